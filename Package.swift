@@ -1,0 +1,94 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "swrunc",
+    products: [
+        .library(name: "ContainerKit", targets: ["ContainerKit"]),
+        .executable(name: "swrunc", targets: ["swrunc"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    ],
+    targets: [
+        // System calls, kernel structures and the layout of a machine instruction; header only.
+        .target(name: "CLinux"),
+        // The entry point of the release binary: starts it again, sealed, before anything is set up.
+        .target(name: "EarlyEntry", dependencies: ["CLinux"]),
+        .systemLibrary(
+            name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        // The child: clone3 and the jump, the machine, the progress page.
+        .target(name: "InitMachine", dependencies: ["CLinux"], swiftSettings: strict),
+        // Pure: the model of config.json, its decoding and its rules.
+        .target(name: "RuntimeSpec", swiftSettings: strict),
+        // Pure: steps, plans, their lowering to machine instructions, explain.
+        .target(name: "InitProgram", dependencies: ["CLinux"], swiftSettings: strict),
+        .target(
+            name: "ContainerKit",
+            dependencies: [
+                "CLinux", "CSeccomp", "InitMachine", "InitProgram", "RuntimeSpec",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "swrunc",
+            dependencies: [
+                "ContainerKit", "EarlyEntry",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            exclude: ["startup-order.txt"], swiftSettings: strict),
+        // The program of the README, kept equal to it by a test.
+        .executableTarget(
+            name: "EmbeddingExample",
+            dependencies: [
+                "ContainerKit", .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/EmbeddingExample", swiftSettings: strict),
+        .testTarget(
+            name: "RuntimeSpecTests", dependencies: ["RuntimeSpec"], swiftSettings: strict),
+        .testTarget(
+            name: "InitProgramTests", dependencies: ["CLinux", "InitProgram"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "InitMachineTests",
+            dependencies: ["CLinux", "ContainerKit", "InitMachine", "InitProgram", "RuntimeSpec"],
+            swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
+        .testTarget(
+            name: "ContainerKitTests",
+            dependencies: [
+                "CLinux", "CSeccomp", "ContainerKit", "InitProgram", "RuntimeSpec",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            exclude: ["Plans"], swiftSettings: strict),
+        .testTarget(
+            name: "CommandLineTests",
+            dependencies: [
+                "ContainerKit", "swrunc",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            exclude: ["Help"], swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: [
+                "ContainerKit", "InitProgram",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

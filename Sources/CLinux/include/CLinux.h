@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What Swift cannot say for itself, in one header:
+//   - the raw system call, for x86_64 and aarch64, which returns -errno and takes no lock;
+//   - the kernel's structures and constants that the glibc module map leaves out;
+//   - the layout of the init machine's instructions, which the Swift side prepares and runs.
+// Nothing here is linked: every function is inlined into its Swift caller.
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#include <asm/unistd.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/filter.h>
+#include <linux/if.h>
+#include <linux/keyctl.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <linux/nsfs.h>
+#include <linux/openat2.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+#include <linux/stat.h>
+#include <linux/types.h>
+#include <asm/ioctls.h>
+#include <stdint.h>
+
+// The promise that the compiler then checks in every `@_noLocks` caller.
+#define CLINUX_NO_LOCKS __attribute__((swift_attr("@_noLocks"), always_inline))
+
+/// One system call. Returns the kernel's result; an error is -errno (-4095...-1).
+CLINUX_NO_LOCKS
+static inline long raw_system_call(long number, long a, long b, long c, long d, long e, long f) {
+#if defined(__x86_64__)
+    long result;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+#elif defined(__aarch64__)
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+    __asm__ volatile("svc #0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory", "cc");
+    return x0;
+#else
+#error "swrunc runs on x86_64 and aarch64"
+#endif
+}
+
+/// Ends the process by a signal that no filter can refuse and that pid 1 cannot ignore.
+CLINUX_NO_LOCKS
+static inline void raw_trap(void) {
+    __builtin_trap();
+}
+
+// MARK: - The init machine
+
+/// The three kinds of instruction. See InitMachine/Machine.swift for what each does.
+enum { MACHINE_CALL = 0, MACHINE_COPY = 1, MACHINE_SKIP = 2 };
+
+/// `machine_instruction.result` of a call whose result nobody reads.
+#define MACHINE_NO_CELL 0xffff
+
+/// One instruction: 72 bytes, no pointer to anything that is not already prepared.
+///
+///   call: system call `number` with `operand`; bit i of `cell_operands` says that operand i is
+///         the index of a cell. The result goes to cell `result`. EINTR and EAGAIN are retried up to
+///         `retries` times; an errno in `ignored` is stored as -errno and the program goes on.
+///   copy: the low `operand[1]` (1, 2, 4, 8) bytes of cell `result` go to address `operand[0]`.
+///   skip: the next `distance` instructions are passed over when the 8 bytes at address `operand[0]`,
+///         masked by `operand[1]`, equal `operand[2]`.
+struct machine_instruction {
+    uint8_t kind;
+    uint8_t cell_operands;
+    uint16_t result;
+    uint16_t retries;
+    uint16_t distance;
+    int16_t ignored[4];
+    int64_t number;
+    int64_t operand[6];
+};
+
+/// What the child tells while it runs, in a page that it shares with its parent.
+///
+/// `index` is stored before each instruction, `error` (an errno) when the program stops at one;
+/// `second_pid` is the pid of a second clone (CLONE_PARENT_SETTID writes it).
+struct machine_progress {
+    volatile uint32_t index;
+    volatile int32_t error;
+    volatile int32_t second_pid;
+    volatile uint32_t reserved;
+};
+
+// MARK: - Kernel structures that a header of Debian 12 or glibc hides
+
+/// `struct clone_args` of linux/sched.h, under a name that does not clash with glibc's.
+typedef struct clone_args clinux_clone_args;
+
+/// `struct statx` of linux/stat.h (glibc declares its own under the same name).
+typedef struct statx clinux_statx;
+
+/// The kernel's `struct termios`, 36 bytes: not glibc's, whose name and size differ.
+struct clinux_termios {
+    uint32_t c_iflag;
+    uint32_t c_oflag;
+    uint32_t c_cflag;
+    uint32_t c_lflag;
+    uint8_t c_line;
+    uint8_t c_cc[19];
+};
+
+/// The kernel's `struct winsize`.
+struct clinux_winsize {
+    uint16_t ws_row;
+    uint16_t ws_col;
+    uint16_t ws_xpixel;
+    uint16_t ws_ypixel;
+};
+
+enum {
+    CLINUX_AT_FDCWD = -100,
+    CLINUX_AT_EMPTY_PATH = 0x1000,
+    CLINUX_AT_RECURSIVE = 0x8000,
+    CLINUX_AT_SYMLINK_NOFOLLOW = 0x100,
+    CLINUX_AT_EACCESS = 0x200,
+    CLINUX_AT_REMOVEDIR = 0x200,
+};
+
+// Macros with casts, 64-bit values or unsigned suffixes, which Swift does not import as they are.
+static const uint64_t clinux_clone_into_cgroup = 0x200000000ULL;
+static const uint64_t clinux_clone_clear_sighand = 0x100000000ULL;
+static const uint64_t clinux_clone_newtime = 0x80;
+static const uint64_t clinux_ns_get_nstype = 0xb703;
+static const uint64_t clinux_tiocgptpeer = 0x5441;
+static const uint64_t clinux_tiocsptlck = 0x40045431;
+static const int clinux_p_pidfd = 3;
+
+#endif

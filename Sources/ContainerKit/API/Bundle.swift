@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import RuntimeSpec
+public import SystemPackage
+
+/// A directory with a config and a root file system.
+///
+/// Spec: bundle.md.
+public struct Bundle: Sendable {
+    /// The absolute path of the directory.
+    public let path: FilePath
+    /// The decoded config; every rule of the spec has been checked.
+    public let spec: Spec
+    /// The config's text, kept as it is in the state directory.
+    let config: [UInt8]
+
+    /// Reads and checks a bundle.
+    ///
+    /// - Parameters:
+    ///   - path: the directory; a relative one is taken from the current directory.
+    ///   - configName: the config's file name in it.
+    /// - Throws: `invalidSpec` with every violation, or `systemCall` when a file cannot be read.
+    public init(at path: FilePath, configName: String = "config.json") throws(ContainerError) {
+        let absolute = try Self.absolute(path)
+        let file = absolute.string + "/" + configName
+        let bytes: [UInt8]
+        do {
+            bytes = try readFile(file)
+        } catch {
+            throw ContainerError(
+                .systemCall, "unable to read the config", failure: error,
+                hint: error.errno == .noSuchFileOrDirectory
+                    ? "\(configName) is missing in the bundle; `spec` writes a template" : nil)
+        }
+        do {
+            try self.init(path: absolute, spec: Spec(json: bytes), config: bytes)
+        } catch let error as SpecDecodingError {
+            throw ContainerError(.invalidSpec, "\(file): \(error)")
+        } catch let error as ContainerError {
+            throw error
+        } catch {
+            throw ContainerError(.invalidSpec, "\(file): \(error)")
+        }
+    }
+
+    /// Takes a spec that the caller made; the bundle needs no config file.
+    ///
+    /// - Parameters:
+    ///   - path: the directory that a relative `root.path` is taken from.
+    ///   - spec: the config.
+    /// - Throws: `invalidSpec` with every violation.
+    public init(at path: FilePath, spec: Spec) throws(ContainerError) {
+        try self.init(
+            path: Self.absolute(path), spec: spec, config: spec.encoded.encoded())
+    }
+
+    private init(path: FilePath, spec: Spec, config: [UInt8]) throws(ContainerError) {
+        do {
+            try spec.check()
+        } catch {
+            throw ContainerError(error)
+        }
+        self.path = path
+        self.spec = spec
+        self.config = config
+    }
+
+    private static func absolute(_ path: FilePath) throws(ContainerError) -> FilePath {
+        if path.isAbsolute { return path.lexicallyNormalized() }
+        let current = try reporting { () throws(SystemCallError) in try currentPath() }
+        return FilePath(current).appending(path.components).lexicallyNormalized()
+    }
+}
+
+/// The current directory's path.
+///
+/// Kernel: getcwd(2).
+private func currentPath() throws(SystemCallError) -> String {
+    var failure: SystemCallError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
+        do throws(SystemCallError) {
+            count = try systemCall(
+                "getcwd", __NR_getcwd, Int(bitPattern: buffer.baseAddress), 4096, describing: "")
+        } catch {
+            failure = error
+        }
+    }
+    if let failure { throw failure }
+    return String(decoding: bytes.dropLast(), as: UTF8.self)
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import Logging
+public import RuntimeSpec
+internal import SystemPackage
+
+extension Container {
+    /// The process of the container's config as it was at create: what a further one starts from.
+    ///
+    /// - Throws: `notFound`, `state`.
+    public func template() throws(ContainerError) -> Process {
+        let found = try find(locking: false)
+        guard let process = try Self.recordedSpec(found.state).process else {
+            throw ContainerError(.state, "the container's config has no process")
+        }
+        return process
+    }
+
+    /// Runs a further process in the container, and returns when it runs.
+    ///
+    /// - Parameters:
+    ///   - process: what to run. Capabilities, limits and OOM score that it leaves out are those of the
+    ///     container's own process, as with runc; all else is as it says.
+    ///   - options: streams, terminal, pid file.
+    /// - Returns: The process, a child of the caller.
+    /// - Throws: `wrongState` when the container is stopped or paused, `invalidSpec`, `unsupported`,
+    ///   `initFailed`, `executableNotFound`.
+    public func exec(_ process: Process, options: LaunchOptions = LaunchOptions())
+        throws(ContainerError) -> ContainerProcess
+    {
+        try options.checkPreservedDescriptors()
+        let found = try find(locking: false)
+        switch found.status {
+        case .created, .running: break
+        case .paused:
+            throw ContainerError(
+                .wrongState,
+                "cannot exec in a paused container (use --ignore-paused to override)")
+        default: throw ContainerError(.wrongState, "cannot exec in a stopped container")
+        }
+        guard let record = found.record else {
+            throw ContainerError(.wrongState, "cannot exec in a stopped container")
+        }
+        let spec = try Self.recordedSpec(found.state)
+        let process = Self.completed(process, from: spec.process)
+        do {
+            try process.check()
+        } catch {
+            throw ContainerError(error)
+        }
+        if let errors = SpecErrors(Unsupported.fields(of: process)) {
+            throw ContainerError(.unsupported, errors.description)
+        }
+        try Creation.checkTerminal(process.terminal, options, startsAtOnce: true)
+
+        let initProcess = try record.openInit()
+        var facts = LaunchFacts(id: id, bundlePath: record.bundle, cgroups: .none)
+        facts.preservedDescriptorCount = options.preservedDescriptorCount
+        facts.terminal = options.terminal
+        facts.pidFile = options.pidFile?.string
+        facts.startsAtOnce = true
+        facts.joinsSessionKeyring = record.hasSessionKeyring
+        facts.home = Self.home(process, record)
+        facts.limitCapabilities(of: process, options.logger)
+        if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
+        let launch = Launch(
+            entering: process, namespaces: try Self.foreignNamespaces(record.pid),
+            cgroups: record.cgroups, facts: facts,
+            filter: try compileFilter(spec.linux?.seccomp, options.logger))
+        let launcher = Launcher(
+            launch, options: options, storePath: store.path.string, record: nil,
+            target: initProcess.number, cgroup: Cgroup(Self.presentCgroups(record)))
+        try launcher.run()
+        return ContainerProcess(taking: launcher)
+    }
+
+    private static func completed(_ process: Process, from own: Process?) -> Process {
+        var process = process
+        process.capabilities = process.capabilities ?? own?.capabilities
+        if (process.rlimits ?? []).isEmpty { process.rlimits = own?.rlimits }
+        process.oomScoreAdj = process.oomScoreAdj ?? own?.oomScoreAdj
+        return process
+    }
+
+    /// The config as it was at create: later changes of the bundle have no effect.
+    static func recordedSpec(_ state: borrowing StateDirectory) throws(ContainerError) -> Spec {
+        guard let bytes = try state.read(StateDirectory.configName),
+            let spec = try? Spec(json: bytes)
+        else {
+            throw ContainerError(
+                .state, "\(state.path)/\(StateDirectory.configName) is missing or damaged")
+        }
+        return spec
+    }
+
+    /// The container's cgroups, or on v2 the one below them that init has moved to.
+    private static func presentCgroups(_ record: ContainerRecord) -> CgroupLayout {
+        guard record.cgroups.isUnified,
+            let membership = try? readFile("/proc/\(record.pid)/cgroup")
+        else { return record.cgroups }
+        return record.cgroups.following(membership)
+    }
+
+    /// Read through init's root, so that mounts over /etc count.
+    private static func home(_ process: Process, _ record: ContainerRecord) -> String {
+        guard !(process.env ?? []).contains(where: { $0.hasPrefix("HOME=") && $0 != "HOME=" }),
+            let root = try? openFile("/proc/\(record.pid)/root", [.pathOnly, .directory])
+        else { return "/" }
+        return homeDirectory(ofUser: process.user.uid, inRoot: root.number)
+    }
+
+    /// The namespaces of a process that are not the caller's own.
+    ///
+    /// setns(2) refuses to join the user namespace that one is in already.
+    private static func foreignNamespaces(_ pid: Int32) throws(ContainerError) -> NamespaceSet {
+        var kinds: NamespaceSet = []
+        for kind in NamespaceKind.allCases {
+            let name = kind.procName
+            // An init that has just ended has no namespaces any more.
+            guard let theirs = try? status(at: "/proc/\(pid)/ns/\(name)") else {
+                throw ContainerError(.notRunning, "container not running")
+            }
+            let ours = try reporting { () throws(SystemCallError) in
+                try status(at: "/proc/self/ns/\(name)")
+            }
+            let differs = theirs.stx_ino != ours.stx_ino
+            if differs { kinds.insert(kind) }
+        }
+        return kinds
+    }
+}

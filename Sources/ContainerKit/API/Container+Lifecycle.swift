@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import SystemPackage
+
+extension Container {
+    // MARK: Start
+
+    /// Starts the process of a created container, and returns when it runs.
+    ///
+    /// - Throws: `wrongState`, or what became of init: `initFailed`, `executableNotFound`.
+    public func start() throws(ContainerError) {
+        let found = try find(locking: true)
+        switch found.status {
+        case .created: break
+        case .stopped: throw try Self.stoppedBeforeStart(found)
+        case .running:
+            throw ContainerError(.wrongState, "cannot start an already running container")
+        default:
+            throw ContainerError(
+                .wrongState, "cannot start a container in the \(found.status.rawValue) state")
+        }
+        guard let record = found.record else { return }
+        let connection = try Self.connectToInit(found.state.descriptor)
+        // Connecting is the order; the connection is closed by execve, or by init's end.
+        var byte: UInt8 = 0
+        _ = try? withAddress(of: &byte) { (address) throws(SystemCallError) in
+            try systemCall(
+                "read", __NR_read, Int(connection.number), address, 1, describing: "start socket")
+        }
+        let page = try found.state.read(StateDirectory.progressName) ?? []
+        guard let progress = ProgressPage.read(page) else { return }
+        let instruction = record.lastInstructions.first { $0.index == progress.index }
+        guard progress.error == 0 else {
+            throw ContainerError(instruction, errno: progress.error)
+        }
+        // A kill at the very instant of execve looks like success; one before it does not.
+        let execution = record.lastInstructions.first { $0.call == "execve" }
+        guard let execution, progress.index < execution.index, !record.isAlive else { return }
+        throw ContainerError(
+            .initFailed, "init was killed before the program ran", field: instruction?.field)
+    }
+
+    /// Why a container that was never started has no init any more, as far as init told.
+    private static func stoppedBeforeStart(_ found: borrowing FoundContainer) throws(ContainerError)
+        -> ContainerError
+    {
+        let text = "cannot start a container that has stopped"
+        let page = try found.state.read(StateDirectory.progressName) ?? []
+        guard let record = found.record, let progress = ProgressPage.read(page),
+            progress.error != 0
+        else { return ContainerError(.wrongState, text) }
+        let instruction = record.lastInstructions.first { $0.index == progress.index }
+        return ContainerError(
+            .wrongState, "\(text) (\(ContainerError(instruction, errno: progress.error)))")
+    }
+
+    private static func connectToInit(_ directory: CInt) throws(ContainerError) -> OwnedDescriptor {
+        do throws(SystemCallError) {
+            return try connectUnixSocket(in: directory, name: StateDirectory.socketName)
+        } catch {
+            throw ContainerError(
+                .wrongState, "init does not wait for start", failure: error,
+                hint: "the container may have been killed meanwhile")
+        }
+    }
+
+    // MARK: Kill
+
+    /// Sends a signal to the container's init, or to all its processes.
+    ///
+    /// A container without a pid namespace of its own does not end with its init: KILL goes to the
+    /// whole cgroup then. Spec: runtime.md, Kill.
+    /// - Throws: `notRunning` when init has ended (with `all`, that is not an error), `notFound`.
+    public func kill(_ signal: Signal, all: Bool = false) throws(ContainerError) {
+        let found = try find(locking: false)
+        guard let record = found.record, found.status != .creating else {
+            throw ContainerError(.notRunning, "container not running")
+        }
+        let cgroup = Cgroup(record.cgroups)
+        if all || (signal == .kill && !record.hasPidNamespace) {
+            if found.status == .stopped, !all, (try? cgroup.isEmpty) != false {
+                throw ContainerError(.notRunning, "container not running")
+            }
+            try Self.kill(signal, all: cgroup)
+            return
+        }
+        guard found.status != .stopped else {
+            throw ContainerError(.notRunning, "container not running")
+        }
+        let process = try record.openInit()
+        do throws(SystemCallError) {
+            try sendSignal(process.number, signal.rawValue)
+        } catch  where error.errno == .noSuchProcess {
+            throw ContainerError(.notRunning, "container not running")
+        } catch {
+            throw ContainerError(error)
+        }
+        // A frozen process dies only once it is thawed.
+        if signal == .kill, found.status == .paused { try? cgroup.thaw() }
+    }
+
+    private static func kill(_ signal: Signal, all cgroup: Cgroup) throws(ContainerError) {
+        do throws(CgroupError) {
+            if signal == .kill {
+                try cgroup.killAll()
+                return
+            }
+            try cgroup.signalAll(signal.rawValue)
+        } catch {
+            throw ContainerError(error)
+        }
+    }
+
+    // MARK: Delete
+
+    /// Removes a stopped container with its cgroup and state; a created one is killed first.
+    ///
+    /// - Parameter force: kills a running container first, and removes what a died creation left.
+    /// - Throws: `wrongState` when the container runs and `force` is not given, `notFound`.
+    public func delete(force: Bool = false) throws(ContainerError) {
+        if force { try endWhatHoldsLock() }
+        let found = try findForDelete(force: force)
+        guard let record = found.record else {
+            try found.state.remove()
+            return
+        }
+        let cgroup = Cgroup(record.cgroups)
+        switch found.status {
+        case .stopped: break
+        case .created: try Self.end(record, cgroup)
+        default:
+            guard force else {
+                throw ContainerError(
+                    .wrongState,
+                    "cannot delete container \(id) that is not stopped: \(found.status.rawValue)")
+            }
+            try Self.end(record, cgroup)
+        }
+        Self.reap(record)
+        // A creation that ended before it started init may not have looked yet whether the cgroup of its
+        // config is another's.
+        if !record.isComplete, !found.state.hasProgressFile {
+            cgroup.removeIfUnused()
+            try found.state.remove()
+            return
+        }
+        if !record.hasPidNamespace || !record.isComplete { try? cgroup.killAll() }
+        do throws(CgroupError) {
+            try cgroup.remove()
+        } catch {
+            throw ContainerError(error)
+        }
+        try found.state.remove()
+    }
+
+    /// A record that cannot be read does not keep `force` from ending what it still tells of.
+    private func findForDelete(force: Bool) throws(ContainerError) -> FoundContainer {
+        do throws(ContainerError) {
+            return try find(locking: true)
+        } catch  where error.code == .state && force {
+            guard let state = try StateDirectory.open(id, in: store.path.string) else {
+                throw ContainerError(.notFound, "container does not exist")
+            }
+            try state.lock()
+            guard state.isCurrent else {
+                throw ContainerError(.notFound, "container does not exist")
+            }
+            let record = state.salvageRecord(id)
+            return FoundContainer(
+                state: state, record: record, status: record == nil ? .stopped : .running)
+        }
+    }
+
+    /// Takes an init that was never started out of the process table, if it is a child of this process:
+    /// nobody else can, since `create` gives no process to wait for.
+    private static func reap(_ record: ContainerRecord) {
+        guard record.pid > 0, let process = try? openProcess(record.pid),
+            startTime(of: record.pid) == record.startTime
+        else { return }
+        reapUnexecuted(process.number)
+    }
+
+    /// A create or start that waits for a stuck init holds the lock: the init is killed without it.
+    private func endWhatHoldsLock() throws(ContainerError) {
+        guard let state = try StateDirectory.open(id, in: store.path.string) else { return }
+        // LOCK_EX | LOCK_NB; the lock goes with the descriptor.
+        let isFree = raw_system_call(Int(__NR_flock), Int(state.descriptor), 6, 0, 0, 0, 0) == 0
+        guard !isFree, let record = try? state.readRecord() else { return }
+        if let process = try? record.openInit() {
+            try? sendSignal(process.number, Signal.kill.rawValue)
+        }
+        guard record.isComplete else { return }
+        let cgroup = Cgroup(record.cgroups)
+        if (try? cgroup.isFrozen) == true { try? cgroup.thaw() }
+        try? cgroup.killAll()
+    }
+
+    /// Kills init and waits up to ten seconds until it has ended.
+    private static func end(_ record: ContainerRecord, _ cgroup: Cgroup) throws(ContainerError) {
+        guard record.pid > 0, let process = try? record.openInit() else { return }
+        try? sendSignal(process.number, Signal.kill.rawValue)
+        if (try? cgroup.isFrozen) == true { try? cgroup.thaw() }
+        if !record.hasPidNamespace { try? cgroup.killAll() }
+        var entries = [PollEntry(process.number, [.readable])]
+        let ready = try reporting { () throws(SystemCallError) in
+            try poll(&entries, timeoutMilliseconds: 10_000)
+        }
+        guard ready > 0 else { throw ContainerError(.wrongState, "container init still running") }
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import SystemPackage
+
+/// A container of a store, by its id.
+///
+/// A value of this type holds nothing open; each operation looks at the state directory anew, so it
+/// may be used from several threads and beside other programs.
+public struct Container: Sendable, Equatable {
+    /// The id, unique in the store.
+    public let id: String
+    /// The store that remembers the container.
+    public let store: ContainerStore
+
+    /// Containers of one id in one store are the same.
+    public static func == (one: Container, other: Container) -> Bool {
+        one.id == other.id && one.store.path == other.store.path
+    }
+
+    init(id: String, store: ContainerStore) {
+        self.id = id
+        self.store = store
+    }
+
+    /// Letters, digits, `_`, `+`, `-` and `.`; not a name that means a directory.
+    static func check(_ id: String) throws(ContainerError) {
+        guard !id.isEmpty else {
+            throw ContainerError(.invalidID, "container id cannot be empty")
+        }
+        let isValid = id.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "+"),
+                UInt8(ascii: "-"), UInt8(ascii: "."):
+                true
+            default: false
+            }
+        }
+        guard isValid, id != ".", id != "..", id.utf8.count <= 1024 else {
+            throw ContainerError(
+                .invalidID, "invalid container ID format",
+                hint: "an id has letters, digits and the characters _ + - . only")
+        }
+    }
+
+    // MARK: Creating
+
+    /// Creates a container whose process waits for `start`.
+    ///
+    /// - Throws: `alreadyExists`, `invalidSpec`, `unsupported`, `initFailed`, `executableNotFound`,
+    ///   `cgroup` or `systemCall`; nothing is left behind then.
+    @discardableResult
+    public static func create(
+        _ id: String, from bundle: Bundle, in store: ContainerStore,
+        options: LaunchOptions = LaunchOptions()
+    ) throws(ContainerError) -> Container {
+        let creation = try Creation(id, bundle, store, options, startsAtOnce: false)
+        let launcher = creation.launcher()
+        try launcher.run()
+        if let master = launcher.terminalMaster {
+            // Only `run` and `exec` hand a master to the caller; `Creation` refuses it for create.
+            launcher.close(master)
+        }
+        return Container(id: id, store: store)
+    }
+
+    /// Creates and starts a container in one go, and returns its process.
+    ///
+    /// - Throws: as `create` does.
+    public static func run(
+        _ id: String, from bundle: Bundle, in store: ContainerStore,
+        options: LaunchOptions = LaunchOptions()
+    ) throws(ContainerError) -> ContainerProcess {
+        let creation = try Creation(id, bundle, store, options, startsAtOnce: true)
+        let launcher = creation.launcher()
+        try launcher.run()
+        return ContainerProcess(taking: launcher)
+    }
+
+    /// What `create` would do: both columns of the plan, without doing any of it.
+    ///
+    /// - Throws: `invalidSpec` or `unsupported`.
+    public static func plan(
+        _ id: String, from bundle: Bundle, in store: ContainerStore,
+        options: LaunchOptions = LaunchOptions()
+    ) throws(ContainerError) -> LaunchPlan {
+        try Creation(id, bundle, store, options, startsAtOnce: false, explainsOnly: true).launch
+            .plan
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// What went wrong, for a program (`code`) and for a person (`description`, `hint`).
+public struct ContainerError: Error, Sendable, CustomStringConvertible {
+    /// The kind of error; new kinds may be added.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        /// The stable name, as in the JSON log.
+        public let description: String
+
+        private init(_ name: String) {
+            description = name
+        }
+
+        /// The config breaks a rule of the spec, or cannot be read.
+        public static let invalidSpec = Code("invalidSpec")
+        /// An argument of the call is wrong.
+        public static let invalidArgument = Code("invalidArgument")
+        /// Valid, but not implemented.
+        public static let unsupported = Code("unsupported")
+        /// The id is empty or has characters that are not allowed.
+        public static let invalidID = Code("invalidID")
+        /// A container of this id exists.
+        public static let alreadyExists = Code("alreadyExists")
+        /// No container of this id exists.
+        public static let notFound = Code("notFound")
+        /// The container's process has ended.
+        public static let notRunning = Code("notRunning")
+        /// The container is not in the state that the operation needs.
+        public static let wrongState = Code("wrongState")
+        /// A step of the init process failed.
+        public static let initFailed = Code("initFailed")
+        /// `process.args[0]` names nothing that can be executed.
+        public static let executableNotFound = Code("executableNotFound")
+        /// A system call of the runtime failed.
+        public static let systemCall = Code("systemCall")
+        /// A cgroup could not be made, changed or removed.
+        public static let cgroup = Code("cgroup")
+        /// The state directory is damaged, or of an unknown version.
+        public static let state = Code("state")
+    }
+
+    /// The kind of error.
+    public let code: Code
+    /// What failed, in words; may be empty where the call says all.
+    public let message: String
+    /// The config field as a JSON path, such as `linux.maskedPaths[3]`.
+    public let field: String?
+    /// The refused system call.
+    public let failure: SystemCallError?
+    /// What to do about it.
+    public let hint: String?
+
+    /// An error with its parts.
+    public init(
+        _ code: Code, _ message: String, field: String? = nil, failure: SystemCallError? = nil,
+        hint: String? = nil
+    ) {
+        self.code = code
+        self.message = message
+        self.field = field
+        self.failure = failure
+        self.hint = hint
+    }
+
+    /// Field, message and call on one line, as far as there are such.
+    public var description: String {
+        var parts: [String] = []
+        if let field { parts.append(field) }
+        if !message.isEmpty { parts.append(message) }
+        if let failure { parts.append(failure.description) }
+        return parts.joined(separator: ": ")
+    }
+}
+
+extension ContainerError {
+    init(_ error: SpecError) {
+        self.init(.invalidSpec, error.message, field: error.path.description)
+    }
+
+    init(_ errors: SpecErrors) {
+        self.init(.invalidSpec, errors.description)
+    }
+
+    init(_ error: CgroupError) {
+        self.init(
+            .cgroup, error.message, field: error.field?.description, failure: error.failure)
+    }
+
+    init(_ error: SeccompError) {
+        let code: Code =
+            switch error.reason {
+            case .invalid: .invalidSpec
+            case .unsupported, .notImplemented: .unsupported
+            }
+        self.init(code, error.message, field: error.field.description)
+    }
+
+    init(_ failure: SystemCallError, _ message: String = "", field: String? = nil) {
+        self.init(.systemCall, message, field: field, failure: failure)
+    }
+}
+
+/// Calls `body`, and turns a refused call into the public error.
+func reporting<Result: ~Copyable>(
+    _ message: @autoclosure () -> String = "", field: String? = nil,
+    _ body: () throws(SystemCallError) -> Result
+) throws(ContainerError) -> Result {
+    do {
+        return try body()
+    } catch {
+        throw ContainerError(error, message(), field: field)
+    }
+}

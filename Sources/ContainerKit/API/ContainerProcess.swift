@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import SystemPackage
+
+/// A process that `run` or `exec` started: a child of the caller.
+///
+/// It is held by a pidfd, so no other process can come under its number. It is the caller's to wait
+/// for; one that is not waited for is a zombie once it ends, as with any child.
+public final class ContainerProcess: Sendable {
+    /// The pid in the caller's pid namespace.
+    public let pid: Int32
+    /// The master of the process's terminal if the caller asked for it; closed with this object.
+    public let terminalMaster: CInt?
+    let pidfd: CInt
+
+    init(taking launcher: Launcher) {
+        pid = launcher.pid
+        pidfd = launcher.pidfd
+        terminalMaster = launcher.terminalMaster
+        launcher.disown(pidfd)
+        if let terminalMaster { launcher.disown(terminalMaster) }
+    }
+
+    deinit {
+        _ = OwnedDescriptor(taking: pidfd)
+        if let terminalMaster { _ = OwnedDescriptor(taking: terminalMaster) }
+    }
+
+    /// Waits until the process has ended.
+    ///
+    /// - Returns: How it ended.
+    /// - Throws: `systemCall` with ECHILD when somebody else has waited for it.
+    public func wait() throws(ContainerError) -> ExitStatus {
+        try reporting { () throws(SystemCallError) in try waitProcess(pidfd) }
+    }
+
+    /// Sends a signal.
+    ///
+    /// - Throws: `notRunning` when it has ended.
+    public func signal(_ signal: Signal) throws(ContainerError) {
+        do throws(SystemCallError) {
+            try sendSignal(pidfd, signal.rawValue)
+        } catch  where error.errno == .noSuchProcess {
+            throw ContainerError(.notRunning, "container not running")
+        } catch {
+            throw ContainerError(error)
+        }
+    }
+
+    /// Waits as a command in the foreground does: signals of the caller go to the process, and its
+    /// terminal, if this object has the master, is the caller's own.
+    ///
+    /// Descriptor 0 is raw while this runs, if it is a terminal. No handler is installed.
+    /// - Parameter signals: the signals to pass on, blocked since before the process was started.
+    /// - Returns: How the process ended.
+    /// - Throws: `systemCall`.
+    public func waitInForeground(_ signals: borrowing ForegroundSignals) throws(ContainerError)
+        -> ExitStatus
+    {
+        do throws(SystemCallError) {
+            try ForegroundRelay(pidfd: pidfd, pid: pid, terminalMaster: terminalMaster).run(signals)
+        } catch {
+            throw ContainerError(error)
+        }
+        return try wait()
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+public import RuntimeSpec
+public import SystemPackage
+
+/// A directory that remembers containers: what runc calls `--root`.
+public struct ContainerStore: Sendable {
+    /// Where root's containers are remembered.
+    public static var standardPath: FilePath { "/run/swrunc" }
+
+    /// The absolute path of the directory.
+    public let path: FilePath
+
+    /// A store at `path`; the directory is made with the first container.
+    public init(at path: FilePath = standardPath) {
+        self.path = path
+    }
+
+    /// The container `id`.
+    ///
+    /// - Throws: `invalidID`, or `notFound` when the store has no such container.
+    public func container(_ id: String) throws(ContainerError) -> Container {
+        try Container.check(id)
+        guard try StateDirectory.open(id, in: path.string) != nil else {
+            throw ContainerError(.notFound, "container does not exist")
+        }
+        return Container(id: id, store: self)
+    }
+
+    /// The states of all containers, in the order of their ids.
+    ///
+    /// A container that is being deleted meanwhile is left out, and so is a directory that holds no
+    /// container. A missing store is empty if it is the standard one.
+    ///
+    /// - Throws: `notFound` when the store is missing and not the standard one.
+    public func states() throws(ContainerError) -> [State] {
+        let names: [String]
+        do throws(SystemCallError) {
+            names = try directoryEntries(path.string)
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            if path == Self.standardPath { return [] }
+            throw ContainerError(.notFound, "the store does not exist", failure: error)
+        } catch {
+            throw ContainerError(error)
+        }
+        var states: [State] = []
+        var users: [UInt8]?
+        for name in names.sorted() {
+            guard (try? Container.check(name)) != nil else { continue }
+            guard var state = try? Container(id: name, store: self).state(),
+                let directory = try? status(at: "\(path.string)/\(name)")
+            else { continue }
+            if users == nil { users = (try? readFile("/etc/passwd")) ?? [] }
+            state.owner = PasswordFile.name(ofUser: directory.stx_uid, in: users ?? [])
+            states.append(state)
+        }
+        return states
+    }
+}
+
+/// The names in a directory, without `.` and `..`.
+///
+/// Kernel: getdents64(2).
+func directoryEntries(_ path: String) throws(SystemCallError) -> [String] {
+    let directory = try openFile(path, [.readOnly, .directory])
+    var names: [String] = []
+    while true {
+        var failure: SystemCallError?
+        let entries = [UInt8](unsafeUninitializedCapacity: 8192) { buffer, count in
+            do throws(SystemCallError) {
+                count = try systemCall(
+                    "getdents64", __NR_getdents64, Int(directory.number),
+                    Int(bitPattern: buffer.baseAddress), 8192, describing: "\"\(path)\"")
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+        if entries.isEmpty { return names }
+        var offset = 0
+        while offset + 19 < entries.count {
+            // struct linux_dirent64: inode, offset, a 16-bit record length at 16, the name at 19.
+            let length = Int(entries[offset + 16]) | Int(entries[offset + 17]) << 8
+            let name = entries[(offset + 19)..<(offset + length)].prefix { $0 != 0 }
+            let text = String(decoding: name, as: UTF8.self)
+            if text != ".", text != ".." { names.append(text) }
+            offset += length
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+public import Logging
+public import SystemPackage
+
+/// Where the standard streams of a container's process come from.
+public enum ProcessIO: Sendable, Equatable {
+    /// The caller's own 0, 1 and 2.
+    case inherit
+    /// Open descriptors of the caller, which keeps them.
+    case descriptors(input: CInt, output: CInt, error: CInt)
+}
+
+/// Where the master of a container's terminal goes.
+public enum TerminalOutlet: Sendable, Equatable {
+    /// To whoever listens on this unix socket: one SCM_RIGHTS message with one descriptor.
+    case consoleSocket(FilePath)
+    /// To the caller: `ContainerProcess.terminalMaster`.
+    case master
+}
+
+/// What the caller of create, run or exec chooses.
+public struct LaunchOptions: Sendable {
+    /// The standard streams; a terminal takes their place.
+    public var io: ProcessIO = .inherit
+    /// Where the terminal goes; needed when `process.terminal` is true, refused when it is not.
+    public var terminal: TerminalOutlet?
+    /// A file that gets the pid: decimal digits, no newline, replaced atomically.
+    public var pidFile: FilePath?
+    /// How many descriptors from 3 on the process inherits; they must not be close-on-exec.
+    public var preservedDescriptorCount = 0
+    /// Whether the container keeps the caller's session keyring instead of getting its own.
+    public var keepsSessionKeyring = false
+    /// Takes debug lines and warnings.
+    public var logger = Logger(label: "ContainerKit") { _ in SwiftLogNoOpLogHandler() }
+
+    /// The caller's own streams, no terminal, no pid file.
+    public init() {}
+}
+
+extension LaunchOptions {
+    /// Checks the descriptors to preserve, before the runtime opens any of its own.
+    ///
+    /// One that is not open, or would be closed by execve, is not the caller's: a descriptor of the
+    /// runtime would be handed to the container in its place.
+    func checkPreservedDescriptors() throws(ContainerError) {
+        for number in 3..<(3 + preservedDescriptorCount) {
+            // F_GETFD: bit 0 is FD_CLOEXEC.
+            let flags = raw_system_call(Int(__NR_fcntl), number, 1, 0, 0, 0, 0)
+            guard flags == 0 else {
+                throw ContainerError(
+                    .invalidArgument,
+                    "descriptor \(number), which is to be preserved, is not open for the container",
+                    hint: "descriptors 3 to \(2 + preservedDescriptorCount) must be open and not "
+                        + "close-on-exec")
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// The versions that `swrunc --version` and the features document tell.
+public enum RuntimeVersion {
+    /// The version of this runtime, as SemVer.
+    public static let string = "0.1.0"
+
+    /// The commit that this runtime was built from; empty where the build does not tell.
+    public static let commit = ""
+
+    /// The version of the OCI runtime specification that is followed.
+    public static let specVersion = Spec.modeledVersion
+
+    /// The version of the linked libseccomp, "2.5.4".
+    public static var libseccompVersion: String { ContainerKit.libseccompVersion() }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+extension Cgroup {
+    /// Changes the limits of a container; if one is refused, those changed before it are put back.
+    func update(_ plan: ResourcePlan) throws(CgroupError) {
+        let writes = plan.steps.flatMap { step -> [ControlWrite] in
+            switch step {
+            case .write(let write): [write]
+            case .writeFirst(let choices): choices
+            case .requireUsage: []
+            }
+        }
+        let former = writes.compactMap { write -> ControlWrite? in
+            let path = "\(layout.directories[write.directory].path)/\(write.file)"
+            guard let text = try? readFile(path) else { return nil }
+            return write.restoring(String(decoding: text, as: UTF8.self))
+        }
+        do throws(CgroupError) {
+            try apply(plan)
+        } catch {
+            // Twice, since values that bound each other may go back in one order only.
+            for _ in 0..<2 {
+                for write in former.reversed() { restore(write) }
+            }
+            throw error
+        }
+    }
+
+    private func restore(_ write: ControlWrite) {
+        let path = layout.directories[write.directory].path
+        // The refusal that is being told matters more than one on the way back.
+        try? writeControlFile("\(path)/\(write.file)", write.text)
+    }
+}
+
+extension ControlWrite {
+    /// The write that gives the file back what it holds now; nil if there is nothing to give back.
+    ///
+    /// Most files hold one value. Some hold a line for each device or interface, of which a write
+    /// names one; a device without a line has no limit.
+    func restoring(_ contents: String) -> ControlWrite? {
+        var write = self
+        let lines = contents.split(separator: "\n")
+        switch file {
+        case "memory.oom_control":
+            let key = "oom_kill_disable "
+            guard let line = lines.first(where: { $0.hasPrefix(key) }) else { return nil }
+            write.text = String(line.dropFirst(key.count))
+        case "io.weight", "io.bfq.weight", "io.max", "rdma.max", "net_prio.ifpriomap",
+            _ where file.hasPrefix("blkio.") && file.hasSuffix("_device"):
+            guard let key = text.split(separator: " ").first else { return nil }
+            if let line = lines.first(where: { $0.split(separator: " ").first == key }) {
+                write.text = String(line)
+            } else if !key.utf8.contains(UInt8(ascii: ":")) {
+                // A weight of the whole cgroup stands behind the word "default".
+                guard let line = lines.first(where: { $0.hasPrefix("default ") }) else {
+                    return nil
+                }
+                write.text = String(line)
+            } else {
+                write.text = "\(key) \(Self.unlimited(file))"
+            }
+        default:
+            write.text = lines.first.map(String.init) ?? "\n"
+        }
+        return write
+    }
+
+    /// What takes the limit from a device.
+    private static func unlimited(_ file: String) -> String {
+        switch file {
+        case "io.max": "rbps=max wbps=max riops=max wiops=max"
+        case "io.weight": "default"
+        default: "0"
+        }
+    }
+}

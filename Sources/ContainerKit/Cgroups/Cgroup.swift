@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// The cgroup of one container on disk.
+///
+/// A new process enters it before any user code runs: on v2 and in the unified hierarchy of hybrid by
+/// CLONE_INTO_CGROUP (`openUnifiedDirectory`), on v1 by writing itself (`openEntrance`).
+struct Cgroup: Equatable, Sendable {
+    /// The directories.
+    let layout: CgroupLayout
+    /// The directories that `create` made, parents first; empty for a cgroup found from a record.
+    private(set) var madeDirectories: [String] = []
+
+    /// The cgroup that an earlier command made.
+    init(_ layout: CgroupLayout) {
+        self.layout = layout
+    }
+
+    /// Makes the directories and applies the limits; a failure removes what was made.
+    ///
+    /// A cgroup that exists already is taken over if it is empty and not frozen.
+    static func create(_ plan: CgroupPlan) throws(CgroupError) -> Cgroup {
+        var cgroup = Cgroup(plan.layout)
+        do throws(CgroupError) {
+            try cgroup.makeDirectories()
+            try cgroup.prepareCPUSet()
+            if plan.layout.isUnified { cgroup.enableControllers() }
+            try cgroup.apply(plan.devices, from: nil)
+            try cgroup.apply(plan.resources)
+        } catch {
+            cgroup.removeMadeDirectories()
+            throw error
+        }
+        return cgroup
+    }
+
+    /// Removes exactly the directories that `create` made, so that a failed launch leaves none.
+    ///
+    /// Directories above the container's own stay if others have come to use them.
+    func removeMadeDirectories() {
+        for path in madeDirectories.reversed() {
+            if layout.directories.contains(where: { $0.path == path }) {
+                try? CgroupTree.remove(path)
+            } else {
+                try? removeDirectory(path)
+            }
+        }
+    }
+
+    /// Whether one of the directories is there.
+    var exists: Bool {
+        layout.directories.contains { (try? status(at: $0.path)) != nil }
+    }
+
+    /// Removes the cgroup with its children; it has to be empty of processes, or about to be.
+    ///
+    /// Directories above stay. A missing directory is not an error.
+    func remove() throws(CgroupError) {
+        var first: SystemCallError?
+        for directory in layout.directories.reversed() {
+            do throws(SystemCallError) {
+                try CgroupTree.remove(directory.path)
+            } catch {
+                first = first ?? error
+            }
+        }
+        if let first {
+            throw CgroupError(failure: first, message: "unable to remove the container's cgroup")
+        }
+    }
+
+    /// Removes the directories that are empty and let others be: for a cgroup of which it is not known
+    /// whether it was found to be someone else's.
+    func removeIfUnused() {
+        for directory in layout.directories.reversed() { try? removeDirectory(directory.path) }
+    }
+
+    // MARK: - Making the directories
+
+    private mutating func makeDirectories() throws(CgroupError) {
+        var foundOne = false
+        do throws(SystemCallError) {
+            for directory in layout.directories {
+                let made = try makeDirectory(
+                    directory.path, below: directory.mountPoint.utf8.count)
+                foundOne = foundOne || !made
+            }
+        } catch {
+            throw CgroupError(
+                field: "linux.cgroupsPath", failure: error,
+                message: "unable to create the container's cgroup")
+        }
+        if foundOne { try refuseOccupied() }
+    }
+
+    /// Makes a directory, and those above it as needed; false if it exists.
+    private mutating func makeDirectory(_ path: String, below mountLength: Int)
+        throws(SystemCallError) -> Bool
+    {
+        // Another runtime may remove a parent at the same time that it was found to exist.
+        var attempts = 8
+        while true {
+            do throws(SystemCallError) {
+                try ContainerKit.makeDirectory(path, mode: 0o755)
+                madeDirectories.append(path)
+                return true
+            } catch  where error.errno == .fileExists {
+                return false
+            } catch  where error.errno == .noSuchFileOrDirectory && attempts > 0 {
+                attempts -= 1
+                let parent = Self.parent(of: path)
+                guard parent.utf8.count > mountLength else { throw error }
+                _ = try makeDirectory(parent, below: mountLength)
+            }
+        }
+    }
+
+    private func refuseOccupied() throws(CgroupError) {
+        let count = try processes().count
+        guard count == 0 else {
+            throw CgroupError(
+                field: "linux.cgroupsPath",
+                message: "container's cgroup is not empty: \(count) process(es) found")
+        }
+        guard try !isFrozen else {
+            throw CgroupError(
+                field: "linux.cgroupsPath", message: "container's cgroup unexpectedly frozen")
+        }
+    }
+
+    // MARK: - Preparing
+
+    /// Gives the v1 cpuset directories the values of their parents: new ones have none, and take no
+    /// process.
+    private func prepareCPUSet() throws(CgroupError) {
+        guard !layout.isUnified, let index = layout.index(of: "cpuset") else { return }
+        let directory = layout.directories[index]
+        let prefix = "\(directory.mountPoint)/"
+        do throws(SystemCallError) {
+            for path in madeDirectories where path.hasPrefix(prefix) && path != directory.path {
+                try inheritCPUSet(path, directory.mountPoint, isNew: true)
+            }
+            try inheritCPUSet(
+                directory.path, directory.mountPoint,
+                isNew: madeDirectories.contains(directory.path))
+        } catch {
+            throw CgroupError(failure: error, message: "unable to prepare the cpuset cgroup")
+        }
+    }
+
+    private func inheritCPUSet(_ path: String, _ mountPoint: String, isNew: Bool)
+        throws(SystemCallError)
+    {
+        guard path.utf8.count > mountPoint.utf8.count else { return }
+        let parent = Self.parent(of: path)
+        for file in CPUSetController.files {
+            if !isNew, try !isBlank(readFile("\(path)/\(file)")) { continue }
+            var value = try readFile("\(parent)/\(file)")
+            if isBlank(value) {
+                try inheritCPUSet(parent, mountPoint, isNew: false)
+                value = try readFile("\(parent)/\(file)")
+            }
+            let copy = value
+            let target = try openFile("\(path)/\(file)", .writeOnly)
+            try writeAll(copy, to: target.number, named: "\"\(path)/\(file)\"")
+        }
+    }
+
+    private func isBlank(_ text: [UInt8]) -> Bool {
+        text.allSatisfy { $0 == UInt8(ascii: "\n") }
+    }
+
+    /// Enables every controller of the host for the children of each cgroup above the container's.
+    ///
+    /// Best effort, as a cgroup above may be someone else's: a limit that then lacks its file is
+    /// an error when it is written.
+    private func enableControllers() {
+        let directory = layout.directories[0]
+        let wanted = layout.unifiedControllers
+        guard !wanted.isEmpty, let text = try? readFile("\(directory.path)/cgroup.controllers")
+        else { return }
+        let present = words(of: text)
+        guard !wanted.allSatisfy(present.contains) else { return }
+        var above = directory.mountPoint
+        for part in directory.cgroup.split(separator: "/") {
+            let file = "\(above)/cgroup.subtree_control"
+            let together = wanted.map { "+\($0)" }.joined(separator: " ")
+            if (try? writeControlFile(file, together)) == nil {
+                // One that cannot be enabled must not keep back the others.
+                for controller in wanted { try? writeControlFile(file, "+\(controller)") }
+            }
+            above += "/\(part)"
+        }
+    }
+
+    // MARK: - Entering
+
+    /// Opens the directory in the v2 hierarchy, for clone3(2) with CLONE_INTO_CGROUP; nil on a host
+    /// without one.
+    func openUnifiedDirectory() throws(CgroupError) -> OwnedDescriptor? {
+        guard let index = layout.unifiedIndex else { return nil }
+        do throws(SystemCallError) {
+            return try openFile(layout.directories[index].path, [.pathOnly, .directory])
+        } catch {
+            throw CgroupError(failure: error)
+        }
+    }
+
+    /// Opens what a child of one thread enters the v1 hierarchies by.
+    func openEntrance() throws(CgroupError) -> CgroupEntrance {
+        var entrance = CgroupEntrance()
+        do throws(SystemCallError) {
+            for directory in layout.directories where !directory.isUnified {
+                entrance.add(try openFile("\(directory.path)/tasks", .writeOnly))
+            }
+        } catch {
+            throw CgroupError(failure: error, message: "unable to enter the container's cgroup")
+        }
+        return entrance
+    }
+
+    /// Moves a process with all its threads into the cgroup, from outside.
+    ///
+    /// With `includingUnified` false only the v1 hierarchies: for a process that was cloned into the
+    /// unified one. On an idle machine the kernel waits some milliseconds for an RCU grace period in
+    /// the first of these writes, which a child that enters by `openEntrance` does not.
+    func attach(_ process: Int, includingUnified: Bool = true) throws(CgroupError) {
+        for directory in layout.directories where includingUnified || !directory.isUnified {
+            let path = "\(directory.path)/cgroup.procs"
+            // EINVAL is also what a process answers whose fork(2) has not quite ended.
+            var attempts = 5
+            while true {
+                do throws(SystemCallError) {
+                    try writeControlFile(path, "\(process)")
+                    break
+                } catch  where error.errno == .invalidArgument && attempts > 0 {
+                    attempts -= 1
+                    wait(milliseconds: 10)
+                } catch {
+                    throw CgroupError(
+                        failure: error, message: "unable to enter the container's cgroup")
+                }
+            }
+        }
+    }
+
+    static func parent(of path: String) -> String {
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "" }
+        return String(path[..<slash])
+    }
+}
+
+/// The open `tasks` files of the v1 hierarchies: a child that writes `0` to each is inside.
+///
+/// A thread that moves itself spares the kernel the lock over all forks and exits of the machine,
+/// which costs an RCU grace period (3-4 ms) when idle. It moves that one thread only. The permission
+/// is checked for who opened the files, so that the user and namespaces of the child do not matter.
+/// Kernel: cgroup_procs_write_start() in kernel/cgroup/cgroup.c.
+struct CgroupEntrance: ~Copyable {
+    /// The descriptors, one per hierarchy; closed with the entrance.
+    private(set) var descriptors: [CInt] = []
+
+    fileprivate mutating func add(_ descriptor: consuming OwnedDescriptor) {
+        descriptors.append(descriptor.release())
+    }
+
+    /// Gives the descriptors up without closing them.
+    mutating func release() -> [CInt] {
+        defer { descriptors = [] }
+        return descriptors
+    }
+
+    deinit {
+        for number in descriptors { _ = OwnedDescriptor(taking: number) }
+    }
+}

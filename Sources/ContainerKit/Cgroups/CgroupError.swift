@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// Why a cgroup could not be made, changed or removed.
+struct CgroupError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The field of config.json that asked for it, if one did.
+    let field: JSONPath?
+    /// The refused call, if the kernel refused one.
+    let failure: SystemCallError?
+    /// What is wrong, in words; empty if the refused call says all.
+    let message: String
+
+    init(field: JSONPath? = nil, failure: SystemCallError? = nil, message: String = "") {
+        self.field = field
+        self.failure = failure
+        self.message = message
+    }
+
+    /// One line: field, message, call and errno, as far as there are such.
+    var description: String {
+        var parts: [String] = []
+        if let field { parts.append(field.description) }
+        if !message.isEmpty { parts.append(message) }
+        if let failure { parts.append(failure.description) }
+        return parts.joined(separator: ": ")
+    }
+}

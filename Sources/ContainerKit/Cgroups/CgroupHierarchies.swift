@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Cgroups: where a container's processes are counted, limited, frozen and killed together.
+//
+//   CgroupHierarchies   what the host has mounted and where the caller itself is     (discovered)
+//   CgroupLayout        the directory of one container in each hierarchy             (pure)
+//   ResourcePlan        linux.resources as an ordered list of writes                 (pure)
+//   Controllers/        one file a controller: its rules and writes on v1 and on v2  (pure)
+//   DeviceAccess        the device rules folded; as v1 lines or as a v2 BPF program  (pure)
+//   CgroupPlan          layout and resources of a new container                      (pure)
+//   Cgroup              the directories on disk: create, enter, freeze, kill, remove
+//
+// A plan is made and compared without touching the host; Cgroup carries it out in its order.
+
+internal import SystemPackage
+
+/// One mounted cgroup hierarchy and the caller's place in it.
+struct CgroupHierarchy: Equatable, Sendable {
+    /// The controllers, as /proc/self/cgroup names them (`cpu`, `name=systemd`); none on the unified
+    /// hierarchy.
+    var controllers: [String]
+    /// Where it is mounted.
+    var mountPoint: String
+    /// The caller's cgroup below `mountPoint`: empty for the root, else `/a/b`.
+    var ownPath: String
+}
+
+/// The cgroup hierarchies of the host.
+struct CgroupHierarchies: Equatable, Sendable {
+    /// Which generation of cgroups limits resources.
+    enum Mode: String, Sendable {
+        /// Only v1 hierarchies.
+        case legacy = "v1"
+        /// The controllers are v1 hierarchies; a v2 one without controllers stands beside them.
+        case hybrid
+        /// One v2 hierarchy.
+        case unified = "v2"
+    }
+
+    /// Which generation of cgroups limits resources.
+    var mode: Mode
+    /// The hierarchies; in hybrid mode the unified one is the last, in unified mode the only one.
+    var hierarchies: [CgroupHierarchy]
+    /// The controllers that the unified hierarchy offers at its root (unified mode only).
+    var unifiedControllers: [String]
+}
+
+extension CgroupHierarchies {
+    /// No hierarchies: for a plan that enters an existing cgroup.
+    static var none: CgroupHierarchies {
+        CgroupHierarchies(mode: .unified, hierarchies: [], unifiedControllers: [])
+    }
+
+    /// Looks at the host: one read of /proc/self/mountinfo and one of /proc/self/cgroup.
+    ///
+    /// No cgroup file system at all is a `CgroupError`.
+    static func discover() throws(CgroupError) -> CgroupHierarchies {
+        do throws(SystemCallError) {
+            let mounts = try readFile("/proc/self/mountinfo")
+            let own = try readFile("/proc/self/cgroup")
+            var found = CgroupHierarchies(mountInfo: mounts, ownCgroups: own)
+            if found.mode == .unified, let root = found.hierarchies.first {
+                let names = try readFile("\(root.mountPoint)/cgroup.controllers")
+                found.unifiedControllers = words(of: names)
+            }
+            guard !found.hierarchies.isEmpty else {
+                throw SystemCallError("open", "\"/sys/fs/cgroup\"", errno: .noSuchFileOrDirectory)
+            }
+            return found
+        } catch {
+            throw CgroupError(
+                field: nil, failure: error, message: "no cgroup file system can be used")
+        }
+    }
+
+    /// Reads the texts of /proc/self/mountinfo and /proc/self/cgroup.
+    ///
+    /// The first mount of a hierarchy counts. Source: proc_pid_mountinfo(5), cgroups(7).
+    init(mountInfo: [UInt8], ownCgroups: [UInt8]) {
+        let memberships = Self.memberships(ownCgroups)
+        var legacy: [CgroupHierarchy] = []
+        var unified: CgroupHierarchy?
+        for line in mountInfo.split(separator: UInt8(ascii: "\n")) {
+            guard let mount = CgroupMount(line) else { continue }
+            if mount.isUnified {
+                guard unified == nil else { continue }
+                let own = memberships.first { $0.controllers.isEmpty }
+                unified = CgroupHierarchy(
+                    controllers: [], mountPoint: mount.mountPoint,
+                    ownPath: mount.pathBelowRoot(own?.path ?? "/"))
+            } else if let own = memberships.first(where: { mount.carries($0.controllers) }),
+                !legacy.contains(where: { $0.controllers == own.controllers })
+            {
+                legacy.append(
+                    CgroupHierarchy(
+                        controllers: own.controllers, mountPoint: mount.mountPoint,
+                        ownPath: mount.pathBelowRoot(own.path)))
+            }
+        }
+        unifiedControllers = []
+        let hasLegacyController = legacy.contains { hierarchy in
+            hierarchy.controllers.contains { !$0.utf8.contains(UInt8(ascii: "=")) }
+        }
+        if let unified, !hasLegacyController {
+            mode = .unified
+            hierarchies = [unified]
+        } else if let unified {
+            mode = .hybrid
+            hierarchies = legacy + [unified]
+        } else {
+            mode = .legacy
+            hierarchies = legacy
+        }
+    }
+
+    /// The lines of /proc/self/cgroup: `4:memory:/user.slice` and, for v2, `0::/user.slice`.
+    private static func memberships(_ text: [UInt8]) -> [(controllers: [String], path: String)] {
+        text.split(separator: UInt8(ascii: "\n")).compactMap { line in
+            let fields = line.split(
+                separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
+            guard fields.count == 3 else { return nil }
+            let controllers = fields[1].split(separator: UInt8(ascii: ","))
+            return (
+                controllers.map { String(decoding: $0, as: UTF8.self) },
+                String(decoding: fields[2], as: UTF8.self)
+            )
+        }
+    }
+}
+
+/// A line of mountinfo that mounts a cgroup hierarchy.
+private struct CgroupMount {
+    let root: String
+    let mountPoint: String
+    let isUnified: Bool
+    let options: [String]
+
+    /// Nil if the line mounts something else.
+    init?(_ line: ArraySlice<UInt8>) {
+        // A host may have thousands of mounts: only the lines that can matter are taken apart.
+        guard Self.mayBeCgroup(line) else { return nil }
+        let fields = line.split(separator: UInt8(ascii: " "))
+        // Optional fields stand before the "-"; type, source and super options follow it.
+        guard let dash = fields.dropFirst(6).firstIndex(where: { $0.elementsEqual("-".utf8) }),
+            dash + 3 < fields.count, fields[dash + 1].starts(with: "cgroup".utf8)
+        else { return nil }
+        let type = String(decoding: fields[dash + 1], as: UTF8.self)
+        guard type == "cgroup" || type == "cgroup2" else { return nil }
+        isUnified = type == "cgroup2"
+        root = unescapedMountPath(fields[3])
+        mountPoint = unescapedMountPath(fields[4])
+        options = fields[dash + 3].split(separator: UInt8(ascii: ",")).map {
+            String(decoding: $0, as: UTF8.self)
+        }
+    }
+
+    /// Whether `- cgroup` stands somewhere in the line.
+    private static func mayBeCgroup(_ line: ArraySlice<UInt8>) -> Bool {
+        var rest = line
+        while let dash = rest.firstIndex(of: UInt8(ascii: "-")) {
+            rest = rest[(dash + 1)...]
+            if rest.starts(with: " cgroup".utf8) { return true }
+        }
+        return false
+    }
+
+    /// Whether this is a v1 mount of the hierarchy with just these controllers.
+    func carries(_ controllers: [String]) -> Bool {
+        !isUnified && !controllers.isEmpty && controllers.allSatisfy(options.contains)
+    }
+
+    /// `path` as seen below the mount: a mount of a subtree hides what leads to it.
+    ///
+    /// A path outside of the mounted subtree (another cgroup namespace) counts as the mount's root.
+    func pathBelowRoot(_ path: String) -> String {
+        if root == "/" { return path == "/" || path.hasPrefix("/..") ? "" : path }
+        guard path.hasPrefix("\(root)/") else { return "" }
+        return String(path.dropFirst(root.utf8.count))
+    }
+}
+
+/// The path of a mountinfo field, where space, tab, newline and backslash are `\ooo`.
+private func unescapedMountPath(_ field: ArraySlice<UInt8>) -> String {
+    guard field.contains(UInt8(ascii: "\\")) else { return String(decoding: field, as: UTF8.self) }
+    var bytes: [UInt8] = []
+    var rest = field
+    while let byte = rest.popFirst() {
+        let digits = rest.prefix(3)
+        guard byte == UInt8(ascii: "\\"), digits.count == 3,
+            let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8)
+        else {
+            bytes.append(byte)
+            continue
+        }
+        bytes.append(value)
+        rest = rest.dropFirst(3)
+    }
+    return String(decoding: bytes, as: UTF8.self)
+}
+
+/// The words of a control file, parted by spaces or newlines.
+func words(of text: [UInt8]) -> [String] {
+    text.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }
+        .map { String(decoding: $0, as: UTF8.self) }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// The cgroup of one container in one hierarchy.
+struct CgroupDirectory: Equatable, Sendable {
+    /// The controllers of the hierarchy; none on the unified one.
+    var controllers: [String]
+    /// Where the hierarchy is mounted.
+    var mountPoint: String
+    /// The cgroup below `mountPoint`, as `/a/b`.
+    var cgroup: String
+
+    /// The absolute path of the directory.
+    var path: String { mountPoint + cgroup }
+    /// Whether this is the v2 hierarchy.
+    var isUnified: Bool { controllers.isEmpty }
+}
+
+/// The directories of one container's cgroup; also what the state file records of it.
+struct CgroupLayout: Equatable, Sendable {
+    /// Which generation of cgroups limits resources.
+    var mode: CgroupHierarchies.Mode
+    /// One directory per hierarchy, the unified one last.
+    var directories: [CgroupDirectory]
+    /// The controllers that the unified hierarchy offers (unified mode only).
+    var unifiedControllers: [String]
+
+    /// Whether resources are limited by cgroup v2.
+    var isUnified: Bool { mode == .unified }
+
+    /// The index of the directory where `controller` has its files, or nil if the host lacks it.
+    func index(of controller: String) -> Int? {
+        if isUnified { return unifiedControllers.contains(controller) ? 0 : nil }
+        return directories.firstIndex { $0.controllers.contains(controller) }
+    }
+
+    /// The index of the directory in the v2 hierarchy, also in hybrid mode.
+    var unifiedIndex: Int? { directories.lastIndex { $0.isUnified } }
+}
+
+extension CgroupLayout {
+    /// Places a container as runc's cgroupfs driver does.
+    ///
+    /// An absolute `cgroupsPath` is below the mount point of each hierarchy. A relative one, or the
+    /// container id where there is none, is below the caller's own cgroup on v1, and beside it on v2,
+    /// where a cgroup with processes cannot have children with limits.
+    ///
+    /// Spec: config-linux.md, Cgroups Path.
+    init(cgroupsPath: String?, id: String, in host: CgroupHierarchies) throws(SpecError) {
+        let given = cgroupsPath.flatMap { $0.isEmpty ? nil : $0 } ?? id
+        let isAbsolute = given.utf8.first == UInt8(ascii: "/")
+        let inner = Self.cleaned(given)
+        guard !inner.isEmpty, !given.utf8.contains(0) else {
+            throw SpecError(
+                "linux.cgroupsPath", "\"\(given)\" does not name a cgroup of the container's own",
+                section: "config-linux.md, Cgroups Path")
+        }
+        mode = host.mode
+        unifiedControllers = host.unifiedControllers
+        directories = host.hierarchies.map { hierarchy in
+            var parent = isAbsolute ? "" : hierarchy.ownPath
+            if !isAbsolute, host.mode == .unified { parent = Self.parent(of: parent) }
+            return CgroupDirectory(
+                controllers: hierarchy.controllers, mountPoint: hierarchy.mountPoint,
+                cgroup: parent + inner)
+        }
+    }
+
+    /// `path` as `/a/b`, without empty and `.` parts; a `..` at the top goes nowhere.
+    private static func cleaned(_ path: String) -> String {
+        var parts: [Substring] = []
+        for part in path.split(separator: "/") where part != "." {
+            if part == ".." {
+                _ = parts.popLast()
+            } else {
+                parts.append(part)
+            }
+        }
+        return parts.map { "/\($0)" }.joined()
+    }
+
+    private static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "" }
+        return String(path[..<slash])
+    }
+}
+
+extension CgroupLayout {
+    /// What the state file keeps, so that later commands find the cgroup without computing it anew.
+    var record: JSONValue {
+        var object: JSONObject = ["mode": .string(mode.rawValue)]
+        object.append(
+            "directories",
+            .array(
+                directories.map { directory in
+                    .object([
+                        "controllers": .array(directory.controllers.map(JSONValue.string)),
+                        "mountPoint": .string(directory.mountPoint),
+                        "cgroup": .string(directory.cgroup),
+                    ])
+                }))
+        object.append("unifiedControllers", .array(unifiedControllers.map(JSONValue.string)))
+        return .object(object)
+    }
+
+    /// Reads a record back; nil if it is not one.
+    init?(record: JSONValue) {
+        guard case .object(let object) = record, case .string(let modeName)? = object["mode"],
+            let mode = CgroupHierarchies.Mode(rawValue: modeName),
+            case .array(let list)? = object["directories"],
+            let unifiedControllers = Self.strings(object["unifiedControllers"])
+        else { return nil }
+        var directories: [CgroupDirectory] = []
+        for item in list {
+            guard case .object(let fields) = item,
+                let controllers = Self.strings(fields["controllers"]),
+                case .string(let mountPoint)? = fields["mountPoint"],
+                case .string(let cgroup)? = fields["cgroup"], cgroup.utf8.count > 1
+            else { return nil }
+            directories.append(
+                CgroupDirectory(controllers: controllers, mountPoint: mountPoint, cgroup: cgroup))
+        }
+        guard mode != .unified || !directories.isEmpty else { return nil }
+        self.init(mode: mode, directories: directories, unifiedControllers: unifiedControllers)
+    }
+
+    private static func strings(_ value: JSONValue?) -> [String]? {
+        guard case .array(let items)? = value else { return nil }
+        var strings: [String] = []
+        for item in items {
+            guard case .string(let text) = item else { return nil }
+            strings.append(text)
+        }
+        return strings
+    }
+}
+
+extension CgroupLayout {
+    /// The layout with init's present cgroup in place of the unified one, where init has moved below it.
+    ///
+    /// On v2 a cgroup that has given controllers to its children takes no processes itself: a systemd
+    /// in the container moves to a child first, and so must who joins it.
+    ///
+    /// - Parameter membership: the contents of /proc/PID/cgroup of init.
+    /// - Returns: the layout as it is where init is in its own cgroup, or none of ours is in its path.
+    func following(_ membership: [UInt8]) -> CgroupLayout {
+        guard let index = unifiedIndex else { return self }
+        let own = directories[index].cgroup
+        for line in membership.split(separator: UInt8(ascii: "\n")) {
+            guard line.starts(with: "0::".utf8) else { continue }
+            let path = String(decoding: line.dropFirst(3), as: UTF8.self)
+            // As seen from another root (a cgroup namespace of ours) the paths do not match: keep ours.
+            guard path.hasPrefix(own + "/"), !path.hasSuffix("/..") else { return self }
+            var result = self
+            result.directories[index].cgroup = path
+            return result
+        }
+        return self
+    }
+}

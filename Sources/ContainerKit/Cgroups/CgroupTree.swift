@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import SystemPackage
+
+/// A cgroup directory with those below it.
+///
+/// The container may have nested its cgroups as deeply as it liked: every step is taken from one open
+/// directory to the next, so that neither the length of a path nor the number of descriptors is a
+/// limit.
+enum CgroupTree {
+    // MARK: Removing
+
+    /// Removes `path` and, only if that is refused, its children before it.
+    ///
+    /// A process that is dying keeps its cgroup busy for a moment: tried again for about a second.
+    static func remove(_ path: String) throws(SystemCallError) {
+        guard let refusal = refusal(ofRemoving: path, at: currentDirectory) else { return }
+        guard isBusy(refusal.errno) else { throw refusal }
+        try removeChildren(of: path)
+        try removeOnceEmpty(path, at: currentDirectory)
+    }
+
+    private static func removeChildren(of path: String) throws(SystemCallError) {
+        guard var directory = try openIfThere(path, at: currentDirectory) else { return }
+        var descent: [String] = []
+        while true {
+            if let child = try removeLeaves(in: directory.number, named: path) {
+                if let below = try openIfThere(child, at: directory.number) {
+                    directory = below
+                    descent.append(child)
+                } else {
+                    // Gone meanwhile; a directory that was read to its end has to be opened anew.
+                    directory = try openFile(".", [.readOnly, .directory], at: directory.number)
+                }
+            } else {
+                guard let name = descent.popLast() else { return }
+                directory = try openFile("..", [.readOnly, .directory], at: directory.number)
+                try removeOnceEmpty(name, at: directory.number)
+            }
+        }
+    }
+
+    /// Removes the children that let themselves be removed, up to one that does not: its name.
+    private static func removeLeaves(in directory: CInt, named path: String)
+        throws(SystemCallError) -> String?
+    {
+        for child in try directoryNames(in: directory, ofTree: path) {
+            guard let refusal = refusal(ofRemoving: child, at: directory) else { continue }
+            guard isBusy(refusal.errno) else { throw refusal }
+            return child
+        }
+        return nil
+    }
+
+    private static func removeOnceEmpty(_ path: String, at directory: CInt)
+        throws(SystemCallError)
+    {
+        var delay = 1
+        while true {
+            guard let refusal = refusal(ofRemoving: path, at: directory) else { return }
+            guard isBusy(refusal.errno), delay <= 512 else { throw refusal }
+            wait(milliseconds: delay)
+            delay *= 2
+        }
+    }
+
+    private static func refusal(ofRemoving path: String, at directory: CInt) -> SystemCallError? {
+        do throws(SystemCallError) {
+            try removeDirectory(path, at: directory)
+            return nil
+        } catch {
+            return error.errno == .noSuchFileOrDirectory ? nil : error
+        }
+    }
+
+    private static func isBusy(_ errno: Errno) -> Bool {
+        errno == .resourceBusy || errno == .directoryNotEmpty
+    }
+
+    // MARK: Walking
+
+    /// The processes of the cgroup at `path` and of those below it, in no order; none if it is gone.
+    static func processes(in path: String) throws(SystemCallError) -> [Int] {
+        guard var directory = try openIfThere(path, at: currentDirectory) else { return [] }
+        var found = try processIDs(in: directory.number)
+        var unseen = [try directoryNames(in: directory.number, ofTree: path)]
+        while !unseen.isEmpty {
+            guard let child = unseen[unseen.count - 1].popLast() else {
+                unseen.removeLast()
+                if unseen.isEmpty { break }
+                directory = try openFile("..", [.pathOnly, .directory], at: directory.number)
+                continue
+            }
+            guard let below = try openIfThere(child, at: directory.number) else { continue }
+            directory = below
+            found += try processIDs(in: directory.number)
+            unseen.append(try directoryNames(in: directory.number, ofTree: path))
+        }
+        return found
+    }
+
+    private static func openIfThere(_ path: String, at directory: CInt)
+        throws(SystemCallError) -> OwnedDescriptor?
+    {
+        do throws(SystemCallError) {
+            return try openFile(path, [.readOnly, .directory], at: directory)
+        } catch  where isGone(error.errno) {
+            return nil
+        }
+    }
+
+    private static func directoryNames(in directory: CInt, ofTree path: String)
+        throws(SystemCallError) -> [String]
+    {
+        do throws(SystemCallError) {
+            return try ContainerKit.directoryNames(in: directory, named: path)
+        } catch  where isGone(error.errno) {
+            return []
+        }
+    }
+
+    /// A cgroup that goes away while it is read answers ENODEV.
+    private static func isGone(_ errno: Errno) -> Bool {
+        errno == .noSuchFileOrDirectory || errno == .operationNotSupportedByDevice
+    }
+
+    private static func processIDs(in directory: CInt) throws(SystemCallError) -> [Int] {
+        do throws(SystemCallError) {
+            return try numbers("cgroup.procs", in: directory)
+        } catch  where error.errno == .notSupported {
+            // A threaded cgroup of v2 lists its threads only.
+            return try numbers("cgroup.threads", in: directory)
+        }
+    }
+
+    private static func numbers(_ file: String, in directory: CInt) throws(SystemCallError)
+        -> [Int]
+    {
+        do throws(SystemCallError) {
+            return words(of: try readFile(file, at: directory)).compactMap { Int($0) }
+        } catch  where isGone(error.errno) {
+            return []
+        }
+    }
+}

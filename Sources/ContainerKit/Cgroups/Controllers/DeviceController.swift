@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// `linux.resources.devices`: on v1 the lines of `devices.allow` and `devices.deny`, on v2 a program.
+///
+/// Spec: config-linux.md, Allowed Device list. Kernel: admin-guide/cgroup-v1/devices.rst,
+/// cgroup-v2.rst, Device controller.
+enum DeviceController {
+    /// Rules need something that enforces them: the v1 controller, or any v2 cgroup.
+    static func check(_ layout: CgroupLayout) throws(SpecError) {
+        guard layout.isUnified || layout.index(of: "devices") != nil else {
+            throw SpecError(
+                "linux.resources.devices",
+                "the cgroup controller \"devices\" is not available on this host "
+                    + "(cgroup \(layout.mode.rawValue))")
+        }
+    }
+
+    /// The v1 writes that make `current` into `wanted`, without a moment of wider access than both.
+    ///
+    /// A list of the other kind starts anew with a line for all devices.
+    static func legacyWrites(
+        from current: DeviceAccess?, to wanted: DeviceAccess, directory: Int
+    ) -> [ControlWrite] {
+        let exceptionFile = wanted.allowsByDefault ? "devices.deny" : "devices.allow"
+        let oppositeFile = wanted.allowsByDefault ? "devices.allow" : "devices.deny"
+        func write(_ file: String, _ text: String) -> ControlWrite {
+            ControlWrite(
+                directory: directory, file: file, text: text, field: "linux.resources.devices")
+        }
+        guard let current, current.allowsByDefault == wanted.allowsByDefault else {
+            return [write(oppositeFile, "a")]
+                + wanted.exceptions.map { write(exceptionFile, $0.line) }
+        }
+        var removed: [ControlWrite] = []
+        var added: [ControlWrite] = []
+        for old in current.exceptions {
+            let kept = wanted.exceptions.first { $0.devices == old.devices }?.access ?? []
+            let lost = old.access.subtracting(kept)
+            if !lost.isEmpty { removed.append(write(oppositeFile, old.with(access: lost).line)) }
+        }
+        for new in wanted.exceptions {
+            let had = current.exceptions.first { $0.devices == new.devices }?.access ?? []
+            let gained = new.access.subtracting(had)
+            if !gained.isEmpty { added.append(write(exceptionFile, new.with(access: gained).line)) }
+        }
+        return removed + added
+    }
+}

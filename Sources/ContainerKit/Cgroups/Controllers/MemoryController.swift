@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// `linux.resources.memory`.
+///
+/// A value of 0 is as good as none, -1 is no limit.
+/// `swap` is memory and swap together, as v1 counts; v2 counts swap alone.
+/// Spec: config-linux.md, Memory. Kernel: admin-guide/cgroup-v1/memory.rst, cgroup-v2.rst, Memory.
+enum MemoryController {
+    static func plan(_ memory: MemoryResources, into writes: inout ControlWrites)
+        throws(SpecError)
+    {
+        try check(memory, writes)
+        if writes.isUnified {
+            try planUnified(memory, into: &writes)
+        } else {
+            try planLegacy(memory, into: &writes)
+        }
+    }
+
+    private static func check(_ memory: MemoryResources, _ writes: ControlWrites)
+        throws(SpecError)
+    {
+        let limits = [
+            ("limit", memory.limit), ("reservation", memory.reservation), ("swap", memory.swap),
+            ("kernel", memory.kernel), ("kernelTCP", memory.kernelTCP),
+        ]
+        for case (let name, let value?) in limits where value < -1 {
+            throw writes.error(
+                "memory.\(name)", "\(value) is not a limit (bytes, or -1 for none)")
+        }
+        if let limit = memory.limit, let swap = memory.swap, swap > 0, limit > 0, swap < limit {
+            throw writes.error("memory.swap", "memory+swap limit should be >= memory limit")
+        }
+        if let swappiness = memory.swappiness, swappiness > 100 {
+            throw writes.error(
+                "memory.swappiness",
+                "invalid memory swappiness value: \(swappiness) (valid range is 0-100)")
+        }
+    }
+
+    // MARK: - v1
+
+    private static func planLegacy(_ memory: MemoryResources, into writes: inout ControlWrites)
+        throws(SpecError)
+    {
+        try planUsageChecks(memory, "memory.usage_in_bytes", into: &writes)
+        // The kernel wants limit <= memory and swap together at every moment: whichever of the two
+        // writes comes too early is tried again after the other.
+        if let limit = set(memory.limit) {
+            try writes.write(
+                "memory", "memory.limit_in_bytes", "\(limit)", from: "memory.limit",
+                .waitsForOthers)
+        }
+        if let swap = set(memory.swap) {
+            try writes.write(
+                "memory", "memory.memsw.limit_in_bytes", "\(swap)", from: "memory.swap",
+                swap == -1 ? .mayBeMissing : [])
+        } else if memory.limit == -1 {
+            try writes.write(
+                "memory", "memory.memsw.limit_in_bytes", "-1", from: "memory.limit", .mayBeMissing)
+        }
+        if let reservation = set(memory.reservation) {
+            try writes.write(
+                "memory", "memory.soft_limit_in_bytes", "\(reservation)",
+                from: "memory.reservation")
+        }
+        if let kernelTCP = set(memory.kernelTCP) {
+            try writes.write(
+                "memory", "memory.kmem.tcp.limit_in_bytes", "\(kernelTCP)",
+                from: "memory.kernelTCP")
+        }
+        warnOfKernelLimit(memory.kernel, "kernel", &writes)
+        if memory.disableOOMKiller == true {
+            try writes.write("memory", "memory.oom_control", "1", from: "memory.disableOOMKiller")
+        }
+        if let swappiness = memory.swappiness {
+            try writes.write(
+                "memory", "memory.swappiness", "\(swappiness)", from: "memory.swappiness")
+        }
+    }
+
+    // MARK: - v2
+
+    private static func planUnified(_ memory: MemoryResources, into writes: inout ControlWrites)
+        throws(SpecError)
+    {
+        try planUsageChecks(memory, "memory.current", into: &writes)
+        if let (swap, field) = try unifiedSwap(memory, writes) {
+            // A kernel without swap has no such file: no swap and no limit on it are both true there.
+            try writes.write(
+                "memory", "memory.swap.max", unifiedLimit(swap), from: field,
+                swap <= 0 ? .mayBeMissing : [])
+        }
+        if let limit = set(memory.limit) {
+            try writes.write("memory", "memory.max", unifiedLimit(limit), from: "memory.limit")
+        }
+        if let reservation = set(memory.reservation) {
+            try writes.write(
+                "memory", "memory.low", unifiedLimit(reservation), from: "memory.reservation")
+        }
+        warnOfKernelLimit(memory.kernel, "kernel", &writes)
+        warnOfKernelLimit(memory.kernelTCP, "kernelTCP", &writes)
+        if memory.swappiness != nil {
+            throw writes.error("memory.swappiness", "cgroup v2 has no swappiness of a cgroup")
+        }
+        if memory.disableOOMKiller == true {
+            throw writes.error(
+                "memory.disableOOMKiller", "cgroup v2 cannot disable the OOM killer of a cgroup")
+        }
+    }
+
+    /// The limit of swap alone and the field that asks for it; nil leaves it as it is.
+    private static func unifiedSwap(_ memory: MemoryResources, _ writes: ControlWrites)
+        throws(SpecError) -> (bytes: Int64, field: String)?
+    {
+        guard let swap = set(memory.swap) else {
+            // As on v1, where no limit on memory takes away that on memory and swap together.
+            return memory.limit == -1 ? (-1, "memory.limit") : nil
+        }
+        guard swap != -1, memory.limit != -1 else { return (swap, "memory.swap") }
+        guard let limit = set(memory.limit) else {
+            throw writes.error("memory.swap", "unable to set swap limit without memory limit")
+        }
+        return (swap - limit, "memory.swap")
+    }
+
+    // MARK: - Both
+
+    private static func planUsageChecks(
+        _ memory: MemoryResources, _ file: String, into writes: inout ControlWrites
+    ) throws(SpecError) {
+        guard memory.checkBeforeUpdate == true else { return }
+        let limits = [
+            ("memory+swap limit", "memory.swap", memory.swap),
+            ("memory limit", "memory.limit", memory.limit),
+        ]
+        for case (let noun, let field, let limit?) in limits where limit > 0 {
+            writes.steps.append(
+                .requireUsage(
+                    below: limit, file: file,
+                    directory: try writes.directory(of: "memory", for: field), noun: noun,
+                    field: writes.path(field)))
+        }
+    }
+
+    private static func warnOfKernelLimit(
+        _ limit: Int64?, _ name: String, _ writes: inout ControlWrites
+    ) {
+        guard set(limit) != nil else { return }
+        writes.warnings.append(
+            "linux.resources.memory.\(name): this kernel has no such limit any more; ignored")
+    }
+
+    /// nil for 0, which engines write for "not set".
+    private static func set(_ value: Int64?) -> Int64? { value == 0 ? nil : value }
+}

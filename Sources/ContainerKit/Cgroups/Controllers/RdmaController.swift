@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// `linux.resources.rdma`: handles and objects of each RDMA device.
+///
+/// The same file on v1 and v2.
+/// Spec: config-linux.md, RDMA. Kernel: admin-guide/cgroup-v1/rdma.rst, cgroup-v2.rst, RDMA.
+enum RdmaController {
+    static func plan(_ limits: [String: RdmaLimit], into writes: inout ControlWrites)
+        throws(SpecError)
+    {
+        for (device, limit) in limits.sorted(by: { $0.key < $1.key }) {
+            let field = JSONPath("rdma").appending(key: device).description
+            guard !device.isEmpty, !device.utf8.contains(where: { $0 <= 0x20 }) else {
+                throw writes.error(
+                    field, "\"\(device)\" is not the name of a device",
+                    section: "config-linux.md, RDMA")
+            }
+            var text = device
+            if let handles = limit.hcaHandles { text += " hca_handle=\(handles)" }
+            if let objects = limit.hcaObjects { text += " hca_object=\(objects)" }
+            guard text != device else { continue }
+            try writes.write("rdma", "rdma.max", text, from: field)
+        }
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// `linux.resources.unified`: texts for files of cgroup v2 by their names, line by line.
+///
+/// Spec: config-linux.md, Unified.
+enum UnifiedFiles {
+    static func plan(_ files: [String: String], into writes: inout ControlWrites)
+        throws(SpecError)
+    {
+        guard !files.isEmpty else { return }
+        guard writes.isUnified else {
+            throw writes.error(
+                "unified",
+                "invalid configuration: cgroup \(writes.layout.mode.rawValue) has no unified resources",
+                section: "config-linux.md, Unified")
+        }
+        for (name, text) in files.sorted(by: { $0.key < $1.key }) {
+            let field = JSONPath("unified").appending(key: name).description
+            guard !name.utf8.contains(UInt8(ascii: "/")) else {
+                throw writes.error(
+                    field, "unified resource \"\(name)\" must be a file name (no slashes)")
+            }
+            guard let dot = name.firstIndex(of: "."), dot != name.startIndex else {
+                throw writes.error(
+                    field, "unified resource \"\(name)\" must be in the form CONTROLLER.PARAMETER")
+            }
+            let controller = String(name[..<dot])
+            guard controller == "cgroup" || writes.layout.index(of: controller) != nil else {
+                throw writes.error(
+                    field,
+                    "unified resource \"\(name)\" can't be set: controller \"\(controller)\" "
+                        + "not available")
+            }
+            for line in text.split(separator: "\n") {
+                writes.steps.append(
+                    .write(
+                        ControlWrite(
+                            directory: 0, file: name, text: String(line),
+                            field: writes.path(field))))
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// What a rule permits or forbids to do with a device.
+struct DeviceOperations: OptionSet, Hashable, Sendable {
+    let rawValue: UInt32
+    // The bits of `bpf_cgroup_dev_ctx.access_type` (BPF_DEVCG_ACC_*).
+    static let makeNode = DeviceOperations(rawValue: 1)
+    static let read = DeviceOperations(rawValue: 2)
+    static let write = DeviceOperations(rawValue: 4)
+    static let all: DeviceOperations = [.makeNode, .read, .write]
+
+    /// The letters in the kernel's order: `rwm`.
+    var letters: String {
+        (contains(.read) ? "r" : "") + (contains(.write) ? "w" : "")
+            + (contains(.makeNode) ? "m" : "")
+    }
+}
+
+/// The devices that a rule is about; nil is any number.
+struct DeviceRange: Hashable, Sendable {
+    /// The type of a device that has rules; the raw values are BPF_DEVCG_DEV_*.
+    enum Kind: UInt32, Sendable {
+        case block = 1
+        case character = 2
+    }
+
+    var kind: Kind
+    var major: UInt32?
+    var minor: UInt32?
+
+    /// Whether every device of `other` is one of these.
+    func contains(_ other: DeviceRange) -> Bool {
+        kind == other.kind && (major == nil || major == other.major)
+            && (minor == nil || minor == other.minor)
+    }
+}
+
+/// Devices and operations that are an exception from the default.
+struct DeviceException: Equatable, Sendable {
+    var devices: DeviceRange
+    var access: DeviceOperations
+
+    init(_ kind: DeviceRange.Kind, _ major: UInt32?, _ minor: UInt32?, _ access: DeviceOperations) {
+        devices = DeviceRange(kind: kind, major: major, minor: minor)
+        self.access = access
+    }
+
+    func with(access: DeviceOperations) -> DeviceException {
+        var copy = self
+        copy.access = access
+        return copy
+    }
+
+    /// The line of the v1 files: `c 1:3 rwm`.
+    var line: String {
+        let kind = devices.kind == .block ? "b" : "c"
+        let major = devices.major.map { "\($0)" } ?? "*"
+        let minor = devices.minor.map { "\($0)" } ?? "*"
+        return "\(kind) \(major):\(minor) \(access.letters)"
+    }
+}
+
+/// Who may use which device: a default and the exceptions from it.
+///
+/// This is what the kernel's v1 controller keeps of a list of rules; the v2 program follows it.
+struct DeviceAccess: Equatable, Sendable {
+    /// What holds for a device without an exception.
+    var allowsByDefault = false
+    /// The exceptions, each range once, in the order of the rules.
+    var exceptions: [DeviceException] = []
+
+    /// Folds rules, starting from none allowed; then the standard devices are allowed.
+    ///
+    /// A rule cannot take away a part of a wider one, and such a rule is an error rather than
+    /// a hole that is not there. Spec: config-linux.md, Allowed Device list and Default Devices.
+    init(rules: [DeviceCgroupRule]) throws(SpecError) {
+        for (index, rule) in rules.enumerated() {
+            let path = JSONPath("linux.resources.devices").appending(index: index)
+            let access = try Self.operations(rule, at: path)
+            let kind: DeviceRange.Kind
+            switch rule.kind ?? .all {
+            case .all:
+                self = DeviceAccess(allowsByDefault: rule.allow)
+                continue
+            case .character: kind = .character
+            case .block: kind = .block
+            }
+            let exception = DeviceException(
+                kind, try Self.number(rule.major, "major", at: path),
+                try Self.number(rule.minor, "minor", at: path), access)
+            try apply(exception, allow: rule.allow, at: path)
+        }
+        for device in Self.standardDevices {
+            try apply(device, allow: true, at: "linux.resources.devices")
+        }
+    }
+
+    /// An access without exceptions.
+    init(allowsByDefault: Bool) { self.allowsByDefault = allowsByDefault }
+
+    private mutating func apply(_ rule: DeviceException, allow: Bool, at path: JSONPath)
+        throws(SpecError)
+    {
+        let present = exceptions.firstIndex { $0.devices == rule.devices }
+        if allow != allowsByDefault {
+            if let present {
+                exceptions[present].access.formUnion(rule.access)
+            } else {
+                exceptions.append(rule)
+            }
+            return
+        }
+        let wider = exceptions.first {
+            $0.devices != rule.devices && $0.devices.contains(rule.devices)
+                && !$0.access.isDisjoint(with: rule.access)
+        }
+        if let wider {
+            throw SpecError(
+                path,
+                "\"\(rule.line)\" cannot be taken out of the rule \"\(wider.line)\" before it",
+                section: "config-linux.md, Allowed Device list")
+        }
+        guard let present else { return }
+        exceptions[present].access.subtract(rule.access)
+        if exceptions[present].access.isEmpty { exceptions.remove(at: present) }
+    }
+
+    private static func operations(_ rule: DeviceCgroupRule, at path: JSONPath)
+        throws(SpecError) -> DeviceOperations
+    {
+        guard let text = rule.access, !text.isEmpty else { return .all }
+        var operations: DeviceOperations = []
+        for letter in text.utf8 {
+            switch letter {
+            case UInt8(ascii: "r"): operations.insert(.read)
+            case UInt8(ascii: "w"): operations.insert(.write)
+            case UInt8(ascii: "m"): operations.insert(.makeNode)
+            default:
+                throw SpecError(
+                    path.appending(key: "access"),
+                    "\"\(text)\" has other letters than r, w and m",
+                    section: "config-linux.md, Allowed Device list")
+            }
+        }
+        return operations
+    }
+
+    private static func number(_ value: Int64?, _ name: String, at path: JSONPath)
+        throws(SpecError) -> UInt32?
+    {
+        guard let value, value != -1 else { return nil }
+        guard let number = UInt32(exactly: value) else {
+            throw SpecError(
+                path.appending(key: name), "\(value) is not the \(name) number of a device",
+                section: "config-linux.md, Allowed Device list")
+        }
+        return number
+    }
+
+    /// What every container may do, as runc's default: make any node; use null, zero, full, random,
+    /// urandom, tty, ptmx and the pseudo-terminals.
+    private static let standardDevices: [DeviceException] = [
+        DeviceException(.character, nil, nil, .makeNode),
+        DeviceException(.block, nil, nil, .makeNode),
+        DeviceException(.character, 1, 3, .all),
+        DeviceException(.character, 1, 8, .all),
+        DeviceException(.character, 1, 7, .all),
+        DeviceException(.character, 5, 0, .all),
+        DeviceException(.character, 1, 5, .all),
+        DeviceException(.character, 1, 9, .all),
+        DeviceException(.character, 136, nil, .all),
+        DeviceException(.character, 5, 2, .all),
+    ]
+}

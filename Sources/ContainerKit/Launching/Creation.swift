@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import Logging
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// A new container between the caller's wish and the launcher: checks, facts, plan.
+struct Creation {
+    let id: String
+    let bundle: Bundle
+    let store: ContainerStore
+    let options: LaunchOptions
+    let launch: Launch
+
+    init(
+        _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
+        startsAtOnce: Bool, explainsOnly: Bool = false
+    ) throws(ContainerError) {
+        try Container.check(id)
+        try options.checkPreservedDescriptors()
+        let spec = bundle.spec
+        if let errors = SpecErrors(Unsupported.fields(of: spec)) {
+            throw ContainerError(.unsupported, errors.description)
+        }
+        for warning in spec.warnings { options.logger.warning("\(warning)") }
+        if !explainsOnly {
+            try Self.checkTerminal(
+                spec.process?.terminal == true, options, startsAtOnce: startsAtOnce)
+        }
+
+        var facts = LaunchFacts(
+            id: id, bundlePath: bundle.path.string, cgroups: try Self.hostCgroups())
+        facts.preservedDescriptorCount = options.preservedDescriptorCount
+        facts.terminal = options.terminal
+        facts.pidFile = options.pidFile?.string
+        facts.startsAtOnce = startsAtOnce
+        facts.joinsSessionKeyring = !options.keepsSessionKeyring
+        facts.home = Self.home(spec, bundle)
+        facts.limitCapabilities(of: spec.process, options.logger)
+        if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
+        let filter = try compileFilter(spec.linux?.seccomp, options.logger)
+        do {
+            launch = try Launch(creating: spec, facts: facts, filter: filter)
+        } catch {
+            throw ContainerError(error)
+        }
+        self.id = id
+        self.bundle = bundle
+        self.store = store
+        self.options = options
+    }
+
+    static func hostCgroups() throws(ContainerError) -> CgroupHierarchies {
+        do {
+            return try CgroupHierarchies.discover()
+        } catch {
+            throw ContainerError(error)
+        }
+    }
+
+    /// The texts are runc's, which tests and engines know.
+    static func checkTerminal(_ wants: Bool, _ options: LaunchOptions, startsAtOnce: Bool)
+        throws(ContainerError)
+    {
+        if wants, options.terminal == nil || (!startsAtOnce && options.terminal == .master) {
+            throw ContainerError(
+                .invalidArgument,
+                "cannot allocate tty if runc will detach without setting console socket",
+                field: "process.terminal")
+        }
+        if !wants, options.terminal != nil {
+            throw ContainerError(
+                .invalidArgument,
+                "cannot use console socket if runc will not detach or allocate tty",
+                field: "process.terminal")
+        }
+    }
+
+    /// The home directory of the user, read from the image only when the config names none.
+    private static func home(_ spec: Spec, _ bundle: Bundle) -> String {
+        guard let process = spec.process, let root = spec.root,
+            !(process.env ?? []).contains(where: { $0.hasPrefix("HOME=") && $0 != "HOME=" })
+        else { return "/" }
+        if let users = mountedPasswordFile(spec, bundle) {
+            return PasswordFile.home(ofUser: process.user.uid, in: users) ?? "/"
+        }
+        let path = root.path.hasPrefix("/") ? root.path : bundle.path.string + "/" + root.path
+        guard let directory = try? openFile(path, [.pathOnly, .directory]) else { return "/" }
+        return homeDirectory(ofUser: process.user.uid, inRoot: directory.number)
+    }
+
+    /// The contents of a file of the host that is bound onto /etc/passwd, as engines do.
+    private static func mountedPasswordFile(_ spec: Spec, _ bundle: Bundle) -> [UInt8]? {
+        let mount = (spec.mounts ?? []).last { MountPlan.absolute($0.destination) == "/etc/passwd" }
+        guard let source = mount?.source else { return nil }
+        let path = source.hasPrefix("/") ? source : bundle.path.string + "/" + source
+        guard let file = try? openFile(path, [.readOnly, .nonBlocking, .noTerminal]),
+            let status = try? status(of: file.number), status.stx_mode & 0xf000 == 0x8000
+        else { return nil }
+        return try? readFile(file.number, limitBytes: 1 << 20, named: path)
+    }
+
+    func launcher() -> Launcher {
+        let spec = bundle.spec
+        let root = spec.root?.path ?? ""
+        // A plan of a new container always has cgroups.
+        guard let layout = launch.cgroups?.layout else { preconditionFailure("no cgroups planned") }
+        var record = ContainerRecord(
+            id: id, ociVersion: spec.ociVersion, bundle: bundle.path.string,
+            rootfs: root.hasPrefix("/") ? root : bundle.path.string + "/" + root,
+            created: Timestamp.now.description, annotations: spec.annotations ?? [:],
+            cgroups: layout)
+        record.hasSessionKeyring = !options.keepsSessionKeyring
+        record.hasPidNamespace =
+            spec.linux?.namespace(.pid).map { ($0.path ?? "").isEmpty } ?? false
+        return Launcher(
+            launch, options: options, storePath: store.path.string, record: record,
+            config: bundle.config)
+    }
+}
+
+/// Compiles the profile of a config, if it has one.
+func compileFilter(_ profile: Seccomp?, _ logger: Logger) throws(ContainerError) -> SeccompFilter? {
+    guard let profile else { return nil }
+    do {
+        let filter = try SeccompFilter(compiling: profile)
+        if !filter.unknownSystemCalls.isEmpty {
+            logger.debug(
+                "seccomp: unknown system calls: \(filter.unknownSystemCalls.joined(separator: " "))"
+            )
+        }
+        return filter
+    } catch {
+        throw ContainerError(error)
+    }
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import SystemPackage
+
+/// What a process in the foreground has besides its parent: the caller's signals and terminal.
+///
+/// One loop over poll(2), without a thread and without a signal handler: the signals are blocked in
+/// the calling thread and read from a descriptor. Other threads of a host program keep their masks,
+/// so that a signal to the whole process may go to one of them.
+///
+/// Every signal that can be caught goes to the process, but SIGCHLD, SIGURG and SIGPIPE, which
+/// concern the runtime alone, SIGWINCH, which resizes the terminal, the faults, which no process
+/// sends, and SIGTTIN and SIGTTOU, which stop a job that is not in the foreground.
+struct ForegroundRelay {
+    /// The process.
+    let pidfd: CInt
+    /// Its number, for the errors' texts.
+    let pid: Int32
+    /// The master of its terminal, which is left open; nil when it has none.
+    let terminalMaster: CInt?
+    /// What is typed: the caller's descriptor 0.
+    var input: CInt = 0
+    /// Where the output goes: the caller's descriptor 1.
+    var output: CInt = 1
+
+    /// Relays until the process has ended and its terminal holds no more output.
+    ///
+    /// The process is not taken out of the process table. The terminal's modes are as before when
+    /// this returns, also by an error.
+    func run(_ signals: borrowing ForegroundSignals) throws(SystemCallError) {
+        guard let terminalMaster else { return try relaySignals(signals) }
+        prepareTerminal(terminalMaster)
+        let host = HostTerminal(input)
+        host?.makeRaw()
+        defer { host?.restore() }
+        try relayTerminal(terminalMaster, signals, host)
+    }
+
+    /// Relays with signals that are blocked from now on.
+    func run() throws(SystemCallError) {
+        try run(ForegroundSignals(blocking: ()))
+    }
+
+    /// Gives a new terminal the size of the caller's, and lets "\n" alone, since the caller's own
+    /// terminal makes "\r\n" of it: without one the output is what the process wrote.
+    ///
+    /// To be called before the process runs, so that it never sees another size.
+    static func prepare(terminal master: CInt) {
+        ForegroundRelay(pidfd: -1, pid: 0, terminalMaster: nil).prepareTerminal(master)
+    }
+
+    private func prepareTerminal(_ master: CInt) {
+        copyWindowSize(to: master)
+        var modes = TerminalModes()
+        guard terminalCall(master, TCGETS, &modes) else { return }
+        modes.output &= ~0o4  // ONLCR
+        _ = terminalCall(master, TCSETS, &modes)
+    }
+
+    // MARK: Without a terminal
+
+    private func relaySignals(_ signals: borrowing ForegroundSignals) throws(SystemCallError) {
+        var entries = [PollEntry(pidfd, .readable), PollEntry(signals.number, .readable)]
+        while true {
+            try poll(&entries)
+            if !entries[1].seen.isEmpty {
+                // There is no terminal to resize.
+                signals.take { if $0 != ForegroundSignals.windowChange { forward($0) } }
+            }
+            if !entries[0].seen.isEmpty { return }
+        }
+    }
+
+    /// The process may be gone already, or be another user's; nobody could be told.
+    private func forward(_ signal: Int32) {
+        _ = try? sendSignal(pidfd, signal)
+    }
+
+    // MARK: With a terminal
+
+    private func relayTerminal(
+        _ master: CInt, _ signals: borrowing ForegroundSignals, _ host: HostTerminal?
+    ) throws(SystemCallError) {
+        var streams = TerminalStreams(master: master, input: input, output: output)
+        defer { streams.close() }
+        var hasEnded = false
+        while true {
+            var entries = [
+                PollEntry(hasEnded ? -1 : pidfd, .readable),
+                PollEntry(signals.number, .readable),
+            ]
+            streams.addEntries(to: &entries)
+            // After the end, what the terminal holds is there at once: poll(2) looks for it.
+            let ready = try poll(
+                &entries, timeoutMilliseconds: hasEnded && !streams.hasOutput ? 0 : -1)
+            if hasEnded, ready == 0 { return }
+            if !entries[0].seen.isEmpty {
+                hasEnded = true
+                streams.endInput()
+            }
+            var givesUp = false
+            if !entries[1].seen.isEmpty {
+                signals.take { signal in
+                    if signal == ForegroundSignals.windowChange {
+                        copyWindowSize(to: master)
+                    } else if hasEnded {
+                        // Nobody is left to forward to; the reader of the output may hang.
+                        givesUp = givesUp || ForegroundSignals.ending.contains(signal)
+                    } else {
+                        if signal == ForegroundSignals.continuation { host?.makeRaw() }
+                        forward(signal)
+                    }
+                }
+            }
+            if givesUp { return }
+            streams.move(entries)
+            if hasEnded, streams.isDone { return }
+        }
+    }
+
+    private func copyWindowSize(to master: CInt) {
+        var size: (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)
+        for descriptor in [input, output, 2] where terminalCall(descriptor, TIOCGWINSZ, &size) {
+            _ = terminalCall(master, TIOCSWINSZ, &size)
+            return
+        }
+    }
+}
+
+/// The modes of a terminal.
+///
+/// The layout is that of the kernel's `struct termios` (asm-generic/termbits.h), which is not that
+/// of the C library.
+private struct TerminalModes {
+    var input: UInt32 = 0
+    var output: UInt32 = 0
+    var control: UInt32 = 0
+    var local: UInt32 = 0
+    var lineDiscipline: UInt8 = 0
+    var characters: InlineArray<19, UInt8> = .init(repeating: 0)
+}
+
+/// An ioctl(2) of a terminal, and whether it was one.
+private func terminalCall<Value>(_ descriptor: CInt, _ request: Int32, _ value: inout Value) -> Bool
+{
+    withUnsafeMutablePointer(to: &value) {
+        raw_system_call(
+            Int(__NR_ioctl), Int(descriptor), Int(request), Int(bitPattern: $0), 0, 0, 0) == 0
+    }
+}
+
+// MARK: - The caller's terminal
+
+/// The terminal that the input comes from, and its modes as they were found.
+private struct HostTerminal {
+    private let descriptor: CInt
+    private let former: TerminalModes
+
+    init?(_ descriptor: CInt) {
+        var modes = TerminalModes()
+        guard terminalCall(descriptor, TCGETS, &modes) else { return nil }
+        self.descriptor = descriptor
+        former = modes
+    }
+
+    /// Every key goes to the process as it is; "\n" is still shown as "\r\n".
+    ///
+    /// Source: cfmakeraw of termios(3), without its change of OPOST.
+    func makeRaw() {
+        var modes = former
+        // IGNBRK 1, BRKINT 2, PARMRK 10, ISTRIP 40, INLCR 100, IGNCR 200, ICRNL 400, IXON 2000
+        modes.input &= ~0o2753
+        // ISIG 1, ICANON 2, ECHO 10, ECHONL 100, IEXTEN 100000
+        modes.local &= ~0o100113
+        // CSIZE 60, of which CS8 is all; PARENB 400
+        modes.control = modes.control & ~0o400 | 0o60
+        modes.characters[6] = 1  // VMIN
+        modes.characters[5] = 0  // VTIME
+        set(modes)
+    }
+
+    func restore() {
+        set(former)
+    }
+
+    /// Interrupted by nothing but SIGTTOU, which stops a job in the background.
+    private func set(_ modes: TerminalModes) {
+        var modes = modes
+        _ = terminalCall(descriptor, TCSETS, &modes)
+    }
+}
+
+// MARK: - The bytes
+
+/// What goes from the input to a terminal's master, and from there to the output.
+///
+/// One piece a direction: nothing is read before the last piece was taken, so that a slow reader
+/// slows its writer and nothing is lost.
+private struct TerminalStreams {
+    /// What a pipe that poll(2) calls writable takes without waiting: PIPE_BUF.
+    private static let pieceBytes = 4096
+
+    private let master: CInt
+    /// The output, or the same terminal opened once more to write without waiting: the flags of the
+    /// first belong to other programs too.
+    private let outlet: CInt
+    private let ownsOutlet: Bool
+    private let inlet: CInt
+    private var input = Piece()
+    private var output = Piece()
+    private var readsInput = true
+    private var readsMaster = true
+    private var discardsOutput = false
+    /// Where `addEntries` put its three.
+    private var first = 0
+
+    init(master: CInt, input: CInt, output: CInt) {
+        self.master = master
+        inlet = input
+        var modes = TerminalModes()
+        let again =
+            terminalCall(output, TCGETS, &modes)
+            ? try? openFile(
+                "/proc/self/fd/\(output)", [.writeOnly, .nonBlocking, .noTerminal]) : nil
+        ownsOutlet = again != nil
+        outlet = again?.release() ?? output
+    }
+
+    func close() {
+        if ownsOutlet { _ = raw_system_call(Int(__NR_close), Int(outlet), 0, 0, 0, 0, 0) }
+    }
+
+    /// Whether output waits to be written.
+    var hasOutput: Bool { !output.isEmpty }
+
+    /// Whether the master has told its end and all of it was written.
+    var isDone: Bool { !readsMaster && output.isEmpty }
+
+    /// The process is gone: nobody reads what is typed.
+    mutating func endInput() {
+        readsInput = false
+        input.removeAll()
+    }
+
+    mutating func addEntries(to entries: inout [PollEntry]) {
+        first = entries.count
+        var wanted: PollEvents = []
+        if readsMaster, output.isEmpty { wanted.insert(.readable) }
+        if readsMaster, !input.isEmpty { wanted.insert(.writable) }
+        entries.append(PollEntry(readsInput && input.isEmpty ? inlet : -1, .readable))
+        // A master whose other side is closed is always ready: not to be asked in vain.
+        entries.append(PollEntry(wanted.isEmpty ? -1 : master, wanted))
+        entries.append(PollEntry(output.isEmpty ? -1 : outlet, .writable))
+    }
+
+    mutating func move(_ entries: [PollEntry]) {
+        if !entries[first].seen.isEmpty {
+            // The end of the input is not told to the process: its terminal stays open.
+            readsInput = input.fill(from: inlet, atMost: Self.pieceBytes) != .ended
+        }
+        let seen = entries[first + 1].seen
+        // A master without its other side takes no input, but may still hold output.
+        if !seen.isDisjoint(with: [.hungUp, .error, .invalid]) { endInput() }
+        if seen.contains(.writable), !input.isEmpty, !input.drain(to: master) { endInput() }
+        if !seen.isEmpty, output.isEmpty {
+            // EIO: no process has the terminal open.
+            readsMaster = output.fill(from: master, atMost: Self.pieceBytes) != .ended
+        }
+        if !entries[first + 2].seen.isEmpty || discardsOutput {
+            // Without a reader of the output the process goes on all the same.
+            if discardsOutput || !output.drain(to: outlet) {
+                discardsOutput = true
+                output.removeAll()
+            }
+        }
+    }
+
+    /// Bytes on their way.
+    private struct Piece {
+        enum Outcome { case some, none, ended }
+
+        private var bytes: [UInt8] = []
+        private var start = 0
+
+        var isEmpty: Bool { start == bytes.count }
+
+        mutating func removeAll() {
+            bytes.removeAll(keepingCapacity: true)
+            start = 0
+        }
+
+        /// Reads once.
+        mutating func fill(from descriptor: CInt, atMost limit: Int) -> Outcome {
+            var result = 0
+            bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+                result = raw_system_call(
+                    Int(__NR_read), Int(descriptor), Int(bitPattern: buffer.baseAddress), limit,
+                    0, 0, 0)
+                count = max(0, result)
+            }
+            start = 0
+            if result > 0 { return .some }
+            return result == -4 || result == -11 ? .none : .ended  // EINTR, EAGAIN
+        }
+
+        /// Writes once; false when nobody will ever read.
+        mutating func drain(to descriptor: CInt) -> Bool {
+            let result = bytes.withUnsafeBytes { buffer in
+                raw_system_call(
+                    Int(__NR_write), Int(descriptor), Int(bitPattern: buffer.baseAddress) + start,
+                    buffer.count - start, 0, 0, 0)
+            }
+            guard result >= 0 else { return result == -4 || result == -11 }
+            start += result
+            return true
+        }
+    }
+}

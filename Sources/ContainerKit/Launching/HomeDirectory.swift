@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import SystemPackage
+
+/// The home directory of a user as the image's `etc/passwd` has it; "/" where it tells none.
+///
+/// The image is not trusted: the path is resolved below `root`, only a regular file is ever opened,
+/// and only its first MiB is looked at.
+///
+/// Spec: config.md, User. Source: passwd(5).
+func homeDirectory(ofUser uid: UInt32, inRoot root: CInt) -> String {
+    guard let contents = try? passwordFile(inRoot: root) else { return "/" }
+    return PasswordFile.home(ofUser: uid, in: contents) ?? "/"
+}
+
+private func passwordFile(inRoot root: CInt) throws(SystemCallError) -> [UInt8] {
+    // To open a device or a fifo can do something, or wait for ever. Whatever it is, a descriptor
+    // without access does neither, and opening that again cannot end up at another file.
+    let file = try openInRoot(root, "etc/passwd", .pathOnly)
+    let type = try status(of: file.number).stx_mode & 0o170000
+    guard type == 0o100000 else {
+        throw SystemCallError("open", "\"etc/passwd\"", errno: .invalidArgument)
+    }
+    guard try !isOfKernel(file.number) else {
+        throw SystemCallError("open", "\"etc/passwd\"", errno: .invalidArgument)
+    }
+    let name = "/proc/self/fd/\(file.number)"
+    let opened = try openFile(name, [.readOnly, .nonBlocking, .noTerminal])
+    return try readFile(opened.number, limitBytes: 1 << 20, named: name)
+}
+
+/// Whether a file is one of the kernel's own, whose type says nothing of what reading it does: of a
+/// running container the link may lead into its mounts, and `/proc/kmsg` is a regular file.
+///
+/// Kernel: fstatfs(2); include/uapi/linux/magic.h.
+private func isOfKernel(_ file: CInt) throws(SystemCallError) -> Bool {
+    let proc = 0x9fa0
+    let sysfs = 0x6265_6572
+    let cgroup = 0x27_e0eb
+    let cgroup2 = 0x6367_7270
+    let tracefs = 0x7472_6163
+    let debugfs = 0x6462_6720
+    let configfs = 0x6265_6570
+    let securityfs = 0x7363_6673
+    // struct statfs is 120 bytes; f_type is the first word.
+    var words: InlineArray<16, Int> = .init(repeating: 0)
+    try withAddress(of: &words) { (address) throws(SystemCallError) in
+        _ = try systemCall(
+            "fstatfs", __NR_fstatfs, Int(file), address, describing: "\"etc/passwd\"")
+    }
+    return [proc, sysfs, cgroup, cgroup2, tracefs, debugfs, configfs, securityfs]
+        .contains(words[0])
+}
+
+/// The lines of passwd(5), as bytes: names need not be UTF-8.
+enum PasswordFile {
+    /// The name of the first line whose field 3 is the user's number, or `#` and the number, as runc
+    /// lists owners.
+    static func name(ofUser uid: UInt32, in contents: [UInt8]) -> String {
+        for line in contents.split(separator: UInt8(ascii: "\n")) {
+            let fields = line.split(
+                separator: UInt8(ascii: ":"), maxSplits: 3, omittingEmptySubsequences: false)
+            guard fields.count > 3, number(fields[2]) == uid else { continue }
+            return String(decoding: fields[0], as: UTF8.self)
+        }
+        return "#\(uid)"
+    }
+
+    /// Longer paths than the kernel's PATH_MAX are of no use to anyone.
+    private static let longestPath = 4096
+
+    /// Field 6 of the first line whose field 3 is the user's number; nil if it is empty.
+    static func home(ofUser uid: UInt32, in contents: [UInt8]) -> String? {
+        for line in contents.split(separator: UInt8(ascii: "\n")) {
+            let fields = line.split(
+                separator: UInt8(ascii: ":"), maxSplits: 6, omittingEmptySubsequences: false)
+            guard fields.count >= 6, number(fields[2]) == uid else { continue }
+            let home = fields[5]
+            guard !home.isEmpty, home.count < longestPath, !home.contains(0) else { return nil }
+            return String(decoding: home, as: UTF8.self)
+        }
+        return nil
+    }
+
+    /// Decimal digits and nothing else, up to the highest user number.
+    private static func number(_ text: ArraySlice<UInt8>) -> UInt32? {
+        guard (1...10).contains(text.count) else { return nil }
+        var value: UInt64 = 0
+        for byte in text {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
+            value = value * 10 + UInt64(byte - UInt8(ascii: "0"))
+        }
+        return UInt32(exactly: value)
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import SystemPackage
+
+extension Launch {
+    /// What the instructions from `index` on are, as an error would name them.
+    func recordedInstructions(_ image: ProgramImage, from index: Int) -> [RecordedInstruction] {
+        image.instructions.indices.dropFirst(max(index, 0)).compactMap { index in
+            guard case .call(let call, let operands, _, _, _) = image.instructions[index] else {
+                return nil
+            }
+            let refuses = operands == [.literal(-1)]
+            return RecordedInstruction(
+                index: index, field: plan.childSteps[image.stepOfInstruction[index]].field,
+                call: refuses ? "" : call.name,
+                arguments: refuses ? "" : image.renderedArguments(operands),
+                note: image.note(of: index) ?? "")
+        }
+    }
+}
+
+extension ContainerError {
+    /// The error of a child that stopped at `instruction` with `errno`.
+    init(_ instruction: RecordedInstruction?, errno: CInt) {
+        guard let instruction else {
+            self.init(.initFailed, "init failed", failure: nil)
+            return
+        }
+        let field = instruction.field == "swrunc" ? nil : instruction.field
+        let isExecutable = instruction.field.hasPrefix("process.args")
+        let code: Code = isExecutable ? .executableNotFound : .initFailed
+        guard !instruction.call.isEmpty else {
+            self.init(code, instruction.note, field: field)
+            return
+        }
+        let failure = SystemCallError(
+            instruction.call, instruction.arguments, errno: Errno(rawValue: errno))
+        // The texts of args[0] are runc's, which engines search; the call would only repeat them.
+        if isExecutable, !instruction.note.isEmpty {
+            self.init(code, "\(instruction.note): \(failure.errno.words)", field: field)
+            return
+        }
+        self.init(
+            code, instruction.note, field: field, failure: failure,
+            hint: Self.hint(for: instruction, errno))
+    }
+
+    private static func hint(for instruction: RecordedInstruction, _ errno: CInt) -> String? {
+        switch (instruction.call, errno) {
+        case ("capset", 1), ("prctl", 1), ("prlimit64", 1):
+            "the runtime itself lacks a capability that the config asks for"
+        case ("setgroups", 1), ("setuid", 22), ("setgid", 22):
+            "the id has no mapping in the container's user namespace"
+        case ("fsopen", 19): "this kernel does not know the file system type"
+        case ("pivot_root", 22): "the rootfs may be on the initial ramfs"
+        default: nil
+        }
+    }
+}

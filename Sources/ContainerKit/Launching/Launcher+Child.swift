@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitMachine
+internal import InitProgram
+internal import SystemPackage
+
+extension Launcher {
+    // MARK: The clone
+
+    func startChild(_ kinds: NamespaceSet, intoCgroup: Bool, _ state: inout StateDirectory?)
+        throws(ContainerError)
+    {
+        try openRendezvous()
+        try openStandardStreams()
+        fillGaps()
+        let page = try makeProgressPage(&state)
+        progress = page
+        let program = LoadedProgram(image, inputs: inputs, progress: page.pointer)
+
+        var arguments = clinux_clone_args()
+        var flags = kinds.cloneFlags
+        flags |= UInt64(CLONE_PIDFD) | clinux_clone_clear_sighand
+        if intoCgroup, let cgroupForClone {
+            flags |= clinux_clone_into_cgroup
+            arguments.cgroup = UInt64(cgroupForClone)
+        }
+        arguments.flags = flags
+        // No exit signal: until execve the child is this launcher's alone, and no wait4(-1) of the
+        // host takes its status. execve makes it SIGCHLD.
+        arguments.exit_signal = 0
+        var descriptor: CInt = -1
+        let result = withUnsafeMutablePointer(to: &descriptor) { pidfd in
+            arguments.pidfd = UInt64(UInt(bitPattern: pidfd))
+            return InitMachine.startChild(
+                &arguments, running: program.instructions, cells: program.cells,
+                progress: page.pointer)
+        }
+        withExtendedLifetime(program) {}
+        guard result > 0 else {
+            throw ContainerError(
+                SystemCallError(
+                    "clone3",
+                    kinds.kinds.map(\.cloneFlagName).joined(separator: "|"),
+                    errno: Errno(rawValue: CInt(-result))), "unable to start the init process",
+                field: "linux.namespaces")
+        }
+        pid = Int32(result)
+        pidfd = own(OwnedDescriptor(taking: descriptor))
+        close(childRendezvous)
+        childRendezvous = -1
+    }
+
+    private func openRendezvous() throws(ContainerError) {
+        let pair = try reporting { () throws(SystemCallError) in try socketPair() }
+        let (first, second) = pair.numbers()
+        rendezvous = own(OwnedDescriptor(taking: first))
+        childRendezvous = own(OwnedDescriptor(taking: second))
+        inputs[.rendezvous] = childRendezvous
+    }
+
+    /// Copies of the caller's streams at numbers of their own, so that none covers another.
+    private func openStandardStreams() throws(ContainerError) {
+        guard case .descriptors(let input, let output, let error) = options.io else { return }
+        for (stream, number) in [input, output, error].enumerated() {
+            let copy = try reporting("unable to take over stream \(stream)") {
+                () throws(SystemCallError) in
+                // F_DUPFD_CLOEXEC
+                try systemCall(
+                    "fcntl", __NR_fcntl, Int(number), 1030, 3 + options.preservedDescriptorCount,
+                    describing: "\(number), F_DUPFD_CLOEXEC")
+            }
+            inputs[.standardStream(stream)] = own(OwnedDescriptor(taking: CInt(copy)))
+        }
+    }
+
+    /// Tells the program which descriptors to close: all between those that it keeps.
+    private func fillGaps() {
+        for planned in launch.plan.childSteps {
+            guard case .closeDescriptors(let phase, let keeping, let preserved) = planned.step
+            else {
+                continue
+            }
+            let kept = keeping.compactMap { inputs[$0] }.sorted()
+            var first = CInt(3 + preserved)
+            for (index, number) in kept.enumerated() {
+                inputs[.gapStart(phase: phase, index)] = first
+                inputs[.gapEnd(phase: phase, index)] = number - 1
+                first = number + 1
+            }
+            inputs[.gapStart(phase: phase, kept.count)] = first
+            inputs[.gapEnd(phase: phase, kept.count)] = CInt.max
+        }
+    }
+
+    private func makeProgressPage(_ state: inout StateDirectory?) throws(ContainerError)
+        -> ProgressPage
+    {
+        let file = try state?.makeProgressFile().release()
+        defer { if let file { _ = OwnedDescriptor(taking: file) } }
+        let place = state?.path ?? "memory"
+        return try reporting("unable to make the progress page in \(place)") {
+            () throws(SystemCallError) in try ProgressPage(file: file)
+        }
+    }
+
+    // MARK: The rendezvous
+
+    /// One byte: go on.
+    func release() throws(ContainerError) {
+        let socket = rendezvous
+        do throws(SystemCallError) {
+            // MSG_NOSIGNAL: a child that is gone must not kill the host with SIGPIPE.
+            var byte: UInt8 = 1
+            try withAddress(of: &byte) { (address) throws(SystemCallError) in
+                _ = try systemCall(
+                    "sendto", __NR_sendto, Int(socket), address, 1, 0x4000, 0, 0,
+                    describing: "rendezvous")
+            }
+        } catch {
+            throw childFailure()
+        }
+    }
+
+    /// Reads the child's next byte; nil when it ended without one.
+    private func receiveByte() throws(ContainerError) -> UInt8? {
+        let socket = rendezvous
+        var byte: UInt8 = 0
+        let count = try? withAddress(of: &byte) { (address) throws(SystemCallError) in
+            try systemCall("read", __NR_read, Int(socket), address, 1, describing: "rendezvous")
+        }
+        return count == 1 ? byte : nil
+    }
+
+    func awaitReady() throws(ContainerError) {
+        guard try receiveByte() == ChildEvent.ready.rawValue else { throw childFailure() }
+    }
+
+    /// The end of the rendezvous means execve, or the child's end; the progress page tells which.
+    func awaitExecution() throws(ContainerError) {
+        _ = try receiveByte()
+        guard let progress, progress.error == 0 else { throw childFailure() }
+        guard progress.index >= executionIndex else { throw childFailure() }
+    }
+
+    /// The first instruction of the last step, `execute`.
+    private var executionIndex: Int {
+        image.instructionsOfStep(launch.plan.childSteps.count - 1).first ?? 0
+    }
+
+    /// The first process ends as soon as the second is there.
+    func adoptSecondChild() throws(ContainerError) {
+        let first = pidfd
+        let status = try reporting { () throws(SystemCallError) in try waitProcess(first) }
+        guard status == .exited(0), let second = progress?.secondProcess, second > 0 else {
+            throw childFailure(reaped: status)
+        }
+        close(first)
+        pidfd = -1
+        let process = try reporting { () throws(SystemCallError) in try openProcess(second) }
+        pid = second
+        pidfd = own(process)
+    }
+
+    func receiveTerminal() throws(ContainerError) {
+        let socket = rendezvous
+        do throws(SystemCallError) {
+            let master = own(try receiveDescriptor(from: socket))
+            // Before the program runs, so that it never sees another size.
+            ForegroundRelay.prepare(terminal: master)
+            terminalMaster = master
+        } catch {
+            throw childFailure()
+        }
+    }
+
+    // MARK: Failure
+
+    /// Why the child ended: from the progress page, else from its exit status.
+    func childFailure(reaped: ExitStatus? = nil) -> ContainerError {
+        var status = reaped
+        if status == nil, pidfd >= 0 {
+            // The child is at its end or already gone; a child that hangs here is ended first.
+            try? sendSignal(pidfd, Signal.kill.rawValue)
+            status = try? waitProcess(pidfd)
+        }
+        if reaped != nil || status != nil, pidfd >= 0 {
+            close(pidfd)
+            pidfd = -1
+        }
+        guard let progress else {
+            return ContainerError(.initFailed, "init did not start")
+        }
+        if progress.error != 0 {
+            let instruction = launch.recordedInstructions(image, from: progress.index).first
+            return ContainerError(instruction, errno: progress.error)
+        }
+        if case .signaled(let number) = status, (cgroup?.oomKillCount ?? 0) > 0 {
+            return ContainerError(
+                .initFailed,
+                "container init was OOM-killed (memory limit too low?), signal \(number)",
+                field: "linux.resources.memory.limit")
+        }
+        let step = launch.recordedInstructions(image, from: progress.index).first
+        return ContainerError(
+            .initFailed, "init ended unexpectedly (\(status.map(Self.words) ?? "gone"))",
+            field: step?.field)
+    }
+
+    private static func words(_ status: ExitStatus) -> String {
+        switch status {
+        case .exited(let code): "exit status \(code)"
+        case .signaled(let number): "signal \(number)"
+        }
+    }
+}

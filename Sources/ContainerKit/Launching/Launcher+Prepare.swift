@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import SystemPackage
+
+extension Launcher {
+    // MARK: Cgroups
+
+    func createCgroups() throws(ContainerError) {
+        guard let plan = launch.cgroups else { return }
+        do throws(CgroupError) {
+            cgroup = try Cgroup.create(plan)
+        } catch {
+            throw ContainerError(error)
+        }
+    }
+
+    func openCgroups() throws(ContainerError) {
+        guard let cgroup else { return }
+        do throws(CgroupError) {
+            if let directory = try cgroup.openUnifiedDirectory() {
+                let number = own(directory)
+                cgroupForClone = number
+                inputs[.cgroupDirectory] = number
+            }
+            var entrance = try cgroup.openEntrance()
+            for (index, number) in entrance.release().enumerated() {
+                inputs[.cgroupTasks(index)] = own(OwnedDescriptor(taking: number))
+            }
+        } catch {
+            throw ContainerError(error)
+        }
+    }
+
+    // MARK: Mounts
+
+    func prepareRootfs(_ path: String, _ changes: [MountChange], _ field: String?)
+        throws(ContainerError)
+    {
+        let tree = try reporting("unable to open the rootfs", field: field) {
+            () throws(SystemCallError) in
+            let tree = try cloneMountTree(at: path, recursive: true)
+            guard try status(of: tree.number).stx_mode & 0xf000 == 0x4000 else {
+                throw SystemCallError("open_tree", "\"\(path)\"", errno: .notDirectory)
+            }
+            for change in changes { try changeMount(tree.number, change) }
+            return tree
+        }
+        rootTree = own(tree)
+        inputs[.rootfsTree] = rootTree
+        var mountPoints = DanglingMountPoints(root: rootTree)
+        try mountPoints.make(for: launch.plan)
+    }
+
+    func prepareBindMount(_ bind: BindMount, _ field: String?) throws(ContainerError) {
+        let tree = try reporting("unable to prepare the mount on \(bind.destination)", field: field)
+        { () throws(SystemCallError) in
+            let tree = try cloneMountTree(at: bind.source, recursive: bind.recursive)
+            for change in bind.changes { try changeMount(tree.number, change) }
+            return tree
+        }
+        inputs[.mountTree(bind.index)] = own(tree)
+    }
+
+    func prepareTmpfsCopy(_ index: Int, _ mount: FilesystemMount, _ field: String?)
+        throws(ContainerError)
+    {
+        let root = rootTree
+        let tree = try reporting(
+            "unable to prepare the mount on \(mount.destination)", field: field
+        ) { () throws(SystemCallError) in
+            try tmpfsCopy(of: mount, from: root)
+        }
+        inputs[.mountTree(index)] = own(tree)
+    }
+
+    func prepareCgroupMount(_ index: Int, _ name: String?, _ readOnly: Bool, _ field: String?)
+        throws(ContainerError)
+    {
+        guard let layout = cgroup?.layout,
+            let directory = layout.directories.first(where: {
+                name == nil ? $0.isUnified : MountPlan.hierarchyName($0) == name
+            })
+        else { return }
+        let tree = try reporting("unable to prepare the cgroup mount", field: field) {
+            () throws(SystemCallError) in
+            let tree = try cloneMountTree(at: directory.path, recursive: false)
+            // nosuid, nodev and noexec, as runc mounts hierarchies; bit 1 is read-only.
+            let attributes: UInt64 = 0x2 | 0x4 | 0x8 | (readOnly ? 1 : 0)
+            try changeMount(tree.number, MountChange(set: attributes))
+            try changeMount(tree.number, MountChange(propagation: 0x40000))
+            return tree
+        }
+        inputs[name.map { .cgroupTree(index, $0) } ?? .mountTree(index)] = own(tree)
+    }
+
+    // MARK: Namespaces
+
+    /// Opens a namespace and checks that it is of the kind that the config says.
+    ///
+    /// - Parameters:
+    ///   - kind: what it must be.
+    ///   - path: where it is.
+    ///   - mustDiffer: whether it must not be the runtime's own: the config would change the host.
+    ///   - field: where the config names it.
+    /// - Throws: `invalidSpec` or `systemCall`.
+    func openNamespace(
+        _ kind: NamespaceKind, _ path: String, _ mustDiffer: Bool, _ field: String?
+    ) throws(ContainerError) {
+        let namespace = try reporting("unable to open the \(kind.rawValue) namespace", field: field)
+        {
+            () throws(SystemCallError) in
+            try openFile(path, .readOnly)
+        }
+        let type = raw_system_call(
+            Int(__NR_ioctl), Int(namespace.number), Int(clinux_ns_get_nstype), 0, 0, 0, 0)
+        guard type == Int(kind.cloneFlag) else {
+            let found = NamespaceKind.allCases.first { Int($0.cloneFlag) == type }
+            throw ContainerError(
+                .invalidSpec,
+                "\(path) is \(found.map { "a \($0.rawValue) namespace" } ?? "no namespace"), "
+                    + "not a \(kind.rawValue) namespace", field: field.map { $0 + ".path" })
+        }
+        if mustDiffer {
+            let isOwn = try reporting(field: field) { () throws(SystemCallError) in
+                let theirs = try status(of: namespace.number)
+                return try theirs.stx_ino == status(at: "/proc/self/ns/\(kind.procName)").stx_ino
+            }
+            guard !isOwn else {
+                throw ContainerError(
+                    .invalidSpec,
+                    "\(path) is the runtime's own \(kind.rawValue) namespace, which the "
+                        + "container would change (mounts, sysctl, hostname)", field: field)
+            }
+        }
+        inputs[.namespace(kind.rawValue)] = own(namespace)
+    }
+
+    // MARK: Sockets
+
+    func connectConsole(_ path: String) throws(ContainerError) {
+        let socket = try reporting("unable to connect to the console socket") {
+            () throws(SystemCallError) in
+            try connectUnixSocket(path: path)
+        }
+        inputs[.consoleSocket] = own(socket)
+    }
+
+    func listenForStart(_ state: inout StateDirectory?) throws(ContainerError) {
+        guard let directory = state?.descriptor, let path = state?.path else { return }
+        let socket = try reporting("unable to listen for start in \(path)") {
+            () throws(SystemCallError) in
+            try listenUnixSocket(in: directory, name: StateDirectory.socketName)
+        }
+        inputs[.startSocket] = own(socket)
+    }
+}

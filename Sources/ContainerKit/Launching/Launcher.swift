@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Launching: a plan becomes processes.
+//
+//   Launcher            runs the parent's steps in order; undoes them when one fails
+//   Launcher+Prepare    descriptors, mount trees, cgroups: everything before the clone
+//   Launcher+Child      the clone, the rendezvous, and what follows
+//   DanglingMountPoints mount points behind links to nowhere, made before the clone
+//   LoadedProgram       the child's program at its address
+//   ProgressPage        where the child says how far it is
+//   InitFailure         index and errno as an error that names config field and call
+
+internal import CLinux
+internal import InitMachine
+internal import InitProgram
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// Runs a planned launch.
+///
+/// A launcher is used once. Nothing of a failed launch stays: process, cgroup, state, pid file.
+final class Launcher {
+    let launch: Launch
+    let image: ProgramImage
+    let options: LaunchOptions
+    /// The record of a new container, completed on the way; nil for exec.
+    var record: ContainerRecord?
+    /// The config to keep in the state directory.
+    let config: [UInt8]
+    /// The process whose namespaces an exec joins.
+    let target: CInt?
+
+    /// Numbers for the program's inputs; all but the caller's own are in `owned`.
+    var inputs = DescriptorTable<CInt>()
+    private var owned: [CInt] = []
+
+    var cgroup: Cgroup?
+    var cgroupForClone: CInt?
+    /// The tree of the new root, for what is read from the image.
+    var rootTree: CInt = -1
+    var progress: ProgressPage?
+    /// The parent's end of the rendezvous.
+    var rendezvous: CInt = -1
+    /// The child's end, until the child has it.
+    var childRendezvous: CInt = -1
+    var pid: Int32 = 0
+    var pidfd: CInt = -1
+    var terminalMaster: CInt?
+    private var writtenPidFile: String?
+    /// Whether this launch made the state directory.
+    private var madeState = false
+    let storePath: String
+
+    /// A launcher of a plan.
+    ///
+    /// Without an `image` the child runs what the plan's steps are lowered to.
+    init(
+        _ launch: Launch, options: LaunchOptions, storePath: String, record: ContainerRecord?,
+        config: [UInt8] = [], target: CInt? = nil, cgroup: Cgroup? = nil,
+        image: ProgramImage? = nil
+    ) {
+        self.launch = launch
+        self.options = options
+        self.storePath = storePath
+        self.record = record
+        self.config = config
+        self.target = target
+        self.cgroup = cgroup
+        self.image = image ?? launch.plan.lowered()
+    }
+
+    /// Keeps a descriptor open until the launcher goes away.
+    func own(_ descriptor: consuming OwnedDescriptor) -> CInt {
+        let number = descriptor.release()
+        owned.append(number)
+        return number
+    }
+
+    /// Closes a descriptor before its time.
+    func close(_ number: CInt) {
+        guard let index = owned.firstIndex(of: number) else { return }
+        owned.remove(at: index)
+        _ = OwnedDescriptor(taking: number)
+    }
+
+    /// Gives up a descriptor to the caller.
+    func disown(_ number: CInt) {
+        owned.removeAll { $0 == number }
+    }
+
+    deinit {
+        for number in owned { _ = OwnedDescriptor(taking: number) }
+    }
+
+    // MARK: Running
+
+    /// Runs the parent's steps; the state directory stays locked meanwhile.
+    func run() throws(ContainerError) {
+        do throws(ProgramFault) {
+            try image.check()
+        } catch {
+            throw ContainerError(
+                .unsupported, "the plan is too large for the init program: \(error)")
+        }
+        var state: StateDirectory?
+        if let record {
+            state = try StateDirectory.make(record.id, in: storePath)
+            madeState = true
+        }
+        do throws(ContainerError) {
+            for planned in launch.plan.parentSteps {
+                try perform(planned, &state)
+            }
+        } catch {
+            undo(state)
+            throw error
+        }
+    }
+
+    private func perform(_ planned: PlannedParentStep, _ state: inout StateDirectory?)
+        throws(ContainerError)
+    {
+        let field = planned.field == "swrunc" ? nil : planned.field
+        switch planned.step {
+        case .recordCreating: try recordCreating(&state)
+        case .createCgroups: try createCgroups()
+        case .openCgroups: try openCgroups()
+        case .prepareRootfs(let path, let changes): try prepareRootfs(path, changes, field)
+        case .prepareBindMount(let bind): try prepareBindMount(bind, field)
+        case .prepareTmpfsCopy(let index, let mount): try prepareTmpfsCopy(index, mount, field)
+        case .prepareCgroupMount(let index, let name, let readOnly):
+            try prepareCgroupMount(index, name, readOnly, field)
+        case .openNamespace(let kind, let path, let mustDiffer):
+            try openNamespace(kind, path, mustDiffer, field)
+        case .openProcess: inputs[.process] = target
+        case .connectConsole(let path): try connectConsole(path)
+        case .listenForStart: try listenForStart(&state)
+        case .startChild(let kinds, let intoCgroup):
+            try startChild(kinds, intoCgroup: intoCgroup, &state)
+        case .release: try release()
+        case .adoptSecondChild: try adoptSecondChild()
+        case .receiveTerminal: try receiveTerminal()
+        case .awaitChild: try awaitReady()
+        case .stageRecord: try stageRecord(&state)
+        case .recordCreated: try state?.putRecordInPlace()
+        case .writePidFile(let path): try writePidFile(path)
+        case .awaitExecution: try awaitExecution()
+        }
+    }
+
+    // MARK: State
+
+    private func recordCreating(_ state: inout StateDirectory?) throws(ContainerError) {
+        guard let record else { return }
+        try state?.stage(record)
+        try state?.putRecordInPlace()
+        try state?.writeConfig(config)
+    }
+
+    private func stageRecord(_ state: inout StateDirectory?) throws(ContainerError) {
+        guard var record else { return }
+        record.pid = pid
+        record.startTime = startTime(of: pid) ?? 0
+        record.isComplete = true
+        record.startWaitIndex = startWaitIndex
+        record.lastInstructions = launch.recordedInstructions(image, from: startWaitIndex)
+        self.record = record
+        try state?.stage(record)
+    }
+
+    /// Where init waits for start: the marked instruction, or the wait for the parent's last word.
+    private var startWaitIndex: Int {
+        if let index = image.startWaitIndex { return index }
+        let step = launch.plan.childSteps.lastIndex { $0.step == .waitForParent(.start) } ?? 0
+        return image.instructionsOfStep(step).first ?? 0
+    }
+
+    private func writePidFile(_ path: String) throws(ContainerError) {
+        let parts = FilePath(path)
+        let name = parts.lastComponent?.string ?? path
+        let directory = parts.removingLastComponent().string
+        let temporary = (directory.isEmpty ? "" : directory + "/") + ".\(name)"
+        let process = pid
+        try reporting("unable to write the pid file") { () throws(SystemCallError) in
+            let file = try Self.makeFile(temporary)
+            do throws(SystemCallError) {
+                try writeAll(
+                    Array(String(process).utf8), to: file.number, named: "\"\(temporary)\"")
+                try renameFile(temporary, to: path, at: currentDirectory)
+            } catch {
+                try? removeFile(temporary)
+                throw error
+            }
+        }
+        writtenPidFile = path
+    }
+
+    /// Makes a file that was not there; one that a killed launch left behind is removed first.
+    private static func makeFile(_ path: String) throws(SystemCallError) -> OwnedDescriptor {
+        let flags: OpenFlags = [.writeOnly, .create, .exclusive]
+        do throws(SystemCallError) {
+            return try openFile(path, flags, mode: 0o666)
+        } catch  where error.errno == .fileExists {
+            try removeFile(path)
+            return try openFile(path, flags, mode: 0o666)
+        }
+    }
+
+    // MARK: Undoing
+
+    /// Takes back what was done, in reverse; errors on the way leave the rest to be tried.
+    private func undo(_ state: borrowing StateDirectory?) {
+        killChild()
+        if let writtenPidFile { try? removeFile(writtenPidFile) }
+        if record != nil {
+            try? cgroup?.killAll()
+            cgroup?.removeMadeDirectories()
+        }
+        if madeState { try? state?.remove() }
+    }
+
+    /// Kills and reaps what was started.
+    ///
+    /// The second process may be there without being adopted.
+    func killChild() {
+        if let second = progress?.secondProcess, second > 0, second != pid,
+            let process = try? openProcess(second)
+        {
+            try? sendSignal(process.number, Signal.kill.rawValue)
+            _ = try? waitProcess(process.number)
+        }
+        guard pidfd >= 0 else { return }
+        try? sendSignal(pidfd, Signal.kill.rawValue)
+        _ = try? waitProcess(pidfd)
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A signal of Linux, under its number.
+///
+/// Kernel: signal(7); the numbers of x86_64 and aarch64. Real-time signals count from 34, as in
+/// libc: 32 and 33 belong to its threads, but may be sent by number.
+public struct Signal: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    /// The number of the signal, 1...64; 0 only asks whether a process is there.
+    public let rawValue: Int32
+
+    /// Takes a number that kill(2) accepts: 0...64.
+    public init?(rawValue: Int32) {
+        guard (0...64).contains(rawValue) else { return nil }
+        self.rawValue = rawValue
+    }
+
+    private init(_ number: Int32) {
+        rawValue = number
+    }
+
+    /// SIGHUP.
+    public static let hangUp = Signal(1)
+    /// SIGINT.
+    public static let interrupt = Signal(2)
+    /// SIGKILL, which no process can catch.
+    public static let kill = Signal(9)
+    /// SIGTERM, what `kill` sends by default.
+    public static let terminate = Signal(15)
+    /// SIGCHLD.
+    public static let child = Signal(17)
+    /// SIGCONT.
+    public static let `continue` = Signal(18)
+    /// SIGSTOP, which no process can catch.
+    public static let stop = Signal(19)
+    /// SIGWINCH.
+    public static let windowChange = Signal(28)
+    /// Signal 0: nothing is delivered, the call only tells whether it could be.
+    public static let probe = Signal(0)
+
+    private static let lowestRealTime: Int32 = 34
+    private static let highestRealTime: Int32 = 64
+
+    /// Reads a signal as a person writes it: "TERM", "sigterm", "15", "RTMIN+3", "SIGRTMAX-1".
+    ///
+    /// `0` is only taken where `allowingProbe` says so.
+    ///
+    /// - Throws: an error whose text is `unknown signal "X"`.
+    public init(parsing text: String, allowingProbe: Bool = false) throws(UnknownSignalError) {
+        guard let number = Self.number(of: text), allowingProbe || number != 0,
+            let signal = Signal(rawValue: number)
+        else {
+            throw UnknownSignalError(text: text)
+        }
+        self = signal
+    }
+
+    private static func number(of text: String) -> Int32? {
+        if let number = Int32(text) { return number }
+        var name = text.uppercased()[...]
+        if name.hasPrefix("SIG") { name = name.dropFirst(3) }
+        if let number = aliases[String(name)] { return number }
+        if let index = names.firstIndex(of: String(name)) { return Int32(index) + 1 }
+        return realTimeNumber(of: name)
+    }
+
+    private static func realTimeNumber(of name: Substring) -> Int32? {
+        let number: Int32
+        if name == "RTMIN" {
+            number = lowestRealTime
+        } else if name == "RTMAX" {
+            number = highestRealTime
+        } else if let offset = digits(of: name, after: "RTMIN+") {
+            number = lowestRealTime + offset
+        } else if let offset = digits(of: name, after: "RTMAX-") {
+            number = highestRealTime - offset
+        } else {
+            return nil
+        }
+        return (lowestRealTime...highestRealTime).contains(number) ? number : nil
+    }
+
+    private static func digits(of name: Substring, after prefix: String) -> Int32? {
+        guard name.hasPrefix(prefix) else { return nil }
+        // A byte is enough, and leaves no sum that could overflow.
+        return UInt8(name.dropFirst(prefix.count)).map(Int32.init)
+    }
+
+    /// The name as signal(7) writes it: "SIGTERM", "SIGRTMIN+3"; a number where there is none.
+    public var description: String {
+        if Self.names.indices.contains(Int(rawValue) - 1) {
+            return "SIG" + Self.names[Int(rawValue) - 1]
+        }
+        switch rawValue {
+        case Self.lowestRealTime: return "SIGRTMIN"
+        case Self.highestRealTime: return "SIGRTMAX"
+        case Self.lowestRealTime...Self.highestRealTime:
+            return "SIGRTMIN+\(rawValue - Self.lowestRealTime)"
+        default: return "\(rawValue)"
+        }
+    }
+
+    /// The names of signals 1...31, without their "SIG".
+    private static let names = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+        "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+        "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    ]
+
+    /// Second names of signal(7).
+    private static let aliases: [String: Int32] = ["IOT": 6, "CLD": 17, "POLL": 29, "UNUSED": 31]
+}
+
+/// A text that names no signal.
+///
+/// The description is the text that engines look for: `unknown signal "X"`.
+public struct UnknownSignalError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What was given.
+    public let text: String
+
+    /// Records a text that names no signal.
+    public init(text: String) {
+        self.text = text
+    }
+
+    /// `unknown signal "X"`, with the text quoted.
+    public var description: String {
+        "unknown signal \(text.debugDescription)"
+    }
+}

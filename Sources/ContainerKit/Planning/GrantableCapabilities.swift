@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Logging
+internal import RuntimeSpec
+
+extension LaunchFacts {
+    /// Finds out which capabilities can be granted, and warns of those that `process` asks for beyond.
+    ///
+    /// Spec: config.md, Linux Process: what cannot be granted is a warning, no error.
+    mutating func limitCapabilities(of process: Process?, _ logger: Logger) {
+        grantableCapabilities = heldCapabilities()
+        let asked = CapabilityMasks(process?.capabilities)
+        let refused =
+            (asked.permitted | asked.effective | asked.inheritable) & ~grantableCapabilities
+        let names = Capability.all.filter { refused & 1 << UInt64($0.number) != 0 }
+        guard !names.isEmpty else { return }
+        let text = names.map(\.description).joined(separator: ", ")
+        logger.warning("process.capabilities: not granted, as the runtime lacks them: \(text)")
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+
+/// The last part of every program: who the process is, what it may do, and what it runs.
+///
+/// The order is the kernel's: the bounding set needs CAP_SETPCAP, so it comes before the change of
+/// user; setuid(2) clears the effective set, so the sets come after it. A filter without
+/// no_new_privs needs CAP_SYS_ADMIN, so it comes before the last capset; with it, it comes last.
+struct IdentityPlan {
+    let process: Process
+    let filter: SeccompFilter?
+    let home: String
+    /// Masks of the five sets.
+    let sets: CapabilityMasks
+    /// The capabilities that the runtime itself holds.
+    private let grantable: UInt64
+
+    init(process: Process, filter: SeccompFilter?, home: String, grantable: UInt64 = .max) {
+        self.process = process
+        self.filter = filter
+        self.home = home
+        self.grantable = grantable
+        sets = CapabilityMasks(process.capabilities, grantable: grantable)
+    }
+
+    /// Whether the filter is loaded while CAP_SYS_ADMIN is still there.
+    private var loadsFilterEarly: Bool { filter != nil && !process.noNewPrivileges }
+
+    /// Everything up to the word that all is prepared.
+    func addPreparation(to steps: inout StepList) {
+        let user = process.user
+        if user.uid != 0 {
+            steps.add(.ownStandardStreams(userID: user.uid), from: "process.user.uid")
+        }
+        steps.add(.enterDirectory(process.cwd), from: "process.cwd")
+        let limits = (process.rlimits ?? []).compactMap(PlannedLimit.init)
+        if !limits.isEmpty { steps.add(.setLimits(limits), from: "process.rlimits") }
+        steps.add(.setUmask(user.umask ?? 0o022), from: "process.user.umask")
+        steps.add(.keepCapabilities, from: "process.capabilities")
+        steps.add(
+            .limitBoundingSet(keeping: sets.bounding, last: 63),
+            from: "process.capabilities.bounding")
+        steps.add(.setGroups(user.additionalGids ?? []), from: "process.user.additionalGids")
+        steps.add(.setGroupID(user.gid), from: "process.user.gid")
+        steps.add(.setUserID(user.uid), from: "process.user.uid")
+        if loadsFilterEarly {
+            if user.uid != 0 { steps.add(.raisePermitted(working), from: "process.capabilities") }
+        } else {
+            addCapabilities(to: &steps)
+        }
+        // With the rights that execve will have, as far as they are set by now.
+        steps.add(
+            .findExecutable(name: process.args?.first ?? "", candidates: candidates),
+            from: "process.args[0]")
+        if process.noNewPrivileges {
+            steps.add(.forbidNewPrivileges, from: "process.noNewPrivileges")
+        }
+        steps.add(.resetSignals, from: "swrunc")
+        steps.add(.unblockSignals, from: "swrunc")
+    }
+
+    /// Everything after the start.
+    func addExecution(to steps: inout StepList) {
+        if let filter {
+            steps.add(
+                .loadSeccomp(filter: filter.program, flags: UInt32(filter.flags.rawValue)),
+                from: "linux.seccomp")
+        }
+        if loadsFilterEarly { addCapabilities(to: &steps) }
+        steps.add(
+            .execute(
+                candidates: candidates, arguments: process.args ?? [], environment: environment),
+            from: "process.args")
+    }
+
+    private func addCapabilities(to steps: inout StepList) {
+        steps.add(
+            .setCapabilities(
+                CapabilitySets(
+                    effective: sets.effective, permitted: sets.permitted,
+                    inheritable: sets.inheritable)), from: "process.capabilities")
+        steps.add(.setAmbientCapabilities(sets.ambient), from: "process.capabilities.ambient")
+    }
+
+    /// The container's sets, and what loading a filter and changing the sets takes: CAP_SYS_ADMIN and
+    /// CAP_SETPCAP.
+    private var working: UInt64 {
+        (sets.permitted | sets.effective | sets.inheritable | 1 << 21 | 1 << 8) & grantable
+    }
+
+    // MARK: Environment and program
+
+    /// The environment: of a repeated name the last one counts; HOME is the user's where it is missing.
+    var environment: [String] {
+        var seen: Set<Substring> = []
+        var kept: [String] = []
+        for entry in (process.env ?? []).reversed() {
+            let name = entry.prefix { $0 != "=" }
+            if seen.insert(name).inserted { kept.append(entry) }
+        }
+        kept.reverse()
+        if !kept.contains(where: { $0.hasPrefix("HOME=") && $0 != "HOME=" }) {
+            kept.removeAll { $0.hasPrefix("HOME=") }
+            kept.append("HOME=\(home)")
+        }
+        return kept
+    }
+
+    /// Where the program may be: the path itself, or each directory of PATH.
+    var candidates: [String] {
+        let name = process.args?.first ?? ""
+        guard !name.isEmpty else { return [] }
+        guard !name.contains("/") else { return [name] }
+        guard let path = environment.first(where: { $0.hasPrefix("PATH=") })?.dropFirst(5) else {
+            return []
+        }
+        // A relative directory would make the program depend on the working directory.
+        return path.split(separator: ":").filter { $0.hasPrefix("/") }.map {
+            $0.hasSuffix("/") ? "\($0)\(name)" : "\($0)/\(name)"
+        }
+    }
+}
+
+/// The five sets of capabilities(7) as bit masks.
+struct CapabilityMasks: Equatable, Sendable {
+    let bounding: UInt64
+    let effective: UInt64
+    let permitted: UInt64
+    let inheritable: UInt64
+    let ambient: UInt64
+
+    /// No capabilities at all when the config names none, as runc does; none that cannot be granted.
+    init(_ capabilities: Capabilities?, grantable: UInt64 = .max) {
+        bounding = Self.mask(capabilities?.bounding)
+        effective = Self.mask(capabilities?.effective) & grantable
+        permitted = Self.mask(capabilities?.permitted) & grantable
+        inheritable = Self.mask(capabilities?.inheritable) & grantable
+        ambient = Self.mask(capabilities?.ambient) & grantable
+    }
+
+    /// Unknown names are left out; RuntimeSpec warns of them.
+    ///
+    /// Spec: config.md, Linux Process.
+    private static func mask(_ names: [String]?) -> UInt64 {
+        (names ?? []).reduce(0) { mask, name in
+            Capability(name: name).map { mask | 1 << UInt64($0.number) } ?? mask
+        }
+    }
+}

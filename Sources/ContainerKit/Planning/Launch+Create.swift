@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+internal import SystemPackage
+
+extension Launch {
+    /// Plans a new container.
+    ///
+    /// Pure: reads nothing, makes nothing; the filter of seccomp is compiled already.
+    init(creating spec: Spec, facts: LaunchFacts, filter: SeccompFilter?) throws(SpecError) {
+        let linux = spec.linux ?? Linux()
+        let namespaces = NamespacePlan(linux.namespaces ?? [])
+        let cgroups = try CgroupPlan(
+            cgroupsPath: linux.cgroupsPath, id: facts.id, resources: linux.resources,
+            host: facts.cgroups)
+        guard let process = spec.process, let root = spec.root else {
+            throw SpecError("process", "process property must not be empty")
+        }
+        var mounts = try MountPlan(
+            spec.mounts ?? [], bundlePath: facts.bundlePath,
+            propagation: Self.baseChange(linux.rootfsPropagation), cgroups: cgroups.layout,
+            hasCgroupNamespace: namespaces.isolates(.cgroup))
+        mounts.addDevices(linux.devices ?? [])
+
+        let recipe = CreateRecipe(
+            spec: spec, linux: linux, process: process, root: root, namespaces: namespaces,
+            facts: facts, cgroups: cgroups,
+            identity: IdentityPlan(
+                process: process, filter: filter, home: facts.home,
+                grantable: facts.grantableCapabilities))
+        let child = recipe.childSteps(mounts: mounts)
+        let parent = recipe.parentSteps(mounts: mounts)
+        self.init(
+            plan: LaunchPlan(parentSteps: parent, childSteps: child), cgroups: cgroups)
+    }
+
+    /// What every prepared tree gets first, so that the container's mounts stay in the container.
+    ///
+    /// Slaves still see the host's unmounts; `shared` keeps the connection, as the spec asks.
+    private static func baseChange(_ propagation: Linux.Propagation?) -> MountChange {
+        switch propagation {
+        case .shared, .recursivelyShared: MountChange()
+        case .private, .recursivelyPrivate:
+            MountChange(recursive: true, propagation: Linux.Propagation.private.kernelValue)
+        default: MountChange(recursive: true, propagation: Linux.Propagation.slave.kernelValue)
+        }
+    }
+}
+
+/// The recipe for a new container; each method is one chapter.
+private struct CreateRecipe {
+    let spec: Spec
+    let linux: Linux
+    let process: Process
+    let root: Root
+    let namespaces: NamespacePlan
+    let facts: LaunchFacts
+    let cgroups: CgroupPlan
+    let identity: IdentityPlan
+
+    /// A joined pid namespace is for children only.
+    var needsSecondProcess: Bool { namespaces.joins(.pid) }
+
+    /// Namespaces of the clone.
+    ///
+    /// The cgroup namespace comes later, from inside the cgroup, and so does the time namespace:
+    /// clone3(2) refuses CLONE_NEWTIME before Linux 6.3.
+    var clonedNamespaces: NamespaceSet {
+        var kinds = namespaces.new
+        kinds.remove(.cgroup)
+        kinds.remove(.time)
+        return kinds
+    }
+
+    // MARK: The child
+
+    func childSteps(mounts: MountPlan) -> [PlannedStep] {
+        var steps = StepList()
+        let keeping = inheritedDescriptors(mounts)
+        steps.add(
+            .closeDescriptors(
+                phase: 0, keeping: keeping, preserved: facts.preservedDescriptorCount),
+            from: "swrunc")
+        if !facts.replacedStreams.isEmpty {
+            steps.add(.setStandardStreams(facts.replacedStreams), from: "swrunc")
+        }
+        // Until the program runs, a container that shares the pid namespace could otherwise trace this
+        // process, and reach the host's root through the descriptors that it holds (CVE-2016-9962).
+        steps.add(.forbidPtrace, from: "swrunc")
+        steps.add(.startSession, from: "swrunc")
+        // What is made from here on has the modes that are asked for.
+        steps.add(.setUmask(0), from: "swrunc")
+        if !needsSecondProcess { addCgroups(to: &steps) }
+        if let score = process.oomScoreAdj {
+            steps.add(.setOOMScore(score), from: "process.oomScoreAdj")
+        }
+        addNamespaces(to: &steps)
+        addRootfs(to: &steps, mounts)
+        if facts.joinsSessionKeyring {
+            steps.add(.joinSessionKeyring("_ses." + facts.id), from: "swrunc")
+        }
+        identity.addPreparation(to: &steps)
+        addWait(to: &steps)
+        identity.addExecution(to: &steps)
+        return steps.steps
+    }
+
+    /// Nothing of the set-up stays open while the process waits.
+    private func addWait(to steps: inout StepList) {
+        let socket: InheritedDescriptor = facts.startsAtOnce ? .rendezvous : .startSocket
+        steps.add(.reportToParent(.ready), from: "swrunc")
+        steps.add(
+            .closeDescriptors(
+                phase: 2, keeping: [socket], preserved: facts.preservedDescriptorCount),
+            from: "swrunc")
+        steps.add(
+            facts.startsAtOnce ? .waitForParent(.start) : .waitForStart, from: "swrunc")
+    }
+
+    private func addCgroups(to steps: inout StepList) {
+        let count = cgroups.layout.v1DirectoryCount
+        if count > 0 { steps.add(.enterCgroups(count: count), from: "linux.cgroupsPath") }
+    }
+
+    private func inheritedDescriptors(_ mounts: MountPlan) -> [InheritedDescriptor] {
+        var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
+        if !facts.startsAtOnce { keeping.append(.startSocket) }
+        keeping += (0..<cgroups.layout.v1DirectoryCount).map { .cgroupTasks($0) }
+        if needsSecondProcess, cgroups.layout.unifiedIndex != nil {
+            keeping.append(.cgroupDirectory)
+        }
+        keeping += namespaces.joined.map { .namespace($0.kind.rawValue) }
+        for planned in mounts.parentSteps {
+            switch planned.step {
+            case .prepareBindMount(let bind): keeping.append(.mountTree(bind.index))
+            case .prepareTmpfsCopy(let index, _): keeping.append(.mountTree(index))
+            case .prepareCgroupMount(let index, let name, _):
+                keeping.append(name.map { .cgroupTree(index, $0) } ?? .mountTree(index))
+            default: break
+            }
+        }
+        if process.terminal, case .consoleSocket = facts.terminal { keeping.append(.consoleSocket) }
+        keeping += facts.replacedStreams.map { .standardStream($0) }
+        return keeping
+    }
+
+    private func addNamespaces(to steps: inout StepList) {
+        for joined in namespaces.joined where joined.kind != .cgroup {
+            steps.add(.joinNamespace(joined.kind), from: joined.field)
+        }
+        if namespaces.new.contains(.time) {
+            let offsets = (linux.timeOffsets ?? [:]).sorted { $0.key < $1.key }.map {
+                TimeNamespaceOffset(
+                    clock: $0.key, seconds: $0.value.seconds, nanoseconds: $0.value.nanoseconds)
+            }
+            steps.add(.enterNewTimeNamespace(offsets), from: namespaces.field(of: .time))
+        }
+        if needsSecondProcess {
+            steps.add(
+                .continueInChild(intoCgroup: cgroups.layout.unifiedIndex != nil),
+                from: namespaces.field(of: .pid))
+            steps.add(.waitForParent(.adopted), from: "swrunc")
+            steps.add(.startSession, from: "swrunc")
+            addCgroups(to: &steps)
+        }
+        // From inside its cgroup: v2 lets nobody enter one of a namespace that he is outside of.
+        if namespaces.joins(.cgroup) {
+            steps.add(.joinNamespace(.cgroup), from: namespaces.field(of: .cgroup))
+        }
+        if namespaces.new.contains(.cgroup) {
+            steps.add(.unshareNamespaces([.cgroup]), from: namespaces.field(of: .cgroup))
+        }
+        if namespaces.new.contains(.network) {
+            steps.add(.bringUpLoopback, from: namespaces.field(of: .network))
+        }
+        if let hostname = spec.hostname, !hostname.isEmpty {
+            steps.add(.setHostname(hostname), from: "hostname")
+        }
+        if let domainname = spec.domainname, !domainname.isEmpty {
+            steps.add(.setDomainname(domainname), from: "domainname")
+        }
+    }
+
+    private func addRootfs(to steps: inout StepList, _ mounts: MountPlan) {
+        let isPrivate: Bool =
+            switch linux.rootfsPropagation {
+            case .private, .recursivelyPrivate: true
+            default: false
+            }
+        steps.add(.isolateMounts(private: isPrivate), from: "linux.rootfsPropagation")
+        steps.add(.attachRootfs(hostPath: rootPath), from: "root.path")
+        steps.append(mounts.childSteps)
+        if process.terminal { steps.add(.openTerminal(terminalRequest), from: "process.terminal") }
+        if let sysctl = linux.sysctl, !sysctl.isEmpty {
+            let parameters = sysctl.sorted { $0.key < $1.key }.map { key, value in
+                KernelParameter(key: key, path: Linux.sysctlPath(key) ?? key, value: value)
+            }
+            steps.add(.setSysctl(parameters), from: "linux.sysctl")
+        }
+        if let paths = linux.readonlyPaths, !paths.isEmpty {
+            steps.add(.protectPaths(paths), from: "linux.readonlyPaths")
+        }
+        if let paths = linux.maskedPaths, !paths.isEmpty {
+            steps.add(.maskPaths(paths), from: "linux.maskedPaths")
+        }
+        steps.add(.makeDirectory(process.cwd), from: "process.cwd")
+        steps.append(mounts.readOnlySteps)
+        if root.readonly { steps.add(.makeReadOnly("/"), from: "root.readonly") }
+        steps.add(.enterRoot, from: "root.path")
+        // Whatever leads to the host's tree is gone from here on.
+        var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
+        if !facts.startsAtOnce { keeping.append(.startSocket) }
+        steps.add(
+            .closeDescriptors(
+                phase: 1, keeping: keeping, preserved: facts.preservedDescriptorCount),
+            from: "swrunc")
+        if let propagation = linux.rootfsPropagation {
+            steps.add(
+                .setRootPropagation(
+                    MountPropagation(
+                        flag: propagation.kernelValue, recursive: propagation.isRecursive,
+                        name: propagation.rawValue)), from: "linux.rootfsPropagation")
+        }
+    }
+
+    private var terminalRequest: TerminalRequest {
+        var toSocket = false
+        if case .consoleSocket = facts.terminal { toSocket = true }
+        let size = process.consoleSize
+        return TerminalRequest(
+            rows: size.map { UInt16(truncatingIfNeeded: $0.height) },
+            columns: size.map { UInt16(truncatingIfNeeded: $0.width) },
+            toConsoleSocket: toSocket, mountsConsole: true)
+    }
+
+    /// The absolute path of the rootfs on the host.
+    private var rootPath: String {
+        root.path.hasPrefix("/") ? root.path : facts.bundlePath + "/" + root.path
+    }
+
+    // MARK: The parent
+
+    /// Whether what the config asks for would change the host if the joined namespace were the host's.
+    private func needsOwn(_ kind: NamespaceKind) -> Bool {
+        switch kind {
+        case .mount: true
+        case .network, .ipc: !(linux.sysctl ?? [:]).isEmpty
+        case .uts:
+            !(linux.sysctl ?? [:]).isEmpty || !(spec.hostname ?? "").isEmpty
+                || !(spec.domainname ?? "").isEmpty
+        default: false
+        }
+    }
+
+    func parentSteps(mounts: MountPlan) -> [PlannedParentStep] {
+        var steps: [PlannedParentStep] = []
+        func add(_ step: ParentStep, from field: String = "swrunc") {
+            steps.append(PlannedParentStep(field: field, step: step))
+        }
+        add(.recordCreating)
+        add(
+            .createCgroups(
+                paths: cgroups.layout.directories.map(\.path), writes: cgroups.writeSummaries),
+            from: "linux.cgroupsPath")
+        add(.openCgroups, from: "linux.cgroupsPath")
+        for joined in namespaces.joined {
+            add(
+                .openNamespace(
+                    joined.kind, path: joined.path, mustDiffer: needsOwn(joined.kind)),
+                from: joined.field)
+        }
+        // The root tree must not be shared: pivot_root(2) refuses a shared one. It becomes so again
+        // inside, where the spec asks for it.
+        var change = Linux.Propagation.recursivelySlave.kernelValue
+        switch linux.rootfsPropagation {
+        case .private, .recursivelyPrivate, .shared, .recursivelyShared:
+            change = Linux.Propagation.private.kernelValue
+        default: break
+        }
+        add(
+            .prepareRootfs(
+                path: rootPath, changes: [MountChange(recursive: true, propagation: change)]),
+            from: "root.path")
+        steps += mounts.parentSteps
+        if process.terminal, case .consoleSocket(let path) = facts.terminal {
+            add(.connectConsole(path: path.string), from: "process.terminal")
+        }
+        if !facts.startsAtOnce { add(.listenForStart) }
+        addLaunch(to: &steps)
+        return steps
+    }
+
+    private func addLaunch(to steps: inout [PlannedParentStep]) {
+        func add(_ step: ParentStep, from field: String = "swrunc") {
+            steps.append(PlannedParentStep(field: field, step: step))
+        }
+        add(
+            .startChild(clonedNamespaces, intoCgroup: !needsSecondProcess),
+            from: "linux.namespaces")
+        if needsSecondProcess {
+            add(.adoptSecondChild)
+            add(.release(.adopted))
+        }
+        add(.stageRecord)
+        if process.terminal, case .master = facts.terminal {
+            add(.receiveTerminal, from: "process.terminal")
+        }
+        add(.awaitChild(.ready))
+        add(.recordCreated)
+        if let path = facts.pidFile { add(.writePidFile(path: path)) }
+        if facts.startsAtOnce {
+            add(.release(.start))
+            add(.awaitExecution)
+        }
+    }
+}
+
+extension PlannedLimit {
+    /// A limit of the config, or nil where the kernel has none of that name.
+    init?(_ limit: Rlimit) {
+        guard let resource = limit.resourceNumber else { return nil }
+        self.init(
+            name: limit.type, resource: Int(resource), soft: limit.soft, hard: limit.hard)
+    }
+}
+
+extension CgroupPlan {
+    /// What is written to which control file, for `explain`.
+    var writeSummaries: [String] {
+        resources.steps.compactMap { step in
+            switch step {
+            case .write(let write): "\(write.file) = \(write.text)"
+            case .writeFirst(let writes): writes.first.map { "\($0.file) = \($0.text)" }
+            case .requireUsage: nil
+            }
+        }
+    }
+}
+
+extension CgroupLayout {
+    /// How many directories are in v1 hierarchies.
+    var v1DirectoryCount: Int { directories.count { !$0.isUnified } }
+}

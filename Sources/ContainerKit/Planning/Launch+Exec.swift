@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+internal import SystemPackage
+
+extension Launch {
+    /// Plans a further process in a running container.
+    ///
+    /// - Parameters:
+    ///   - process: what to run.
+    ///   - namespaces: those of init that are not the caller's own.
+    ///   - cgroups: the container's directories.
+    ///   - facts: what the caller chose.
+    ///   - filter: the compiled profile of the container.
+    init(
+        entering process: Process, namespaces: NamespaceSet, cgroups: CgroupLayout,
+        facts: LaunchFacts, filter: SeccompFilter?
+    ) {
+        let identity = IdentityPlan(
+            process: process, filter: filter, home: facts.home,
+            grantable: facts.grantableCapabilities)
+        // A joined pid namespace is for children only.
+        let needsSecondProcess = namespaces.contains(.pid)
+        let cgroupCount = cgroups.v1DirectoryCount
+        var steps = StepList()
+        var keeping: [InheritedDescriptor] = [.rendezvous, .process]
+        keeping += (0..<cgroupCount).map { .cgroupTasks($0) }
+        if needsSecondProcess, cgroups.unifiedIndex != nil { keeping.append(.cgroupDirectory) }
+        var toSocket = false
+        if process.terminal, case .consoleSocket = facts.terminal {
+            toSocket = true
+            keeping.append(.consoleSocket)
+        }
+        keeping += facts.replacedStreams.map { .standardStream($0) }
+        steps.add(
+            .closeDescriptors(
+                phase: 0, keeping: keeping, preserved: facts.preservedDescriptorCount),
+            from: "swrunc")
+        if !facts.replacedStreams.isEmpty {
+            steps.add(.setStandardStreams(facts.replacedStreams), from: "swrunc")
+        }
+        let intoCgroup = cgroups.unifiedIndex != nil
+        if cgroupCount > 0, !needsSecondProcess {
+            steps.add(.enterCgroups(count: cgroupCount), from: "swrunc")
+        }
+        if let score = process.oomScoreAdj {
+            steps.add(.setOOMScore(score), from: "process.oomScoreAdj")
+        }
+        // From here on the container's processes can see this one (CVE-2016-9962).
+        steps.add(.forbidPtrace, from: "swrunc")
+        // The cgroup namespace from inside the cgroup: v2 lets nobody enter one of a namespace that he
+        // is outside of.
+        var first = namespaces
+        first.remove(.cgroup)
+        steps.add(.joinProcess(first), from: "swrunc")
+        if needsSecondProcess {
+            steps.add(.continueInChild(intoCgroup: intoCgroup), from: "swrunc")
+            steps.add(.waitForParent(.adopted), from: "swrunc")
+            // The first process never was in the cgroup, whose pids limit has room for one.
+            if cgroupCount > 0 { steps.add(.enterCgroups(count: cgroupCount), from: "swrunc") }
+        }
+        if namespaces.contains(.cgroup) { steps.add(.joinProcess([.cgroup]), from: "swrunc") }
+        steps.add(.startSession, from: "swrunc")
+        steps.add(.openRoot, from: "swrunc")
+        if process.terminal {
+            let size = process.consoleSize
+            steps.add(
+                .openTerminal(
+                    TerminalRequest(
+                        rows: size.map { UInt16(truncatingIfNeeded: $0.height) },
+                        columns: size.map { UInt16(truncatingIfNeeded: $0.width) },
+                        toConsoleSocket: toSocket, mountsConsole: false)), from: "process.terminal")
+        }
+        if facts.joinsSessionKeyring {
+            steps.add(.joinSessionKeyring("_ses." + facts.id), from: "swrunc")
+        }
+        identity.addPreparation(to: &steps)
+        steps.add(.reportToParent(.ready), from: "swrunc")
+        steps.add(.waitForParent(.start), from: "swrunc")
+        identity.addExecution(to: &steps)
+        self.init(
+            plan: LaunchPlan(
+                parentSteps: Self.parentSteps(
+                    process, facts, needsSecondProcess: needsSecondProcess, toSocket: toSocket),
+                childSteps: steps.steps),
+            cgroups: nil)
+    }
+
+    private static func parentSteps(
+        _ process: Process, _ facts: LaunchFacts, needsSecondProcess: Bool, toSocket: Bool
+    ) -> [PlannedParentStep] {
+        var steps: [PlannedParentStep] = []
+        func add(_ step: ParentStep, from field: String = "swrunc") {
+            steps.append(PlannedParentStep(field: field, step: step))
+        }
+        add(.openProcess)
+        add(.openCgroups)
+        if toSocket, case .consoleSocket(let path) = facts.terminal {
+            add(.connectConsole(path: path.string), from: "process.terminal")
+        }
+        add(.startChild([], intoCgroup: !needsSecondProcess))
+        if needsSecondProcess {
+            add(.adoptSecondChild)
+            add(.release(.adopted))
+        }
+        if process.terminal, !toSocket { add(.receiveTerminal, from: "process.terminal") }
+        add(.awaitChild(.ready))
+        if let path = facts.pidFile { add(.writePidFile(path: path)) }
+        add(.release(.start))
+        add(.awaitExecution)
+        return steps
+    }
+}

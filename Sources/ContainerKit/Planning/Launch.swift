@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Planning: from a bundle to a LaunchPlan, without touching anything.
+//
+//   Launch              a planned launch: the plan and what the launcher needs beside it
+//   Launch+Create       the recipe for a new container
+//   Launch+Exec         the recipe for a further process in a running one
+//   IdentityPlan        user, groups, capabilities, seccomp, the program: shared by both
+//   MountPlan           mounts, devices, masked and read-only paths
+//   NamespacePlan       which namespaces are new, joined, or shared with the host
+//   Unsupported         fields that are valid but not acted on yet
+//   MountOptions ...    the vocabularies
+
+public import InitProgram
+internal import RuntimeSpec
+
+/// A launch as it is planned: nothing has been made yet.
+public struct Launch: Sendable {
+    /// What the runtime and the init process will do, step by step.
+    public let plan: LaunchPlan
+    /// The cgroup to make, or nil when an existing one is entered.
+    let cgroups: CgroupPlan?
+}
+
+/// What the host and the caller contribute to a plan.
+struct LaunchFacts {
+    /// The container's id.
+    var id: String
+    /// The absolute path of the bundle, without a slash at the end.
+    var bundlePath: String
+    /// The cgroups of the host.
+    var cgroups: CgroupHierarchies
+    /// How many descriptors behind 2 the container inherits.
+    var preservedDescriptorCount = 0
+    /// Which standard streams the caller replaces.
+    var replacedStreams: [Int] = []
+    /// Where the terminal's master goes.
+    var terminal: TerminalOutlet?
+    /// The pid file.
+    var pidFile: String?
+    /// Whether the container is started at once (`run`), or waits for `start`.
+    var startsAtOnce = false
+    /// Whether the container has a session keyring of its own, rather than the caller's.
+    var joinsSessionKeyring = true
+    /// The home directory of the user inside the rootfs, for HOME.
+    var home = "/"
+    /// The capabilities that the runtime itself holds, as a mask.
+    var grantableCapabilities: UInt64 = .max
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// What one word of `mounts[].options` means.
+enum MountOptionMeaning: Equatable, Sendable {
+    /// What a word does to a set of mount attributes.
+    enum AttributeWord: Equatable, Sendable {
+        case set(MountAttributes)
+        case clear(MountAttributes)
+        case chooseAccessTime(MountAttributes)
+        case rejectAccessTime(MountAttributes)
+    }
+
+    case nothing
+    case bind
+    case recursiveBind
+    case remount
+    case copyUp
+    case idMapping(MountIDMappingScope)
+    case readOnly(Bool)
+    case plain(AttributeWord)
+    case recursive(AttributeWord)
+    case superblock(SuperblockFlags, isSet: Bool)
+}
+
+/// The words of `mounts[].options` that are not left to the file system.
+///
+/// Spec: config.md, Linux mount options.
+enum MountOptionWords {
+    /// Every word that a runtime may see, sorted: `mountOptions` of the features document.
+    ///
+    /// idmap and ridmap are not among them: features has `mountExtensions.idmap` for these.
+    static var known: [String] {
+        var words = others.filter {
+            if case .idMapping = $0.meaning { false } else { true }
+        }.map(\.word)
+        words += attributeWords.flatMap { [$0.word, "r" + $0.word] }
+        words += Linux.Propagation.allCases.map(\.rawValue)
+        return words.sorted()
+    }
+
+    /// What a word means; nil when it is one of propagation or of the file system.
+    ///
+    /// The tables are short and walked: a dictionary would cost more to set up than all look-ups.
+    static func meaning(of word: String) -> MountOptionMeaning? {
+        if let entry = others.first(where: { $0.word == word }) { return entry.meaning }
+        if let entry = attributeWords.first(where: { $0.word == word }) {
+            return .plain(entry.meaning)
+        }
+        guard word.utf8.first == UInt8(ascii: "r") else { return nil }
+        let rest = word.dropFirst()
+        return attributeWords.first { $0.word == rest }.map { .recursive($0.meaning) }
+    }
+
+    /// The words for attributes of one mount; with an "r" before them, for a whole tree.
+    ///
+    /// rro and rrw are with `others`, since ro and rw are more than an attribute.
+    private static let attributeWords: [(word: String, meaning: MountOptionMeaning.AttributeWord)] =
+        [
+            ("atime", .rejectAccessTime(.noAccessTime)),
+            ("dev", .clear(.noDevices)),
+            ("diratime", .clear(.noDirectoryAccessTime)),
+            ("exec", .clear(.noExecution)),
+            ("noatime", .chooseAccessTime(.noAccessTime)),
+            ("nodev", .set(.noDevices)),
+            ("nodiratime", .set(.noDirectoryAccessTime)),
+            ("noexec", .set(.noExecution)),
+            ("norelatime", .rejectAccessTime(.relativeAccessTime)),
+            ("nostrictatime", .rejectAccessTime(.strictAccessTime)),
+            ("nosuid", .set(.noSetUserID)),
+            ("nosymfollow", .set(.noSymlinkFollowing)),
+            ("relatime", .chooseAccessTime(.relativeAccessTime)),
+            ("strictatime", .chooseAccessTime(.strictAccessTime)),
+            ("suid", .clear(.noSetUserID)),
+            ("symfollow", .clear(.noSymlinkFollowing)),
+        ]
+
+    private static let others: [(word: String, meaning: MountOptionMeaning)] = [
+        ("async", .superblock(.synchronous, isSet: false)),
+        ("bind", .bind),
+        ("defaults", .nothing),
+        ("dirsync", .superblock(.synchronousDirectories, isSet: true)),
+        ("idmap", .idMapping(.mount)),
+        ("iversion", .superblock(.inodeVersion, isSet: true)),
+        ("lazytime", .superblock(.lazyTime, isSet: true)),
+        ("loud", .superblock(.silent, isSet: false)),
+        ("mand", .superblock(.mandatoryLocks, isSet: true)),
+        ("noiversion", .superblock(.inodeVersion, isSet: false)),
+        ("nolazytime", .superblock(.lazyTime, isSet: false)),
+        ("nomand", .superblock(.mandatoryLocks, isSet: false)),
+        ("rbind", .recursiveBind),
+        ("remount", .remount),
+        ("ridmap", .idMapping(.tree)),
+        ("ro", .readOnly(true)),
+        ("rro", .recursive(.set(.readOnly))),
+        ("rrw", .recursive(.clear(.readOnly))),
+        ("rw", .readOnly(false)),
+        ("silent", .superblock(.silent, isSet: true)),
+        ("sync", .superblock(.synchronous, isSet: true)),
+        ("tmpcopyup", .copyUp),
+    ]
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// What the options of one entry of `mounts` ask for, sorted by the call that carries it out.
+///
+/// Spec: config.md, Mounts, and its table of Linux mount options. As with mount(8), the later of
+/// two options that contradict each other wins. A word that is in none of the tables is an option
+/// of the file system.
+struct MountOptions: Equatable, Sendable {
+    /// Attributes of the mount itself.
+    var attributes = MountAttributeChange()
+    /// Attributes of the mount and of all mounts below it: rro, rnosuid...
+    var recursiveAttributes = MountAttributeChange()
+    /// Propagation types, each a step of its own, in the order in which they were named.
+    var propagation: [Linux.Propagation] = []
+    /// Flags of the file system behind the mount; they have no effect on a bind mount.
+    var superblockFlags: SuperblockFlags = []
+    /// Options for the file system, in order: "mode=755", "newinstance".
+    var filesystemOptions: [String] = []
+    /// Whether an existing tree is mounted: bind, rbind, or type "bind".
+    var isBind = false
+    /// Whether the mounts below the source come with it: rbind.
+    var isRecursiveBind = false
+    /// Whether the options ask to change an existing mount: remount.
+    var isRemount = false
+    /// Whether what the image has at the mount point is copied into the new tmpfs: tmpcopyup.
+    var copiesUp = false
+    /// Whether ids are mapped (idmap, ridmap), and how far; nil without either word.
+    ///
+    /// `mounts[].uidMappings` asks for the same without a word.
+    var idMapping: MountIDMappingScope?
+    /// Whether any option named an attribute or a file system flag, to set or to clear it.
+    ///
+    /// A bind mount keeps the attributes of its source if and only if none was named.
+    var namesAnyAttribute = false
+
+    /// Reads the options of a mount of `type`.
+    ///
+    /// No option is refused here: whether a file system knows its options, only the kernel can tell.
+    init(_ options: [String], type: String? = nil) {
+        for option in options {
+            apply(option)
+        }
+        // The spec lets `type` be anything where bind or rbind is named; "bind" alone says as much.
+        if type == "bind" { isBind = true }
+    }
+
+    /// What a bind mount changes: named attributes are set, and those not named are cleared.
+    ///
+    /// This is what a remount of the bind mount by mount(2) does, so access times are only touched
+    /// where an option spoke of them. Empty where no attribute was named at all: the mount then
+    /// keeps what its source has.
+    var bindAttributes: MountAttributeChange {
+        guard namesAnyAttribute else { return MountAttributeChange() }
+        var change = attributes
+        let plain: MountAttributes = [
+            .readOnly, .noSetUserID, .noDevices, .noExecution, .noSymlinkFollowing,
+        ]
+        change.toClear.formUnion(plain.subtracting(attributes.toSet))
+        if attributes.accessTimeMode != nil, !attributes.toSet.contains(.noDirectoryAccessTime) {
+            change.toClear.formUnion(.noDirectoryAccessTime)
+        }
+        return change
+    }
+
+    private mutating func apply(_ option: String) {
+        if let meaning = MountOptionWords.meaning(of: option) {
+            apply(meaning)
+        } else if let change = Linux.Propagation(rawValue: option) {
+            propagation.append(change)
+        } else {
+            filesystemOptions.append(option)
+        }
+    }
+
+    private mutating func apply(_ meaning: MountOptionMeaning) {
+        switch meaning {
+        case .nothing: break
+        case .bind: isBind = true
+        case .recursiveBind: (isBind, isRecursiveBind) = (true, true)
+        case .remount: isRemount = true
+        case .copyUp: copiesUp = true
+        case .idMapping(let scope): idMapping = scope
+        case .plain(let change):
+            namesAnyAttribute = true
+            attributes.apply(change)
+        case .recursive(let change):
+            recursiveAttributes.apply(change)
+        case .superblock(let flags, let isSet):
+            namesAnyAttribute = true
+            if isSet { superblockFlags.formUnion(flags) } else { superblockFlags.subtract(flags) }
+        case .readOnly(let isSet):
+            // One word for two things: a mount(2) with MS_RDONLY makes both read-only.
+            namesAnyAttribute = true
+            if isSet {
+                attributes.set(.readOnly)
+                superblockFlags.formUnion(.readOnly)
+            } else {
+                attributes.clear(.readOnly)
+                superblockFlags.subtract(.readOnly)
+            }
+        }
+    }
+}
+
+/// How far an id mapping reaches: idmap or ridmap.
+enum MountIDMappingScope: Hashable, Sendable {
+    case mount
+    case tree
+}
+
+extension MountAttributeChange {
+    fileprivate mutating func apply(_ change: MountOptionMeaning.AttributeWord) {
+        switch change {
+        case .set(let attributes): set(attributes)
+        case .clear(let attributes): clear(attributes)
+        case .chooseAccessTime(let mode): choose(accessTimeMode: mode)
+        case .rejectAccessTime(let mode): reject(accessTimeMode: mode)
+        }
+    }
+}
+
+// MARK: - Options for the file system
+
+/// One parameter of a file system, as fsconfig(2) takes it: a key, and a value unless it is a flag.
+struct FilesystemParameter: Hashable, Sendable {
+    var key: String
+    var value: String?
+}
+
+extension MountOptions {
+    /// The options for the file system, cut as the kernel cuts the data of mount(2).
+    ///
+    /// A comma separates parameters, except between double quotes (SELinux contexts:
+    /// `context="u:r:t:s0:c1,c2"`; the quotes are dropped) and, for overlay, after a backslash
+    /// (which stays: overlay takes it off itself). Empty parameters are passed over.
+    func filesystemParameters(type: String) -> [FilesystemParameter] {
+        let escapes = type == "overlay"
+        return filesystemOptions.flatMap { option in
+            Self.cut(option, escapesCommas: escapes).map { piece in
+                guard let equals = piece.firstIndex(of: "=") else {
+                    return FilesystemParameter(key: piece, value: nil)
+                }
+                let value = piece[piece.index(after: equals)...]
+                return FilesystemParameter(key: String(piece[..<equals]), value: String(value))
+            }
+        }
+    }
+
+    private static func cut(_ option: String, escapesCommas: Bool) -> [String] {
+        var pieces: [String] = []
+        var piece = ""
+        var isQuoted = false
+        var isEscaped = false
+        for character in option.unicodeScalars {
+            if character == "\"", !isEscaped {
+                isQuoted.toggle()
+                continue
+            }
+            if character == ",", !isQuoted, !isEscaped {
+                pieces.append(piece)
+                piece = ""
+                continue
+            }
+            isEscaped = escapesCommas && character == "\\" && !isEscaped
+            piece.unicodeScalars.append(character)
+        }
+        pieces.append(piece)
+        return pieces.filter { !$0.isEmpty }
+    }
+}

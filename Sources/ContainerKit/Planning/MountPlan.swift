@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import RuntimeSpec
+
+/// How the entries of `mounts` are carried out: what the parent prepares, what the child attaches.
+struct MountPlan {
+    /// Preparations of the parent, in order.
+    private(set) var parentSteps: [PlannedParentStep] = []
+    /// Steps of the child, in order.
+    private(set) var childSteps = StepList()
+    /// Mounts that become read-only once their contents are made.
+    private var readOnlyLater: [(path: String, field: String)] = []
+    /// Whether /dev shows nodes that others use too, as a bind mount or the kernel's own devtmpfs.
+    ///
+    /// They are the user's business then.
+    private var sharesDev = false
+
+    private let bundlePath: String
+    private let base: MountChange
+    private let cgroups: CgroupLayout
+    private let hasCgroupNamespace: Bool
+
+    init(
+        _ mounts: [Mount], bundlePath: String, propagation: MountChange, cgroups: CgroupLayout,
+        hasCgroupNamespace: Bool
+    ) throws(SpecError) {
+        self.bundlePath = bundlePath
+        base = propagation
+        self.cgroups = cgroups
+        self.hasCgroupNamespace = hasCgroupNamespace
+        for (index, mount) in mounts.enumerated() {
+            try add(mount, index)
+        }
+    }
+
+    private mutating func add(_ mount: Mount, _ index: Int) throws(SpecError) {
+        let field = "mounts[\(index)]"
+        let options = MountOptions(mount.options ?? [], type: mount.type)
+        let destination = Self.absolute(mount.destination)
+        if options.isRemount {
+            throw SpecError("\(field).options", "remount is not a mount of its own")
+        }
+        if !options.superblockFlags.withoutFsconfigName.subtracting(.silent).isEmpty {
+            throw SpecError("\(field).options", "iversion: not implemented yet")
+        }
+        try Self.checkProc(mount, options, destination, field)
+        if destination == "/dev", options.isBind || mount.type == "devtmpfs" { sharesDev = true }
+        if options.isBind {
+            addBind(mount, options, index, destination, field)
+        } else if mount.type == "cgroup" || mount.type == "cgroup2" {
+            try addCgroup(options, index, destination, field)
+        } else {
+            try addFilesystem(mount, options, index, destination, field)
+        }
+    }
+
+    /// A destination from "/", also a relative one, in the one spelling that it is compared by.
+    ///
+    /// Spec: config.md, Mounts (relative is deprecated).
+    static func absolute(_ destination: String) -> String {
+        "/" + components(destination).joined(separator: "/")
+    }
+
+    private static func components(_ path: String) -> [Substring] {
+        var components: [Substring] = []
+        for part in path.split(separator: "/") where part != "." {
+            if part == ".." { _ = components.popLast() } else { components.append(part) }
+        }
+        return components
+    }
+
+    /// The files of procfs that may be covered: what emulations such as lxcfs provide.
+    private static let coverableProcFiles: Set<String> = [
+        "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps",
+        "/proc/uptime", "/proc/loadavg", "/proc/slabinfo", "/proc/net/dev",
+        "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+    ]
+
+    /// Security labels and sysctls are written through /proc: a mount there would take them.
+    private static func checkProc(
+        _ mount: Mount, _ options: MountOptions, _ destination: String, _ field: String
+    ) throws(SpecError) {
+        let problem: String
+        if destination == "/proc" {
+            let isProc =
+                options.isBind ? absolute(mount.source ?? "") == "/proc" : mount.type == "proc"
+            if isProc { return }
+            problem = "it is not of type proc"
+        } else {
+            guard destination.hasPrefix("/proc/"), !coverableProcFiles.contains(destination) else {
+                return
+            }
+            problem = "it is inside /proc"
+        }
+        throw SpecError(
+            "\(field).destination", "\"\(destination)\" cannot be mounted because \(problem)")
+    }
+
+    // MARK: Kinds of mount
+
+    private mutating func addBind(
+        _ mount: Mount, _ options: MountOptions, _ index: Int, _ destination: String,
+        _ field: String
+    ) {
+        var changes = [base]
+        let attributes = options.bindAttributes
+        if !attributes.isEmpty {
+            changes.append(
+                MountChange(
+                    set: attributes.toSet.rawValue, clear: attributes.toClear.rawValue))
+        }
+        changes += Self.furtherChanges(options)
+        // Spec: config.md, Mounts: a relative source counts from the bundle.
+        let source = mount.source ?? ""
+        let bind = BindMount(
+            index: index, source: source.hasPrefix("/") ? source : "\(bundlePath)/\(source)",
+            recursive: options.isRecursiveBind, changes: changes, destination: destination)
+        parentSteps.append(PlannedParentStep(field: field, step: .prepareBindMount(bind)))
+        childSteps.add(.attachMount(index, at: destination, kind: .likeSource), from: field)
+    }
+
+    private mutating func addFilesystem(
+        _ mount: Mount, _ options: MountOptions, _ index: Int, _ destination: String,
+        _ field: String
+    ) throws(SpecError) {
+        let type = mount.type ?? ""
+        var options = options
+        // What is made inside (devices, mount points) is made while it can still be written.
+        if type == "tmpfs" || destination == "/dev", options.takeReadOnly() {
+            readOnlyLater.append((destination, field))
+        }
+        let parameters = try Self.parameters(options, type: type, field)
+        let filesystem = FilesystemMount(
+            type: type, source: mount.source ?? type, destination: destination,
+            options: options.superblockFlags.fsconfigNames + parameters,
+            attributes: options.attributes.toSet.rawValue, changes: Self.furtherChanges(options))
+        if options.copiesUp, type == "tmpfs" {
+            parentSteps.append(
+                PlannedParentStep(field: field, step: .prepareTmpfsCopy(index, filesystem)))
+            childSteps.add(.attachMount(index, at: destination, kind: .directory), from: field)
+        } else {
+            childSteps.add(.mountFilesystem(filesystem), from: field)
+        }
+    }
+
+    private static func parameters(
+        _ options: MountOptions, type: String, _ field: String
+    ) throws(SpecError) -> [String] {
+        let parameters = options.filesystemParameters(type: type).map { parameter in
+            parameter.value.map { "\(parameter.key)=\($0)" } ?? parameter.key
+        }
+        for text in parameters where text.utf8.count > 255 {
+            throw SpecError(
+                "\(field).options",
+                "\"\(text.prefix(40))...\" is longer than the 255 bytes that fsconfig(2) takes")
+        }
+        return parameters
+    }
+
+    /// A cgroup mount: on v2 a file system of its own when there is a cgroup namespace; else, and
+    /// on v1 in every case, the container's own directories.
+    ///
+    /// A reader in the namespace sees both as "/".
+    private mutating func addCgroup(
+        _ options: MountOptions, _ index: Int, _ destination: String, _ field: String
+    ) throws(SpecError) {
+        if cgroups.isUnified, hasCgroupNamespace {
+            childSteps.add(
+                .mountFilesystem(
+                    FilesystemMount(
+                        type: "cgroup2", source: "cgroup", destination: destination,
+                        options: try Self.parameters(options, type: "cgroup2", field),
+                        attributes: options.attributes.toSet.rawValue,
+                        changes: Self.furtherChanges(options))), from: field)
+            return
+        }
+        // Directories of hierarchies that are mounted already: their file system is not made anew.
+        if let option = options.filesystemOptions.first {
+            throw SpecError(
+                "\(field).options",
+                "\"\(option)\" cannot be applied to a mount of the host's cgroup hierarchies")
+        }
+        var options = options
+        let readOnly = options.takeReadOnly()
+        guard !cgroups.isUnified else {
+            let isPrivate = { $0 == Linux.Propagation.private || $0 == .recursivelyPrivate }
+            guard options.propagation.allSatisfy(isPrivate) else {
+                throw SpecError(
+                    "\(field).options",
+                    "without a cgroup namespace a cgroup mount can only be private")
+            }
+            parentSteps.append(
+                PlannedParentStep(
+                    field: field, step: .prepareCgroupMount(index, name: nil, readOnly: readOnly)))
+            childSteps.add(.attachMount(index, at: destination, kind: .directory), from: field)
+            return
+        }
+        var hierarchies: [CgroupHierarchyMount] = []
+        for directory in cgroups.directories where !directory.isUnified {
+            let name = Self.hierarchyName(directory)
+            parentSteps.append(
+                PlannedParentStep(
+                    field: field, step: .prepareCgroupMount(index, name: name, readOnly: readOnly)))
+            let links = directory.controllers.filter { $0 != name && !$0.hasPrefix("name=") }
+            hierarchies.append(CgroupHierarchyMount(name: name, links: links))
+        }
+        let tmpfs = FilesystemMount(
+            type: "tmpfs", source: "tmpfs", destination: destination, options: ["mode=755"],
+            attributes: options.attributes.toSet.rawValue, changes: Self.furtherChanges(options))
+        childSteps.add(.mountCgroupHierarchies(index, tmpfs, hierarchies), from: field)
+        if readOnly { readOnlyLater.append((destination, field)) }
+    }
+
+    /// The last component of the mount point, as systemd and runc name hierarchies.
+    static func hierarchyName(_ directory: CgroupDirectory) -> String {
+        directory.mountPoint.split(separator: "/").last.map(String.init) ?? "cgroup"
+    }
+
+    private static func furtherChanges(_ options: MountOptions) -> [MountChange] {
+        var changes: [MountChange] = []
+        let recursive = options.recursiveAttributes
+        if !recursive.isEmpty {
+            changes.append(
+                MountChange(
+                    set: recursive.toSet.rawValue, clear: recursive.toClear.rawValue,
+                    recursive: true))
+        }
+        for propagation in options.propagation {
+            changes.append(
+                MountChange(
+                    recursive: propagation.isRecursive, propagation: propagation.kernelValue))
+        }
+        return changes
+    }
+
+    // MARK: Devices
+
+    /// The devices and links that every container has.
+    ///
+    /// Spec: config-linux.md, Default Devices; runtime-linux.md, Dev symbolic links.
+    mutating func addDevices(_ configured: [DeviceNode]) {
+        guard !sharesDev else { return }
+        let standard: [(String, UInt32, UInt32)] = [
+            ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9),
+            ("tty", 5, 0),
+        ]
+        let named = Set(configured.map { Self.absolute($0.path) })
+        let devices = standard.filter { !named.contains("/dev/\($0.0)") }.map {
+            Device(name: $0.0, mode: 0o020666, major: $0.1, minor: $0.2)
+        }
+        if !devices.isEmpty {
+            childSteps.add(.makeDevices(directory: "/dev", devices), from: "linux.devices")
+        }
+        for (index, node) in configured.enumerated() {
+            let parts = Self.absolute(node.path).split(separator: "/")
+            let directory = "/" + parts.dropLast().joined(separator: "/")
+            childSteps.add(
+                .makeDevices(
+                    directory: directory, [Device(node, name: String(parts.last ?? ""))]),
+                from: "linux.devices[\(index)]")
+        }
+        childSteps.add(.linkPtmx, from: "linux.devices")
+        let links = [
+            ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
+            ("stderr", "/proc/self/fd/2"), ("core", "/proc/kcore"),
+        ].map { SymbolicLink(name: $0.0, target: $0.1) }
+        childSteps.add(.makeLinks(directory: "/dev", links), from: "linux.devices")
+    }
+
+    /// The steps that make read-only what had to be written until now.
+    var readOnlySteps: StepList {
+        var steps = StepList()
+        for (path, field) in readOnlyLater { steps.add(.makeReadOnly(path), from: field) }
+        return steps
+    }
+}
+
+extension MountOptions {
+    /// Takes out what makes the mount read-only, and says whether there was any.
+    fileprivate mutating func takeReadOnly() -> Bool {
+        let isReadOnly =
+            attributes.toSet.contains(.readOnly) || recursiveAttributes.toSet.contains(.readOnly)
+        attributes.toSet.subtract(.readOnly)
+        recursiveAttributes.toSet.subtract(.readOnly)
+        superblockFlags.subtract(.readOnly)
+        return isReadOnly
+    }
+}
+
+extension Device {
+    /// Spec: config-linux.md, Devices.
+    ///
+    /// Without fileMode a node is made with 0666, as runc does.
+    fileprivate init(_ node: DeviceNode, name: String) {
+        let type: UInt32 =
+            switch node.kind {
+            case .block: 0o060000
+            case .character, .unbufferedCharacter: 0o020000
+            case .fifo: 0o010000
+            }
+        self.init(
+            name: name, mode: type | (node.fileMode ?? 0o666) & 0o7777,
+            major: UInt32(truncatingIfNeeded: node.major),
+            minor: UInt32(truncatingIfNeeded: node.minor), userID: node.uid ?? 0,
+            groupID: node.gid ?? 0)
+    }
+}

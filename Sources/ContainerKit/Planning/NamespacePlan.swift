@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+
+/// Which namespaces of a container are new and which are joined; all others are the host's.
+struct NamespacePlan: Equatable, Sendable {
+    /// New ones.
+    var new: NamespaceSet = []
+    /// Joined ones with their paths, in the order in which setns must be called.
+    var joined: [(kind: NamespaceKind, path: String, field: String)] = []
+    /// The index of each kind in `linux.namespaces`.
+    private var fields: [NamespaceKind: String] = [:]
+
+    /// Kernel: namespaces(7).
+    ///
+    /// The user namespace first, since it grants the rights for the others; the mount namespace
+    /// last, since it changes what paths mean.
+    private static let joinOrder: [NamespaceKind] = [
+        .user, .ipc, .uts, .network, .pid, .cgroup, .time, .mount,
+    ]
+
+    init(_ namespaces: [Namespace]) {
+        for (index, namespace) in namespaces.enumerated() {
+            guard let kind = NamespaceKind(rawValue: namespace.kind.rawValue) else { continue }
+            let field = "linux.namespaces[\(index)]"
+            fields[kind] = field
+            if let path = namespace.path, !path.isEmpty {
+                joined.append((kind, path, field))
+            } else {
+                new.insert(kind)
+            }
+        }
+        joined.sort { one, other in
+            Self.rank(one.kind) < Self.rank(other.kind)
+        }
+    }
+
+    private static func rank(_ kind: NamespaceKind) -> Int {
+        joinOrder.firstIndex(of: kind) ?? joinOrder.count
+    }
+
+    /// Where the config names `kind`.
+    func field(of kind: NamespaceKind) -> String {
+        fields[kind] ?? "linux.namespaces"
+    }
+
+    /// Whether the container has a namespace of this kind apart from the host's.
+    func isolates(_ kind: NamespaceKind) -> Bool {
+        new.contains(kind) || joined.contains { $0.kind == kind }
+    }
+
+    func joins(_ kind: NamespaceKind) -> Bool {
+        joined.contains { $0.kind == kind }
+    }
+
+    static func == (one: NamespacePlan, other: NamespacePlan) -> Bool {
+        one.new == other.new && one.fields == other.fields
+            && one.joined.map(\.path) == other.joined.map(\.path)
+    }
+}

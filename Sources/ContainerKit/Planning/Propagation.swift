@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import RuntimeSpec
+
+/// What the kernel is told for a propagation mode.
+///
+/// The same eight words are used by `mounts[].options` and by `linux.rootfsPropagation`.
+/// Kernel: mount_namespaces(7), mount_setattr(2).
+extension Linux.Propagation {
+    /// Whether the mounts below are changed too: AT_RECURSIVE, or MS_REC for mount(2).
+    var isRecursive: Bool {
+        switch self {
+        case .private, .shared, .slave, .unbindable: false
+        case .recursivelyPrivate, .recursivelyShared, .recursivelySlave, .recursivelyUnbindable:
+            true
+        }
+    }
+
+    /// The value of `mount_attr.propagation`, and the flag of mount(2) less MS_REC.
+    var kernelValue: UInt64 {
+        switch self {
+        case .private, .recursivelyPrivate: UInt64(MS_PRIVATE)
+        case .shared, .recursivelyShared: UInt64(MS_SHARED)
+        case .slave, .recursivelySlave: UInt64(MS_SLAVE)
+        case .unbindable, .recursivelyUnbindable: UInt64(MS_UNBINDABLE)
+        }
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// Fields that are valid but not acted on yet.
+///
+/// They stop `create` instead of being ignored; README.md lists them. A field leaves this file with
+/// the change that implements it.
+enum Unsupported {
+    /// All such fields of `spec`.
+    static func fields(of spec: Spec) -> [SpecError] {
+        var found: [SpecError] = []
+        func refuse(_ condition: Bool, _ path: String) {
+            if condition { found.append(SpecError("\(path)", "not implemented yet")) }
+        }
+        if let hooks = spec.hooks {
+            refuse(!(hooks.prestart ?? []).isEmpty, "hooks.prestart")
+            refuse(!(hooks.createRuntime ?? []).isEmpty, "hooks.createRuntime")
+            refuse(!(hooks.createContainer ?? []).isEmpty, "hooks.createContainer")
+            refuse(!(hooks.startContainer ?? []).isEmpty, "hooks.startContainer")
+            refuse(!(hooks.poststart ?? []).isEmpty, "hooks.poststart")
+            refuse(!(hooks.poststop ?? []).isEmpty, "hooks.poststop")
+        }
+        for (index, mount) in (spec.mounts ?? []).enumerated() {
+            refuse(
+                mount.uidMappings != nil || mount.gidMappings != nil, "mounts[\(index)].uidMappings"
+            )
+            let options = mount.options ?? []
+            refuse(
+                options.contains { $0 == "idmap" || $0 == "ridmap" }, "mounts[\(index)].options")
+        }
+        if let process = spec.process { found += fields(of: process) }
+        guard let linux = spec.linux else { return found }
+        for (index, namespace) in (linux.namespaces ?? []).enumerated() {
+            refuse(namespace.kind == .user, "linux.namespaces[\(index)] (user namespace)")
+        }
+        if !(linux.namespaces ?? []).contains(where: { $0.kind == .mount }) {
+            found.append(
+                SpecError(
+                    "linux.namespaces",
+                    "a container without a mount namespace of its own is not implemented yet"))
+        }
+        refuse(!(linux.netDevices ?? [:]).isEmpty, "linux.netDevices")
+        refuse(!(linux.mountLabel ?? "").isEmpty, "linux.mountLabel")
+        refuse(linux.intelRdt != nil, "linux.intelRdt")
+        refuse(linux.memoryPolicy != nil, "linux.memoryPolicy")
+        refuse(linux.personality != nil, "linux.personality")
+        return found
+    }
+
+    /// All such fields of a process.
+    static func fields(of process: Process, under path: String = "process") -> [SpecError] {
+        var found: [SpecError] = []
+        func refuse(_ condition: Bool, _ name: String) {
+            if condition { found.append(SpecError("\(path).\(name)", "not implemented yet")) }
+        }
+        refuse(!(process.apparmorProfile ?? "").isEmpty, "apparmorProfile")
+        refuse(!(process.selinuxLabel ?? "").isEmpty, "selinuxLabel")
+        refuse(process.scheduler != nil, "scheduler")
+        refuse(process.ioPriority != nil, "ioPriority")
+        refuse(process.execCPUAffinity != nil, "execCPUAffinity")
+        return found
+    }
+}

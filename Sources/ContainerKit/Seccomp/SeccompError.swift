@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// Why `linux.seccomp` could not be made a filter.
+///
+/// The description reads `linux.seccomp.syscalls[3].args[0]: ...`.
+struct SeccompError: Error, Equatable, Sendable, CustomStringConvertible {
+    enum Reason: Sendable {
+        /// The profile is wrong.
+        case invalid
+        /// This libseccomp or kernel cannot do what the profile asks for.
+        case unsupported
+        /// The profile is right, but this version of ContainerKit has no such thing yet.
+        case notImplemented
+    }
+
+    let reason: Reason
+    /// The field of config.json.
+    let field: JSONPath
+    /// What is wrong, in words; with the answer of libseccomp where it refused something.
+    let message: String
+
+    init(_ reason: Reason, _ field: JSONPath, _ message: String) {
+        self.reason = reason
+        self.field = field
+        self.message = message
+    }
+
+    var description: String { "\(field): \(message)" }
+}

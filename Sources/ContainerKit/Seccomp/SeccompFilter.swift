@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// From `linux.seccomp` to a program that the child loads with one call.
+//
+// SeccompFilter             the outcome: a BPF program and the flags of seccomp(2)
+// SeccompFilter+Compile     the rules of the profile, for one architecture after the other
+// LibseccompFilter          libseccomp's calls, typed; the only file that makes them
+// ArchitectureDispatch      one program out of one for each architecture; ENOSYS for newer calls
+// FilterInstruction         classic BPF: an instruction and its eight bytes
+// SeccompSupport            what this kernel and this libseccomp can do (features, --version)
+
+internal import CLinux
+
+/// A compiled filter of system calls, ready to be loaded.
+///
+/// Kernel: seccomp(2), SECCOMP_SET_MODE_FILTER.
+struct SeccompFilter: Equatable, Sendable {
+    /// The array of `struct sock_filter`, eight bytes an instruction, in the order of this machine.
+    var program: [UInt8]
+    /// The flags for seccomp(2).
+    var flags: SeccompFilterFlags
+    /// Names of the profile that libseccomp does not know on any architecture, in order.
+    ///
+    /// Not an error: profiles are written for kernels newer than any one library.
+    var unknownSystemCalls: [String]
+
+    /// How many instructions the program has: `sock_fprog.len`.
+    var instructionCount: Int { program.count / FilterInstruction.sizeBytes }
+}
+
+/// The flags that a filter is loaded with.
+///
+/// Kernel: SECCOMP_FILTER_FLAG_* of seccomp(2).
+struct SeccompFilterFlags: OptionSet, Hashable, Sendable {
+    let rawValue: UInt
+
+    /// SECCOMP_FILTER_FLAG_TSYNC.
+    static let threadSync = SeccompFilterFlags(rawValue: UInt(SECCOMP_FILTER_FLAG_TSYNC))
+    /// SECCOMP_FILTER_FLAG_LOG, Linux 4.14.
+    static let log = SeccompFilterFlags(rawValue: UInt(SECCOMP_FILTER_FLAG_LOG))
+    /// SECCOMP_FILTER_FLAG_SPEC_ALLOW, Linux 4.17.
+    static let speculationAllow = SeccompFilterFlags(
+        rawValue: UInt(SECCOMP_FILTER_FLAG_SPEC_ALLOW))
+    /// SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19; only beside a listener.
+    static let waitKillableReceive = SeccompFilterFlags(
+        rawValue: UInt(SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV))
+}

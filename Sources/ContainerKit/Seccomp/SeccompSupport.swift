@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// What the running kernel can do with filters of system calls.
+///
+/// Kernel: seccomp(2). The questions change nothing in the process that asks.
+enum SeccompSupport {
+    /// Whether the kernel takes filters at all.
+    static var isAvailable: Bool { supports(.errno) }
+
+    /// Whether the kernel knows an action, as SECCOMP_GET_ACTION_AVAIL tells.
+    static func supports(_ action: Seccomp.Action) -> Bool {
+        var number = action.kernelValue(errno: 0)
+        do throws(SystemCallError) {
+            return try withAddress(of: &number) { (address) throws(SystemCallError) in
+                try systemCall(
+                    "seccomp", __NR_seccomp, Int(SECCOMP_GET_ACTION_AVAIL), 0, address,
+                    describing: "SECCOMP_GET_ACTION_AVAIL, \(action.rawValue)") == 0
+            }
+        } catch {
+            return false
+        }
+    }
+
+    /// Whether the kernel knows a flag: it looks at the flags before it looks for the program, which
+    /// is missing here.
+    static func supports(_ flag: Seccomp.Flag) -> Bool {
+        var flags = flag.kernelValue.rawValue
+        // The kernel takes this flag only beside the one that makes a listener.
+        if flag == .waitKillableReceive { flags |= UInt(SECCOMP_FILTER_FLAG_NEW_LISTENER) }
+        do throws(SystemCallError) {
+            try systemCall(
+                "seccomp", __NR_seccomp, Int(SECCOMP_SET_MODE_FILTER), Int(bitPattern: flags), 0,
+                describing: "SECCOMP_SET_MODE_FILTER, \(flag.rawValue), NULL")
+            return false
+        } catch {
+            return error.errno == .badAddress
+        }
+    }
+
+    /// The architectures that the linked libseccomp knows.
+    static var architectures: [Seccomp.Architecture] {
+        Seccomp.Architecture.allCases.filter { $0.libseccompToken != nil }
+    }
+}
+
+extension Seccomp.Action {
+    /// The action as the kernel has it, with an errno where the action takes one.
+    ///
+    /// Kernel: SECCOMP_RET_*.
+    func kernelValue(errno: UInt16) -> UInt32 {
+        switch self {
+        case .kill, .killThread: UInt32(SECCOMP_RET_KILL_THREAD)
+        case .killProcess: UInt32(SECCOMP_RET_KILL_PROCESS)
+        case .trap: UInt32(SECCOMP_RET_TRAP)
+        case .errno: UInt32(SECCOMP_RET_ERRNO) | UInt32(errno)
+        case .trace: UInt32(SECCOMP_RET_TRACE) | UInt32(errno)
+        case .allow: UInt32(SECCOMP_RET_ALLOW)
+        case .log: UInt32(SECCOMP_RET_LOG)
+        case .notify: UInt32(SECCOMP_RET_USER_NOTIF)
+        }
+    }
+}
+
+extension Seccomp.Flag {
+    /// The flag as seccomp(2) takes it.
+    var kernelValue: SeccompFilterFlags {
+        switch self {
+        case .threadSync: .threadSync
+        case .log: .log
+        case .speculationAllow: .speculationAllow
+        case .waitKillableReceive: .waitKillableReceive
+        }
+    }
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// What the state directory remembers of a container: one versioned JSON object.
+///
+/// Fields are only ever added; a reader of a later version reads all earlier ones.
+struct ContainerRecord: Equatable, Sendable {
+    /// Raised when a field changes its meaning.
+    static let version: Int64 = 1
+
+    /// The container's id.
+    var id: String
+    /// `ociVersion` of the config.
+    var ociVersion: String
+    /// The absolute path of the bundle.
+    var bundle: String
+    /// The absolute path of the rootfs.
+    var rootfs: String
+    /// When it was created, in RFC 3339.
+    var created: String
+    /// Annotations of the config.
+    var annotations: [String: String]
+    /// Whether the launch came so far that init waits; a record without it is of a launch that is
+    /// under way, or died.
+    var isComplete = false
+    /// Init's pid; 0 before it is there.
+    var pid: Int32 = 0
+    /// Init's start time in clock ticks since boot, which tells a reused pid apart.
+    var startTime: UInt64 = 0
+    /// Whether init has a pid namespace of its own, which dies with it.
+    var hasPidNamespace = false
+    /// Whether it has a session keyring of its own.
+    var hasSessionKeyring = true
+    /// The directories of its cgroup.
+    var cgroups: CgroupLayout
+    /// The instruction at which init waits for start.
+    var startWaitIndex = 0
+    /// What the instructions from there on are, to name one that fails.
+    var lastInstructions: [RecordedInstruction] = []
+
+    var json: JSONValue {
+        var object: JSONObject = ["version": .integer(Self.version), "id": .string(id)]
+        object.append("ociVersion", .string(ociVersion))
+        object.append("bundle", .string(bundle))
+        object.append("rootfs", .string(rootfs))
+        object.append("created", .string(created))
+        var notes = JSONObject()
+        for (key, value) in annotations.sorted(by: { $0.key < $1.key }) {
+            notes.append(key, .string(value))
+        }
+        object.append("annotations", .object(notes))
+        object.append("complete", .bool(isComplete))
+        object.append("pid", .integer(Int64(pid)))
+        object.append("startTime", .integer(Int64(startTime)))
+        object.append("pidNamespace", .bool(hasPidNamespace))
+        object.append("sessionKeyring", .bool(hasSessionKeyring))
+        object.append("cgroups", cgroups.record)
+        object.append("startWaitIndex", .integer(Int64(startWaitIndex)))
+        object.append("lastInstructions", .array(lastInstructions.map(\.json)))
+        return .object(object)
+    }
+
+    init(
+        id: String, ociVersion: String, bundle: String, rootfs: String, created: String,
+        annotations: [String: String], cgroups: CgroupLayout
+    ) {
+        self.id = id
+        self.ociVersion = ociVersion
+        self.bundle = bundle
+        self.rootfs = rootfs
+        self.created = created
+        self.annotations = annotations
+        self.cgroups = cgroups
+    }
+
+    /// Reads a record; nil when it is not one, or of a later version.
+    init?(_ value: JSONValue) {
+        guard case .object(let object) = value,
+            case .integer(let version)? = object["version"], version <= Self.version,
+            case .string(let id)? = object["id"],
+            case .string(let ociVersion)? = object["ociVersion"],
+            case .string(let bundle)? = object["bundle"],
+            case .string(let rootfs)? = object["rootfs"],
+            case .string(let created)? = object["created"],
+            case .integer(let pid)? = object["pid"],
+            case .integer(let startTime)? = object["startTime"],
+            let layout = object["cgroups"].flatMap(CgroupLayout.init(record:))
+        else { return nil }
+        var annotations: [String: String] = [:]
+        if case .object(let notes)? = object["annotations"] {
+            for member in notes.members {
+                if case .string(let text) = member.value { annotations[member.key] = text }
+            }
+        }
+        self.init(
+            id: id, ociVersion: ociVersion, bundle: bundle, rootfs: rootfs, created: created,
+            annotations: annotations, cgroups: layout)
+        self.pid = Int32(truncatingIfNeeded: pid)
+        self.startTime = UInt64(bitPattern: startTime)
+        isComplete = object["complete"] == .bool(true)
+        hasPidNamespace = object["pidNamespace"] == .bool(true)
+        hasSessionKeyring = object["sessionKeyring"] != .bool(false)
+        if case .integer(let index)? = object["startWaitIndex"] { startWaitIndex = Int(index) }
+        if case .array(let list)? = object["lastInstructions"] {
+            lastInstructions = list.compactMap(RecordedInstruction.init)
+        }
+    }
+}
+
+extension ContainerRecord {
+    /// What is needed to end a container whose record is of a later version, or lacks what others need.
+    ///
+    /// Nil when it tells neither init, which needs its start time to be known again, nor a cgroup. A
+    /// cgroup that cannot be read is one without directories.
+    init?(salvaging value: JSONValue, id: String) {
+        guard case .object(let object) = value else { return nil }
+        let layout = object["cgroups"].flatMap(CgroupLayout.init(record:))
+        self.init(
+            id: id, ociVersion: "", bundle: "", rootfs: "", created: "", annotations: [:],
+            cgroups: layout
+                ?? CgroupLayout(mode: .legacy, directories: [], unifiedControllers: []))
+        if case .integer(let number)? = object["pid"], let pid = Int32(exactly: number), pid > 0,
+            case .integer(let startTime)? = object["startTime"]
+        {
+            self.pid = pid
+            self.startTime = UInt64(bitPattern: startTime)
+        }
+        guard pid > 0 || layout != nil else { return nil }
+        isComplete = object["complete"] != .bool(false)
+    }
+}
+
+/// One instruction as an error names it.
+struct RecordedInstruction: Equatable, Sendable {
+    /// Its index in the program.
+    var index: Int
+    /// The config field of its step.
+    var field: String
+    /// The call's name; empty where the program stops by itself.
+    var call: String
+    /// The call's arguments, ready to print.
+    var arguments: String
+    /// What its failure means.
+    var note: String
+
+    var json: JSONValue {
+        .object([
+            "index": .integer(Int64(index)), "field": .string(field), "call": .string(call),
+            "arguments": .string(arguments), "note": .string(note),
+        ])
+    }
+
+    init(index: Int, field: String, call: String, arguments: String, note: String) {
+        self.index = index
+        self.field = field
+        self.call = call
+        self.arguments = arguments
+        self.note = note
+    }
+
+    init?(_ value: JSONValue) {
+        guard case .object(let object) = value, case .integer(let index)? = object["index"],
+            case .string(let field)? = object["field"], case .string(let call)? = object["call"],
+            case .string(let arguments)? = object["arguments"],
+            case .string(let note)? = object["note"]
+        else { return nil }
+        self.init(index: Int(index), field: field, call: call, arguments: arguments, note: note)
+    }
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import SystemPackage
+
+/// Device programs of cgroup v2: bpf(2) with BPF_PROG_TYPE_CGROUP_DEVICE.
+enum DevicePrograms {
+    private static let commandLoad = 5
+    private static let commandAttach = 8
+    private static let commandDetach = 9
+    private static let commandDescriptorOfID = 13
+    private static let commandQuery = 16
+    private static let typeCgroupDevice: UInt32 = 15
+    private static let attachCgroupDevice: UInt32 = 6
+    private static let flagAllowMulti: UInt32 = 1 << 1
+    private static let flagReplace: UInt32 = 1 << 2
+
+    /// The members of `union bpf_attr` that BPF_PROG_LOAD reads.
+    private struct LoadAttributes {
+        var type: UInt32
+        var instructionCount: UInt32
+        var instructions: UInt64
+        var license: UInt64
+        var logLevel: UInt32 = 0
+        var logSize: UInt32 = 0
+        var log: UInt64 = 0
+        var kernelVersion: UInt32 = 0
+        var flags: UInt32 = 0
+    }
+
+    /// The members that BPF_PROG_ATTACH and BPF_PROG_DETACH read.
+    private struct AttachAttributes {
+        var target: UInt32
+        var program: UInt32
+        var type: UInt32
+        var flags: UInt32
+        var replaced: UInt32
+    }
+
+    /// The members that BPF_PROG_QUERY reads and fills.
+    private struct QueryAttributes {
+        var target: UInt32
+        var type: UInt32
+        var queryFlags: UInt32 = 0
+        var attachFlags: UInt32 = 0
+        var identifiers: UInt64
+        var count: UInt32
+        var padding: UInt32 = 0
+    }
+
+    /// The members that BPF_PROG_GET_FD_BY_ID reads.
+    private struct IdentifierAttributes {
+        var identifier: UInt32
+        var nextIdentifier: UInt32 = 0
+        var flags: UInt32 = 0
+    }
+
+    /// Verifies and loads a program.
+    static func load(_ program: [DeviceInstruction]) throws(SystemCallError) -> OwnedDescriptor {
+        let words = program.map(\.word)
+        let outcome: Result<Int, SystemCallError> = words.withUnsafeBufferPointer { words in
+            do throws(SystemCallError) {
+                return .success(
+                    try withPath("Apache-2.0") { (license) throws(SystemCallError) in
+                        var attributes = LoadAttributes(
+                            type: typeCgroupDevice, instructionCount: UInt32(words.count),
+                            instructions: UInt64(UInt(bitPattern: words.baseAddress)),
+                            license: UInt64(license))
+                        return try bpf(commandLoad, &attributes, "BPF_PROG_LOAD, CGROUP_DEVICE")
+                    })
+            } catch {
+                return .failure(error)
+            }
+        }
+        return OwnedDescriptor(taking: CInt(try outcome.get()))
+    }
+
+    /// Attaches `program` to the cgroup, in the place of what is attached there.
+    ///
+    /// One present program is replaced in one step, so that there is no moment without rules. With
+    /// several, the new one comes first and these go then.
+    static func attach(_ program: CInt, to cgroup: CInt, isNew: Bool) throws(SystemCallError) {
+        let present = isNew ? [] : try attached(to: cgroup)
+        var attributes = AttachAttributes(
+            target: UInt32(cgroup), program: UInt32(program), type: attachCgroupDevice,
+            flags: flagAllowMulti, replaced: 0)
+        if present.count == 1 {
+            let old = try descriptor(of: present[0])
+            attributes.flags |= flagReplace
+            attributes.replaced = UInt32(old.number)
+            try bpf(commandAttach, &attributes, "BPF_PROG_ATTACH, CGROUP_DEVICE, BPF_F_REPLACE")
+            return
+        }
+        try bpf(commandAttach, &attributes, "BPF_PROG_ATTACH, CGROUP_DEVICE")
+        for identifier in present {
+            let old = try descriptor(of: identifier)
+            var attributes = AttachAttributes(
+                target: UInt32(cgroup), program: UInt32(old.number), type: attachCgroupDevice,
+                flags: 0, replaced: 0)
+            try bpf(commandDetach, &attributes, "BPF_PROG_DETACH, CGROUP_DEVICE")
+        }
+    }
+
+    /// The identifiers of the programs attached to the cgroup itself.
+    static func attached(to cgroup: CInt) throws(SystemCallError) -> [UInt32] {
+        // 64 is the kernel's BPF_CGROUP_MAX_PROGS.
+        var identifiers = [UInt32](repeating: 0, count: 64)
+        let outcome: Result<Int, SystemCallError> = identifiers.withUnsafeMutableBufferPointer {
+            buffer in
+            var attributes = QueryAttributes(
+                target: UInt32(cgroup), type: attachCgroupDevice,
+                identifiers: UInt64(UInt(bitPattern: buffer.baseAddress)),
+                count: UInt32(buffer.count))
+            do throws(SystemCallError) {
+                try bpf(commandQuery, &attributes, "BPF_PROG_QUERY, CGROUP_DEVICE")
+                return .success(Int(attributes.count))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return Array(identifiers.prefix(try outcome.get()))
+    }
+
+    private static func descriptor(of identifier: UInt32) throws(SystemCallError)
+        -> OwnedDescriptor
+    {
+        var attributes = IdentifierAttributes(identifier: identifier)
+        let number = try bpf(
+            commandDescriptorOfID, &attributes, "BPF_PROG_GET_FD_BY_ID, \(identifier)")
+        return OwnedDescriptor(taking: CInt(number))
+    }
+
+    @discardableResult
+    private static func bpf<Attributes>(
+        _ command: Int, _ attributes: inout Attributes, _ words: @autoclosure () -> String
+    ) throws(SystemCallError) -> Int {
+        try withAddress(of: &attributes) { (address) throws(SystemCallError) in
+            try systemCall(
+                "bpf", __NR_bpf, command, address, MemoryLayout<Attributes>.size,
+                describing: words())
+        }
+    }
+}
+
+/// The names of the directories in an open directory, without `.` and `..`.
+///
+/// Kernel: getdents64(2).
+func directoryNames(in directory: CInt, named name: String) throws(SystemCallError) -> [String] {
+    var names: [String] = []
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while true {
+        let count = try readEntries(directory, &buffer, named: name)
+        if count == 0 { return names }
+        var start = 0
+        while start + 19 < count {
+            // struct linux_dirent64: ino 8, off 8, reclen 2, type 1, then the name.
+            let length = Int(buffer[start + 16]) | Int(buffer[start + 17]) << 8
+            let isDirectory = buffer[start + 18] == 4  // DT_DIR
+            let bytes = buffer[(start + 19)..<(start + length)].prefix { $0 != 0 }
+            let entry = String(decoding: bytes, as: UTF8.self)
+            if isDirectory, entry != ".", entry != ".." { names.append(entry) }
+            start += length
+        }
+    }
+}
+
+private func readEntries(_ directory: CInt, _ buffer: inout [UInt8], named name: String)
+    throws(SystemCallError) -> Int
+{
+    let outcome: Result<Int, SystemCallError> = buffer.withUnsafeMutableBytes { bytes in
+        do throws(SystemCallError) {
+            return .success(
+                try systemCall(
+                    "getdents64", __NR_getdents64, Int(directory),
+                    Int(bitPattern: bytes.baseAddress), bytes.count, describing: "\"\(name)\""))
+        } catch {
+            return .failure(error)
+        }
+    }
+    return try outcome.get()
+}
+
+/// Writes `text` in one write to an open control file, where one write is one order.
+///
+/// Kernel: write(2).
+func writeOrder(_ text: String, to file: CInt, named name: @autoclosure () -> String)
+    throws(SystemCallError)
+{
+    var copy = text
+    let outcome: Result<Void, SystemCallError> = copy.withUTF8 { bytes in
+        do throws(SystemCallError) {
+            try systemCall(
+                "write", __NR_write, Int(file), Int(bitPattern: bytes.baseAddress), bytes.count,
+                describing: "\"\(name())\", \"\(text)\"")
+            return .success(())
+        } catch {
+            return .failure(error)
+        }
+    }
+    try outcome.get()
+}
+
+/// Sends a signal to a process.
+///
+/// Kernel: kill(2).
+func sendSignal(_ signal: CInt, to process: Int) throws(SystemCallError) {
+    try systemCall(
+        "kill", __NR_kill, process, Int(signal), describing: "\(process), \(signal)")
+}
+
+/// Waits; an interrupted wait is taken up again.
+///
+/// Kernel: nanosleep(2).
+func wait(milliseconds: Int) {
+    var time = (seconds: Int(milliseconds / 1000), nanoseconds: milliseconds % 1000 * 1_000_000)
+    withUnsafeMutablePointer(to: &time) { pointer in
+        let address = Int(bitPattern: pointer)
+        // The second operand takes the time that is left.
+        while raw_system_call(Int(__NR_nanosleep), address, address, 0, 0, 0, 0) == -4 {}
+    }
+}

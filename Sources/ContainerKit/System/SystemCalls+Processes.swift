@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import SystemPackage
+
+/// Opens a process, so that its number cannot come to mean another.
+///
+/// Kernel: pidfd_open(2), Linux 5.3.
+func openProcess(_ pid: Int32) throws(SystemCallError) -> OwnedDescriptor {
+    let number = try systemCall(
+        "pidfd_open", __NR_pidfd_open, Int(pid), 0, describing: "\(pid)")
+    return OwnedDescriptor(taking: CInt(number))
+}
+
+/// Sends a signal to an open process.
+///
+/// Kernel: pidfd_send_signal(2).
+func sendSignal(_ pidfd: CInt, _ signal: Int32) throws(SystemCallError) {
+    try systemCall(
+        "pidfd_send_signal", __NR_pidfd_send_signal, Int(pidfd), Int(signal), 0, 0,
+        describing: "descriptor \(pidfd), \(signal)")
+}
+
+/// Waits until a child has ended, and takes it out of the process table.
+///
+/// Kernel: waitid(2) with P_PIDFD, Linux 5.4.
+func waitProcess(_ pidfd: CInt) throws(SystemCallError) -> ExitStatus {
+    try waitProcess(pidfd, options: anyChild) ?? .exited(0)
+}
+
+/// The status of a child that has ended, which is taken out of the process table; nil while it
+/// runs.
+///
+/// Kernel: waitid(2) with P_PIDFD and WNOHANG.
+func waitProcessIfEnded(_ pidfd: CInt) throws(SystemCallError) -> ExitStatus? {
+    try waitProcess(pidfd, options: anyChild | noHang)
+}
+
+/// Takes a child out of the process table that has ended without an execve(2) of its own.
+///
+/// It is told by its clone having asked for no exit signal; any other process is let alone.
+///
+/// Kernel: waitid(2) with P_PIDFD, WNOHANG and __WCLONE.
+func reapUnexecuted(_ pidfd: CInt) {
+    let cloneChild = 0x8000_0000
+    _ = try? waitProcess(pidfd, options: cloneChild | noHang)
+}
+
+/// __WALL: a child whose clone asked for no exit signal counts too.
+private let anyChild = 0x4000_0000
+/// WNOHANG.
+private let noHang = 1
+
+private func waitProcess(_ pidfd: CInt, options: Int) throws(SystemCallError) -> ExitStatus? {
+    // siginfo_t is 128 bytes: si_signo, si_errno, si_code, a gap, si_pid, si_uid, si_status.
+    var words = [Int32](repeating: 0, count: 32)
+    // WEXITED
+    let exited = 4
+    let outcome: Result<Void, SystemCallError> = words.withUnsafeMutableBytes { buffer in
+        do throws(SystemCallError) {
+            try systemCall(
+                "waitid", __NR_waitid, Int(clinux_p_pidfd), Int(pidfd),
+                Int(bitPattern: buffer.baseAddress), exited | options, 0,
+                describing: "P_PIDFD, \(pidfd)")
+            return .success(())
+        } catch {
+            return .failure(error)
+        }
+    }
+    try outcome.get()
+    // With WNOHANG, a process that still runs leaves si_signo at zero.
+    if words[0] == 0 { return nil }
+    // CLD_EXITED is 1; CLD_KILLED and CLD_DUMPED carry a signal.
+    return words[2] == 1 ? .exited(words[6]) : .signaled(words[6])
+}
+
+/// What poll(2) waits for, and what it saw.
+struct PollEvents: OptionSet {
+    let rawValue: Int16
+
+    /// POLLIN.
+    static let readable = PollEvents(rawValue: 1)
+    /// POLLOUT.
+    static let writable = PollEvents(rawValue: 4)
+    /// POLLERR, which is always waited for.
+    static let error = PollEvents(rawValue: 8)
+    /// POLLHUP, which is always waited for.
+    static let hungUp = PollEvents(rawValue: 16)
+    /// POLLNVAL, which is always waited for.
+    static let invalid = PollEvents(rawValue: 32)
+}
+
+/// One descriptor to wait for; a negative one is passed over.
+///
+/// The layout is that of `struct pollfd`.
+struct PollEntry {
+    var descriptor: CInt
+    var wanted: PollEvents
+    var seen: PollEvents = []
+
+    init(_ descriptor: CInt, _ wanted: PollEvents) {
+        self.descriptor = descriptor
+        self.wanted = wanted
+    }
+}
+
+/// Waits until a descriptor is ready, and tells how many are: 0 when the time is over.
+///
+/// A negative time is for ever. An interrupted wait starts over with the whole time.
+///
+/// Kernel: ppoll(2).
+@discardableResult
+func poll(_ entries: inout [PollEntry], timeoutMilliseconds: Int = -1) throws(SystemCallError)
+    -> Int
+{
+    var time = (
+        seconds: timeoutMilliseconds / 1000, nanoseconds: timeoutMilliseconds % 1000 * 1_000_000
+    )
+    let outcome: Result<Int, SystemCallError> = entries.withUnsafeMutableBytes { buffer in
+        do throws(SystemCallError) {
+            return .success(
+                try withAddress(of: &time) { (time) throws(SystemCallError) in
+                    try systemCall(
+                        "ppoll", __NR_ppoll, Int(bitPattern: buffer.baseAddress),
+                        buffer.count / MemoryLayout<PollEntry>.stride,
+                        timeoutMilliseconds < 0 ? 0 : time, 0, 8, describing: "")
+                })
+        } catch {
+            return .failure(error)
+        }
+    }
+    return try outcome.get()
+}
+
+/// Sets a limit of another process.
+///
+/// Kernel: prlimit(2).
+func setResourceLimit(pid: Int32, _ limit: PlannedLimit) throws(SystemCallError) {
+    var values = (soft: limit.soft, hard: limit.hard)
+    try withAddress(of: &values) { (address) throws(SystemCallError) in
+        _ = try systemCall(
+            "prlimit64", __NR_prlimit64, Int(pid), limit.resource, address, 0,
+            describing: "\(pid), \(limit.name), \(limit.soft), \(limit.hard)")
+    }
+}
+
+/// What /proc/PID/stat tells of a process.
+struct ProcessStat: Equatable {
+    /// The state letter: "R", "S", "D", "T", "t", "Z", "X" ...
+    ///
+    /// Source: proc_pid_stat(5).
+    let state: Character
+    /// When the process started, in clock ticks after boot.
+    let startTime: UInt64
+
+    /// Reads the line; nil if it is not one.
+    ///
+    /// The name in the second field is the process's own choice and may hold anything, a closing
+    /// parenthesis too: only the last one ends it.
+    init?(parsing line: [UInt8]) {
+        guard let end = line.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        let fields = line[(end + 1)...].split(separator: UInt8(ascii: " "))
+        // Field 3 is the first here, field 22 the 20th.
+        guard fields.count > 19, let state = fields[0].first, fields[0].count == 1,
+            let time = UInt64(String(decoding: fields[19], as: UTF8.self))
+        else { return nil }
+        self.state = Character(Unicode.Scalar(state))
+        startTime = time
+    }
+}
+
+/// The state and start time of a process; nil when there is none of that number.
+func stat(of pid: Int32) -> ProcessStat? {
+    guard let line = try? readFile("/proc/\(pid)/stat", limitBytes: 4096) else { return nil }
+    return ProcessStat(parsing: line)
+}
+
+/// When a process started, in clock ticks after boot: with the pid, it names a process for good.
+func startTime(of pid: Int32) -> UInt64? {
+    stat(of: pid)?.startTime
+}
+
+/// A point in time or a span: whole seconds and nanoseconds.
+struct ClockTime: Equatable {
+    var seconds: Int
+    var nanoseconds: Int
+
+    /// Seconds and nanoseconds since 1970 in UTC.
+    static var wall: ClockTime { read(0) }
+    /// The time that only goes forward.
+    static var monotonic: ClockTime { read(1) }
+
+    /// All of it in nanoseconds.
+    var totalNanoseconds: Int { seconds &* 1_000_000_000 &+ nanoseconds }
+
+    private static func read(_ clock: Int) -> ClockTime {
+        var time = ClockTime(seconds: 0, nanoseconds: 0)
+        withUnsafeMutablePointer(to: &time) { pointer in
+            // Both clocks always exist: there is no error to handle.
+            _ = raw_system_call(
+                Int(__NR_clock_gettime), clock, Int(bitPattern: pointer), 0, 0, 0, 0)
+        }
+        return time
+    }
+}

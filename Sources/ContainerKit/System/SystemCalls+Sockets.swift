@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import SystemPackage
+
+private let familyUnix = 1
+private let typeStream = 1
+private let closeOnExec = 0o2_000_000  // SOCK_CLOEXEC
+
+/// Two connected stream sockets.
+///
+/// Kernel: socketpair(2), AF_UNIX.
+struct SocketPair: ~Copyable {
+    let first: OwnedDescriptor
+    let second: OwnedDescriptor
+
+    /// Gives both ends up without closing them.
+    consuming func numbers() -> (CInt, CInt) {
+        (first.release(), second.release())
+    }
+}
+
+/// Makes two connected stream sockets.
+///
+/// Kernel: socketpair(2), AF_UNIX.
+func socketPair() throws(SystemCallError) -> SocketPair {
+    var numbers: (CInt, CInt) = (-1, -1)
+    try withAddress(of: &numbers) { (address) throws(SystemCallError) in
+        _ = try systemCall(
+            "socketpair", __NR_socketpair, familyUnix, typeStream | closeOnExec, 0, address,
+            describing: "AF_UNIX, SOCK_STREAM")
+    }
+    return SocketPair(
+        first: OwnedDescriptor(taking: numbers.0), second: OwnedDescriptor(taking: numbers.1))
+}
+
+/// `struct sockaddr_un` with a path that the kernel gets whole.
+private struct UnixAddress {
+    /// sun_path has 108 bytes with its end; one that is longer is named through its directory.
+    static let longestPath = 107
+
+    private let bytes: [UInt8]
+
+    /// An address for a path of at most `longestPath` bytes.
+    init(_ path: String) {
+        bytes = [UInt8(familyUnix), 0] + Array(path.utf8) + [0]
+    }
+
+    func with(_ body: (_ address: Int, _ length: Int) throws(SystemCallError) -> Void)
+        throws(SystemCallError)
+    {
+        let outcome: Result<Void, SystemCallError> = bytes.withUnsafeBytes { buffer in
+            do throws(SystemCallError) {
+                return .success(try body(Int(bitPattern: buffer.baseAddress), buffer.count))
+            } catch {
+                return .failure(error)
+            }
+        }
+        try outcome.get()
+    }
+}
+
+private func streamSocket() throws(SystemCallError) -> OwnedDescriptor {
+    let number = try systemCall(
+        "socket", __NR_socket, familyUnix, typeStream | closeOnExec, 0,
+        describing: "AF_UNIX, SOCK_STREAM")
+    return OwnedDescriptor(taking: CInt(number))
+}
+
+/// Connects to a listening stream socket; the path may be longer than the 107 bytes of an address.
+///
+/// Kernel: connect(2), unix(7).
+func connectUnixSocket(path: String) throws(SystemCallError) -> OwnedDescriptor {
+    let socket = try streamSocket()
+    if path.utf8.count <= UnixAddress.longestPath {
+        try connect(socket.number, to: path, named: path)
+        return socket
+    }
+    // A descriptor of the socket file itself is the shortest name that the file can have.
+    let file = try openFile(path, .pathOnly)
+    try connect(socket.number, to: "/proc/self/fd/\(file.number)", named: path)
+    return socket
+}
+
+private func connect(_ socket: CInt, to address: String, named path: String)
+    throws(SystemCallError)
+{
+    try UnixAddress(address).with { (address, length) throws(SystemCallError) in
+        try systemCall(
+            "connect", __NR_connect, Int(socket), address, length, describing: "\"\(path)\"")
+    }
+}
+
+/// Makes a listening stream socket `name` in an open directory, for one connection at a time.
+///
+/// Kernel: bind(2), listen(2), unix(7).
+func listenUnixSocket(in directory: CInt, name: String) throws(SystemCallError) -> OwnedDescriptor {
+    let path = "/proc/self/fd/\(directory)/\(name)"
+    guard path.utf8.count <= UnixAddress.longestPath else {
+        throw SystemCallError("bind", "\"\(name)\"", errno: .fileNameTooLong)
+    }
+    let socket = try streamSocket()
+    let number = socket.number
+    // The file takes the socket's mode, whatever the umask of the process: only its owner connects.
+    try systemCall("fchmod", __NR_fchmod, Int(number), 0o600, describing: "\"\(name)\"")
+    try UnixAddress(path).with { (address, length) throws(SystemCallError) in
+        try systemCall(
+            "bind", __NR_bind, Int(number), address, length, describing: "\"\(name)\"")
+    }
+    try systemCall("listen", __NR_listen, Int(number), 1, describing: "\"\(name)\"")
+    return socket
+}
+
+/// Connects to the listening socket `name` in an open directory.
+///
+/// Kernel: connect(2), unix(7).
+func connectUnixSocket(in directory: CInt, name: String) throws(SystemCallError)
+    -> OwnedDescriptor
+{
+    let path = "/proc/self/fd/\(directory)/\(name)"
+    guard path.utf8.count <= UnixAddress.longestPath else {
+        throw SystemCallError("connect", "\"\(name)\"", errno: .fileNameTooLong)
+    }
+    let socket = try streamSocket()
+    try connect(socket.number, to: path, named: name)
+    return socket
+}
+
+/// `struct msghdr`, with one `struct iovec`.
+private struct MessageHeader {
+    var name = 0
+    var nameLength: UInt64 = 0
+    var vectors: Int
+    var vectorCount = 1
+    var control: Int
+    var controlLength: Int
+    var flags: UInt64 = 0
+}
+
+/// `struct cmsghdr` of SOL_SOCKET, SCM_RIGHTS with room for two descriptors.
+private struct DescriptorMessage {
+    var length: Int = 20
+    var level: Int32 = 1
+    var type: Int32 = 1
+    var first: Int32 = -1
+    var second: Int32 = -1
+}
+
+/// Takes the one descriptor that a message carries; it is close-on-exec.
+///
+/// A message with none, with several, or the end of the stream is EBADMSG; what came is closed.
+///
+/// Kernel: recvmsg(2), SCM_RIGHTS.
+func receiveDescriptor(from socket: CInt) throws(SystemCallError) -> OwnedDescriptor {
+    // The text of a message is not wanted, but its first byte must be: rights come with bytes. The
+    // 4096 bytes are the longest name that runc sends along.
+    var text = [UInt8](repeating: 0, count: 4096)
+    var control = DescriptorMessage(length: 0, level: 0, type: 0)
+    let truncatedControl: UInt64 = 8  // MSG_CTRUNC
+    var flags: UInt64 = 0
+    let outcome: Result<Int, SystemCallError> = text.withUnsafeMutableBytes { buffer in
+        do throws(SystemCallError) {
+            var vector = (base: Int(bitPattern: buffer.baseAddress), length: buffer.count)
+            return .success(
+                try withAddress(of: &vector) { (vector) throws(SystemCallError) in
+                    try withAddress(of: &control) { (address) throws(SystemCallError) in
+                        var header = MessageHeader(
+                            vectors: vector, control: address,
+                            controlLength: MemoryLayout<DescriptorMessage>.size)
+                        let count = try withAddress(of: &header) {
+                            (header) throws(SystemCallError) in
+                            // MSG_CMSG_CLOEXEC
+                            try systemCall(
+                                "recvmsg", __NR_recvmsg, Int(socket), header, 0x4000_0000,
+                                describing: "descriptor \(socket)")
+                        }
+                        flags = header.flags
+                        return count
+                    }
+                })
+        } catch {
+            return .failure(error)
+        }
+    }
+    _ = try outcome.get()
+    // The kernel pads nothing: 16 bytes of header and 4 a descriptor.
+    let isRights = control.level == 1 && control.type == 1
+    let count = isRights ? max(0, (control.length - 16) / 4) : 0
+    let first = count >= 1 ? OwnedDescriptor(taking: control.first) : nil
+    if count >= 2 { _ = OwnedDescriptor(taking: control.second) }
+    // No room for more than two: the kernel dropped the rest, and says so.
+    guard let first, count == 1, flags & truncatedControl == 0 else {
+        throw SystemCallError(
+            "recvmsg", "descriptor \(socket), one descriptor expected", errno: .badMessage)
+    }
+    return first
+}
+
+/// Sends a descriptor and a text of at least one byte.
+///
+/// Kernel: sendmsg(2), SCM_RIGHTS.
+func sendDescriptor(_ descriptor: CInt, text: String, over socket: CInt) throws(SystemCallError) {
+    var control = DescriptorMessage(first: descriptor)
+    try withPath(text) { (address) throws(SystemCallError) in
+        var vector = (base: address, length: max(1, text.utf8.count))
+        try withAddress(of: &vector) { (vector) throws(SystemCallError) in
+            try withAddress(of: &control) { (control) throws(SystemCallError) in
+                var header = MessageHeader(vectors: vector, control: control, controlLength: 20)
+                try withAddress(of: &header) { (header) throws(SystemCallError) in
+                    // MSG_NOSIGNAL
+                    _ = try systemCall(
+                        "sendmsg", __NR_sendmsg, Int(socket), header, 0x4000,
+                        describing: "descriptor \(socket), SCM_RIGHTS")
+                }
+            }
+        }
+    }
+}

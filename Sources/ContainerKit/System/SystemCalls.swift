@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import SystemPackage
+
+/// Makes a system call, retrying EINTR, and turns a refusal into an error that prints the call.
+///
+/// The arguments' text is only made when the call fails.
+@discardableResult
+func systemCall(
+    _ name: StaticString, _ number: Int32, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0,
+    _ e: Int = 0, _ f: Int = 0, describing arguments: @autoclosure () -> String
+) throws(SystemCallError) -> Int {
+    while true {
+        let result = raw_system_call(Int(number), a, b, c, d, e, f)
+        if result == -4 { continue }
+        guard result < 0, result >= -4095 else { return result }
+        throw SystemCallError("\(name)", arguments(), errno: Errno(rawValue: CInt(-result)))
+    }
+}
+
+/// Calls `body` with the address of the NUL-terminated bytes of `string`.
+func withPath<Result>(_ string: String, _ body: (Int) throws(SystemCallError) -> Result)
+    throws(SystemCallError) -> Result
+{
+    var copy = string
+    copy.append("\0")
+    // `withUTF8` rethrows untyped; the outcome is carried across it.
+    let outcome: Swift.Result<Result, SystemCallError> = copy.withUTF8 { bytes in
+        do throws(SystemCallError) {
+            return .success(try body(Int(bitPattern: bytes.baseAddress)))
+        } catch {
+            return .failure(error)
+        }
+    }
+    return try outcome.get()
+}
+
+/// How a file is opened.
+///
+/// The names are those of open(2)'s flags.
+struct OpenFlags: OptionSet {
+    let rawValue: Int
+
+    static let readOnly = OpenFlags([])
+    static let writeOnly = OpenFlags(rawValue: 0o1)
+    static let readWrite = OpenFlags(rawValue: 0o2)
+    static let create = OpenFlags(rawValue: 0o100)
+    static let exclusive = OpenFlags(rawValue: 0o200)
+    static let noTerminal = OpenFlags(rawValue: 0o400)
+    static let truncate = OpenFlags(rawValue: 0o1000)
+    static let append = OpenFlags(rawValue: 0o2000)
+    static let nonBlocking = OpenFlags(rawValue: 0o4000)
+    #if arch(arm64)
+        static let directory = OpenFlags(rawValue: 0o40000)
+        static let noFollow = OpenFlags(rawValue: 0o100000)
+    #else
+        static let directory = OpenFlags(rawValue: 0o200000)
+        static let noFollow = OpenFlags(rawValue: 0o400000)
+    #endif
+    static let closeOnExec = OpenFlags(rawValue: 0o2_000_000)
+    static let pathOnly = OpenFlags(rawValue: 0o10_000_000)
+}
+
+/// The current directory, where a call takes a directory descriptor.
+///
+/// Kernel: AT_FDCWD.
+let currentDirectory: CInt = -100
+
+/// Opens `path` relative to `directory`, always close-on-exec.
+///
+/// Kernel: openat(2).
+func openFile(
+    _ path: String, _ flags: OpenFlags, at directory: CInt = currentDirectory, mode: Int = 0
+) throws(SystemCallError) -> OwnedDescriptor {
+    let number = try withPath(path) { (address) throws(SystemCallError) in
+        try systemCall(
+            "openat", __NR_openat, Int(directory), address,
+            flags.union(.closeOnExec).rawValue, mode, describing: "\"\(path)\"")
+    }
+    return OwnedDescriptor(taking: CInt(number))
+}
+
+/// Opens `path` inside `root` as if root were "/": no symlink, no "..", no magic link leads out.
+///
+/// A walk that raced with a rename is tried again up to 128 times.
+///
+/// Kernel: openat2(2), Linux 5.6.
+func openInRoot(_ root: CInt, _ path: String, _ flags: OpenFlags, mode: Int = 0)
+    throws(SystemCallError) -> OwnedDescriptor
+{
+    var how = open_how(
+        flags: UInt64(flags.union(.closeOnExec).rawValue), mode: UInt64(mode),
+        resolve: UInt64(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS))
+    var attempts = 128
+    while true {
+        do {
+            let number = try withPath(path) { (address) throws(SystemCallError) in
+                try withAddress(of: &how) { (how) throws(SystemCallError) in
+                    try systemCall(
+                        "openat2", __NR_openat2, Int(root), address, how,
+                        MemoryLayout<open_how>.size, describing: "\"\(path)\", in the rootfs")
+                }
+            }
+            return OwnedDescriptor(taking: CInt(number))
+        } catch  where error.errno == .resourceTemporarilyUnavailable && attempts > 0 {
+            attempts -= 1
+        }
+    }
+}
+
+/// Calls `body` with the address of a value, for a call that reads or fills a structure.
+func withAddress<Value, Result>(
+    of value: inout Value, _ body: (Int) throws(SystemCallError) -> Result
+) throws(SystemCallError) -> Result {
+    try withUnsafeMutablePointer(to: &value) { (pointer) throws(SystemCallError) in
+        try body(Int(bitPattern: pointer))
+    }
+}
+
+/// Reads a whole file of at most `limitBytes`.
+///
+/// Kernel: read(2).
+func readFile(_ descriptor: CInt, limitBytes: Int = 16 << 20, named name: String)
+    throws(SystemCallError) -> [UInt8]
+{
+    var contents: [UInt8] = []
+    var chunk = 4096
+    while contents.count < limitBytes {
+        let start = contents.count
+        var failure: SystemCallError?
+        let room = min(chunk, limitBytes - start)
+        let more = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
+            do throws(SystemCallError) {
+                count = try systemCall(
+                    "read", __NR_read, Int(descriptor), Int(bitPattern: buffer.baseAddress), room,
+                    describing: "\"\(name)\"")
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+        if more.isEmpty { break }
+        if contents.isEmpty { contents = more } else { contents.append(contentsOf: more) }
+        chunk = min(chunk * 4, 1 << 20)
+    }
+    return contents
+}
+
+/// Opens and reads a whole file.
+///
+/// Kernel: openat(2), read(2).
+func readFile(_ path: String, at directory: CInt = currentDirectory, limitBytes: Int = 16 << 20)
+    throws(SystemCallError) -> [UInt8]
+{
+    let file = try openFile(path, .readOnly, at: directory)
+    return try readFile(file.number, limitBytes: limitBytes, named: path)
+}
+
+/// Writes all of `bytes` to a descriptor.
+///
+/// Kernel: write(2).
+func writeAll(_ bytes: [UInt8], to descriptor: CInt, named name: @autoclosure () -> String)
+    throws(SystemCallError)
+{
+    var written = 0
+    while written < bytes.count {
+        var failure: SystemCallError?
+        bytes.withUnsafeBytes { buffer in
+            do throws(SystemCallError) {
+                let address = Int(bitPattern: buffer.baseAddress) + written
+                written += try systemCall(
+                    "write", __NR_write, Int(descriptor), address, bytes.count - written,
+                    describing: name())
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+    }
+}
+
+/// Writes `text` in one write to an existing file: for files of procfs, sysfs and cgroupfs, where one
+/// write is one order.
+func writeControlFile(_ path: String, at directory: CInt = currentDirectory, _ text: String)
+    throws(SystemCallError)
+{
+    let file = try openFile(path, .writeOnly, at: directory)
+    var copy = text
+    let outcome: Swift.Result<Int, SystemCallError> = copy.withUTF8 { bytes in
+        do throws(SystemCallError) {
+            return .success(
+                try systemCall(
+                    "write", __NR_write, Int(file.number), Int(bitPattern: bytes.baseAddress),
+                    bytes.count, describing: "\"\(path)\", \"\(text)\""))
+        } catch {
+            return .failure(error)
+        }
+    }
+    _ = try outcome.get()
+}
+
+/// Makes a directory.
+///
+/// Kernel: mkdirat(2).
+func makeDirectory(_ path: String, at directory: CInt = currentDirectory, mode: Int)
+    throws(SystemCallError)
+{
+    _ = try withPath(path) { (address) throws(SystemCallError) in
+        try systemCall(
+            "mkdirat", __NR_mkdirat, Int(directory), address, mode, describing: "\"\(path)\"")
+    }
+}
+
+/// Removes a file.
+///
+/// Kernel: unlinkat(2).
+func removeFile(_ path: String, at directory: CInt = currentDirectory) throws(SystemCallError) {
+    _ = try withPath(path) { (address) throws(SystemCallError) in
+        try systemCall(
+            "unlinkat", __NR_unlinkat, Int(directory), address, 0, describing: "\"\(path)\"")
+    }
+}
+
+/// Removes an empty directory.
+///
+/// Kernel: unlinkat(2) with AT_REMOVEDIR.
+func removeDirectory(_ path: String, at directory: CInt = currentDirectory)
+    throws(SystemCallError)
+{
+    _ = try withPath(path) { (address) throws(SystemCallError) in
+        try systemCall(
+            "rmdir", __NR_unlinkat, Int(directory), address, 0x200, describing: "\"\(path)\"")
+    }
+}
+
+/// Renames within or between directories.
+///
+/// Kernel: renameat2(2).
+func renameFile(_ from: String, to: String, at directory: CInt) throws(SystemCallError) {
+    _ = try withPath(from) { (source) throws(SystemCallError) in
+        try withPath(to) { (target) throws(SystemCallError) in
+            try systemCall(
+                "renameat2", __NR_renameat2, Int(directory), source, Int(directory), target, 0,
+                describing: "\"\(from)\", \"\(to)\"")
+        }
+    }
+}
+
+/// What statx(2) tells of an open descriptor.
+func status(of descriptor: CInt) throws(SystemCallError) -> clinux_statx {
+    var status = clinux_statx()
+    try withPath("") { (empty) throws(SystemCallError) in
+        try withAddress(of: &status) { (address) throws(SystemCallError) in
+            _ = try systemCall(
+                "statx", __NR_statx, Int(descriptor), empty, 0x1000, 0x17ff, address,
+                describing: "descriptor \(descriptor)")
+        }
+    }
+    return status
+}
+
+/// What statx(2) tells of a path, links followed.
+func status(at path: String, in directory: CInt = currentDirectory) throws(SystemCallError)
+    -> clinux_statx
+{
+    var status = clinux_statx()
+    try withPath(path) { (name) throws(SystemCallError) in
+        try withAddress(of: &status) { (address) throws(SystemCallError) in
+            _ = try systemCall(
+                "statx", __NR_statx, Int(directory), name, 0, 0x17ff, address,
+                describing: "\"\(path)\"")
+        }
+    }
+    return status
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An entry point before the C library's: see EarlyEntry.c.
+#ifndef EARLY_ENTRY_H
+#define EARLY_ENTRY_H
+
+/// The entry point that the release link names (`-e swrunc_entry`).
+void swrunc_entry(void);
+
+#endif

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Builds a program: calls, memory, and forward jumps.
+public struct Assembler {
+    /// What is built so far.
+    public private(set) var image = ProgramImage()
+    private var texts: [String: Int] = [:]
+    private var step = 0
+    /// One scratch area for calls that fill a structure of up to 256 bytes (statx, statfs).
+    private var scratchOffset: Int?
+
+    /// A place further on that a skip leads to.
+    struct Label {
+        fileprivate let skips: [Int]
+    }
+
+    /// When a skip is taken.
+    enum Condition {
+        case isNegative(Cell)
+        case isNotNegative(Cell)
+        case equals(Cell, Int)
+        /// Memory at an offset of the data, masked, equals the value.
+        case memory(Int, mask: Int, value: Int)
+        case always
+    }
+
+    /// An empty program.
+    public init() {
+        image.data.reserveCapacity(8192)
+        image.instructions.reserveCapacity(256)
+        image.stepOfInstruction.reserveCapacity(256)
+    }
+
+    /// Says that the following instructions belong to step `index` of the plan.
+    mutating func beginStep(_ index: Int) {
+        step = index
+    }
+
+    // MARK: Cells
+
+    mutating func cell(_ name: String) -> Cell {
+        image.cellNames.append(name)
+        return Cell(index: image.cellNames.count - 1)
+    }
+
+    mutating func input(_ descriptor: InheritedDescriptor) -> Cell {
+        if let cell = image.inputs[descriptor] { return cell }
+        let cell = cell(descriptor.cellName)
+        image.inputs[descriptor] = cell
+        return cell
+    }
+
+    // MARK: Memory
+
+    /// Reserves zeroed memory, aligned to eight bytes.
+    mutating func reserve(_ size: Int) -> Int {
+        let padding = (8 - image.data.count % 8) % 8
+        let offset = image.data.count + padding
+        image.data.append(contentsOf: repeatElement(0, count: padding + size))
+        return offset
+    }
+
+    /// The offset of the area that statx and statfs fill; each use overwrites the one before.
+    mutating func scratch() -> Int {
+        if let scratchOffset { return scratchOffset }
+        let offset = reserve(264)
+        scratchOffset = offset
+        return offset
+    }
+
+    mutating func bytes(_ bytes: [UInt8]) -> Int {
+        let offset = reserve(0)
+        image.data.append(contentsOf: bytes)
+        return offset
+    }
+
+    /// The offset of a structure of 64-bit words.
+    mutating func words(_ words: [UInt64]) -> Int {
+        let offset = reserve(0)
+        for word in words { append(word) }
+        return offset
+    }
+
+    /// The offset of a structure of 32-bit words.
+    mutating func words32(_ words: [UInt32]) -> Int {
+        let offset = reserve(0)
+        for word in words {
+            withUnsafeBytes(of: word.littleEndian) { image.data.append(contentsOf: $0) }
+        }
+        return offset
+    }
+
+    private mutating func append(_ word: UInt64) {
+        withUnsafeBytes(of: word.littleEndian) { image.data.append(contentsOf: $0) }
+    }
+
+    /// The offset of `text` with a NUL behind it; equal texts share a place.
+    mutating func textOffset(_ text: String) -> Int {
+        if let offset = texts[text] { return offset }
+        let offset = image.data.count
+        image.data.append(contentsOf: text.utf8)
+        image.data.append(0)
+        texts[text] = offset
+        return offset
+    }
+
+    mutating func text(_ text: String) -> Operand {
+        .text(textOffset(text), text)
+    }
+
+    /// The offset of a NULL-terminated array of addresses of texts (argv, envp).
+    mutating func textArray(_ texts: [String]) -> Int {
+        let targets = texts.map { textOffset($0) }
+        let offset = reserve((targets.count + 1) * 8)
+        for (index, target) in targets.enumerated() {
+            image.relocations.append((at: offset + index * 8, target: target))
+        }
+        return offset
+    }
+
+    mutating func relocate(at offset: Int, to target: Int) {
+        image.relocations.append((at: offset, target: target))
+    }
+
+    mutating func relocateToProgress(at offset: Int, offset progress: Int) {
+        image.progressRelocations.append((at: offset, offset: progress))
+    }
+
+    // MARK: Instructions
+
+    private mutating func emit(_ instruction: Instruction) {
+        image.instructions.append(instruction)
+        image.stepOfInstruction.append(step)
+    }
+
+    mutating func call(
+        _ call: SystemCall, _ operands: [Operand], into result: Cell? = nil,
+        ignoring: [Int16] = [], retries: Int = 0, note: String? = nil
+    ) {
+        if let note {
+            image.notes.append(ProgramNote(instruction: image.instructions.count, text: note))
+        }
+        emit(
+            .call(call, operands, result: result, ignoring: ignoring, retries: retries))
+    }
+
+    mutating func copy(_ cell: Cell, to offset: Int, width: Int) {
+        emit(.copy(cell, to: .address(offset), width: width))
+    }
+
+    /// Starts a jump that is taken under `condition`; `place` says where it leads.
+    ///
+    /// The checker refuses one that was never placed.
+    mutating func skip(when condition: Condition) -> Label {
+        let label = Label(skips: [image.instructions.count])
+        let sign = Int.min
+        let test: (Operand, Int, Int) =
+            switch condition {
+            case .isNegative(let cell): (.cellAddress(cell), sign, sign)
+            case .isNotNegative(let cell): (.cellAddress(cell), sign, 0)
+            case .equals(let cell, let value): (.cellAddress(cell), -1, value)
+            case .memory(let offset, let mask, let value): (.address(offset), mask, value)
+            case .always: (.address(0), 0, 0)
+            }
+        emit(.skip(test: test.0, mask: test.1, value: test.2, distance: -1))
+        return label
+    }
+
+    /// Lets every skip of `label` lead to the next instruction.
+    mutating func place(_ label: Label) {
+        for index in label.skips {
+            guard case .skip(let test, let mask, let value, _) = image.instructions[index] else {
+                continue
+            }
+            image.instructions[index] = .skip(
+                test: test, mask: mask, value: value,
+                distance: image.instructions.count - index - 1)
+        }
+    }
+
+    /// Stops the program with a reason of ours instead of the kernel's.
+    mutating func refuse(_ note: String) {
+        call(.close, [.literal(-1)], note: note)
+    }
+
+    /// Marks the next instruction as the one where a created container waits.
+    mutating func markStartWait() {
+        image.startWaitIndex = image.instructions.count
+    }
+}
+
+extension InheritedDescriptor {
+    /// How `explain --calls` prints the descriptor.
+    var cellName: String {
+        switch self {
+        case .rendezvous: "rendezvous"
+        case .startSocket: "start-socket"
+        case .rootfsTree: "rootfs"
+        case .mountTree(let index): "mount-\(index)"
+        case .cgroupTree(let index, let hierarchy): "mount-\(index)-\(hierarchy)"
+        case .cgroupTasks(let index): "cgroup-\(index)"
+        case .cgroupDirectory: "cgroup"
+        case .namespace(let kind): "\(kind)-namespace"
+        case .process: "container-process"
+        case .consoleSocket: "console-socket"
+        case .standardStream(let number): "stream-\(number)"
+        case .gapStart(_, let index): "gap-\(index)-first"
+        case .gapEnd(_, let index): "gap-\(index)-last"
+        }
+    }
+}

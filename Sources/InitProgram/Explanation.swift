@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension LaunchPlan {
+    /// The plan as text: two numbered columns, and under each child step its calls when asked for.
+    ///
+    /// A line reads `number  config field  what is done`.
+    public func explained(includingCalls: Bool = false) -> String {
+        var lines = ["The runtime:"]
+        let parentWidth = parentSteps.map(\.field.count).max() ?? 0
+        for (index, planned) in parentSteps.enumerated() {
+            lines.append(Self.line(index + 1, planned.field, parentWidth, planned.step.summary))
+        }
+        lines.append("")
+        lines.append("The init process:")
+        let image = includingCalls ? lowered() : nil
+        let childWidth = childSteps.map(\.field.count).max() ?? 0
+        for (index, planned) in childSteps.enumerated() {
+            lines.append(Self.line(index + 1, planned.field, childWidth, planned.step.summary))
+            guard let image else { continue }
+            for instruction in image.instructionsOfStep(index) {
+                lines.append("         " + image.rendered(instruction))
+            }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func line(_ number: Int, _ field: String, _ width: Int, _ text: String) -> String
+    {
+        let count = String(number)
+        return String(repeating: " ", count: max(0, 4 - count.count)) + count + "  " + field
+            + String(repeating: " ", count: max(0, width - field.count)) + "  " + text
+    }
+}
+
+extension ProgramImage {
+    /// The indices of the instructions of one child step.
+    public func instructionsOfStep(_ step: Int) -> [Int] {
+        stepOfInstruction.indices.filter { stepOfInstruction[$0] == step }
+    }
+
+    /// One instruction as text, such as `openat2($rootfs, "proc", …) -> $target`.
+    public func rendered(_ index: Int) -> String {
+        switch instructions[index] {
+        case .call(let call, let operands, let result, let ignoring, _):
+            var text = call.name + "(" + operands.map(rendered).joined(separator: ", ") + ")"
+            if let result { text += " -> $" + cellNames[result.index] }
+            if !ignoring.isEmpty {
+                text += " unless errno " + ignoring.map { String($0) }.joined(separator: ", ")
+            }
+            if let note = note(of: index), call.name == "close", operands == [.literal(-1)] {
+                text = "stop: " + note
+            }
+            return text
+        case .copy(let cell, _, let width):
+            return "copy $\(cellNames[cell.index]) into memory (\(width) bytes)"
+        case .skip(let test, let mask, let value, let distance):
+            let condition: String =
+                switch test {
+                case .cellAddress(let cell) where mask == Int.min:
+                    "$\(cellNames[cell.index]) \(value == 0 ? "succeeded" : "failed")"
+                case .cellAddress(let cell): "$\(cellNames[cell.index]) is \(value)"
+                default:
+                    mask == 0
+                        ? "always"
+                        : "memory & 0x\(String(UInt(bitPattern: mask), radix: 16)) is "
+                            + "0x\(String(UInt(bitPattern: value), radix: 16))"
+                }
+            return "skip \(distance) if \(condition)"
+        }
+    }
+
+    fileprivate func rendered(_ operand: Operand) -> String {
+        switch operand {
+        case .literal(let value): String(value)
+        case .named(_, let name): name
+        case .cell(let cell): "$" + cellNames[cell.index]
+        case .address: "memory"
+        case .text(_, let text): "\"\(text)\""
+        case .cellAddress(let cell): "&$" + cellNames[cell.index]
+        case .progress: "progress"
+        }
+    }
+}
+
+extension ProgramImage {
+    /// The operands that mean something to a reader: texts, names and numbers; no addresses.
+    public func renderedArguments(_ operands: [Operand]) -> String {
+        operands.compactMap { operand in
+            switch operand {
+            case .text(_, ""): nil
+            case .text, .named, .cell: rendered(operand)
+            case .literal(let value) where value != 0: String(value)
+            default: nil
+            }
+        }.joined(separator: ", ")
+    }
+}

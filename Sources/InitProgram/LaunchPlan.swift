@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A step with the field of config.json that asks for it.
+public struct PlannedStep: Equatable, Sendable {
+    /// The JSON path, such as `linux.maskedPaths`, or `swrunc` for what every container gets.
+    public let field: String
+    /// What is done.
+    public let step: InitStep
+
+    /// A step and where it comes from.
+    public init(field: String, step: InitStep) {
+        self.field = field
+        self.step = step
+    }
+}
+
+/// Everything that a launch will do, as plain values: the parent's column and the child's.
+///
+/// Plans can be compared and printed; nothing has happened yet.
+public struct LaunchPlan: Equatable, Sendable {
+    /// What the runtime does, in order; it waits for the child where a step says so.
+    public var parentSteps: [PlannedParentStep]
+    /// What the init process does, in order.
+    public var childSteps: [PlannedStep]
+
+    /// A plan of two columns.
+    public init(parentSteps: [PlannedParentStep], childSteps: [PlannedStep]) {
+        self.parentSteps = parentSteps
+        self.childSteps = childSteps
+    }
+
+    /// The child's column as a program of the machine.
+    public func lowered() -> ProgramImage {
+        ProgramImage(lowering: childSteps.map(\.step))
+    }
+}
+
+/// Collects the steps of one part of the plan.
+public struct StepList {
+    /// The steps so far.
+    public private(set) var steps: [PlannedStep] = []
+
+    /// An empty list.
+    public init() {
+        steps.reserveCapacity(64)
+    }
+
+    /// Adds a step that `field` of the config asks for.
+    public mutating func add(_ step: InitStep, from field: String) {
+        steps.append(PlannedStep(field: field, step: step))
+    }
+}
+
+extension StepList {
+    /// Adds all steps of another list.
+    public mutating func append(_ other: StepList) {
+        for planned in other.steps { add(planned.step, from: planned.field) }
+    }
+}

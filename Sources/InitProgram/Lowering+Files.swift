@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension InitStep {
+    func lowerFile(into code: inout Assembler, _ state: inout LoweringState) {
+        let root = state.root
+        switch self {
+        case .makeLinks(let path, let links):
+            code.withDirectory(path, state) { $0.makeLinks($1, links) }
+        case .makeDevices(let path, let devices):
+            code.withDirectory(path, state) { code, directory in
+                for device in devices { code.makeDevice(device, in: directory, path) }
+            }
+        case .linkPtmx:
+            code.withDirectory("/dev", state) { $0.linkPtmx($1) }
+        case .setSysctl(let parameters): code.setSysctl(parameters)
+        case .openTerminal(let request): code.openTerminal(request, state)
+        case .makeDirectory(let path): code.makeDirectory(path, root)
+        case .enterDirectory(let path): code.enterDirectory(path, root)
+        default: break
+        }
+    }
+}
+
+extension Assembler {
+    /// Uses the directory at `path`, made when missing.
+    ///
+    /// A mount of the config is used by its descriptor: through a symbolic link of the image another
+    /// mount may be on the path, with files of the host.
+    fileprivate mutating func withDirectory(
+        _ path: String, _ state: LoweringState, _ body: (inout Assembler, Cell) -> Void
+    ) {
+        if let mount = state.mounts[path] {
+            body(&self, mount)
+            return
+        }
+        let directory = resolveMaking(path, below: state.root, kind: .directory, source: nil)
+        body(&self, directory)
+        call(.close, [.cell(directory)])
+    }
+
+    fileprivate mutating func makeDirectory(_ path: String, _ root: Cell) {
+        let directory = resolveMaking(path, below: root, kind: .directory, source: nil)
+        call(.close, [.cell(directory)])
+    }
+
+    fileprivate mutating func makeLinks(_ directory: Cell, _ links: [SymbolicLink]) {
+        for link in links {
+            call(
+                .symlinkat, [text(link.target), .cell(directory), text(link.name)],
+                ignoring: [IgnoredErrno.exists])
+        }
+    }
+
+    /// A node that exists already is used only when it is the same device: an image must not choose
+    /// what the container takes for /dev/null.
+    fileprivate mutating func makeDevice(_ device: Device, in directory: Cell, _ path: String) {
+        let name = device.name
+        let made = cell("made")
+        let number =
+            UInt64(device.major & 0xfff) << 8 | UInt64(device.minor & 0xff)
+            | UInt64(device.minor & ~0xff) << 12 | UInt64(device.major & ~0xfff) << 32
+        call(
+            .mknodat,
+            [
+                .cell(directory), text(name), .literal(Int(device.mode)), .literal(Int(number)),
+            ], into: made, ignoring: [IgnoredErrno.exists])
+        let isNew = skip(when: .isNotNegative(made))
+        let node = cell("node")
+        let how = words([UInt64(Self.pathOnly | Self.noFollow), 0, UInt64(Resolution.name)])
+        call(
+            .openat2, [.cell(directory), text(name), .address(how), .literal(24)], into: node,
+            retries: 128)
+        let status = scratch()
+        statx(.cell(node), into: status)
+        let kind = Int(device.mode & 0xf000)
+        let sameKind = skip(when: .memory(status + 28, mask: 0xf000, value: kind))
+        refuse("\(path)/\(name) exists and is not a device of the type asked for")
+        place(sameKind)
+        if kind == 0x2000 || kind == 0x6000 {
+            let same = skip(
+                when: .memory(
+                    status + 128, mask: -1, value: Int(device.major) | Int(device.minor) << 32))
+            refuse(
+                "\(path)/\(name) exists and is another device than \(device.major):\(device.minor)")
+            place(same)
+        }
+        call(.close, [.cell(node)])
+        place(isNew)
+        if device.userID != 0 || device.groupID != 0 {
+            call(
+                .fchownat,
+                [
+                    .cell(directory), text(name), .literal(Int(device.userID)),
+                    .literal(Int(device.groupID)), .named(0x100, "AT_SYMLINK_NOFOLLOW"),
+                ])
+        }
+    }
+
+    fileprivate mutating func linkPtmx(_ directory: Cell) {
+        call(
+            .unlinkat, [.cell(directory), text("ptmx"), .literal(0)],
+            ignoring: [IgnoredErrno.noEntry])
+        call(.symlinkat, [text("pts/ptmx"), .cell(directory), text("ptmx")])
+    }
+
+    /// Through a procfs instance that is attached nowhere: what the container mounted on /proc cannot
+    /// redirect the write (CVE-2025-52881).
+    fileprivate mutating func setSysctl(_ parameters: [KernelParameter]) {
+        let proc = newFilesystem("proc", source: "proc", options: [], attributes: 0)
+        for parameter in parameters {
+            let file = cell("sysctl")
+            resolve(
+                "sys/" + parameter.path, below: proc, into: file, flags: 0o2_000_001,
+                resolution: Resolution.beneath)
+            call(
+                .write,
+                [.cell(file), text(parameter.value), .literal(parameter.value.utf8.count)])
+            call(.close, [.cell(file)])
+        }
+        call(.close, [.cell(proc)])
+    }
+
+    // MARK: The working directory
+
+    /// The descriptor was resolved inside the root, so the directory is inside, whatever a rename race
+    /// or a leaked descriptor would make of the path (CVE-2024-21626).
+    fileprivate mutating func enterDirectory(_ path: String, _ root: Cell) {
+        let directory = cell("working-directory")
+        let parts = Self.components(path)
+        resolve(
+            parts.isEmpty ? "." : parts.joined(separator: "/"), below: root, into: directory,
+            flags: Self.pathOnly | Self.directory, note: "chdir to cwd (\"\(path)\")")
+        call(.fchdir, [.cell(directory)])
+        call(.close, [.cell(directory)])
+    }
+
+    // MARK: The terminal
+
+    /// Kernel: pts(4), ioctl_tty(2).
+    ///
+    /// The ptmx is the container's own, verified to belong to a devpts.
+    fileprivate mutating func openTerminal(
+        _ request: TerminalRequest, _ state: LoweringState
+    ) {
+        let master = cell("terminal-master")
+        let slave = cell("terminal-slave")
+        resolve(
+            "dev/pts/ptmx", below: state.root, into: master, flags: 0o2_000_402,
+            note: "open /dev/pts/ptmx (process.terminal needs a devpts mount on /dev/pts)")
+        let statistics = scratch()
+        call(.fstatfs, [.cell(master), .address(statistics)])
+        let isDevpts = skip(when: .memory(statistics, mask: 0xffff_ffff, value: 0x1cd1))
+        refuse("/dev/pts/ptmx is not on a devpts file system")
+        place(isDevpts)
+        let zero = words([0])
+        call(.ioctl, [.cell(master), .named(0x4004_5431, "TIOCSPTLCK"), .address(zero)])
+        call(
+            .ioctl,
+            [
+                .cell(master), .named(0x5441, "TIOCGPTPEER"),
+                .named(0o2_000_402, "O_RDWR|O_NOCTTY|O_CLOEXEC"),
+            ], into: slave)
+        setTerminalModes(slave, request)
+        if request.mountsConsole {
+            withDirectory("/dev", state) { $0.mountConsole(slave, in: $1) }
+        }
+        sendDescriptor(
+            master, over: input(request.toConsoleSocket ? .consoleSocket : .rendezvous))
+        call(.close, [.cell(master)])
+        for stream in 0...2 {
+            call(.dup3, [.cell(slave), .literal(stream), .literal(0)])
+        }
+        call(.close, [.cell(slave)])
+        call(.ioctl, [.literal(0), .named(0x540e, "TIOCSCTTY"), .literal(0)])
+    }
+
+    /// The modes of a fresh terminal but ONLCR: line ends go out as the program writes them, since
+    /// engines copy the stream.
+    ///
+    /// Source: drivers/tty/tty_io.c, tty_std_termios.
+    private mutating func setTerminalModes(_ slave: Cell, _ request: TerminalRequest) {
+        let inputModes: UInt32 = 0o400 | 0o2000
+        let outputModes: UInt32 = 0o1
+        let controlModes: UInt32 = 0o17 | 0o60 | 0o200 | 0o2000
+        let localModes: UInt32 = 0o1 | 0o2 | 0o10 | 0o20 | 0o40 | 0o1000 | 0o4000 | 0o100000
+        // c_line, then INTR QUIT ERASE KILL EOF TIME MIN SWTC START STOP SUSP EOL REPRINT DISCARD
+        // WERASE LNEXT EOL2.
+        let control: [UInt8] = [
+            0, 3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0,
+        ]
+        let modes = words32([inputModes, outputModes, controlModes, localModes])
+        _ = bytes(control)
+        call(.ioctl, [.cell(slave), .named(0x5402, "TCSETS"), .address(modes)])
+        guard let rows = request.rows, let columns = request.columns else { return }
+        let size = words([UInt64(rows) | UInt64(columns) << 16])
+        call(.ioctl, [.cell(slave), .named(0x5414, "TIOCSWINSZ"), .address(size)])
+    }
+
+    /// The slave goes onto /dev/console by descriptor: its path could be swapped (CVE-2025-52565).
+    private mutating func mountConsole(_ slave: Cell, in directory: Cell) {
+        call(
+            .mknodat,
+            [.cell(directory), text("console"), .named(0o100600, "S_IFREG|0600"), .literal(0)],
+            ignoring: [IgnoredErrno.exists])
+        let target = cell("console")
+        let how = words([UInt64(Self.pathOnly | Self.noFollow), 0, UInt64(Resolution.name)])
+        call(
+            .openat2, [.cell(directory), text("console"), .address(how), .literal(24)],
+            into: target, retries: 128)
+        moveMount(cloneTree(slave), onto: target)
+        call(.close, [.cell(target)])
+    }
+
+    /// One SCM_RIGHTS message with exactly one descriptor and a name as payload.
+    ///
+    /// Kernel: unix(7).
+    mutating func sendDescriptor(_ descriptor: Cell, over socket: Cell) {
+        let name = textOffset("/dev/ptmx")
+        let vector = words([0, 9])
+        relocate(at: vector, to: name)
+        // cmsghdr: length 20, SOL_SOCKET, SCM_RIGHTS, then the descriptor, padded to 24.
+        let control = words([20, 1 | 1 << 32, 0])
+        let header = words([0, 0, 0, 1, 0, 24, 0])
+        relocate(at: header + 16, to: vector)
+        relocate(at: header + 32, to: control)
+        copy(descriptor, to: control + 16, width: 4)
+        call(.sendmsg, [.cell(socket), .address(header), .literal(0)], retries: 100)
+    }
+}

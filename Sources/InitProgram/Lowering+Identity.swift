@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension InitStep {
+    func lowerIdentity(into code: inout Assembler, _ state: inout LoweringState) {
+        switch self {
+        case .joinSessionKeyring(let name): code.joinSessionKeyring(name)
+        case .setLimits(let limits): code.setLimits(limits)
+        case .ownStandardStreams(let userID): code.ownStandardStreams(userID)
+        case .keepCapabilities: code.prctl("PR_SET_KEEPCAPS", 8, 1)
+        case .limitBoundingSet(let keeping, let last): code.limitBoundingSet(keeping, last)
+        case .setGroups(let groups):
+            let list = code.words32(groups)
+            code.call(.setgroups, [.literal(groups.count), .address(list)])
+        case .setGroupID(let id): code.call(.setgid, [.literal(Int(id))])
+        case .setUserID(let id): code.call(.setuid, [.literal(Int(id))])
+        case .setCapabilities(let sets): code.setCapabilities(sets)
+        case .raisePermitted(let mask):
+            code.setCapabilities(
+                CapabilitySets(effective: mask, permitted: mask, inheritable: 0))
+        case .setAmbientCapabilities(let mask): code.setAmbientCapabilities(mask)
+        case .setUmask(let mask): code.call(.umask, [.literal(Int(mask))])
+        case .forbidNewPrivileges: code.prctl("PR_SET_NO_NEW_PRIVS", 38, 1)
+        case .findExecutable(let name, let candidates):
+            state.executableChecks = code.findExecutable(name, candidates)
+        case .loadSeccomp(let filter, let flags): code.loadSeccomp(filter, flags)
+        case .resetSignals:
+            // struct sigaction of the kernel: SIG_DFL, no flags, an empty mask.
+            let action = code.words([0, 0, 0, 0])
+            for number in 1...64 where number != 9 && number != 19 {
+                code.call(
+                    .rtSigaction,
+                    [.literal(number), .address(action), .literal(0), .literal(8)])
+            }
+        case .unblockSignals:
+            let none = code.words([0])
+            code.call(
+                .rtSigprocmask,
+                [.named(2, "SIG_SETMASK"), .address(none), .literal(0), .literal(8)])
+        case .execute(let candidates, let arguments, let environment):
+            code.execute(candidates, arguments, environment, state.executableChecks)
+        default: break
+        }
+    }
+}
+
+extension Assembler {
+    /// A kernel without keyrings (ENOSYS) has none to keep apart.
+    ///
+    /// The ring can be searched by its user, so that a later exec finds it by name.
+    fileprivate mutating func joinSessionKeyring(_ name: String) {
+        let ring = cell("session-keyring")
+        call(
+            .keyctl, [.named(1, "KEYCTL_JOIN_SESSION_KEYRING"), text(name)], into: ring,
+            ignoring: [38])
+        let none = skip(when: .isNegative(ring))
+        // KEY_POS_ALL, and for the user VIEW, READ, SEARCH and LINK.
+        call(
+            .keyctl, [.named(5, "KEYCTL_SETPERM"), .cell(ring), .literal(0x3f1b_0000)])
+        place(none)
+    }
+
+    fileprivate mutating func setLimits(_ limits: [PlannedLimit]) {
+        for limit in limits {
+            let values = words([limit.soft, limit.hard])
+            call(
+                .prlimit64,
+                [
+                    .literal(0), .named(limit.resource, limit.name), .address(values), .literal(0),
+                ])
+        }
+    }
+
+    /// Nobody else may reopen a stream of another user; a stream that cannot be given away (a
+    /// read-only file system, an id without a mapping) keeps its owner.
+    fileprivate mutating func ownStandardStreams(_ userID: UInt32) {
+        for stream in 0...2 {
+            // /dev/null (character device 1:3) belongs to everybody and stays as it is.
+            let status = scratch()
+            let result = cell("stream-status")
+            statx(.literal(stream), into: status, result: result, ignoring: [9])
+            let missing = skip(when: .isNegative(result))
+            let isNull = skip(
+                when: .memory(status + 128, mask: -1, value: 1 | 3 << 32))
+            call(
+                .fchown, [.literal(stream), .literal(Int(userID)), .literal(-1)],
+                ignoring: [IgnoredErrno.permission, IgnoredErrno.invalid, 30])
+            place(isNull)
+            place(missing)
+        }
+    }
+
+    mutating func statx(
+        _ descriptor: Operand, into offset: Int, result: Cell? = nil, ignoring: [Int16] = []
+    ) {
+        call(
+            .statx,
+            [
+                descriptor, text(""), .named(0x1000, "AT_EMPTY_PATH"),
+                .named(0x7ff, "STATX_BASIC_STATS"), .address(offset),
+            ], into: result, ignoring: ignoring)
+    }
+
+    fileprivate mutating func limitBoundingSet(_ keeping: UInt64, _ last: Int) {
+        for capability in 0...last where keeping & (1 << UInt64(capability)) == 0 {
+            // EINVAL: a capability that this kernel does not know cannot be held either.
+            call(
+                .prctl,
+                [
+                    .named(24, "PR_CAPBSET_DROP"), .literal(capability), .literal(0), .literal(0),
+                    .literal(0),
+                ], ignoring: [IgnoredErrno.invalid])
+        }
+    }
+
+    /// `_LINUX_CAPABILITY_VERSION_3`: two words of 32 bits for each set.
+    ///
+    /// Kernel: capset(2).
+    fileprivate mutating func setCapabilities(_ sets: CapabilitySets) {
+        let header = words32([0x2008_0522, 0])
+        func low(_ mask: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: mask) }
+        func high(_ mask: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: mask >> 32) }
+        let masks = [sets.effective, sets.permitted, sets.inheritable]
+        let body = words32(masks.map(low) + masks.map(high))
+        call(.capset, [.address(header), .address(body)])
+    }
+
+    /// One that is not inheritable and permitted cannot be raised (EPERM); as with runc that is no
+    /// error, and RuntimeSpec warns of it.
+    fileprivate mutating func setAmbientCapabilities(_ mask: UInt64) {
+        prctl("PR_CAP_AMBIENT", 47, 4)
+        for capability in 0..<64 where mask & (1 << UInt64(capability)) != 0 {
+            call(
+                .prctl,
+                [
+                    .named(47, "PR_CAP_AMBIENT"), .named(2, "PR_CAP_AMBIENT_RAISE"),
+                    .literal(capability), .literal(0), .literal(0),
+                ], ignoring: [IgnoredErrno.permission, IgnoredErrno.invalid])
+        }
+    }
+
+    /// Checks the candidates in turn; returns a cell for each, negative where it cannot be run.
+    fileprivate mutating func findExecutable(_ name: String, _ candidates: [String]) -> [Cell] {
+        let ignored = [
+            IgnoredErrno.noEntry, IgnoredErrno.access, IgnoredErrno.notDirectory, 40,
+        ]
+        // A single candidate is a path that the user wrote: the kernel's own word on it is best.
+        let isPath = name.contains("/")
+        var checks: [Cell] = []
+        var found: [Label] = []
+        for candidate in candidates {
+            let check = cell("executable")
+            checks.append(check)
+            let status = scratch()
+            let path = text(candidate)
+            call(
+                .statx,
+                [
+                    .named(-100, "AT_FDCWD"), path, .literal(0), .named(0x7ff, "STATX_BASIC_STATS"),
+                    .address(status),
+                ], into: check, ignoring: isPath ? [] : ignored,
+                note: isPath ? "exec: \"\(name)\": stat \(name)" : nil)
+            let missing = skip(when: .isNegative(check))
+            let isDirectory = skip(when: .memory(status + 28, mask: 0xf000, value: 0x4000))
+            let isFile = skip(when: .always)
+            place(isDirectory)
+            if isPath {
+                refuse("exec: \"\(name)\": is a directory")
+            } else {
+                // Unusable: the cell takes the result of a call that fails, EBADF.
+                call(.close, [.literal(-1)], into: check, ignoring: [9])
+            }
+            place(isFile)
+            let unusable = skip(when: .isNegative(check))
+            call(
+                .faccessat2,
+                [
+                    .named(-100, "AT_FDCWD"), path, .named(1, "X_OK"), .named(0x200, "AT_EACCESS"),
+                ], into: check, ignoring: isPath ? [] : ignored,
+                note: isPath ? "exec: \"\(name)\"" : nil)
+            found.append(skip(when: .isNotNegative(check)))
+            place(unusable)
+            place(missing)
+        }
+        refuse("exec: \"\(name)\": executable file not found in $PATH")
+        for label in found { place(label) }
+        return checks
+    }
+
+    fileprivate mutating func loadSeccomp(_ filter: [UInt8], _ flags: UInt32) {
+        let instructions = bytes(filter)
+        let program = words([UInt64(filter.count / 8), 0])
+        relocate(at: program + 8, to: instructions)
+        call(
+            .seccomp,
+            [
+                .named(1, "SECCOMP_SET_MODE_FILTER"), .literal(Int(flags)), .address(program),
+            ])
+    }
+
+    /// Tries the candidates that were found, in the order of PATH.
+    fileprivate mutating func execute(
+        _ candidates: [String], _ arguments: [String], _ environment: [String], _ checks: [Cell]
+    ) {
+        let argv = textArray(arguments)
+        let envp = textArray(environment)
+        for (index, candidate) in candidates.enumerated() {
+            let path = text(candidate)
+            let call = [path, Operand.address(argv), .address(envp)]
+            guard index < checks.count else {
+                self.call(.execve, call)
+                continue
+            }
+            // A later candidate's cell is still zero when an earlier one was found; zero also means
+            // "found", but the earlier execve never returns successfully.
+            let unusable = skip(when: .isNegative(checks[index]))
+            self.call(.execve, call, note: "exec \(candidate)")
+            place(unusable)
+        }
+        refuse("no executable was found")
+    }
+}

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The rule of this file: no path string inside the rootfs is ever followed by the kernel on its own.
+// A path is resolved once, by openat2 with RESOLVE_IN_ROOT below the root tree's descriptor; from then
+// on there are only descriptors. CVE-2019-19921, CVE-2021-30465, CVE-2025-31133 and their kin all
+// came from resolving twice.
+
+extension InitStep {
+    func lowerMount(into code: inout Assembler, _ state: inout LoweringState) {
+        switch self {
+        case .isolateMounts(let isPrivate): code.isolateMounts(isPrivate)
+        case .attachRootfs(let path): state.openedRoot = code.attachRootfs(path)
+        case .openRoot: state.openedRoot = code.openDirectory("/", "root")
+        case .enterRoot: code.enterRoot(state.root)
+        case .setRootPropagation(let propagation):
+            code.setAttributes(
+                state.root,
+                MountChange(
+                    recursive: propagation.recursive, propagation: propagation.flag))
+        case .mountFilesystem(let mount):
+            state.mounts[mount.destination] = code.mountFilesystem(mount, in: state.root)
+        case .attachMount(let index, let path, let kind):
+            let tree = code.input(.mountTree(index))
+            code.attach(tree, at: path, in: state.root, kind: kind)
+            state.mounts[path] = tree
+        case .mountCgroupHierarchies(let index, let mount, let hierarchies):
+            state.mounts[mount.destination] = code.mountCgroupHierarchies(
+                index, mount, hierarchies, in: state.root)
+        case .makeReadOnly(let path): code.makeReadOnly(path, state)
+        case .maskPaths(let paths): code.maskPaths(paths, in: state.root)
+        case .protectPaths(let paths): code.protectPaths(paths, in: state.root)
+        default: break
+        }
+    }
+}
+
+/// How openat2 resolves.
+///
+/// Source: linux/openat2.h.
+enum Resolution {
+    /// RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS.
+    static let inRoot = 0x12
+    /// RESOLVE_NO_SYMLINKS besides.
+    static let noLinks = 0x16
+    /// RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS and RESOLVE_NO_XDEV.
+    static let beneath = 0x0f
+    /// The same without RESOLVE_NO_XDEV: a name of a directory, also one that is mounted over.
+    static let name = 0x0e
+}
+
+extension Assembler {
+    // MARK: Resolving
+
+    static var pathOnly: Int { 0o12_000_000 }
+    static var directory: Int {
+        #if arch(arm64)
+            0o40000
+        #else
+            0o200000
+        #endif
+    }
+    static var noFollow: Int {
+        #if arch(arm64)
+            0o100000
+        #else
+            0o400000
+        #endif
+    }
+
+    /// Resolves `path` below `root`.
+    ///
+    /// A walk that raced with a rename (EAGAIN) is tried again.
+    mutating func resolve(
+        _ path: String, below root: Cell, into result: Cell, flags: Int = pathOnly,
+        resolution: Int = Resolution.inRoot, ignoring: [Int16] = [], note: String? = nil
+    ) {
+        let how = words([UInt64(flags), 0, UInt64(resolution)])
+        call(
+            .openat2, [.cell(root), text(path), .address(how), .literal(24)], into: result,
+            ignoring: ignoring, retries: 128, note: note)
+    }
+
+    /// Opens a directory of the host (or of a joined mount namespace) by path.
+    mutating func openDirectory(_ path: String, _ name: String) -> Cell {
+        let cell = cell(name)
+        call(
+            .openat,
+            [
+                .named(-100, "AT_FDCWD"), text(path),
+                .named(Self.pathOnly | Self.directory, "O_PATH|O_DIRECTORY|O_CLOEXEC"), .literal(0),
+            ], into: cell)
+        return cell
+    }
+
+    /// The components of a path, `.` and `..` taken out as in a root directory.
+    static func components(_ path: String) -> [String] {
+        var result: [String] = []
+        for part in path.split(separator: "/") where part != "." {
+            if part == ".." {
+                _ = result.popLast()
+            } else {
+                result.append(String(part))
+            }
+        }
+        return result
+    }
+
+    /// Resolves `path`, making what is missing: directories, and at the end a directory or an empty file,
+    /// as `kind` and the source tree say.
+    mutating func resolveMaking(
+        _ path: String, below root: Cell, kind: MountPointKind, source: Cell?,
+        resolution: Int = Resolution.inRoot, note: String? = nil
+    ) -> Cell {
+        let parts = Self.components(path)
+        let target = cell("target")
+        guard let last = parts.last else {
+            resolve(".", below: root, into: target)
+            return target
+        }
+        let whole = parts.joined(separator: "/")
+        resolve(
+            whole, below: root, into: target, resolution: resolution,
+            ignoring: [IgnoredErrno.noEntry], note: note)
+        let exists = skip(when: .isNotNegative(target))
+        var parent = root
+        for depth in 1..<max(parts.count, 1) {
+            let prefix = parts[0..<depth].joined(separator: "/")
+            let directory = cell("directory")
+            resolve(
+                prefix, below: root, into: directory, flags: Self.pathOnly | Self.directory,
+                ignoring: [IgnoredErrno.noEntry])
+            let present = skip(when: .isNotNegative(directory))
+            call(
+                .mkdirat, [.cell(parent), text(parts[depth - 1]), .named(0o755, "0755")],
+                ignoring: [IgnoredErrno.exists])
+            resolve(prefix, below: root, into: directory, flags: Self.pathOnly | Self.directory)
+            place(present)
+            parent = directory
+        }
+        makeMountPoint(last, in: parent, kind: kind, source: source)
+        resolve(whole, below: root, into: target, resolution: resolution, note: note)
+        place(exists)
+        return target
+    }
+
+    private mutating func makeMountPoint(
+        _ name: String, in parent: Cell, kind: MountPointKind, source: Cell?
+    ) {
+        var wasDirectory: Label?
+        if kind == .likeSource, let source {
+            let status = scratch()
+            statx(.cell(source), into: status)
+            let isDirectory = skip(when: .memory(status + 28, mask: 0xf000, value: 0x4000))
+            call(
+                .mknodat,
+                [.cell(parent), text(name), .named(0o100644, "S_IFREG|0644"), .literal(0)],
+                ignoring: [IgnoredErrno.exists])
+            wasDirectory = skip(when: .always)
+            place(isDirectory)
+        }
+        call(
+            .mkdirat, [.cell(parent), text(name), .named(0o755, "0755")],
+            ignoring: [IgnoredErrno.exists])
+        if let wasDirectory { place(wasDirectory) }
+    }
+
+    // MARK: Attaching
+
+    mutating func moveMount(_ tree: Cell, onto target: Cell) {
+        call(
+            .moveMount,
+            [
+                .cell(tree), text(""), .cell(target), text(""),
+                .named(0x44, "MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH"),
+            ])
+    }
+
+    /// A detached copy of the mount (or subtree) at a descriptor.
+    mutating func cloneTree(_ source: Cell, recursive: Bool = false) -> Cell {
+        let tree = cell("clone")
+        let flags = 0x1000 | 1 | 0o2_000_000 | (recursive ? 0x8000 : 0)
+        call(
+            .openTree,
+            [
+                .cell(source), text(""),
+                .named(
+                    flags,
+                    "AT_EMPTY_PATH|OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC"
+                        + (recursive ? "|AT_RECURSIVE" : "")),
+            ], into: tree)
+        return tree
+    }
+
+    mutating func setAttributes(_ tree: Cell, _ change: MountChange) {
+        let attributes = words([change.set, change.clear, change.propagation, 0])
+        let flags = change.recursive ? 0x9000 : 0x1000
+        call(
+            .mountSetattr,
+            [
+                .cell(tree), text(""),
+                .named(flags, change.recursive ? "AT_EMPTY_PATH|AT_RECURSIVE" : "AT_EMPTY_PATH"),
+                .address(attributes), .literal(32),
+            ])
+    }
+
+    fileprivate mutating func attach(
+        _ tree: Cell, at path: String, in root: Cell, kind: MountPointKind
+    ) {
+        let target = resolveMaking(path, below: root, kind: kind, source: tree)
+        moveMount(tree, onto: target)
+    }
+
+    // MARK: New file systems
+
+    /// Opens, configures and creates a file system; returns the detached mount.
+    mutating func newFilesystem(
+        _ type: String, source: String, options: [String], attributes: UInt64
+    ) -> Cell {
+        let context = cell("filesystem")
+        let mount = cell("mount")
+        call(.fsopen, [text(type), .named(1, "FSOPEN_CLOEXEC")], into: context)
+        func configure(_ command: Int, _ name: String, _ key: Operand, _ value: Operand) {
+            call(
+                .fsconfig,
+                [.cell(context), .named(command, name), key, value, .literal(0)])
+        }
+        configure(1, "FSCONFIG_SET_STRING", text("source"), text(source))
+        for option in options {
+            let parts = option.split(separator: "=", maxSplits: 1)
+            if parts.count == 2 {
+                configure(1, "FSCONFIG_SET_STRING", text(String(parts[0])), text(String(parts[1])))
+            } else {
+                configure(0, "FSCONFIG_SET_FLAG", text(option), .literal(0))
+            }
+        }
+        configure(6, "FSCONFIG_CMD_CREATE", .literal(0), .literal(0))
+        call(
+            .fsmount,
+            [.cell(context), .named(1, "FSMOUNT_CLOEXEC"), .literal(Int(attributes))],
+            into: mount)
+        call(.close, [.cell(context)])
+        return mount
+    }
+
+    /// procfs and sysfs go onto a real directory only: through a symbolic link an image could send
+    /// them elsewhere and leave /proc to itself (CVE-2023-27561).
+    fileprivate mutating func mountFilesystem(_ mount: FilesystemMount, in root: Cell) -> Cell {
+        let isKernelTree = mount.type == "proc" || mount.type == "sysfs"
+        let target = resolveMaking(
+            mount.destination, below: root, kind: .directory, source: nil,
+            resolution: isKernelTree ? Resolution.noLinks : Resolution.inRoot,
+            note: isKernelTree
+                ? "filesystem \"\(mount.type)\" must be mounted on ordinary directory" : nil)
+        let tree = newFilesystem(
+            mount.type, source: mount.source, options: mount.options, attributes: mount.attributes)
+        for change in mount.changes { setAttributes(tree, change) }
+        moveMount(tree, onto: target)
+        return tree
+    }
+
+    /// The tmpfs is ours and empty, so names in it need no resolving.
+    fileprivate mutating func mountCgroupHierarchies(
+        _ index: Int, _ mount: FilesystemMount, _ hierarchies: [CgroupHierarchyMount],
+        in root: Cell
+    ) -> Cell {
+        let tmpfs = mountFilesystem(mount, in: root)
+        for hierarchy in hierarchies {
+            let name = text(hierarchy.name)
+            call(.mkdirat, [.cell(tmpfs), name, .named(0o755, "0755")])
+            let target = cell("hierarchy")
+            call(
+                .openat,
+                [
+                    .cell(tmpfs), name,
+                    .named(
+                        Self.pathOnly | Self.directory | Self.noFollow,
+                        "O_PATH|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC"), .literal(0),
+                ], into: target)
+            moveMount(input(.cgroupTree(index, hierarchy.name)), onto: target)
+            for link in hierarchy.links {
+                call(.symlinkat, [name, .cell(tmpfs), text(link)])
+            }
+        }
+        return tmpfs
+    }
+
+    // MARK: The root
+
+    fileprivate mutating func isolateMounts(_ isPrivate: Bool) {
+        let none = Operand.literal(0)
+        call(
+            .mount,
+            [
+                none, text("/"), none,
+                isPrivate
+                    ? .named(0x44000, "MS_REC|MS_PRIVATE") : .named(0x84000, "MS_REC|MS_SLAVE"),
+                none,
+            ])
+    }
+
+    fileprivate mutating func attachRootfs(_ path: String) -> Cell {
+        let root = input(.rootfsTree)
+        let place = openDirectory(path, "rootfs-directory")
+        moveMount(root, onto: place)
+        return root
+    }
+
+    /// The old root ends up on top of the new one, where it is let go.
+    ///
+    /// Kernel: pivot_root(2).
+    fileprivate mutating func enterRoot(_ root: Cell) {
+        call(.fchdir, [.cell(root)])
+        call(.pivotRoot, [text("."), text(".")])
+        call(.umount2, [text("."), .named(2, "MNT_DETACH")])
+    }
+
+    /// A mount of the config is changed by its descriptor: its path may lead to a later mount by now.
+    fileprivate mutating func makeReadOnly(_ path: String, _ state: LoweringState) {
+        if path != "/", let mount = state.mounts[path] {
+            setAttributes(mount, MountChange(set: 1))
+            return
+        }
+        let target = cell("target")
+        resolve(path == "/" ? "." : path, below: state.root, into: target)
+        setAttributes(target, MountChange(set: 1))
+    }
+
+    // MARK: Masked and read-only paths
+
+    /// Files are hidden by the host's null device, whose type and number are verified, directories
+    /// by one empty read-only tmpfs.
+    ///
+    /// Both are attached in the old tree first, since only an attached mount can be cloned; the old
+    /// tree goes away with `enterRoot`.
+    fileprivate mutating func maskPaths(_ paths: [String], in root: Cell) {
+        guard !paths.isEmpty else { return }
+        let null = cell("null-device")
+        call(
+            .openat,
+            [
+                .named(-100, "AT_FDCWD"), text("/dev/null"),
+                .named(Self.pathOnly | Self.noFollow, "O_PATH|O_NOFOLLOW|O_CLOEXEC"), .literal(0),
+            ], into: null)
+        let status = scratch()
+        statx(.cell(null), into: status)
+        let isNull = skip(when: .memory(status + 128, mask: -1, value: 1 | 3 << 32))
+        refuse("/dev/null of the host is not the null device (character device 1:3)")
+        place(isNull)
+        // nr_inodes: one for the root directory, one to spare for kernels that count otherwise.
+        let empty = newFilesystem(
+            "tmpfs", source: "tmpfs", options: ["nr_blocks=1", "nr_inodes=2", "mode=755"],
+            attributes: 1)
+        let oldProc = openDirectory("/proc", "old-proc")
+        moveMount(empty, onto: oldProc)
+        for path in paths { maskPath(path, root, null: null, empty: empty) }
+    }
+
+    private mutating func maskPath(_ path: String, _ root: Cell, null: Cell, empty: Cell) {
+        let target = cell("masked")
+        let status = scratch()
+        resolve(
+            path, below: root, into: target,
+            ignoring: [IgnoredErrno.noEntry, IgnoredErrno.notDirectory])
+        let missing = skip(when: .isNegative(target))
+        statx(.cell(target), into: status)
+        let isDirectory = skip(when: .memory(status + 28, mask: 0xf000, value: 0x4000))
+        moveMount(cloneTree(null), onto: target)
+        let done = skip(when: .always)
+        place(isDirectory)
+        moveMount(cloneTree(empty), onto: target)
+        place(done)
+        place(missing)
+    }
+
+    fileprivate mutating func protectPaths(_ paths: [String], in root: Cell) {
+        for path in paths {
+            let target = cell("protected")
+            resolve(
+                path, below: root, into: target,
+                ignoring: [IgnoredErrno.noEntry, IgnoredErrno.notDirectory])
+            let missing = skip(when: .isNegative(target))
+            let tree = cloneTree(target, recursive: true)
+            setAttributes(tree, MountChange(set: 1))
+            moveMount(tree, onto: target)
+            place(missing)
+        }
+    }
+}

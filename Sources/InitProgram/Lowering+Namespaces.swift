@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension InitStep {
+    func lowerNamespace(into code: inout Assembler, _ state: inout LoweringState) {
+        switch self {
+        case .joinNamespace(let kind):
+            let namespace = code.input(.namespace(kind.rawValue))
+            code.call(.setns, [.cell(namespace), .namespaces([kind])])
+        case .joinProcess(let kinds):
+            let process = code.input(.process)
+            code.call(.setns, [.cell(process), .namespaces(kinds)])
+        case .unshareNamespaces(let kinds):
+            code.call(.unshare, [.namespaces(kinds)])
+        case .enterNewTimeNamespace(let offsets): code.enterNewTimeNamespace(offsets)
+        case .continueInChild(let intoCgroup): code.continueInChild(intoCgroup: intoCgroup)
+        case .bringUpLoopback: code.bringUpLoopback()
+        case .setHostname(let name):
+            code.call(.sethostname, [code.text(name), .literal(name.utf8.count)])
+        case .setDomainname(let name):
+            code.call(.setdomainname, [code.text(name), .literal(name.utf8.count)])
+        default: break
+        }
+    }
+}
+
+extension Operand {
+    static func namespaces(_ kinds: NamespaceSet) -> Operand {
+        .named(
+            Int(kinds.cloneFlags), kinds.kinds.map(\.cloneFlagName).joined(separator: "|"))
+    }
+}
+
+extension Assembler {
+    /// Paths of the host's procfs: this step comes before the root file system is touched.
+    ///
+    /// unshare(2) makes the namespace for children; a process of one thread may then join its own.
+    fileprivate mutating func enterNewTimeNamespace(_ offsets: [TimeNamespaceOffset]) {
+        call(.unshare, [.namespaces([.time])])
+        if !offsets.isEmpty {
+            let file = openHostFile("/proc/self/timens_offsets", "timens-offsets")
+            let lines = offsets.map { "\($0.clock) \($0.seconds) \($0.nanoseconds)\n" }.joined()
+            call(.write, [.cell(file), text(lines), .literal(lines.utf8.count)])
+            call(.close, [.cell(file)])
+        }
+        let namespace = cell("time-namespace")
+        call(
+            .openat,
+            [
+                .named(-100, "AT_FDCWD"), text("/proc/self/ns/time_for_children"),
+                .named(0o2_000_000, "O_CLOEXEC"), .literal(0),
+            ], into: namespace)
+        call(.setns, [.cell(namespace), .namespaces([.time])])
+        call(.close, [.cell(namespace)])
+    }
+
+    /// The kernel writes the new pid, as the runtime's pid namespace counts it, into the progress page.
+    fileprivate mutating func continueInChild(intoCgroup: Bool) {
+        // CLONE_PARENT | CLONE_PARENT_SETTID; with CLONE_PARENT the exit signal is the creator's.
+        let flags: UInt64 = 0x8000 | 0x10_0000 | (intoCgroup ? 0x2_0000_0000 : 0)
+        let arguments = words([flags, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        relocateToProgress(at: arguments + 3 * 8, offset: 8)
+        if intoCgroup { copy(input(.cgroupDirectory), to: arguments + 10 * 8, width: 8) }
+        let child = cell("second-process")
+        call(.clone3, [.address(arguments), .literal(88)], into: child)
+        let inChild = skip(when: .equals(child, 0))
+        call(.exitGroup, [.literal(0)])
+        place(inChild)
+    }
+
+    /// SIOCSIFFLAGS with IFF_UP|IFF_RUNNING on `lo`.
+    ///
+    /// Kernel: netdevice(7).
+    fileprivate mutating func bringUpLoopback() {
+        let socket = cell("socket")
+        call(
+            .socket,
+            [
+                .named(2, "AF_INET"), .named(0o2_000_002, "SOCK_DGRAM|SOCK_CLOEXEC"), .literal(0),
+            ], into: socket)
+        var request = [UInt8](repeating: 0, count: 40)
+        request[0] = UInt8(ascii: "l")
+        request[1] = UInt8(ascii: "o")
+        request[16] = 0x41
+        call(
+            .ioctl, [.cell(socket), .named(0x8914, "SIOCSIFFLAGS"), .address(bytes(request))])
+        call(.close, [.cell(socket)])
+    }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Lowering: each step becomes a handful of instructions, mechanically. One function a step, grouped by
+// theme in Lowering+*.swift. What a lowering needs to know of the others stands in LoweringState.
+
+/// What flows from one step's lowering to the next.
+struct LoweringState {
+    /// The cell of the root directory that paths are resolved in, once a step has made it.
+    var openedRoot: Cell?
+
+    /// The root for a step that needs it: a plan that has the steps in another order is a mistake of
+    /// ours, and must not drop a step.
+    var root: Cell {
+        guard let openedRoot else {
+            preconditionFailure("a path is resolved before there is a root")
+        }
+        return openedRoot
+    }
+    /// The mount that was attached last at each destination.
+    var mounts: [String: Cell] = [:]
+    /// Cells with the result of looking for each executable candidate.
+    var executableChecks: [Cell] = []
+}
+
+extension ProgramImage {
+    /// Lowers `steps` to a program.
+    ///
+    /// The last step must be `execute`.
+    public init(lowering steps: [InitStep]) {
+        var code = Assembler()
+        var state = LoweringState()
+        for (index, step) in steps.enumerated() {
+            code.beginStep(index)
+            step.lower(into: &code, &state)
+        }
+        // A skip reads eight bytes at a time, also at the end of the data.
+        _ = code.reserve(8)
+        self = code.image
+    }
+}
+
+extension InitStep {
+    func lower(into code: inout Assembler, _ state: inout LoweringState) {
+        switch self {
+        case .closeDescriptors(let phase, let keeping, _):
+            code.closeDescriptors(phase, gapCount: keeping.count + 1)
+        case .setStandardStreams(let numbers): code.setStandardStreams(numbers)
+        case .forbidPtrace: code.prctl("PR_SET_DUMPABLE", 4, 0)
+        case .startSession: code.call(.setsid, [], ignoring: [IgnoredErrno.permission])
+        case .enterCgroups(let count): code.enterCgroups(count)
+        case .setOOMScore(let score): code.setOOMScore(score)
+        case .waitForParent: code.waitForParent()
+        case .reportToParent(let event): code.reportToParent(event)
+        case .waitForStart: code.waitForStart()
+        case .joinNamespace, .joinProcess, .unshareNamespaces, .enterNewTimeNamespace,
+            .continueInChild,
+            .bringUpLoopback, .setHostname, .setDomainname:
+            lowerNamespace(into: &code, &state)
+        case .isolateMounts, .attachRootfs, .openRoot, .enterRoot, .setRootPropagation,
+            .mountFilesystem, .attachMount, .mountCgroupHierarchies, .makeReadOnly, .maskPaths,
+            .protectPaths:
+            lowerMount(into: &code, &state)
+        case .makeLinks, .makeDirectory, .makeDevices, .linkPtmx, .setSysctl, .openTerminal,
+            .enterDirectory:
+            lowerFile(into: &code, &state)
+        default:
+            lowerIdentity(into: &code, &state)
+        }
+    }
+}
+
+// MARK: - The process itself and waiting
+
+extension Assembler {
+    mutating func prctl(_ name: String, _ option: Int, _ a: Int, _ b: Int = 0) {
+        call(
+            .prctl, [.named(option, name), .literal(a), .literal(b), .literal(0), .literal(0)])
+    }
+
+    /// An empty gap has its first descriptor behind its last, which the kernel answers with EINVAL.
+    mutating func closeDescriptors(_ phase: Int, gapCount: Int) {
+        for index in 0..<gapCount {
+            let first = input(.gapStart(phase: phase, index))
+            let last = input(.gapEnd(phase: phase, index))
+            call(
+                .closeRange, [.cell(first), .cell(last), .literal(0)],
+                ignoring: [IgnoredErrno.invalid])
+        }
+    }
+
+    mutating func setStandardStreams(_ numbers: [Int]) {
+        for number in numbers {
+            let stream = input(.standardStream(number))
+            call(.dup3, [.cell(stream), .literal(number), .literal(0)])
+        }
+    }
+
+    /// "0" stands for the writer itself.
+    ///
+    /// Kernel: cgroups(7).
+    mutating func enterCgroups(_ count: Int) {
+        for index in 0..<count {
+            let tasks = input(.cgroupTasks(index))
+            call(.write, [.cell(tasks), text("0"), .literal(1)], retries: 5)
+            call(.close, [.cell(tasks)])
+        }
+    }
+
+    /// A path of the host's procfs: this step comes before the root file system is touched.
+    mutating func setOOMScore(_ score: Int) {
+        let file = openHostFile("/proc/self/oom_score_adj", "oom-score")
+        let value = String(score)
+        call(.write, [.cell(file), text(value), .literal(value.utf8.count)])
+        call(.close, [.cell(file)])
+    }
+
+    /// Opens a file of the host for writing, while its paths still mean the host's.
+    mutating func openHostFile(_ path: String, _ name: String) -> Cell {
+        let file = cell(name)
+        call(
+            .openat,
+            [
+                .named(-100, "AT_FDCWD"), text(path), .named(0o2_000_001, "O_WRONLY|O_CLOEXEC"),
+                .literal(0),
+            ], into: file)
+        return file
+    }
+
+    mutating func waitForParent() {
+        let byte = scratch()
+        let count = cell("received")
+        let rendezvous = input(.rendezvous)
+        call(
+            .read, [.cell(rendezvous), .address(byte), .literal(1)], into: count,
+            retries: 1000)
+        let received = skip(when: .equals(count, 1))
+        // The parent is gone: nobody is left to report to.
+        call(.exitGroup, [.literal(0)])
+        place(received)
+    }
+
+    mutating func reportToParent(_ event: ChildEvent) {
+        let byte = bytes([event.rawValue])
+        let rendezvous = input(.rendezvous)
+        call(
+            .write, [.cell(rendezvous), .address(byte), .literal(1)], retries: 1000)
+    }
+
+    mutating func waitForStart() {
+        let connection = cell("start-connection")
+        let socket = input(.startSocket)
+        markStartWait()
+        // The connection itself is the order, so that a `start` that dies half-way loses nothing. It
+        // stays open until execve closes it, which tells `start` that all went well.
+        call(
+            .accept4,
+            [
+                .cell(socket), .literal(0), .literal(0),
+                .named(0o2_000_000, "SOCK_CLOEXEC"),
+            ], into: connection, retries: 1000)
+        call(.close, [.cell(socket)])
+    }
+}

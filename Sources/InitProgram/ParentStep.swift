@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One thing that the runtime does for a launch, outside the child.
+///
+/// The launcher runs them in order and undoes what was done when one fails.
+public enum ParentStep: Equatable, Sendable {
+    /// Makes the state directory and records that the container is being created.
+    case recordCreating
+    /// Makes the container's cgroups and applies the limits, given as `file = text` lines.
+    case createCgroups(paths: [String], writes: [String])
+    /// Opens what the child enters its cgroups by.
+    case openCgroups
+    /// Clones the rootfs as a detached mount tree.
+    case prepareRootfs(path: String, changes: [MountChange])
+    /// Clones a bind source as a detached tree and sets its attributes.
+    case prepareBindMount(BindMount)
+    /// Fills a tmpfs with a copy of the rootfs directory that it will cover.
+    case prepareTmpfsCopy(Int, FilesystemMount)
+    /// Clones the container's own directory of one cgroup hierarchy; without a name the v2 one.
+    case prepareCgroupMount(Int, name: String?, readOnly: Bool)
+    /// Opens a namespace to join and checks its type.
+    case openNamespace(NamespaceKind, path: String, mustDiffer: Bool)
+    /// Opens the process whose namespaces are joined.
+    case openProcess
+    /// Connects to the socket that takes the terminal's master.
+    case connectConsole(path: String)
+    /// Makes the socket on which `start` gives its order.
+    case listenForStart
+    /// Clones the child into new namespaces.
+    case startChild(NamespaceSet, intoCgroup: Bool)
+    /// Lets the child go on.
+    case release(ParentEvent)
+    /// Waits for the first child to end and takes over the second.
+    case adoptSecondChild
+    /// Takes the terminal's master from the child.
+    case receiveTerminal
+    /// Writes the container's record beside the old one, while the child works.
+    case stageRecord
+    /// Waits for the child's word, or its end.
+    case awaitChild(ChildEvent)
+    /// Puts the staged record in place: the container is created.
+    case recordCreated
+    /// Writes the pid file.
+    case writePidFile(path: String)
+    /// Waits until the child has become the user's process.
+    case awaitExecution
+}
+
+/// A parent's step and the field of config.json that asks for it.
+public struct PlannedParentStep: Equatable, Sendable {
+    /// The JSON path, or `swrunc`.
+    public let field: String
+    /// What is done.
+    public let step: ParentStep
+
+    /// A step and where it comes from.
+    public init(field: String, step: ParentStep) {
+        self.field = field
+        self.step = step
+    }
+}
+
+/// A bind mount as the parent prepares it.
+public struct BindMount: Equatable, Sendable {
+    /// The index in `mounts`.
+    public var index: Int
+    /// The source, a path of the host.
+    public var source: String
+    /// Whether the mounts below the source come along.
+    public var recursive: Bool
+    /// Attribute and propagation changes, in order.
+    public var changes: [MountChange]
+    /// Where it will go (for the error's text).
+    public var destination: String
+
+    /// A bind mount to prepare.
+    public init(
+        index: Int, source: String, recursive: Bool, changes: [MountChange],
+        destination: String
+    ) {
+        self.index = index
+        self.source = source
+        self.recursive = recursive
+        self.changes = changes
+        self.destination = destination
+    }
+}
+
+/// One resource limit.
+///
+/// Kernel: prlimit(2).
+public struct PlannedLimit: Equatable, Sendable {
+    /// The name, such as `RLIMIT_NOFILE`.
+    public let name: String
+    /// The number of linux/resource.h.
+    public let resource: Int
+    /// Soft limit.
+    public let soft: UInt64
+    /// Hard limit.
+    public let hard: UInt64
+
+    /// A limit.
+    public init(name: String, resource: Int, soft: UInt64, hard: UInt64) {
+        self.name = name
+        self.resource = resource
+        self.soft = soft
+        self.hard = hard
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A cell of the machine: a 64-bit place where a call leaves its result.
+public struct Cell: Hashable, Sendable {
+    /// The place among the program's cells.
+    public let index: Int
+}
+
+/// One operand of an instruction, before the program has an address.
+public enum Operand: Equatable, Sendable {
+    /// A number.
+    case literal(Int)
+    /// A number that the kernel's headers name, such as `O_PATH|O_CLOEXEC`.
+    case named(Int, String)
+    /// What the cell holds when the instruction runs.
+    case cell(Cell)
+    /// The address of prepared memory, `offset` bytes into the program's data.
+    case address(Int)
+    /// The address of NUL-terminated text in the data; kept apart so that it can be printed.
+    case text(Int, String)
+    /// The address of a cell.
+    case cellAddress(Cell)
+    /// The address of the progress page, `offset` bytes in.
+    case progress(Int)
+}
+
+/// One instruction of the machine.
+///
+/// See CLinux.h for the meaning of each kind.
+public enum Instruction: Equatable, Sendable {
+    /// A system call with up to six operands.
+    case call(
+        SystemCall, [Operand], result: Cell?, ignoring: [Int16], retries: Int)
+    /// The low `width` bytes of a cell go into prepared memory.
+    case copy(Cell, to: Operand, width: Int)
+    /// The next `distance` instructions are passed over when memory & mask == value.
+    case skip(test: Operand, mask: Int, value: Int, distance: Int)
+}
+
+/// Something that the parent opens and the child inherits; the launcher puts its number into a cell.
+public enum InheritedDescriptor: Hashable, Sendable {
+    /// The child's end of the socket pair on which parent and child wait for each other.
+    case rendezvous
+    /// The listening socket on which `start` gives its order.
+    case startSocket
+    /// The detached mount tree of the root file system.
+    case rootfsTree
+    /// The detached mount tree made for `mounts[index]`.
+    case mountTree(Int)
+    /// The detached tree of one v1 hierarchy, for the cgroup mount `mounts[index]`.
+    case cgroupTree(Int, String)
+    /// The `tasks` file of the v1 cgroup `index`, open for writing.
+    case cgroupTasks(Int)
+    /// The cgroup directory that a second process is cloned into.
+    case cgroupDirectory
+    /// A namespace to join.
+    case namespace(String)
+    /// A process whose namespaces are joined (a pidfd).
+    case process
+    /// The socket that takes the terminal's master.
+    case consoleSocket
+    /// What becomes standard input, output and error (0, 1, 2).
+    case standardStream(Int)
+    /// First descriptor of a gap between kept descriptors; see `closeDescriptors`.
+    case gapStart(phase: Int, Int)
+    /// Last descriptor of a gap.
+    case gapEnd(phase: Int, Int)
+}
+
+/// A value for each of a few descriptors, in the order of their first mention.
+///
+/// A lookup walks the entries: there are some dozens, and a dictionary would cost its set-up.
+public struct DescriptorTable<Value: Sendable>: Sendable, ExpressibleByDictionaryLiteral {
+    /// All descriptors with their values.
+    public private(set) var entries: [(descriptor: InheritedDescriptor, value: Value)] = []
+
+    /// An empty table.
+    public init() {}
+
+    /// The given entries.
+    public init(dictionaryLiteral elements: (InheritedDescriptor, Value)...) {
+        for (descriptor, value) in elements { self[descriptor] = value }
+    }
+
+    /// The value of a descriptor, if there is one.
+    public subscript(descriptor: InheritedDescriptor) -> Value? {
+        get { entries.first { $0.descriptor == descriptor }?.value }
+        set {
+            entries.removeAll { $0.descriptor == descriptor }
+            if let newValue { entries.append((descriptor, newValue)) }
+        }
+    }
+}
+
+/// What the failure of an instruction means.
+public struct ProgramNote: Equatable, Sendable {
+    /// The index of the instruction.
+    public let instruction: Int
+    /// The meaning, in words.
+    public let text: String
+}
+
+/// A lowered program: instructions, the memory that they name, and what a reader needs to follow it.
+public struct ProgramImage: Sendable {
+    /// The instructions, in order.
+    public internal(set) var instructions: [Instruction] = []
+    /// Prepared memory, addressed by offset.
+    public internal(set) var data: [UInt8] = []
+    /// Places in `data` that hold the address of another place in `data`.
+    public internal(set) var relocations: [(at: Int, target: Int)] = []
+    /// Places in `data` that hold the address of the progress page plus an offset.
+    public internal(set) var progressRelocations: [(at: Int, offset: Int)] = []
+    /// The names of the cells, for `explain`.
+    public internal(set) var cellNames: [String] = []
+    /// Which cell the launcher fills for which descriptor before the clone.
+    public internal(set) var inputs = DescriptorTable<Cell>()
+    /// Text for an instruction whose failure means more than its errno.
+    public internal(set) var notes: [ProgramNote] = []
+    /// For each instruction, the step (index into the plan's child steps) that it belongs to.
+    public internal(set) var stepOfInstruction: [Int] = []
+    /// The instruction at which a created container waits to be started.
+    public internal(set) var startWaitIndex: Int?
+
+    /// What the failure of instruction `index` means, if that is more than its errno.
+    public func note(of index: Int) -> String? {
+        notes.first { $0.instruction == index }?.text
+    }
+}

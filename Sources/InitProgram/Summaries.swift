@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What each step says of itself in `explain`: one line, imperative.
+
+extension InitStep {
+    /// One line that tells what the step does.
+    public var summary: String {
+        switch self {
+        case .closeDescriptors: "close every inherited descriptor that is not named here"
+        case .setStandardStreams(let numbers):
+            "take over standard streams \(numbers.map(String.init).joined(separator: ", "))"
+        case .forbidPtrace: "forbid ptrace and /proc access until the program runs"
+        case .startSession: "start a session"
+        case .enterCgroups(let count): "enter \(count) v1 cgroups"
+        case .setOOMScore(let score): "set the OOM score adjustment to \(score)"
+        case .waitForParent(let event): "wait for the runtime: \(event.rawValue)"
+        case .reportToParent: "report that all is prepared"
+        case .waitForStart: "wait for start"
+        case .joinNamespace(let kind): "join the \(kind.rawValue) namespace"
+        case .joinProcess(let kinds):
+            "join the container's namespaces: \(kinds.list)"
+        case .unshareNamespaces(let kinds): "enter new namespaces: \(kinds.list)"
+        case .enterNewTimeNamespace(let offsets):
+            "enter a new time namespace"
+                + (offsets.isEmpty ? "" : ", its clocks shifted: ")
+                + offsets.map { "\($0.clock) by \($0.seconds) s \($0.nanoseconds) ns" }
+                .joined(separator: ", ")
+        case .continueInChild: "go on in a second process"
+        case .bringUpLoopback: "set the loopback interface up"
+        case .setHostname(let name): "set the host name to \"\(name)\""
+        case .setDomainname(let name): "set the domain name to \"\(name)\""
+        default: fileSummary
+        }
+    }
+
+    private var fileSummary: String {
+        switch self {
+        case .isolateMounts(let isPrivate):
+            "make all mounts \(isPrivate ? "private" : "slaves of the host's"), recursively"
+        case .attachRootfs(let path): "put the root tree onto \(path)"
+        case .openRoot: "use the root of the mount namespace"
+        case .mountFilesystem(let mount):
+            "mount \(mount.type) on \(mount.destination)"
+                + (mount.options.isEmpty ? "" : " (\(mount.options.joined(separator: ",")))")
+        case .attachMount(_, let path, _): "attach the prepared tree at \(path)"
+        case .mountCgroupHierarchies(_, let mount, let hierarchies):
+            "mount the cgroup hierarchies \(hierarchies.map(\.name).joined(separator: ", ")) on "
+                + mount.destination
+        case .makeLinks(let directory, let links):
+            "link "
+                + links.map { "\(directory)/\($0.name) to \($0.target)" }.joined(separator: ", ")
+        case .makeDirectory(let path): "make \(path) if it is missing"
+        case .makeDevices(let directory, let devices):
+            "make the devices "
+                + devices.map { device in
+                    "\(directory)/\(device.name) (\(device.major):\(device.minor), mode "
+                        + "\(String(device.mode & 0o7777, radix: 8)))"
+                }.joined(separator: ", ")
+        case .linkPtmx: "link /dev/ptmx to pts/ptmx"
+        case .setSysctl(let parameters):
+            "set " + parameters.map { "\($0.key)=\($0.value)" }.joined(separator: ", ")
+        case .maskPaths(let paths): "hide \(paths.joined(separator: ", "))"
+        case .protectPaths(let paths): "make read-only \(paths.joined(separator: ", "))"
+        case .makeReadOnly(let path): "make the mount at \(path) read-only"
+        case .enterRoot: "enter the root and drop the host's"
+        case .setRootPropagation(let propagation): "make the root mount \(propagation.name)"
+        case .openTerminal(let request):
+            "open a terminal"
+                + (request.mountsConsole ? " with /dev/console" : "") + ", send its master to "
+                + (request.toConsoleSocket ? "the console socket" : "the runtime")
+        default: identitySummary
+        }
+    }
+
+    private var identitySummary: String {
+        switch self {
+        case .setLimits(let limits):
+            "set limits: "
+                + limits.map { "\($0.name) \($0.soft):\($0.hard)" }.joined(separator: ", ")
+        case .joinSessionKeyring(let name): "join the session keyring \(name)"
+        case .ownStandardStreams(let id): "give the standard streams to user \(id)"
+        case .enterDirectory(let path): "enter \(path)"
+        case .keepCapabilities: "keep capabilities over the change of user"
+        case .limitBoundingSet(let mask, _): "limit the bounding set to \(CapabilityMask(mask))"
+        case .setGroups(let groups):
+            groups.isEmpty
+                ? "drop the supplementary groups"
+                : "set the groups \(groups.map(String.init).joined(separator: ", "))"
+        case .setGroupID(let id): "become group \(id)"
+        case .setUserID(let id): "become user \(id)"
+        case .setCapabilities(let sets):
+            "set capabilities: effective \(CapabilityMask(sets.effective)), permitted "
+                + "\(CapabilityMask(sets.permitted)), inheritable \(CapabilityMask(sets.inheritable))"
+        case .raisePermitted: "raise the capabilities that the next steps need"
+        case .setAmbientCapabilities(let mask): "set the ambient set to \(CapabilityMask(mask))"
+        case .setUmask(let mask): "set the umask to 0\(String(mask, radix: 8))"
+        case .forbidNewPrivileges: "forbid new privileges"
+        case .findExecutable(let name, _): "find the program \"\(name)\""
+        case .loadSeccomp(let filter, _):
+            "load the seccomp filter (\(filter.count / 8) instructions)"
+        case .resetSignals: "give all signals their default action"
+        case .unblockSignals: "unblock all signals"
+        case .execute(_, let arguments, _):
+            "execute " + arguments.map { "\"\($0)\"" }.joined(separator: " ")
+        default: "\(self)"
+        }
+    }
+}
+
+extension NamespaceSet {
+    /// The kinds in words.
+    var list: String {
+        isEmpty ? "none" : kinds.map(\.rawValue).joined(separator: ", ")
+    }
+}
+
+/// A capability mask as a reader likes it: a count and the hexadecimal form of /proc/PID/status.
+private struct CapabilityMask: CustomStringConvertible {
+    let mask: UInt64
+
+    init(_ mask: UInt64) {
+        self.mask = mask
+    }
+
+    var description: String {
+        guard mask != 0 else { return "none" }
+        let digits = String(mask, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
+extension ParentStep {
+    /// One line that tells what the step does.
+    public var summary: String {
+        switch self {
+        case .recordCreating: "make the state directory"
+        case .createCgroups(let paths, let writes):
+            "make the cgroups \(paths.joined(separator: ", "))"
+                + (writes.isEmpty ? "" : "; write \(writes.joined(separator: "; "))")
+        case .openCgroups: "open the cgroups for the child"
+        case .prepareRootfs(let path, _): "clone the mount tree of \(path)"
+        case .prepareBindMount(let bind):
+            "clone \(bind.source)\(bind.recursive ? " and the mounts below" : "") for "
+                + bind.destination
+        case .prepareTmpfsCopy(_, let mount): "fill a tmpfs with a copy of \(mount.destination)"
+        case .prepareCgroupMount(_, let name, let readOnly):
+            "clone the container's \(name ?? "v2") cgroup" + (readOnly ? ", read-only" : "")
+        case .openNamespace(let kind, let path, _): "open the \(kind.rawValue) namespace \(path)"
+        case .openProcess: "open the container's process"
+        case .connectConsole(let path): "connect to the console socket \(path)"
+        case .listenForStart: "listen for start"
+        case .startChild(let kinds, _):
+            "clone the child with new namespaces: \(kinds.list)"
+        case .release(let event): "release the child: \(event.rawValue)"
+        case .adoptSecondChild: "wait for the first process and adopt the second"
+        case .receiveTerminal: "take the terminal's master"
+        case .stageRecord: "write the record of the container beside the old one"
+        case .awaitChild: "wait until the child is prepared"
+        case .recordCreated: "put the record in place: the container is created"
+        case .writePidFile(let path): "write the pid file \(path)"
+        case .awaitExecution: "wait until the program runs"
+        }
+    }
+}

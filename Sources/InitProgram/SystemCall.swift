@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+
+/// A system call as the assembler names it: number for the kernel, name for a reader.
+public struct SystemCall: Equatable, Sendable {
+    /// The number on this architecture.
+    ///
+    /// Source: asm/unistd.h.
+    public let number: Int32
+    /// The name of the manual page.
+    public let name: String
+
+    init(_ name: String, _ number: Int32) {
+        self.name = name
+        self.number = number
+    }
+
+    static func == (one: SystemCall, other: Int32) -> Bool { one.number == other }
+
+    static var accept4: SystemCall { SystemCall("accept4", __NR_accept4) }
+    static var capset: SystemCall { SystemCall("capset", __NR_capset) }
+    static var clone3: SystemCall { SystemCall("clone3", __NR_clone3) }
+    static var close: SystemCall { SystemCall("close", __NR_close) }
+    static var closeRange: SystemCall { SystemCall("close_range", __NR_close_range) }
+    static var dup3: SystemCall { SystemCall("dup3", __NR_dup3) }
+    static var execve: SystemCall { SystemCall("execve", __NR_execve) }
+    static var exitGroup: SystemCall { SystemCall("exit_group", __NR_exit_group) }
+    static var faccessat2: SystemCall { SystemCall("faccessat2", __NR_faccessat2) }
+    static var fchdir: SystemCall { SystemCall("fchdir", __NR_fchdir) }
+    static var fchmodat: SystemCall { SystemCall("fchmodat", __NR_fchmodat) }
+    static var fchown: SystemCall { SystemCall("fchown", __NR_fchown) }
+    static var fchownat: SystemCall { SystemCall("fchownat", __NR_fchownat) }
+    static var fcntl: SystemCall { SystemCall("fcntl", __NR_fcntl) }
+    static var fsconfig: SystemCall { SystemCall("fsconfig", __NR_fsconfig) }
+    static var fsmount: SystemCall { SystemCall("fsmount", __NR_fsmount) }
+    static var fsopen: SystemCall { SystemCall("fsopen", __NR_fsopen) }
+    static var fstatfs: SystemCall { SystemCall("fstatfs", __NR_fstatfs) }
+    static var getpid: SystemCall { SystemCall("getpid", __NR_getpid) }
+    static var ioctl: SystemCall { SystemCall("ioctl", __NR_ioctl) }
+    static var keyctl: SystemCall { SystemCall("keyctl", __NR_keyctl) }
+    static var mkdirat: SystemCall { SystemCall("mkdirat", __NR_mkdirat) }
+    static var mknodat: SystemCall { SystemCall("mknodat", __NR_mknodat) }
+    static var mount: SystemCall { SystemCall("mount", __NR_mount) }
+    static var mountSetattr: SystemCall { SystemCall("mount_setattr", __NR_mount_setattr) }
+    static var moveMount: SystemCall { SystemCall("move_mount", __NR_move_mount) }
+    static var openat: SystemCall { SystemCall("openat", __NR_openat) }
+    static var openat2: SystemCall { SystemCall("openat2", __NR_openat2) }
+    static var openTree: SystemCall { SystemCall("open_tree", __NR_open_tree) }
+    static var pivotRoot: SystemCall { SystemCall("pivot_root", __NR_pivot_root) }
+    static var prlimit64: SystemCall { SystemCall("prlimit64", __NR_prlimit64) }
+    static var prctl: SystemCall { SystemCall("prctl", __NR_prctl) }
+    static var read: SystemCall { SystemCall("read", __NR_read) }
+    static var rtSigaction: SystemCall { SystemCall("rt_sigaction", __NR_rt_sigaction) }
+    static var rtSigprocmask: SystemCall { SystemCall("rt_sigprocmask", __NR_rt_sigprocmask) }
+    static var seccomp: SystemCall { SystemCall("seccomp", __NR_seccomp) }
+    static var sendmsg: SystemCall { SystemCall("sendmsg", __NR_sendmsg) }
+    static var setdomainname: SystemCall { SystemCall("setdomainname", __NR_setdomainname) }
+    static var setgid: SystemCall { SystemCall("setgid", __NR_setgid) }
+    static var setgroups: SystemCall { SystemCall("setgroups", __NR_setgroups) }
+    static var sethostname: SystemCall { SystemCall("sethostname", __NR_sethostname) }
+    static var setns: SystemCall { SystemCall("setns", __NR_setns) }
+    static var setsid: SystemCall { SystemCall("setsid", __NR_setsid) }
+    static var setuid: SystemCall { SystemCall("setuid", __NR_setuid) }
+    static var socket: SystemCall { SystemCall("socket", __NR_socket) }
+    static var statx: SystemCall { SystemCall("statx", __NR_statx) }
+    static var symlinkat: SystemCall { SystemCall("symlinkat", __NR_symlinkat) }
+    static var umask: SystemCall { SystemCall("umask", __NR_umask) }
+    static var umount2: SystemCall { SystemCall("umount2", __NR_umount2) }
+    static var unlinkat: SystemCall { SystemCall("unlinkat", __NR_unlinkat) }
+    static var unshare: SystemCall { SystemCall("unshare", __NR_unshare) }
+    static var write: SystemCall { SystemCall("write", __NR_write) }
+}
+
+/// Errnos that a program may ignore.
+///
+/// Source: asm-generic/errno.h.
+enum IgnoredErrno {
+    static let permission: Int16 = 1
+    static let noEntry: Int16 = 2
+    static let access: Int16 = 13
+    static let exists: Int16 = 17
+    static let notDirectory: Int16 = 20
+    static let invalid: Int16 = 22
+}

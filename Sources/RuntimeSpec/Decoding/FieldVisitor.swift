@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Walks the fields of a type; one list of fields serves reading and writing.
+protocol FieldVisitor {
+    /// A field that must be there.
+    mutating func required<Value: SpecValue>(_ key: String, _ value: inout Value)
+    /// A field that may be absent; nil and empty are distinct.
+    mutating func optional<Value: SpecValue>(_ key: String, _ value: inout Value?)
+    /// A field whose absence means `absent`; it is not written then.
+    mutating func defaulted<Value: SpecValue & Equatable>(
+        _ key: String, _ value: inout Value, absent: Value)
+    /// A field whose absence leaves the default that it has; it is always written.
+    mutating func kept<Value: SpecValue>(_ key: String, _ value: inout Value)
+    /// A text that may be absent; an empty one is taken as absent, as the Go types do.
+    mutating func text(_ key: String, _ value: inout String?)
+}
+
+/// A type of the model that is written as a JSON object.
+protocol SpecObject: SpecValue {
+    /// A value to fill in while reading; never seen if a required field is missing.
+    static var blank: Self { get }
+    /// The section of the specification that describes the type.
+    static var section: String { get }
+    /// Shows every field to `visitor`, in the order of the Go type.
+    mutating func visitFields(_ visitor: inout some FieldVisitor)
+}
+
+extension SpecObject {
+    static var noun: String { "an object" }
+    static var pluralNoun: String { "objects" }
+
+    static func decode(_ value: JSONValue, _ context: inout DecodingContext) -> Self? {
+        guard case .object(let object) = value else {
+            context.mismatch(value, expected: noun)
+            return nil
+        }
+        let outerSection = context.section
+        // Swapped in and out, never copied: a second reference would copy its arrays.
+        var reader = FieldReader(object)
+        swap(&reader.context, &context)
+        reader.context.section = section
+        var result = blank
+        result.visitFields(&reader)
+        swap(&reader.context, &context)
+        context.section = outerSection
+        return result
+    }
+
+    func encode() -> JSONValue {
+        var copy = self
+        var writer = FieldWriter()
+        copy.visitFields(&writer)
+        return .object(writer.object)
+    }
+
+    /// Reads a document of this type; `path` is where such an object sits in config.json.
+    static func decodeDocument(
+        _ json: [UInt8], at path: String?
+    ) throws(SpecDecodingError) -> Self {
+        let value: JSONValue
+        do throws(JSONSyntaxError) {
+            value = try JSONValue(json: json)
+        } catch {
+            throw .syntax(error)
+        }
+        return try decodeDocument(value, at: path)
+    }
+
+    /// Takes `value` as a document of this type.
+    static func decodeDocument(
+        _ value: JSONValue, at path: String?
+    ) throws(SpecDecodingError) -> Self {
+        var context = DecodingContext(section: section, startingAt: path)
+        let result = decode(value, &context)
+        if let errors = SpecErrors(context.violations) { throw .fields(errors) }
+        // Without a violation there is a result.
+        return result ?? blank
+    }
+}
+
+/// Fills fields from a JSON object; fields that no one asks for are ignored.
+struct FieldReader: FieldVisitor {
+    var context = DecodingContext(section: "")
+    private let object: JSONObject
+    private var likely = 0
+
+    init(_ object: JSONObject) {
+        self.object = object
+    }
+
+    mutating func required<Value: SpecValue>(_ key: String, _ value: inout Value) {
+        guard let found = member(key) else {
+            context.enter(.key(key))
+            context.fail("is missing")
+            context.leave()
+            return
+        }
+        if let decoded: Value = decode(found, key) { value = decoded }
+    }
+
+    mutating func optional<Value: SpecValue>(_ key: String, _ value: inout Value?) {
+        guard let found = member(key) else { return }
+        value = decode(found, key)
+    }
+
+    mutating func defaulted<Value: SpecValue & Equatable>(
+        _ key: String, _ value: inout Value, absent: Value
+    ) {
+        guard let found = member(key), let decoded: Value = decode(found, key) else { return }
+        value = decoded
+    }
+
+    mutating func kept<Value: SpecValue>(_ key: String, _ value: inout Value) {
+        if let found = member(key), let decoded: Value = decode(found, key) { value = decoded }
+    }
+
+    mutating func text(_ key: String, _ value: inout String?) {
+        optional(key, &value)
+        if value?.isEmpty == true { value = nil }
+    }
+
+    /// The value of `key`, or nil if it is absent or `null`.
+    private mutating func member(_ key: String) -> JSONValue? {
+        // Most documents list members in the order in which they are asked for.
+        let members = object.members
+        if likely < members.count, members[likely].key == key {
+            likely += 1
+        } else if let position = members.firstIndex(where: { $0.key == key }) {
+            likely = position + 1
+        } else {
+            return nil
+        }
+        if case .null = members[likely - 1].value { return nil }
+        return members[likely - 1].value
+    }
+
+    private mutating func decode<Value: SpecValue>(_ found: JSONValue, _ key: String) -> Value? {
+        context.enter(.key(key))
+        defer { context.leave() }
+        return Value.decode(found, &context)
+    }
+}
+
+/// Gathers fields in a JSON object; absent ones are left out, empty ones are kept.
+struct FieldWriter: FieldVisitor {
+    private(set) var object = JSONObject()
+
+    mutating func required<Value: SpecValue>(_ key: String, _ value: inout Value) {
+        object.append(key, value.encode())
+    }
+
+    mutating func optional<Value: SpecValue>(_ key: String, _ value: inout Value?) {
+        if let value { object.append(key, value.encode()) }
+    }
+
+    mutating func defaulted<Value: SpecValue & Equatable>(
+        _ key: String, _ value: inout Value, absent: Value
+    ) {
+        if value != absent { object.append(key, value.encode()) }
+    }
+
+    mutating func kept<Value: SpecValue>(_ key: String, _ value: inout Value) {
+        required(key, &value)
+    }
+
+    mutating func text(_ key: String, _ value: inout String?) {
+        optional(key, &value)
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One violation of the specification.
+public struct SpecError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The field that is wrong.
+    public let path: JSONPath
+    /// What is wrong with it and what was expected.
+    public let message: String
+    /// Where the specification says so, such as `config-linux.md, Namespaces`.
+    public let section: String?
+
+    /// A violation at `path`.
+    public init(_ path: JSONPath, _ message: String, section: String? = nil) {
+        self.path = path
+        self.message = message
+        self.section = section
+    }
+
+    /// One line: the path and the message.
+    public var description: String {
+        path == .root ? message : "\(path): \(message)"
+    }
+}
+
+/// Every violation that was found in one document, in the order of the document and the rules.
+public struct SpecErrors: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The violations; never empty.
+    public let violations: [SpecError]
+
+    /// An error for `violations`, or nil if there are none.
+    public init?(_ violations: [SpecError]) {
+        guard !violations.isEmpty else { return nil }
+        self.violations = violations
+    }
+
+    /// One line: all violations, parted by `; `.
+    public var description: String {
+        violations.map(\.description).joined(separator: "; ")
+    }
+}
+
+/// Why a text could not be taken as a document of the specification.
+public enum SpecDecodingError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The text is not JSON.
+    case syntax(JSONSyntaxError)
+    /// Fields are missing, of the wrong type or out of range.
+    case fields(SpecErrors)
+
+    /// One line that names every place and what is wrong there.
+    public var description: String {
+        switch self {
+        case .syntax(let error): error.description
+        case .fields(let errors): errors.description
+        }
+    }
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the runtime can do; nil is unknown, never none.
+///
+/// Spec: features.md.
+public struct Features: Equatable, Sendable {
+    /// The lowest version of the specification that is understood.
+    public var ociVersionMin: String
+    /// The highest version of the specification that is understood.
+    public var ociVersionMax: String
+    /// The kinds of hooks.
+    public var hooks: [String]?
+    /// The mount options, without those of filesystems.
+    public var mountOptions: [String]?
+    /// What concerns Linux only.
+    public var linux: Linux?
+    /// Facts about the runtime, such as its version.
+    public var annotations: [String: String]?
+    /// Annotations that change how a container runs; one ending in `.` is a prefix.
+    public var potentiallyUnsafeConfigAnnotations: [String]?
+
+    /// A value of the given fields.
+    public init(
+        ociVersionMin: String, ociVersionMax: String, hooks: [String]? = nil,
+        mountOptions: [String]? = nil, linux: Linux? = nil, annotations: [String: String]? = nil,
+        potentiallyUnsafeConfigAnnotations: [String]? = nil
+    ) {
+        self.ociVersionMin = ociVersionMin
+        self.ociVersionMax = ociVersionMax
+        self.hooks = hooks
+        self.mountOptions = mountOptions
+        self.linux = linux
+        self.annotations = annotations
+        self.potentiallyUnsafeConfigAnnotations = potentiallyUnsafeConfigAnnotations
+    }
+}
+
+extension Features: SpecObject {
+    static var blank: Features { Features(ociVersionMin: "", ociVersionMax: "") }
+    static var section: String { "features.md" }
+
+    mutating func visitFields(_ visitor: inout some FieldVisitor) {
+        visitor.required("ociVersionMin", &ociVersionMin)
+        visitor.required("ociVersionMax", &ociVersionMax)
+        visitor.optional("hooks", &hooks)
+        visitor.optional("mountOptions", &mountOptions)
+        visitor.optional("linux", &linux)
+        visitor.optional("annotations", &annotations)
+        visitor.optional("potentiallyUnsafeConfigAnnotations", &potentiallyUnsafeConfigAnnotations)
+    }
+}
+
+extension Features {
+    /// What the runtime can do on Linux.
+    ///
+    /// Spec: features-linux.md.
+    public struct Linux: Equatable, Sendable {
+        /// The namespace types.
+        public var namespaces: [String]?
+        /// The capabilities.
+        public var capabilities: [String]?
+        /// The ways to use cgroups.
+        public var cgroup: Cgroup?
+        /// The parts of seccomp.
+        public var seccomp: Seccomp?
+        /// AppArmor profiles.
+        public var apparmor: Support?
+        /// SELinux labels.
+        public var selinux: Support?
+        /// The parts of Intel RDT.
+        public var intelRdt: IntelRdt?
+        /// The parts of memory policies.
+        public var memoryPolicy: MemoryPolicy?
+        /// What mounts can do beyond mount(2).
+        public var mountExtensions: MountExtensions?
+        /// Moving network devices.
+        public var netDevices: Support?
+
+        /// A value of the given fields.
+        public init(
+            namespaces: [String]? = nil, capabilities: [String]? = nil, cgroup: Cgroup? = nil,
+            seccomp: Seccomp? = nil, apparmor: Support? = nil, selinux: Support? = nil,
+            intelRdt: IntelRdt? = nil, memoryPolicy: MemoryPolicy? = nil,
+            mountExtensions: MountExtensions? = nil, netDevices: Support? = nil
+        ) {
+            self.namespaces = namespaces
+            self.capabilities = capabilities
+            self.cgroup = cgroup
+            self.seccomp = seccomp
+            self.apparmor = apparmor
+            self.selinux = selinux
+            self.intelRdt = intelRdt
+            self.memoryPolicy = memoryPolicy
+            self.mountExtensions = mountExtensions
+            self.netDevices = netDevices
+        }
+    }
+}
+
+extension Features.Linux: SpecObject {
+    static var blank: Features.Linux { Features.Linux() }
+    static var section: String { "features-linux.md" }
+
+    mutating func visitFields(_ visitor: inout some FieldVisitor) {
+        visitor.optional("namespaces", &namespaces)
+        visitor.optional("capabilities", &capabilities)
+        visitor.optional("cgroup", &cgroup)
+        visitor.optional("seccomp", &seccomp)
+        visitor.optional("apparmor", &apparmor)
+        visitor.optional("selinux", &selinux)
+        visitor.optional("intelRdt", &intelRdt)
+        visitor.optional("memoryPolicy", &memoryPolicy)
+        visitor.optional("mountExtensions", &mountExtensions)
+        visitor.optional("netDevices", &netDevices)
+    }
+}
+
+extension Features {
+    /// Whether one thing is supported by the runtime, whatever the host has.
+    public struct Support: Equatable, Sendable {
+        /// Whether it is.
+        public var enabled: Bool?
+
+        /// A value of the given fields.
+        public init(enabled: Bool? = nil) {
+            self.enabled = enabled
+        }
+    }
+}
+
+extension Features.Support: SpecObject {
+    static var blank: Features.Support { Features.Support() }
+    static var section: String { "features-linux.md" }
+
+    mutating func visitFields(_ visitor: inout some FieldVisitor) {
+        visitor.optional("enabled", &enabled)
+    }
+}
+
+extension Features {
+    /// The ways to use cgroups.
+    ///
+    /// Spec: features-linux.md, Cgroup.
+    public struct Cgroup: Equatable, Sendable {
+        /// Whether cgroup v1 is supported.
+        public var v1: Bool?
+        /// Whether cgroup v2 is supported.
+        public var v2: Bool?
+        /// Whether the system's systemd can manage cgroups.
+        public var systemd: Bool?
+        /// Whether a user's systemd can manage cgroups.
+        public var systemdUser: Bool?
+        /// Whether the RDMA controller is supported.
+        public var rdma: Bool?
+
+        /// A value of the given fields.
+        public init(
+            v1: Bool? = nil, v2: Bool? = nil, systemd: Bool? = nil, systemdUser: Bool? = nil,
+            rdma: Bool? = nil
+        ) {
+            self.v1 = v1
+            self.v2 = v2
+            self.systemd = systemd
+            self.systemdUser = systemdUser
+            self.rdma = rdma
+        }
+    }
+}
+
+extension Features.Cgroup: SpecObject {
+    static var blank: Features.Cgroup { Features.Cgroup() }
+    static var section: String { "features-linux.md, Cgroup" }
+
+    mutating func visitFields(_ visitor: inout some FieldVisitor) {
+        visitor.optional("v1", &v1)
+        visitor.optional("v2", &v2)
+        visitor.optional("systemd", &systemd)
+        visitor.optional("systemdUser", &systemdUser)
+        visitor.optional("rdma", &rdma)
+    }
+}
+
+extension Features {
+    /// The parts of seccomp.
+    ///
+    /// Spec: features-linux.md, Seccomp.
+    public struct Seccomp: Equatable, Sendable {
+        /// Whether filters are supported.
+        public var enabled: Bool?
+        /// The actions.
+        public var actions: [String]?
+        /// The operators.
+        public var operators: [String]?
+        /// The architectures.
+        public var archs: [String]?
+        /// The flags that a configuration may name.
+        public var knownFlags: [String]?
+        /// The flags that the kernel and the libraries take too.
+        public var supportedFlags: [String]?
+
+        /// A value of the given fields.
+        public init(
+            enabled: Bool? = nil, actions: [String]? = nil, operators: [String]? = nil,
+            archs: [String]? = nil, knownFlags: [String]? = nil, supportedFlags: [String]? = nil
+        ) {
+            self.enabled = enabled
+            self.actions = actions
+            self.operators = operators
+            self.archs = archs
+            self.knownFlags = knownFlags
+            self.supportedFlags = supportedFlags
+        }
+    }
+}
+
+extension Features.Seccomp: SpecObject {
+    static var blank: Features.Seccomp { Features.Seccomp() }
+    static var section: String { "features-linux.md, Seccomp" }
+
+    mutating func visitFields(_ visitor: inout some FieldVisitor) {
+        visitor.optional("enabled", &enabled)
+        visitor.optional("actions", &actions)
+        visitor.optional("operators", &operators)
+        visitor.optional("archs", &archs)
+        visitor.optional("knownFlags", &knownFlags)
+        visitor.optional("supportedFlags", &supportedFlags)
+    }
+}
+
+extension Features {
+    /// The parts of Resource Director Technology.
+    ///
+    /// Spec: features-linux.md, Intel RDT.
+    public struct IntelRdt: Equatable, Sendable {
+        /// Whether any is supported.
+        public var enabled: Bool?
+        /// Whether the field `schemata` is.
+        public var schemata: Bool?
+        /// Whether the field `enableMonitoring` is.
+        public var monitoring: Bool?
+
+        /// A value of the given fields.
+        public init(enabled: Bool? = nil, schemata: Bool? = nil, monitoring: Bool? = nil) {
+            self.enabled = enabled
+            self.schemata = schemata
+            self.monitoring = monitoring
+        }
+    }
+}
+
+extension Features.IntelRdt: SpecObject {
+    static var blank: Features.IntelRdt { Features.IntelRdt() }
+    static var section: String { "features-linux.md, Intel RDT" }
+
+    mutating func visitFields(_ visitor: inout some FieldVisitor) {
+        visitor.optional("enabled", &enabled)
+        visitor.optional("schemata", &schemata)
+        visitor.optional("monitoring", &monitoring)
+    }
+}
+
+extension Features {
+    /// The parts of memory policies.
+    ///
+    /// Spec: features-linux.md, Memory policy.
+    public struct MemoryPolicy: Equatable, Sendable {
+        /// The modes.
+        public var modes: [String]?
+        /// The flags.
+        public var flags: [String]?
+
+        /// A value of the given fields.
+        public init(modes: [String]? = nil, flags: [String]? = nil) {
+            self.modes = modes
+            self.flags = flags
+        }
+    }
+}
+
+extension Features.MemoryPolicy: SpecObject {
+    static var blank: Features.MemoryPolicy { Features.MemoryPolicy() }
+    static var section: String { "features-linux.md, Memory policy" }
+
+    mutating func visitFields(_ visitor: inout some FieldVisitor) {
+        visitor.optional("modes", &modes)
+        visitor.optional("flags", &flags)
+    }
+}
+
+extension Features {
+    /// What mounts can do beyond mount(2).
+    ///
+    /// Spec: features-linux.md, Mount extensions.
+    public struct MountExtensions: Equatable, Sendable {
+        /// ID-mapped mounts.
+        public var idmap: Support?
+
+        /// A value of the given fields.
+        public init(idmap: Support? = nil) {
+            self.idmap = idmap
+        }
+    }
+}
+
+extension Features.MountExtensions: SpecObject {
+    static var blank: Features.MountExtensions { Features.MountExtensions() }
+    static var section: String { "features-linux.md, Mount extensions" }
+
+    mutating func visitFields(_ visitor: inout some FieldVisitor) {
+        visitor.optional("idmap", &idmap)
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The members of a JSON object in their written order.
+///
+/// A lookup walks the members: objects of config.json have few. Objects that are used as maps are
+/// iterated instead.
+public struct JSONObject: Equatable, Sendable, ExpressibleByDictionaryLiteral {
+    /// One name and its value.
+    public struct Member: Equatable, Sendable {
+        /// The name, unescaped.
+        public let key: String
+        /// The value.
+        public let value: JSONValue
+    }
+
+    /// All members in order; names differ if the object was read from text.
+    public private(set) var members: [Member]
+
+    /// An object without members.
+    public init() {
+        members = []
+    }
+
+    /// An object with the given members in the given order.
+    public init(dictionaryLiteral elements: (String, JSONValue)...) {
+        members = elements.map { Member(key: $0.0, value: $0.1) }
+    }
+
+    /// An object of members read from text, where a repeated name keeps its last value.
+    init(reading read: [Member]) {
+        members = Self.repeatsName(read) ? Self.keepingLast(read) : read
+    }
+
+    /// The value of `key`, or nil if there is no such member; a `null` is returned as it is.
+    public subscript(key: String) -> JSONValue? {
+        members.last { $0.key == key }?.value
+    }
+
+    /// Adds a member at the end; the caller sees to it that the name is new.
+    public mutating func append(_ key: String, _ value: JSONValue) {
+        members.append(Member(key: key, value: value))
+    }
+
+    private static func repeatsName(_ members: [Member]) -> Bool {
+        // Comparing all pairs beats hashing while there are few of them.
+        guard members.count <= 16 else {
+            return Set(members.map(\.key)).count != members.count
+        }
+        for last in members.indices {
+            for first in 0..<last where members[first].key == members[last].key {
+                return true
+            }
+        }
+        return false
+    }
+
+    private static func keepingLast(_ members: [Member]) -> [Member] {
+        var seen: Set<String> = []
+        var kept: [Member] = []
+        for member in members.reversed() where seen.insert(member.key).inserted {
+            kept.append(member)
+        }
+        return kept.reversed()
+    }
+}

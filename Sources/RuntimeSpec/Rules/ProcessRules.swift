@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// There is a program to run.
+///
+/// Spec: config.md, Process.
+func checkArguments(_ process: Process, _ found: inout [SpecError]) {
+    if (process.args ?? []).isEmpty {
+        found.append(
+            SpecError("process.args", "must not be empty", section: "config.md, Process"))
+    }
+}
+
+/// The working directory is an absolute path.
+///
+/// Spec: config.md, Process.
+func checkWorkingDirectory(_ process: Process, _ found: inout [SpecError]) {
+    checkLength(process.cwd, "process.cwd", "config.md, Process", &found)
+    guard !process.cwd.hasPrefix("/") else { return }
+    let message =
+        process.cwd.isEmpty
+        ? "must not be empty" : "\(quoted(process.cwd)) is not an absolute path"
+    found.append(SpecError("process.cwd", message, section: "config.md, Process"))
+}
+
+/// Adds a path that no call of the kernel takes.
+///
+/// Kernel: PATH_MAX, 4096 bytes with the NUL at the end.
+func checkLength(
+    _ path: String, _ field: JSONPath, _ section: String, _ found: inout [SpecError]
+) {
+    guard path.utf8.count >= 4096 else { return }
+    found.append(SpecError(field, "is longer than 4095 bytes", section: section))
+}
+
+/// Each variable has a name and a value.
+///
+/// Spec: config.md, Process.
+func checkEnvironment(_ process: Process, _ found: inout [SpecError]) {
+    checkVariables(process.env, "process.env", "config.md, Process", &found)
+}
+
+/// Adds every element of an environment that is not `NAME=value`.
+func checkVariables(
+    _ environment: [String]?, _ path: JSONPath, _ section: String, _ found: inout [SpecError]
+) {
+    for (index, variable) in (environment ?? []).enumerated() {
+        let equals = variable.utf8.firstIndex(of: UInt8(ascii: "="))
+        if equals == nil || equals == variable.startIndex {
+            let message = "\(quoted(variable)) is not NAME=value"
+            found.append(SpecError(path.appending(index: index), message, section: section))
+        }
+    }
+}
+
+/// The size fits a terminal.
+///
+/// Kernel: ioctl_tty(2), `struct winsize`.
+func checkConsoleSize(_ process: Process, _ found: inout [SpecError]) {
+    guard let size = process.consoleSize else { return }
+    for (name, value) in [("height", size.height), ("width", size.width)] where value > 65535 {
+        found.append(
+            SpecError(
+                "process.consoleSize.\(name)", "\(value) is out of range (0...65535)",
+                section: "config.md, Process"))
+    }
+}
+
+/// The umask has permission bits only.
+///
+/// Spec: config.md, User.
+func checkUmask(_ process: Process, _ found: inout [SpecError]) {
+    if let umask = process.user.umask, umask > 0o7777 {
+        found.append(
+            SpecError(
+                "process.user.umask", "\(umask) is out of range (0...4095)",
+                section: "config.md, User"))
+    }
+}
+
+/// Resource limits are known, named once, and the soft one is below the hard one.
+///
+/// Spec: config.md, POSIX process. Kernel: getrlimit(2).
+func checkRlimits(_ process: Process, _ found: inout [SpecError]) {
+    let section = "config.md, POSIX process"
+    var seen: [String] = []
+    for (index, rlimit) in (process.rlimits ?? []).enumerated() {
+        let path: JSONPath = "process.rlimits[\(index)]"
+        let type = path.appending(key: "type")
+        if rlimit.resourceNumber == nil {
+            let message = "\(quoted(rlimit.type)) is not a resource limit of Linux"
+            found.append(SpecError(type, message, section: section))
+        }
+        if seen.contains(rlimit.type) {
+            let message = "\(quoted(rlimit.type)) is listed twice"
+            found.append(SpecError(type, message, section: section))
+        }
+        seen.append(rlimit.type)
+        if rlimit.soft > rlimit.hard {
+            let message = "the soft limit \(rlimit.soft) is above the hard limit \(rlimit.hard)"
+            found.append(SpecError(path, message, section: section))
+        }
+    }
+}
+
+/// The adjustment is one the kernel takes.
+///
+/// Spec: config.md, Linux Process.
+func checkOOMScoreAdjustment(_ process: Process, _ found: inout [SpecError]) {
+    if let adjustment = process.oomScoreAdj, !(-1000...1000).contains(adjustment) {
+        found.append(
+            SpecError(
+                "process.oomScoreAdj", "\(adjustment) is out of range (-1000...1000)",
+                section: "config.md, Linux Process"))
+    }
+}
+
+/// The scheduling attributes suit the policy.
+///
+/// Spec: config.md, Linux Process. Kernel: sched_setattr(2).
+func checkScheduler(_ process: Process, _ found: inout [SpecError]) {
+    guard let scheduler = process.scheduler else { return }
+    let section = "config.md, Linux Process"
+    if !(-20...19).contains(scheduler.nice) {
+        let message = "\(scheduler.nice) is out of range (-20...19)"
+        found.append(SpecError("process.scheduler.nice", message, section: section))
+    }
+    let isRealTime = scheduler.policy == .fifo || scheduler.policy == .roundRobin
+    if scheduler.priority != 0, !isRealTime {
+        let message = "needs the policy SCHED_FIFO or SCHED_RR"
+        found.append(SpecError("process.scheduler.priority", message, section: section))
+    }
+    let hasTimes = scheduler.runtime != 0 || scheduler.deadline != 0 || scheduler.period != 0
+    if hasTimes, scheduler.policy != .deadline {
+        let message = "runtime, deadline and period need the policy SCHED_DEADLINE"
+        found.append(SpecError("process.scheduler", message, section: section))
+    }
+}
+
+/// The I/O priority is within its class.
+///
+/// Kernel: ioprio_set(2).
+func checkIOPriority(_ process: Process, _ found: inout [SpecError]) {
+    if let priority = process.ioPriority?.priority, !(0...7).contains(priority) {
+        found.append(
+            SpecError(
+                "process.ioPriority.priority", "\(priority) is out of range (0...7)",
+                section: "config.md, Linux Process"))
+    }
+}
+
+/// The CPUs are written as a list.
+///
+/// Spec: config.md, Linux Process.
+func checkCPUAffinity(_ process: Process, _ found: inout [SpecError]) {
+    guard let affinity = process.execCPUAffinity else { return }
+    for (name, list) in [("initial", affinity.initial), ("final", affinity.final)] {
+        guard let list, !list.isEmpty, !isNumberList(list) else { continue }
+        found.append(
+            SpecError(
+                "process.execCPUAffinity.\(name)",
+                "\(quoted(list)) is not a list of CPUs such as 0-3,7",
+                section: "config.md, Linux Process"))
+    }
+}
+
+/// Whether `text` is numbers and rising ranges between commas.
+///
+/// Kernel: cpuset(7), List format.
+func isNumberList(_ text: String) -> Bool {
+    text.split(separator: ",", omittingEmptySubsequences: false).allSatisfy { item in
+        let ends = item.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+        let numbers = ends.compactMap { $0.utf8.first == UInt8(ascii: "+") ? nil : UInt16($0) }
+        return numbers.count == ends.count && numbers[0] <= numbers[numbers.count - 1]
+    }
+}
+
+extension Capabilities {
+    /// The sets and their names, in the order of the Go type.
+    fileprivate var namedSets: [(name: String, set: [String])] {
+        [
+            ("bounding", bounding ?? []), ("effective", effective ?? []),
+            ("inheritable", inheritable ?? []), ("permitted", permitted ?? []),
+            ("ambient", ambient ?? []),
+        ]
+    }
+}
+
+/// A capability that is not known is left out.
+///
+/// Spec: config.md, Linux Process.
+func warnOfUnknownCapabilities(_ process: Process, _ found: inout [SpecError]) {
+    for (name, set) in process.capabilities?.namedSets ?? [] {
+        for (index, capability) in set.enumerated() where Capability(name: capability) == nil {
+            found.append(
+                SpecError(
+                    "process.capabilities.\(name)[\(index)]",
+                    "\(quoted(capability)) is not a known capability and is left out",
+                    section: "config.md, Linux Process"))
+        }
+    }
+}
+
+/// An ambient capability that is not permitted and inheritable has no effect.
+///
+/// Kernel: capabilities(7).
+func warnOfLostAmbientCapabilities(_ process: Process, _ found: inout [SpecError]) {
+    guard let capabilities = process.capabilities else { return }
+    for (index, name) in (capabilities.ambient ?? []).enumerated() {
+        let isPermitted = (capabilities.permitted ?? []).contains(name)
+        let isInheritable = (capabilities.inheritable ?? []).contains(name)
+        guard !isPermitted || !isInheritable else { continue }
+        found.append(
+            SpecError(
+                "process.capabilities.ambient[\(index)]",
+                "\(quoted(name)) has no effect, it is not both permitted and inheritable",
+                section: "config.md, Linux Process"))
+    }
+}

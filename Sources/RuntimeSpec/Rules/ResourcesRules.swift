@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Device rules are about reading, writing and making nodes.
+///
+/// Spec: config-linux.md, Allowed Device list.
+func checkDeviceRules(_ resources: Resources, _ found: inout [SpecError]) {
+    let section = "config-linux.md, Allowed Device list"
+    for (index, rule) in (resources.devices ?? []).enumerated() {
+        let path: JSONPath = "linux.resources.devices[\(index)]"
+        if let access = rule.access, !access.allSatisfy({ "rwm".contains($0) }) {
+            let message = "\(quoted(access)) is not made of r, w and m"
+            found.append(SpecError(path.appending(key: "access"), message, section: section))
+        }
+        for (key, number) in [("major", rule.major), ("minor", rule.minor)] {
+            guard let number, !(-1...Int64(UInt32.max)).contains(number) else { continue }
+            let message = "\(number) is out of range (-1...4294967295)"
+            found.append(SpecError(path.appending(key: key), message, section: section))
+        }
+    }
+}
+
+/// A page size is a number and a unit.
+///
+/// Spec: config-linux.md, Huge page limits.
+func checkHugepageLimits(_ resources: Resources, _ found: inout [SpecError]) {
+    for (index, limit) in (resources.hugepageLimits ?? []).enumerated() {
+        let hasUnit = ["KB", "MB", "GB"].contains { limit.pageSize.hasSuffix($0) }
+        let digits = limit.pageSize.utf8.dropLast(2)
+        let isNumber =
+            !digits.isEmpty && digits.first != UInt8(ascii: "0")
+            && digits.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        guard !hasUnit || !isNumber else { continue }
+        found.append(
+            SpecError(
+                "linux.resources.hugepageLimits[\(index)].pageSize",
+                "\(quoted(limit.pageSize)) is not a page size such as 64KB, 2MB or 1GB",
+                section: "config-linux.md, Huge page limits"))
+    }
+}
+
+/// An RDMA limit limits something.
+///
+/// Spec: config-linux.md, RDMA.
+func checkRdmaLimits(_ resources: Resources, _ found: inout [SpecError]) {
+    for (device, limit) in (resources.rdma ?? [:]).sorted(by: { $0.key < $1.key })
+    where limit.hcaHandles == nil && limit.hcaObjects == nil {
+        found.append(
+            SpecError(
+                JSONPath("linux.resources.rdma").appending(key: device),
+                "needs hcaHandles or hcaObjects", section: "config-linux.md, RDMA"))
+    }
+}
+
+/// The files of cgroup v2 are in the cgroup itself.
+///
+/// Spec: config-linux.md, Unified.
+func checkUnifiedFiles(_ resources: Resources, _ found: inout [SpecError]) {
+    for name in (resources.unified ?? [:]).keys.sorted()
+    where name.isEmpty || name.contains("/") || name == "." || name == ".." {
+        found.append(
+            SpecError(
+                JSONPath("linux.resources.unified").appending(key: name),
+                "\(quoted(name)) is not a name of a file", section: "config-linux.md, Unified"))
+    }
+}

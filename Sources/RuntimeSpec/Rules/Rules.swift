@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A rule looks at one thing and adds what violates it.
+typealias Rule<Subject> = @Sendable (Subject, inout [SpecError]) -> Void
+
+/// The rules of a whole configuration, beside those of its process and resources.
+private let specRules: [Rule<Spec>] = [
+    checkVersion, checkRoot, checkHostNames,
+    checkMountDestinations, checkBindSources, checkMountMappings, checkHooks,
+    checkNamespacesAreUnique, checkNamespacePaths, checkUserNamespace, checkIDMappingRanges,
+    checkTimeOffsets, checkSysctl, checkHiddenPaths, checkCgroupsPath, checkDeviceNodes,
+    checkNetDevices, checkSeccompErrors, checkSeccompListener, checkSeccompRules,
+    checkPersonality, checkIntelRdt, checkMemoryPolicy,
+]
+
+private let processRules: [Rule<Process>] = [
+    checkArguments, checkWorkingDirectory, checkEnvironment, checkConsoleSize, checkUmask,
+    checkRlimits, checkOOMScoreAdjustment, checkScheduler, checkIOPriority, checkCPUAffinity,
+]
+
+private let resourcesRules: [Rule<Resources>] = [
+    checkDeviceRules, checkHugepageLimits, checkRdmaLimits, checkUnifiedFiles,
+]
+
+private let warningRules: [Rule<Spec>] = [warnOfRelativeDestinations, warnOfPrestart]
+
+private let processWarningRules: [Rule<Process>] = [
+    warnOfUnknownCapabilities, warnOfLostAmbientCapabilities,
+]
+
+extension Spec {
+    /// Checks everything the specification demands beyond types.
+    ///
+    /// A configuration without a process can be created by the specification but not started; that
+    /// is a violation only if `requiringProcess`. Throws all violations at once.
+    public func check(requiringProcess: Bool = true) throws(SpecErrors) {
+        var found: [SpecError] = []
+        for rule in specRules { rule(self, &found) }
+        if let process {
+            for rule in processRules { rule(process, &found) }
+        } else if requiringProcess {
+            found.append(SpecError("process", "must be present", section: "config.md, Process"))
+        }
+        if let resources = linux?.resources {
+            for rule in resourcesRules { rule(resources, &found) }
+        }
+        if let errors = SpecErrors(found) { throw errors }
+    }
+
+    /// What is allowed but likely not what was meant; to be logged, never a reason to fail.
+    public var warnings: [SpecError] {
+        var found: [SpecError] = []
+        for rule in warningRules { rule(self, &found) }
+        return found + (process?.warnings ?? [])
+    }
+}
+
+extension Process {
+    /// Checks a process that joins a container; throws all violations at once.
+    public func check() throws(SpecErrors) {
+        var found: [SpecError] = []
+        for rule in processRules { rule(self, &found) }
+        if let errors = SpecErrors(found) { throw errors }
+    }
+
+    /// What is allowed but likely not what was meant; to be logged, never a reason to fail.
+    public var warnings: [SpecError] {
+        var found: [SpecError] = []
+        for rule in processWarningRules { rule(self, &found) }
+        return found
+    }
+}
+
+extension Resources {
+    /// Checks resources that a container is updated to; throws all violations at once.
+    public func check() throws(SpecErrors) {
+        var found: [SpecError] = []
+        for rule in resourcesRules { rule(self, &found) }
+        if let errors = SpecErrors(found) { throw errors }
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+private let section = "config-linux.md, Seccomp"
+
+/// An error number goes with an action that returns one.
+///
+/// Spec: config-linux.md, Seccomp.
+func checkSeccompErrors(_ spec: Spec, _ found: inout [SpecError]) {
+    guard let seccomp = spec.linux?.seccomp else { return }
+    checkErrorNumber(
+        seccomp.defaultErrnoRet, seccomp.defaultAction, at: "linux.seccomp.defaultErrnoRet",
+        &found)
+    for (index, rule) in (seccomp.syscalls ?? []).enumerated() {
+        checkErrorNumber(
+            rule.errnoRet, rule.action, at: "linux.seccomp.syscalls[\(index)].errnoRet", &found)
+    }
+}
+
+private func checkErrorNumber(
+    _ number: UInt?, _ action: Seccomp.Action, at path: @autoclosure () -> JSONPath,
+    _ found: inout [SpecError]
+) {
+    guard let number else { return }
+    if action != .errno, action != .trace {
+        let message = "the action \(action.rawValue) returns no error"
+        found.append(SpecError(path(), message, section: section))
+    }
+    // The filter has 16 bits for it.
+    if number > 65535 {
+        let message = "\(number) is out of range (0...65535)"
+        found.append(SpecError(path(), message, section: section))
+    }
+}
+
+/// Notifying needs a listener, and what the listener gets needs one too.
+///
+/// Spec: config-linux.md, Seccomp.
+func checkSeccompListener(_ spec: Spec, _ found: inout [SpecError]) {
+    guard let seccomp = spec.linux?.seccomp, (seccomp.listenerPath ?? "").isEmpty else { return }
+    let notifies =
+        seccomp.defaultAction == .notify
+        || (seccomp.syscalls ?? []).contains { $0.action == .notify }
+    if notifies {
+        let message = "must not be empty for SCMP_ACT_NOTIFY"
+        found.append(SpecError("linux.seccomp.listenerPath", message, section: section))
+    }
+    if seccomp.listenerMetadata?.isEmpty == false {
+        let message = "needs linux.seccomp.listenerPath"
+        found.append(SpecError("linux.seccomp.listenerMetadata", message, section: section))
+    }
+}
+
+/// A rule names calls and compares arguments that calls have.
+///
+/// Spec: config-linux.md, Seccomp.
+func checkSeccompRules(_ spec: Spec, _ found: inout [SpecError]) {
+    for (index, rule) in (spec.linux?.seccomp?.syscalls ?? []).enumerated() {
+        if rule.names.isEmpty {
+            let path: JSONPath = "linux.seccomp.syscalls[\(index)].names"
+            found.append(SpecError(path, "must not be empty", section: section))
+        }
+        for (position, argument) in (rule.args ?? []).enumerated() where argument.index > 5 {
+            let path: JSONPath = "linux.seccomp.syscalls[\(index)].args[\(position)].index"
+            let message = "\(argument.index) is out of range (0...5)"
+            found.append(SpecError(path, message, section: section))
+        }
+    }
+}

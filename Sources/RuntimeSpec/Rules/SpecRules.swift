@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The version is SemVer with the major version 1.
+///
+/// Spec: config.md, Specification version.
+func checkVersion(_ spec: Spec, _ found: inout [SpecError]) {
+    let section = "config.md, Specification version"
+    guard let major = majorVersion(spec.ociVersion) else {
+        let message = "\(quoted(spec.ociVersion)) is not a SemVer 2.0.0 version"
+        return found.append(SpecError("ociVersion", message, section: section))
+    }
+    if major != "1" {
+        let message = "version \(quoted(spec.ociVersion)) is not supported, expected 1.x.y"
+        found.append(SpecError("ociVersion", message, section: section))
+    }
+}
+
+/// The major version of a SemVer text; nil if it is not SemVer 2.0.0.
+private func majorVersion(_ text: String) -> Substring? {
+    let build = text.split(separator: "+", maxSplits: 1, omittingEmptySubsequences: false)
+    let release = build[0].split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+    let numbers = release[0].split(separator: ".", omittingEmptySubsequences: false)
+    guard numbers.count == 3, numbers.allSatisfy(isSemVerNumber) else { return nil }
+    if release.count == 2 {
+        let parts = release[1].split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.allSatisfy({ isSemVerNumber($0) || isSemVerWord($0) }) else { return nil }
+    }
+    if build.count == 2 {
+        let parts = build[1].split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.allSatisfy({ isSemVerWord($0) || isDigits($0) }) else { return nil }
+    }
+    return numbers[0]
+}
+
+private func isDigits(_ text: Substring) -> Bool {
+    !text.isEmpty && text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+}
+
+private func isSemVerNumber(_ text: Substring) -> Bool {
+    isDigits(text) && (text == "0" || text.utf8.first != UInt8(ascii: "0"))
+}
+
+/// Letters, digits and hyphens, not only digits.
+private func isSemVerWord(_ text: Substring) -> Bool {
+    !text.isEmpty && !isDigits(text)
+        && text.unicodeScalars.allSatisfy { scalar in
+            scalar.isASCII && (scalar.properties.isAlphabetic || scalar == "-")
+                || ("0"..."9").contains(scalar)
+        }
+}
+
+/// `root` is there and names a path.
+///
+/// Spec: config.md, Root.
+func checkRoot(_ spec: Spec, _ found: inout [SpecError]) {
+    let section = "config.md, Root"
+    guard let root = spec.root else {
+        return found.append(SpecError("root", "must be present", section: section))
+    }
+    if root.path.isEmpty {
+        found.append(SpecError("root.path", "must not be empty", section: section))
+    }
+}
+
+/// Host and domain name need a UTS namespace of the container and fit the kernel.
+///
+/// Spec: config.md, Hostname. Kernel: uname(2), 64 bytes.
+func checkHostNames(_ spec: Spec, _ found: inout [SpecError]) {
+    checkHostName(spec.hostname, of: spec, at: "hostname", "config.md, Hostname", &found)
+    checkHostName(spec.domainname, of: spec, at: "domainname", "config.md, Domainname", &found)
+}
+
+private func checkHostName(
+    _ name: String?, of spec: Spec, at path: JSONPath, _ section: String,
+    _ found: inout [SpecError]
+) {
+    guard let name, !name.isEmpty else { return }
+    if spec.linux?.namespace(.uts) == nil {
+        let message = "needs a uts namespace in linux.namespaces"
+        found.append(SpecError(path, message, section: section))
+    }
+    if name.utf8.count > 64 {
+        found.append(SpecError(path, "is longer than 64 bytes", section: section))
+    }
+}
+
+/// Each mount says where, by a path that the kernel takes.
+///
+/// Spec: config.md, Mounts.
+func checkMountDestinations(_ spec: Spec, _ found: inout [SpecError]) {
+    let section = "config.md, Mounts"
+    for (index, mount) in (spec.mounts ?? []).enumerated() {
+        let path: JSONPath = "mounts[\(index)].destination"
+        if mount.destination.isEmpty {
+            found.append(SpecError(path, "must not be empty", section: section))
+        }
+        checkLength(mount.destination, path, section, &found)
+    }
+}
+
+extension Mount {
+    /// Whether the mount shows a file or directory of the host.
+    ///
+    /// Either option makes it one, as does the type `bind`, which engines write.
+    var isBind: Bool {
+        type == "bind" || (options ?? []).contains { $0 == "bind" || $0 == "rbind" }
+    }
+}
+
+/// A bind mount has a source.
+///
+/// Spec: config.md, Mounts.
+func checkBindSources(_ spec: Spec, _ found: inout [SpecError]) {
+    for (index, mount) in (spec.mounts ?? []).enumerated()
+    where mount.isBind && (mount.source ?? "").isEmpty {
+        found.append(
+            SpecError(
+                "mounts[\(index)].source", "must not be empty for a bind mount",
+                section: "config.md, Mounts"))
+    }
+}
+
+/// ID mappings of a mount come in pairs and belong to bind mounts.
+///
+/// Spec: config.md, POSIX-platform Mounts.
+func checkMountMappings(_ spec: Spec, _ found: inout [SpecError]) {
+    let section = "config.md, POSIX-platform Mounts"
+    for (index, mount) in (spec.mounts ?? []).enumerated() {
+        let hasUsers = !(mount.uidMappings ?? []).isEmpty
+        let hasGroups = !(mount.gidMappings ?? []).isEmpty
+        guard hasUsers || hasGroups else { continue }
+        let path: JSONPath = "mounts[\(index)]"
+        if hasUsers != hasGroups {
+            let message = "uidMappings and gidMappings must be given together"
+            found.append(SpecError(path, message, section: section))
+        }
+        if !mount.isBind {
+            let message = "uidMappings and gidMappings need a bind mount"
+            found.append(SpecError(path, message, section: section))
+        }
+    }
+}
+
+/// Hooks have an absolute path and a positive timeout.
+///
+/// Spec: config.md, POSIX-platform Hooks.
+func checkHooks(_ spec: Spec, _ found: inout [SpecError]) {
+    guard let hooks = spec.hooks else { return }
+    let section = "config.md, POSIX-platform Hooks"
+    let lists: [(name: String, hooks: [Hook]?)] = [
+        ("prestart", hooks.prestart), ("createRuntime", hooks.createRuntime),
+        ("createContainer", hooks.createContainer), ("startContainer", hooks.startContainer),
+        ("poststart", hooks.poststart), ("poststop", hooks.poststop),
+    ]
+    for (name, hooks) in lists {
+        for (index, hook) in (hooks ?? []).enumerated() {
+            let path: JSONPath = "hooks.\(name)[\(index)]"
+            if !hook.path.hasPrefix("/") {
+                let message = "\(quoted(hook.path)) is not an absolute path"
+                found.append(SpecError(path.appending(key: "path"), message, section: section))
+            }
+            if let timeout = hook.timeout, timeout <= 0 {
+                let message = "must be greater than 0, found \(timeout)"
+                found.append(SpecError(path.appending(key: "timeout"), message, section: section))
+            }
+            checkVariables(hook.env, path.appending(key: "env"), section, &found)
+        }
+    }
+}
+
+/// A relative destination is deprecated; it counts from `/`.
+///
+/// Spec: config.md, Mounts.
+func warnOfRelativeDestinations(_ spec: Spec, _ found: inout [SpecError]) {
+    for (index, mount) in (spec.mounts ?? []).enumerated()
+    where !mount.destination.hasPrefix("/") {
+        found.append(
+            SpecError(
+                "mounts[\(index)].destination", "is relative, which is deprecated; taken from /",
+                section: "config.md, Mounts"))
+    }
+}
+
+/// Prestart hooks are deprecated.
+///
+/// Spec: config.md, Prestart.
+func warnOfPrestart(_ spec: Spec, _ found: inout [SpecError]) {
+    guard spec.hooks?.prestart?.isEmpty == false else { return }
+    found.append(
+        SpecError(
+            "hooks.prestart",
+            "is deprecated in favor of createRuntime, createContainer and "
+                + "startContainer", section: "config.md, Prestart"))
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Linux {
+    /// The file of a kernel parameter, as a path below `/proc/sys`.
+    ///
+    /// The first separator tells which one parts the name, `.` or `/`; the other one then stands
+    /// for a dot in a part. So `net.ipv4.conf.eno2/100.rp_filter` and
+    /// `net/ipv4/conf/eno2.100/rp_filter` are both `net/ipv4/conf/eno2.100/rp_filter`. Nil if a
+    /// part is empty, `.` or `..`, so that a path never leaves `/proc/sys`. Source: sysctl(8).
+    public static func sysctlPath(_ name: String) -> String? {
+        let usesSlashes = name.first { $0 == "." || $0 == "/" } == "/"
+        let path = usesSlashes ? name : String(name.map { $0 == "." ? "/" : $0 == "/" ? "." : $0 })
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        return parts.contains { $0.isEmpty || $0 == "." || $0 == ".." } ? nil : path
+    }
+}
+
+/// Kernel parameters belong to a namespace that the container has.
+///
+/// Whether a joined network namespace is the host's own is for the planner to see.
+/// Spec: config-linux.md, Sysctl. Kernel: namespaces(7).
+func checkSysctl(_ spec: Spec, _ found: inout [SpecError]) {
+    guard let linux = spec.linux else { return }
+    for name in (linux.sysctl ?? [:]).keys.sorted() {
+        guard let message = sysctlViolation(name, linux) else { continue }
+        let path = JSONPath("linux.sysctl").appending(key: name)
+        found.append(SpecError(path, message, section: "config-linux.md, Sysctl"))
+    }
+}
+
+/// The System V IPC parameters that an ipc namespace has of its own.
+private let ipcSysctlPaths: Set = [
+    "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem", "kernel/shmall",
+    "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced",
+]
+
+private func sysctlViolation(_ name: String, _ linux: Linux) -> String? {
+    guard let path = Linux.sysctlPath(name) else {
+        return "\(quoted(name)) is not a name of a kernel parameter"
+    }
+    if ipcSysctlPaths.contains(path) || path.hasPrefix("fs/mqueue/") {
+        guard linux.namespace(.ipc) == nil else { return nil }
+        return "sysctl \(quoted(name)) is not allowed in the host's ipc namespace"
+    }
+    if path.hasPrefix("net/") {
+        guard linux.namespace(.network) == nil else { return nil }
+        return "sysctl \(quoted(name)) is not allowed in the host's network namespace"
+    }
+    if linux.namespace(.uts) != nil {
+        if path == "kernel/domainname" { return nil }
+        if path == "kernel/hostname" {
+            return "sysctl \(quoted(name)) conflicts with the field hostname"
+        }
+    }
+    return "sysctl \(quoted(name)) is not in a separate kernel namespace"
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The flags and operands of one command, read from its words.
+///
+/// The rules are those of Go's flag package, which engines expect: one dash or two for any name,
+/// `--flag=value` or `--flag value`, a toggle takes its value only after `=`, `--` ends the flags.
+/// A flag that is given twice keeps its last value unless it is read as a list.
+struct Arguments: Sendable {
+    /// What is neither a flag nor the value of one, in order.
+    private(set) var operands: [String] = []
+    private var given: [(flag: Flag, value: String)] = []
+
+    /// Reads `words` by a table of flags.
+    ///
+    /// With `stoppingAtOperand`, everything from the first operand on is an operand, flags or not:
+    /// the program of `exec` has flags of its own.
+    init(
+        parsing words: some Collection<String>, flags: [Flag], stoppingAtOperand: Bool
+    ) throws(UsageError) {
+        var rest = words[...]
+        while let word = rest.popFirst() {
+            guard word.utf8.first == UInt8(ascii: "-"), word.utf8.count > 1 else {
+                operands.append(word)
+                if stoppingAtOperand { break }
+                continue
+            }
+            if word == "--" { break }
+            try readFlag(word, of: flags, rest: &rest)
+        }
+        operands += rest
+    }
+
+    private mutating func readFlag<Words: Collection<String>>(
+        _ word: String, of flags: [Flag], rest: inout Words
+    ) throws(UsageError) where Words.SubSequence == Words {
+        var text = word.dropFirst()
+        if text.first == "-" { text = text.dropFirst() }
+        guard let first = text.first, first != "-", first != "=" else {
+            throw UsageError("bad flag syntax: \(word)")
+        }
+        let equals = text.firstIndex(of: "=")
+        let name = text[..<(equals ?? text.endIndex)]
+        guard let flag = flags.first(where: { $0.isNamed(name) }) else {
+            throw UsageError("flag provided but not defined: -\(name)")
+        }
+        var value = equals.map { String(text[text.index(after: $0)...]) }
+        if value == nil {
+            if case .toggle = flag.value {
+                value = "true"
+            } else {
+                value = rest.popFirst()
+            }
+        }
+        guard let value else { throw UsageError("flag needs an argument: -\(name)") }
+        given.append((flag, try Self.check(value, of: flag, writtenAs: name)))
+    }
+
+    private static func check(
+        _ value: String, of flag: Flag, writtenAs name: Substring
+    ) throws(UsageError) -> String {
+        switch flag.value {
+        case .text:
+            return value
+        case .number:
+            guard Int(value) != nil else {
+                throw UsageError(
+                    "invalid value \(value.debugDescription) for flag -\(name): parse error")
+            }
+            return value
+        case .toggle:
+            guard let isOn = readToggle(value) else {
+                throw UsageError(
+                    "invalid boolean value \(value.debugDescription) for -\(name): parse error")
+            }
+            return isOn ? "true" : "false"
+        }
+    }
+
+    /// The spellings that Go's `strconv.ParseBool` takes.
+    private static func readToggle(_ value: String) -> Bool? {
+        switch value {
+        case "1", "t", "T", "true", "TRUE", "True": true
+        case "0", "f", "F", "false", "FALSE", "False": false
+        default: nil
+        }
+    }
+
+    /// The first flag given with a value that is not acted on, as it was meant: `--no-pivot`.
+    var unsupported: String? {
+        guard let (flag, value) = given.first(where: { !$0.flag.supports($0.value) }) else {
+            return nil
+        }
+        if case .toggle = flag.value, value == "false" { return "--\(flag.name)=false" }
+        return "--\(flag.name)"
+    }
+
+    /// Whether a toggle is on.
+    func has(_ flag: Flag) -> Bool {
+        text(flag) == "true"
+    }
+
+    /// The last value given, or nil when the flag is absent.
+    func text(_ flag: Flag) -> String? {
+        given.last { $0.flag.name == flag.name }?.value
+    }
+
+    /// All values given, in order.
+    func texts(_ flag: Flag) -> [String] {
+        given.lazy.filter { $0.flag.name == flag.name }.map(\.value)
+    }
+
+    /// The last number given, or nil when the flag is absent.
+    func number(_ flag: Flag) -> Int? {
+        text(flag).flatMap { Int($0) }
+    }
+}
+
+/// Words that cannot be read as the command's flags and operands.
+struct UsageError: Error, Equatable {
+    let message: String
+
+    init(_ message: String) {
+        self.message = message
+    }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+internal import SystemPackage
+
+/// The flags before the command's name.
+enum GlobalFlags {
+    static let root = Flag(
+        "root", nil, .text, "directory of the containers' state, best on a tmpfs",
+        standard: ContainerStore.standardPath.string)
+    static let log = Flag("log", nil, .text, "file to append the log to", standard: "stderr")
+    static let logFormat = Flag(
+        "log-format", nil, .text, "format of the log, text or json", standard: "text")
+    static let debug = Flag("debug", nil, .toggle, "log every step")
+    static let systemdCgroup = Flag(
+        "systemd-cgroup", nil, .toggle, "let systemd keep the cgroups (not implemented yet)",
+        support: .only(["false"]))
+    static let rootless = Flag(
+        "rootless", nil, .text, "do without cgroup permissions (true is not implemented yet)",
+        standard: "auto", support: .only(["false", "auto", ""]))
+    static let version = Flag("version", "v", .toggle, "print the version")
+
+    static var all: [Flag] {
+        [root, log, logFormat, debug, systemdCgroup, rootless, .help, version]
+    }
+}

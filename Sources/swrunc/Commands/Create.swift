@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+
+extension Command {
+    static var create: Command {
+        Command(
+            name: "create", summary: "create a container", operands: containerOperand,
+            details: """
+                Makes everything that config.json describes and leaves the container's process
+                waiting: start lets it run. The id must be new under --root.
+                """,
+            flags: LaunchFlags.ofContainers + [
+                // What engines say to all of create, run and exec.
+                Flag(
+                    "detach", nil, .toggle, "return when the process waits, as always",
+                    support: .only(["true"]))
+            ],
+            startsProcess: true, failureText: .named,
+            perform: { invocation throws(ContainerError) in
+                let id = invocation.containerID
+                let bundle = try invocation.bundle()
+                let terminal = bundle.spec.process?.terminal ?? false
+                try Container.create(
+                    id, from: bundle, in: invocation.store,
+                    options: invocation.launchOptions(terminal: terminal, detached: true))
+                return 0
+            })
+    }
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+
+extension Command {
+    static var exec: Command {
+        Command(
+            name: "exec", summary: "run another process in a running container",
+            operands: "<container-id> <program> [arguments]", operandCount: 1...Int.max,
+            details: """
+                The process is like the container's own but for what the flags say. With --process
+                it is the one of that file, and no program is given.
+
+                The exit status is that of the process; 255 tells that it could not be started.
+                """,
+            flags: ExecFlags.all, stopsAtOperand: true, startsProcess: true, failureText: .exec,
+            perform: { invocation throws(ContainerError) in
+                let container = try invocation.container()
+                let process = try ExecFlags.process(invocation.arguments, in: container)
+                let detached = invocation.arguments.has(LaunchFlags.detach)
+                let options = try invocation.launchOptions(
+                    terminal: process.terminal, detached: detached)
+                if detached {
+                    _ = try container.exec(process, options: options)
+                    return 0
+                }
+                let signals = try ForegroundSignals()
+                return try container.exec(process, options: options)
+                    .waitInForeground(signals).shellCode
+            })
+    }
+}
+
+/// The flags of exec and the process that they make.
+enum ExecFlags {
+    static let process = Flag("process", "p", .text, "file that describes the process, as JSON")
+    static let tty = Flag("tty", "t", .toggle, "give the process a terminal")
+    static let environment = Flag("env", "e", .text, "NAME=value to add to the environment")
+    static let workingDirectory = Flag("cwd", nil, .text, "working directory in the container")
+    static let user = Flag("user", "u", .text, "user and group to run as, UID[:GID] in numbers")
+    static let groups = Flag("additional-gids", "g", .text, "number of another group to belong to")
+    static let capability = Flag("cap", "c", .text, "capability to add, such as CAP_KILL")
+    static let noNewPrivileges = Flag(
+        "no-new-privs", nil, .toggle, "let the process gain no privileges by execve")
+
+    static let cgroup = Flag(
+        "cgroup", nil, .text, "cgroup below the container's (not implemented yet)",
+        support: .only([]))
+    static let apparmor = Flag(
+        "apparmor", nil, .text, "AppArmor profile (not implemented yet)", support: .only([]))
+    static let processLabel = Flag(
+        "process-label", nil, .text, "SELinux label (not implemented yet)", support: .only([]))
+    static let ignorePaused = Flag(
+        "ignore-paused", nil, .toggle, "run in a paused container (not implemented yet)",
+        support: .only(["false"]))
+
+    /// What changes the container's own process.
+    private static var overrides: [Flag] {
+        [tty, environment, workingDirectory, user, groups, capability, noNewPrivileges]
+    }
+
+    static var all: [Flag] {
+        [process, LaunchFlags.detach] + overrides + [
+            LaunchFlags.consoleSocket, LaunchFlags.pidFile, LaunchFlags.preserveDescriptors,
+            LaunchFlags.pidfdSocket, cgroup, apparmor, processLabel, ignorePaused,
+        ]
+    }
+
+    /// The process of `--process`, or the container's own as the flags change it.
+    static func process(
+        _ arguments: Arguments, in container: Container
+    ) throws(ContainerError) -> Process {
+        let program = Array(arguments.operands.dropFirst())
+        if let path = arguments.text(process), !path.isEmpty {
+            var process = try read(path)
+            try refuseOverrides(of: process, in: arguments, running: program)
+            process.terminal = process.terminal || arguments.has(tty)
+            return process
+        }
+        guard !program.isEmpty else {
+            throw ContainerError(
+                .invalidArgument, "exec args cannot be empty",
+                hint: "name a program after the container, or give --process")
+        }
+        return try changed(container.template(), by: arguments, running: program)
+    }
+
+    private static func read(_ path: String) throws(ContainerError) -> Process {
+        let bytes = try readFile(path)
+        do {
+            return try Process(json: bytes)
+        } catch {
+            throw ContainerError(.invalidSpec, "\(path): \(error)")
+        }
+    }
+
+    /// The file of `--process` is the whole process: what it would hide is refused, not ignored.
+    ///
+    /// Only a terminal may be asked for beside it.
+    static func refuseOverrides(
+        of process: Process, in arguments: Arguments, running program: [String]
+    ) throws(ContainerError) {
+        if let first = program.first {
+            throw ContainerError(
+                .invalidArgument,
+                "--process names the program: \(first.debugDescription) is one too many")
+        }
+        for flag in overrides where arguments.text(flag) != nil {
+            if flag.name == tty.name, arguments.has(tty) || !process.terminal { continue }
+            throw ContainerError(
+                .invalidArgument, "--process and --\(flag.name) exclude each other",
+                hint: "say it in the file of --process")
+        }
+    }
+
+    /// The container's own process with what the flags change.
+    static func changed(
+        _ template: Process, by arguments: Arguments, running program: [String]
+    ) throws(ContainerError) -> Process {
+        var process = template
+        process.args = program
+        // Only asked for explicitly, whatever the container's own process has.
+        process.terminal = arguments.has(tty)
+        if let directory = arguments.text(workingDirectory), !directory.isEmpty {
+            process.cwd = directory
+        }
+        process.env = (process.env ?? []) + arguments.texts(environment)
+        if arguments.text(noNewPrivileges) != nil {
+            process.noNewPrivileges = arguments.has(noNewPrivileges)
+        }
+        if let text = arguments.text(user) {
+            let (uid, gid) = try readUser(text)
+            process.user.uid = uid
+            process.user.gid = gid ?? process.user.gid
+        }
+        for text in arguments.texts(groups) {
+            guard let gid = readID(text[...]) else {
+                throw invalid("--additional-gids", text, expected: "a group number")
+            }
+            process.user.additionalGids = (process.user.additionalGids ?? []) + [gid]
+        }
+        add(arguments.texts(capability), to: &process)
+        return process
+    }
+
+    /// Adds capabilities, but to the inheritable set: programs would pass those on (CVE-2022-29162).
+    private static func add(_ names: [String], to process: inout Process) {
+        guard !names.isEmpty else { return }
+        var sets = process.capabilities ?? Capabilities()
+        sets.bounding = (sets.bounding ?? []) + names
+        sets.effective = (sets.effective ?? []) + names
+        sets.permitted = (sets.permitted ?? []) + names
+        // The kernel takes an ambient capability only if it is inheritable as well.
+        if let inheritable = sets.inheritable {
+            sets.ambient = (sets.ambient ?? []) + names.filter(inheritable.contains)
+        }
+        process.capabilities = sets
+    }
+
+    /// Reads `UID` or `UID:GID`; anything but two numbers is refused (crun's CVE-2026-30892 took
+    /// the rest of a number it could not read for 0, which is root).
+    static func readUser(_ text: String) throws(ContainerError) -> (uid: UInt32, gid: UInt32?) {
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let uid = readID(parts[0]) else {
+            throw invalid("--user", text, expected: "UID or UID:GID in decimal numbers")
+        }
+        guard parts.count == 2 else { return (uid, nil) }
+        guard let gid = readID(parts[1]) else {
+            throw invalid("--user", text, expected: "UID or UID:GID in decimal numbers")
+        }
+        return (uid, gid)
+    }
+
+    /// A user or group in plain digits; the highest number means "no change" to setresuid(2).
+    private static func readID(_ text: Substring) -> UInt32? {
+        guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+            let id = UInt32(text), id != .max
+        else { return nil }
+        return id
+    }
+
+    private static func invalid(
+        _ flag: String, _ text: String, expected: String
+    ) -> ContainerError {
+        ContainerError(
+            .invalidArgument, "\(flag) \(text.debugDescription): expected \(expected)")
+    }
+}

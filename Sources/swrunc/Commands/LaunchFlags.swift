@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+internal import SystemPackage
+
+/// The flags that create, run and exec share, and the options that they make.
+enum LaunchFlags {
+    static let bundle = Flag(
+        "bundle", "b", .text, "directory with config.json and the root file system",
+        standard: "the working directory")
+    static let consoleSocket = Flag(
+        "console-socket", nil, .text, "unix socket that is sent the master of the terminal")
+    static let pidFile = Flag(
+        "pid-file", nil, .text, "file to write the process id to, in digits alone")
+    static let preserveDescriptors = Flag(
+        "preserve-fds", nil, .number, "descriptors after 2 that the process keeps", standard: "0")
+    static let detach = Flag("detach", "d", .toggle, "return when the process runs")
+
+    static let pidfdSocket = Flag(
+        "pidfd-socket", nil, .text, "unix socket that is sent a pidfd (not implemented yet)",
+        support: .only([]))
+    static let noPivot = Flag(
+        "no-pivot", nil, .toggle, "change roots without pivot_root (not implemented yet)",
+        support: .only(["false"]))
+    static let noNewKeyring = Flag(
+        "no-new-keyring", nil, .toggle, "keep the caller's session keyring")
+
+    /// The flags of both create and run.
+    static var ofContainers: [Flag] {
+        [
+            bundle, consoleSocket, pidFile, preserveDescriptors, pidfdSocket, noPivot,
+            noNewKeyring,
+        ]
+    }
+}
+
+extension Invocation {
+    /// The bundle of `--bundle`.
+    func bundle() throws(ContainerError) -> Bundle {
+        try Bundle(at: absolutePath(arguments.text(LaunchFlags.bundle) ?? "."))
+    }
+
+    /// The options for a process that has a terminal or not, and is left alone or waited for.
+    func launchOptions(terminal: Bool, detached: Bool) throws(ContainerError) -> LaunchOptions {
+        var options = LaunchOptions()
+        options.logger = logger
+        options.pidFile = try path(LaunchFlags.pidFile)
+        options.terminal = try outlet(
+            terminal: terminal, detached: detached, socket: path(LaunchFlags.consoleSocket))
+        let count = arguments.number(LaunchFlags.preserveDescriptors) ?? 0
+        guard count >= 0 else {
+            throw ContainerError(
+                .invalidArgument, "--preserve-fds \(count): a count cannot be negative")
+        }
+        options.preservedDescriptorCount = count
+        options.keepsSessionKeyring = arguments.has(LaunchFlags.noNewKeyring)
+        return options
+    }
+
+    /// Where the terminal's master goes; the two refusals are worded as runc's.
+    private func outlet(
+        terminal: Bool, detached: Bool, socket: FilePath?
+    ) throws(ContainerError) -> TerminalOutlet? {
+        switch (terminal, detached, socket) {
+        case (true, true, let socket?):
+            return .consoleSocket(socket)
+        case (true, true, nil):
+            throw ContainerError(
+                .invalidArgument,
+                "cannot allocate tty if \(program) will detach without setting console socket",
+                hint: "give --console-socket, or set process.terminal to false")
+        case (_, _, _?):
+            throw ContainerError(
+                .invalidArgument,
+                "cannot use console socket if \(program) will not detach or allocate tty",
+                hint: "leave --console-socket out, or set process.terminal to true and detach")
+        case (true, false, nil):
+            return .master
+        case (false, _, nil):
+            return nil
+        }
+    }
+
+    private func path(_ flag: Flag) throws(ContainerError) -> FilePath? {
+        guard let text = arguments.text(flag), !text.isEmpty else { return nil }
+        return try absolutePath(text)
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+internal import Logging
+
+extension Command {
+    private static let keep = Flag(
+        "keep", nil, .toggle, "keep the container's state after its process ended")
+
+    static var run: Command {
+        Command(
+            name: "run", summary: "create and start a container", operands: containerOperand,
+            details: """
+                Creates a container and starts its process, waits for its end and deletes the
+                container. The exit status is that of the process, or 128 and the number of the
+                signal that ended it.
+                """,
+            flags: LaunchFlags.ofContainers + [
+                LaunchFlags.detach, keep,
+                Flag(
+                    "no-subreaper", nil, .toggle, "adopt no orphaned processes, as always",
+                    support: .only(["true"])),
+            ],
+            startsProcess: true, failureText: .named, perform: performRun)
+    }
+
+    private static func performRun(_ invocation: Invocation) throws(ContainerError) -> Int32 {
+        let id = invocation.containerID
+        let bundle = try invocation.bundle()
+        let detached = invocation.arguments.has(LaunchFlags.detach)
+        let options = try invocation.launchOptions(
+            terminal: bundle.spec.process?.terminal ?? false, detached: detached)
+        if detached {
+            _ = try Container.run(id, from: bundle, in: invocation.store, options: options)
+            return 0
+        }
+        let signals = try ForegroundSignals()
+        let process = try Container.run(id, from: bundle, in: invocation.store, options: options)
+        let status = Result { () throws(ContainerError) in
+            try process.waitInForeground(signals).shellCode
+        }
+        if !invocation.arguments.has(keep) { remove(id, for: invocation) }
+        return try status.get()
+    }
+
+    /// Deletes the container after its process; a failure is only logged, because the status of the
+    /// process says more to the caller.
+    private static func remove(_ id: String, for invocation: Invocation) {
+        do throws(ContainerError) {
+            try invocation.store.container(id).delete(force: true)
+        } catch {
+            // Another command may have deleted it already.
+            if error.code == .notFound { return }
+            invocation.logger.error("cannot delete the container: \(error)")
+        }
+    }
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+
+extension Command {
+    static var start: Command {
+        Command(
+            name: "start", summary: "start the process of a created container",
+            operands: containerOperand,
+            perform: { invocation throws(ContainerError) in
+                try invocation.container().start()
+                return 0
+            })
+    }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+
+extension Command {
+    static var state: Command {
+        Command(
+            name: "state", summary: "print the state of a container as JSON",
+            operands: containerOperand,
+            perform: { invocation throws(ContainerError) in
+                let state = try invocation.container().state()
+                // No newline at the end, as from runc.
+                try StandardOutput.write(state.encoded.encoded(pretty: true))
+                return 0
+            })
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+internal import Glibc
+internal import SystemPackage
+
+extension ContainerError {
+    /// A file that could not be used; `cause` is what swift-system threw.
+    static func file(
+        _ message: String, call: String, _ path: String, _ cause: any Error
+    ) -> ContainerError {
+        let errno = cause as? Errno ?? .ioError
+        return ContainerError(
+            .systemCall, message,
+            failure: SystemCallError(call, path.debugDescription, errno: errno))
+    }
+}
+
+/// The path from the root directory, without `.`, `..` and doubled slashes; symbolic links stay.
+func absolutePath(_ text: String) throws(ContainerError) -> FilePath {
+    let path = FilePath(text)
+    if path.isAbsolute { return path.lexicallyNormalized() }
+    guard let directory = getcwd(nil, 0) else {
+        throw .file("no working directory", call: "getcwd", text, Errno(rawValue: errno))
+    }
+    defer { free(directory) }
+    return FilePath(platformString: directory).pushing(path).lexicallyNormalized()
+}
+
+/// All bytes of a file.
+func readFile(_ path: String) throws(ContainerError) -> [UInt8] {
+    do {
+        let descriptor = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
+        return try descriptor.closeAfter {
+            var bytes: [UInt8] = []
+            let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 1)
+            defer { chunk.deallocate() }
+            while true {
+                let count = try descriptor.read(into: chunk)
+                if count == 0 { return bytes }
+                bytes += chunk.prefix(count)
+            }
+        }
+    } catch {
+        throw .file("cannot read the file", call: "open", path, error)
+    }
+}
+
+/// Makes a file that must not exist yet.
+func writeNewFile(_ path: FilePath, _ bytes: [UInt8]) throws(Errno) {
+    do {
+        let descriptor = try FileDescriptor.open(
+            path, .writeOnly, options: [.create, .exclusiveCreate, .closeOnExec],
+            permissions: [.ownerReadWrite, .groupRead, .otherRead])
+        try descriptor.closeAfter { _ = try descriptor.writeAll(bytes) }
+    } catch {
+        throw error as? Errno ?? .ioError
+    }
+}

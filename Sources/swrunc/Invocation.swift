@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+internal import Logging
+
+/// What a command works with.
+struct Invocation: Sendable {
+    /// What the binary was called by.
+    let program: String
+    let arguments: Arguments
+    let store: ContainerStore
+    let logger: Logger
+
+    /// The first operand, which the tables of all commands but list, spec and features demand.
+    var containerID: String {
+        arguments.operands[0]
+    }
+
+    /// The container that the first operand names.
+    func container() throws(ContainerError) -> Container {
+        try store.container(containerID)
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+internal import SystemPackage
+
+/// One call of the binary, from its words to its exit status.
+struct Session {
+    /// What the binary was called by; a link named runc answers as runc.
+    private let program: String
+    private var outlet = LogOutlet.standardError(.text)
+    private var command: Command?
+
+    /// Does what the words of the command line ask for and tells a failure; gives the exit status.
+    static func run(_ words: [String]) -> Int32 {
+        StandardStreams.fillGaps()
+        let name = words.first.flatMap { FilePath($0).lastComponent?.string }
+        var session = Session(program: name ?? "swrunc")
+        do throws(Failure) {
+            return try session.perform(words.dropFirst())
+        } catch {
+            error.tell(program: session.program, command: session.command, to: session.outlet)
+            return error.status
+        }
+    }
+
+    private init(program: String) {
+        self.program = program
+    }
+
+    private mutating func perform(_ words: ArraySlice<String>) throws(Failure) -> Int32 {
+        let globals: Arguments
+        do {
+            globals = try Arguments(parsing: words, flags: GlobalFlags.all, stoppingAtOperand: true)
+        } catch {
+            throw Failure(error, helpOf: "\(program) --help")
+        }
+        if globals.has(.help) { return try print(HelpText.of(program: program)) }
+        if globals.has(GlobalFlags.version) { return try print(VersionText.of(program: program)) }
+        guard let name = globals.operands.first else {
+            return try print(HelpText.of(program: program))
+        }
+        if name == "help" || name == "h" {
+            guard let topic = globals.operands.dropFirst().first else {
+                return try print(HelpText.of(program: program))
+            }
+            return try print(HelpText.of(find(topic), program: program))
+        }
+        return try perform(globals)
+    }
+
+    private mutating func perform(_ globals: Arguments) throws(Failure) -> Int32 {
+        command = Command.named(globals.operands[0])
+        var refusal: ContainerError?
+        if let command, command.startsProcess {
+            // Before anything is opened: this starts the binary over.
+            do { try SealedExecutable.reenterIfNeeded() } catch { refusal = error }
+        }
+        try openLog(globals)
+        let command = try find(globals.operands[0])
+        if let refusal { throw Failure(refusal, of: command, program: program) }
+        if let flag = globals.unsupported { throw Failure(unsupported: flag) }
+
+        let arguments: Arguments
+        do {
+            arguments = try command.parse(globals.operands.dropFirst())
+        } catch {
+            throw Failure(error, helpOf: "\(program) \(command.name) --help")
+        }
+        if arguments.has(.help) { return try print(HelpText.of(command, program: program)) }
+        if let flag = arguments.unsupported { throw Failure(unsupported: flag) }
+        if let complaint = command.complaint(aboutOperandCount: arguments.operands.count) {
+            throw Failure(
+                UsageError(complaint), helpOf: "\(program) \(command.name) --help",
+                lead: "\(program): ")
+        }
+        let invocation = Invocation(
+            program: program, arguments: arguments, store: try store(globals),
+            logger: outlet.logger(debug: globals.has(GlobalFlags.debug)))
+        do {
+            return try command.perform(invocation)
+        } catch {
+            throw Failure(error, of: command, program: program)
+        }
+    }
+
+    private func find(_ name: String) throws(Failure) -> Command {
+        if let command = Command.named(name) { return command }
+        if Command.missing.contains(name) {
+            throw Failure(ContainerError(.unsupported, "\(name) is not implemented yet"))
+        }
+        throw Failure(UsageError("No help topic for '\(name)'"), helpOf: "\(program) --help")
+    }
+
+    private func print(_ text: String) throws(Failure) -> Int32 {
+        do {
+            try StandardOutput.write(text)
+            return 0
+        } catch {
+            throw Failure(error)
+        }
+    }
+
+    private mutating func openLog(_ globals: Arguments) throws(Failure) {
+        let name = globals.text(GlobalFlags.logFormat) ?? LogRecord.Format.text.rawValue
+        guard let format = LogRecord.Format(rawValue: name) else {
+            throw Failure(UsageError("invalid log-format: \(name)"), helpOf: "\(program) --help")
+        }
+        outlet = .standardError(format)
+        guard let path = globals.text(GlobalFlags.log), !path.isEmpty else { return }
+        do {
+            outlet = try .file(FilePath(path), format)
+        } catch {
+            throw Failure(.file("cannot open the log", call: "open", path, error))
+        }
+    }
+
+    private func store(_ globals: Arguments) throws(Failure) -> ContainerStore {
+        guard let text = globals.text(GlobalFlags.root) else { return ContainerStore() }
+        do throws(ContainerError) {
+            let path = try absolutePath(text)
+            guard path != "/" else {
+                // The message is runc's.
+                throw ContainerError(
+                    .invalidArgument, "Option --root argument should not be set to /")
+            }
+            return ContainerStore(at: path)
+        } catch {
+            throw Failure(error)
+        }
+    }
+}

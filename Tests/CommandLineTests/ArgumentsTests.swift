@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Testing
+
+@testable import swrunc
+
+private let force = Flag("force", "f", .toggle, "")
+private let bundle = Flag("bundle", "b", .text, "")
+private let count = Flag("preserve-fds", nil, .number, "")
+private let systemd = Flag("systemd-cgroup", nil, .toggle, "", support: .only(["false"]))
+private let always = Flag("as-always", nil, .toggle, "", support: .only(["true"]))
+private let flags = [force, bundle, count, systemd, always]
+
+private func read(
+    _ words: [String], stoppingAtOperand: Bool = false
+) throws(UsageError) -> Arguments {
+    try Arguments(parsing: words, flags: flags, stoppingAtOperand: stoppingAtOperand)
+}
+
+@Suite("The words of a command line")
+struct ArgumentsTests {
+    @Test(
+        "a text flag takes one dash or two, its letter, and its value after = or as the next word",
+        arguments: [
+            ["--bundle", "/b", "id"], ["-bundle", "/b", "id"], ["-b", "/b", "id"],
+            ["--b", "/b", "id"], ["--bundle=/b", "id"], ["-bundle=/b", "id"], ["-b=/b", "id"],
+            ["id", "--bundle", "/b"], ["id", "-b=/b"], ["--bundle", "/b", "--", "id"],
+        ])
+    func textFlags(_ words: [String]) throws {
+        let arguments = try read(words)
+        #expect(arguments.text(bundle) == "/b")
+        #expect(arguments.operands == ["id"])
+        #expect(!arguments.has(force))
+    }
+
+    @Test(
+        "a toggle is on by itself and reads Go's booleans after =",
+        arguments: [
+            (["-f"], true), (["--force"], true), (["-force"], true), (["--force=true"], true),
+            (["-f=1"], true), (["-f=T"], true), (["-f=TRUE"], true), (["--force=false"], false),
+            (["-f=0"], false), (["-f=f"], false), (["-f=False"], false), ([], false),
+            (["-f", "-f=false"], false), (["-f=false", "-f"], true),
+        ])
+    func toggles(_ words: [String], _ expected: Bool) throws {
+        #expect(try read(words + ["id"]).has(force) == expected)
+    }
+
+    @Test("a toggle leaves the next word alone")
+    func toggleTakesNoWord() throws {
+        #expect(try read(["-f", "false"]).operands == ["false"])
+    }
+
+    @Test("a value may be empty, look like a flag, or hold an equals sign")
+    func oddValues() throws {
+        #expect(try read(["--bundle="]).text(bundle) == "")
+        #expect(try read(["--bundle", "-f"]).text(bundle) == "-f")
+        #expect(try read(["--bundle", "--"]).text(bundle) == "--")
+        #expect(try read(["--bundle=a=b"]).text(bundle) == "a=b")
+    }
+
+    @Test("the last of several values counts, and all of them can be had in order")
+    func repeatedFlags() throws {
+        let arguments = try read(["-b", "1", "id", "--bundle=2"])
+        #expect(arguments.text(bundle) == "2")
+        #expect(arguments.texts(bundle) == ["1", "2"])
+        #expect(arguments.texts(count) == [])
+    }
+
+    @Test("a number flag gives a number, also a negative one")
+    func numbers() throws {
+        #expect(try read(["--preserve-fds", "3"]).number(count) == 3)
+        #expect(try read(["--preserve-fds=-1"]).number(count) == -1)
+        #expect(try read([]).number(count) == nil)
+    }
+
+    @Test("a lone dash is an operand, and so is all after --")
+    func operands() throws {
+        #expect(try read(["-", "--", "--bundle", "-f"]).operands == ["-", "--bundle", "-f"])
+    }
+
+    @Test("where a program follows, its flags are left to it, and so is its --")
+    func stoppingAtOperand() throws {
+        let words = ["-f", "id", "-f", "--", "--bundle", "-x"]
+        let arguments = try read(words, stoppingAtOperand: true)
+        #expect(arguments.has(force))
+        #expect(arguments.operands == ["id", "-f", "--", "--bundle", "-x"])
+        #expect(arguments.text(bundle) == nil)
+    }
+
+    @Test(
+        "a wrong flag is told in Go's words, which engines search for",
+        arguments: [
+            (["--bogus", "id"], "flag provided but not defined: -bogus"),
+            (["id", "-x=1"], "flag provided but not defined: -x"),
+            (["-fb"], "flag provided but not defined: -fb"),
+            (["-9"], "flag provided but not defined: -9"),
+            (["--bundle"], "flag needs an argument: -bundle"),
+            (["id", "-b"], "flag needs an argument: -b"),
+            (["---bundle", "x"], "bad flag syntax: ---bundle"),
+            (["-=x"], "bad flag syntax: -=x"),
+            (["--="], "bad flag syntax: --="),
+            (["-f=maybe"], #"invalid boolean value "maybe" for -f: parse error"#),
+            (["--force="], #"invalid boolean value "" for -force: parse error"#),
+            (["--preserve-fds=x"], #"invalid value "x" for flag -preserve-fds: parse error"#),
+            (
+                ["--preserve-fds", "99999999999999999999"],
+                #"invalid value "99999999999999999999" for flag -preserve-fds: parse error"#
+            ),
+        ])
+    func usageErrors(_ words: [String], _ message: String) {
+        #expect(throws: UsageError(message)) { try read(words) }
+    }
+
+    @Test("a flag that is not acted on is noticed, but for a value that asks for nothing")
+    func unsupportedFlags() throws {
+        #expect(try read(["--systemd-cgroup"]).unsupported == "--systemd-cgroup")
+        #expect(try read(["-f", "--systemd-cgroup=1"]).unsupported == "--systemd-cgroup")
+        #expect(try read(["--systemd-cgroup=0"]).unsupported == nil)
+        #expect(try read(["-f", "-b", "x"]).unsupported == nil)
+        #expect(try read(["--as-always"]).unsupported == nil)
+        #expect(try read(["--as-always=0"]).unsupported == "--as-always=false")
+    }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Foundation
+internal import Testing
+
+@testable import swrunc
+
+@Suite("The tables of the commands")
+struct CommandTests {
+    @Test("every command is found under its own name", arguments: Command.Name.allCases)
+    func names(_ name: Command.Name) {
+        #expect(Command.named(name.rawValue)?.name == name.rawValue)
+        #expect(!Command.missing.contains(name.rawValue))
+    }
+
+    @Test("no command has two flags of one name, or help's", arguments: Command.Name.allCases)
+    func flagNamesAreUnique(_ name: Command.Name) {
+        let flags = name.command.flags + [.help]
+        let names = flags.flatMap { [$0.name] + ($0.letter.map { [$0] } ?? []) }
+        #expect(Set(names).count == names.count)
+    }
+
+    @Test("only what starts a process in a container is run from the sealed binary")
+    func sealedCommands() {
+        let names = Command.Name.allCases.filter { $0.command.startsProcess }
+        #expect(names == [.create, .exec, .run])
+    }
+
+    @Test(
+        "a wrong number of operands is told in runc's words",
+        arguments: [
+            ("state", 0, #""state" requires exactly 1 argument(s)"#),
+            ("state", 2, #""state" requires exactly 1 argument(s)"#),
+            ("list", 1, #""list" requires exactly 0 argument(s)"#),
+            ("kill", 0, #""kill" requires a minimum of 1 argument(s)"#),
+            ("kill", 3, #""kill" requires a maximum of 2 argument(s)"#),
+            ("exec", 0, #""exec" requires a minimum of 1 argument(s)"#),
+            ("explain", 2, #""explain" requires a maximum of 1 argument(s)"#),
+        ])
+    func wrongCounts(_ name: String, _ count: Int, _ complaint: String) throws {
+        let command = try #require(Command.named(name))
+        #expect(command.complaint(aboutOperandCount: count) == complaint)
+    }
+
+    @Test(
+        "a right number of operands is no complaint",
+        arguments: [
+            ("state", 1), ("kill", 1), ("kill", 2), ("exec", 9), ("list", 0), ("explain", 0),
+        ])
+    func rightCounts(_ name: String, _ count: Int) throws {
+        #expect(try #require(Command.named(name)).complaint(aboutOperandCount: count) == nil)
+    }
+
+    @Test("the words that engines call with are taken", arguments: engineCalls)
+    func enginesAreUnderstood(_ words: [String]) throws {
+        let globals = try Arguments(
+            parsing: words, flags: GlobalFlags.all, stoppingAtOperand: true)
+        #expect(globals.unsupported == nil)
+        let command = try #require(Command.named(globals.operands[0]))
+        let arguments = try command.parse(globals.operands.dropFirst())
+        #expect(arguments.unsupported == nil)
+        #expect(command.complaint(aboutOperandCount: arguments.operands.count) == nil)
+    }
+
+    @Test(
+        "what is not implemented yet is known and refused",
+        arguments: [
+            ["create", "--no-pivot", "id"],
+            ["run", "--pidfd-socket", "/s", "id"], ["exec", "--cgroup", "x", "id", "sh"],
+            ["exec", "--apparmor=p", "id", "sh"], ["exec", "--process-label", "l", "id", "sh"],
+            ["exec", "--ignore-paused", "id", "sh"], ["run", "--no-subreaper=false", "id"],
+            ["create", "--detach=0", "id"],
+        ])
+    func refusedFlags(_ words: [String]) throws {
+        let command = try #require(Command.named(words[0]))
+        #expect(try command.parse(words.dropFirst()).unsupported != nil)
+    }
+
+    @Test("help tells every flag, in the layout of runc", arguments: Command.Name.allCases)
+    func help(_ name: Command.Name) throws {
+        let text = HelpText.of(name.command, program: "swrunc")
+        #expect(text == (try snapshot(name.rawValue, renewing: text)))
+    }
+
+    @Test("the program's help lists the commands and the global flags")
+    func programHelp() throws {
+        let text = HelpText.of(program: "swrunc")
+        #expect(text == (try snapshot("swrunc", renewing: text)))
+    }
+
+    /// The expected help, which `UPDATE_SNAPSHOTS=1` writes anew.
+    private func snapshot(_ name: String, renewing text: String) throws -> String {
+        let file = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "Help/\(name).txt")
+        if ProcessInfo.processInfo.environment["UPDATE_SNAPSHOTS"] == "1" {
+            try text.write(to: file, atomically: true, encoding: .utf8)
+        }
+        return try String(contentsOf: file, encoding: .utf8)
+    }
+}
+
+/// Calls as containerd, conmon, CRI-O, Podman and BuildKit make them.
+private let engineCalls = [
+    "--root /r/default --log /b/log.json --log-format json create --bundle /b --pid-file /p"
+        + " --console-socket /s --detach id",
+    "--root /r --rootless=false start id",
+    "--root /r --systemd-cgroup=false --debug exec --process /f --detach --pid-file /p id",
+    "--log-format=json --log /l kill id 9",
+    "kill --all id KILL",
+    "kill -a id 9",
+    "delete --force id",
+    "run --bundle /b --keep id",
+    "run -d -no-subreaper --preserve-fds 2 -b /b id",
+    "create --bundle /b --pid-file /p id",
+    "list --format=json",
+    "list -q",
+    "state id",
+    "features",
+    "exec -t -e A=B --cwd / -u 1:1 --cap CAP_KILL id sh -c x",
+    "explain --bundle /b --calls --format json",
+    "spec --bundle /b",
+].map { $0.split(separator: " ").map(String.init) }

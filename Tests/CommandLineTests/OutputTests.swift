@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+internal import Logging
+internal import SystemPackage
+internal import Testing
+
+@testable import swrunc
+
+@Suite("What is printed and logged")
+struct OutputTests {
+    @Test(
+        "a text record is a line of logrus: quotes where a word is not plain",
+        arguments: [
+            ("container does not exist", #"msg="container does not exist""#),
+            ("plain", "msg=plain"), ("", #"msg="""#),
+            ("a \"b\" \\", #"msg="a \"b\" \\""#), ("two\nlines\t", #"msg="two\nlines\t""#),
+            ("\u{1}\u{7F}é", #"msg="\x01\x7fé""#),
+        ])
+    func textRecords(_ message: String, _ expected: String) {
+        let record = LogRecord(level: .error, message: message, time: "2026-11-21T01:29:11Z")
+        #expect(record.line(.text) == "time=\"2026-11-21T01:29:11Z\" level=error \(expected)\n")
+    }
+
+    @Test("a JSON record has level, msg and time first, and no field hides one of them")
+    func jsonRecords() {
+        let record = LogRecord(
+            level: .debug, message: "a \"b\"\n", time: "T",
+            fields: [("call", .string("open")), ("msg", .string("other")), ("errno", .integer(2))])
+        #expect(
+            record.line(.json)
+                == #"{"level":"debug","msg":"a \"b\"\n","time":"T","call":"open","#
+                + #""fields.msg":"other","errno":2}"# + "\n")
+    }
+
+    @Test(
+        "levels have the names of logrus",
+        arguments: [
+            (Logger.Level.trace, "trace"), (.debug, "debug"), (.info, "info"), (.notice, "info"),
+            (.warning, "warning"), (.error, "error"), (.critical, "error"),
+        ])
+    func levels(_ level: Logger.Level, _ name: String) {
+        let line = LogRecord(level: level, message: "m", time: "T").line(.text)
+        #expect(line == "time=\"T\" level=\(name) msg=m\n")
+    }
+
+    private let refusal = ContainerError(
+        .initFailed, "cannot mask the path", field: "linux.maskedPaths[3]",
+        failure: SystemCallError("openat2", #""/proc/kcore""#, errno: .permissionDenied),
+        hint: "look at the owner of the rootfs")
+
+    @Test("a failure is told to engines with runc's words before it and its parts beside it")
+    func failureRecord() {
+        let failure = Failure(refusal, of: .create, program: "runc")
+        #expect(
+            failure.record(time: "T").line(.json)
+                == #"{"level":"error","msg":"runc create failed: \#(escapedRefusal)","time":"T","#
+                + #""code":"initFailed","field":"linux.maskedPaths[3]","#
+                + #""call":"openat2(\"/proc/kcore\")","errno":13,"#
+                + #""hint":"look at the owner of the rootfs"}"# + "\n")
+    }
+
+    private let escapedRefusal =
+        #"linux.maskedPaths[3]: cannot mask the path: openat2(\"/proc/kcore\"): permission denied"#
+
+    @Test("a failure is told to a person without the wrapping, the hint on its own line")
+    func failureForPerson() {
+        let failure = Failure(refusal, of: .run, program: "swrunc")
+        #expect(
+            failure.personText(program: "swrunc", command: .run) == """
+                swrunc run: linux.maskedPaths[3]: cannot mask the path: \
+                openat2("/proc/kcore"): permission denied
+                hint: look at the owner of the rootfs
+
+                """)
+    }
+
+    @Test(
+        "runc's words before a failure, and its status, depend on the command",
+        arguments: [
+            ("create", "swrunc create failed: ", Int32(1)), ("run", "swrunc run failed: ", 1),
+            ("exec", "exec failed: ", 255), ("state", "", 1), ("kill", "", 1), ("delete", "", 1),
+        ])
+    func leads(_ name: String, _ lead: String, _ status: Int32) throws {
+        let command = try #require(Command.named(name))
+        let failure = Failure(refusal, of: command, program: "swrunc")
+        #expect(failure.lead == lead)
+        #expect(failure.status == status)
+    }
+
+    private static let state = State(
+        ociVersion: "1.3.0", id: "cx", pid: 25151, status: .created, bundle: "/tmp/cli/b",
+        rootfs: "/tmp/cli/b/rootfs", created: "2026-11-21T01:30:01.069508468Z", owner: "root")
+
+    @Test("the table of list has runc's columns")
+    func table() {
+        #expect(
+            Command.table(of: [])
+                == "ID          PID         STATUS      BUNDLE      CREATED     OWNER\n")
+        #expect(
+            Command.table(of: [Self.state]) == """
+                ID          PID         STATUS      BUNDLE       CREATED                          \
+                OWNER
+                cx          25151       created     /tmp/cli/b   2026-11-21T01:30:01.069508468Z   \
+                root
+
+                """)
+    }
+
+    @Test("the JSON of list is one line, and null without containers")
+    func listJSON() {
+        #expect(Command.json(of: []) == "null\n")
+        #expect(
+            Command.json(of: [Self.state])
+                == #"[{"ociVersion":"1.3.0","id":"cx","pid":25151,"status":"created","#
+                + #""bundle":"/tmp/cli/b","rootfs":"/tmp/cli/b/rootfs","#
+                + #""created":"2026-11-21T01:30:01.069508468Z","owner":"root"}]"# + "\n")
+    }
+
+    @Test("the version begins with the name it was asked by, as engines look for it")
+    func version() {
+        let lines = VersionText.of(program: "runc").split(separator: "\n")
+        #expect(lines[0] == "runc version \(RuntimeVersion.string)")
+        #expect(lines.contains("spec: \(RuntimeVersion.specVersion)"))
+        #expect(lines.filter { $0.contains("version") }.count == 1)
+    }
+}

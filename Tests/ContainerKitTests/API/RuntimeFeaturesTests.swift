@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import RuntimeSpec
+import Testing
+
+@Suite("Features and version")
+struct RuntimeFeaturesTests {
+    let features = RuntimeFeatures.current()
+
+    @Test("the versions that engines look for are there")
+    func versions() {
+        #expect(features.ociVersionMin == "1.0.0")
+        #expect(features.ociVersionMax == RuntimeVersion.specVersion)
+        #expect(features.annotations?["org.opencontainers.runc.version"] == RuntimeVersion.string)
+        #expect(RuntimeVersion.libseccompVersion.split(separator: ".").count == 3)
+    }
+
+    @Test("what a config is refused for is not promised")
+    func refused() {
+        let linux = features.linux
+        #expect(linux?.namespaces?.contains("mount") == true)
+        #expect(linux?.namespaces == linux?.namespaces?.sorted())
+        for kind in Namespace.Kind.allCases {
+            let isPromised = linux?.namespaces?.contains(kind.rawValue) == true
+            #expect(isPromised == (kind != .user), "\(kind)")
+        }
+        #expect(linux?.seccomp?.actions?.contains("SCMP_ACT_ERRNO") == true)
+        #expect(linux?.seccomp?.operators?.count == 7)
+        #expect(linux?.capabilities?.contains("CAP_CHECKPOINT_RESTORE") == true)
+    }
+
+    @Test("dockerd's probe for recursive read-only mounts finds its word")
+    func mountOptions() {
+        #expect(features.mountOptions?.contains("rro") == true)
+        #expect(features.mountOptions?.contains("idmap") == false)
+    }
+}

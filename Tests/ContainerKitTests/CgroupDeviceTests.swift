@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import RuntimeSpec
+import Testing
+
+@testable import ContainerKit
+
+/// A use of a device and whether it is allowed.
+private struct DeviceUse {
+    var kind: DeviceRange.Kind
+    var major: UInt32
+    var minor: UInt32
+    var access: DeviceOperations
+
+    init(_ kind: DeviceRange.Kind, _ major: UInt32, _ minor: UInt32, _ access: DeviceOperations) {
+        self.kind = kind
+        self.major = major
+        self.minor = minor
+        self.access = access
+    }
+}
+
+/// Runs a device program as the kernel would; nil if it leaves what the kernel allows.
+private func run(_ program: [DeviceInstruction], on use: DeviceUse) -> UInt64? {
+    typealias Code = DeviceInstruction.Code
+    let context: [Int16: UInt32] = [
+        0: use.access.rawValue << 16 | use.kind.rawValue, 4: use.major, 8: use.minor,
+    ]
+    var registers = [UInt64](repeating: 0, count: 11)
+    var counter = 0
+    for _ in 0..<10_000 {
+        guard program.indices.contains(counter) else { return nil }
+        let instruction = program[counter]
+        let to = Int(instruction.registers & 15)
+        let from = Int(instruction.registers >> 4)
+        let constant = UInt64(bitPattern: Int64(instruction.immediate))
+        var jumps = false
+        switch instruction.code {
+        case Code.loadWord:
+            guard from == 1, let word = context[instruction.offset] else { return nil }
+            registers[to] = UInt64(word)
+        case Code.moveConstant: registers[to] = constant
+        case Code.moveRegister: registers[to] = registers[from]
+        case Code.andConstant: registers[to] &= constant
+        case Code.shiftRightConstant: registers[to] >>= constant
+        case Code.jumpIfNotConstant: jumps = registers[to] != constant
+        case Code.jumpIfConstant: jumps = registers[to] == constant
+        case Code.jumpIfNotRegister: jumps = registers[to] != registers[from]
+        case Code.jumpIfNotWord:
+            jumps = registers[to] & 0xffff_ffff != constant & 0xffff_ffff
+        case Code.exit: return registers[0]
+        default: return nil
+        }
+        counter += 1 + (jumps ? Int(instruction.offset) : 0)
+    }
+    return nil
+}
+
+private let denyAll = DeviceCgroupRule(allow: false, access: "rwm")
+private let allowAll = DeviceCgroupRule(allow: true, access: "rwm")
+
+private func rule(
+    _ allow: Bool, _ kind: DeviceCgroupRule.Kind, _ major: Int64?, _ minor: Int64?, _ access: String
+) -> DeviceCgroupRule {
+    DeviceCgroupRule(allow: allow, kind: kind, major: major, minor: minor, access: access)
+}
+
+@Suite("Device access")
+struct CgroupDeviceTests {
+    @Test("a container may make any node and use the standard devices, and nothing else")
+    func standard() throws {
+        let access = try DeviceAccess(rules: [])
+        #expect(!access.allowsByDefault)
+        #expect(
+            access.exceptions.map(\.line) == [
+                "c *:* m", "b *:* m", "c 1:3 rwm", "c 1:8 rwm", "c 1:7 rwm", "c 5:0 rwm",
+                "c 1:5 rwm", "c 1:9 rwm", "c 136:* rwm", "c 5:2 rwm",
+            ])
+    }
+
+    @Test("a rule for all devices starts anew")
+    func allResets() throws {
+        let access = try DeviceAccess(rules: [rule(true, .block, 8, 0, "r"), denyAll])
+        #expect(try access == DeviceAccess(rules: []))
+        #expect(
+            try DeviceAccess(rules: [denyAll, allowAll]) == DeviceAccess(allowsByDefault: true))
+    }
+
+    @Test("later rules add to and take from the same devices")
+    func merged() throws {
+        let access = try DeviceAccess(rules: [
+            rule(true, .block, 8, 0, "r"), rule(true, .block, 8, 0, "w"),
+            rule(false, .block, 8, 0, "r"), rule(true, .block, 8, 16, "rw"),
+            rule(false, .block, 8, 16, "rw"),
+        ])
+        #expect(access.exceptions.first?.line == "b 8:0 w")
+        #expect(!access.exceptions.contains { $0.line.hasPrefix("b 8:16") })
+    }
+
+    @Test("a hole in a wider rule is refused, as the v1 kernel would leave it shut in silence")
+    func hole() throws {
+        let error = #expect(throws: SpecError.self) {
+            try DeviceAccess(rules: [
+                rule(true, .character, 10, nil, "rw"), rule(false, .character, 10, 200, "r"),
+            ])
+        }
+        #expect(
+            error?.description == "linux.resources.devices[1]: \"c 10:200 r\" cannot be taken out "
+                + "of the rule \"c 10:* rw\" before it")
+    }
+
+    @Test("wrong letters and numbers are refused")
+    func wrongValues() throws {
+        let letters = #expect(throws: SpecError.self) {
+            try DeviceAccess(rules: [rule(true, .block, 8, 0, "rx")])
+        }
+        #expect(letters?.path == "linux.resources.devices[0].access")
+        let number = #expect(throws: SpecError.self) {
+            try DeviceAccess(rules: [denyAll, rule(true, .block, 8, -2, "r")])
+        }
+        #expect(number?.path == "linux.resources.devices[1].minor")
+    }
+
+    @Test("a program that denies by default allows all of what an exception names, and no more")
+    func denyingProgram() throws {
+        let access = try DeviceAccess(rules: [
+            denyAll, rule(true, .block, 8, nil, "r"), rule(true, .character, 0xffff_fff0, 1, "rw"),
+        ])
+        let program = access.program
+        let cases: [(DeviceUse, Bool)] = [
+            (DeviceUse(.character, 1, 3, .all), true), (DeviceUse(.block, 1, 3, .read), false),
+            (DeviceUse(.character, 1, 4, .read), false),
+            (DeviceUse(.character, 9, 9, .makeNode), true),
+            (DeviceUse(.character, 136, 77, [.read, .write]), true),
+            (DeviceUse(.block, 8, 17, .read), true),
+            (DeviceUse(.block, 8, 17, [.read, .write]), false),
+            (DeviceUse(.block, 8, 17, [.read, .makeNode]), false),
+            (DeviceUse(.character, 0xffff_fff0, 1, .write), true),
+            (DeviceUse(.character, 0xffff_fff0, 2, .write), false),
+        ]
+        for (use, allowed) in cases {
+            #expect(run(program, on: use) == (allowed ? 1 : 0), "\(use)")
+        }
+    }
+
+    @Test("a program that allows by default denies any use that an exception names")
+    func allowingProgram() throws {
+        let access = try DeviceAccess(rules: [allowAll, rule(false, .block, 8, 0, "w")])
+        let program = access.program
+        #expect(run(program, on: DeviceUse(.block, 8, 0, .read)) == 1)
+        #expect(run(program, on: DeviceUse(.block, 8, 0, .write)) == 0)
+        #expect(run(program, on: DeviceUse(.block, 8, 0, [.read, .write])) == 0)
+        #expect(run(program, on: DeviceUse(.block, 8, 1, .write)) == 1)
+        #expect(run(program, on: DeviceUse(.character, 8, 0, .all)) == 1)
+    }
+
+    @Test("instructions have the kernel's bytes")
+    func encoding() {
+        let instruction = DeviceInstruction(0x61, to: 2, from: 1, offset: 4, -1)
+        #expect(instruction.word == 0xffff_ffff_0004_1261)
+    }
+
+    @Test("a new v1 cgroup is shut first, then opened line by line")
+    func legacyStart() throws {
+        let access = try DeviceAccess(rules: [rule(true, .block, 8, 0, "r")])
+        let writes = DeviceController.legacyWrites(from: nil, to: access, directory: 0)
+        #expect(writes.first.map { "\($0.file)=\($0.text)" } == "devices.deny=a")
+        #expect(writes.dropFirst().allSatisfy { $0.file == "devices.allow" })
+        #expect(writes.map(\.text).contains("b 8:0 r"))
+    }
+
+    @Test("a change of a v1 list writes only what differs, and takes away before it gives")
+    func legacyChange() throws {
+        let before = try DeviceAccess(rules: [
+            rule(true, .block, 8, 0, "rw"), rule(true, .block, 8, 1, "r"),
+        ])
+        let after = try DeviceAccess(rules: [
+            rule(true, .block, 8, 0, "rm"), rule(true, .block, 8, 2, "r"),
+        ])
+        let writes = DeviceController.legacyWrites(from: before, to: after, directory: 0)
+        #expect(
+            writes.map { "\($0.file)=\($0.text)" } == [
+                "devices.deny=b 8:0 w", "devices.deny=b 8:1 r", "devices.allow=b 8:0 m",
+                "devices.allow=b 8:2 r",
+            ])
+        #expect(DeviceController.legacyWrites(from: after, to: after, directory: 0).isEmpty)
+    }
+}

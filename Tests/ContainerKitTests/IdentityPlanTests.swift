@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import RuntimeSpec
+import Testing
+
+@testable import ContainerKit
+
+@Suite("Environment, program and capabilities of a process")
+struct IdentityPlanTests {
+    private func plan(_ args: [String]? = nil, env: [String]? = nil, home: String = "/home/me")
+        -> IdentityPlan
+    {
+        IdentityPlan(
+            process: Process(args: args, env: env, cwd: "/"), filter: nil, home: home)
+    }
+
+    @Test(
+        "of a repeated name the last one counts, where it stands; HOME is added when missing",
+        arguments: [
+            (nil, ["HOME=/home/me"]),
+            (["A=1"], ["A=1", "HOME=/home/me"]),
+            (["A=1", "B=2", "A=3"], ["B=2", "A=3", "HOME=/home/me"]),
+            (["A=1", "AB=2", "A"], ["AB=2", "A", "HOME=/home/me"]),
+            (["A=x=y", "A="], ["A=", "HOME=/home/me"]),
+            (["HOME=/srv", "A=1"], ["HOME=/srv", "A=1"]),
+            (["HOME=", "A=1"], ["A=1", "HOME=/home/me"]),
+            (["HOME=/srv", "HOME="], ["HOME=/home/me"]),
+            (["HOME=", "HOME=/srv"], ["HOME=/srv"]),
+            (["HOMER=1"], ["HOMER=1", "HOME=/home/me"]),
+        ] as [([String]?, [String])])
+    func environment(_ given: [String]?, _ expected: [String]) {
+        #expect(plan(env: given).environment == expected)
+    }
+
+    @Test(
+        "a name is looked for in each absolute directory of PATH, in order",
+        arguments: [
+            ("PATH=/usr/bin:/bin", ["/usr/bin/sh", "/bin/sh"]),
+            ("PATH=/usr/bin/:/bin", ["/usr/bin/sh", "/bin/sh"]),
+            ("PATH=bin:./sbin:..:/bin", ["/bin/sh"]),
+            ("PATH=::/bin:", ["/bin/sh"]),
+            ("PATH=.", []), ("PATH=", []), ("NOPATH=/bin", []),
+            ("PATH=/", ["/sh"]),
+        ] as [(String, [String])])
+    func lookup(_ path: String, _ expected: [String]) {
+        #expect(plan(["sh"], env: [path]).candidates == expected)
+    }
+
+    @Test("the last PATH is the one that counts")
+    func lastPath() {
+        #expect(plan(["sh"], env: ["PATH=/a", "PATH=/b"]).candidates == ["/b/sh"])
+    }
+
+    @Test(
+        "a program with a slash is a path, whatever PATH says",
+        arguments: ["/bin/sh", "./sh", "bin/sh", "../sh", "sh/"])
+    func paths(_ name: String) {
+        #expect(plan([name, "-c"], env: ["PATH=/usr/bin"]).candidates == [name])
+    }
+
+    @Test("without a program there is nowhere to look", arguments: [nil, [], [""]])
+    func noProgram(_ args: [String]?) {
+        #expect(plan(args, env: ["PATH=/bin"]).candidates == [])
+    }
+
+    @Test("a capability is the bit of its number in linux/capability.h")
+    func masks() {
+        let masks = CapabilityMasks(
+            Capabilities(
+                bounding: ["CAP_CHOWN", "CAP_KILL"], effective: ["CAP_KILL"], inheritable: nil,
+                permitted: ["CAP_SYS_ADMIN", "CAP_CHECKPOINT_RESTORE"], ambient: []))
+        #expect(masks.bounding == 1 | 1 << 5)
+        #expect(masks.effective == 1 << 5)
+        #expect(masks.inheritable == 0)
+        #expect(masks.permitted == 1 << 21 | 1 << 40)
+        #expect(masks.ambient == 0)
+    }
+
+    @Test("what the runtime lacks is granted in no set; the bounding set only takes away")
+    func lackedCapabilities() {
+        let both = ["CAP_KILL", "CAP_CHOWN"]
+        let masks = CapabilityMasks(
+            Capabilities(
+                bounding: both, effective: both, inheritable: both, permitted: both, ambient: both),
+            grantable: 1 << 5)
+        #expect(masks.bounding == 1 | 1 << 5)
+        #expect(
+            [masks.effective, masks.permitted, masks.inheritable, masks.ambient]
+                .allSatisfy { $0 == 1 << 5 })
+    }
+
+    @Test("a config without capabilities gives none")
+    func noCapabilities() {
+        let masks = CapabilityMasks(nil)
+        #expect(
+            [masks.bounding, masks.effective, masks.permitted, masks.inheritable, masks.ambient]
+                .allSatisfy { $0 == 0 })
+    }
+
+    @Test("a capability that is not known is left out")
+    func unknownCapabilities() {
+        #expect(
+            CapabilityMasks(Capabilities(bounding: ["CAP_NEW", "CAP_KILL"])).bounding == 1 << 5)
+    }
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import InitProgram
+import RuntimeSpec
+import SystemPackage
+import Testing
+
+@testable import ContainerKit
+
+/// A config whose plan is kept as text in Plans.
+struct PlanCase: Sendable, CustomTestStringConvertible {
+    /// The name of the file.
+    var name: String
+    var host: CgroupHierarchies = .planV2
+    var filter: SeccompFilter?
+    var facts: @Sendable (inout LaunchFacts) -> Void = { _ in }
+    /// The template of `spec`, without its terminal, is changed by this.
+    var change: @Sendable (inout Spec) -> Void = { _ in }
+
+    var testDescription: String { name }
+
+    var spec: Spec {
+        var spec = Spec.template
+        spec.process?.terminal = false
+        change(&spec)
+        return spec
+    }
+
+    /// The plan of a new container.
+    func plan() throws -> LaunchPlan {
+        var facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: host)
+        self.facts(&facts)
+        return try Launch(creating: spec, facts: facts, filter: filter).plan
+    }
+
+    /// Two instructions; what they do is not the plan's business.
+    static let smallFilter = SeccompFilter(
+        program: [UInt8](repeating: 0, count: 16), flags: [], unknownSystemCalls: [])
+}
+
+extension CgroupHierarchies {
+    /// A host with cgroup v2 alone.
+    static let planV2 = CgroupHierarchies(
+        mode: .unified,
+        hierarchies: [
+            CgroupHierarchy(
+                controllers: [], mountPoint: "/sys/fs/cgroup", ownPath: "/user.slice/caller")
+        ], unifiedControllers: ["cpuset", "cpu", "io", "memory", "pids"])
+
+    /// A host with cgroup v1, and a v2 hierarchy without controllers beside it.
+    static let planV1 = CgroupHierarchies(
+        mode: .hybrid,
+        hierarchies: [
+            CgroupHierarchy(
+                controllers: ["cpu", "cpuacct"], mountPoint: "/sys/fs/cgroup/cpu,cpuacct",
+                ownPath: ""),
+            CgroupHierarchy(
+                controllers: ["memory"], mountPoint: "/sys/fs/cgroup/memory", ownPath: "/caller"),
+            CgroupHierarchy(
+                controllers: ["devices"], mountPoint: "/sys/fs/cgroup/devices", ownPath: ""),
+            CgroupHierarchy(
+                controllers: ["name=systemd"], mountPoint: "/sys/fs/cgroup/systemd", ownPath: ""),
+            CgroupHierarchy(
+                controllers: [], mountPoint: "/sys/fs/cgroup/unified", ownPath: ""),
+        ], unifiedControllers: [])
+}
+
+extension PlanCase {
+    static let all: [PlanCase] = launches + namespaces + identities + filesystems
+
+    private static let launches: [PlanCase] = [
+        PlanCase(name: "default-v2"),
+        PlanCase(name: "default-v1", host: .planV1),
+        PlanCase(name: "run", facts: { $0.startsAtOnce = true }),
+        PlanCase(
+            name: "run-with-terminal",
+            facts: {
+                $0.startsAtOnce = true
+                $0.terminal = .master
+            },
+            change: {
+                $0.process?.terminal = true
+                $0.process?.consoleSize = Box(height: 24, width: 80)
+            }),
+        PlanCase(
+            name: "detached-with-console-socket",
+            facts: {
+                $0.terminal = .consoleSocket("/run/console.sock")
+                $0.pidFile = "/run/box.pid"
+            },
+            change: { $0.process?.terminal = true }),
+        PlanCase(
+            name: "streams-and-preserved-descriptors",
+            facts: {
+                $0.replacedStreams = [0, 1, 2]
+                $0.preservedDescriptorCount = 2
+            }),
+        PlanCase(
+            name: "limits-v2",
+            change: {
+                $0.linux?.cgroupsPath = "/pods/one"
+                $0.linux?.resources = Resources(
+                    memory: .init(limit: 64 << 20), cpu: .init(quota: 50_000, period: 100_000),
+                    pids: .init(limit: 32))
+            }),
+    ]
+
+    private static let namespaces: [PlanCase] = [
+        PlanCase(
+            name: "joined-namespaces",
+            change: {
+                $0.linux?.namespaces = [
+                    Namespace(kind: .mount), Namespace(kind: .pid, path: "/proc/7/ns/pid"),
+                    Namespace(kind: .network, path: "/run/netns/blue"),
+                    Namespace(kind: .ipc, path: "/proc/7/ns/ipc"), Namespace(kind: .uts),
+                ]
+            }),
+        PlanCase(
+            name: "host-namespaces",
+            change: {
+                $0.hostname = nil
+                $0.linux?.namespaces = [Namespace(kind: .mount)]
+            }),
+        PlanCase(
+            name: "time-offsets",
+            change: {
+                $0.linux?.namespaces?.append(Namespace(kind: .time))
+                $0.linux?.timeOffsets = [
+                    "monotonic": TimeOffset(seconds: 5), "boottime": TimeOffset(seconds: -1),
+                ]
+            }),
+        PlanCase(
+            name: "time-without-offsets",
+            change: { $0.linux?.namespaces?.append(Namespace(kind: .time)) }),
+    ]
+
+    private static let identities: [PlanCase] = [
+        PlanCase(
+            name: "user-1000-with-capabilities",
+            change: {
+                $0.domainname = "example"
+                $0.process?.user = User(uid: 1000, gid: 100, umask: 0o027, additionalGids: [5, 6])
+                $0.process?.capabilities?.ambient = ["CAP_KILL"]
+                $0.process?.capabilities?.inheritable = ["CAP_KILL"]
+                $0.process?.oomScoreAdj = 100
+                $0.process?.cwd = "/srv"
+            }),
+        PlanCase(name: "seccomp-last", filter: smallFilter),
+        PlanCase(
+            name: "seccomp-before-capabilities", filter: smallFilter,
+            change: {
+                $0.process?.noNewPrivileges = false
+                $0.process?.user = User(uid: 1000, gid: 1000)
+            }),
+    ]
+
+    private static let filesystems: [PlanCase] = [
+        PlanCase(
+            name: "private-rootfs", change: { $0.linux?.rootfsPropagation = .recursivelyPrivate }),
+        PlanCase(name: "shared-rootfs", change: { $0.linux?.rootfsPropagation = .shared }),
+        PlanCase(
+            name: "tmpcopyup",
+            change: {
+                $0.mounts?.append(
+                    Mount(
+                        destination: "/etc", type: "tmpfs", source: "tmpfs",
+                        options: ["tmpcopyup", "mode=755"]))
+            }),
+        PlanCase(
+            name: "bind-mounts",
+            change: {
+                $0.mounts = [
+                    Mount(destination: "/plain", source: "/a", options: ["bind"]),
+                    Mount(destination: "relative/dir", source: "/b", options: ["rbind", "rro"]),
+                    Mount(
+                        destination: "/etc/hosts", type: "bind", source: "/c",
+                        options: ["ro", "nosuid", "rslave"]),
+                ]
+            }),
+        PlanCase(
+            name: "read-only-dev",
+            change: { spec in
+                let index = spec.mounts?.firstIndex { $0.destination == "/dev" } ?? 0
+                spec.mounts?[index].options?.append("ro")
+            }),
+        PlanCase(
+            name: "bound-dev",
+            change: {
+                $0.mounts = [Mount(destination: "/dev", source: "/dev", options: ["rbind"])]
+            }),
+        PlanCase(
+            name: "sysctl-and-devices",
+            change: {
+                $0.linux?.sysctl = ["net.ipv4.ip_forward": "1", "kernel.msgmax": "65536"]
+                $0.linux?.devices = [
+                    DeviceNode(
+                        kind: .character, path: "/dev/fuse", major: 10, minor: 229,
+                        fileMode: 0o600, uid: 7, gid: 8),
+                    DeviceNode(kind: .fifo, path: "/run/queue"),
+                    DeviceNode(kind: .character, path: "/dev/null", major: 1, minor: 3),
+                ]
+            }),
+        PlanCase(
+            name: "writable-root-without-masks",
+            change: {
+                $0.root?.readonly = false
+                $0.linux?.maskedPaths = []
+                $0.linux?.readonlyPaths = nil
+            }),
+        PlanCase(
+            name: "cgroup-mount-without-namespace-v2",
+            change: { $0.linux?.namespaces?.removeAll { $0.kind == .cgroup } }),
+    ]
+}

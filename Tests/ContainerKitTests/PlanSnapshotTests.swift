@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import InitProgram
+import RuntimeSpec
+import SystemPackage
+import Testing
+
+@testable import ContainerKit
+
+/// Plans as text beside the tests.
+///
+/// `UPDATE_SNAPSHOTS=1 swift test --filter Plan` renews them: the
+/// difference is then read in the commit.
+@Suite("Plans of launches")
+struct PlanSnapshotTests {
+    private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
+        .appending(path: "Plans")
+    private static let renews = ProcessInfo.processInfo.environment["UPDATE_SNAPSHOTS"] == "1"
+
+    private func compare(_ text: String, with name: String) throws {
+        let file = Self.folder.appending(path: "\(name).txt")
+        if Self.renews { try text.write(to: file, atomically: true, encoding: .utf8) }
+        let expected = try String(contentsOf: file, encoding: .utf8)
+        guard text != expected else { return }
+        let found = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let wanted = expected.split(separator: "\n", omittingEmptySubsequences: false)
+        for change in found.difference(from: wanted) {
+            switch change {
+            case .insert(let line, let text, _):
+                Issue.record("\(name).txt does not have line \(line + 1) of the plan: \(text)")
+            case .remove(let line, let text, _):
+                Issue.record("the plan does not have line \(line + 1) of \(name).txt: \(text)")
+            }
+        }
+    }
+
+    @Test("the plan of a new container is the one that is written down", arguments: PlanCase.all)
+    func creations(_ example: PlanCase) throws {
+        let plan = try example.plan()
+        try plan.lowered().check()
+        try compare(plan.explained(), with: example.name)
+    }
+
+    @Test("a plan prints its system calls when asked for")
+    func calls() throws {
+        let example = try #require(PlanCase.all.first { $0.name == "default-v2" })
+        try compare(example.plan().explained(includingCalls: true), with: "default-v2-calls")
+    }
+
+    /// A process in a running container.
+    private func execution(
+        _ host: CgroupHierarchies, namespaces: NamespaceSet,
+        _ change: (inout RuntimeSpec.Process, inout LaunchFacts) -> Void = { _, _ in }
+    ) throws -> LaunchPlan {
+        var process = try #require(Spec.template.process)
+        process.terminal = false
+        var facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: .none)
+        facts.startsAtOnce = true
+        change(&process, &facts)
+        let layout = try CgroupLayout(cgroupsPath: nil, id: "box", in: host)
+        return Launch(
+            entering: process, namespaces: namespaces, cgroups: layout, facts: facts, filter: nil
+        ).plan
+    }
+
+    @Test("the plan of a process in a running container is the one that is written down")
+    func executions() throws {
+        let plain = try execution(.planV2, namespaces: [.mount, .pid, .uts, .cgroup])
+        try plain.lowered().check()
+        try compare(plain.explained(), with: "exec-v2")
+
+        let hostPid = try execution(.planV1, namespaces: [.mount, .network]) { process, facts in
+            process.terminal = true
+            process.user = User(uid: 5, gid: 6)
+            facts.terminal = .consoleSocket("/run/console.sock")
+            facts.pidFile = "/run/exec.pid"
+            facts.replacedStreams = [0, 1, 2]
+        }
+        try hostPid.lowered().check()
+        try compare(hostPid.explained(), with: "exec-v1-with-terminal")
+    }
+
+    @Test("every text in Plans belongs to a case")
+    func noStaleSnapshots() throws {
+        let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)
+        let others = ["default-v2-calls", "exec-v2", "exec-v1-with-terminal"]
+        let known = PlanCase.all.map(\.name) + others
+        #expect(names.sorted() == known.map { "\($0).txt" }.sorted())
+    }
+
+    @Test("two plans of one config are equal", arguments: PlanCase.all)
+    func plansAreRepeatable(_ example: PlanCase) throws {
+        #expect(try example.plan() == example.plan())
+    }
+
+    // MARK: What the text does not show
+
+    private func binds(_ mounts: [Mount], _ propagation: Linux.Propagation? = nil) throws
+        -> [BindMount]
+    {
+        let example = PlanCase(
+            name: "binds",
+            change: {
+                $0.mounts = mounts
+                $0.linux?.rootfsPropagation = propagation
+            })
+        return try example.plan().parentSteps.compactMap { planned in
+            guard case .prepareBindMount(let bind) = planned.step else { return nil }
+            return bind
+        }
+    }
+
+    @Test("a bind mount first loses its way back to the host, then gets what its options say")
+    func bindChanges() throws {
+        let slave = MountChange(recursive: true, propagation: 1 << 19)
+        let found = try binds([
+            Mount(destination: "/plain", source: "/a", options: ["bind"]),
+            Mount(
+                destination: "/b", source: "/b", options: ["rbind", "ro", "rnosuid", "rprivate"]),
+        ])
+        try #require(found.count == 2)
+        #expect(
+            found[0]
+                == BindMount(
+                    index: 0, source: "/a", recursive: false, changes: [slave],
+                    destination: "/plain"))
+        let plain: UInt64 = 0x2 | 0x4 | 0x8 | 0x20_0000
+        #expect(
+            found[1]
+                == BindMount(
+                    index: 1, source: "/b", recursive: true,
+                    changes: [
+                        slave, MountChange(set: 1, clear: plain),
+                        MountChange(set: 2, recursive: true),
+                        MountChange(recursive: true, propagation: 1 << 18),
+                    ], destination: "/b"))
+    }
+
+    @Test(
+        "what trees get first follows rootfsPropagation",
+        arguments: [
+            (nil, MountChange(recursive: true, propagation: 1 << 19)),
+            (.recursivelySlave, MountChange(recursive: true, propagation: 1 << 19)),
+            (.recursivelyPrivate, MountChange(recursive: true, propagation: 1 << 18)),
+            (.shared, MountChange()), (.recursivelyShared, MountChange()),
+        ] as [(Linux.Propagation?, MountChange)])
+    func baseChange(_ propagation: Linux.Propagation?, _ expected: MountChange) throws {
+        let found = try binds(
+            [Mount(destination: "/a", source: "/a", options: ["bind"])], propagation)
+        #expect(found.first?.changes == [expected])
+    }
+
+    @Test("a seccomp filter is loaded after capabilities are dropped only where that is allowed")
+    func filterOrder() throws {
+        func order(noNewPrivileges: Bool) throws -> [String] {
+            let example = PlanCase(
+                name: "order", filter: PlanCase.smallFilter,
+                change: { $0.process?.noNewPrivileges = noNewPrivileges })
+            return try example.plan().childSteps.compactMap { planned in
+                switch planned.step {
+                case .setUserID: "user"
+                case .setCapabilities: "capabilities"
+                case .forbidNewPrivileges: "privileges"
+                case .loadSeccomp: "filter"
+                case .execute: "execute"
+                default: nil
+                }
+            }
+        }
+        #expect(
+            try order(noNewPrivileges: true)
+                == ["user", "capabilities", "privileges", "filter", "execute"])
+        #expect(
+            try order(noNewPrivileges: false) == ["user", "filter", "capabilities", "execute"])
+    }
+
+    @Test(
+        "a mount that cannot be planned is refused with its place",
+        arguments: [
+            ("remount", "remount is not a mount of its own"),
+            ("iversion", "iversion: not implemented yet"),
+        ])
+    func refusedMounts(_ option: String, _ message: String) throws {
+        let example = PlanCase(
+            name: "refused",
+            change: {
+                $0.mounts = [Mount(destination: "/a", type: "tmpfs", options: [option])]
+            })
+        let error = #expect(throws: SpecError.self) { try example.plan() }
+        #expect(error?.path.description == "mounts[0].options")
+        #expect(error?.message == message)
+    }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import RuntimeSpec
+import Testing
+
+@testable import ContainerKit
+
+@Suite("The options of a mount")
+struct MountOptionsTests {
+    @Test(
+        "a word sets or clears its attribute",
+        arguments: [
+            ("ro", MountAttributes.readOnly, true),
+            ("rw", .readOnly, false),
+            ("nosuid", .noSetUserID, true),
+            ("suid", .noSetUserID, false),
+            ("nodev", .noDevices, true),
+            ("dev", .noDevices, false),
+            ("noexec", .noExecution, true),
+            ("exec", .noExecution, false),
+            ("nodiratime", .noDirectoryAccessTime, true),
+            ("diratime", .noDirectoryAccessTime, false),
+            ("nosymfollow", .noSymlinkFollowing, true),
+            ("symfollow", .noSymlinkFollowing, false),
+        ])
+    func attributes(_ word: String, _ attribute: MountAttributes, _ isSet: Bool) {
+        let change = MountAttributeChange(
+            toSet: isSet ? attribute : [], toClear: isSet ? [] : attribute)
+        let plain = MountOptions([word])
+        #expect(plain.attributes == change)
+        #expect(plain.recursiveAttributes.isEmpty)
+        #expect(plain.namesAnyAttribute)
+
+        let recursive = MountOptions(["r" + word])
+        #expect(recursive.recursiveAttributes == change)
+        #expect(recursive.attributes.isEmpty)
+        #expect(recursive.superblockFlags.isEmpty)
+        #expect(!recursive.namesAnyAttribute)
+        #expect(plain.filesystemOptions.isEmpty && recursive.filesystemOptions.isEmpty)
+    }
+
+    @Test(
+        "of two words that contradict each other the later wins",
+        arguments: [
+            (["ro", "rw"], [], .readOnly),
+            (["rw", "ro"], .readOnly, []),
+            (["nosuid", "suid", "nosuid"], .noSetUserID, []),
+            (["noexec", "nodev", "exec"], .noDevices, .noExecution),
+        ] as [([String], MountAttributes, MountAttributes)])
+    func conflicts(_ words: [String], _ toSet: MountAttributes, _ toClear: MountAttributes) {
+        let expected = MountAttributeChange(toSet: toSet, toClear: toClear)
+        #expect(MountOptions(words).attributes == expected)
+        #expect(MountOptions(words.map { "r" + $0 }).recursiveAttributes == expected)
+    }
+
+    @Test(
+        "an access time mode is chosen with the whole group cleared; the later mode wins",
+        arguments: [
+            (["noatime"], .noAccessTime),
+            (["strictatime"], .strictAccessTime),
+            (["relatime"], .relativeAccessTime),
+            (["noatime", "strictatime"], .strictAccessTime),
+            (["strictatime", "noatime"], .noAccessTime),
+            (["noatime", "relatime"], .relativeAccessTime),
+            (["atime"], .relativeAccessTime),
+            (["noatime", "atime"], .relativeAccessTime),
+            (["strictatime", "atime"], .strictAccessTime),
+            (["nostrictatime"], .relativeAccessTime),
+            (["strictatime", "nostrictatime"], .relativeAccessTime),
+            (["noatime", "nostrictatime"], .noAccessTime),
+            (["noatime", "norelatime"], .noAccessTime),
+            (["norelatime"], nil),
+            (["relatime", "norelatime"], nil),
+            (["nodev"], nil),
+        ] as [([String], MountAttributes?)])
+    func accessTimes(_ words: [String], _ mode: MountAttributes?) {
+        for change in [
+            MountOptions(words).attributes,
+            MountOptions(words.map { "r" + $0 }).recursiveAttributes,
+        ] {
+            #expect(change.accessTimeMode == mode)
+            // mount_setattr(2) refuses anything between none and all of the group.
+            let cleared = change.toClear.rawValue & MountAttributes.accessTimeMode.rawValue
+            #expect(cleared == (mode == nil ? 0 : 0x70))
+            #expect(change.toSet.rawValue & 0x70 == mode?.rawValue ?? 0)
+        }
+    }
+
+    @Test(
+        "a bind mount keeps its source's attributes until an option names one",
+        arguments: [
+            (["rbind"], [], []),
+            (["bind", "rprivate", "rro", "defaults"], [], []),
+            (
+                ["bind", "ro"], .readOnly,
+                [.noSetUserID, .noDevices, .noExecution, .noSymlinkFollowing]
+            ),
+            (
+                ["bind", "rw"], [],
+                [.readOnly, .noSetUserID, .noDevices, .noExecution, .noSymlinkFollowing]
+            ),
+            (
+                ["bind", "async"], [],
+                [.readOnly, .noSetUserID, .noDevices, .noExecution, .noSymlinkFollowing]
+            ),
+            (
+                ["bind", "nosuid", "nodev", "noexec", "ro", "nosymfollow", "noatime"],
+                [
+                    .readOnly, .noSetUserID, .noDevices, .noExecution, .noSymlinkFollowing,
+                    .noAccessTime,
+                ],
+                [.accessTimeMode, .noDirectoryAccessTime]
+            ),
+        ] as [([String], MountAttributes, MountAttributes)])
+    func bindAttributes(
+        _ words: [String], _ toSet: MountAttributes, _ toClear: MountAttributes
+    ) {
+        let expected = MountAttributeChange(toSet: toSet, toClear: toClear)
+        #expect(MountOptions(words).bindAttributes == expected)
+    }
+
+    @Test(
+        "a mount is a bind mount by its option or its type",
+        arguments: [
+            (["bind"], nil, true, false),
+            (["rbind"], "none", true, true),
+            (["rbind", "bind"], "tmpfs", true, true),
+            ([String](), "bind", true, false),
+            (["ro"], "tmpfs", false, false),
+        ] as [([String], String?, Bool, Bool)])
+    func binds(_ words: [String], _ type: String?, _ isBind: Bool, _ isRecursive: Bool) {
+        let options = MountOptions(words, type: type)
+        #expect(options.isBind == isBind)
+        #expect(options.isRecursiveBind == isRecursive)
+    }
+
+    @Test(
+        "flags of the file system are named for fsconfig, and mount(2) keeps those without a name",
+        arguments: [
+            (["sync"], ["sync"], []),
+            (["ro", "lazytime", "dirsync"], ["ro", "dirsync", "lazytime"], []),
+            (["mand"], ["mand"], []),
+            (["sync", "async", "lazytime", "nolazytime", "mand", "nomand", "ro", "rw"], [], []),
+            (["silent", "iversion"], [], [.silent, .inodeVersion]),
+            (["silent", "iversion", "loud", "noiversion"], [], []),
+        ] as [([String], [String], SuperblockFlags)])
+    func superblock(_ words: [String], _ names: [String], _ unnamed: SuperblockFlags) {
+        let options = MountOptions(words)
+        #expect(options.superblockFlags.fsconfigNames == names)
+        #expect(options.superblockFlags.withoutFsconfigName == unnamed)
+        #expect(options.namesAnyAttribute)
+        #expect(options.filesystemOptions.isEmpty)
+    }
+
+    @Test("propagation types are kept in their order")
+    func propagation() {
+        let options = MountOptions(["rslave", "nosuid", "shared", "runbindable", "private"])
+        #expect(
+            options.propagation == [.recursivelySlave, .shared, .recursivelyUnbindable, .private])
+        #expect(options.propagation.map(\.isRecursive) == [true, false, true, false])
+        #expect(options.propagation.map(\.kernelValue) == [1 << 19, 1 << 20, 1 << 17, 1 << 18])
+    }
+
+    @Test("words of the runtime are not options of the file system")
+    func runtimeWords() {
+        let options = MountOptions(["tmpcopyup", "remount", "ridmap", "defaults", "mode=755"])
+        #expect(options.copiesUp)
+        #expect(options.isRemount)
+        #expect(options.idMapping == .tree)
+        #expect(MountOptions(["idmap"]).idMapping == .mount)
+        #expect(options.filesystemOptions == ["mode=755"])
+        #expect(!options.namesAnyAttribute)
+    }
+
+    @Test(
+        "options of the file system are cut into parameters as the kernel cuts them",
+        arguments: [
+            ("tmpfs", ["mode=755", "size=64k"], ["mode=755", "size=64k"]),
+            ("devpts", ["newinstance", "ptmxmode=0666"], ["newinstance", "ptmxmode=0666"]),
+            ("tmpfs", ["mode=755,size=64k,", "noswap"], ["mode=755", "size=64k", "noswap"]),
+            ("tmpfs", [#"context="u:r:t:s0:c1,c2",size=1"#], ["context=u:r:t:s0:c1,c2", "size=1"]),
+            ("overlay", [#"lowerdir=/a\,b:/c,index=on"#], [#"lowerdir=/a\,b:/c"#, "index=on"]),
+            ("overlay", [#"lowerdir=/a\\,x"#], [#"lowerdir=/a\\"#, "x"]),
+            ("ext4", [#"journal_path=/a\,b"#], [#"journal_path=/a\"#, "b"]),
+            ("9p", ["trans=tcp", "a=b=c", "empty="], ["trans=tcp", "a=b=c", "empty="]),
+        ] as [(String, [String], [String])])
+    func filesystemParameters(_ type: String, _ words: [String], _ expected: [String]) {
+        let parameters = MountOptions(words).filesystemParameters(type: type)
+        let written = parameters.map { $0.key + ($0.value.map { "=" + $0 } ?? "") }
+        #expect(written == expected)
+    }
+
+    @Test("the known words are those of the specification, sorted, none twice")
+    func knownWords() {
+        // Spec: config.md, Linux mount options; idmap and ridmap have a field of their own.
+        let expected = """
+            async atime bind defaults dev diratime dirsync exec iversion lazytime loud mand noatime
+            nodev nodiratime noexec noiversion nolazytime nomand norelatime nostrictatime nosuid
+            nosymfollow private ratime rbind rdev rdiratime relatime remount rexec rnoatime rnodev
+            rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime
+            rro rrw rshared rslave rstrictatime rsuid rsymfollow runbindable rw shared silent slave
+            strictatime suid symfollow sync tmpcopyup unbindable
+            """
+        let words = expected.split(whereSeparator: \.isWhitespace).map(String.init)
+        #expect(MountOptionWords.known == words)
+        for word in words + ["idmap", "ridmap"] {
+            #expect(MountOptions([word]).filesystemOptions.isEmpty, "\(word)")
+        }
+    }
+}

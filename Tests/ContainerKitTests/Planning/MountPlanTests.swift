@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import InitProgram
+import RuntimeSpec
+import Testing
+
+@testable import ContainerKit
+
+@Suite("Plans of mounts")
+struct MountPlanTests {
+    private func plan(_ mounts: [Mount], _ host: CgroupHierarchies = .planV2, cgroup: Bool = true)
+        throws -> LaunchPlan
+    {
+        try PlanCase(
+            name: "mounts", host: host,
+            change: {
+                $0.mounts = mounts
+                if !cgroup { $0.linux?.namespaces?.removeAll { $0.kind == .cgroup } }
+            }
+        ).plan()
+    }
+
+    private func filesystems(_ plan: LaunchPlan) -> [FilesystemMount] {
+        plan.childSteps.compactMap { planned in
+            switch planned.step {
+            case .mountFilesystem(let mount), .mountCgroupHierarchies(_, let mount, _): mount
+            default: nil
+            }
+        }
+    }
+
+    @Test(
+        "a destination is compared without empty components, . and ..",
+        arguments: [
+            ("/dev/", "/dev"), ("//dev", "/dev"), ("/x/../dev/.", "/dev"), ("dev", "/dev"),
+            ("/../../dev", "/dev"), ("/", "/"), ("..", "/"), ("/a//b/./c/", "/a/b/c"),
+        ])
+    func spelling(_ destination: String, _ expected: String) throws {
+        #expect(MountPlan.absolute(destination) == expected)
+        let mount = Mount(destination: destination, type: "tmpfs")
+        #expect(try filesystems(plan([mount])).map(\.destination) == [expected])
+    }
+
+    @Test(
+        "no device is made in a /dev that others use too",
+        arguments: [
+            Mount(destination: "/dev", source: "/dev", options: ["rbind"]),
+            Mount(destination: "/dev/", source: "/dev", options: ["bind"]),
+            Mount(destination: "//dev", type: "bind", source: "/dev"),
+            Mount(destination: "/x/../dev", source: "/dev", options: ["bind"]),
+            Mount(destination: "/dev/.", type: "devtmpfs", source: "devtmpfs"),
+        ])
+    func sharedDev(_ mount: Mount) throws {
+        for planned in try plan([mount]).childSteps {
+            switch planned.step {
+            case .makeDevices, .makeLinks, .linkPtmx: Issue.record("\(planned.step)")
+            default: break
+            }
+        }
+    }
+
+    @Test(
+        "procfs is covered by itself and by emulated files alone",
+        arguments: [
+            (Mount(destination: "/proc", type: "tmpfs"), "/proc", "it is not of type proc"),
+            (Mount(destination: "//proc/", type: "sysfs"), "/proc", "it is not of type proc"),
+            (
+                Mount(destination: "/proc", source: "/srv", options: ["bind"]), "/proc",
+                "it is not of type proc"
+            ),
+            (
+                Mount(destination: "/proc", type: "proc", source: "/srv", options: ["rbind"]),
+                "/proc", "it is not of type proc"
+            ),
+            (
+                Mount(destination: "/x/../proc/sys", type: "tmpfs"), "/proc/sys",
+                "it is inside /proc"
+            ),
+            (
+                Mount(destination: "/proc/self/attr", source: "/srv", options: ["bind"]),
+                "/proc/self/attr", "it is inside /proc"
+            ),
+            (
+                Mount(destination: "/proc/stat/x", type: "tmpfs"), "/proc/stat/x",
+                "it is inside /proc"
+            ),
+        ])
+    func refusedProc(_ mount: Mount, _ destination: String, _ problem: String) {
+        let error = #expect(throws: SpecError.self) { try plan([mount]) }
+        #expect(error?.path.description == "mounts[0].destination")
+        #expect(
+            error?.message == "\"\(destination)\" cannot be mounted because \(problem)")
+    }
+
+    @Test(
+        "what is procfs, emulates it or only looks like it may be mounted",
+        arguments: [
+            Mount(destination: "/proc", type: "proc", source: "proc"),
+            Mount(destination: "/proc/", source: "/proc", options: ["rbind"]),
+            Mount(destination: "/proc/cpuinfo", source: "/srv/cpuinfo", options: ["bind"]),
+            Mount(destination: "/proc/sys/kernel/ns_last_pid", source: "/srv/x", options: ["bind"]),
+            Mount(destination: "/process", type: "tmpfs"),
+            Mount(destination: "/x/proc/sys", type: "tmpfs"),
+        ])
+    func acceptedProc(_ mount: Mount) throws {
+        _ = try plan([mount])
+    }
+
+    @Test("a cgroup mount has the propagation and the attributes of its options")
+    func cgroupChanges() throws {
+        let mount = Mount(
+            destination: "/sys/fs/cgroup", type: "cgroup", options: ["rnosuid", "rslave"])
+        let changes = [
+            MountChange(set: 2, recursive: true),
+            MountChange(recursive: true, propagation: 1 << 19),
+        ]
+        #expect(try filesystems(plan([mount])).map(\.changes) == [changes])
+        #expect(try filesystems(plan([mount], .planV1)).map(\.changes) == [changes])
+    }
+
+    @Test("options of a cgroup file system are for one that is made, not for the host's")
+    func cgroupOptions() throws {
+        let mount = Mount(
+            destination: "/sys/fs/cgroup", type: "cgroup", options: ["ro", "memory_recursiveprot"])
+        #expect(
+            try filesystems(plan([mount])).map(\.options) == [["memory_recursiveprot"]])
+        for (host, hasNamespace) in [(CgroupHierarchies.planV1, true), (.planV2, false)] {
+            let error = #expect(throws: SpecError.self) {
+                try plan([mount], host, cgroup: hasNamespace)
+            }
+            #expect(error?.path.description == "mounts[0].options")
+            #expect(error?.message.contains("\"memory_recursiveprot\"") == true)
+        }
+    }
+
+    @Test("without a namespace the v2 cgroup mount is private, and nothing else can be asked for")
+    func cgroupPropagation() throws {
+        func mount(_ option: String) -> Mount {
+            Mount(destination: "/sys/fs/cgroup", type: "cgroup", options: [option])
+        }
+        _ = try plan([mount("rprivate")], cgroup: false)
+        #expect(throws: SpecError.self) { try plan([mount("shared")], cgroup: false) }
+    }
+
+    @Test("a recursively read-only tmpfs is read-only once its contents are made")
+    func recursivelyReadOnly() throws {
+        let found = try plan([Mount(destination: "/t/", type: "tmpfs", options: ["rro"])])
+        #expect(filesystems(found).map(\.changes) == [[]])
+        #expect(found.childSteps.contains { $0.step == .makeReadOnly("/t") })
+    }
+}

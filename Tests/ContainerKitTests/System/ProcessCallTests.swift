@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+import Foundation
+import SystemPackage
+import Testing
+
+@testable import ContainerKit
+
+/// Starts a program as a child of this process, with no signal blocked.
+func spawn(_ arguments: [String], terminal: CInt? = nil) throws -> Int32 {
+    var pid: Int32 = 0
+    var pointers = arguments.map { strdup($0) } + [nil]
+    defer { pointers.forEach { free($0) } }
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    if let terminal {
+        for number: CInt in 0...2 {
+            posix_spawn_file_actions_adddup2(&actions, terminal, number)
+        }
+    }
+    let result = posix_spawn(&pid, arguments[0], &actions, &attributes, &pointers, nil)
+    try #require(result == 0)
+    return pid
+}
+
+@Suite("Calls about processes")
+struct ProcessCallTests {
+    @Test(
+        "a child's end is its status or its signal",
+        arguments: [
+            ("exit 0", ContainerKit.ExitStatus.exited(0)), ("exit 255", .exited(255)),
+            ("kill -9 $$", .signaled(9)), ("kill -15 $$", .signaled(15)),
+        ])
+    func wait(_ script: String, _ status: ContainerKit.ExitStatus) throws {
+        let process = try openProcess(try spawn(["/bin/sh", "-c", script]))
+        #expect(try waitProcess(process.number) == status)
+    }
+
+    @Test("a running child has no status, and a signal ends it")
+    func signal() throws {
+        let process = try openProcess(try spawn(["/bin/sleep", "60"]))
+        #expect(try waitProcessIfEnded(process.number) == nil)
+        try sendSignal(process.number, 15)
+        var entries = [PollEntry(process.number, .readable)]
+        #expect(try poll(&entries, timeoutMilliseconds: 10_000) == 1)
+        #expect(try waitProcessIfEnded(process.number) == .signaled(15))
+        #expect(throws: SystemCallError.self) { try waitProcess(process.number) }
+    }
+
+    @Test("poll stops when its time is over and passes over negative descriptors")
+    func timeout() throws {
+        let pair = try socketPair()
+        var entries = [PollEntry(-1, .readable), PollEntry(pair.first.number, .readable)]
+        #expect(try poll(&entries, timeoutMilliseconds: 1) == 0)
+        try writeAll([1], to: pair.second.number, named: "peer")
+        #expect(try poll(&entries) == 1)
+        #expect(entries[0].seen.isEmpty)
+        #expect(entries[1].seen == .readable)
+    }
+
+    @Test("a limit of another process is set")
+    func limit() throws {
+        let pid = try spawn(["/bin/sleep", "60"])
+        let process = try openProcess(pid)
+        try setResourceLimit(
+            pid: pid, PlannedLimit(name: "RLIMIT_NOFILE", resource: 7, soft: 33, hard: 44))
+        let limits = String(decoding: try readFile("/proc/\(pid)/limits"), as: UTF8.self)
+        try sendSignal(process.number, 9)
+        _ = try waitProcess(process.number)
+        let line = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max open") })
+        #expect(line.split(separator: " ").dropFirst(3).prefix(2) == ["33", "44"])
+    }
+
+    @Test(
+        "only the last parenthesis ends the name of a process",
+        arguments: [
+            "1 (a) S", "1 (a) R 1) S", "1 () S", "1 (\n) Z (x) S", "1 (S 1 2 3) ) S",
+        ])
+    func statNames(_ start: String) {
+        let line = start + (4...21).map { " \($0)" }.joined() + " 4711 23 24\n"
+        let stat = ProcessStat(parsing: Array(line.utf8))
+        #expect(stat?.startTime == 4711)
+        #expect(stat?.state == "S")
+    }
+
+    @Test(
+        "what is no stat line is none",
+        arguments: ["", "1 (a", "1 (a) S 1 2", "1 (a) SS" + String(repeating: " 1", count: 30)])
+    func noStat(_ line: String) {
+        #expect(ProcessStat(parsing: Array(line.utf8)) == nil)
+    }
+
+    @Test("this process runs since a time that stays; a number without process has none")
+    func ownStat() {
+        #expect(startTime(of: getpid()) != nil)
+        #expect(startTime(of: getpid()) == startTime(of: getpid()))
+        #expect(startTime(of: -7) == nil)
+    }
+
+    @Test("the clocks go forward")
+    func clocks() {
+        let first = ClockTime.monotonic
+        #expect(ClockTime.monotonic.totalNanoseconds >= first.totalNanoseconds)
+        #expect(abs(Double(ClockTime.wall.seconds) - Date().timeIntervalSince1970) < 10)
+    }
+}
+
+@Suite("Unix sockets")
+struct SocketCallTests {
+    @Test("a socket is reached by its path, however long", arguments: [1, 80, 200])
+    func connection(_ length: Int) throws {
+        let temporary = try TemporaryDirectory()
+        let parent = temporary.path + "/" + String(repeating: "d", count: length)
+        try FileManager.default.createDirectory(
+            atPath: parent, withIntermediateDirectories: true)
+        let directory = try openFile(parent, [.pathOnly, .directory])
+        let listener = try listenUnixSocket(in: directory.number, name: "start")
+        let byPath = try connectUnixSocket(path: parent + "/start")
+        let accepted = OwnedDescriptor(taking: accept(listener.number, nil, nil))
+        try writeAll([7], to: byPath.number, named: "peer")
+        #expect(try readFile(accepted.number, limitBytes: 1, named: "peer") == [7])
+        _ = try connectUnixSocket(in: directory.number, name: "start")
+    }
+
+    @Test("nobody listening is told with the path")
+    func refused() throws {
+        #expect {
+            _ = try connectUnixSocket(path: "/nowhere/socket")
+        } throws: {
+            "\($0)" == "connect(\"/nowhere/socket\"): no such file or directory"
+        }
+    }
+
+    @Test("one descriptor comes over, close-on-exec")
+    func descriptor() throws {
+        let pair = try socketPair()
+        let file = try openFile("/dev/null", .readOnly)
+        try sendDescriptor(file.number, text: "/dev/pts/0", over: pair.first.number)
+        let received = try receiveDescriptor(from: pair.second.number)
+        #expect(try status(of: received.number).stx_ino == status(of: file.number).stx_ino)
+        #expect(fcntl(received.number, F_GETFD) == FD_CLOEXEC)
+    }
+
+    @Test("a message without a descriptor and a closed socket are errors")
+    func noDescriptor() throws {
+        var numbers: [CInt] = [-1, -1]
+        try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &numbers) == 0)
+        let (writer, reader) = (numbers[0], numbers[1])
+        defer { close(reader) }
+        try writeAll([1], to: writer, named: "peer")
+        close(writer)
+        for _ in 0..<2 {
+            #expect {
+                _ = try receiveDescriptor(from: reader)
+            } throws: {
+                ($0 as? SystemCallError)?.errno == .badMessage
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import RuntimeSpec
+import Testing
+
+@testable import ContainerKit
+
+/// A config with a field that is not acted on, and the path that the error must name.
+struct UnsupportedField: Sendable, CustomTestStringConvertible {
+    var path: String
+    var change: @Sendable (inout Spec) -> Void
+    var testDescription: String { path }
+
+    init(_ path: String, _ change: @escaping @Sendable (inout Spec) -> Void) {
+        self.path = path
+        self.change = change
+    }
+
+    private static let hook = [Hook(path: "/bin/true")]
+    private static let mapping = [IDMapping(containerID: 0, hostID: 0, size: 1)]
+
+    static let all: [UnsupportedField] = [
+        UnsupportedField("hooks.prestart") { $0.hooks = Hooks(prestart: hook) },
+        UnsupportedField("hooks.createRuntime") { $0.hooks = Hooks(createRuntime: hook) },
+        UnsupportedField("hooks.createContainer") { $0.hooks = Hooks(createContainer: hook) },
+        UnsupportedField("hooks.startContainer") { $0.hooks = Hooks(startContainer: hook) },
+        UnsupportedField("hooks.poststart") { $0.hooks = Hooks(poststart: hook) },
+        UnsupportedField("hooks.poststop") { $0.hooks = Hooks(poststop: hook) },
+        UnsupportedField("mounts[0].uidMappings") { $0.mounts?[0].uidMappings = mapping },
+        UnsupportedField("mounts[1].uidMappings") { $0.mounts?[1].gidMappings = mapping },
+        UnsupportedField("mounts[2].options") { $0.mounts?[2].options = ["bind", "idmap"] },
+        UnsupportedField("mounts[2].options") { $0.mounts?[2].options = ["ridmap"] },
+        UnsupportedField("process.apparmorProfile") { $0.process?.apparmorProfile = "p" },
+        UnsupportedField("process.selinuxLabel") { $0.process?.selinuxLabel = "l" },
+        UnsupportedField("process.scheduler") { $0.process?.scheduler = Scheduler(policy: .batch) },
+        UnsupportedField("process.ioPriority") {
+            $0.process?.ioPriority = IOPriority(schedulingClass: .idle)
+        },
+        UnsupportedField("process.execCPUAffinity") { $0.process?.execCPUAffinity = CPUAffinity() },
+        UnsupportedField("linux.namespaces[6] (user namespace)") {
+            $0.linux?.namespaces?.append(Namespace(kind: .user))
+        },
+        UnsupportedField("linux.namespaces") {
+            $0.linux?.namespaces?.removeAll { $0.kind == .mount }
+        },
+        UnsupportedField("linux.netDevices") { $0.linux?.netDevices = ["eth0": NetDevice()] },
+        UnsupportedField("linux.mountLabel") { $0.linux?.mountLabel = "l" },
+        UnsupportedField("linux.intelRdt") { $0.linux?.intelRdt = IntelRdt() },
+        UnsupportedField("linux.memoryPolicy") {
+            $0.linux?.memoryPolicy = MemoryPolicy(mode: .local)
+        },
+        UnsupportedField("linux.personality") {
+            $0.linux?.personality = Personality(domain: .linux32)
+        },
+    ]
+}
+
+@Suite("Fields that are not acted on yet")
+struct UnsupportedTests {
+    @Test("such a field is refused by its path, and by no other", arguments: UnsupportedField.all)
+    func fields(_ field: UnsupportedField) {
+        var spec = Spec.template
+        field.change(&spec)
+        #expect(Unsupported.fields(of: spec).map(\.path.description) == [field.path])
+    }
+
+    @Test("a config that uses none of them is taken")
+    func nothing() {
+        var spec = Spec.template
+        #expect(Unsupported.fields(of: spec).isEmpty)
+        spec.hooks = Hooks(prestart: [], createRuntime: [])
+        spec.process?.apparmorProfile = ""
+        spec.linux?.mountLabel = ""
+        spec.linux?.netDevices = [:]
+        #expect(Unsupported.fields(of: spec).isEmpty, "empty asks for nothing")
+    }
+
+    @Test("all such fields are refused in one go")
+    func together() {
+        var spec = Spec.template
+        spec.hooks = Hooks(prestart: [Hook(path: "/a")], poststop: [Hook(path: "/b")])
+        spec.linux?.personality = Personality(domain: .linux)
+        #expect(
+            Unsupported.fields(of: spec).map(\.path.description)
+                == ["hooks.prestart", "hooks.poststop", "linux.personality"])
+    }
+
+    @Test("the process of an exec is refused under its own path")
+    func processes() {
+        let process = Process(cwd: "/", apparmorProfile: "p")
+        let found = Unsupported.fields(of: process, under: "exec")
+        #expect(found.map(\.path.description) == ["exec.apparmorProfile"])
+    }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+import Glibc
+import InitMachine
+import Testing
+
+@testable import ContainerKit
+@testable import InitProgram
+
+/// A signal that nothing else in the tests uses.
+private let testSignal = SIGUSR2
+
+/// Where the handler of the host writes; a handler is given nothing but the signal.
+nonisolated(unsafe) private var handlerOutput: CInt = -1
+
+@Suite("The child and its parent", .serialized)
+struct ChildTests {
+    // MARK: Signals
+
+    @Test("every signal that can be blocked is blocked in the child")
+    func signalsAreBlocked() throws {
+        let done = try runInChild { code, output in
+            let mask = code.reserve(8)
+            code.call(
+                .rtSigprocmask, [.literal(0), .literal(0), .address(mask), .literal(8)])
+            code.call(.write, [output, .address(mask), .literal(8)])
+            code.exit(0)
+        }
+        let unblockable: Int64 = 1 << (Int64(SIGKILL) - 1) | 1 << (Int64(SIGSTOP) - 1)
+        #expect(done.number == ~unblockable)
+    }
+
+    @Test(
+        "the parent's mask is what it was before", arguments: [[], [SIGUSR1], [SIGTERM, SIGHUP]])
+    func parentMask(_ blocked: [CInt]) throws {
+        var wanted = sigset_t()
+        var original = sigset_t()
+        sigemptyset(&wanted)
+        for signal in blocked { sigaddset(&wanted, signal) }
+        pthread_sigmask(SIG_SETMASK, &wanted, &original)
+        defer { pthread_sigmask(SIG_SETMASK, &original, nil) }
+        let outcome = try runInChild { code, _ in code.exit(0) }.outcome
+        var after = sigset_t()
+        pthread_sigmask(SIG_SETMASK, nil, &after)
+        #expect(outcome == .exited(0))
+        for signal in 1..<CInt(32) {
+            #expect((sigismember(&after, signal) == 1) == blocked.contains(signal))
+        }
+    }
+
+    /// Signals itself in a child of a host with a handler; tells what the handler wrote.
+    private func signalChild(flags: UInt64, unblocking: Bool) throws -> FinishedProgram {
+        var action = sigaction()
+        var before = sigaction()
+        action.__sigaction_handler.sa_handler = { _ in _ = write(handlerOutput, "handler", 7) }
+        try #require(sigaction(testSignal, &action, &before) == 0)
+        defer {
+            sigaction(testSignal, &before, nil)
+            handlerOutput = -1
+        }
+        return try runInChild(flags: flags) { code, output in
+            if case .literal(let number) = output { handlerOutput = CInt(number) }
+            let pid = code.cell("pid")
+            code.call(.getpid, [], into: pid)
+            code.call(
+                SystemCall("kill", __NR_kill), [.cell(pid), .literal(Int(testSignal))])
+            if unblocking {
+                let none = code.words([0])
+                code.call(
+                    .rtSigprocmask, [.literal(2), .address(none), .literal(0), .literal(8)])
+            }
+            code.exit(0)
+        }
+    }
+
+    @Test("a handler of the host does not run in the child, even when its signal comes")
+    func handlersAreBlocked() throws {
+        let done = try signalChild(flags: 0, unblocking: false)
+        #expect(done.outcome == .exited(0))
+        #expect(done.text == "")
+    }
+
+    @Test("with CLONE_CLEAR_SIGHAND the child has no handlers left to run")
+    func handlersAreCleared() throws {
+        let done = try signalChild(flags: clinux_clone_clear_sighand, unblocking: true)
+        #expect(done.outcome == .signaled(testSignal))
+        #expect(done.text == "")
+    }
+
+    @Test("the two tests before would notice a handler: without both guards it runs")
+    func handlersWouldBeNoticed() throws {
+        let done = try signalChild(flags: 0, unblocking: true)
+        #expect(done.outcome == .exited(0))
+        #expect(done.text == "handler")
+    }
+
+    @Test("the program unblocks all signals before it executes")
+    func signalsAreUnblocked() throws {
+        let done = try runInChild([
+            .unblockSignals, .shell("grep SigBlk /proc/self/status"),
+        ])
+        #expect(done.text == "SigBlk:\t0000000000000000\n")
+    }
+
+    // MARK: The rendezvous
+
+    /// A child that waits on a socket pair and then exits with 7; returned with the parent's end.
+    private func waitingChild() throws -> (child: RunningProgram, socket: CInt) {
+        var ends: [CInt] = [-1, -1]
+        try #require(
+            socketpair(
+                AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0)
+        defer { close(ends[1]) }
+        var code = Assembler()
+        var state = LoweringState()
+        InitStep.closeDescriptors(phase: 0, keeping: [.rendezvous], preserved: 0)
+            .lower(into: &code, &state)
+        InitStep.waitForParent(.prepared).lower(into: &code, &state)
+        code.exit(7)
+        let child = try RunningProgram(
+            code.image,
+            inputs: [
+                .rendezvous: ends[1],
+                .gapStart(phase: 0, 0): 3, .gapEnd(phase: 0, 0): ends[1] - 1,
+                .gapStart(phase: 0, 1): ends[1] + 1, .gapEnd(phase: 0, 1): CInt.max,
+            ])
+        return (child, ends[0])
+    }
+
+    @Test("a child whose parent goes away ends by itself, and without an error")
+    func parentGoesAway() throws {
+        let (child, socket) = try waitingChild()
+        close(socket)
+        #expect(try child.finish() == .exited(0))
+    }
+
+    @Test("a child goes on when the parent says so")
+    func parentReleases() throws {
+        let (child, socket) = try waitingChild()
+        defer { close(socket) }
+        #expect(write(socket, "x", 1) == 1)
+        #expect(try child.finish() == .exited(7))
+    }
+
+    // MARK: A second process
+
+    @Test("a second process is the parent's child, and its pid is in the page")
+    func secondProcess() throws {
+        let done = try runInChild { code, output in
+            var state = LoweringState()
+            let parent = code.cell("parent")
+            InitStep.continueInChild(intoCgroup: false).lower(into: &code, &state)
+            code.call(SystemCall("getppid", __NR_getppid), [], into: parent)
+            code.write(parent, to: output)
+            code.exit(7)
+        }
+        #expect(done.outcome == .exited(0))
+        #expect(done.number == Int64(getpid()))
+        try #require(done.secondProcess > 0 && done.secondProcess != done.pid)
+        let second = try openProcess(done.secondProcess)
+        #expect(try waitProcess(second.number) == .exited(7))
+    }
+
+    @Test("a child sends no SIGCHLD to the host before it executes")
+    func noChildSignal() throws {
+        var set = sigset_t()
+        var original = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, SIGCHLD)
+        pthread_sigmask(SIG_BLOCK, &set, &original)
+        defer { pthread_sigmask(SIG_SETMASK, &original, nil) }
+        let program = try RunningProgram(
+            {
+                var code = Assembler()
+                code.exit(0)
+                return code.image
+            }())
+        // wait4 without __WALL sees only children with SIGCHLD as their exit signal.
+        #expect(waitpid(program.pid, nil, 0) == -1)
+        #expect(errno == ECHILD)
+        #expect(try program.finish() == .exited(0))
+    }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+import Glibc
+import InitMachine
+import Testing
+
+@testable import ContainerKit
+@testable import InitProgram
+
+/// How a program ended.
+enum ProgramOutcome: Equatable {
+    /// A call of the program, or the program that it executed, ended the process.
+    case exited(Int32)
+    /// A signal ended it.
+    case signaled(Int32)
+    /// A call was refused.
+    case failed(instruction: Int, errno: CInt)
+}
+
+/// A program that has run in a real child.
+struct FinishedProgram {
+    var pid: Int32
+    var outcome: ProgramOutcome
+    /// The instruction that the page told last.
+    var index: Int
+    /// What the program wrote into its output.
+    var output: [UInt8]
+    /// The second process, if the program cloned one.
+    var secondProcess: Int32
+
+    var text: String { String(decoding: output, as: UTF8.self) }
+
+    /// The output as one number of 64 bits.
+    var number: Int64? {
+        guard output.count == 8 else { return nil }
+        return output.withUnsafeBytes { $0.loadUnaligned(as: Int64.self) }
+    }
+}
+
+/// Both ends of a pipe, closed in a child that executes.
+struct Pipe: ~Copyable {
+    let reading: CInt
+    private(set) var writing: CInt
+
+    init(nonBlocking: Bool = false) throws {
+        var ends: [CInt] = [-1, -1]
+        // glibc hides pipe2(2) from Swift.
+        let flags = Int(O_CLOEXEC | (nonBlocking ? O_NONBLOCK : 0))
+        let result = ends.withUnsafeMutableBytes { ends in
+            raw_system_call(
+                Int(__NR_pipe2), Int(bitPattern: ends.baseAddress), flags, 0, 0, 0, 0)
+        }
+        try #require(result == 0)
+        reading = ends[0]
+        writing = ends[1]
+    }
+
+    mutating func closeWriting() {
+        close(writing)
+        writing = -1
+    }
+
+    deinit {
+        close(reading)
+        if writing >= 0 { close(writing) }
+    }
+}
+
+/// A program that runs in a child of the test: real calls, nothing is feigned.
+final class RunningProgram {
+    let image: ProgramImage
+    let page: ProgressPage
+    let pid: Int32
+    let pidfd: CInt
+
+    /// Starts `image`, as the launcher does.
+    init(
+        _ image: ProgramImage, inputs: DescriptorTable<CInt> = [:],
+        flags: UInt64 = clinux_clone_clear_sighand
+    ) throws {
+        try image.check()
+        self.image = image
+        let page = try ProgressPage()
+        self.page = page
+        let loaded = LoadedProgram(image, inputs: inputs, progress: page.pointer)
+        var arguments = clinux_clone_args()
+        arguments.flags = flags | UInt64(CLONE_PIDFD)
+        var descriptor: CInt = -1
+        let result = withUnsafeMutablePointer(to: &descriptor) { pidfd in
+            arguments.pidfd = UInt64(UInt(bitPattern: pidfd))
+            return InitMachine.startChild(
+                &arguments, running: loaded.instructions, cells: loaded.cells,
+                progress: page.pointer)
+        }
+        withExtendedLifetime(loaded) {}
+        try #require(result > 0, "clone3 gave \(result)")
+        pid = Int32(result)
+        pidfd = descriptor
+    }
+
+    deinit {
+        _ = OwnedDescriptor(taking: pidfd)
+    }
+
+    func kill() throws {
+        try sendSignal(pidfd, SIGKILL)
+    }
+
+    /// Waits for the end of the child.
+    func finish() throws -> ProgramOutcome {
+        let status = try waitProcess(pidfd)
+        if page.error != 0 {
+            #expect(status == .exited(machineFailureStatus))
+            return .failed(instruction: page.index, errno: page.error)
+        }
+        switch status {
+        case .exited(let code): return .exited(code)
+        case .signaled(let number): return .signaled(number)
+        }
+    }
+}
+
+/// Runs a program to its end; what it writes to descriptor `output` is collected.
+func runInChild(
+    inputs: DescriptorTable<CInt> = [:], flags: UInt64 = clinux_clone_clear_sighand,
+    _ build: (_ code: inout Assembler, _ output: Operand) throws -> Void
+) throws -> FinishedProgram {
+    var pipe = try Pipe()
+    var code = Assembler()
+    try build(&code, .literal(Int(pipe.writing)))
+    _ = code.reserve(8)
+    var inputs = inputs
+    inputs[.standardStream(1)] = pipe.writing
+    let program = try RunningProgram(code.image, inputs: inputs, flags: flags)
+    pipe.closeWriting()
+    let output = try readFile(pipe.reading, named: "output")
+    let outcome = try program.finish()
+    return FinishedProgram(
+        pid: program.pid, outcome: outcome, index: program.page.index, output: output,
+        secondProcess: program.page.secondProcess)
+}
+
+/// Runs steps to their end; the last one is `execute`, whose standard output is collected.
+func runInChild(_ steps: [InitStep], inputs: DescriptorTable<CInt> = [:]) throws
+    -> FinishedProgram
+{
+    try runInChild(inputs: inputs) { code, _ in
+        var state = LoweringState()
+        for step in [.setStandardStreams([1])] + steps { step.lower(into: &code, &state) }
+    }
+}
+
+extension InitStep {
+    /// Replaces the program by a shell.
+    static func shell(_ script: String, environment: [String] = []) -> InitStep {
+        .execute(
+            candidates: ["/bin/sh"], arguments: ["sh", "-c", script],
+            environment: ["PATH=/usr/bin:/bin"] + environment)
+    }
+}
+
+extension Assembler {
+    mutating func exit(_ status: Int) {
+        call(.exitGroup, [.literal(status)])
+    }
+
+    /// Writes what the cell holds, eight bytes.
+    mutating func write(_ cell: Cell, to output: Operand) {
+        call(.write, [output, .cellAddress(cell), .literal(8)])
+    }
+
+    /// A cell that holds a number when the program starts: `value(of:)` gives it to the launcher.
+    mutating func number(_ place: Int) -> Cell {
+        input(.mountTree(place))
+    }
+}
+
+/// The inputs for cells that `number` made.
+func numbers(_ values: CInt...) -> DescriptorTable<CInt> {
+    var inputs: DescriptorTable<CInt> = [:]
+    for (place, value) in values.enumerated() { inputs[.mountTree(place)] = value }
+    return inputs
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+import Glibc
+import Testing
+
+@testable import ContainerKit
+@testable import InitProgram
+
+/// Steps that need no privilege, run for real.
+@Suite("Steps in a real child")
+struct StepTests {
+    @Test("the program gets its arguments and its environment, and nothing else")
+    func argumentsAndEnvironment() throws {
+        let done = try runInChild([
+            .execute(
+                candidates: ["/bin/sh"],
+                arguments: ["name", "-c", "echo \"$0 $1 $A\"", "zero", "one  two"],
+                environment: ["A=ä=b"])
+        ])
+        #expect(done.outcome == .exited(0))
+        #expect(done.text == "zero one  two ä=b\n")
+    }
+
+    @Test(
+        "the first candidate that can be run is run",
+        arguments: [
+            ["/nonexistent/true", "/bin/true", "/bin/false"],
+            ["/etc/passwd/true", "/etc/passwd", "/tmp", "/bin/true"],
+        ])
+    func candidates(_ paths: [String]) throws {
+        let done = try runInChild([
+            .findExecutable(name: "true", candidates: paths),
+            .execute(candidates: paths, arguments: ["true"], environment: []),
+        ])
+        #expect(done.outcome == .exited(0))
+    }
+
+    @Test(
+        "a program that cannot be run is told before anything is executed",
+        arguments: [
+            ("nope", ["/nonexistent/nope", "/tmp"], EBADF, "executable file not found in $PATH"),
+            ("nope", [], EBADF, "executable file not found in $PATH"),
+            ("/tmp", ["/tmp"], EBADF, "is a directory"),
+            ("/nonexistent/a", ["/nonexistent/a"], ENOENT, "stat /nonexistent/a"),
+            ("/etc/passwd", ["/etc/passwd"], EACCES, "exec: \"/etc/passwd\""),
+        ] as [(String, [String], CInt, String)])
+    func missingPrograms(_ name: String, _ paths: [String], _ errno: CInt, _ note: String) throws {
+        let steps: [InitStep] = [
+            .findExecutable(name: name, candidates: paths),
+            .execute(candidates: ["/bin/true"], arguments: ["true"], environment: []),
+        ]
+        let image = ProgramImage(lowering: steps)
+        let program = try RunningProgram(image)
+        guard case .failed(let instruction, errno) = try program.finish() else {
+            Issue.record("the program was not refused with errno \(errno)")
+            return
+        }
+        #expect(image.stepOfInstruction[instruction] == 0)
+        #expect(image.note(of: instruction)?.contains(note) == true)
+    }
+
+    @Test("the umask is the one that was asked for")
+    func umask() throws {
+        let done = try runInChild([.setUmask(0o027), .shell("umask")])
+        #expect(done.text == "0027\n")
+    }
+
+    @Test("no new privileges can be gained, once forbidden")
+    func newPrivileges() throws {
+        let done = try runInChild([
+            .forbidNewPrivileges, .shell("grep NoNewPrivs /proc/self/status"),
+        ])
+        #expect(done.text == "NoNewPrivs:\t1\n")
+    }
+
+    @Test("the child leads a session of its own")
+    func session() throws {
+        let done = try runInChild([
+            .startSession, .shell("cut -d' ' -f6 /proc/$$/stat"),
+        ])
+        #expect(done.text == "\(done.pid)\n")
+    }
+
+    @Test(
+        "the working directory is entered by its path in the root",
+        arguments: [("/", "/"), ("/usr/../proc", "/proc"), ("/../proc//sys/.", "/proc/sys")])
+    func workingDirectory(_ path: String, _ expected: String) throws {
+        let done = try runInChild([.openRoot, .enterDirectory(path), .shell("/bin/pwd")])
+        #expect(done.text == expected + "\n")
+    }
+
+    @Test("a working directory that is no directory is refused", arguments: ["/etc/passwd", "/no"])
+    func missingDirectory(_ path: String) throws {
+        let steps: [InitStep] = [.openRoot, .enterDirectory(path), .shell("")]
+        let image = ProgramImage(lowering: steps)
+        let program = try RunningProgram(image)
+        guard case .failed(let instruction, let errno) = try program.finish() else {
+            Issue.record("the directory was entered")
+            return
+        }
+        #expect(image.stepOfInstruction[instruction] == 1)
+        #expect(errno == (path == "/no" ? ENOENT : ENOTDIR))
+    }
+
+    @Test("descriptors that are not named are closed, those that are stay open")
+    func descriptors() throws {
+        let lost = fcntl(0, F_DUPFD, 500)
+        let kept = fcntl(0, F_DUPFD, 600)
+        try #require(lost >= 500 && kept >= 600)
+        defer {
+            close(lost)
+            close(kept)
+        }
+        let done = try runInChild(
+            [
+                .closeDescriptors(phase: 1, keeping: [.rendezvous], preserved: 0),
+                .shell("for n in 1 \(lost) \(kept); do [ -e /proc/$$/fd/$n ] && echo $n; done"),
+            ],
+            inputs: [
+                .rendezvous: kept,
+                .gapStart(phase: 1, 0): 3, .gapEnd(phase: 1, 0): kept - 1,
+                .gapStart(phase: 1, 1): kept + 1, .gapEnd(phase: 1, 1): CInt.max,
+            ])
+        #expect(done.text == "1\n\(kept)\n")
+    }
+
+    @Test("an empty gap between two kept descriptors is no error")
+    func emptyGap() throws {
+        let done = try runInChild(
+            [.closeDescriptors(phase: 1, keeping: [], preserved: 0), .shell("echo still here")],
+            inputs: [.gapStart(phase: 1, 0): 700, .gapEnd(phase: 1, 0): 699])
+        #expect(done.text == "still here\n")
+    }
+
+    @Test("a seccomp filter that is loaded is in force")
+    func seccomp() throws {
+        // BPF_RET of SECCOMP_RET_KILL_PROCESS for every call.
+        let filter: [UInt8] = [0x06, 0, 0, 0, 0, 0, 0, 0x80]
+        let done = try runInChild([
+            .forbidNewPrivileges, .loadSeccomp(filter: filter, flags: 0), .shell("echo no"),
+        ])
+        #expect(done.outcome == .signaled(SIGSYS))
+        #expect(done.text == "")
+    }
+
+    @Test("a child tells the parent over the rendezvous")
+    func reporting() throws {
+        let pipe = try Pipe()
+        let writing = pipe.writing
+        let done = try runInChild(
+            [.reportToParent(.ready), .shell("")], inputs: [.rendezvous: writing])
+        #expect(done.outcome == .exited(0))
+        var byte: UInt8 = 0
+        #expect(read(pipe.reading, &byte, 1) == 1)
+        #expect(byte == ChildEvent.ready.rawValue)
+    }
+}

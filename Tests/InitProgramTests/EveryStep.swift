@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import InitProgram
+
+/// One sample of each case of `InitStep`, for the rules that hold for all of them.
+///
+/// A new case does not compile until `StepName` knows it, and then needs a sample here.
+let everyInitStep: [InitStep] = [
+    .closeDescriptors(phase: 0, keeping: [.rendezvous, .startSocket], preserved: 2),
+    .setStandardStreams([0, 1, 2]), .forbidPtrace, .startSession, .enterCgroups(count: 2),
+    .setOOMScore(-500), .waitForParent(.prepared), .reportToParent(.ready), .waitForStart,
+    .joinNamespace(.network), .joinProcess([.mount, .pid]), .unshareNamespaces([.cgroup]),
+    .enterNewTimeNamespace([TimeNamespaceOffset(clock: "boottime", seconds: -3, nanoseconds: 7)]),
+    .continueInChild(intoCgroup: true), .bringUpLoopback, .setHostname("host"),
+    .setDomainname("domain"),
+    .isolateMounts(private: true), .attachRootfs(hostPath: "/bundle/rootfs"), .openRoot,
+    .mountFilesystem(
+        FilesystemMount(
+            type: "tmpfs", source: "tmpfs", destination: "/a/b", options: ["mode=755", "ro"],
+            attributes: 2, changes: [MountChange(set: 1, recursive: true)])),
+    .attachMount(3, at: "/a/b/c", kind: .likeSource),
+    .mountCgroupHierarchies(
+        6, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/sys/fs/cgroup"),
+        [
+            CgroupHierarchyMount(name: "memory", links: []),
+            CgroupHierarchyMount(name: "cpu,cpuacct", links: ["cpu", "cpuacct"]),
+        ]),
+    .makeLinks(directory: "/dev", [SymbolicLink(name: "fd", target: "/proc/self/fd")]),
+    .makeDirectory("/srv/new"),
+    .makeDevices(
+        directory: "/dev",
+        [
+            Device(name: "one", mode: 0o060640, major: 259, minor: 300, userID: 5),
+            Device(name: "two", mode: 0o010644, major: 0, minor: 0),
+        ]),
+    .linkPtmx,
+    .setSysctl([KernelParameter(key: "net.a", path: "net/a", value: "1")]),
+    .maskPaths(["/proc/kcore", "/sys/firmware"]), .protectPaths(["/proc/sys"]),
+    .makeReadOnly("/dev"), .enterRoot,
+    .setRootPropagation(MountPropagation(flag: 1 << 20, recursive: true, name: "rshared")),
+    .openTerminal(
+        TerminalRequest(rows: 24, columns: 80, toConsoleSocket: true, mountsConsole: true)),
+    .setLimits([PlannedLimit(name: "RLIMIT_NOFILE", resource: 7, soft: 1, hard: 2)]),
+    .ownStandardStreams(userID: 1000), .enterDirectory("/srv"), .keepCapabilities,
+    .limitBoundingSet(keeping: 1 << 5, last: 40), .setGroups([1, 2]), .setGroupID(3),
+    .setUserID(4),
+    .setCapabilities(CapabilitySets(effective: 1, permitted: 3, inheritable: 1 << 40)),
+    .setAmbientCapabilities(1 << 39), .raisePermitted(1 << 21), .setUmask(0o027),
+    .forbidNewPrivileges,
+    .findExecutable(name: "sh", candidates: ["/usr/bin/sh", "/bin/sh"]),
+    .loadSeccomp(filter: [UInt8](repeating: 6, count: 16), flags: 2),
+    .joinSessionKeyring("_ses.box"), .resetSignals,
+    .unblockSignals,
+    .execute(candidates: ["/bin/sh"], arguments: ["sh", "-c", "id"], environment: ["A=b"]),
+]
+
+/// The cases of `InitStep` by name.
+enum StepName: CaseIterable {
+    case closeDescriptors, setStandardStreams, forbidPtrace, startSession, enterCgroups
+    case setOOMScore, waitForParent, reportToParent, waitForStart, joinNamespace, joinProcess
+    case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback, setHostname
+    case setDomainname, isolateMounts, attachRootfs, openRoot, mountFilesystem, attachMount
+    case mountCgroupHierarchies, makeLinks, makeDirectory, makeDevices, linkPtmx, setSysctl
+    case maskPaths, protectPaths, makeReadOnly, enterRoot, setRootPropagation, openTerminal
+    case setLimits, ownStandardStreams, enterDirectory, keepCapabilities, limitBoundingSet,
+        setGroups
+    case setGroupID, setUserID, setCapabilities, setAmbientCapabilities, raisePermitted, setUmask
+    case forbidNewPrivileges, findExecutable, loadSeccomp, joinSessionKeyring, resetSignals,
+        unblockSignals, execute
+
+    init(_ step: InitStep) {
+        self =
+            switch step {
+            case .closeDescriptors: .closeDescriptors
+            case .setStandardStreams: .setStandardStreams
+            case .forbidPtrace: .forbidPtrace
+            case .startSession: .startSession
+            case .enterCgroups: .enterCgroups
+            case .setOOMScore: .setOOMScore
+            case .waitForParent: .waitForParent
+            case .reportToParent: .reportToParent
+            case .waitForStart: .waitForStart
+            case .joinNamespace: .joinNamespace
+            case .joinProcess: .joinProcess
+            case .unshareNamespaces: .unshareNamespaces
+            case .enterNewTimeNamespace: .enterNewTimeNamespace
+            case .continueInChild: .continueInChild
+            case .bringUpLoopback: .bringUpLoopback
+            case .setHostname: .setHostname
+            case .setDomainname: .setDomainname
+            case .isolateMounts: .isolateMounts
+            case .attachRootfs: .attachRootfs
+            case .openRoot: .openRoot
+            case .mountFilesystem: .mountFilesystem
+            case .attachMount: .attachMount
+            case .mountCgroupHierarchies: .mountCgroupHierarchies
+            case .makeLinks: .makeLinks
+            case .makeDirectory: .makeDirectory
+            case .makeDevices: .makeDevices
+            case .linkPtmx: .linkPtmx
+            case .setSysctl: .setSysctl
+            case .maskPaths: .maskPaths
+            case .protectPaths: .protectPaths
+            case .makeReadOnly: .makeReadOnly
+            case .enterRoot: .enterRoot
+            case .setRootPropagation: .setRootPropagation
+            case .openTerminal: .openTerminal
+            case .setLimits: .setLimits
+            case .ownStandardStreams: .ownStandardStreams
+            case .enterDirectory: .enterDirectory
+            case .keepCapabilities: .keepCapabilities
+            case .limitBoundingSet: .limitBoundingSet
+            case .setGroups: .setGroups
+            case .setGroupID: .setGroupID
+            case .setUserID: .setUserID
+            case .setCapabilities: .setCapabilities
+            case .setAmbientCapabilities: .setAmbientCapabilities
+            case .raisePermitted: .raisePermitted
+            case .setUmask: .setUmask
+            case .forbidNewPrivileges: .forbidNewPrivileges
+            case .findExecutable: .findExecutable
+            case .loadSeccomp: .loadSeccomp
+            case .joinSessionKeyring: .joinSessionKeyring
+            case .resetSignals: .resetSignals
+            case .unblockSignals: .unblockSignals
+            case .execute: .execute
+            }
+    }
+}
+
+/// One sample of each case of `ParentStep`.
+let everyParentStep: [ParentStep] = [
+    .recordCreating, .createCgroups(paths: ["/sys/fs/cgroup/a"], writes: ["pids.max = 5"]),
+    .openCgroups, .prepareRootfs(path: "/bundle/rootfs", changes: []),
+    .prepareBindMount(
+        BindMount(index: 1, source: "/src", recursive: true, changes: [], destination: "/dst")),
+    .prepareTmpfsCopy(2, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/etc")),
+    .prepareCgroupMount(3, name: "memory", readOnly: true),
+    .openNamespace(.network, path: "/run/netns/a", mustDiffer: true), .openProcess,
+    .connectConsole(path: "/run/console.sock"), .listenForStart,
+    .startChild([.pid, .mount], intoCgroup: true),
+    .release(.start), .adoptSecondChild, .receiveTerminal, .stageRecord, .awaitChild(.ready),
+    .recordCreated, .writePidFile(path: "/run/pid"), .awaitExecution,
+]
+
+/// The cases of `ParentStep` by name.
+enum ParentStepName: CaseIterable {
+    case recordCreating, createCgroups, openCgroups, prepareRootfs, prepareBindMount
+    case prepareTmpfsCopy, prepareCgroupMount, openNamespace, openProcess, connectConsole
+    case listenForStart, startChild, release, adoptSecondChild, receiveTerminal, stageRecord
+    case awaitChild, recordCreated, writePidFile, awaitExecution
+
+    init(_ step: ParentStep) {
+        self =
+            switch step {
+            case .recordCreating: .recordCreating
+            case .createCgroups: .createCgroups
+            case .openCgroups: .openCgroups
+            case .prepareRootfs: .prepareRootfs
+            case .prepareBindMount: .prepareBindMount
+            case .prepareTmpfsCopy: .prepareTmpfsCopy
+            case .prepareCgroupMount: .prepareCgroupMount
+            case .openNamespace: .openNamespace
+            case .openProcess: .openProcess
+            case .connectConsole: .connectConsole
+            case .listenForStart: .listenForStart
+            case .startChild: .startChild
+            case .release: .release
+            case .adoptSecondChild: .adoptSecondChild
+            case .receiveTerminal: .receiveTerminal
+            case .stageRecord: .stageRecord
+            case .awaitChild: .awaitChild
+            case .recordCreated: .recordCreated
+            case .writePidFile: .writePidFile
+            case .awaitExecution: .awaitExecution
+            }
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import InitProgram
+
+@Suite("Plans as text")
+struct ExplanationTests {
+    static let plan = LaunchPlan(
+        parentSteps: [
+            PlannedParentStep(field: "swrunc", step: .recordCreating),
+            PlannedParentStep(
+                field: "linux.namespaces", step: .startChild([.uts, .pid], intoCgroup: true)),
+        ],
+        childSteps: [
+            PlannedStep(field: "hostname", step: .setHostname("box")),
+            PlannedStep(
+                field: "process.args",
+                step: .execute(candidates: ["/bin/id"], arguments: ["id"], environment: [])),
+        ])
+
+    @Test("a plan prints as two numbered columns with their config fields")
+    func columns() {
+        #expect(
+            Self.plan.explained() == """
+                The runtime:
+                   1  swrunc            make the state directory
+                   2  linux.namespaces  clone the child with new namespaces: pid, uts
+
+                The init process:
+                   1  hostname      set the host name to "box"
+                   2  process.args  execute "id"
+
+                """)
+    }
+
+    @Test("with calls, each step of the init process is followed by its instructions")
+    func calls() {
+        #expect(
+            Self.plan.explained(includingCalls: true) == """
+                The runtime:
+                   1  swrunc            make the state directory
+                   2  linux.namespaces  clone the child with new namespaces: pid, uts
+
+                The init process:
+                   1  hostname      set the host name to "box"
+                         sethostname("box", 3)
+                   2  process.args  execute "id"
+                         execve("/bin/id", memory, memory)
+                         stop: no executable was found
+
+                """)
+    }
+
+    @Test("an empty plan prints its two headings")
+    func emptyPlan() {
+        let plan = LaunchPlan(parentSteps: [], childSteps: [])
+        #expect(plan.explained() == "The runtime:\n\nThe init process:\n")
+    }
+
+    @Test("an instruction prints as a reader would write it")
+    func instructions() {
+        var code = Assembler()
+        let file = code.cell("file")
+        let memory = code.reserve(16)
+        code.call(.openat, [.named(-100, "AT_FDCWD"), code.text("/a"), .literal(0)], into: file)
+        code.call(
+            .mkdirat, [.cell(file), .cellAddress(file), .progress(8)],
+            ignoring: [IgnoredErrno.exists, IgnoredErrno.noEntry])
+        code.copy(file, to: memory, width: 4)
+        let labels = [
+            code.skip(when: .isNegative(file)), code.skip(when: .isNotNegative(file)),
+            code.skip(when: .equals(file, 3)),
+            code.skip(when: .memory(memory, mask: 0xf000, value: 0x4000)),
+            code.skip(when: .always),
+        ]
+        code.refuse("it is not so")
+        for label in labels { code.place(label) }
+        code.call(.exitGroup, [.literal(0)])
+        let image = code.image
+        #expect(
+            image.instructions.indices.map(image.rendered) == [
+                #"openat(AT_FDCWD, "/a", 0) -> $file"#,
+                "mkdirat($file, &$file, progress) unless errno 17, 2",
+                "copy $file into memory (4 bytes)",
+                "skip 5 if $file failed",
+                "skip 4 if $file succeeded",
+                "skip 3 if $file is 3",
+                "skip 2 if memory & 0xf000 is 0x4000",
+                "skip 1 if always",
+                "stop: it is not so",
+                "exit_group(0)",
+            ])
+    }
+
+    @Test("the arguments of an error name texts, names and numbers, but no addresses")
+    func arguments() {
+        var code = Assembler()
+        let file = code.cell("file")
+        let operands: [Operand] = [
+            .cell(file), code.text("proc"), code.text(""), .address(0), .literal(0), .literal(24),
+            .named(1, "X_OK"),
+        ]
+        code.call(.openat2, operands)
+        #expect(code.image.renderedArguments(operands) == #"$file, "proc", 24, X_OK"#)
+    }
+
+    @Test("namespaces print in one order, whatever the set's")
+    func namespaceOrder() {
+        let all: NamespaceSet = [.time, .cgroup, .mount, .uts, .ipc, .network, .pid, .user]
+        #expect(
+            InitStep.unshareNamespaces(all).summary
+                == "enter new namespaces: user, pid, network, ipc, uts, mount, cgroup, time")
+        #expect(InitStep.unshareNamespaces([]).summary == "enter new namespaces: none")
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import InitProgram
+
+extension ProgramImage {
+    /// A program of one step below a root, and the end that every program has.
+    init(of step: InitStep) {
+        var steps: [InitStep] = [.attachRootfs(hostPath: "/rootfs")]
+        steps.append(step)
+        if StepName(step) != .execute { steps.append(Self.end) }
+        self.init(lowering: steps)
+    }
+
+    static let end = InitStep.execute(candidates: ["/bin/true"], arguments: [], environment: [])
+
+    /// The instructions of the second step: the one that `init(of:)` was given.
+    var ofStep: [Instruction] { instructionsOfStep(1).map { instructions[$0] } }
+
+    /// The operands of the step's calls of one name, in order.
+    func operands(of name: String) -> [[Operand]] {
+        ofStep.compactMap { instruction in
+            guard case .call(let call, let operands, _, _, _) = instruction, call.name == name
+            else { return nil }
+            return operands
+        }
+    }
+
+    /// The memory tests among the step's skips: offset, mask, value.
+    var memoryTests: [MemoryTest] {
+        ofStep.compactMap { instruction in
+            guard case .skip(.address(let offset), let mask, let value, _) = instruction, mask != 0
+            else { return nil }
+            return MemoryTest(offset: offset, mask: mask, value: value)
+        }
+    }
+
+    /// A structure of the kernel as it stands in the data.
+    func structure<Layout: BitwiseCopyable>(at operand: Operand, as type: Layout.Type) throws
+        -> Layout
+    {
+        let offset = try #require(operand.offset)
+        try #require(offset + MemoryLayout<Layout>.size <= data.count)
+        return data.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: type) }
+    }
+}
+
+/// What a skip compares.
+struct MemoryTest: Equatable {
+    var offset: Int
+    var mask: Int
+    var value: Int
+}
+
+extension Operand {
+    /// Where the memory is that the operand names.
+    var offset: Int? {
+        switch self {
+        case .address(let offset), .text(let offset, _): offset
+        default: nil
+        }
+    }
+
+    /// The number, if the operand is one.
+    var value: Int? {
+        switch self {
+        case .literal(let value), .named(let value, _): value
+        default: nil
+        }
+    }
+}

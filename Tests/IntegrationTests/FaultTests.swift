@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import InitProgram
+import SystemPackage
+import Testing
+
+@testable import ContainerKit
+@testable import InitProgram
+
+/// A container whose program is stopped at one instruction after another.
+struct FaultCase: Sendable, CustomTestStringConvertible {
+    enum Launching: String, Sendable {
+        case run, create, exec
+    }
+
+    let testDescription: String
+    let launching: Launching
+    let prepare: @Sendable (TestBundle) -> Void
+
+    static let all: [FaultCase] = [
+        FaultCase(testDescription: "run, with much in the config", launching: .run) {
+            prepareMuch($0)
+        },
+        FaultCase(testDescription: "run, with a second process", launching: .run) {
+            $0.setNamespace(.time)
+            $0.linux.timeOffsets = ["monotonic": TimeOffset(seconds: 5)]
+        },
+        FaultCase(testDescription: "run, with a terminal", launching: .run) {
+            $0.process.terminal = true
+        },
+        FaultCase(testDescription: "create and start", launching: .create) { _ in },
+        FaultCase(testDescription: "exec", launching: .exec) { _ in },
+    ]
+
+    private static func prepareMuch(_ bundle: TestBundle) {
+        bundle.process.user = User(uid: 1000, gid: 1000, umask: 0o27, additionalGids: [5, 6])
+        bundle.process.oomScoreAdj = 100
+        bundle.process.cwd = "/made/for/the/process"
+        bundle.addMount("tmpfs", "tmpfs", at: "/etc", "tmpcopyup", "ro")
+        bundle.addMount(nil, bundle.rootfs, at: "/deep/bind", "rbind", "ro")
+        bundle.addMount("cgroup", "cgroup", at: "/sys/fs/cgroup", "ro")
+        bundle.linux.sysctl = ["net.ipv4.ip_forward": "1"]
+        bundle.linux.devices = [DeviceNode(kind: .character, path: "/dev/zero", major: 1, minor: 5)]
+        bundle.linux.rootfsPropagation = .private
+        bundle.linux.seccomp = Seccomp(
+            defaultAction: .allow, syscalls: [SeccompRule(names: ["mkdir"], action: .errno)])
+    }
+}
+
+@Suite("Faults", Host.root)
+struct FaultTests {
+    /// FAULTS_ALL=1: every instruction, else every fifth, and fewer on a slow machine.
+    static let stride = Host.environmentVariable("FAULTS_ALL") == "1" ? 1 : 5 * Host.slowness
+
+    @Test(
+        "a program that stops at any instruction says which step failed, and leaves nothing",
+        arguments: FaultCase.all.indices)
+    func everyInstruction(_ number: Int) async {
+        // A process of its own, so that its children and descriptors can be counted.
+        await #expect(processExitsWith: .success) { [number] in
+            let fault = FaultCase.all[number]
+            try TestBundle.use { bundle throws in
+                bundle.process.args = ["/bin/true"]
+                fault.prepare(bundle)
+                let watchdog = Watchdog()
+                defer { watchdog.stop() }
+                var launches = FaultyLaunches(bundle: bundle, launching: fault.launching)
+                try watchdog.limit("a launch without a fault") { try launches.prepare() }
+                defer { launches.finish() }
+                for index in Swift.stride(
+                    from: 0, to: launches.instructionCount, by: Self.stride)
+                {
+                    try watchdog.limit("instruction \(index)", seconds: 10) {
+                        try launches.stop(at: index)
+                    }
+                    #expect(watchdog.hung == [])
+                }
+                // Some instructions are passed over; a test in which most are tells nothing.
+                #expect(launches.stopped * 2 > launches.instructionCount / Self.stride)
+            }
+        }
+    }
+}
+
+/// Launches of one container, each with another instruction that fails.
+private struct FaultyLaunches {
+    let bundle: TestBundle
+    let launching: FaultCase.Launching
+    var stopped = 0
+    private(set) var instructionCount = 0
+    private var descriptorCount = 0
+    private var expectedChildren = 0
+    /// The container's init that an exec joins, and its pidfd.
+    private var initPid: pid_t?
+    private var target: CInt?
+
+    init(bundle: TestBundle, launching: FaultCase.Launching) {
+        self.bundle = bundle
+        self.launching = launching
+    }
+
+    /// A launch in which nothing fails: what it opens for good is no leak.
+    mutating func prepare() throws {
+        if launching == .exec {
+            let process = bundle.process
+            bundle.process.args = ["/bin/sleep", "100"]
+            let sleeping = try Container.run(
+                bundle.id, from: bundle.loaded(), in: bundle.containerStore)
+            initPid = sleeping.pid
+            target = try openProcess(sleeping.pid).release()
+            bundle.process = process
+            expectedChildren = 1
+        }
+        let launcher = try plannedLauncher()
+        instructionCount = launcher.image.instructions.count
+        try launcher.run()
+        if launching == .create { try bundle.containerStore.container(bundle.id).start() }
+        try end(launcher)
+        descriptorCount = HostProgram.descriptorCount
+    }
+
+    func finish() {
+        guard let initPid else { return }
+        kill(initPid, SIGKILL)
+        waitpid(initPid, nil, 0)
+    }
+
+    private var pidFile: String { "\(bundle.directory)/pid" }
+
+    private var options: LaunchOptions {
+        var options = LaunchOptions()
+        options.pidFile = FilePath(pidFile)
+        if bundle.process.terminal { options.terminal = .master }
+        return options
+    }
+
+    /// The launcher that ContainerKit would use.
+    private func plannedLauncher() throws -> Launcher {
+        guard launching == .exec else {
+            let creation = try Creation(
+                bundle.id, bundle.loaded(), bundle.containerStore, options,
+                startsAtOnce: launching == .run)
+            return creation.launcher()
+        }
+        let found = try bundle.containerStore.container(bundle.id).find(locking: false)
+        guard let record = found.record else { throw CallError("find the container") }
+        var facts = LaunchFacts(id: bundle.id, bundlePath: bundle.directory, cgroups: .none)
+        facts.startsAtOnce = true
+        facts.pidFile = pidFile
+        let launch = Launch(
+            entering: bundle.process, namespaces: [.pid, .network, .ipc, .uts, .mount, .cgroup],
+            cgroups: record.cgroups, facts: facts, filter: nil)
+        return Launcher(
+            launch, options: options, storePath: bundle.store, record: nil,
+            target: target, cgroup: Cgroup(record.cgroups))
+    }
+
+    // MARK: One fault
+
+    mutating func stop(at index: Int) throws {
+        let planned = try plannedLauncher()
+        var image = planned.image
+        // The first of two processes ends so, and cannot fail to.
+        if case .call(.exitGroup, _, _, _, _) = image.instructions[index] { return }
+        let field = planned.launch.plan.childSteps[image.stepOfInstruction[index]].field
+        let mayBePassedOver = Self.mayBePassedOver(index, in: image)
+        // The checker knows this call as one that always fails; the second operand, which close(2)
+        // does not have, keeps it from being taken for a refusal by the program itself.
+        let isLast = index == image.instructions.count - 1
+        image.instructions[index] = .call(
+            .close, isLast ? [.literal(-1)] : [.literal(-1), .literal(0)], result: nil,
+            ignoring: [], retries: 0)
+        let launcher = Launcher(
+            planned.launch, options: planned.options, storePath: planned.storePath,
+            record: planned.record, config: planned.config, target: planned.target,
+            cgroup: planned.cgroup, image: image)
+        do {
+            try launcher.run()
+        } catch {
+            stopped += 1
+            check(error, at: index, field: field)
+            try checkNothingIsLeft(index)
+            return
+        }
+        if launching == .create {
+            let container = try bundle.containerStore.container(bundle.id)
+            do {
+                try container.start()
+            } catch {
+                stopped += 1
+                // Between its report to create and its wait for start nobody listens to init.
+                if error.code != .wrongState || index > planned.image.startWaitIndex ?? 0 {
+                    check(error, at: index, field: field)
+                }
+                #expect(try container.state().status == .stopped, "instruction \(index)")
+                try end(launcher)
+                try checkNothingIsLeft(index)
+                return
+            }
+        }
+        #expect(mayBePassedOver, "instruction \(index) of \(field) did not fail")
+        try end(launcher)
+        try checkNothingIsLeft(index)
+    }
+
+    /// Whether a skip may lead over the instruction, or an execve(2) may end the program before it.
+    private static func mayBePassedOver(_ index: Int, in image: ProgramImage) -> Bool {
+        image.instructions[..<index].enumerated().contains { at, other in
+            switch other {
+            case .skip(_, _, _, let distance): at + distance >= index
+            case .call(.execve, _, _, _, _): true
+            default: false
+            }
+        }
+    }
+
+    private func check(_ error: ContainerError, at index: Int, field: String) {
+        #expect(
+            error.field == (field == "swrunc" ? nil : field), "instruction \(index): \(error)")
+        #expect(
+            error.code == .initFailed || error.code == .executableNotFound,
+            "instruction \(index): \(error)")
+        if let failure = error.failure {
+            #expect(
+                failure.call == "close" && failure.errno == .badFileDescriptor,
+                "instruction \(index): \(error)")
+        } else {
+            // The program's own words, or those about the executable.
+            #expect(field.hasPrefix("process.args"), "instruction \(index): \(error)")
+        }
+    }
+
+    /// Ends what was launched after all.
+    private func end(_ launcher: Launcher) throws {
+        _ = try? waitProcess(launcher.pidfd)
+        unlink(pidFile)
+        if launching != .exec {
+            try bundle.containerStore.container(bundle.id).delete(force: true)
+        }
+    }
+
+    private func checkNothingIsLeft(_ index: Int) throws {
+        let children = HostProgram.children
+        #expect(children.count == expectedChildren, "instruction \(index): \(children)")
+        #expect(!exists(pidFile), "instruction \(index)")
+        let leftovers = bundle.leftovers
+        #expect(leftovers.mounts() == [], "instruction \(index)")
+        guard launching != .exec else { return }
+        #expect(waits(2) { leftovers.cgroups() == [] }, "instruction \(index)")
+        #expect(leftovers.states() == [], "instruction \(index)")
+    }
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// IntegrationTests: real containers on the real kernel, as root, through the swrunc binary.
+//
+//   Host           what this machine is: root or not, its cgroup hierarchies, the binary to test
+//   FinishedCommand, RunningCommand   one call of a program: descriptors, terminal, time limit
+//   TestBundle     a bundle, a state directory and an id of its own for each test
+//   Leftovers      what a test must not leave: processes, mounts, cgroups, state
+//   Terminal       a pty, and the listener of --console-socket
+//   *Tests         one file a theme; a test's name is the rule
+//
+// SWRUNC names the binary (default: .build/release/swrunc of this package).
+
+import Glibc
+import Testing
+
+/// What the tests need to know of the machine.
+enum Host {
+    static let isRoot = geteuid() == 0
+
+    /// Namespaces, mounts and cgroups take root.
+    static let root: ConditionTrait = .enabled(if: isRoot, "needs root")
+
+    /// The binary under test.
+    static let runtime: String = {
+        if let path = environmentVariable("SWRUNC"), !path.isEmpty { return path }
+        let package = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        return "/\(package)/.build/release/swrunc"
+    }()
+
+    static let busybox: String = {
+        for path in ["/bin/busybox", "/usr/bin/busybox"] where access(path, X_OK) == 0 {
+            return path
+        }
+        return "/bin/busybox"
+    }()
+
+    static func environmentVariable(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }
+    }
+
+    /// Whether this process, and so a container, can have the capability of this number.
+    static func hasCapability(_ number: Int) -> Bool {
+        let status = (try? readText("/proc/self/status")) ?? ""
+        let mask = status.value(of: "CapEff:").flatMap { UInt64($0, radix: 16) } ?? 0
+        return mask & 1 << UInt64(number) != 0
+    }
+
+    /// How many times slower than usual this machine is, 1 to 10; an emulated one is.
+    static let slowness: Int = {
+        let start = ContinuousClock.now
+        for _ in 0..<5 {
+            _ = try? RunningCommand([busybox, "true"], token: "none").wait()
+        }
+        // A usual machine takes 1.5 ms for one.
+        return min(max(Int((.now - start) / .milliseconds(50)), 1), 10)
+    }()
+
+    /// The rounds of a race: fewer where each takes long.
+    static func rounds(_ count: Int) -> Range<Int> {
+        0..<max(count / slowness, 3)
+    }
+
+    // MARK: Cgroups
+
+    /// One mounted hierarchy: where, and its controllers (none for cgroup v2).
+    struct Hierarchy: Sendable {
+        let mountPoint: String
+        let controllers: [String]
+        var isUnified: Bool { controllers.isEmpty }
+    }
+
+    /// Every mounted hierarchy, the unified one too.
+    static let hierarchies: [Hierarchy] = {
+        let known: Set<Substring> = [
+            "cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "net_cls",
+            "net_prio", "perf_event", "hugetlb", "rdma", "misc", "name=systemd",
+        ]
+        return (try? readText("/proc/self/mountinfo"))?.split(separator: "\n").compactMap { line in
+            let fields = line.split(separator: " ")
+            guard let dash = fields.firstIndex(of: "-"), fields.count > dash + 3 else { return nil }
+            let mountPoint = String(fields[4])
+            switch fields[dash + 1] {
+            case "cgroup2": return Hierarchy(mountPoint: mountPoint, controllers: [])
+            case "cgroup":
+                let controllers = fields[dash + 3].split(separator: ",").filter(known.contains)
+                return Hierarchy(mountPoint: mountPoint, controllers: controllers.map(String.init))
+            default: return nil
+            }
+        } ?? []
+    }()
+
+    /// Whether cgroup v2 alone limits resources.
+    static let isUnified = !hierarchies.contains { !$0.isUnified && $0.controllers.first != nil }
+
+    /// The directory of a process's cgroup where `controller` has its files; nil if there is none.
+    static func cgroup(of pid: Int, controller: String) throws -> String? {
+        let lines = try readText("/proc/\(pid)/cgroup").split(separator: "\n")
+        for line in lines {
+            let parts = line.split(
+                separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            let names = parts[1].split(separator: ",").map(String.init)
+            let matches = isUnified ? names.isEmpty : names.contains(controller)
+            guard matches,
+                let hierarchy = hierarchies.first(where: {
+                    isUnified ? $0.isUnified : $0.controllers.contains(controller)
+                })
+            else { continue }
+            return hierarchy.mountPoint + parts[2]
+        }
+        return nil
+    }
+
+    /// Whether the kernel has a namespace of this kind.
+    static func hasNamespace(_ name: String) -> Bool {
+        access("/proc/self/ns/\(name)", F_OK) == 0
+    }
+}
+
+/// What a call of the C library said.
+struct CallError: Error, CustomStringConvertible {
+    let call: String
+    let number: CInt
+
+    init(_ call: String) {
+        self.call = call
+        number = errno
+    }
+
+    var description: String { "\(call): \(String(cString: strerror(number)))" }
+}
+
+/// Throws with errno if `result` is negative.
+@discardableResult
+func check<Number: SignedInteger>(
+    _ result: Number, _ call: @autoclosure () -> String
+) throws -> Number {
+    if result < 0 { throw CallError(call()) }
+    return result
+}
+
+// MARK: Files
+
+func readBytes(_ path: String) throws -> [UInt8] {
+    let file = try check(open(path, O_RDONLY | O_CLOEXEC), "open \(path)")
+    defer { close(file) }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    while true {
+        let count = try check(read(file, &buffer, buffer.count), "read \(path)")
+        if count == 0 { return bytes }
+        bytes += buffer.prefix(count)
+    }
+}
+
+func readText(_ path: String) throws -> String {
+    String(decoding: try readBytes(path), as: UTF8.self)
+}
+
+func writeText(_ text: String, to path: String, mode: mode_t = 0o644) throws {
+    let file = try check(
+        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode), "open \(path)")
+    defer { close(file) }
+    let bytes = Array(text.utf8)
+    try check(write(file, bytes, bytes.count), "write \(path)")
+    try check(fchmod(file, mode), "chmod \(path)")
+}
+
+func makeDirectory(_ path: String, mode: mode_t = 0o755) throws {
+    try check(mkdir(path, mode), "mkdir \(path)")
+}
+
+func exists(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0
+}
+
+func entries(of path: String) -> [String] {
+    guard let directory = opendir(path) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+        let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        if name != ".", name != ".." { names.append(name) }
+    }
+    return names.sorted()
+}
+
+/// Removes a tree without following links or crossing into mounts.
+func removeTree(_ path: String) {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return }
+    if status.st_mode & S_IFMT == S_IFDIR {
+        for name in entries(of: path) { removeTree("\(path)/\(name)") }
+        rmdir(path)
+    } else {
+        unlink(path)
+    }
+}
+
+extension String {
+    /// Without blank space at both ends.
+    var trimmed: String {
+        let blank: (Character) -> Bool = { $0.isWhitespace }
+        return String(self.drop(while: blank).reversed().drop(while: blank).reversed())
+    }
+
+    /// The lines, without empty ones.
+    var lines: [String] {
+        split(whereSeparator: \.isNewline).map(String.init)
+    }
+
+    /// The rest of the line that begins with `key`, without blank space around it.
+    func value(of key: String) -> String? {
+        lines.first { $0.hasPrefix(key) }.map { String($0.dropFirst(key.count)).trimmed }
+    }
+}
+
+/// Asks again every few milliseconds until `condition` holds, for at most `seconds` of a usual machine.
+func waits(_ seconds: Double = 5, until condition: () throws -> Bool) rethrows -> Bool {
+    let end = ContinuousClock.now + .seconds(seconds * Double(Host.slowness))
+    while true {
+        if try condition() { return true }
+        if ContinuousClock.now > end { return false }
+        usleep(5000)
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Foundation
+import Glibc
+import Synchronization
+import SystemPackage
+import Testing
+
+/// This process as a host program of its own: what it holds can be counted, since no other test runs
+/// in it (`#expect(processExitsWith:)`).
+enum HostProgram {
+    /// How many descriptors are open.
+    static var descriptorCount: Int { entries(of: "/proc/self/fd").count }
+
+    /// The children, zombies too.
+    static var children: [pid_t] {
+        entries(of: "/proc").compactMap { name in
+            guard let pid = pid_t(name), let text = try? readText("/proc/\(pid)/stat"),
+                let end = text.lastIndex(of: ")")
+            else { return nil }
+            // The state letter, then the parent.
+            let fields = text[end...].split(separator: " ")
+            return fields.count > 2 && fields[2] == "\(getpid())" ? pid : nil
+        }
+    }
+}
+
+/// Ends what hangs: kills this process's children when a launch takes too long, which turns the hang
+/// into an error, and this process itself when that does not help.
+final class Watchdog: Sendable {
+    private struct Watch {
+        var name = ""
+        var end: ContinuousClock.Instant?
+        var hung: [String] = []
+    }
+
+    private let watch = Mutex(Watch())
+    private let isOver = Atomic(false)
+
+    init() {
+        Thread.detachNewThread { [self] in
+            while !isOver.load(ordering: .relaxed) {
+                look()
+                usleep(20_000)
+            }
+        }
+    }
+
+    /// What hung so far.
+    var hung: [String] { watch.withLock { $0.hung } }
+
+    /// Calls `body`, and counts it as hung when it takes longer.
+    func limit<Result>(_ name: String, seconds: Double = 30, _ body: () throws -> Result) rethrows
+        -> Result
+    {
+        watch.withLock {
+            $0.name = name
+            $0.end = .now + .seconds(seconds)
+        }
+        defer { watch.withLock { $0.end = nil } }
+        return try body()
+    }
+
+    func stop() {
+        isOver.store(true, ordering: .relaxed)
+    }
+
+    private func look() {
+        let late: (name: String, again: Bool)? = watch.withLock { watch in
+            guard let end = watch.end, end < .now else { return nil }
+            let again = watch.hung.last == watch.name
+            watch.hung.append(watch.name)
+            watch.end = .now + .seconds(5)
+            return (watch.name, again)
+        }
+        guard let late else { return }
+        if late.again {
+            FileHandle.standardError.write(Data("\(late.name) hangs without a child\n".utf8))
+            _exit(97)
+        }
+        for child in HostProgram.children { kill(child, SIGKILL) }
+    }
+}
+
+extension TestBundle {
+    /// The store and the bundle as ContainerKit takes them.
+    var containerStore: ContainerStore { ContainerStore(at: FilePath(store)) }
+
+    func loaded() throws -> ContainerKit.Bundle {
+        try ContainerKit.Bundle(at: FilePath(directory), spec: spec)
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import SystemPackage
+import Testing
+
+@Suite("ContainerKit in a host program", Host.root)
+struct LibraryTests {
+    private func store(_ bundle: TestBundle) -> ContainerStore {
+        ContainerStore(at: FilePath(bundle.store))
+    }
+
+    private func bundle(_ bundle: TestBundle) throws -> Bundle {
+        try Bundle(at: FilePath(bundle.directory), spec: bundle.spec)
+    }
+
+    /// A pipe's ends.
+    private func makePipe() throws -> (read: CInt, write: CInt) {
+        var ends: [CInt] = [-1, -1]
+        try check(pipe(&ends), "pipe")
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        return (ends[0], ends[1])
+    }
+
+    private func readToEnd(_ descriptor: CInt) -> String {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while case let count = read(descriptor, &buffer, buffer.count), count > 0 {
+            bytes += buffer.prefix(count)
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    @Test("run gives a process whose streams are the caller's descriptors")
+    func run() throws {
+        try TestBundle.use { bundle throws in
+            bundle.script("cat; echo output; exit 12")
+            let input = try makePipe()
+            let output = try makePipe()
+            var options = LaunchOptions()
+            options.io = .descriptors(input: input.read, output: output.write, error: output.write)
+            let process = try Container.run(
+                bundle.id, from: self.bundle(bundle), in: store(bundle), options: options)
+            close(input.read)
+            close(output.write)
+            _ = write(input.write, "input ", 6)
+            close(input.write)
+            #expect(readToEnd(output.read) == "input output\n")
+            close(output.read)
+            #expect(try process.wait() == .exited(12))
+            let container = try store(bundle).container(bundle.id)
+            #expect(try container.state().status == .stopped)
+            try container.delete()
+            #expect(bundle.leftovers.found() == [])
+        }
+    }
+
+    @Test("create, start, exec, kill and delete work from a program")
+    func lifecycle() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["sleep", "100"]
+            let container = try Container.create(
+                bundle.id, from: self.bundle(bundle), in: store(bundle))
+            #expect(try container.state().status == .created)
+            try container.start()
+            var process = try container.template()
+            process.args = ["sh", "-c", "kill -TERM $$"]
+            #expect(try container.exec(process).wait() == .signaled(SIGTERM))
+            #expect(try store(bundle).states().map(\.id) == [bundle.id])
+            let pid = try pid_t(container.state().pid)
+            try container.kill(.kill)
+            // The init of a container is the caller's child, and its zombie until then.
+            waitpid(pid, nil, 0)
+            #expect(try container.state().status == .stopped)
+            try container.delete()
+            #expect(try store(bundle).states() == [])
+        }
+    }
+
+    @Test("the master of a terminal goes to the caller who asks for it")
+    func terminal() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.terminal = true
+            bundle.script("read word; echo got $word")
+            var options = LaunchOptions()
+            options.terminal = .master
+            let process = try Container.run(
+                bundle.id, from: self.bundle(bundle), in: store(bundle), options: options)
+            let terminal = Terminal(
+                master: try check(
+                    fcntl(#require(process.terminalMaster), F_DUPFD_CLOEXEC, 3), "dup"))
+            try terminal.type("word\n")
+            #expect(terminal.sees("got word"))
+            #expect(try process.wait() == .exited(0))
+            try store(bundle).container(bundle.id).delete()
+        }
+    }
+
+    @Test("an error has a code, and the field and call that it is about")
+    func errors() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["true"]
+            bundle.addMount("nosuchfs", "none", at: "/mnt")
+            let unknown = #expect(throws: ContainerError.self) {
+                try Container.create(bundle.id, from: self.bundle(bundle), in: store(bundle))
+            }
+            #expect(unknown?.code == .initFailed && unknown?.field == "mounts[7]")
+            #expect(
+                unknown?.failure?.call == "fsopen"
+                    && unknown?.failure?.errno == .init(rawValue: ENODEV))
+            #expect(bundle.leftovers.found() == [])
+
+            let missing = #expect(throws: ContainerError.self) {
+                try store(bundle).container(bundle.id)
+            }
+            #expect(missing?.code == .notFound)
+
+            bundle.spec.mounts?.removeLast()
+            bundle.process.args = ["nosuch"]
+            let program = #expect(throws: ContainerError.self) {
+                try Container.run(bundle.id, from: self.bundle(bundle), in: store(bundle))
+            }
+            #expect(program?.code == .executableNotFound)
+        }
+    }
+
+    @Test("a terminal that nobody takes is refused")
+    func unclaimedTerminal() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.terminal = true
+            #expect(throws: ContainerError.self) {
+                try Container.run(bundle.id, from: self.bundle(bundle), in: store(bundle))
+            }
+            #expect(bundle.leftovers.found() == [])
+        }
+    }
+
+    @Test("planning makes nothing")
+    func plan() throws {
+        try TestBundle.use { bundle throws in
+            let plan = try Container.plan(bundle.id, from: self.bundle(bundle), in: store(bundle))
+            let text = plan.explained(includingCalls: false)
+            #expect(text.contains("linux.maskedPaths") && text.contains("process.args"))
+            #expect(bundle.leftovers.found() == [] && !exists(bundle.store))
+        }
+    }
+}

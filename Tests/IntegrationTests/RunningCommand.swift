@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+/// How a program is started.
+struct CommandOptions {
+    /// What it reads from standard input.
+    var input = ""
+    var directory: String?
+    /// Descriptors it gets beside 0, 1 and 2: number in the program, and ours.
+    var descriptors: [CInt: CInt] = [:]
+    /// Descriptors it must not have.
+    var closed: [CInt] = []
+    /// The slave of a terminal for all three streams, which becomes the controlling one.
+    var terminal: String?
+    /// When it is killed; long enough for an emulated machine.
+    var timeLimitSeconds = 60.0
+    var environment: [String: String] = [:]
+}
+
+/// What became of a program.
+struct FinishedCommand: CustomStringConvertible {
+    /// The exit status, or 128 and the number of the signal.
+    let status: Int32
+    let output: String
+    let error: String
+
+    /// Standard output without blank space at both ends.
+    var text: String { output.trimmed }
+
+    var description: String { "status \(status)\noutput: \(output)\nerror: \(error)" }
+}
+
+/// A program that was started: its streams are files, so that no container can hold the test up by
+/// keeping a pipe open.
+final class RunningCommand {
+    let pid: pid_t
+    private let words: [String]
+    private let outputFile: CInt
+    private let errorFile: CInt
+    private let end: ContinuousClock.Instant
+    private var isReaped = false
+
+    struct TimedOut: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    init(_ words: [String], _ options: CommandOptions = CommandOptions(), token: String) throws {
+        var words = words
+        if let directory = options.directory {
+            words = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", directory] + words
+        }
+        self.words = words
+        end = .now + .seconds(options.timeLimitSeconds)
+        outputFile = try Self.anonymousFile()
+        errorFile = try Self.anonymousFile()
+        let input = try Self.anonymousFile()
+        defer { close(input) }
+        let bytes = Array(options.input.utf8)
+        try check(write(input, bytes, bytes.count), "write input")
+        lseek(input, 0, SEEK_SET)
+
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        if let terminal = options.terminal {
+            posix_spawn_file_actions_addopen(&actions, 0, terminal, O_RDWR, 0)
+            posix_spawn_file_actions_adddup2(&actions, 0, 1)
+            posix_spawn_file_actions_adddup2(&actions, 0, 2)
+        } else {
+            posix_spawn_file_actions_adddup2(&actions, input, 0)
+            posix_spawn_file_actions_adddup2(&actions, outputFile, 1)
+            posix_spawn_file_actions_adddup2(&actions, errorFile, 2)
+        }
+        var copies: [CInt] = []
+        defer { for copy in copies { close(copy) } }
+        for (number, ours) in options.descriptors {
+            // Out of the way of the numbers that are given out.
+            let copy = try check(fcntl(ours, F_DUPFD_CLOEXEC, 200), "dup \(ours)")
+            copies.append(copy)
+            posix_spawn_file_actions_adddup2(&actions, copy, number)
+        }
+        for number in options.closed { posix_spawn_file_actions_addclose(&actions, number) }
+
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        if options.terminal != nil {
+            // POSIX_SPAWN_SETSID of glibc's spawn.h, behind _GNU_SOURCE.
+            posix_spawnattr_setflags(&attributes, 0x80)
+        }
+
+        var environment = options.environment
+        environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
+        environment[Leftovers.variable] = token
+        pid = try Self.spawn(
+            words, environment.map { "\($0.key)=\($0.value)" }, &actions, &attributes)
+    }
+
+    deinit {
+        if !isReaped {
+            kill(pid, SIGKILL)
+            waitpid(pid, nil, 0)
+        }
+        close(outputFile)
+        close(errorFile)
+    }
+
+    private static func anonymousFile() throws -> CInt {
+        var template = Array("/tmp/swrunc-it-XXXXXX".utf8CString)
+        let file = try check(mkstemp(&template), "make a temporary file")
+        unlink(template)
+        try check(fcntl(file, F_SETFD, FD_CLOEXEC), "fcntl")
+        return file
+    }
+
+    private static func spawn(
+        _ words: [String], _ environment: [String],
+        _ actions: inout posix_spawn_file_actions_t, _ attributes: inout posix_spawnattr_t
+    ) throws -> pid_t {
+        var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+        var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
+        defer { for pointer in arguments + variables { free(pointer) } }
+        var pid: pid_t = 0
+        errno = posix_spawn(&pid, words[0], &actions, &attributes, &arguments, &variables)
+        if errno != 0 { throw CallError("start \(words[0])") }
+        return pid
+    }
+
+    /// What it wrote so far.
+    var output: String { Self.contents(outputFile) }
+    var error: String { Self.contents(errorFile) }
+
+    private static func contents(_ file: CInt) -> String {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = pread(file, &buffer, buffer.count, off_t(bytes.count))
+            if count <= 0 { return String(decoding: bytes, as: UTF8.self) }
+            bytes += buffer.prefix(count)
+        }
+    }
+
+    /// Waits for its end; kills it when its time is up.
+    func wait() throws -> FinishedCommand {
+        var status: CInt = 0
+        while true {
+            let result = waitpid(pid, &status, WNOHANG)
+            if result == pid { break }
+            if result < 0, errno != EINTR { throw CallError("wait for \(words)") }
+            if ContinuousClock.now > end {
+                throw TimedOut(description: "\(words) ran out of time: \(output) \(error)")
+            }
+            usleep(1000)
+        }
+        isReaped = true
+        let signal = status & 0x7f
+        return FinishedCommand(
+            status: signal == 0 ? status >> 8 & 0xff : 128 + signal, output: output, error: error)
+    }
+}

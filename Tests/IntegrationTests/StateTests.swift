@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import Testing
+
+@Suite("State", Host.root)
+struct StateTests {
+    @Test("state prints runc's keys in runc's order, indented by two, without a newline at the end")
+    func stateKeys() throws {
+        try TestBundle.use { bundle throws in
+            bundle.spec.annotations = ["org.example": "value"]
+            try bundle.create()
+            let text = try bundle.swrunc("state", bundle.id).output
+            let keys = text.lines.filter { $0.hasPrefix("  \"") }.compactMap {
+                $0.split(separator: "\"").dropFirst().first.map(String.init)
+            }
+            #expect(
+                keys == [
+                    "ociVersion", "id", "pid", "status", "bundle", "rootfs", "created",
+                    "annotations", "owner",
+                ])
+            #expect(text.hasPrefix("{\n") && text.hasSuffix("\n}"))
+            let state = try State(json: Array(text.utf8))
+            #expect(state.id == bundle.id && state.bundle == bundle.directory)
+            #expect(state.rootfs == bundle.rootfs)
+            #expect(state.annotations == ["org.example": "value"])
+            #expect(state.ociVersion == Spec.modeledVersion)
+            let created = try #require(state.created)
+            #expect(created.wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/) != nil)
+        }
+    }
+
+    // The spec means the version that the state follows; runc prints the config's, which engines see.
+    @Test("ociVersion is the config's, as runc prints it")
+    func stateVersion() throws {
+        try TestBundle.use { bundle throws in
+            bundle.spec.ociVersion = "1.0.2"
+            try bundle.create()
+            #expect(try bundle.state().ociVersion == "1.0.2")
+        }
+    }
+
+    @Test("list shows a table, JSON, or the ids alone")
+    func list() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.create(id: "\(bundle.id)-b")
+            try bundle.startSleeping(id: "\(bundle.id)-a")
+            let table = try bundle.swrunc("list").output.lines
+            #expect(table.count == 3)
+            let header = table[0].split(separator: " ").map(String.init)
+            #expect(header == ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"])
+            let first = table[1].split(separator: " ").map(String.init)
+            let state = try bundle.state("\(bundle.id)-a")
+            #expect(
+                Array(first.prefix(4)) == [
+                    "\(bundle.id)-a", "\(state.pid)", "running", bundle.directory,
+                ])
+            #expect(
+                try bundle.swrunc("list", "-q").output == "\(bundle.id)-a\n\(bundle.id)-b\n")
+
+            let json = try bundle.swrunc("list", "--format", "json").output
+            guard case .array(let items) = try JSONValue(json: Array(json.utf8)) else {
+                Issue.record("not an array: \(json)")
+                return
+            }
+            let ids = items.compactMap { item in
+                if case .object(let state) = item { state["id"] } else { nil }
+            }
+            #expect(ids == [.string("\(bundle.id)-a"), .string("\(bundle.id)-b")])
+        }
+    }
+
+    @Test("list names the owner of each container")
+    func owner() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.create()
+            let row = try bundle.swrunc("list").output.lines[1].split(separator: " ")
+            #expect(row.last == "root")
+        }
+    }
+
+    @Test("list of an empty store is a header, null, or nothing")
+    func emptyList() throws {
+        try TestBundle.use { bundle throws in
+            try makeDirectory(bundle.store)
+            #expect(try bundle.swrunc("list").output.lines.count == 1)
+            #expect(try bundle.swrunc("list", "-f", "json").text == "null")
+            #expect(try bundle.swrunc("list", "-q").output == "")
+        }
+    }
+
+    @Test("list of a store that is missing is an error")
+    func missingStore() throws {
+        try TestBundle.use { bundle throws in
+            let done = try bundle.swrunc("list")
+            bundle.expectFailure(done, naming: [bundle.store, "no such file or directory"])
+        }
+    }
+
+    @Test("changes of the bundle after create have no effect")
+    func configChange() throws {
+        try TestBundle.use { bundle throws in
+            bundle.script("echo old >/tmp/out; sleep 100")
+            try bundle.create()
+            bundle.script("echo new >/tmp/out")
+            bundle.process.env = ["PATH=/nowhere"]
+            try bundle.writeConfig()
+            #expect(try bundle.swrunc("start", bundle.id).status == 0)
+            #expect(waits { (try? readText("\(bundle.rootfs)/tmp/out")) == "old\n" })
+            unlink("\(bundle.directory)/config.json")
+            let done = try bundle.swrunc("exec", bundle.id, "echo", "still")
+            #expect(done.text == "still", "\(done)")
+        }
+    }
+
+    @Test(
+        "a damaged state stops every command but delete --force",
+        arguments: ["", "{", "{}", #"{"version":99}"#])
+    func damaged(_ text: String) throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["true"]
+            #expect(try bundle.run("--keep").status == 0)
+            try writeText(text, to: "\(bundle.store)/\(bundle.id)/state.json")
+            for command in ["state", "start", "kill", "delete"] {
+                let done = try bundle.swrunc(command, bundle.id)
+                #expect(done.status == 1 && done.error.lines.count == 1, "\(command): \(done)")
+            }
+            let done = try bundle.swrunc("delete", "--force", bundle.id)
+            #expect(done.status == 0, "\(done)")
+            #expect(bundle.leftovers.states() == [])
+            // The record was the only word of where the cgroup is.
+            for cgroup in bundle.leftovers.cgroups().reversed() { rmdir(cgroup) }
+        }
+    }
+
+    @Test("a state without its files is removed by delete --force")
+    func unfinished() throws {
+        try TestBundle.use { bundle throws in
+            try makeDirectory(bundle.store)
+            try makeDirectory("\(bundle.store)/\(bundle.id)")
+            let done = try bundle.swrunc("delete", "--force", bundle.id)
+            #expect(done.status == 0, "\(done)")
+            #expect(bundle.leftovers.states() == [])
+        }
+    }
+
+    @Test("the runtime that is killed in the middle of create leaves what delete --force removes")
+    func killedCreate() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["sleep", "100"]
+            try bundle.writeConfig()
+            for round in Host.rounds(12) {
+                let words = ["create", "--bundle", bundle.directory, bundle.id]
+                let running = try bundle.start(words)
+                usleep(useconds_t(round * 400 * Host.slowness))
+                kill(running.pid, SIGKILL)
+                _ = try running.wait()
+                let done = try bundle.swrunc("delete", "--force", bundle.id)
+                #expect(done.status == 0, "\(done)")
+                let found = bundle.leftovers.found()
+                #expect(found.isEmpty, "round \(round): \(found)")
+            }
+        }
+    }
+
+    @Test("another process of the same pid is not the container")
+    func pidReuse() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["true"]
+            #expect(try bundle.run("--keep").status == 0)
+            let file = "\(bundle.store)/\(bundle.id)/state.json"
+            let text = try readText(file)
+            let changed = text.replacing(/"pid":\d+/, with: "\"pid\":\(getpid())")
+            #expect(changed != text)
+            try writeText(changed, to: file)
+            #expect(try bundle.state().status == .stopped)
+            bundle.expectFailure(
+                try bundle.swrunc("kill", bundle.id, "KILL"), naming: ["container not running"])
+        }
+    }
+
+    @Test("the log is one JSON object a failure, with level, message and time")
+    func jsonLog() throws {
+        try TestBundle.use { bundle throws in
+            let log = "\(bundle.directory)/log.json"
+            let words = ["--log", log, "--log-format", "json", "state", "\(bundle.id)-unknown"]
+            let done = try bundle.start(words).wait()
+            #expect(done.status == 1 && done.error == "container does not exist\n", "\(done)")
+            let lines = try readText(log).lines
+            #expect(lines.count == 1)
+            guard case .object(let record) = try JSONValue(json: Array(lines[0].utf8)) else {
+                Issue.record("not an object: \(lines[0])")
+                return
+            }
+            #expect(record["level"] == .string("error"))
+            #expect(record["msg"] == .string("container does not exist"))
+            guard case .string(let time)? = record["time"] else {
+                Issue.record("no time: \(lines[0])")
+                return
+            }
+            #expect(
+                time.wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/)
+                    != nil)
+        }
+    }
+}

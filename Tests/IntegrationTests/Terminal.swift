@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import Testing
+
+/// A master of a terminal: of one the test made, or of one that a container sent.
+final class Terminal {
+    let master: CInt
+    private(set) var text = ""
+
+    init(master: CInt) {
+        self.master = master
+    }
+
+    /// A new terminal.
+    convenience init() throws {
+        let master = try check(open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC), "open ptmx")
+        self.init(master: master)
+        var locked: CInt = 0
+        try check(ioctl(master, 0x4004_5431, &locked), "TIOCSPTLCK")
+    }
+
+    deinit { close(master) }
+
+    /// The path of the other side.
+    var slave: String {
+        // TIOCGPTN
+        var number: CInt = -1
+        _ = ioctl(master, 0x8004_5430, &number)
+        return "/dev/pts/\(number)"
+    }
+
+    func type(_ text: String) throws {
+        let bytes = Array(text.utf8)
+        try check(write(master, bytes, bytes.count), "write to the terminal")
+    }
+
+    /// Reads until `word` has been seen, for at most `seconds`.
+    func sees(_ word: String, seconds: Double = 5) -> Bool {
+        let end = ContinuousClock.now + .seconds(seconds * Double(Host.slowness))
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while !text.contains(word) {
+            if ContinuousClock.now > end { return false }
+            var entry = pollfd(fd: master, events: Int16(POLLIN), revents: 0)
+            guard poll(&entry, 1, 50) > 0 else { continue }
+            let count = read(master, &buffer, buffer.count)
+            if count <= 0 { return false }
+            text += String(decoding: buffer.prefix(count), as: UTF8.self)
+        }
+        return true
+    }
+
+    var modes: termios {
+        var modes = termios()
+        tcgetattr(master, &modes)
+        return modes
+    }
+
+    /// Whether lines are put together and echoed.
+    var isCooked: Bool {
+        modes.c_lflag & tcflag_t(ICANON | ECHO | ISIG) == tcflag_t(ICANON | ECHO | ISIG)
+    }
+
+    func resize(rows: UInt16, columns: UInt16) throws {
+        var size = winsize(ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
+        try check(ioctl(master, UInt(TIOCSWINSZ), &size), "TIOCSWINSZ")
+    }
+}
+
+/// The listener of `--console-socket`.
+final class ConsoleSocket {
+    let path: String
+    private let listener: CInt
+
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    init(_ path: String) throws {
+        self.path = path
+        listener = try check(
+            socket(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0), "socket")
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        try check(result, "bind \(path)")
+        try check(listen(listener, 8), "listen")
+    }
+
+    deinit { close(listener) }
+
+    /// Whether somebody waits to be accepted.
+    func isCalled(withinMilliseconds time: CInt) -> Bool {
+        var entry = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
+        return poll(&entry, 1, time) > 0
+    }
+
+    /// Accepts one connection and takes the terminal from its one message.
+    func receive() throws -> Terminal {
+        guard isCalled(withinMilliseconds: 30_000) else {
+            throw Failure(description: "nobody called the console socket")
+        }
+        let connection = try check(accept(listener, nil, nil), "accept")
+        defer { close(connection) }
+        var payload = [UInt8](repeating: 0, count: 4096)
+        // Room for 8 descriptors, so that more than one would be seen.
+        var control = [UInt8](repeating: 0, count: 16 + 8 * 4)
+        let (count, length) = try payload.withUnsafeMutableBytes { payload in
+            try control.withUnsafeMutableBytes { control in
+                var vector = iovec(iov_base: payload.baseAddress, iov_len: payload.count)
+                return try withUnsafeMutablePointer(to: &vector) { vector in
+                    var header = msghdr()
+                    header.msg_iov = vector
+                    header.msg_iovlen = 1
+                    header.msg_control = control.baseAddress
+                    header.msg_controllen = control.count
+                    // MSG_CMSG_CLOEXEC
+                    let count = try check(recvmsg(connection, &header, 0x4000_0000), "recvmsg")
+                    return (count, header.msg_controllen)
+                }
+            }
+        }
+        // A cmsghdr of 16 bytes, its first word the length with the header, and the descriptors.
+        guard count > 0, length >= 20,
+            control.withUnsafeBytes({ $0.load(as: Int.self) }) == 16 + 4
+        else {
+            throw Failure(description: "\(count) bytes with control data \(control.prefix(length))")
+        }
+        let number = control.withUnsafeBytes { $0.load(fromByteOffset: 16, as: CInt.self) }
+        return Terminal(master: number)
+    }
+}

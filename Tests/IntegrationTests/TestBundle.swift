@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import SystemPackage
+import Testing
+
+/// A bundle with a busybox root file system, a state directory and an id, for one test alone.
+final class TestBundle {
+    let directory: String
+    let token: String
+    /// The config; written to config.json before each create and run.
+    var spec: Spec
+    /// The id of the test's first container; others are made of it.
+    let id: String
+
+    var rootfs: String { "\(directory)/rootfs" }
+    var store: String { "\(directory)/root" }
+    var leftovers: Leftovers { Leftovers(token: token, directory: directory) }
+
+    private static let applets = [
+        "cat", "chmod", "cp", "cut", "dd", "df", "echo", "env", "false", "grep", "head",
+        "hostname", "id", "ifconfig", "kill", "ln", "ls", "mkdir", "mknod", "mount",
+        "mv", "nproc", "ping", "ps", "pwd", "readlink", "rm", "rmdir", "sed", "setsid", "sh",
+        "sleep", "sort", "stat", "stty", "sync", "tail", "test", "touch", "tr", "true", "tty",
+        "umount", "uname", "unlink", "wc",
+    ]
+
+    private init() throws {
+        var template = Array("/tmp/swrunc-it-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw CallError("mkdtemp") }
+        directory = String(decoding: template.dropLast().map(UInt8.init), as: UTF8.self)
+        // A temporary name is case sensitive; as an id it is fine.
+        token = String(directory.dropFirst("/tmp/".count))
+        id = token
+        spec = Self.plainSpec(token: token)
+        try check(chmod(directory, 0o755), "chmod \(directory)")
+        try makeRootfs()
+    }
+
+    /// The template without a terminal, in a root file system that can be written to.
+    private static func plainSpec(token: String) -> Spec {
+        var spec = Spec.template
+        spec.process?.terminal = false
+        spec.process?.env?.append("\(Leftovers.variable)=\(token)")
+        spec.root?.readonly = false
+        return spec
+    }
+
+    private func makeRootfs() throws {
+        for name in ["", "/bin", "/dev", "/etc", "/proc", "/sys", "/tmp", "/home"] {
+            try makeDirectory(rootfs + name)
+        }
+        try check(chmod("\(rootfs)/tmp", 0o1777), "chmod tmp")
+        try copyFile(Host.busybox, to: "\(rootfs)/bin/busybox")
+        for applet in Self.applets {
+            try check(symlink("busybox", "\(rootfs)/bin/\(applet)"), "symlink \(applet)")
+        }
+        try writeText(
+            "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000:Ann:/home/ann:/bin/sh\n",
+            to: "\(rootfs)/etc/passwd")
+        try writeText("root:x:0:\nann:x:1000:\n", to: "\(rootfs)/etc/group")
+    }
+
+    /// Gives `body` a bundle, and makes sure that nothing of it stays, whatever `body` does.
+    static func use<Result>(_ body: (TestBundle) throws -> Result) throws -> Result {
+        let bundle = try TestBundle()
+        defer {
+            let found = bundle.leftovers.found()
+            #expect(found.isEmpty, "left behind: \(found.joined(separator: ", "))")
+            bundle.leftovers.remove()
+        }
+        do {
+            let result = try body(bundle)
+            bundle.deleteContainers()
+            return result
+        } catch {
+            bundle.deleteContainers()
+            throw error
+        }
+    }
+
+    /// Deletes by force what the test did not delete itself; so it may end anywhere.
+    private func deleteContainers() {
+        for id in entries(of: store) {
+            _ = try? swrunc("delete", "--force", id)
+        }
+    }
+
+    // MARK: Config
+
+    /// The process of the config.
+    var process: ContainerKit.Process {
+        get { spec.process ?? Process(cwd: "/") }
+        set { spec.process = newValue }
+    }
+
+    var linux: Linux {
+        get { spec.linux ?? Linux() }
+        set { spec.linux = newValue }
+    }
+
+    /// Makes the container run a script.
+    func script(_ text: String) {
+        process.args = ["/bin/sh", "-c", text]
+    }
+
+    func addMount(
+        _ type: String?, _ source: String, at destination: String, _ options: String...
+    ) {
+        spec.mounts?.append(
+            Mount(destination: destination, type: type, source: source, options: options))
+    }
+
+    /// Takes all namespaces of the kind out, and puts a new or joined one in.
+    func setNamespace(_ kind: Namespace.Kind, path: String? = nil) {
+        removeNamespace(kind)
+        linux.namespaces?.append(Namespace(kind: kind, path: path))
+    }
+
+    func removeNamespace(_ kind: Namespace.Kind) {
+        linux.namespaces?.removeAll { $0.kind == kind }
+    }
+
+    func writeConfig() throws {
+        let text = String(decoding: spec.encoded.encoded(pretty: true), as: UTF8.self)
+        try writeText(text, to: "\(directory)/config.json")
+    }
+
+    // MARK: Commands
+
+    /// Calls the runtime with `--root` of this test.
+    func swrunc(
+        _ words: String..., options: CommandOptions = CommandOptions()
+    ) throws -> FinishedCommand {
+        try start(words, options).wait()
+    }
+
+    /// The same, without waiting for its end.
+    func start(
+        _ words: [String], _ options: CommandOptions = CommandOptions()
+    ) throws -> RunningCommand {
+        try RunningCommand(
+            [Host.runtime, "--root", store] + words, options, token: token)
+    }
+
+    /// Writes the config and runs the container to its end.
+    func run(
+        _ words: String..., options: CommandOptions = CommandOptions()
+    ) throws -> FinishedCommand {
+        try writeConfig()
+        return try start(["run", "--bundle", directory] + words + [id], options).wait()
+    }
+
+    /// Runs a script in the container, expects it to succeed, and gives its output.
+    func output(
+        of text: String, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws -> String {
+        script(text)
+        let done = try run()
+        #expect(done.status == 0, "\(done)", sourceLocation: sourceLocation)
+        #expect(done.error == "", sourceLocation: sourceLocation)
+        return done.text
+    }
+
+    /// Creates the container, which must succeed.
+    func create(
+        _ words: String..., id: String? = nil, options: CommandOptions = CommandOptions()
+    ) throws {
+        try writeConfig()
+        let call = ["create", "--bundle", directory] + words + [id ?? self.id]
+        let done = try start(call, options).wait()
+        try #require(done.status == 0 && done.error == "", "\(done)")
+    }
+
+    /// Creates and starts a container that sleeps; `exec` can look around in it.
+    func startSleeping(
+        id: String? = nil, options: CommandOptions = CommandOptions()
+    ) throws {
+        process.args = ["/bin/sleep", "100"]
+        try create(id: id, options: options)
+        let done = try swrunc("start", id ?? self.id)
+        try #require(done.status == 0, "\(done)")
+    }
+
+    func state(_ id: String? = nil) throws -> State {
+        let done = try swrunc("state", id ?? self.id)
+        try #require(done.status == 0, "\(done)")
+        return try State(json: Array(done.output.utf8))
+    }
+
+    /// The path of a cgroup file of the container; nil if the host lacks the controller.
+    func cgroupFile(_ controller: String, _ name: String) throws -> String? {
+        try Host.cgroup(of: state().pid, controller: controller).map { "\($0)/\(name)" }
+    }
+
+    /// Waits until the container has the status.
+    func waits(for status: State.Status, _ id: String? = nil) throws -> Bool {
+        try IntegrationTests.waits { try state(id).status == status }
+    }
+
+    /// Expects a failure of one line that has all of these words in it.
+    func expectFailure(
+        _ done: FinishedCommand, status: Int32 = 1, naming words: [String],
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        #expect(done.status == status, "\(done)", sourceLocation: sourceLocation)
+        #expect(done.output == "", sourceLocation: sourceLocation)
+        #expect(done.error.lines.count == 1, "\(done)", sourceLocation: sourceLocation)
+        for word in words {
+            #expect(
+                done.message.contains(word), "no \"\(word)\" in: \(done.message)",
+                sourceLocation: sourceLocation)
+        }
+    }
+}
+
+extension FinishedCommand {
+    /// The `msg` of the log line on standard error, with its quotes undone.
+    var message: String {
+        guard let start = error.firstRange(of: "msg=\"")?.upperBound else { return error }
+        var text = ""
+        var isEscaped = false
+        for character in error[start...] {
+            if isEscaped {
+                text.append(character)
+                isEscaped = false
+            } else if character == "\\" {
+                isEscaped = true
+            } else if character == "\"" {
+                break
+            } else {
+                text.append(character)
+            }
+        }
+        return text
+    }
+}
+
+func copyFile(_ source: String, to target: String) throws {
+    let from = try check(open(source, O_RDONLY | O_CLOEXEC), "open \(source)")
+    defer { close(from) }
+    let file = try check(open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0o755), "open \(target)")
+    defer { close(file) }
+    var count = 1
+    while count > 0 { count = try check(sendfile(file, from, nil, 1 << 24), "copy \(source)") }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import RuntimeSpec
+import Testing
+
+@Suite("reading documents")
+struct DecodingTests {
+    private func errors(_ json: String) -> String? {
+        do throws(SpecDecodingError) {
+            _ = try Spec(json: bytes(json))
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test("null is the same as absent")
+    func nullIsAbsent() throws {
+        let spec = try Spec(
+            json: bytes(
+                """
+                {"ociVersion": "1.3.0", "process": null, "root": {"path": "r", "readonly": null},
+                 "mounts": null, "linux": {"seccomp": null, "cgroupsPath": null}}
+                """))
+        #expect(
+            spec == Spec(ociVersion: "1.3.0", root: Root(path: "r"), linux: Linux()))
+    }
+
+    @Test("null for a required field is a missing field")
+    func nullIsMissing() {
+        #expect(errors(#"{"ociVersion": null}"#) == "ociVersion: is missing")
+    }
+
+    @Test("nil and empty lists are distinct, an empty text is absent")
+    func nilAndEmpty() throws {
+        let json = #"{"ociVersion": "", "hostname": "", "mounts": [], "annotations": {}}"#
+        let spec = try Spec(json: bytes(json))
+        #expect(spec.mounts == [])
+        #expect(spec.annotations == [:])
+        #expect(spec.hooks == nil)
+        #expect(spec.hostname == nil)
+        #expect(text(spec.encoded.encoded()) == #"{"ociVersion":"","mounts":[],"annotations":{}}"#)
+    }
+
+    @Test("unknown fields and other platforms are ignored, whatever they hold")
+    func unknownFields() throws {
+        let json = #"{"ociVersion": "1.3.0", "windows": 5, "new": [{}], "linux": {"x": [null]}}"#
+        #expect(try Spec(json: bytes(json)) == Spec(ociVersion: "1.3.0", linux: Linux()))
+    }
+
+    @Test("members are found in any order")
+    func anyOrder() throws {
+        let json = #"{"root": {"readonly": true, "path": "r"}, "hostname": "h", "ociVersion": "1"}"#
+        #expect(
+            try Spec(json: bytes(json))
+                == Spec(
+                    ociVersion: "1", root: Root(path: "r", readonly: true), hostname: "h"))
+    }
+
+    @Test("all wrong fields are reported in one go")
+    func allAtOnce() {
+        #expect(
+            errors(#"{"process": {"args": "x"}, "mounts": [{}, 1], "annotations": {"a.b": 1}}"#)
+                == """
+                ociVersion: is missing; process.args: found a string, expected an array of strings; \
+                process.cwd: is missing; mounts[0].destination: is missing; \
+                mounts[1]: found a number, expected an object; \
+                annotations["a.b"]: found a number, expected a string
+                """)
+    }
+
+    @Test("an error has the section of the object it is in")
+    func section() throws {
+        let json = #"{"ociVersion":"1","linux":{"namespaces":[{"type":"x"}],"devices":1}}"#
+        let error = #expect(throws: SpecDecodingError.self) { try Spec(json: bytes(json)) }
+        guard case .fields(let errors) = error else {
+            Issue.record("not an error of fields")
+            return
+        }
+        #expect(
+            errors.violations.map(\.section)
+                == ["config-linux.md, Namespaces", "config-linux.md"])
+    }
+
+    @Test("user IDs may be absent and are then 0")
+    func absentUser() throws {
+        let process = try Process(json: bytes(#"{"cwd": "/", "user": {"additionalGids": [1]}}"#))
+        #expect(process.user == User(uid: 0, gid: 0, additionalGids: [1]))
+        #expect(try Process(json: bytes(#"{"cwd": "/"}"#)).user == User())
+    }
+
+    @Test("paths of a process of its own begin with process")
+    func processPaths() {
+        let error = #expect(throws: SpecDecodingError.self) {
+            try Process(json: bytes(#"{"args": [1], "cwd": "/"}"#))
+        }
+        #expect(error?.description == "process.args[0]: found a number, expected a string")
+    }
+
+    @Test("paths of resources of their own begin with linux.resources")
+    func resourcesPaths() {
+        let error = #expect(throws: SpecDecodingError.self) {
+            try Resources(json: bytes(#"{"memory": {"limit": "x"}}"#))
+        }
+        #expect(
+            error?.description
+                == "linux.resources.memory.limit: found a string, expected an integer")
+    }
+
+    @Test("process and resources survive a round trip of their own")
+    func partsRoundTrip() throws {
+        let spec = try Spec(json: Fixture.good("full").json)
+        let process = try #require(spec.process)
+        let resources = try #require(spec.linux?.resources)
+        #expect(try Process(json: process.encoded.encoded()) == process)
+        #expect(try Process(encoded: process.encoded) == process)
+        #expect(try Resources(json: resources.encoded.encoded()) == resources)
+        #expect(try Resources(encoded: resources.encoded) == resources)
+    }
+
+    @Test(
+        "paths quote odd names",
+        arguments: [
+            ("plain_Key-1", "a.plain_Key-1"), ("a.b", #"a["a.b"]"#), ("", #"a[""]"#),
+            ("x\"y\n", #"a["x\"y\n"]"#), ("é", #"a["é"]"#),
+        ])
+    func oddNames(_ key: String, _ expected: String) {
+        #expect(JSONPath("a").appending(key: key).description == expected)
+    }
+
+    @Test("a path begins without a dot")
+    func firstName() {
+        #expect(JSONPath.root.appending(key: "a").appending(index: 2) == "a[2]")
+        #expect(JSONPath.root.appending(key: "a.b") == #"["a.b"]"#)
+    }
+}

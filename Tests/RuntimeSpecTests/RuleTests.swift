@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import RuntimeSpec
+import Testing
+
+@Suite("rules beyond the fixtures")
+struct RuleTests {
+    @Test("a configuration without a process can be created if the caller says so")
+    func processIsOptional() throws {
+        let spec = Spec(ociVersion: "1.3.0", root: Root(path: "rootfs"))
+        try spec.check(requiringProcess: false)
+        #expect(throws: SpecErrors.self) { try spec.check() }
+    }
+
+    @Test("a process that joins is checked alone")
+    func processAlone() {
+        let error = #expect(throws: SpecErrors.self) { try Process(cwd: "x").check() }
+        #expect(
+            error?.description
+                == "process.args: must not be empty; process.cwd: \"x\" is not an absolute path")
+    }
+
+    @Test("resources of an update are checked alone")
+    func resourcesAlone() {
+        let error = #expect(throws: SpecErrors.self) {
+            try Resources(unified: ["a/b": "1"]).check()
+        }
+        #expect(
+            error?.description
+                == "linux.resources.unified[\"a/b\"]: \"a/b\" is not a name of a file")
+    }
+
+    @Test(
+        "versions follow SemVer 2.0.0",
+        arguments: [
+            ("1.0.0", true), ("1.0.2-dev", true), ("1.2.0-rc.1", true), ("1.0.0+b.01", true),
+            ("1.0.0-0a.x-y+z", true), ("1.0", false), ("1.0.0.0", false), ("v1.0.0", false),
+            ("1.0.0-", false), ("1.0.0-01", false), ("1.0.0+", false), ("1.0.0-a..b", false),
+            ("1.0.0-é", false), ("01.0.0", false), ("1.0.0+a+b", false), (" 1.0.0", false),
+            ("0.5.0", false),
+        ])
+    func versions(_ version: String, _ isValid: Bool) {
+        let spec = Spec(
+            ociVersion: version, process: Process(args: ["sh"], cwd: "/"), root: Root(path: "r"))
+        #expect(((try? spec.check()) != nil) == isValid)
+    }
+
+    @Test("what is allowed but suspicious is a warning")
+    func warnings() throws {
+        let spec = Spec(
+            ociVersion: "1.3.0",
+            process: Process(
+                args: ["sh"], cwd: "/",
+                capabilities: Capabilities(
+                    bounding: ["CAP_KILL", "CAP_FLY"], inheritable: ["CAP_KILL"],
+                    permitted: ["CAP_KILL", "CAP_CHOWN"], ambient: ["CAP_KILL", "CAP_CHOWN"])),
+            root: Root(path: "r"), mounts: [Mount(destination: "data", type: "tmpfs")],
+            hooks: Hooks(prestart: [Hook(path: "/h")]))
+        try spec.check()
+        #expect(
+            spec.warnings.map(\.description) == [
+                "mounts[0].destination: is relative, which is deprecated; taken from /",
+                "hooks.prestart: is deprecated in favor of createRuntime, createContainer and "
+                    + "startContainer",
+                "process.capabilities.bounding[1]: \"CAP_FLY\" is not a known capability and is "
+                    + "left out",
+                "process.capabilities.ambient[1]: \"CAP_CHOWN\" has no effect, it is not both "
+                    + "permitted and inheritable",
+            ])
+    }
+
+    @Test(
+        "a kernel parameter is a path that stays below /proc/sys",
+        arguments: [
+            ("net.ipv4.ip_forward", "net/ipv4/ip_forward"),
+            ("net/ipv4/conf/eno2.100/rp_filter", "net/ipv4/conf/eno2.100/rp_filter"),
+            ("net.ipv4.conf.eno2/100.rp_filter", "net/ipv4/conf/eno2.100/rp_filter"),
+            ("net/../../x", nil), ("net.//.x", nil), ("net..x", nil), ("/net/x", nil), ("", nil),
+            ("net/./x", nil), ("net.x.", nil),
+        ] as [(String, String?)])
+    func sysctlPaths(_ name: String, _ path: String?) {
+        #expect(Linux.sysctlPath(name) == path)
+    }
+
+    @Test("capabilities have the numbers of the kernel")
+    func capabilities() {
+        #expect(Capability.all.count == 41)
+        let numbers = ["CAP_CHOWN": 0, "CAP_SYS_ADMIN": 21, "CAP_CHECKPOINT_RESTORE": 40]
+        for (name, number) in numbers {
+            #expect(Capability(name: name).map { Int($0.number) } == number)
+        }
+        #expect(Capability.all.allSatisfy { Capability(name: $0.description) == $0 })
+        #expect(Capability(name: "cap_kill") == nil)
+    }
+
+    @Test(
+        "resource limits have the numbers of the kernel",
+        arguments: [("RLIMIT_CPU", 0), ("RLIMIT_NOFILE", 7), ("RLIMIT_RTTIME", 15)])
+    func rlimits(_ type: String, _ number: Int32) {
+        #expect(Rlimit(type: type, hard: 0, soft: 0).resourceNumber == number)
+    }
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+/// A rule that every file of the project keeps.
+struct TidyRule: Sendable, CustomTestStringConvertible {
+    /// The rule as a sentence.
+    var sentence: String
+    /// The indices of the lines that break it.
+    var violations: @Sendable (SourceFile) -> [Int]
+    /// A file that breaks it.
+    var bad: SourceFile
+    /// A file that comes close and keeps it.
+    var good: SourceFile
+
+    var testDescription: String { sentence }
+
+    static let all: [TidyRule] = sizes + imports + unsafety + texts + names
+}
+
+// MARK: - Sizes
+
+extension TidyRule {
+    private static let long = (0..<501).map { "let a\($0) = 0" }.joined(separator: "\n")
+    private static let body = (0..<79).map { "    a(\($0))" }.joined(separator: "\n")
+
+    static let sizes: [TidyRule] = [
+        TidyRule(
+            sentence: "a file has at most 500 lines",
+            violations: { file in
+                (file.isSwift || file.isC) && file.lines.count > 500 ? [500] : []
+            },
+            bad: SourceFile("Sources/swrunc/A.swift", long),
+            good: SourceFile("spec-fixtures/good/a.json", long)),
+        TidyRule(
+            sentence: "a function has at most 80 lines",
+            violations: { file in file.isSwift ? longFunctions(file) : [] },
+            bad: SourceFile("Sources/swrunc/A.swift", "func f() {\n\(body)\n\n}"),
+            good: SourceFile("Sources/swrunc/A.swift", "func f(\n    a: Int\n) {\n\(body)")),
+    ]
+
+    /// Where functions of more than 80 lines begin.
+    ///
+    /// The formatter puts a function's closing brace under the beginning of its declaration.
+    private static func longFunctions(_ file: SourceFile) -> [Int] {
+        let declaration =
+            /^ *((public|internal|private|fileprivate|static|mutating|nonisolated|@\w+) )*(func |init[?(<]|deinit )/
+        let starts = ["func ", "init", "deinit"].flatMap {
+            file.lines(with: $0, matching: declaration)
+        }
+        return starts.filter { start in
+            let indent = file.lines[start].prefix { $0 == " " }
+            guard !file.lines[start].hasSuffix("}") else { return false }
+            let end = file.lines[start...].firstIndex { $0 == indent + "}" }
+            return end.map { $0 - start + 1 > 80 } ?? false
+        }
+    }
+}
+
+// MARK: - Imports
+
+extension TidyRule {
+    /// What each target may import.
+    ///
+    /// Source: the table of targets in Package.swift; the pure ones import nothing that could
+    /// reach the system.
+    static let allowedImports: [String: Set<String>] = [
+        "RuntimeSpec": [],
+        "InitProgram": ["CLinux"],
+        "InitMachine": ["CLinux"],
+        "ContainerKit": [
+            "CLinux", "CSeccomp", "InitMachine", "InitProgram", "Logging", "RuntimeSpec",
+            "SystemPackage",
+        ],
+        // Glibc for the standard streams and the exit status.
+        "swrunc": ["ContainerKit", "Glibc", "Logging", "RuntimeSpec", "SystemPackage"],
+    ]
+
+    static let imports: [TidyRule] = [
+        TidyRule(
+            sentence: "a target imports only what its layer may",
+            violations: { file in
+                guard file.isSource, file.isSwift, let target = file.target else { return [] }
+                let allowed = allowedImports[target] ?? []
+                return file.lines.indices.filter { index in
+                    imported(file.lines[index]).map { !allowed.contains($0) } ?? false
+                }
+            },
+            bad: SourceFile("Sources/RuntimeSpec/Model/A.swift", "internal import CLinux"),
+            good: SourceFile("Sources/InitProgram/A.swift", "internal import CLinux")),
+        TidyRule(
+            sentence: "Foundation is imported by tests only",
+            violations: { file in
+                guard file.isSource else { return [] }
+                return file.lines.indices.filter {
+                    imported(file.lines[$0])?.hasPrefix("Foundation") == true
+                }
+            },
+            bad: SourceFile("Sources/swrunc/A.swift", "import FoundationEssentials"),
+            good: SourceFile("Tests/TidyTests/A.swift", "import Foundation")),
+    ]
+
+    /// The module that a line imports.
+    private static func imported(_ line: String) -> String? {
+        guard line.contains("import ") else { return nil }
+        let pattern =
+            /^ *(?:(?:public|package|internal|fileprivate|private|@\w+(?:\(\w+\))?) )*import (?:(?:struct|class|enum|protocol|func|var|let|typealias) )?(\w+)/
+        return (line.firstMatch(of: pattern)?.1).map(String.init)
+    }
+}
+
+// MARK: - Unsafe code
+
+extension TidyRule {
+    /// Where pointers may be, and why.
+    static let unsafePlaces: [(path: String, reason: String)] = [
+        ("Sources/CLinux/", "the boundary to C"),
+        ("Sources/InitMachine/", "the child has nothing but memory"),
+        ("Sources/ContainerKit/System/", "system calls take addresses"),
+        ("Sources/ContainerKit/Launching/LoadedProgram.swift", "the program at its address"),
+        ("Sources/ContainerKit/Launching/ProgressPage.swift", "memory shared with the child"),
+        ("Sources/ContainerKit/Seccomp/LibseccompFilter.swift", "libseccomp's calls"),
+    ]
+
+    static let unsafety: [TidyRule] = [
+        TidyRule(
+            sentence: "pointers are in few places, each with a reason",
+            violations: { file in
+                guard file.isSource, file.isSwift else { return [] }
+                if unsafePlaces.contains(where: { file.path.hasPrefix($0.path) }) { return [] }
+                return file.lines(
+                    with: "nsafe", matching: /Unsafe\w*(Pointer|Bytes|Raw)|unsafeBitCast/)
+            },
+            bad: SourceFile("Sources/swrunc/A.swift", "let a: UnsafePointer<Int>"),
+            good: SourceFile("Sources/InitMachine/A.swift", "let a: UnsafePointer<Int>")),
+        TidyRule(
+            sentence: "every function of the child is @_noLocks",
+            violations: { file in
+                guard file.path.hasPrefix("Sources/InitMachine/") else { return [] }
+                return file.lines(with: "func", matching: /^ *(\w+ )*func\b/).filter { index in
+                    index == 0 || !file.lines[index - 1].hasSuffix("@_noLocks")
+                }
+            },
+            bad: SourceFile("Sources/InitMachine/A.swift", "@inline(never)\nprivate func a() {}"),
+            good: SourceFile("Sources/InitMachine/A.swift", "@_noLocks\nprivate func a() {}")),
+        TidyRule(
+            sentence: "every function that the child takes from C promises to take no lock",
+            violations: { file in
+                guard file.path.hasPrefix("Sources/CLinux/") else { return [] }
+                return file.lines(with: "static", matching: /^static inline\b/).filter { index in
+                    index == 0 || file.lines[index - 1] != "CLINUX_NO_LOCKS"
+                }
+            },
+            bad: SourceFile("Sources/CLinux/include/a.h", "static inline int a(void) {"),
+            good: SourceFile(
+                "Sources/CLinux/include/a.h", "CLINUX_NO_LOCKS\nstatic inline int a(void) {")),
+    ]
+}
+
+// MARK: - Texts
+
+extension TidyRule {
+    private static let license = "SPDX-License-Identifier: Apache-2.0"
+    // Written in pieces, so that this file keeps its own rules.
+    private static let later = "TO" + "DO"
+
+    static let texts: [TidyRule] = [
+        TidyRule(
+            sentence: "a file begins with its license",
+            violations: { file in
+                guard file.isSwift || file.isC || file.name == "Makefile" else { return [] }
+                let first = file.lines.first { line in
+                    !line.hasPrefix("// swift-tools-version") && !line.hasPrefix("#!")
+                }
+                return first == "// \(license)" || first == "# \(license)" ? [] : [0]
+            },
+            bad: SourceFile("Sources/swrunc/A.swift", "\n// \(license)\n"),
+            good: SourceFile("Package.swift", "// swift-tools-version: 6.2\n// \(license)\n")),
+        TidyRule(
+            sentence: "what is left to do has an issue",
+            violations: { file in
+                guard file.isSwift || file.isC || file.name == "Makefile" else { return [] }
+                return file.lines.indices.filter { index in
+                    let line = file.lines[index]
+                    if line.contains("FIX" + "ME") { return true }
+                    return line.contains(later) && line.firstMatch(of: /\(#[0-9]+\)/) == nil
+                }
+            },
+            bad: SourceFile("Sources/swrunc/A.swift", "// \(later): faster"),
+            good: SourceFile("Sources/swrunc/A.swift", "// \(later)(#12): faster")),
+        TidyRule(
+            sentence: "no path of one machine stands in the project",
+            violations: { file in
+                let pattern = /(^|[^A-Za-z0-9_.})*~\/-])\/(work|root|home\/[a-z]+)\//
+                return ["work", "root", "home"].flatMap {
+                    file.lines(with: "/\($0)/", matching: pattern)
+                }
+            },
+            bad: SourceFile("README.md", "see " + "/" + "work/main/README.md"),
+            good: SourceFile("README.md", "read /proc/self/" + "root/etc and /a/" + "work/b")),
+    ]
+}
+
+// MARK: - Names
+
+extension TidyRule {
+    static let names: [TidyRule] = [
+        TidyRule(
+            sentence: "names say what a thing is, not that it manages, helps or handles",
+            violations: { file in
+                guard file.isSwift else { return [] }
+                let pattern =
+                    /\b(?:class|struct|enum|protocol|actor|typealias|func) +(\w*(?:Manager|Helper|Util|Utils|Utilities|Handler|Info)\b|do[A-Z]\w*)/
+                let words = ["Manager", "Helper", "Util", "Handler", "Info", " do"]
+                var found = words.flatMap { word in
+                    file.lines(with: word, matching: pattern).filter { index in
+                        let name = file.lines[index].firstMatch(of: pattern)?.1
+                        return name?.hasSuffix("LogHandler") == false
+                    }
+                }
+                let fileName = /(Manager|Helper|Util|Handler|Info)s?(\+\w+)?\.swift$/
+                if file.name.firstMatch(of: fileName) != nil,
+                    !file.name.hasSuffix("LogHandler.swift")
+                {
+                    found.append(0)
+                }
+                return found
+            },
+            bad: SourceFile("Sources/swrunc/A.swift", "    final class Bundle" + "Manager {"),
+            good: SourceFile("Sources/swrunc/A.swift", "struct JSONLogHandler: LogHandler {")),
+        TidyRule(
+            sentence: "a test is named by the sentence that it proves",
+            violations: { file in
+                guard file.isTest, file.isSwift else { return [] }
+                return file.lines(with: "@Test", matching: /^ *@Test\b/).filter { index in
+                    let after = file.lines[index...].prefix(2).joined(separator: " ")
+                    return after.firstMatch(of: /@Test\( *"[^" ]+( [^" ]*){2,}/) == nil
+                }
+            },
+            bad: SourceFile("Tests/TidyTests/A.swift", "@Test func works() {"),
+            good: SourceFile("Tests/TidyTests/A.swift", "@Test(\n    \"one and one is two\",")),
+    ]
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@Suite("The house is tidy")
+struct TidyTests {
+    @Test("every file of the project keeps the rule", arguments: TidyRule.all)
+    func filesKeep(_ rule: TidyRule) {
+        let known = KnownViolation.all.filter { $0.rule == rule.sentence }.map(\.path)
+        let found = Project.files.filter { !known.contains($0.path) }.flatMap { file in
+            Set(rule.violations(file)).sorted().map { "\(file.path):\($0 + 1)" }
+        }
+        #expect(found == [], "\(rule.sentence)")
+    }
+
+    @Test("a known violation that is gone leaves the list", arguments: KnownViolation.all)
+    func knownViolationsAreReal(_ known: KnownViolation) throws {
+        let rule = try #require(TidyRule.all.first { $0.sentence == known.rule })
+        let file = try #require(Project.files.first { $0.path == known.path })
+        #expect(!rule.violations(file).isEmpty)
+    }
+
+    @Test("each rule finds what it forbids, and only that", arguments: TidyRule.all)
+    func ruleFinds(_ rule: TidyRule) {
+        #expect(!rule.violations(rule.bad).isEmpty)
+        #expect(rule.violations(rule.good).isEmpty)
+    }
+
+    @Test("the files of the project were found")
+    func filesAreFound() {
+        let paths = Set(Project.files.map(\.path))
+        for path in ["Package.swift", "Makefile", "Sources/InitMachine/Machine.swift"] {
+            #expect(paths.contains(path))
+        }
+        #expect(!paths.contains { $0.hasPrefix(".git/") || $0.hasPrefix(".build") })
+    }
+
+    @Test("every target of Sources has its import rule")
+    func targetsHaveRules() {
+        let targets = Set(
+            Project.files.filter { $0.isSource && $0.isSwift }.compactMap(\.target))
+        #expect(targets == Set(TidyRule.allowedImports.keys))
+    }
+}

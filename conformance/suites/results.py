@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results of a suite, and the table of those that are expected.
+
+A result is "pass", "skip", "fail", or "fail 2,5 of 9": the second and fifth of nine assertions.
+"either" is written into the table by hand, for a test that is not the same each time.
+The table is a file of JSON with one test a line: for each kind of machine each test's result by
+runtime, and under "why" the reason for each of ours that is no pass.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+
+EXPECTED = pathlib.Path(__file__).resolve().parent.parent / "expected"
+README = EXPECTED.parent / "README.md"
+OURS = "swrunc"
+UNEXPLAINED = "unexplained"
+
+
+@dataclasses.dataclass
+class Result:
+    """How one test ended; detail is what it said about it."""
+
+    status: str
+    detail: str = ""
+
+    @property
+    def reason(self):
+        """The reason, as far as the output tells it."""
+        if self.status == "skip":
+            return f"suite: {self.detail}"
+        missing = [
+            match[1] or match[2]
+            for match in re.finditer(
+                r"([-\w.\[\]/ ]+(?: \([\w ]+\))?): not implemented yet"
+                r"|(?:[\w.\[\]]+: )?([-\w ]+) is not implemented yet",
+                self.detail,
+            )
+        ]
+        if missing:
+            return "not implemented: " + ", ".join(dict.fromkeys(map(str.strip, missing)))
+        lines = [line.strip() for line in self.detail.splitlines() if line.strip()]
+        told = [line for line in lines if "level=error" in line] or [
+            line for line in lines if line.endswith("' failed")
+        ]
+        return f"{UNEXPLAINED}: {(told or lines or [''])[-1][:200]}"
+
+
+def machine_kind():
+    """What of a machine decides results: the cgroup version, and whether systemd runs."""
+    unified = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+    systemd = os.path.isdir("/run/systemd/system")
+    return ("cgroup v2" if unified else "cgroup v1") + (", systemd" if systemd else "")
+
+
+def failures(status):
+    """The failed assertions and how many there are; of a test without numbers: all of it."""
+    match = re.fullmatch(r"fail ([\d,]+) of (\d+)", status)
+    return (set(match[1].split(",")), int(match[2])) if match else (None, 0)
+
+
+def compare(expected, found):
+    """-1: the change is for the worse, 1: for the better, 0: none."""
+    if expected in (found, "either"):
+        return 0
+    rank = {"pass": 3, "skip": 2}
+    before, after = rank.get(expected, 0), rank.get(found, 0)
+    if before or after:
+        return 1 if after > before else -1
+    (was, of), (now, out_of) = failures(expected), failures(found)
+    if was is None or now is None:
+        return 1 if was is None else -1
+    return 1 if now <= was and out_of >= of else -1
+
+
+class Table:
+    """The expected results of one suite."""
+
+    def __init__(self, suite, kind):
+        self.path = EXPECTED / f"{suite}.json"
+        self.kind = kind
+        self.all = {"suite": suite, "machines": {}}
+        if self.path.exists():
+            self.all = json.loads(self.path.read_text())
+        self.machine = self.all["machines"].setdefault(kind, {"runtimes": {}, "tests": {}})
+
+    @property
+    def tests(self):
+        return self.machine["tests"]
+
+    def expected(self, runtime):
+        return {name: test[runtime] for name, test in self.tests.items() if runtime in test}
+
+    def renew(self, runtime, version, source, results, whole):
+        """Takes results in; `whole` ones drop tests that are gone."""
+        self.all["source"] = source
+        self.machine["runtimes"][runtime] = version
+        for name, result in results.items():
+            test = self.tests.setdefault(name, {})
+            before = test.get(runtime)
+            if before == "either":
+                continue
+            test[runtime] = result.status
+            if runtime != OURS:
+                continue
+            reason = result.reason
+            kept = test.pop("why", None)
+            if result.status == "pass":
+                continue
+            same = before == result.status and kept and not kept.startswith(UNEXPLAINED)
+            test["why"] = kept if same and reason.startswith(UNEXPLAINED) else reason
+        if whole:
+            for name in [name for name in self.tests if name not in results]:
+                self.tests[name].pop(runtime, None)
+                if not any(key != "why" for key in self.tests[name]):
+                    del self.tests[name]
+        self.write()
+
+    def write(self):
+        text = ["{", f'"suite": {json.dumps(self.all["suite"])},']
+        text += [f'"source": {json.dumps(self.all["source"])},', '"machines": {']
+        machines = []
+        for kind, machine in sorted(self.all["machines"].items()):
+            tests = ",\n".join(
+                f"{json.dumps(name)}: {json.dumps(order(test), ensure_ascii=False)}"
+                for name, test in sorted(machine["tests"].items())
+            )
+            machines.append(
+                f"{json.dumps(kind)}: {{\n"
+                f'"runtimes": {json.dumps(dict(sorted(machine["runtimes"].items())))},\n'
+                f'"tests": {{\n{tests}\n}}\n}}'
+            )
+        text += [",\n".join(machines), "}", "}", ""]
+        EXPECTED.mkdir(exist_ok=True)
+        self.path.write_text("\n".join(text))
+        summarize()
+
+    def unexplained(self):
+        """Our results that are no pass and have no reason."""
+        return [
+            name
+            for name, test in self.tests.items()
+            if test.get(OURS, "pass") != "pass"
+            and (test.get("why") or UNEXPLAINED).startswith(UNEXPLAINED)
+        ]
+
+
+def summarize():
+    """Writes the counts of all tables into README.md."""
+    rows = ["| suite | machine | runtime | pass | fail | skip | either |", "|---" * 7 + "|"]
+    for path in sorted(EXPECTED.glob("*.json")):
+        for kind, machine in json.loads(path.read_text())["machines"].items():
+            for runtime in order(machine["runtimes"]):
+                found = [test[runtime] for test in machine["tests"].values() if runtime in test]
+                words = [status.split()[0] for status in found]
+                numbers = [words.count(word) for word in ("pass", "fail", "skip", "either")]
+                version = f"{runtime} {machine['runtimes'][runtime]}"
+                rows.append(f"| {path.stem} | {kind} | {version} | {' | '.join(map(str, numbers))} |")
+    begin, end = "<!-- results -->\n", "<!-- end of results -->"
+    before, rest = README.read_text().split(begin)
+    README.write_text(before + begin + "\n".join(rows) + "\n" + end + rest.split(end)[1])
+
+
+def order(test):
+    keys = [OURS, *sorted(key for key in test if key not in (OURS, "why")), "why"]
+    return {key: test[key] for key in keys if key in test}
+
+
+def counts(statuses):
+    """"12 pass, 3 fail, 1 skip" """
+    words = [status.split()[0] for status in statuses]
+    return ", ".join(
+        f"{words.count(word)} {word}" for word in ("pass", "fail", "skip") if word in words
+    )

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""runc's integration suite, in bats, from Debian's source package of runc.
+
+The images that it would download are made here: busybox, and a small tree of this machine's files.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import scratch
+import sources
+import tap
+from results import Result
+
+SUITE = "bookworm"
+PACKAGES = """
+    bats jq gawk criu gcc libc6-dev golang-go libseccomp-dev busybox-static iproute2 procps uidmap
+    golang-dbus-dev golang-github-checkpoint-restore-go-criu-dev golang-github-cilium-ebpf-dev
+    golang-github-containerd-console-dev golang-github-coreos-go-systemd-dev
+    golang-github-cyphar-filepath-securejoin-dev golang-github-docker-go-units-dev
+    golang-github-moby-sys-dev golang-github-mrunalp-fileutils-dev
+    golang-github-opencontainers-selinux-dev golang-github-opencontainers-specs-dev
+    golang-github-seccomp-libseccomp-golang-dev golang-github-sirupsen-logrus-dev
+    golang-github-urfave-cli-dev golang-github-vishvananda-netlink-dev golang-gocapability-dev
+    golang-golang-x-net-dev golang-google-protobuf-dev
+""".split()
+SUPERVISED = pathlib.Path(__file__).with_name("supervised.py")
+# Of one file; and with no result in it, before what hangs is ended.
+LIMIT_SECONDS, QUIET_LIMIT_SECONDS = 400, 40
+CGROUP_NAMES = r"runc-cgroups-integration-test|test_?\w+|test-cgroup-\d+|ct\d+|[a-z]+-busybox"
+
+
+def built():
+    """Builds the suite's programs and images; gives its folder and the version."""
+    tree, version = sources.debian_source("runc", SUITE)
+    sources.install(*PACKAGES)
+    workspace = sources.Workspace("runc")
+    tree = workspace.link("github.com/opencontainers/runc", tree)
+    for name in ("recvtty", "sd-helper", "seccompagent"):
+        workspace.build(tree / "contrib/cmd" / name, "-tags", "seccomp", "-o", name, ".")
+    data = tree / "tests/integration/testdata"
+    architecture = sources.checked("go", "env", "GOARCH").strip()
+    # tar finds out that they are not compressed.
+    for name, fill in (("busybox", fill_busybox), ("debian", fill_debian)):
+        image = data / f"{name}-{architecture}.tar.xz"
+        if not image.exists():
+            make_image(image, fill)
+    return tree.resolve(), f"runc {version}"
+
+
+def make_image(image, fill):
+    root = image.with_suffix(".root")
+    shutil.rmtree(root, ignore_errors=True)
+    # No proc and no sys, as in that of busybox: tests put links in their place.
+    for folder in ("bin", "dev", "etc", "home", "lib", "root", "tmp", "usr/sbin", "var"):
+        (root / folder).mkdir(parents=True)
+    (root / "tmp").chmod(0o1777)
+    (root / "root").chmod(0o700)
+    (root / "etc/passwd").write_text(
+        "root:x:0:0:root:/root:/bin/sh\n"
+        "daemon:x:1:1:daemon:/usr/sbin:/bin/false\n"
+        "www-data:x:33:33:www-data:/var/www:/bin/false\n"
+        "nobody:x:65534:65534:nobody:/home:/bin/false\n"
+    )
+    (root / "etc/group").write_text("root:x:0:\ndaemon:x:1:\nwww-data:x:33:\nnogroup:x:65534:\n")
+    fill(root)
+    temporary = image.with_suffix(".new")
+    sources.checked("tar", "-cf", temporary, "-C", root, ".")
+    temporary.rename(image)
+    shutil.rmtree(root)
+
+
+def fill_busybox(root):
+    binary = root / "bin/busybox"
+    shutil.copy(shutil.which("busybox"), binary)
+    # Hard links, as in the image that the suite is written for.
+    for applet in sources.checked(binary, "--list").split():
+        if not (root / "bin" / applet).exists():
+            os.link(binary, root / "bin" / applet)
+
+
+def fill_debian(root):
+    """What the one test of libraries takes: a shell, grep and ldconfig, with their libraries."""
+    (root / "lib64").mkdir()
+    (root / "sbin").mkdir()
+    programs = {"/bin/bash": "bin/bash", "/bin/bash ": "bin/sh", "/bin/grep": "bin/grep"}
+    programs["/sbin/ldconfig"] = "sbin/ldconfig"
+    for source, target in programs.items():
+        shutil.copy(source.strip(), root / target)
+        listed = subprocess.run(["ldd", source.strip()], capture_output=True, text=True).stdout
+        for word in listed.split():
+            if word.startswith("/"):
+                (root / word[1:]).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(word, root / word[1:])
+    (root / "etc/ld.so.conf").write_text("/lib\n/lib/x86_64-linux-gnu\n/lib/aarch64-linux-gnu\n")
+
+
+def judge(file, text, names):
+    """The results of a file's tests; those that wrote none have failed."""
+    found = {}
+    for result in tap.results(text):
+        status = "pass" if result["ok"] else "fail"
+        if result["directive"] == "skip":
+            status = "skip"
+        detail = result["reason"] if status == "skip" else "\n".join(result["comments"])
+        found[f"{file}: {result['description']}"] = Result(status, detail)
+    for name in names:
+        found.setdefault(f"{file}: {name}", Result("fail", "the file's tests were not done in time"))
+    return found
+
+
+def test_names(path):
+    lines = path.read_text().splitlines()
+    names = [line[len("@test ") :].rsplit("{", 1)[0].strip() for line in lines if line.startswith("@test ")]
+    # Quoted for the shell, as in a double-quoted string.
+    return [name[1:-1].replace("\\$", "$").replace('\\"', '"') for name in names]
+
+
+def run(runtime, only, logs):
+    tree, version = built()
+    found = {}
+    with scratch.Scratch(CGROUP_NAMES) as folder:
+        # The suite looks for the word runc in messages, which begin with the name that was called.
+        (folder / "bin").mkdir()
+        (folder / "bin/runc").symlink_to(runtime.path)
+        for path in sorted((tree / "tests/integration").glob("*.bats")):
+            names = test_names(path)
+            chosen = [n for n in names if not only or only.search(f"{path.stem}: {n}")]
+            if not chosen:
+                continue
+            found.update(run_file(path, chosen, folder, logs, whole=chosen == names))
+    return version, found
+
+
+def run_file(path, names, folder, logs, whole):
+    """Runs the tests of a file that are named."""
+    filters = []
+    if not whole:
+        escaped = (re.sub(r"([][.*+?^${}()|\\])", r"\\\1", name) for name in names)
+        filters = ["--filter", f"^({'|'.join(escaped)})$"]
+    log = logs / f"{path.stem}.tap"
+    temporary = folder / "t"
+    temporary.mkdir()
+    with open(log, "w") as output:
+        subprocess.run(
+            [
+                SUPERVISED,
+                f"--limit={LIMIT_SECONDS}",
+                f"--quiet-limit={QUIET_LIMIT_SECONDS}",
+                "--terminal",
+                "--",
+                "bats",
+                "--tap",
+                *filters,
+                path,
+            ],
+            cwd=path.parent.parent.parent,
+            env={
+                **{k: v for k, v in os.environ.items() if not k.startswith("BATS")},
+                "RUNC": str(folder / "bin/runc"),
+                "TMPDIR": str(temporary),
+                "TERM": "dumb",
+                "LC_ALL": "C",
+            },
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    scratch.remove(temporary)
+    return judge(path.stem, log.read_text(errors="replace"), names)
