@@ -16,10 +16,14 @@ func runMachine(
 ) -> Never {
     var index = 0
     while true {
-        progress.pointee.index = UInt32(truncatingIfNeeded: index)
         let instruction = program + index
         switch instruction.pointee.kind {
         case 0:
+            // Only a call can fail, and exit_group cannot: the first of two processes, which ends so,
+            // must not write over how far the second is by then.
+            if Int(instruction.pointee.number) != Int(__NR_exit_group) {
+                progress.pointee.index = UInt32(truncatingIfNeeded: index)
+            }
             performCall(instruction, cells, progress)
             index &+= 1
         case 1:

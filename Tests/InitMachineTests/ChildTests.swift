@@ -162,6 +162,29 @@ struct ChildTests {
         #expect(try waitProcess(second.number) == .exited(7))
     }
 
+    @Test("how far the second process came is not written over when the first ends later")
+    func theFirstEndsLater() throws {
+        var code = Assembler()
+        // CLONE_VFORK | CLONE_PARENT | CLONE_PARENT_SETTID: the first process goes on only when the
+        // second has ended.
+        let arguments = code.words([0x10_c000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        code.relocateToProgress(at: arguments + 3 * 8, offset: 8)
+        let second = code.cell("second")
+        code.call(.clone3, [.address(arguments), .literal(88)], into: second)
+        let inSecond = code.skip(when: .equals(second, 0))
+        code.exit(0)
+        code.place(inSecond)
+        code.call(.getpid, [])
+        code.call(.close, [.literal(-1)])
+        code.exit(7)
+        let program = try RunningProgram(code.image)
+        #expect(try waitProcess(program.pidfd) == .exited(0))
+        let process = try openProcess(program.page.secondProcess)
+        #expect(try waitProcess(process.number) == .exited(machineFailureStatus))
+        #expect(program.page.index == 4)
+        #expect(program.page.error == EBADF)
+    }
+
     @Test("a child sends no SIGCHLD to the host before it executes")
     func noChildSignal() throws {
         var set = sigset_t()

@@ -96,7 +96,7 @@ struct machine_instruction {
 
 /// What the child tells while it runs, in a page that it shares with its parent.
 ///
-/// `index` is stored before each instruction, `error` (an errno) when the program stops at one;
+/// `index` is stored before each call but exit_group, `error` (an errno) when the program stops at one;
 /// `second_pid` is the pid of a second clone (CLONE_PARENT_SETTID writes it).
 struct machine_progress {
     volatile uint32_t index;

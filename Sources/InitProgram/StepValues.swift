@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What steps of child and parent carry.
+
+/// What a child waits for.
+public enum ParentEvent: String, Equatable, Sendable {
+    /// What only the parent may do is done: the work may begin.
+    case prepared
+    /// The parent saw the second process.
+    case adopted
+    /// Everything is done: become the user's process.
+    case start
+}
+
+/// What a child tells; the byte is the raw value.
+public enum ChildEvent: UInt8, Equatable, Sendable {
+    /// All is prepared but the last steps.
+    case ready = 1
+}
+
+/// An offset of one clock in a new time namespace.
+///
+/// Kernel: time_namespaces(7).
+public struct TimeNamespaceOffset: Equatable, Sendable {
+    /// `monotonic` or `boottime`.
+    public let clock: String
+    /// Whole seconds.
+    public let seconds: Int64
+    /// Nanoseconds, 0..<1,000,000,000.
+    public let nanoseconds: UInt32
+
+    /// An offset of seconds and nanoseconds.
+    public init(clock: String, seconds: Int64, nanoseconds: UInt32) {
+        self.clock = clock
+        self.seconds = seconds
+        self.nanoseconds = nanoseconds
+    }
+}
+
+/// What is made where a mount goes when nothing is there.
+public enum MountPointKind: Equatable, Sendable {
+    /// A directory.
+    case directory
+    /// Whatever the source is: a directory, or an empty file.
+    case likeSource
+}
+
+/// A propagation type with its reach.
+///
+/// Kernel: mount_namespaces(7).
+public struct MountPropagation: Equatable, Sendable {
+    /// MS_SHARED, MS_PRIVATE, MS_SLAVE or MS_UNBINDABLE.
+    public let flag: UInt64
+    /// Whether mounts below are changed too.
+    public let recursive: Bool
+    /// The spec's word, such as `rslave`.
+    public let name: String
+
+    /// A propagation type.
+    public init(flag: UInt64, recursive: Bool, name: String) {
+        self.flag = flag
+        self.recursive = recursive
+        self.name = name
+    }
+}
+
+/// A change of mount attributes, as mount_setattr(2) takes it.
+public struct MountChange: Equatable, Sendable {
+    /// MOUNT_ATTR_* bits to set.
+    public var set: UInt64
+    /// MOUNT_ATTR_* bits to clear.
+    public var clear: UInt64
+    /// Whether mounts below are changed too.
+    public var recursive: Bool
+    /// Propagation type to set, or 0.
+    public var propagation: UInt64
+
+    /// A change of attributes or propagation.
+    public init(
+        set: UInt64 = 0, clear: UInt64 = 0, recursive: Bool = false, propagation: UInt64 = 0
+    ) {
+        self.set = set
+        self.clear = clear
+        self.recursive = recursive
+        self.propagation = propagation
+    }
+}
+
+/// A new instance of a file system.
+public struct FilesystemMount: Equatable, Sendable {
+    /// The type, as in /proc/filesystems.
+    public var type: String
+    /// What /proc/self/mountinfo shows as source.
+    public var source: String
+    /// The destination inside the rootfs.
+    public var destination: String
+    /// Options of the file system: `mode=755` or a bare flag.
+    public var options: [String]
+    /// MOUNT_ATTR_* bits for fsmount(2).
+    public var attributes: UInt64
+    /// Further changes, in order, before the mount is attached.
+    public var changes: [MountChange]
+
+    /// A mount to make.
+    public init(
+        type: String, source: String, destination: String, options: [String] = [],
+        attributes: UInt64 = 0, changes: [MountChange] = []
+    ) {
+        self.type = type
+        self.source = source
+        self.destination = destination
+        self.options = options
+        self.attributes = attributes
+        self.changes = changes
+    }
+}
+
+/// A symbolic link.
+public struct SymbolicLink: Equatable, Sendable {
+    /// Its name in the directory.
+    public let name: String
+    /// What it says.
+    public let target: String
+
+    /// A link to make.
+    public init(name: String, target: String) {
+        self.name = name
+        self.target = target
+    }
+}
+
+/// One v1 hierarchy of a cgroup mount.
+public struct CgroupHierarchyMount: Equatable, Sendable {
+    /// The directory's name, such as `cpu,cpuacct`.
+    public let name: String
+    /// Controllers that get a link to it, such as `cpu`.
+    public let links: [String]
+
+    /// A hierarchy to attach.
+    public init(name: String, links: [String]) {
+        self.name = name
+        self.links = links
+    }
+}
+
+/// A device node.
+///
+/// Spec: config-linux.md, Devices.
+public struct Device: Equatable, Sendable {
+    /// Its name in the directory.
+    public var name: String
+    /// File type and permission bits (S_IFCHR|0666).
+    public var mode: UInt32
+    /// Major number.
+    public var major: UInt32
+    /// Minor number.
+    public var minor: UInt32
+    /// Owner.
+    public var userID: UInt32
+    /// Group.
+    public var groupID: UInt32
+
+    /// A node to make.
+    public init(
+        name: String, mode: UInt32, major: UInt32, minor: UInt32, userID: UInt32 = 0,
+        groupID: UInt32 = 0
+    ) {
+        self.name = name
+        self.mode = mode
+        self.major = major
+        self.minor = minor
+        self.userID = userID
+        self.groupID = groupID
+    }
+}
+
+/// One sysctl.
+public struct KernelParameter: Equatable, Sendable {
+    /// The key as in the config.
+    public let key: String
+    /// The file below /proc/sys.
+    public let path: String
+    /// The text to write.
+    public let value: String
+
+    /// A parameter and its value.
+    public init(key: String, path: String, value: String) {
+        self.key = key
+        self.path = path
+        self.value = value
+    }
+}
+
+/// How a terminal is made and where its master goes.
+public struct TerminalRequest: Equatable, Sendable {
+    /// Rows and columns; nil leaves the kernel's 0 by 0.
+    public var rows: UInt16?
+    /// Columns.
+    public var columns: UInt16?
+    /// Whether the master goes to the console socket; else over the rendezvous to the parent.
+    public var toConsoleSocket: Bool
+    /// Whether the slave is also mounted on /dev/console.
+    public var mountsConsole: Bool
+
+    /// A terminal to open.
+    public init(
+        rows: UInt16? = nil, columns: UInt16? = nil, toConsoleSocket: Bool, mountsConsole: Bool
+    ) {
+        self.rows = rows
+        self.columns = columns
+        self.toConsoleSocket = toConsoleSocket
+        self.mountsConsole = mountsConsole
+    }
+}
+
+/// The three sets of capset(2), as bit masks.
+public struct CapabilitySets: Equatable, Sendable {
+    /// Effective.
+    public var effective: UInt64
+    /// Permitted.
+    public var permitted: UInt64
+    /// Inheritable.
+    public var inheritable: UInt64
+
+    /// Three masks.
+    public init(effective: UInt64, permitted: UInt64, inheritable: UInt64) {
+        self.effective = effective
+        self.permitted = permitted
+        self.inheritable = inheritable
+    }
+}
