@@ -68,7 +68,7 @@ struct CommandTests {
             ["create", "--no-pivot", "id"],
             ["run", "--pidfd-socket", "/s", "id"], ["exec", "--cgroup", "x", "id", "sh"],
             ["exec", "--apparmor=p", "id", "sh"], ["exec", "--process-label", "l", "id", "sh"],
-            ["exec", "--ignore-paused", "id", "sh"], ["run", "--no-subreaper=false", "id"],
+            ["run", "--no-subreaper=false", "id"],
             ["create", "--detach=0", "id"],
         ])
     func refusedFlags(_ words: [String]) throws {
@@ -114,6 +114,11 @@ private let engineCalls = [
     "create --bundle /b --pid-file /p id",
     "list --format=json",
     "list -q",
+    "pause id",
+    "resume id",
+    "ps --format json id",
+    "ps --format table id -o,pid,comm",
+    "exec --ignore-paused id sh",
     "state id",
     "features",
     "exec -t -e A=B --cwd / -u 1:1 --cap CAP_KILL id sh -c x",

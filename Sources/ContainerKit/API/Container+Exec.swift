@@ -34,6 +34,7 @@ extension Container {
         let found = try find(locking: false)
         switch found.status {
         case .created, .running: break
+        case .paused where options.ignoresPause: break
         case .paused:
             throw ContainerError(
                 .wrongState,

@@ -55,7 +55,9 @@ extension Container {
         guard record.isAlive else { return .stopped }
         let page = try state.read(StateDirectory.progressName) ?? []
         if let progress = ProgressPage.read(page), progress.index <= record.startWaitIndex {
-            return .created
+            let isPaused =
+                record.isPausedBeforeStart && (try? Cgroup(record.cgroups).isFrozen) == true
+            return isPaused ? .paused : .created
         }
         return (try? Cgroup(record.cgroups).isFrozen) == true ? .paused : .running
     }

@@ -32,6 +32,9 @@ public struct LaunchOptions: Sendable {
     public var preservedDescriptorCount = 0
     /// Whether the container keeps the caller's session keyring instead of getting its own.
     public var keepsSessionKeyring = false
+    /// Whether `exec` takes a paused container; its process stops as soon as it is in the cgroup, and
+    /// the call goes on when the container is resumed.
+    public var ignoresPause = false
     /// Takes debug lines and warnings.
     public var logger = Logger(label: "ContainerKit") { _ in SwiftLogNoOpLogHandler() }
 

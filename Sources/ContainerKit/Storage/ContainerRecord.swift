@@ -34,6 +34,10 @@ struct ContainerRecord: Equatable, Sendable {
     var hasSessionKeyring = true
     /// The directories of its cgroup.
     var cgroups: CgroupLayout
+    /// Whether it was paused before it was started.
+    ///
+    /// Only then `start` and `state` have to look whether a created container is frozen.
+    var isPausedBeforeStart = false
     /// The instruction at which init waits for start.
     var startWaitIndex = 0
     /// What the instructions from there on are, to name one that fails.
@@ -55,6 +59,7 @@ struct ContainerRecord: Equatable, Sendable {
         object.append("startTime", .integer(Int64(startTime)))
         object.append("pidNamespace", .bool(hasPidNamespace))
         object.append("sessionKeyring", .bool(hasSessionKeyring))
+        if isPausedBeforeStart { object.append("pausedBeforeStart", .bool(true)) }
         object.append("cgroups", cgroups.record)
         object.append("startWaitIndex", .integer(Int64(startWaitIndex)))
         object.append("lastInstructions", .array(lastInstructions.map(\.json)))
@@ -101,6 +106,7 @@ struct ContainerRecord: Equatable, Sendable {
         isComplete = object["complete"] == .bool(true)
         hasPidNamespace = object["pidNamespace"] == .bool(true)
         hasSessionKeyring = object["sessionKeyring"] != .bool(false)
+        isPausedBeforeStart = object["pausedBeforeStart"] == .bool(true)
         if case .integer(let index)? = object["startWaitIndex"] { startWaitIndex = Int(index) }
         if case .array(let list)? = object["lastInstructions"] {
             lastInstructions = list.compactMap(RecordedInstruction.init)

@@ -42,7 +42,8 @@ struct Command: Sendable {
 
     /// Every command, in the order of the help.
     enum Name: String, CaseIterable {
-        case create, delete, exec, explain, features, kill, list, run, spec, start, state
+        case create, delete, exec, explain, features, kill, list, pause, ps, resume, run, spec
+        case start, state
 
         var command: Command {
             switch self {
@@ -53,6 +54,9 @@ struct Command: Sendable {
             case .features: .features
             case .kill: .kill
             case .list: .list
+            case .pause: .pause
+            case .ps: .ps
+            case .resume: .resume
             case .run: .run
             case .spec: .spec
             case .start: .start
@@ -62,9 +66,7 @@ struct Command: Sendable {
     }
 
     /// Commands of runc that are still missing here.
-    static let missing = [
-        "checkpoint", "events", "pause", "ps", "restore", "resume", "update",
-    ]
+    static let missing = ["checkpoint", "events", "restore", "update"]
 
     /// Reads the command's words.
     func parse(_ words: some Collection<String>) throws(UsageError) -> Arguments {

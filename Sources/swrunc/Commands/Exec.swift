@@ -18,8 +18,9 @@ extension Command {
                 let container = try invocation.container()
                 let process = try ExecFlags.process(invocation.arguments, in: container)
                 let detached = invocation.arguments.has(LaunchFlags.detach)
-                let options = try invocation.launchOptions(
+                var options = try invocation.launchOptions(
                     terminal: process.terminal, detached: detached)
+                options.ignoresPause = invocation.arguments.has(ExecFlags.ignorePaused)
                 if detached {
                     _ = try container.exec(process, options: options)
                     return 0
@@ -51,8 +52,8 @@ enum ExecFlags {
     static let processLabel = Flag(
         "process-label", nil, .text, "SELinux label (not implemented yet)", support: .only([]))
     static let ignorePaused = Flag(
-        "ignore-paused", nil, .toggle, "run in a paused container (not implemented yet)",
-        support: .only(["false"]))
+        "ignore-paused", nil, .toggle,
+        "take a paused container; the process runs when it is resumed")
 
     /// What changes the container's own process.
     private static var overrides: [Flag] {

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+extension Container {
+    /// Stops every process of the container until `resume`; returns when all have stopped.
+    ///
+    /// The runtime has no other mark of it than the freezer itself, so that a container that somebody
+    /// else thawed is running again.
+    /// - Throws: `notRunning`, also when the container is paused already, or `cgroup`.
+    public func pause() throws(ContainerError) {
+        let found = try find(locking: true)
+        guard var record = found.record, found.status == .running || found.status == .created
+        else {
+            throw ContainerError(
+                .notRunning, "container not running",
+                hint: found.status == .paused ? "it is paused already" : nil)
+        }
+        if found.status == .created, !record.isPausedBeforeStart {
+            record.isPausedBeforeStart = true
+            try found.state.stage(record)
+            try found.state.putRecordInPlace()
+        }
+        let cgroup = Cgroup(record.cgroups)
+        do throws(CgroupError) {
+            try cgroup.freeze()
+            // Whoever pauses wants a container that can be resumed: one that ended meanwhile cannot.
+            guard try !cgroup.isEmpty else {
+                try cgroup.thaw()
+                throw CgroupError(message: "container process already exited")
+            }
+        } catch {
+            throw ContainerError(error)
+        }
+    }
+
+    /// Lets the processes of a paused container run again.
+    ///
+    /// - Throws: `wrongState` when it is not paused, or `cgroup`.
+    public func resume() throws(ContainerError) {
+        let found = try find(locking: true)
+        guard var record = found.record, found.status == .paused else {
+            throw ContainerError(.wrongState, "container not paused")
+        }
+        do throws(CgroupError) {
+            try Cgroup(record.cgroups).thaw()
+        } catch {
+            throw ContainerError(error)
+        }
+        guard record.isPausedBeforeStart else { return }
+        record.isPausedBeforeStart = false
+        try found.state.stage(record)
+        try found.state.putRecordInPlace()
+    }
+
+    /// The pids of the container's processes, those of nested cgroups too, as the caller sees them.
+    ///
+    /// - Returns: The pids in ascending order; none if the container has stopped.
+    /// - Throws: `notFound`, `cgroup`.
+    public func processes() throws(ContainerError) -> [Int] {
+        let found = try find(locking: false)
+        guard let record = found.record else { return [] }
+        do throws(CgroupError) {
+            // The kernel lists a process of another pid namespace than the caller's as 0.
+            return try Cgroup(record.cgroups).processes().filter { $0 > 0 }.sorted()
+        } catch {
+            throw ContainerError(error)
+        }
+    }
+}
