@@ -202,6 +202,7 @@ extension InheritedDescriptor {
         case .cgroupDirectory: "cgroup"
         case .namespace(let kind): "\(kind)-namespace"
         case .process: "container-process"
+        case .rootOfInit: "container-root"
         case .consoleSocket: "console-socket"
         case .standardStream(let number): "stream-\(number)"
         case .gapStart(_, let index): "gap-\(index)-first"

@@ -114,6 +114,23 @@ public enum InitStep: Equatable, Sendable {
     ///
     /// Kernel: pivot_root(2).
     case enterRoot
+    /// Unmounts instances of procfs and sysfs of the host, given by their mount points.
+    ///
+    /// Where the host's tree stays, hidden under the new root, the kernel would take them for a reason
+    /// to let the container mount instances without the masks of its own.
+    case dropKernelTrees([String])
+    /// Moves the root mount over `/`, where the host's tree stays under it, and changes the root.
+    ///
+    /// Kernel: mount(2) with MS_MOVE, chroot(2).
+    case moveRoot
+    /// Changes the root directory alone: the mounts are the host's too.
+    ///
+    /// Kernel: chroot(2).
+    case changeRoot
+    /// Changes the root directory to that of the container's init, which the parent opened.
+    ///
+    /// Kernel: chroot(2).
+    case enterRootOfInit
     /// Sets the propagation of the root mount.
     case setRootPropagation(MountPropagation)
 

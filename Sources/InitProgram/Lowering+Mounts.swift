@@ -12,6 +12,13 @@ extension InitStep {
         case .attachRootfs(let path): state.openedRoot = code.attachRootfs(path)
         case .openRoot: state.openedRoot = code.openDirectory("/", "root")
         case .enterRoot: code.enterRoot(state.root)
+        case .dropKernelTrees(let paths): code.dropKernelTrees(paths)
+        case .moveRoot: code.moveRoot(state.root)
+        case .changeRoot: code.changeRoot(state.root)
+        case .enterRootOfInit:
+            let root = code.input(.rootOfInit)
+            code.changeRoot(root)
+            state.openedRoot = root
         case .setRootPropagation(let propagation):
             code.setAttributes(
                 state.root,
@@ -312,6 +319,52 @@ extension Assembler {
         call(.fchdir, [.cell(root)])
         call(.pivotRoot, [text("."), text(".")])
         call(.umount2, [text("."), .named(2, "MNT_DETACH")])
+    }
+
+    /// Nothing but the root directory changes.
+    fileprivate mutating func changeRoot(_ root: Cell) {
+        call(.fchdir, [.cell(root)])
+        call(.chroot, [text(".")])
+    }
+
+    /// The way of switch_root(8), for a root that cannot be pivoted away from: the initial ramfs.
+    fileprivate mutating func moveRoot(_ root: Cell) {
+        let place = openDirectory("/", "old-root")
+        moveMount(root, onto: place)
+        changeRoot(root)
+        call(.close, [.cell(place)])
+    }
+
+    /// A mount that may not be taken off (EINVAL when it is locked, EPERM) is covered; one that went
+    /// with the mount that it was in (ENOENT) is gone.
+    fileprivate mutating func dropKernelTrees(_ paths: [String]) {
+        for path in paths {
+            let result = cell("unmounted")
+            call(
+                .umount2, [text(path), .named(0xa, "MNT_DETACH|UMOUNT_NOFOLLOW")], into: result,
+                ignoring: [
+                    IgnoredErrno.invalid, IgnoredErrno.permission, IgnoredErrno.noEntry,
+                    IgnoredErrno.notDirectory,
+                ])
+            let isGone = skip(when: .isNotNegative(result))
+            let place = cell("covered")
+            call(
+                .openat,
+                [
+                    .named(-100, "AT_FDCWD"), text(path),
+                    .named(Self.pathOnly | Self.noFollow, "O_PATH|O_NOFOLLOW|O_CLOEXEC"),
+                    .literal(0),
+                ], into: place, ignoring: [IgnoredErrno.noEntry, IgnoredErrno.notDirectory])
+            let isMissing = skip(when: .isNegative(place))
+            let empty = newFilesystem(
+                "tmpfs", source: "tmpfs", options: ["nr_blocks=1", "nr_inodes=2", "mode=755"],
+                attributes: 1)
+            moveMount(empty, onto: place)
+            call(.close, [.cell(empty)])
+            call(.close, [.cell(place)])
+            self.place(isMissing)
+            self.place(isGone)
+        }
     }
 
     /// A mount of the config is changed by its descriptor: its path may lead to a later mount by now.

@@ -56,7 +56,8 @@ extension InitStep {
             .continueInChild,
             .bringUpLoopback, .setHostname, .setDomainname:
             lowerNamespace(into: &code, &state)
-        case .isolateMounts, .attachRootfs, .openRoot, .enterRoot, .setRootPropagation,
+        case .isolateMounts, .attachRootfs, .openRoot, .enterRoot, .dropKernelTrees, .moveRoot,
+            .changeRoot, .enterRootOfInit, .setRootPropagation,
             .mountFilesystem, .attachMount, .mountCgroupHierarchies, .makeReadOnly, .maskPaths,
             .protectPaths:
             lowerMount(into: &code, &state)

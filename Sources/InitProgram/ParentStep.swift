@@ -22,6 +22,11 @@ public enum ParentStep: Equatable, Sendable {
     case openNamespace(NamespaceKind, path: String, mustDiffer: Bool)
     /// Opens the process whose namespaces are joined.
     case openProcess
+    /// Opens the root directory of that process.
+    case openRootOfInit
+    /// Records the mount of the root tree: it is going to be on this path in the host's own table of
+    /// mounts, from which delete takes it.
+    case recordRootMount(path: String)
     /// Connects to the socket that takes the terminal's master.
     case connectConsole(path: String)
     /// Makes the socket on which `start` gives its order.

@@ -57,6 +57,8 @@ public enum InheritedDescriptor: Hashable, Sendable {
     case namespace(String)
     /// A process whose namespaces are joined (a pidfd).
     case process
+    /// The root directory of the container's init.
+    case rootOfInit
     /// The socket that takes the terminal's master.
     case consoleSocket
     /// What becomes standard input, output and error (0, 1, 2).

@@ -63,6 +63,11 @@ extension InitStep {
         case .protectPaths(let paths): "make read-only \(paths.joined(separator: ", "))"
         case .makeReadOnly(let path): "make the mount at \(path) read-only"
         case .enterRoot: "enter the root and drop the host's"
+        case .dropKernelTrees(let paths):
+            "unmount the host's \(paths.joined(separator: ", "))"
+        case .moveRoot: "move the root over the host's and enter it"
+        case .changeRoot: "change the root directory"
+        case .enterRootOfInit: "change the root directory to that of the container"
         case .setRootPropagation(let propagation): "make the root mount \(propagation.name)"
         case .openTerminal(let request):
             "open a terminal"
@@ -147,6 +152,9 @@ extension ParentStep {
             "clone the container's \(name ?? "v2") cgroup" + (readOnly ? ", read-only" : "")
         case .openNamespace(let kind, let path, _): "open the \(kind.rawValue) namespace \(path)"
         case .openProcess: "open the container's process"
+        case .openRootOfInit: "open the root directory of the container's process"
+        case .recordRootMount(let path):
+            "record the mount that will be on \(path), among the host's"
         case .connectConsole(let path): "connect to the console socket \(path)"
         case .listenForStart: "listen for start"
         case .startChild(let kinds, _):

@@ -65,7 +65,6 @@ struct CommandTests {
     @Test(
         "what is not implemented yet is known and refused",
         arguments: [
-            ["create", "--no-pivot", "id"],
             ["run", "--pidfd-socket", "/s", "id"], ["exec", "--cgroup", "x", "id", "sh"],
             ["exec", "--apparmor=p", "id", "sh"], ["exec", "--process-label", "l", "id", "sh"],
             ["run", "--no-subreaper=false", "id"],

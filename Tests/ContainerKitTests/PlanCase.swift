@@ -159,6 +159,17 @@ extension PlanCase {
             name: "private-rootfs", change: { $0.linux?.rootfsPropagation = .recursivelyPrivate }),
         PlanCase(name: "shared-rootfs", change: { $0.linux?.rootfsPropagation = .shared }),
         PlanCase(
+            name: "no-pivot",
+            facts: { $0.kernelTrees = ["/sys", "/proc", "/proc/sys", "/bundle/rootfs/proc"] }),
+        PlanCase(
+            name: "no-mount-namespace",
+            change: {
+                $0.linux?.namespaces?.removeAll { $0.kind == .mount }
+                $0.linux?.maskedPaths = nil
+                $0.linux?.readonlyPaths = nil
+                $0.mounts?.removeAll { $0.destination.hasPrefix("/sys") }
+            }),
+        PlanCase(
             name: "tmpcopyup",
             change: {
                 $0.mounts?.append(

@@ -79,12 +79,20 @@ struct PlanSnapshotTests {
         }
         try hostPid.lowered().check()
         try compare(hostPid.explained(), with: "exec-v1-with-terminal")
+
+        let sameMounts = try execution(.planV2, namespaces: [.pid]) { _, facts in
+            facts.sharesMounts = true
+        }
+        try sameMounts.lowered().check()
+        try compare(sameMounts.explained(), with: "exec-without-mount-namespace")
     }
 
     @Test("every text in Plans belongs to a case")
     func noStaleSnapshots() throws {
         let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)
-        let others = ["default-v2-calls", "exec-v2", "exec-v1-with-terminal"]
+        let others = [
+            "default-v2-calls", "exec-v2", "exec-v1-with-terminal", "exec-without-mount-namespace",
+        ]
         let known = PlanCase.all.map(\.name) + others
         #expect(names.sorted() == known.map { "\($0).txt" }.sorted())
     }

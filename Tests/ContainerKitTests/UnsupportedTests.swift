@@ -40,9 +40,6 @@ struct UnsupportedField: Sendable, CustomTestStringConvertible {
         UnsupportedField("linux.namespaces[6] (user namespace)") {
             $0.linux?.namespaces?.append(Namespace(kind: .user))
         },
-        UnsupportedField("linux.namespaces") {
-            $0.linux?.namespaces?.removeAll { $0.kind == .mount }
-        },
         UnsupportedField("linux.netDevices") { $0.linux?.netDevices = ["eth0": NetDevice()] },
         UnsupportedField("linux.mountLabel") { $0.linux?.mountLabel = "l" },
         UnsupportedField("linux.intelRdt") { $0.linux?.intelRdt = IntelRdt() },

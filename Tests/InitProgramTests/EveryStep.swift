@@ -37,6 +37,7 @@ let everyInitStep: [InitStep] = [
     .setSysctl([KernelParameter(key: "net.a", path: "net/a", value: "1")]),
     .maskPaths(["/proc/kcore", "/sys/firmware"]), .protectPaths(["/proc/sys"]),
     .makeReadOnly("/dev"), .enterRoot,
+    .dropKernelTrees(["/sys", "/proc"]), .moveRoot, .changeRoot, .enterRootOfInit,
     .setRootPropagation(MountPropagation(flag: 1 << 20, recursive: true, name: "rshared")),
     .openTerminal(
         TerminalRequest(rows: 24, columns: 80, toConsoleSocket: true, mountsConsole: true)),
@@ -61,7 +62,9 @@ enum StepName: CaseIterable {
     case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback, setHostname
     case setDomainname, isolateMounts, attachRootfs, openRoot, mountFilesystem, attachMount
     case mountCgroupHierarchies, makeLinks, makeDirectory, makeDevices, linkPtmx, setSysctl
-    case maskPaths, protectPaths, makeReadOnly, enterRoot, setRootPropagation, openTerminal
+    case maskPaths, protectPaths, makeReadOnly, enterRoot
+    case dropKernelTrees, moveRoot, changeRoot, enterRootOfInit
+    case setRootPropagation, openTerminal
     case setLimits, ownStandardStreams, enterDirectory, keepCapabilities, limitBoundingSet,
         setGroups
     case setGroupID, setUserID, setCapabilities, setAmbientCapabilities, raisePermitted, setUmask
@@ -103,6 +106,10 @@ enum StepName: CaseIterable {
             case .protectPaths: .protectPaths
             case .makeReadOnly: .makeReadOnly
             case .enterRoot: .enterRoot
+            case .dropKernelTrees: .dropKernelTrees
+            case .moveRoot: .moveRoot
+            case .changeRoot: .changeRoot
+            case .enterRootOfInit: .enterRootOfInit
             case .setRootPropagation: .setRootPropagation
             case .openTerminal: .openTerminal
             case .setLimits: .setLimits
@@ -136,8 +143,9 @@ let everyParentStep: [ParentStep] = [
         BindMount(index: 1, source: "/src", recursive: true, changes: [], destination: "/dst")),
     .prepareTmpfsCopy(2, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/etc")),
     .prepareCgroupMount(3, name: "memory", readOnly: true),
-    .openNamespace(.network, path: "/run/netns/a", mustDiffer: true), .openProcess,
-    .connectConsole(path: "/run/console.sock"), .listenForStart,
+    .openNamespace(.network, path: "/run/netns/a", mustDiffer: true), .openProcess, .openRootOfInit,
+    .recordRootMount(path: "/bundle/rootfs"), .connectConsole(path: "/run/console.sock"),
+    .listenForStart,
     .startChild([.pid, .mount], intoCgroup: true),
     .release(.start), .adoptSecondChild, .receiveTerminal, .stageRecord, .awaitChild(.ready),
     .recordCreated, .writePidFile(path: "/run/pid"), .awaitExecution,
@@ -146,7 +154,8 @@ let everyParentStep: [ParentStep] = [
 /// The cases of `ParentStep` by name.
 enum ParentStepName: CaseIterable {
     case recordCreating, createCgroups, openCgroups, prepareRootfs, prepareBindMount
-    case prepareTmpfsCopy, prepareCgroupMount, openNamespace, openProcess, connectConsole
+    case prepareTmpfsCopy, prepareCgroupMount, openNamespace, openProcess
+    case openRootOfInit, recordRootMount, connectConsole
     case listenForStart, startChild, release, adoptSecondChild, receiveTerminal, stageRecord
     case awaitChild, recordCreated, writePidFile, awaitExecution
 
@@ -162,6 +171,8 @@ enum ParentStepName: CaseIterable {
             case .prepareCgroupMount: .prepareCgroupMount
             case .openNamespace: .openNamespace
             case .openProcess: .openProcess
+            case .openRootOfInit: .openRootOfInit
+            case .recordRootMount: .recordRootMount
             case .connectConsole: .connectConsole
             case .listenForStart: .listenForStart
             case .startChild: .startChild

@@ -20,6 +20,7 @@ struct NamedConstantTests {
         "SOCK_CLOEXEC": Int(SOCK_CLOEXEC.rawValue), "SIOCSIFFLAGS": Int(SIOCSIFFLAGS),
         "S_IFREG": Int(S_IFREG), "SIG_SETMASK": Int(SIG_SETMASK),
         "STATX_BASIC_STATS": Int(CLinux.STATX_BASIC_STATS), "MNT_DETACH": Int(MNT_DETACH),
+        "UMOUNT_NOFOLLOW": Int(UMOUNT_NOFOLLOW),
         "MS_REC": 1 << 14, "MS_PRIVATE": 1 << 18, "MS_SLAVE": 1 << 19,
         "TCSETS": Int(TCSETS), "TIOCSWINSZ": Int(TIOCSWINSZ), "TIOCSCTTY": Int(TIOCSCTTY),
         "TIOCSPTLCK": Int(clinux_tiocsptlck), "TIOCGPTPEER": Int(clinux_tiocgptpeer),

@@ -66,13 +66,16 @@ extension Container {
         facts.home = Self.home(process, record)
         facts.limitCapabilities(of: process, options.logger)
         if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
+        let namespaces = try Self.foreignNamespaces(record.pid)
+        facts.sharesMounts = !namespaces.contains(.mount)
         let launch = Launch(
-            entering: process, namespaces: try Self.foreignNamespaces(record.pid),
+            entering: process, namespaces: namespaces,
             cgroups: record.cgroups, facts: facts,
             filter: try compileFilter(spec.linux?.seccomp, options.logger))
         let launcher = Launcher(
             launch, options: options, storePath: store.path.string, record: nil,
-            target: initProcess.number, cgroup: Cgroup(Self.presentCgroups(record)))
+            target: initProcess.number, targetPid: record.pid,
+            cgroup: Cgroup(Self.presentCgroups(record)))
         try launcher.run()
         return ContainerProcess(taking: launcher)
     }

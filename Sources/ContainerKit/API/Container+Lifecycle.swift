@@ -142,6 +142,7 @@ extension Container {
         // config is another's.
         if !record.isComplete, !found.state.hasProgressFile {
             cgroup.removeIfUnused()
+            try reporting { () throws(SystemCallError) in try record.detachRootMount() }
             try found.state.remove()
             return
         }
@@ -150,6 +151,9 @@ extension Container {
             try cgroup.remove()
         } catch {
             throw ContainerError(error)
+        }
+        try reporting("unable to take off the container's mounts") { () throws(SystemCallError) in
+            try record.detachRootMount()
         }
         try found.state.remove()
     }

@@ -35,6 +35,12 @@ public struct LaunchOptions: Sendable {
     /// Whether `exec` takes a paused container; its process stops as soon as it is in the cgroup, and
     /// the call goes on when the container is resumed.
     public var ignoresPause = false
+    /// Whether a new container's root is moved over the host's, which stays hidden under it, instead
+    /// of being changed by pivot_root(2).
+    ///
+    /// For a host that runs from the initial ramfs. It is less safe: what the container should never
+    /// see again is still there.
+    public var movesRoot = false
     /// Takes debug lines and warnings.
     public var logger = Logger(label: "ContainerKit") { _ in SwiftLogNoOpLogHandler() }
 

@@ -180,7 +180,7 @@ private struct CgroupMount {
 }
 
 /// The path of a mountinfo field, where space, tab, newline and backslash are `\ooo`.
-private func unescapedMountPath(_ field: ArraySlice<UInt8>) -> String {
+func unescapedMountPath(_ field: ArraySlice<UInt8>) -> String {
     guard field.contains(UInt8(ascii: "\\")) else { return String(decoding: field, as: UTF8.self) }
     var bytes: [UInt8] = []
     var rest = field

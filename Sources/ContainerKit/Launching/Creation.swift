@@ -36,6 +36,7 @@ struct Creation {
         facts.pidFile = options.pidFile?.string
         facts.startsAtOnce = startsAtOnce
         facts.joinsSessionKeyring = !options.keepsSessionKeyring
+        if options.movesRoot { facts.kernelTrees = try Self.kernelTrees() }
         facts.home = Self.home(spec, bundle)
         facts.limitCapabilities(of: spec.process, options.logger)
         if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
@@ -56,6 +57,13 @@ struct Creation {
             return try CgroupHierarchies.discover()
         } catch {
             throw ContainerError(error)
+        }
+    }
+
+    /// Where procfs and sysfs are mounted.
+    private static func kernelTrees() throws(ContainerError) -> [String] {
+        try reporting { () throws(SystemCallError) in
+            try mountTable().filter { $0.type == "proc" || $0.type == "sysfs" }.map(\.mountPoint)
         }
     }
 

@@ -53,6 +53,31 @@ extension Launcher {
         try mountPoints.make(for: launch.plan)
     }
 
+    /// What is mounted for a container without a mount namespace is taken from the host's table again by
+    /// delete, or by whoever finds that this launch died.
+    func recordRootMount(_ path: String, _ state: inout StateDirectory?, _ field: String?)
+        throws(ContainerError)
+    {
+        let tree = rootTree
+        let isHostRoot = try reporting("unable to open the rootfs", field: field) {
+            () throws(SystemCallError) in
+            let (root, host) = try (status(at: path), status(at: "/"))
+            return root.stx_ino == host.stx_ino && root.stx_mnt_id == host.stx_mnt_id
+        }
+        guard !isHostRoot else {
+            throw ContainerError(
+                .invalidSpec,
+                "a container without a mount namespace cannot have the host's root as its own",
+                field: field)
+        }
+        record?.rootMount = try reporting(field: field) { () throws(SystemCallError) in
+            try mountIdentity(of: tree)
+        }
+        guard let record else { return }
+        try state?.stage(record)
+        try state?.putRecordInPlace()
+    }
+
     func prepareBindMount(_ bind: BindMount, _ field: String?) throws(ContainerError) {
         let tree = try reporting("unable to prepare the mount on \(bind.destination)", field: field)
         { () throws(SystemCallError) in
@@ -135,6 +160,19 @@ extension Launcher {
             }
         }
         inputs[.namespace(kind.rawValue)] = own(namespace)
+    }
+
+    /// The root directory of init, where exec goes in a container that has the caller's mounts.
+    func openRootOfInit() throws(ContainerError) {
+        let (pid, process) = (targetPid, target)
+        let root = try reporting("unable to open the container's root") {
+            () throws(SystemCallError) in
+            let root = try openFile("/proc/\(pid)/root", [.pathOnly, .directory])
+            // Still there, so the number was not another's meanwhile.
+            if let process { try sendSignal(process, 0) }
+            return root
+        }
+        inputs[.rootOfInit] = own(root)
     }
 
     // MARK: Sockets

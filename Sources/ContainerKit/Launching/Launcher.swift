@@ -29,6 +29,8 @@ final class Launcher {
     let config: [UInt8]
     /// The process whose namespaces an exec joins.
     let target: CInt?
+    /// Its number.
+    let targetPid: Int32
 
     /// Numbers for the program's inputs; all but the caller's own are in `owned`.
     var inputs = DescriptorTable<CInt>()
@@ -56,8 +58,8 @@ final class Launcher {
     /// Without an `image` the child runs what the plan's steps are lowered to.
     init(
         _ launch: Launch, options: LaunchOptions, storePath: String, record: ContainerRecord?,
-        config: [UInt8] = [], target: CInt? = nil, cgroup: Cgroup? = nil,
-        image: ProgramImage? = nil
+        config: [UInt8] = [], target: CInt? = nil, targetPid: Int32 = 0,
+        cgroup: Cgroup? = nil, image: ProgramImage? = nil
     ) {
         self.launch = launch
         self.options = options
@@ -65,6 +67,7 @@ final class Launcher {
         self.record = record
         self.config = config
         self.target = target
+        self.targetPid = targetPid
         self.cgroup = cgroup
         self.image = image ?? launch.plan.lowered()
     }
@@ -133,6 +136,8 @@ final class Launcher {
         case .openNamespace(let kind, let path, let mustDiffer):
             try openNamespace(kind, path, mustDiffer, field)
         case .openProcess: inputs[.process] = target
+        case .openRootOfInit: try openRootOfInit()
+        case .recordRootMount(let path): try recordRootMount(path, &state, field)
         case .connectConsole(let path): try connectConsole(path)
         case .listenForStart: try listenForStart(&state)
         case .startChild(let kinds, let intoCgroup):
@@ -216,6 +221,7 @@ final class Launcher {
             try? cgroup?.killAll()
             cgroup?.removeMadeDirectories()
         }
+        if let record { try? record.detachRootMount() }
         if madeState { try? state?.remove() }
     }
 

@@ -11,6 +11,7 @@ extension Launch {
     init(creating spec: Spec, facts: LaunchFacts, filter: SeccompFilter?) throws(SpecError) {
         let linux = spec.linux ?? Linux()
         let namespaces = NamespacePlan(linux.namespaces ?? [])
+        try RootEntry.check(linux, namespaces, movesRoot: facts.kernelTrees != nil)
         let cgroups = try CgroupPlan(
             cgroupsPath: linux.cgroupsPath, id: facts.id, resources: linux.resources,
             host: facts.cgroups)
@@ -183,13 +184,7 @@ private struct CreateRecipe {
     }
 
     private func addRootfs(to steps: inout StepList, _ mounts: MountPlan) {
-        let isPrivate: Bool =
-            switch linux.rootfsPropagation {
-            case .private, .recursivelyPrivate: true
-            default: false
-            }
-        steps.add(.isolateMounts(private: isPrivate), from: "linux.rootfsPropagation")
-        steps.add(.attachRootfs(hostPath: rootPath), from: "root.path")
+        rootEntry.addAttachment(to: &steps, rootPath: rootPath, linux.rootfsPropagation)
         steps.append(mounts.childSteps)
         if process.terminal { steps.add(.openTerminal(terminalRequest), from: "process.terminal") }
         if let sysctl = linux.sysctl, !sysctl.isEmpty {
@@ -207,7 +202,8 @@ private struct CreateRecipe {
         steps.add(.makeDirectory(process.cwd), from: "process.cwd")
         steps.append(mounts.readOnlySteps)
         if root.readonly { steps.add(.makeReadOnly("/"), from: "root.readonly") }
-        steps.add(.enterRoot, from: "root.path")
+        rootEntry.addEntry(
+            to: &steps, rootPath: rootPath, masksPaths: !(linux.maskedPaths ?? []).isEmpty)
         // Whatever leads to the host's tree is gone from here on.
         var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
         if !facts.startsAtOnce { keeping.append(.startSocket) }
@@ -222,6 +218,11 @@ private struct CreateRecipe {
                         flag: propagation.kernelValue, recursive: propagation.isRecursive,
                         name: propagation.rawValue)), from: "linux.rootfsPropagation")
         }
+    }
+
+    private var rootEntry: RootEntry {
+        guard namespaces.isolates(.mount) else { return .change }
+        return facts.kernelTrees.map { .move(kernelTrees: $0) } ?? .pivot
     }
 
     private var terminalRequest: TerminalRequest {
@@ -282,6 +283,7 @@ private struct CreateRecipe {
             .prepareRootfs(
                 path: rootPath, changes: [MountChange(recursive: true, propagation: change)]),
             from: "root.path")
+        if rootEntry == .change { add(.recordRootMount(path: rootPath), from: "root.path") }
         steps += mounts.parentSteps
         if process.terminal, case .consoleSocket(let path) = facts.terminal {
             add(.connectConsole(path: path.string), from: "process.terminal")

@@ -25,6 +25,7 @@ extension Launch {
         let cgroupCount = cgroups.v1DirectoryCount
         var steps = StepList()
         var keeping: [InheritedDescriptor] = [.rendezvous, .process]
+        if facts.sharesMounts { keeping.append(.rootOfInit) }
         keeping += (0..<cgroupCount).map { .cgroupTasks($0) }
         if needsSecondProcess, cgroups.unifiedIndex != nil { keeping.append(.cgroupDirectory) }
         var toSocket = false
@@ -62,7 +63,7 @@ extension Launch {
         }
         if namespaces.contains(.cgroup) { steps.add(.joinProcess([.cgroup]), from: "swrunc") }
         steps.add(.startSession, from: "swrunc")
-        steps.add(.openRoot, from: "swrunc")
+        steps.add(facts.sharesMounts ? .enterRootOfInit : .openRoot, from: "swrunc")
         if process.terminal {
             let size = process.consoleSize
             steps.add(
@@ -95,6 +96,7 @@ extension Launch {
             steps.append(PlannedParentStep(field: field, step: step))
         }
         add(.openProcess)
+        if facts.sharesMounts { add(.openRootOfInit) }
         add(.openCgroups)
         if toSocket, case .consoleSocket(let path) = facts.terminal {
             add(.connectConsole(path: path.string), from: "process.terminal")

@@ -44,6 +44,11 @@ struct LaunchFacts {
     var joinsSessionKeyring = true
     /// The home directory of the user inside the rootfs, for HOME.
     var home = "/"
+    /// With `--no-pivot`, where procfs and sysfs are mounted on the host, each after what it is in;
+    /// nil where the root is changed by pivot_root(2).
+    var kernelTrees: [String]?
+    /// Whether an exec enters a container whose mounts are the caller's, and so not its root.
+    var sharesMounts = false
     /// The capabilities that the runtime itself holds, as a mask.
     var grantableCapabilities: UInt64 = .max
 }

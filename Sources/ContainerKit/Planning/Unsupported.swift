@@ -34,12 +34,6 @@ enum Unsupported {
         for (index, namespace) in (linux.namespaces ?? []).enumerated() {
             refuse(namespace.kind == .user, "linux.namespaces[\(index)] (user namespace)")
         }
-        if !(linux.namespaces ?? []).contains(where: { $0.kind == .mount }) {
-            found.append(
-                SpecError(
-                    "linux.namespaces",
-                    "a container without a mount namespace of its own is not implemented yet"))
-        }
         refuse(!(linux.netDevices ?? [:]).isEmpty, "linux.netDevices")
         refuse(!(linux.mountLabel ?? "").isEmpty, "linux.mountLabel")
         refuse(linux.intelRdt != nil, "linux.intelRdt")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import RuntimeSpec
+internal import SystemPackage
 
 /// What the state directory remembers of a container: one versioned JSON object.
 ///
@@ -32,6 +33,8 @@ struct ContainerRecord: Equatable, Sendable {
     var hasPidNamespace = false
     /// Whether it has a session keyring of its own.
     var hasSessionKeyring = true
+    /// What tells the mount of its root from others, where it is in the host's table of mounts.
+    var rootMount: UInt64?
     /// The directories of its cgroup.
     var cgroups: CgroupLayout
     /// Whether it was paused before it was started.
@@ -60,6 +63,7 @@ struct ContainerRecord: Equatable, Sendable {
         object.append("pidNamespace", .bool(hasPidNamespace))
         object.append("sessionKeyring", .bool(hasSessionKeyring))
         if isPausedBeforeStart { object.append("pausedBeforeStart", .bool(true)) }
+        if let rootMount { object.append("rootMount", .string(String(rootMount))) }
         object.append("cgroups", cgroups.record)
         object.append("startWaitIndex", .integer(Int64(startWaitIndex)))
         object.append("lastInstructions", .array(lastInstructions.map(\.json)))
@@ -107,6 +111,7 @@ struct ContainerRecord: Equatable, Sendable {
         hasPidNamespace = object["pidNamespace"] == .bool(true)
         hasSessionKeyring = object["sessionKeyring"] != .bool(false)
         isPausedBeforeStart = object["pausedBeforeStart"] == .bool(true)
+        if case .string(let mount)? = object["rootMount"] { rootMount = UInt64(mount) }
         if case .integer(let index)? = object["startWaitIndex"] { startWaitIndex = Int(index) }
         if case .array(let list)? = object["lastInstructions"] {
             lastInstructions = list.compactMap(RecordedInstruction.init)
@@ -134,6 +139,16 @@ extension ContainerRecord {
         }
         guard pid > 0 || layout != nil else { return nil }
         isComplete = object["complete"] != .bool(false)
+    }
+
+    /// Takes the mounts of a container without a mount namespace of its own from the host's table.
+    func detachRootMount() throws(SystemCallError) {
+        guard let rootMount else { return }
+        do {
+            try detachMount(rootMount, at: rootfs)
+        } catch  where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
+            // Whoever removed the directory has taken the mount off before.
+        }
     }
 }
 

@@ -71,6 +71,33 @@ extension MountChange {
     }
 }
 
+/// What tells the mount that a descriptor is on from all others.
+///
+/// Kernel: statx(2), STATX_MNT_ID_UNIQUE, which never comes again; before Linux 6.8 STATX_MNT_ID.
+func mountIdentity(of descriptor: CInt) throws(SystemCallError) -> UInt64 {
+    var status = clinux_statx()
+    try withPath("") { (empty) throws(SystemCallError) in
+        try withAddress(of: &status) { (address) throws(SystemCallError) in
+            _ = try systemCall(
+                "statx", __NR_statx, Int(descriptor), empty, Int(CLINUX_AT_EMPTY_PATH), 0x5000,
+                address, describing: "descriptor \(descriptor)")
+        }
+    }
+    return status.stx_mnt_id
+}
+
+/// Takes the mount `identity` off `path`, with all that is mounted below it; another mount stays.
+///
+/// Kernel: umount2(2) with MNT_DETACH.
+func detachMount(_ identity: UInt64, at path: String) throws(SystemCallError) {
+    let top = try openFile(path, [.pathOnly, .directory])
+    guard try mountIdentity(of: top.number) == identity else { return }
+    // By the descriptor: the path could lead elsewhere by now.
+    _ = try withPath("/proc/self/fd/\(top.number)") { (address) throws(SystemCallError) in
+        try systemCall("umount2", __NR_umount2, address, 2, describing: "\"\(path)\", MNT_DETACH")
+    }
+}
+
 /// Makes a new instance of a file system as a detached mount, with its attributes and changes.
 ///
 /// `destination` plays no part. What the file system itself says of a wrong option is in the error's

@@ -20,8 +20,7 @@ enum LaunchFlags {
         "pidfd-socket", nil, .text, "unix socket that is sent a pidfd (not implemented yet)",
         support: .only([]))
     static let noPivot = Flag(
-        "no-pivot", nil, .toggle, "change roots without pivot_root (not implemented yet)",
-        support: .only(["false"]))
+        "no-pivot", nil, .toggle, "move the root over the host's instead of pivot_root(2)")
     static let noNewKeyring = Flag(
         "no-new-keyring", nil, .toggle, "keep the caller's session keyring")
 
@@ -53,6 +52,7 @@ extension Invocation {
                 .invalidArgument, "--preserve-fds \(count): a count cannot be negative")
         }
         options.preservedDescriptorCount = count
+        options.movesRoot = arguments.has(LaunchFlags.noPivot)
         options.keepsSessionKeyring = arguments.has(LaunchFlags.noNewKeyring)
         return options
     }

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+
+/// How init gets into its root file system.
+enum RootEntry: Equatable, Sendable {
+    /// By pivot_root(2): nothing of the host's tree is left in the mount namespace.
+    case pivot
+    /// By a move of the root over the host's, which stays below it; `--no-pivot`.
+    case move(kernelTrees: [String])
+    /// By chroot(2) alone: there is no mount namespace, so that all mounts are made among the host's.
+    case change
+
+    /// Refuses what cannot be done, or would change the host.
+    static func check(
+        _ linux: Linux, _ namespaces: NamespacePlan, movesRoot: Bool
+    ) throws(SpecError) {
+        guard namespaces.isolates(.mount) else {
+            if movesRoot {
+                throw SpecError(
+                    "linux.namespaces",
+                    "unable to use no-pivot without a private MNT namespace")
+            }
+            if namespaces.isolates(.user) {
+                throw SpecError(
+                    "linux.namespaces",
+                    "a user namespace has no rights over the host's mounts: it needs a mount "
+                        + "namespace beside it")
+            }
+            return
+        }
+        guard movesRoot else { return }
+        if namespaces.joins(.mount) {
+            throw SpecError(
+                "\(namespaces.field(of: .mount))",
+                "--no-pivot is not possible in a mount namespace that is joined")
+        }
+        switch linux.rootfsPropagation {
+        case .private, .recursivelyPrivate:
+            throw SpecError(
+                "linux.rootfsPropagation",
+                "rootfsPropagation of [r]private is not safe without pivot_root")
+        default: break
+        }
+    }
+
+    /// Puts the root tree where paths of the host lead to it.
+    func addAttachment(
+        to steps: inout StepList, rootPath: String, _ propagation: Linux.Propagation?
+    ) {
+        let isPrivate = propagation == .private || propagation == .recursivelyPrivate
+        switch self {
+        case .pivot:
+            steps.add(.isolateMounts(private: isPrivate), from: "linux.rootfsPropagation")
+            steps.add(.attachRootfs(hostPath: rootPath), from: "root.path")
+        case .move(let trees):
+            steps.add(.isolateMounts(private: isPrivate), from: "linux.rootfsPropagation")
+            // What is below the rootfs is covered in a moment, and its path then leads to the copy.
+            let covered = trees.filter { Self.isBelow(rootPath, $0) }
+            if !covered.isEmpty {
+                steps.add(.dropKernelTrees(covered.reversed()), from: "swrunc")
+            }
+            steps.add(.attachRootfs(hostPath: rootPath), from: "root.path")
+        case .change:
+            steps.add(.attachRootfs(hostPath: rootPath), from: "root.path")
+            // On a shared mount of the host the tree has become shared with it.
+            steps.add(
+                .setRootPropagation(
+                    MountPropagation(
+                        flag: Linux.Propagation.private.kernelValue, recursive: true,
+                        name: Linux.Propagation.recursivelyPrivate.rawValue)),
+                from: "linux.rootfsPropagation")
+        }
+    }
+
+    /// Changes the root, after all else that has to do with the host's paths.
+    ///
+    /// - Parameters:
+    ///   - steps: what the child does so far.
+    ///   - rootPath: the rootfs, a path of the host.
+    ///   - masksPaths: whether masks were made, from an empty tmpfs that is on the host's /proc by now.
+    func addEntry(to steps: inout StepList, rootPath: String, masksPaths: Bool) {
+        switch self {
+        case .pivot: steps.add(.enterRoot, from: "root.path")
+        case .move(let trees):
+            var others = trees.filter { !Self.isBelow(rootPath, $0) }
+            if masksPaths { others.append("/proc") }
+            if !others.isEmpty {
+                steps.add(.dropKernelTrees(others.reversed()), from: "swrunc")
+            }
+            steps.add(.moveRoot, from: "root.path")
+        case .change: steps.add(.changeRoot, from: "root.path")
+        }
+    }
+
+    private static func isBelow(_ rootPath: String, _ path: String) -> Bool {
+        let root = MountPlan.absolute(rootPath)
+        return path == root || path.hasPrefix(root == "/" ? root : root + "/")
+    }
+}

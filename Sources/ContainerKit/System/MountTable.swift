@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A line of the kernel's table of mounts.
+///
+/// Source: proc_pid_mountinfo(5).
+struct MountTableEntry: Equatable, Sendable {
+    /// Where it is mounted, seen from the root directory of the process.
+    let mountPoint: String
+    /// The type, as in /proc/filesystems.
+    let type: String
+
+    /// Nil if the line is none of the table.
+    init?(_ line: ArraySlice<UInt8>) {
+        let fields = line.split(separator: UInt8(ascii: " "))
+        // Optional fields stand before the "-"; type, source and super options follow it.
+        guard let dash = fields.dropFirst(6).firstIndex(where: { $0.elementsEqual("-".utf8) }),
+            dash + 1 < fields.count
+        else { return nil }
+        mountPoint = unescapedMountPath(fields[4])
+        type = String(decoding: fields[dash + 1], as: UTF8.self)
+    }
+}
+
+/// The mounts of this process's mount namespace that it can see, in the order in which the kernel
+/// lists them: what is mounted on another comes after it.
+func mountTable() throws(SystemCallError) -> [MountTableEntry] {
+    try readFile("/proc/self/mountinfo").split(separator: UInt8(ascii: "\n"))
+        .compactMap { MountTableEntry($0) }
+}
