@@ -113,6 +113,8 @@ private let engineCalls = [
     "create --bundle /b --pid-file /p id",
     "list --format=json",
     "list -q",
+    "events --stats id",
+    "events --interval=5s id",
     "pause id",
     "resume id",
     "ps --format json id",

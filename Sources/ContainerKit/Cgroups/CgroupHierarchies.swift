@@ -5,10 +5,12 @@
 //   CgroupHierarchies   what the host has mounted and where the caller itself is     (discovered)
 //   CgroupLayout        the directory of one container in each hierarchy             (pure)
 //   ResourcePlan        linux.resources as an ordered list of writes                 (pure)
-//   Controllers/        one file a controller: its rules and writes on v1 and on v2  (pure)
+//   Controllers/        one file a controller: its rules, writes and reads, v1 and v2 (writes are pure)
 //   DeviceAccess        the device rules folded; as v1 lines or as a v2 BPF program  (pure)
 //   CgroupPlan          layout and resources of a new container                      (pure)
 //   Cgroup              the directories on disk: create, enter, freeze, kill, remove
+//   ControlFiles        the files of a cgroup for reading: statistics
+//   OutOfMemoryWatch    tells when memory has run out
 //
 // A plan is made and compared without touching the host; Cgroup carries it out in its order.
 

@@ -42,13 +42,14 @@ struct Command: Sendable {
 
     /// Every command, in the order of the help.
     enum Name: String, CaseIterable {
-        case create, delete, exec, explain, features, kill, list, pause, ps, resume, run, spec
-        case start, state
+        case create, delete, events, exec, explain, features, kill, list, pause, ps, resume, run
+        case spec, start, state
 
         var command: Command {
             switch self {
             case .create: .create
             case .delete: .delete
+            case .events: .events
             case .exec: .exec
             case .explain: .explain
             case .features: .features
@@ -66,7 +67,7 @@ struct Command: Sendable {
     }
 
     /// Commands of runc that are still missing here.
-    static let missing = ["checkpoint", "events", "restore", "update"]
+    static let missing = ["checkpoint", "restore", "update"]
 
     /// Reads the command's words.
     func parse(_ words: some Collection<String>) throws(UsageError) -> Arguments {

@@ -97,3 +97,83 @@ enum BlockIOController {
         1 + (UInt64(weight) - 10) * 9999 / 990
     }
 }
+
+extension BlockIOController {
+    /// Reads what was moved to and from each device.
+    static func read(_ files: ControlFiles, into statistics: inout Statistics)
+        throws(CgroupError)
+    {
+        statistics.blockIO =
+            files.isUnified ? try readUnified(files) : try readLegacy(files)
+    }
+
+    /// `io.stat` of v2: a line a device, `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0`.
+    private static func readUnified(_ files: ControlFiles) throws(CgroupError)
+        -> Statistics.BlockIO
+    {
+        var blockIO = Statistics.BlockIO()
+        for words in try files.lines("io", "io.stat") {
+            guard let (major, minor) = device(words[0]) else { continue }
+            for word in words.dropFirst() {
+                let parts = word.split(separator: "=")
+                guard parts.count == 2, let value = UInt64(parts[1]) else { continue }
+                func entry(_ operation: String) -> Statistics.BlockIO.Entry {
+                    .init(major: major, minor: minor, operation: operation, value: value)
+                }
+                switch parts[0] {
+                case "rbytes": blockIO.serviceBytes.append(entry("Read"))
+                case "wbytes": blockIO.serviceBytes.append(entry("Write"))
+                case "rios": blockIO.serviced.append(entry("Read"))
+                case "wios": blockIO.serviced.append(entry("Write"))
+                default: break
+                }
+            }
+        }
+        blockIO.pressure = try files.pressure("io.pressure")
+        return blockIO
+    }
+
+    /// The first family of files that says something: BFQ's, the old scheduler's, the throttle's.
+    private static func readLegacy(_ files: ControlFiles) throws(CgroupError)
+        -> Statistics.BlockIO
+    {
+        for (prefix, suffix) in [
+            ("blkio.bfq.", "_recursive"), ("blkio.", "_recursive"),
+            ("blkio.throttle.", "_recursive"), ("blkio.throttle.", ""),
+        ] {
+            func entries(_ name: String) throws(CgroupError) -> [Statistics.BlockIO.Entry] {
+                try files.lines("blkio", prefix + name + suffix).compactMap(legacyEntry)
+            }
+            var blockIO = Statistics.BlockIO()
+            blockIO.serviced = try entries("io_serviced")
+            blockIO.serviceBytes = try entries("io_service_bytes")
+            if blockIO.serviced.isEmpty, blockIO.serviceBytes.isEmpty { continue }
+            if prefix == "blkio.throttle." { return blockIO }
+            blockIO.sectors = try entries("sectors")
+            blockIO.serviceTime = try entries("io_service_time")
+            blockIO.waitTime = try entries("io_wait_time")
+            blockIO.merged = try entries("io_merged")
+            blockIO.queued = try entries("io_queued")
+            blockIO.time = try entries("time")
+            return blockIO
+        }
+        return Statistics.BlockIO()
+    }
+
+    /// A line such as `8:0 Read 4096` or `8:0 17`; the sum over all devices, `Total 4096`, is none.
+    private static func legacyEntry(_ words: [String]) -> Statistics.BlockIO.Entry? {
+        guard words.count >= 2, let (major, minor) = device(words[0]),
+            let value = UInt64(words[words.count - 1])
+        else { return nil }
+        return .init(
+            major: major, minor: minor, operation: words.count > 2 ? words[1] : "", value: value)
+    }
+
+    private static func device(_ text: String) -> (major: UInt64, minor: UInt64)? {
+        let parts = text.split(separator: ":")
+        guard parts.count == 2, let major = UInt64(parts[0]), let minor = UInt64(parts[1]) else {
+            return nil
+        }
+        return (major, minor)
+    }
+}

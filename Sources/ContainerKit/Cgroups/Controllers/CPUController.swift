@@ -127,3 +127,46 @@ enum CPUController {
         value == 0 ? nil : value
     }
 }
+
+extension CPUController {
+    /// Reads CPU times: v2 counts microseconds, v1 nanoseconds and, in one file, clock ticks.
+    static func read(_ files: ControlFiles, into statistics: inout Statistics)
+        throws(CgroupError)
+    {
+        var cpu = Statistics.CPU()
+        if files.isUnified {
+            // Every cgroup of v2 has this file; the controller only adds the lines of the quota.
+            let times = try files.numbers("", "cpu.stat")
+            cpu.total = times["usage_usec"] &* 1000
+            cpu.user = times["user_usec"] &* 1000
+            cpu.kernel = times["system_usec"] &* 1000
+            cpu.periods = times["nr_periods"]
+            cpu.throttledPeriods = times["nr_throttled"]
+            cpu.throttledTime = times["throttled_usec"] &* 1000
+            cpu.pressure = try files.pressure("cpu.pressure")
+        } else {
+            let throttling = try files.numbers("cpu", "cpu.stat")
+            cpu.periods = throttling["nr_periods"]
+            cpu.throttledPeriods = throttling["nr_throttled"]
+            cpu.throttledTime = throttling["throttled_time"]
+            let ticks = try files.numbers("cpuacct", "cpuacct.stat")
+            cpu.user = ticks["user"] &* nanosecondsPerTick
+            cpu.kernel = ticks["system"] &* nanosecondsPerTick
+            cpu.total = try files.number("cpuacct", "cpuacct.usage") ?? 0
+            cpu.perCPU =
+                try files.lines("cpuacct", "cpuacct.usage_percpu").first?
+                .compactMap { UInt64($0) } ?? []
+            // A line of titles, then a line for each CPU: its number, user and system.
+            for words in try files.lines("cpuacct", "cpuacct.usage_all").dropFirst() {
+                guard words.count >= 3, let user = UInt64(words[1]), let kernel = UInt64(words[2])
+                else { continue }
+                cpu.perCPUUser.append(user)
+                cpu.perCPUKernel.append(kernel)
+            }
+        }
+        statistics.cpu = cpu
+    }
+
+    /// USER_HZ is 100 on every machine that is supported.
+    private static let nanosecondsPerTick: UInt64 = 10_000_000
+}

@@ -35,3 +35,47 @@ enum CPUSetController {
         }
     }
 }
+
+extension CPUSetController {
+    /// Reads the lists, and on v1 the switches beside them.
+    static func read(_ files: ControlFiles, into statistics: inout Statistics)
+        throws(CgroupError)
+    {
+        var set = Statistics.CPUSet()
+        set.cpus = numbers(in: try files.text("cpuset", "cpuset.cpus") ?? [])
+        set.mems = numbers(in: try files.text("cpuset", "cpuset.mems") ?? [])
+        guard !files.isUnified else {
+            statistics.cpuSet = set
+            return
+        }
+        func value(_ name: String) throws(CgroupError) -> UInt64 {
+            try files.number("cpuset", "cpuset.\(name)") ?? 0
+        }
+        set.cpuExclusive = try value("cpu_exclusive")
+        set.memHardwall = try value("mem_hardwall")
+        set.memExclusive = try value("mem_exclusive")
+        set.memoryMigrate = try value("memory_migrate")
+        set.memorySpreadPage = try value("memory_spread_page")
+        set.memorySpreadSlab = try value("memory_spread_slab")
+        set.memoryPressure = try value("memory_pressure")
+        set.schedLoadBalance = try value("sched_load_balance")
+        // The one that may be negative.
+        set.schedRelaxDomainLevel =
+            try files.lines("cpuset", "cpuset.sched_relax_domain_level").first?.first
+            .flatMap { Int64($0) } ?? 0
+        statistics.cpuSet = set
+    }
+
+    /// The numbers of a list such as `0-3,8`.
+    static func numbers(in list: [UInt8]) -> [UInt16] {
+        var numbers: [UInt16] = []
+        for word in words(of: list) {
+            for part in word.split(separator: ",") {
+                let ends = part.split(separator: "-").compactMap { UInt16($0) }
+                guard let first = ends.first, let last = ends.last, first <= last else { continue }
+                numbers += first...last
+            }
+        }
+        return numbers
+    }
+}

@@ -34,3 +34,48 @@ enum HugepageController {
         return !digits.isEmpty && (unit == "KB" || unit == "MB" || unit == "GB")
     }
 }
+
+extension HugepageController {
+    /// Reads pages reserved, or in use where the kernel does not count reservations.
+    static func read(_ files: ControlFiles, into statistics: inout Statistics)
+        throws(CgroupError)
+    {
+        guard files.layout.index(of: "hugetlb") != nil else { return }
+        for size in pageSizes() {
+            var pages = Statistics.HugePages(pageSize: size)
+            func number(_ file: String) throws(CgroupError) -> UInt64? {
+                try files.number("hugetlb", "hugetlb.\(size).\(file)")
+            }
+            if files.isUnified {
+                let used = try number("current") ?? 0
+                pages.usage = try number("rsvd.current") ?? used
+                pages.failures = try files.numbers("hugetlb", "hugetlb.\(size).events")["max"]
+            } else {
+                let reserved = try number("rsvd.usage_in_bytes")
+                let family = reserved == nil ? "" : "rsvd."
+                let used = try number("usage_in_bytes") ?? 0
+                pages.usage = reserved ?? used
+                pages.max = try number("\(family)max_usage_in_bytes") ?? 0
+                pages.failures = try number("\(family)failcnt") ?? 0
+            }
+            statistics.hugePages.append(pages)
+        }
+    }
+
+    /// The sizes of the host as cgroup files name them, from names such as `hugepages-2048kB`.
+    private static func pageSizes() -> [String] {
+        let names = (try? directoryEntries("/sys/kernel/mm/hugepages")) ?? []
+        return names.compactMap { name in
+            guard name.hasPrefix("hugepages-"), name.hasSuffix("kB"),
+                let kilobytes = UInt64(name.dropFirst("hugepages-".count).dropLast(2))
+            else { return nil }
+            return pageSize(ofKilobytes: kilobytes)
+        }.sorted()
+    }
+
+    /// The name that the kernel gives a size: 2048 is `2MB`.
+    static func pageSize(ofKilobytes count: UInt64) -> String {
+        if count >= 1 << 20 { return "\(count >> 20)GB" }
+        return count >= 1 << 10 ? "\(count >> 10)MB" : "\(count)KB"
+    }
+}

@@ -156,3 +156,57 @@ enum MemoryController {
     /// nil for 0, which engines write for "not set".
     private static func set(_ value: Int64?) -> Int64? { value == 0 ? nil : value }
 }
+
+extension MemoryController {
+    /// Reads memory: what is used, the limits and how often they were hit.
+    static func read(_ files: ControlFiles, into statistics: inout Statistics)
+        throws(CgroupError)
+    {
+        var memory = Statistics.Memory()
+        memory.raw = try files.numbers("memory", "memory.stat")
+        if files.isUnified {
+            memory.cache = memory.raw["file"]
+            memory.usage = try unified("memory", files)
+            memory.usage.failures = try files.numbers("memory", "memory.events")["max"]
+            memory.swap = combined(try unified("memory.swap", files), memory.usage)
+            memory.pressure = try files.pressure("memory.pressure")
+        } else {
+            memory.cache = memory.raw["cache"]
+            memory.usage = try legacy("memory", files)
+            memory.swap = try legacy("memory.memsw", files)
+            memory.kernel = try legacy("memory.kmem", files)
+            memory.kernelTCP = try legacy("memory.kmem.tcp", files)
+        }
+        statistics.memory = memory
+    }
+
+    private static func unified(_ prefix: String, _ files: ControlFiles) throws(CgroupError)
+        -> Statistics.Amount
+    {
+        Statistics.Amount(
+            limit: try files.number("memory", "\(prefix).max") ?? 0,
+            usage: try files.number("memory", "\(prefix).current") ?? 0,
+            max: try files.number("memory", "\(prefix).peak") ?? 0)
+    }
+
+    /// Memory and swap together, as v1 counts, from swap alone.
+    ///
+    /// The most of both together is not the sum of the most of each, and is not told.
+    static func combined(_ swap: Statistics.Amount, _ memory: Statistics.Amount)
+        -> Statistics.Amount
+    {
+        let (limit, isUnlimited) = swap.limit.addingReportingOverflow(memory.limit)
+        return Statistics.Amount(
+            limit: isUnlimited ? .max : limit, usage: swap.usage &+ memory.usage)
+    }
+
+    private static func legacy(_ prefix: String, _ files: ControlFiles) throws(CgroupError)
+        -> Statistics.Amount
+    {
+        Statistics.Amount(
+            limit: try files.number("memory", "\(prefix).limit_in_bytes") ?? 0,
+            usage: try files.number("memory", "\(prefix).usage_in_bytes") ?? 0,
+            max: try files.number("memory", "\(prefix).max_usage_in_bytes") ?? 0,
+            failures: try files.number("memory", "\(prefix).failcnt") ?? 0)
+    }
+}

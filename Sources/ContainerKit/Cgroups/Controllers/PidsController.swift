@@ -16,3 +16,14 @@ enum PidsController {
         try writes.write("pids", "pids.max", text, from: "pids.limit")
     }
 }
+
+extension PidsController {
+    /// Reads how many tasks there are and may be.
+    static func read(_ files: ControlFiles, into statistics: inout Statistics)
+        throws(CgroupError)
+    {
+        statistics.pids.current = try files.number("pids", "pids.current") ?? 0
+        let limit = try files.number("pids", "pids.max") ?? 0
+        statistics.pids.limit = limit == .max ? 0 : limit
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// Something that happened in a container, or the time to look at it.
+public enum ContainerEvent: Equatable, Sendable {
+    /// What the container uses.
+    case statistics(Statistics)
+    /// The container ran out of memory; the kernel has killed one of its processes, or stopped it where
+    /// `disableOOMKiller` is set.
+    case outOfMemory
+}
+
+extension Container {
+    /// What the container uses at this moment.
+    ///
+    /// - Throws: `notRunning`, `cgroup`.
+    public func statistics() throws(ContainerError) -> Statistics {
+        let record = try runningRecord()
+        do throws(CgroupError) {
+            return try Cgroup(record.cgroups).statistics()
+        } catch {
+            throw ContainerError(error)
+        }
+    }
+
+    /// Tells of the container until it ends: its statistics in regular intervals, and each time that it
+    /// runs out of memory.
+    ///
+    /// The first statistics come after one interval. Events that were there before are not told.
+    /// - Parameters:
+    ///   - interval: the time between two statistics, more than zero.
+    ///   - receive: takes the events, on the caller's thread; what it throws ends the watch.
+    /// - Throws: `notRunning`, `invalidArgument`, `cgroup`, or what `receive` throws.
+    public func watch(
+        every interval: Duration, _ receive: (ContainerEvent) throws(ContainerError) -> Void
+    ) throws(ContainerError) {
+        guard interval > .zero else {
+            throw ContainerError(
+                .invalidArgument, "duration interval must be greater than 0")
+        }
+        let record = try runningRecord()
+        let process = try record.openInit()
+        try ContainerWatch(of: Cgroup(record.cgroups), process, interval).run(receive)
+    }
+
+    private func runningRecord() throws(ContainerError) -> ContainerRecord {
+        let found = try find(locking: false)
+        guard let record = found.record, found.status != .stopped, found.status != .creating
+        else {
+            throw ContainerError(.notRunning, "container with id \(id) is not running")
+        }
+        return record
+    }
+}
+
+/// The loop of `watch`.
+private struct ContainerWatch: ~Copyable {
+    private let cgroup: Cgroup
+    private let process: OwnedDescriptor
+    private let interval: Duration
+    private var memory: OutOfMemoryWatch?
+    private var next: ContinuousClock.Instant
+
+    init(of cgroup: Cgroup, _ process: consuming OwnedDescriptor, _ interval: Duration)
+        throws(ContainerError)
+    {
+        do throws(CgroupError) {
+            memory = try OutOfMemoryWatch.start(of: cgroup)
+        } catch {
+            throw ContainerError(error)
+        }
+        self.cgroup = cgroup
+        self.process = process
+        self.interval = interval
+        next = .now + interval
+    }
+
+    consuming func run(_ receive: (ContainerEvent) throws(ContainerError) -> Void)
+        throws(ContainerError)
+    {
+        var entries = [
+            PollEntry(process.number, [.readable]),
+            PollEntry(memory?.descriptor ?? -1, [.readable]),
+        ]
+        while true {
+            let time = millisecondsLeft
+            _ = try reporting { () throws(SystemCallError) in
+                try poll(&entries, timeoutMilliseconds: time)
+            }
+            let initEnded = !entries[0].seen.isEmpty
+            if memory?.hasNews() == true { try receive(.outOfMemory) }
+            if initEnded {
+                // Without a pid namespace of its own, a container outlives its init.
+                entries[0].descriptor = -1
+            }
+            if entries[0].descriptor == -1, (try? cgroup.isEmpty) != false { return }
+            guard ContinuousClock.now >= next else { continue }
+            // Late ones are left out, not made up for.
+            next = max(next + interval, .now)
+            let statistics: Statistics
+            do throws(CgroupError) {
+                statistics = try cgroup.statistics()
+            } catch {
+                throw ContainerError(error)
+            }
+            try receive(.statistics(statistics))
+        }
+    }
+
+    /// The time to the next statistics, rounded up, and at most a day.
+    private var millisecondsLeft: Int {
+        let left = ContinuousClock.now.duration(to: next).components
+        guard left.seconds >= 0, left.attoseconds >= 0 else { return 0 }
+        guard left.seconds < 86_400 else { return 86_400_000 }
+        return Int(left.seconds) * 1000 + Int(left.attoseconds / 1_000_000_000_000_000) + 1
+    }
+}

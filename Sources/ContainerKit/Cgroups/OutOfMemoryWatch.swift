@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import SystemPackage
+
+/// Tells when a cgroup has run out of memory.
+///
+/// Kernel: admin-guide/cgroup-v1/memory.rst, OOM Control (an eventfd); cgroup-v2.rst, memory.events (a
+/// file that inotify tells of).
+struct OutOfMemoryWatch: ~Copyable {
+    private let cgroup: Cgroup
+    /// The directory of the memory controller.
+    private let directory: String
+    private let events: OwnedDescriptor
+    /// v1 only: the file that the events belong to, open as long as they are wanted.
+    private let control: OwnedDescriptor?
+    private var seenKills: UInt64
+
+    /// Becomes readable when `next` has something to say.
+    var descriptor: CInt { events.number }
+
+    private init(
+        _ cgroup: Cgroup, at directory: String, _ events: consuming OwnedDescriptor,
+        _ control: consuming OwnedDescriptor? = nil
+    ) {
+        self.cgroup = cgroup
+        self.directory = directory
+        self.events = events
+        self.control = control
+        seenKills = cgroup.oomKillCount
+    }
+
+    /// Begins to watch; nil where memory has no controller, so that nothing can be told.
+    static func start(of cgroup: Cgroup) throws(CgroupError) -> OutOfMemoryWatch? {
+        guard let index = cgroup.layout.index(of: "memory") else { return nil }
+        let path = cgroup.layout.directories[index].path
+        do throws(SystemCallError) {
+            return cgroup.layout.isUnified
+                ? try startUnified(cgroup, path) : try startLegacy(cgroup, path)
+        } catch {
+            throw CgroupError(failure: error, message: "unable to watch the container's memory")
+        }
+    }
+
+    private static func startUnified(_ cgroup: Cgroup, _ path: String) throws(SystemCallError)
+        -> OutOfMemoryWatch
+    {
+        let changes = try makeChangeQueue()
+        try watchModifications(of: "\(path)/memory.events", in: changes.number)
+        // It also tells of the last process's end.
+        try watchModifications(of: "\(path)/cgroup.events", in: changes.number)
+        return OutOfMemoryWatch(cgroup, at: path, changes)
+    }
+
+    private static func startLegacy(_ cgroup: Cgroup, _ path: String) throws(SystemCallError)
+        -> OutOfMemoryWatch
+    {
+        let counter = try makeEventCounter()
+        let file = try openFile("\(path)/memory.oom_control", .readOnly)
+        try writeControlFile(
+            "\(path)/cgroup.event_control", "\(counter.number) \(file.number)")
+        return OutOfMemoryWatch(cgroup, at: path, counter, file)
+    }
+
+    /// Whether memory ran out since the last look.
+    ///
+    /// On v1 the removal of the cgroup raises the counter too, and is none. On v2 a change of the file
+    /// may be of another line.
+    mutating func hasNews() -> Bool {
+        let isReady = drain(events.number)
+        if !cgroup.layout.isUnified { return isReady && (try? status(at: directory)) != nil }
+        let kills = cgroup.oomKillCount
+        defer { seenKills = max(kills, seenKills) }
+        return kills > seenKills
+    }
+}

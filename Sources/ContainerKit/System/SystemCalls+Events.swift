@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import SystemPackage
+
+/// A counter that the kernel raises and a reader sets back to zero; reading never waits.
+///
+/// Kernel: eventfd2(2) with EFD_CLOEXEC and EFD_NONBLOCK.
+func makeEventCounter() throws(SystemCallError) -> OwnedDescriptor {
+    let number = try systemCall(
+        "eventfd2", __NR_eventfd2, 0, OpenFlags([.closeOnExec, .nonBlocking]).rawValue,
+        describing: "0, EFD_CLOEXEC|EFD_NONBLOCK")
+    return OwnedDescriptor(taking: CInt(number))
+}
+
+/// A queue of changes to files; reading never waits.
+///
+/// Kernel: inotify_init1(2) with IN_CLOEXEC and IN_NONBLOCK.
+func makeChangeQueue() throws(SystemCallError) -> OwnedDescriptor {
+    let number = try systemCall(
+        "inotify_init1", __NR_inotify_init1, OpenFlags([.closeOnExec, .nonBlocking]).rawValue,
+        describing: "IN_CLOEXEC|IN_NONBLOCK")
+    return OwnedDescriptor(taking: CInt(number))
+}
+
+/// Puts the modifications of a file into a queue.
+///
+/// Kernel: inotify_add_watch(2) with IN_MODIFY.
+func watchModifications(of path: String, in queue: CInt) throws(SystemCallError) {
+    try withPath(path) { (address) throws(SystemCallError) in
+        _ = try systemCall(
+            "inotify_add_watch", __NR_inotify_add_watch, Int(queue), address, 2,
+            describing: "\"\(path)\", IN_MODIFY")
+    }
+}
+
+/// Takes everything out of a descriptor that does not wait; whether there was anything.
+///
+/// Kernel: read(2).
+func drain(_ descriptor: CInt) -> Bool {
+    var wasReady = false
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while true {
+        let count = buffer.withUnsafeMutableBytes { bytes in
+            raw_system_call(
+                Int(__NR_read), Int(descriptor), Int(bitPattern: bytes.baseAddress), bytes.count,
+                0, 0, 0)
+        }
+        guard count > 0 else { return wasReady }
+        wasReady = true
+    }
+}
