@@ -32,6 +32,29 @@ public enum InitStep: Equatable, Sendable {
     /// Kernel: proc_pid_oom_score_adj(5).
     case setOOMScore(Int)
 
+    // MARK: Attributes
+
+    /// Binds the process to CPUs.
+    ///
+    /// Spec: config.md, Linux Process, execCPUAffinity. Kernel: sched_setaffinity(2).
+    case setCPUAffinity(NumberSet, AffinityMoment)
+    /// Sets policy, nice value and priority.
+    ///
+    /// Kernel: sched_setattr(2).
+    case setScheduler(SchedulingAttributes)
+    /// Sets how urgent the I/O of the process is.
+    ///
+    /// Kernel: ioprio_set(2).
+    case setIOPriority(IOPriorityValue)
+    /// Sets where the process gets its memory from.
+    ///
+    /// Kernel: set_mempolicy(2).
+    case setMemoryPolicy(MemoryPolicyChange)
+    /// Enters an execution domain.
+    ///
+    /// Kernel: personality(2).
+    case setPersonality(ExecutionDomain)
+
     // MARK: Waiting for the parent
 
     /// Waits for one byte from the parent; ends when the parent is gone.

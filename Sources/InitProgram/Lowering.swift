@@ -64,6 +64,8 @@ extension InitStep {
         case .makeLinks, .makeDirectory, .makeDevices, .linkPtmx, .setSysctl, .openTerminal,
             .enterDirectory:
             lowerFile(into: &code, &state)
+        case .setCPUAffinity, .setScheduler, .setIOPriority, .setMemoryPolicy, .setPersonality:
+            lowerAttribute(into: &code, &state)
         default:
             lowerIdentity(into: &code, &state)
         }

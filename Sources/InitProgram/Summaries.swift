@@ -107,8 +107,39 @@ extension InitStep {
         case .unblockSignals: "unblock all signals"
         case .execute(_, let arguments, _):
             "execute " + arguments.map { "\"\($0)\"" }.joined(separator: " ")
+        default: attributeSummary
+        }
+    }
+}
+
+extension InitStep {
+    fileprivate var attributeSummary: String {
+        switch self {
+        case .setCPUAffinity(let set, .initial):
+            "bind to the CPUs \(set.text) until the container's cgroup is entered"
+        case .setCPUAffinity(let set, .final): "bind to the CPUs \(set.text)"
+        case .setScheduler(let attributes): attributes.summary
+        case .setIOPriority(let priority):
+            "set the I/O priority to \(priority.className) \(priority.level)"
+        case .setMemoryPolicy(let change):
+            "set the memory policy to \(change.modeName)"
+                + (change.nodes.map { " on the nodes \($0.text)" } ?? "")
+        case .setPersonality(let domain): "enter the execution domain \(domain.name)"
         default: "\(self)"
         }
+    }
+}
+
+extension SchedulingAttributes {
+    fileprivate var summary: String {
+        var text = "set the scheduler to \(policyName)"
+        if nice != 0 { text += ", nice \(nice)" }
+        if priority != 0 { text += ", priority \(priority)" }
+        if flags != 0 { text += ", flags 0x\(String(flags, radix: 16))" }
+        if runtime != 0 || deadline != 0 || period != 0 {
+            text += ", \(runtime) ns in \(deadline) of every \(period) ns"
+        }
+        return text
     }
 }
 

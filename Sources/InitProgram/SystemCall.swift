@@ -39,6 +39,7 @@ public struct SystemCall: Equatable, Sendable {
     static var fstatfs: SystemCall { SystemCall("fstatfs", __NR_fstatfs) }
     static var getpid: SystemCall { SystemCall("getpid", __NR_getpid) }
     static var ioctl: SystemCall { SystemCall("ioctl", __NR_ioctl) }
+    static var ioprioSet: SystemCall { SystemCall("ioprio_set", __NR_ioprio_set) }
     static var keyctl: SystemCall { SystemCall("keyctl", __NR_keyctl) }
     static var mkdirat: SystemCall { SystemCall("mkdirat", __NR_mkdirat) }
     static var mknodat: SystemCall { SystemCall("mknodat", __NR_mknodat) }
@@ -48,18 +49,24 @@ public struct SystemCall: Equatable, Sendable {
     static var openat: SystemCall { SystemCall("openat", __NR_openat) }
     static var openat2: SystemCall { SystemCall("openat2", __NR_openat2) }
     static var openTree: SystemCall { SystemCall("open_tree", __NR_open_tree) }
+    static var personality: SystemCall { SystemCall("personality", __NR_personality) }
     static var pivotRoot: SystemCall { SystemCall("pivot_root", __NR_pivot_root) }
     static var prlimit64: SystemCall { SystemCall("prlimit64", __NR_prlimit64) }
     static var prctl: SystemCall { SystemCall("prctl", __NR_prctl) }
     static var read: SystemCall { SystemCall("read", __NR_read) }
     static var rtSigaction: SystemCall { SystemCall("rt_sigaction", __NR_rt_sigaction) }
     static var rtSigprocmask: SystemCall { SystemCall("rt_sigprocmask", __NR_rt_sigprocmask) }
+    static var schedSetaffinity: SystemCall {
+        SystemCall("sched_setaffinity", __NR_sched_setaffinity)
+    }
+    static var schedSetattr: SystemCall { SystemCall("sched_setattr", __NR_sched_setattr) }
     static var seccomp: SystemCall { SystemCall("seccomp", __NR_seccomp) }
     static var sendmsg: SystemCall { SystemCall("sendmsg", __NR_sendmsg) }
     static var setdomainname: SystemCall { SystemCall("setdomainname", __NR_setdomainname) }
     static var setgid: SystemCall { SystemCall("setgid", __NR_setgid) }
     static var setgroups: SystemCall { SystemCall("setgroups", __NR_setgroups) }
     static var sethostname: SystemCall { SystemCall("sethostname", __NR_sethostname) }
+    static var setMempolicy: SystemCall { SystemCall("set_mempolicy", __NR_set_mempolicy) }
     static var setns: SystemCall { SystemCall("setns", __NR_setns) }
     static var setsid: SystemCall { SystemCall("setsid", __NR_setsid) }
     static var setuid: SystemCall { SystemCall("setuid", __NR_setuid) }

@@ -145,6 +145,18 @@ extension PlanCase {
                 $0.process?.oomScoreAdj = 100
                 $0.process?.cwd = "/srv"
             }),
+        PlanCase(
+            name: "attributes", filter: smallFilter,
+            change: {
+                $0.process?.scheduler = Scheduler(
+                    policy: .deadline, flags: [.resetOnFork, .reclaim], runtime: 42_000,
+                    deadline: 100_000, period: 1_000_000)
+                $0.process?.ioPriority = IOPriority(schedulingClass: .realTime, priority: 3)
+                $0.process?.execCPUAffinity = CPUAffinity(initial: "0", final: "0-1")
+                $0.linux?.memoryPolicy = MemoryPolicy(
+                    mode: .bind, nodes: "0,65", flags: [.staticNodes])
+                $0.linux?.personality = Personality(domain: .linux32)
+            }),
         PlanCase(name: "seccomp-last", filter: smallFilter),
         PlanCase(
             name: "seccomp-before-capabilities", filter: smallFilter,

@@ -51,6 +51,7 @@ struct PlanSnapshotTests {
     /// A process in a running container.
     private func execution(
         _ host: CgroupHierarchies, namespaces: NamespaceSet,
+        of linux: Linux = Linux(),
         _ change: (inout RuntimeSpec.Process, inout LaunchFacts) -> Void = { _, _ in }
     ) throws -> LaunchPlan {
         var process = try #require(Spec.template.process)
@@ -60,7 +61,8 @@ struct PlanSnapshotTests {
         change(&process, &facts)
         let layout = try CgroupLayout(cgroupsPath: nil, id: "box", in: host)
         return Launch(
-            entering: process, namespaces: namespaces, cgroups: layout, facts: facts, filter: nil
+            entering: process, of: linux, namespaces: namespaces, cgroups: layout, facts: facts,
+            filter: nil
         ).plan
     }
 
@@ -87,11 +89,26 @@ struct PlanSnapshotTests {
         try compare(sameMounts.explained(), with: "exec-without-mount-namespace")
     }
 
+    @Test("an exec has the attributes of its process, and the container's memory policy and domain")
+    func executionWithAttributes() throws {
+        let linux = Linux(
+            memoryPolicy: MemoryPolicy(mode: .preferred, nodes: "0", flags: [.relativeNodes]),
+            personality: Personality(domain: .linux32))
+        let plan = try execution(.planV2, namespaces: [.mount, .pid], of: linux) { process, _ in
+            process.execCPUAffinity = CPUAffinity(initial: "0-1,4", final: "1")
+            process.scheduler = Scheduler(policy: .fifo, nice: -3, priority: 7)
+            process.ioPriority = IOPriority(schedulingClass: .bestEffort, priority: 4)
+        }
+        try plan.lowered().check()
+        try compare(plan.explained(), with: "exec-attributes")
+    }
+
     @Test("every text in Plans belongs to a case")
     func noStaleSnapshots() throws {
         let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)
         let others = [
             "default-v2-calls", "exec-v2", "exec-v1-with-terminal", "exec-without-mount-namespace",
+            "exec-attributes",
         ]
         let known = PlanCase.all.map(\.name) + others
         #expect(names.sorted() == known.map { "\($0).txt" }.sorted())

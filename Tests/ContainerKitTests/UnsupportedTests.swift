@@ -32,23 +32,12 @@ struct UnsupportedField: Sendable, CustomTestStringConvertible {
         UnsupportedField("mounts[2].options") { $0.mounts?[2].options = ["ridmap"] },
         UnsupportedField("process.apparmorProfile") { $0.process?.apparmorProfile = "p" },
         UnsupportedField("process.selinuxLabel") { $0.process?.selinuxLabel = "l" },
-        UnsupportedField("process.scheduler") { $0.process?.scheduler = Scheduler(policy: .batch) },
-        UnsupportedField("process.ioPriority") {
-            $0.process?.ioPriority = IOPriority(schedulingClass: .idle)
-        },
-        UnsupportedField("process.execCPUAffinity") { $0.process?.execCPUAffinity = CPUAffinity() },
         UnsupportedField("linux.namespaces[6] (user namespace)") {
             $0.linux?.namespaces?.append(Namespace(kind: .user))
         },
         UnsupportedField("linux.netDevices") { $0.linux?.netDevices = ["eth0": NetDevice()] },
         UnsupportedField("linux.mountLabel") { $0.linux?.mountLabel = "l" },
         UnsupportedField("linux.intelRdt") { $0.linux?.intelRdt = IntelRdt() },
-        UnsupportedField("linux.memoryPolicy") {
-            $0.linux?.memoryPolicy = MemoryPolicy(mode: .local)
-        },
-        UnsupportedField("linux.personality") {
-            $0.linux?.personality = Personality(domain: .linux32)
-        },
     ]
 }
 
@@ -76,10 +65,10 @@ struct UnsupportedTests {
     func together() {
         var spec = Spec.template
         spec.hooks = Hooks(prestart: [Hook(path: "/a")], poststop: [Hook(path: "/b")])
-        spec.linux?.personality = Personality(domain: .linux)
+        spec.linux?.intelRdt = IntelRdt()
         #expect(
             Unsupported.fields(of: spec).map(\.path.description)
-                == ["hooks.prestart", "hooks.poststop", "linux.personality"])
+                == ["hooks.prestart", "hooks.poststop", "linux.intelRdt"])
     }
 
     @Test("the process of an exec is refused under its own path")

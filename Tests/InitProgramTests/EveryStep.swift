@@ -2,13 +2,21 @@
 
 import InitProgram
 
+private let cpus = NumberSet(text: "0-1,65", words: [3, 2])
+
 /// One sample of each case of `InitStep`, for the rules that hold for all of them.
 ///
 /// A new case does not compile until `StepName` knows it, and then needs a sample here.
 let everyInitStep: [InitStep] = [
     .closeDescriptors(phase: 0, keeping: [.rendezvous, .startSocket], preserved: 2),
     .setStandardStreams([0, 1, 2]), .forbidPtrace, .startSession, .enterCgroups(count: 2),
-    .setOOMScore(-500), .waitForParent(.prepared), .reportToParent(.ready), .waitForStart,
+    .setOOMScore(-500), .setCPUAffinity(cpus, .final),
+    .setScheduler(
+        SchedulingAttributes(policyName: "SCHED_FIFO", policy: 1, flags: 1, priority: 5)),
+    .setIOPriority(IOPriorityValue(className: "IOPRIO_CLASS_BE", schedulingClass: 2, level: 7)),
+    .setMemoryPolicy(MemoryPolicyChange(modeName: "MPOL_BIND", mode: 2, nodes: cpus)),
+    .setPersonality(ExecutionDomain(name: "PER_LINUX32", value: 8)),
+    .waitForParent(.prepared), .reportToParent(.ready), .waitForStart,
     .joinNamespace(.network), .joinProcess([.mount, .pid]), .unshareNamespaces([.cgroup]),
     .enterNewTimeNamespace([TimeNamespaceOffset(clock: "boottime", seconds: -3, nanoseconds: 7)]),
     .continueInChild(intoCgroup: true), .bringUpLoopback, .setHostname("host"),
@@ -58,7 +66,8 @@ let everyInitStep: [InitStep] = [
 /// The cases of `InitStep` by name.
 enum StepName: CaseIterable {
     case closeDescriptors, setStandardStreams, forbidPtrace, startSession, enterCgroups
-    case setOOMScore, waitForParent, reportToParent, waitForStart, joinNamespace, joinProcess
+    case setOOMScore, setCPUAffinity, setScheduler, setIOPriority, setMemoryPolicy, setPersonality
+    case waitForParent, reportToParent, waitForStart, joinNamespace, joinProcess
     case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback, setHostname
     case setDomainname, isolateMounts, attachRootfs, openRoot, mountFilesystem, attachMount
     case mountCgroupHierarchies, makeLinks, makeDirectory, makeDevices, linkPtmx, setSysctl
@@ -80,6 +89,11 @@ enum StepName: CaseIterable {
             case .startSession: .startSession
             case .enterCgroups: .enterCgroups
             case .setOOMScore: .setOOMScore
+            case .setCPUAffinity: .setCPUAffinity
+            case .setScheduler: .setScheduler
+            case .setIOPriority: .setIOPriority
+            case .setMemoryPolicy: .setMemoryPolicy
+            case .setPersonality: .setPersonality
             case .waitForParent: .waitForParent
             case .reportToParent: .reportToParent
             case .waitForStart: .waitForStart

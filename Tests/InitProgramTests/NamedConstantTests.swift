@@ -43,6 +43,8 @@ struct NamedConstantTests {
         "PR_SET_NO_NEW_PRIVS": Int(PR_SET_NO_NEW_PRIVS),
         "RLIMIT_NOFILE": Int(RLIMIT_NOFILE.rawValue),
         "SECCOMP_SET_MODE_FILTER": Int(SECCOMP_SET_MODE_FILTER),
+        "IOPRIO_WHO_PROCESS": 1, "MPOL_BIND": Int(MPOL_BIND),
+        "PER_LINUX32": Int(PER_LINUX32),
     ]
 
     @Test("a named constant has the header's value", arguments: everyInitStep)

@@ -14,10 +14,13 @@
 #include <linux/filter.h>
 #include <linux/if.h>
 #include <linux/keyctl.h>
+#include <linux/ioprio.h>
 #include <linux/magic.h>
+#include <linux/mempolicy.h>
 #include <linux/mount.h>
 #include <linux/nsfs.h>
 #include <linux/openat2.h>
+#include <linux/personality.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>

@@ -21,8 +21,9 @@ extension Container {
     /// Runs a further process in the container, and returns when it runs.
     ///
     /// - Parameters:
-    ///   - process: what to run. Capabilities, limits and OOM score that it leaves out are those of the
-    ///     container's own process, as with runc; all else is as it says.
+    ///   - process: what to run. Capabilities, limits, OOM score, scheduler, I/O priority and CPU affinity
+    ///     that it leaves out are those of the container's own process, as with runc; all else is as
+    ///     it says.
     ///   - options: streams, terminal, pid file.
     /// - Returns: The process, a child of the caller.
     /// - Throws: `wrongState` when the container is stopped or paused, `invalidSpec`, `unsupported`,
@@ -69,7 +70,7 @@ extension Container {
         let namespaces = try Self.foreignNamespaces(record.pid)
         facts.sharesMounts = !namespaces.contains(.mount)
         let launch = Launch(
-            entering: process, namespaces: namespaces,
+            entering: process, of: spec.linux ?? Linux(), namespaces: namespaces,
             cgroups: record.cgroups, facts: facts,
             filter: try compileFilter(spec.linux?.seccomp, options.logger))
         let launcher = Launcher(
@@ -85,6 +86,9 @@ extension Container {
         process.capabilities = process.capabilities ?? own?.capabilities
         if (process.rlimits ?? []).isEmpty { process.rlimits = own?.rlimits }
         process.oomScoreAdj = process.oomScoreAdj ?? own?.oomScoreAdj
+        process.scheduler = process.scheduler ?? own?.scheduler
+        process.ioPriority = process.ioPriority ?? own?.ioPriority
+        process.execCPUAffinity = process.execCPUAffinity ?? own?.execCPUAffinity
         return process
     }
 

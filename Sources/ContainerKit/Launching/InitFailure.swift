@@ -50,6 +50,13 @@ extension ContainerError {
         switch (instruction.call, errno) {
         case ("capset", 1), ("prctl", 1), ("prlimit64", 1):
             "the runtime itself lacks a capability that the config asks for"
+        case ("sched_setattr", 1):
+            "SCHED_DEADLINE can't be used together with linux.resources.cpu.cpus (AllowedCPUs); "
+                + "other policies may lack CAP_SYS_NICE or cpu.rt_runtime_us"
+        case ("ioprio_set", 1): "IOPRIO_CLASS_RT takes CAP_SYS_NICE or CAP_SYS_ADMIN"
+        case ("sched_setaffinity", 22): "none of the CPUs is there, or the cpuset has none of them"
+        case ("set_mempolicy", 22):
+            "nodes that this machine or the cpuset lacks, or flags that the mode does not take"
         case ("setgroups", 1), ("setuid", 22), ("setgid", 22):
             "the id has no mapping in the container's user namespace"
         case ("fsopen", 19): "this kernel does not know the file system type"

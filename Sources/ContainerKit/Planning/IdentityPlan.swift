@@ -10,6 +10,8 @@ internal import RuntimeSpec
 /// no_new_privs needs CAP_SYS_ADMIN, so it comes before the last capset; with it, it comes last.
 struct IdentityPlan {
     let process: Process
+    /// The container's own settings, for what counts for each of its processes.
+    let linux: Linux
     let filter: SeccompFilter?
     let home: String
     /// Masks of the five sets.
@@ -17,8 +19,12 @@ struct IdentityPlan {
     /// The capabilities that the runtime itself holds.
     private let grantable: UInt64
 
-    init(process: Process, filter: SeccompFilter?, home: String, grantable: UInt64 = .max) {
+    init(
+        process: Process, linux: Linux = Linux(), filter: SeccompFilter?, home: String,
+        grantable: UInt64 = .max
+    ) {
         self.process = process
+        self.linux = linux
         self.filter = filter
         self.home = home
         self.grantable = grantable
@@ -38,6 +44,7 @@ struct IdentityPlan {
         let limits = (process.rlimits ?? []).compactMap(PlannedLimit.init)
         if !limits.isEmpty { steps.add(.setLimits(limits), from: "process.rlimits") }
         steps.add(.setUmask(user.umask ?? 0o022), from: "process.user.umask")
+        steps.addAttributes(of: process, in: linux)
         steps.add(.keepCapabilities, from: "process.capabilities")
         steps.add(
             .limitBoundingSet(keeping: sets.bounding, last: 63),

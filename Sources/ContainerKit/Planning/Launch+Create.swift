@@ -28,7 +28,7 @@ extension Launch {
             spec: spec, linux: linux, process: process, root: root, namespaces: namespaces,
             facts: facts, cgroups: cgroups,
             identity: IdentityPlan(
-                process: process, filter: filter, home: facts.home,
+                process: process, linux: linux, filter: filter, home: facts.home,
                 grantable: facts.grantableCapabilities))
         let child = recipe.childSteps(mounts: mounts)
         let parent = recipe.parentSteps(mounts: mounts)
@@ -92,6 +92,7 @@ private struct CreateRecipe {
         steps.add(.startSession, from: "swrunc")
         // What is made from here on has the modes that are asked for.
         steps.add(.setUmask(0), from: "swrunc")
+        steps.addIOPriority(of: process)
         if !needsSecondProcess { addCgroups(to: &steps) }
         if let score = process.oomScoreAdj {
             steps.add(.setOOMScore(score), from: "process.oomScoreAdj")

@@ -9,16 +9,17 @@ extension Launch {
     ///
     /// - Parameters:
     ///   - process: what to run.
+    ///   - linux: the container's own settings, which count for each of its processes.
     ///   - namespaces: those of init that are not the caller's own.
     ///   - cgroups: the container's directories.
     ///   - facts: what the caller chose.
     ///   - filter: the compiled profile of the container.
     init(
-        entering process: Process, namespaces: NamespaceSet, cgroups: CgroupLayout,
-        facts: LaunchFacts, filter: SeccompFilter?
+        entering process: Process, of linux: Linux = Linux(), namespaces: NamespaceSet,
+        cgroups: CgroupLayout, facts: LaunchFacts, filter: SeccompFilter?
     ) {
         let identity = IdentityPlan(
-            process: process, filter: filter, home: facts.home,
+            process: process, linux: linux, filter: filter, home: facts.home,
             grantable: facts.grantableCapabilities)
         // A joined pid namespace is for children only.
         let needsSecondProcess = namespaces.contains(.pid)
@@ -42,6 +43,8 @@ extension Launch {
             steps.add(.setStandardStreams(facts.replacedStreams), from: "swrunc")
         }
         let intoCgroup = cgroups.unifiedIndex != nil
+        steps.addIOPriority(of: process)
+        steps.addCPUAffinity(of: process, .initial)
         if cgroupCount > 0, !needsSecondProcess {
             steps.add(.enterCgroups(count: cgroupCount), from: "swrunc")
         }
@@ -61,6 +64,7 @@ extension Launch {
             // The first process never was in the cgroup, whose pids limit has room for one.
             if cgroupCount > 0 { steps.add(.enterCgroups(count: cgroupCount), from: "swrunc") }
         }
+        steps.addCPUAffinity(of: process, .final)
         if namespaces.contains(.cgroup) { steps.add(.joinProcess([.cgroup]), from: "swrunc") }
         steps.add(.startSession, from: "swrunc")
         steps.add(facts.sharesMounts ? .enterRootOfInit : .openRoot, from: "swrunc")

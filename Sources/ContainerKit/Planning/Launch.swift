@@ -5,6 +5,7 @@
 //   Launch              a planned launch: the plan and what the launcher needs beside it
 //   Launch+Create       the recipe for a new container
 //   Launch+Exec         the recipe for a further process in a running one
+//   AttributePlan       scheduler, I/O priority, CPU affinity, memory policy, personality
 //   IdentityPlan        user, groups, capabilities, seccomp, the program: shared by both
 //   MountPlan           mounts, devices, masked and read-only paths
 //   NamespacePlan       which namespaces are new, joined, or shared with the host

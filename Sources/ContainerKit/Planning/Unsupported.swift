@@ -37,8 +37,6 @@ enum Unsupported {
         refuse(!(linux.netDevices ?? [:]).isEmpty, "linux.netDevices")
         refuse(!(linux.mountLabel ?? "").isEmpty, "linux.mountLabel")
         refuse(linux.intelRdt != nil, "linux.intelRdt")
-        refuse(linux.memoryPolicy != nil, "linux.memoryPolicy")
-        refuse(linux.personality != nil, "linux.personality")
         return found
     }
 
@@ -50,9 +48,6 @@ enum Unsupported {
         }
         refuse(!(process.apparmorProfile ?? "").isEmpty, "apparmorProfile")
         refuse(!(process.selinuxLabel ?? "").isEmpty, "selinuxLabel")
-        refuse(process.scheduler != nil, "scheduler")
-        refuse(process.ioPriority != nil, "ioPriority")
-        refuse(process.execCPUAffinity != nil, "execCPUAffinity")
         return found
     }
 }

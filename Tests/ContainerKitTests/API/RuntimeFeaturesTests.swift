@@ -26,6 +26,8 @@ struct RuntimeFeaturesTests {
             #expect(isPromised == (kind != .user), "\(kind)")
         }
         #expect(linux?.seccomp?.actions?.contains("SCMP_ACT_ERRNO") == true)
+        #expect(linux?.memoryPolicy?.modes?.contains("MPOL_WEIGHTED_INTERLEAVE") == true)
+        #expect(linux?.memoryPolicy?.flags?.count == 3)
         #expect(linux?.seccomp?.operators?.count == 7)
         #expect(linux?.capabilities?.contains("CAP_CHECKPOINT_RESTORE") == true)
     }

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Values of the steps that set attributes of the process: CPU time, memory, execution domain.
+
+/// A set of small numbers (CPUs, memory nodes), as a reader and as the kernel has it.
+public struct NumberSet: Equatable, Sendable {
+    /// The list format of cpuset(7), such as `0-3,7`.
+    public let text: String
+    /// A bit for each number, the lowest in the first word.
+    public let words: [UInt64]
+
+    /// A set of its two forms.
+    public init(text: String, words: [UInt64]) {
+        self.text = text
+        self.words = words
+    }
+
+    /// Reads a list, or gives nil where it is none.
+    public init?(list text: String) {
+        var words: [UInt64] = []
+        for item in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let ends = item.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+            let numbers = ends.compactMap { UInt16($0) }
+            guard numbers.count == ends.count, let first = numbers.first, let last = numbers.last,
+                first <= last
+            else { return nil }
+            for number in first...last {
+                let index = Int(number / 64)
+                if index >= words.count {
+                    words += repeatElement(0, count: index + 1 - words.count)
+                }
+                words[index] |= 1 << UInt64(number % 64)
+            }
+        }
+        self.init(text: text, words: words)
+    }
+}
+
+/// How a process is given CPU time.
+///
+/// Kernel: sched_setattr(2).
+public struct SchedulingAttributes: Equatable, Sendable {
+    /// The policy, such as `SCHED_BATCH`.
+    public var policyName: String
+    /// The number of the policy.
+    public var policy: UInt32
+    /// SCHED_FLAG_* bits.
+    public var flags: UInt64
+    /// The nice value.
+    public var nice: Int32
+    /// The static priority of real-time policies.
+    public var priority: UInt32
+    /// Nanoseconds of each period, for SCHED_DEADLINE.
+    public var runtime: UInt64
+    /// The relative deadline in nanoseconds.
+    public var deadline: UInt64
+    /// The period in nanoseconds.
+    public var period: UInt64
+
+    /// Attributes to set.
+    public init(
+        policyName: String, policy: UInt32, flags: UInt64 = 0, nice: Int32 = 0,
+        priority: UInt32 = 0, runtime: UInt64 = 0, deadline: UInt64 = 0, period: UInt64 = 0
+    ) {
+        self.policyName = policyName
+        self.policy = policy
+        self.flags = flags
+        self.nice = nice
+        self.priority = priority
+        self.runtime = runtime
+        self.deadline = deadline
+        self.period = period
+    }
+}
+
+/// How urgent the I/O of a process is.
+///
+/// Kernel: ioprio_set(2).
+public struct IOPriorityValue: Equatable, Sendable {
+    /// The class, such as `IOPRIO_CLASS_BE`.
+    public let className: String
+    /// The number of the class.
+    public let schedulingClass: Int
+    /// The priority within the class, 0 to 7.
+    public let level: Int
+
+    /// A priority to set.
+    public init(className: String, schedulingClass: Int, level: Int) {
+        self.className = className
+        self.schedulingClass = schedulingClass
+        self.level = level
+    }
+}
+
+/// Where a process gets its memory from.
+///
+/// Kernel: set_mempolicy(2).
+public struct MemoryPolicyChange: Equatable, Sendable {
+    /// Mode and flags by name, such as `MPOL_BIND|MPOL_F_STATIC_NODES`.
+    public let modeName: String
+    /// Mode and flags as the kernel takes them.
+    public let mode: Int
+    /// The nodes, where the mode has some.
+    public let nodes: NumberSet?
+
+    /// A policy to set.
+    public init(modeName: String, mode: Int, nodes: NumberSet?) {
+        self.modeName = modeName
+        self.mode = mode
+        self.nodes = nodes
+    }
+}
+
+/// An execution domain.
+///
+/// Kernel: personality(2).
+public struct ExecutionDomain: Equatable, Sendable {
+    /// The constant, such as `PER_LINUX32`.
+    public let name: String
+    /// Its value.
+    public let value: Int
+
+    /// A domain to enter.
+    public init(name: String, value: Int) {
+        self.name = name
+        self.value = value
+    }
+}
+
+/// When a process is bound to CPUs.
+public enum AffinityMoment: String, Equatable, Sendable {
+    /// Before it enters the container's cgroup.
+    case initial
+    /// Once it is in the container's cgroup.
+    case final
+}

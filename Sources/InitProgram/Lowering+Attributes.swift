@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension InitStep {
+    func lowerAttribute(into code: inout Assembler, _ state: inout LoweringState) {
+        switch self {
+        case .setCPUAffinity(let set, _): code.setCPUAffinity(set)
+        case .setScheduler(let attributes): code.setScheduler(attributes)
+        case .setIOPriority(let priority):
+            let value = priority.schedulingClass << 13 | priority.level
+            code.call(
+                .ioprioSet, [.named(1, "IOPRIO_WHO_PROCESS"), .literal(0), .literal(value)])
+        case .setMemoryPolicy(let change): code.setMemoryPolicy(change)
+        case .setPersonality(let domain):
+            code.call(.personality, [.named(domain.value, domain.name)])
+        default: break
+        }
+    }
+}
+
+extension Assembler {
+    /// The kernel takes a mask of any length, and leaves out the CPUs that there are not.
+    fileprivate mutating func setCPUAffinity(_ set: NumberSet) {
+        let mask = words(set.words)
+        call(
+            .schedSetaffinity, [.literal(0), .literal(set.words.count * 8), .address(mask)])
+    }
+
+    /// `struct sched_attr` of 56 bytes, the version with utilization clamps (Linux 5.3).
+    fileprivate mutating func setScheduler(_ attributes: SchedulingAttributes) {
+        let nice = UInt64(UInt32(bitPattern: attributes.nice))
+        let structure = words([
+            56 | UInt64(attributes.policy) << 32, attributes.flags,
+            nice | UInt64(attributes.priority) << 32, attributes.runtime, attributes.deadline,
+            attributes.period, 0,
+        ])
+        call(.schedSetattr, [.literal(0), .address(structure), .literal(0)])
+    }
+
+    /// The kernel takes one off the number of bits.
+    fileprivate mutating func setMemoryPolicy(_ change: MemoryPolicyChange) {
+        let mode = Operand.named(change.mode, change.modeName)
+        guard let nodes = change.nodes else {
+            call(.setMempolicy, [mode, .literal(0), .literal(0)])
+            return
+        }
+        let mask = words(nodes.words)
+        call(.setMempolicy, [mode, .address(mask), .literal(nodes.words.count * 64 + 1)])
+    }
+}
