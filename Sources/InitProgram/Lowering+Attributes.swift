@@ -22,7 +22,8 @@ extension Assembler {
     fileprivate mutating func setCPUAffinity(_ set: NumberSet) {
         let mask = words(set.words)
         call(
-            .schedSetaffinity, [.literal(0), .literal(set.words.count * 8), .address(mask)])
+            .schedSetaffinity, [.literal(0), .literal(set.words.count * 8), .address(mask)],
+            note: "unable to use the CPUs \(set.text)")
     }
 
     /// `struct sched_attr` of 56 bytes, the version with utilization clamps (Linux 5.3).
@@ -33,7 +34,9 @@ extension Assembler {
             nice | UInt64(attributes.priority) << 32, attributes.runtime, attributes.deadline,
             attributes.period, 0,
         ])
-        call(.schedSetattr, [.literal(0), .address(structure), .literal(0)])
+        call(
+            .schedSetattr, [.literal(0), .address(structure), .literal(0)],
+            note: "unable to set the scheduler to \(attributes.policyName)")
     }
 
     /// The kernel takes one off the number of bits.
@@ -44,6 +47,8 @@ extension Assembler {
             return
         }
         let mask = words(nodes.words)
-        call(.setMempolicy, [mode, .address(mask), .literal(nodes.words.count * 64 + 1)])
+        call(
+            .setMempolicy, [mode, .address(mask), .literal(nodes.words.count * 64 + 1)],
+            note: "unable to use the memory nodes \(nodes.text)")
     }
 }

@@ -159,8 +159,8 @@ struct AttributeTests {
         .enabled(if: exists("/proc/self/numa_maps"), "this kernel has no NUMA"),
         arguments: [
             (MemoryPolicy(mode: .interleave, nodes: "0"), ["interleave:0"]),
-            (MemoryPolicy(mode: .bind, nodes: "0", flags: [.staticNodes]), ["bind", "static", "0"]),
-            (MemoryPolicy(mode: .preferred, nodes: "0", flags: [.relativeNodes]), ["prefer", "0"]),
+            (MemoryPolicy(mode: .bind, nodes: "0", flags: [.staticNodes]), ["bind", "static"]),
+            (MemoryPolicy(mode: .preferred, nodes: "0", flags: [.relativeNodes]), ["prefer"]),
             (MemoryPolicy(mode: .systemDefault), ["default"]),
         ])
     func memoryPolicy(_ policy: MemoryPolicy, _ words: [String]) throws {
@@ -189,7 +189,7 @@ struct AttributeTests {
 
     #if arch(x86_64)
         @Test(
-            "the personality is that of the process and of an exec, whatever seccomp forbids",
+            "process and exec have the personality, whatever seccomp forbids",
             arguments: [(Personality.Domain.linux32, "i686"), (.linux, "x86_64")], [true, false])
         func personality(_ example: (Personality.Domain, String), _ noNewPrivileges: Bool) throws {
             try TestBundle.use { bundle throws in

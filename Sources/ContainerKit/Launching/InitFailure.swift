@@ -51,8 +51,11 @@ extension ContainerError {
         case ("capset", 1), ("prctl", 1), ("prlimit64", 1):
             "the runtime itself lacks a capability that the config asks for"
         case ("sched_setattr", 1):
-            "SCHED_DEADLINE can't be used together with linux.resources.cpu.cpus (AllowedCPUs); "
-                + "other policies may lack CAP_SYS_NICE or cpu.rt_runtime_us"
+            instruction.note.hasSuffix("SCHED_DEADLINE")
+                ? "process scheduler can't be used together with AllowedCPUs "
+                    + "(linux.resources.cpu.cpus), and needs CAP_SYS_NICE"
+                : "it needs CAP_SYS_NICE, and a real-time policy also real-time shares of the "
+                    + "cgroup (linux.resources.cpu.realtimeRuntime) where the kernel counts them"
         case ("ioprio_set", 1): "IOPRIO_CLASS_RT takes CAP_SYS_NICE or CAP_SYS_ADMIN"
         case ("sched_setaffinity", 22): "none of the CPUs is there, or the cpuset has none of them"
         case ("set_mempolicy", 22):
