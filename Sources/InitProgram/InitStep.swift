@@ -89,6 +89,10 @@ public enum InitStep: Equatable, Sendable {
     case continueInChild(intoCgroup: Bool)
     /// Sets the loopback interface up.
     case bringUpLoopback
+    /// Hands the parent a socket of rtnetlink that belongs to the network namespace.
+    ///
+    /// Kernel: rtnetlink(7).
+    case sendNetworkSocket
     /// Names the host.
     ///
     /// Kernel: sethostname(2).

@@ -214,9 +214,11 @@ extension Assembler {
     /// One SCM_RIGHTS message with exactly one descriptor and a name as payload.
     ///
     /// Kernel: unix(7).
-    mutating func sendDescriptor(_ descriptor: Cell, over socket: Cell) {
-        let name = textOffset("/dev/ptmx")
-        let vector = words([0, 9])
+    mutating func sendDescriptor(
+        _ descriptor: Cell, named text: String = "/dev/ptmx", over socket: Cell
+    ) {
+        let name = textOffset(text)
+        let vector = words([0, UInt64(text.utf8.count)])
         relocate(at: vector, to: name)
         // cmsghdr: length 20, SOL_SOCKET, SCM_RIGHTS, then the descriptor, padded to 24.
         let control = words([20, 1 | 1 << 32, 0])

@@ -14,6 +14,7 @@ extension InitStep {
         case .enterNewTimeNamespace(let offsets): code.enterNewTimeNamespace(offsets)
         case .continueInChild(let intoCgroup): code.continueInChild(intoCgroup: intoCgroup)
         case .bringUpLoopback: code.bringUpLoopback()
+        case .sendNetworkSocket: code.sendNetworkSocket()
         case .setHostname(let name):
             code.call(.sethostname, [code.text(name), .literal(name.utf8.count)])
         case .setDomainname(let name):
@@ -70,6 +71,18 @@ extension Assembler {
     /// SIOCSIFFLAGS with IFF_UP|IFF_RUNNING on `lo`.
     ///
     /// Kernel: netdevice(7).
+    fileprivate mutating func sendNetworkSocket() {
+        let socket = cell("network-socket")
+        call(
+            .socket,
+            [
+                .named(16, "AF_NETLINK"), .named(0o2_000_003, "SOCK_RAW|SOCK_CLOEXEC"),
+                .named(0, "NETLINK_ROUTE"),
+            ], into: socket)
+        sendDescriptor(socket, named: "rtnetlink", over: input(.rendezvous))
+        call(.close, [.cell(socket)])
+    }
+
     fileprivate mutating func bringUpLoopback() {
         let socket = cell("socket")
         call(

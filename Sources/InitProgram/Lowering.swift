@@ -54,7 +54,7 @@ extension InitStep {
         case .waitForStart: code.waitForStart()
         case .joinNamespace, .joinProcess, .unshareNamespaces, .enterNewTimeNamespace,
             .continueInChild,
-            .bringUpLoopback, .setHostname, .setDomainname:
+            .bringUpLoopback, .sendNetworkSocket, .setHostname, .setDomainname:
             lowerNamespace(into: &code, &state)
         case .isolateMounts, .attachRootfs, .openRoot, .enterRoot, .dropKernelTrees, .moveRoot,
             .changeRoot, .enterRootOfInit, .setRootPropagation,

@@ -33,6 +33,9 @@ public enum ParentStep: Equatable, Sendable {
     case listenForStart
     /// Clones the child into new namespaces.
     case startChild(NamespaceSet, intoCgroup: Bool)
+    /// Moves network devices of the host into the child's network namespace, through a socket that the
+    /// child made there.
+    case moveNetDevices([NetDeviceMove])
     /// Lets the child go on.
     case release(ParentEvent)
     /// Waits for the first child to end and takes over the second.

@@ -8,6 +8,8 @@ public enum ParentEvent: String, Equatable, Sendable {
     case prepared
     /// The parent saw the second process.
     case adopted
+    /// The network devices are in the container.
+    case devicesMoved
     /// Everything is done: become the user's process.
     case start
 }
@@ -188,6 +190,25 @@ public struct KernelParameter: Equatable, Sendable {
         self.key = key
         self.path = path
         self.value = value
+    }
+}
+
+/// A network device of the host that goes to the container.
+///
+/// Spec: config-linux.md, Network Devices.
+public struct NetDeviceMove: Equatable, Sendable {
+    /// Its name on the host.
+    public let name: String
+    /// Its name in the container.
+    public let newName: String
+    /// The field of config.json that names it.
+    public let field: String
+
+    /// A device to move.
+    public init(name: String, newName: String, field: String) {
+        self.name = name
+        self.newName = newName
+        self.field = field
     }
 }
 

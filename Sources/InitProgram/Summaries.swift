@@ -27,6 +27,7 @@ extension InitStep {
                 .joined(separator: ", ")
         case .continueInChild: "go on in a second process"
         case .bringUpLoopback: "set the loopback interface up"
+        case .sendNetworkSocket: "hand out a socket of the network namespace"
         case .setHostname(let name): "set the host name to \"\(name)\""
         case .setDomainname(let name): "set the domain name to \"\(name)\""
         default: fileSummary
@@ -190,6 +191,11 @@ extension ParentStep {
         case .listenForStart: "listen for start"
         case .startChild(let kinds, _):
             "clone the child with new namespaces: \(kinds.list)"
+        case .moveNetDevices(let devices):
+            "move the network devices "
+                + devices.map {
+                    $0.name == $0.newName ? $0.name : "\($0.name) (as \($0.newName))"
+                }.joined(separator: ", ")
         case .release(let event): "release the child: \(event.rawValue)"
         case .adoptSecondChild: "wait for the first process and adopt the second"
         case .receiveTerminal: "take the terminal's master"

@@ -122,6 +122,20 @@ extension PlanCase {
                 $0.linux?.namespaces = [Namespace(kind: .mount)]
             }),
         PlanCase(
+            name: "network-devices",
+            change: {
+                $0.linux?.netDevices = ["veth7": NetDevice(name: "eth0"), "eth9": NetDevice()]
+            }),
+        PlanCase(
+            name: "network-devices-joined",
+            change: {
+                $0.linux?.namespaces = [
+                    Namespace(kind: .mount), Namespace(kind: .pid, path: "/proc/7/ns/pid"),
+                    Namespace(kind: .network, path: "/run/netns/blue"), Namespace(kind: .uts),
+                ]
+                $0.linux?.netDevices = ["eth1": NetDevice(name: "")]
+            }),
+        PlanCase(
             name: "time-offsets",
             change: {
                 $0.linux?.namespaces?.append(Namespace(kind: .time))

@@ -35,7 +35,6 @@ struct UnsupportedField: Sendable, CustomTestStringConvertible {
         UnsupportedField("linux.namespaces[6] (user namespace)") {
             $0.linux?.namespaces?.append(Namespace(kind: .user))
         },
-        UnsupportedField("linux.netDevices") { $0.linux?.netDevices = ["eth0": NetDevice()] },
         UnsupportedField("linux.mountLabel") { $0.linux?.mountLabel = "l" },
         UnsupportedField("linux.intelRdt") { $0.linux?.intelRdt = IntelRdt() },
     ]
@@ -57,7 +56,6 @@ struct UnsupportedTests {
         spec.hooks = Hooks(prestart: [], createRuntime: [])
         spec.process?.apparmorProfile = ""
         spec.linux?.mountLabel = ""
-        spec.linux?.netDevices = [:]
         #expect(Unsupported.fields(of: spec).isEmpty, "empty asks for nothing")
     }
 

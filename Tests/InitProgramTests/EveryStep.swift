@@ -19,7 +19,7 @@ let everyInitStep: [InitStep] = [
     .waitForParent(.prepared), .reportToParent(.ready), .waitForStart,
     .joinNamespace(.network), .joinProcess([.mount, .pid]), .unshareNamespaces([.cgroup]),
     .enterNewTimeNamespace([TimeNamespaceOffset(clock: "boottime", seconds: -3, nanoseconds: 7)]),
-    .continueInChild(intoCgroup: true), .bringUpLoopback, .setHostname("host"),
+    .continueInChild(intoCgroup: true), .bringUpLoopback, .sendNetworkSocket, .setHostname("host"),
     .setDomainname("domain"),
     .isolateMounts(private: true), .attachRootfs(hostPath: "/bundle/rootfs"), .openRoot,
     .mountFilesystem(
@@ -68,7 +68,8 @@ enum StepName: CaseIterable {
     case closeDescriptors, setStandardStreams, forbidPtrace, startSession, enterCgroups
     case setOOMScore, setCPUAffinity, setScheduler, setIOPriority, setMemoryPolicy, setPersonality
     case waitForParent, reportToParent, waitForStart, joinNamespace, joinProcess
-    case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback, setHostname
+    case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback
+    case sendNetworkSocket, setHostname
     case setDomainname, isolateMounts, attachRootfs, openRoot, mountFilesystem, attachMount
     case mountCgroupHierarchies, makeLinks, makeDirectory, makeDevices, linkPtmx, setSysctl
     case maskPaths, protectPaths, makeReadOnly, enterRoot
@@ -103,6 +104,7 @@ enum StepName: CaseIterable {
             case .enterNewTimeNamespace: .enterNewTimeNamespace
             case .continueInChild: .continueInChild
             case .bringUpLoopback: .bringUpLoopback
+            case .sendNetworkSocket: .sendNetworkSocket
             case .setHostname: .setHostname
             case .setDomainname: .setDomainname
             case .isolateMounts: .isolateMounts
@@ -161,6 +163,7 @@ let everyParentStep: [ParentStep] = [
     .recordRootMount(path: "/bundle/rootfs"), .connectConsole(path: "/run/console.sock"),
     .listenForStart,
     .startChild([.pid, .mount], intoCgroup: true),
+    .moveNetDevices([NetDeviceMove(name: "eth1", newName: "eth0", field: "linux.netDevices.eth1")]),
     .release(.start), .adoptSecondChild, .receiveTerminal, .stageRecord, .awaitChild(.ready),
     .recordCreated, .writePidFile(path: "/run/pid"), .awaitExecution,
 ]
@@ -170,7 +173,8 @@ enum ParentStepName: CaseIterable {
     case recordCreating, createCgroups, openCgroups, prepareRootfs, prepareBindMount
     case prepareTmpfsCopy, prepareCgroupMount, openNamespace, openProcess
     case openRootOfInit, recordRootMount, connectConsole
-    case listenForStart, startChild, release, adoptSecondChild, receiveTerminal, stageRecord
+    case listenForStart, startChild, moveNetDevices, release, adoptSecondChild, receiveTerminal,
+        stageRecord
     case awaitChild, recordCreated, writePidFile, awaitExecution
 
     init(_ step: ParentStep) {
@@ -190,6 +194,7 @@ enum ParentStepName: CaseIterable {
             case .connectConsole: .connectConsole
             case .listenForStart: .listenForStart
             case .startChild: .startChild
+            case .moveNetDevices: .moveNetDevices
             case .release: .release
             case .adoptSecondChild: .adoptSecondChild
             case .receiveTerminal: .receiveTerminal

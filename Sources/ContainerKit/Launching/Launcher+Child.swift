@@ -162,6 +162,16 @@ extension Launcher {
         pidfd = own(process)
     }
 
+    /// Takes a descriptor that the child sends; it is the caller's to close.
+    func receiveFromChild() throws(ContainerError) -> CInt {
+        let socket = rendezvous
+        do throws(SystemCallError) {
+            return try receiveDescriptor(from: socket).release()
+        } catch {
+            throw childFailure()
+        }
+    }
+
     func receiveTerminal() throws(ContainerError) {
         let socket = rendezvous
         do throws(SystemCallError) {

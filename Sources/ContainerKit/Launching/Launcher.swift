@@ -48,6 +48,8 @@ final class Launcher {
     var pid: Int32 = 0
     var pidfd: CInt = -1
     var terminalMaster: CInt?
+    /// What was moved into the container's network namespace.
+    private var netDevices: NetDevices?
     private var writtenPidFile: String?
     /// Whether this launch made the state directory.
     private var madeState = false
@@ -142,6 +144,7 @@ final class Launcher {
         case .listenForStart: try listenForStart(&state)
         case .startChild(let kinds, let intoCgroup):
             try startChild(kinds, intoCgroup: intoCgroup, &state)
+        case .moveNetDevices(let devices): try moveNetDevices(devices)
         case .release: try release()
         case .adoptSecondChild: try adoptSecondChild()
         case .receiveTerminal: try receiveTerminal()
@@ -151,6 +154,15 @@ final class Launcher {
         case .writePidFile(let path): try writePidFile(path)
         case .awaitExecution: try awaitExecution()
         }
+    }
+
+    private func moveNetDevices(_ devices: [NetDeviceMove]) throws(ContainerError) {
+        let socket = try receiveFromChild()
+        let netDevices = try reporting(field: "linux.netDevices") { () throws(SystemCallError) in
+            try NetDevices(container: OwnedDescriptor(taking: socket))
+        }
+        self.netDevices = netDevices
+        for device in devices { try netDevices.move(device) }
     }
 
     // MARK: State
@@ -215,6 +227,8 @@ final class Launcher {
 
     /// Takes back what was done, in reverse; errors on the way leave the rest to be tried.
     private func undo(_ state: borrowing StateDirectory?) {
+        // Before the namespace ends with the child, and virtual devices with it.
+        netDevices?.takeBack()
         killChild()
         if let writtenPidFile { try? removeFile(writtenPidFile) }
         if record != nil {

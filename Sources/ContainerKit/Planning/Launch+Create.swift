@@ -176,6 +176,10 @@ private struct CreateRecipe {
         if namespaces.new.contains(.network) {
             steps.add(.bringUpLoopback, from: namespaces.field(of: .network))
         }
+        if !netDevices.isEmpty {
+            steps.add(.sendNetworkSocket, from: "linux.netDevices")
+            steps.add(.waitForParent(.devicesMoved), from: "linux.netDevices")
+        }
         if let hostname = spec.hostname, !hostname.isEmpty {
             steps.add(.setHostname(hostname), from: "hostname")
         }
@@ -221,6 +225,16 @@ private struct CreateRecipe {
         }
     }
 
+    /// In the order of their names.
+    private var netDevices: [NetDeviceMove] {
+        (linux.netDevices ?? [:]).sorted { $0.key < $1.key }.map { name, device in
+            let newName = device.name ?? ""
+            return NetDeviceMove(
+                name: name, newName: newName.isEmpty ? name : newName,
+                field: JSONPath("linux.netDevices").appending(key: name).description)
+        }
+    }
+
     private var rootEntry: RootEntry {
         guard namespaces.isolates(.mount) else { return .change }
         return facts.kernelTrees.map { .move(kernelTrees: $0) } ?? .pivot
@@ -247,7 +261,8 @@ private struct CreateRecipe {
     private func needsOwn(_ kind: NamespaceKind) -> Bool {
         switch kind {
         case .mount: true
-        case .network, .ipc: !(linux.sysctl ?? [:]).isEmpty
+        case .network: !(linux.sysctl ?? [:]).isEmpty || !netDevices.isEmpty
+        case .ipc: !(linux.sysctl ?? [:]).isEmpty
         case .uts:
             !(linux.sysctl ?? [:]).isEmpty || !(spec.hostname ?? "").isEmpty
                 || !(spec.domainname ?? "").isEmpty
@@ -304,6 +319,10 @@ private struct CreateRecipe {
         if needsSecondProcess {
             add(.adoptSecondChild)
             add(.release(.adopted))
+        }
+        if !netDevices.isEmpty {
+            add(.moveNetDevices(netDevices), from: "linux.netDevices")
+            add(.release(.devicesMoved))
         }
         add(.stageRecord)
         if process.terminal, case .master = facts.terminal {

@@ -34,7 +34,6 @@ enum Unsupported {
         for (index, namespace) in (linux.namespaces ?? []).enumerated() {
             refuse(namespace.kind == .user, "linux.namespaces[\(index)] (user namespace)")
         }
-        refuse(!(linux.netDevices ?? [:]).isEmpty, "linux.netDevices")
         refuse(!(linux.mountLabel ?? "").isEmpty, "linux.mountLabel")
         refuse(linux.intelRdt != nil, "linux.intelRdt")
         return found

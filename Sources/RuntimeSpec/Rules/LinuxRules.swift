@@ -78,18 +78,18 @@ func checkNetDevices(_ spec: Spec, _ found: inout [SpecError]) {
     guard let linux = spec.linux, let devices = linux.netDevices, !devices.isEmpty else { return }
     let section = "config-linux.md, Network Devices"
     if linux.namespace(.network) == nil {
-        let message = "needs a network namespace in linux.namespaces"
+        let message = "unable to move network devices without a NET namespace"
         found.append(SpecError("linux.netDevices", message, section: section))
     }
     var seen: Set<String> = []
     for (hostName, device) in devices.sorted(by: { $0.key < $1.key }) {
         let path = JSONPath("linux.netDevices").appending(key: hostName)
-        let name = device.name ?? hostName
+        let name = device.name.flatMap { $0.isEmpty ? nil : $0 } ?? hostName
         if !isInterfaceName(hostName) {
             let message = "\(quoted(hostName)) is not a name of a network device"
             found.append(SpecError(path, message, section: section))
         }
-        if let name = device.name, !isInterfaceName(name) {
+        if let name = device.name, !name.isEmpty, !isInterfaceName(name) {
             let message = "\(quoted(name)) is not a name of a network device"
             found.append(SpecError(path.appending(key: "name"), message, section: section))
         }
@@ -100,12 +100,13 @@ func checkNetDevices(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-/// The kernel's `dev_valid_name`: 1 to 15 bytes without `/`, `:` and white space.
+/// The kernel's `dev_valid_name`: 1 to 15 bytes without `/`, `:` and white space; and without `%`,
+/// which would leave a part of the name to the kernel.
 private func isInterfaceName(_ name: String) -> Bool {
     guard (1...15).contains(name.utf8.count), name != ".", name != ".." else { return false }
     return name.utf8.allSatisfy { byte in
         switch byte {
-        case 0x09...0x0D, 0x20, 0xA0, UInt8(ascii: "/"), UInt8(ascii: ":"): false
+        case 0x09...0x0D, 0x20, 0xA0, UInt8(ascii: "/"), UInt8(ascii: ":"), UInt8(ascii: "%"): false
         default: true
         }
     }

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import Testing
+
+/// A pair of virtual devices, of which the first has addresses and is up; gone at the end of a test.
+private final class DevicePair {
+    let name: String
+    let peer: String
+
+    static let tool: String? = {
+        let places: [String] = ["/usr/sbin/ip", "/sbin/ip", "/bin/ip"]
+        return places.first { access($0, X_OK) == 0 }
+    }()
+
+    /// Whether this kernel makes such pairs.
+    static let areThere: Bool = {
+        guard Host.isRoot, tool != nil, let pair = try? DevicePair("probe") else { return false }
+        return exists("/sys/class/net/\(pair.name)")
+    }()
+
+    init(_ token: String) throws {
+        name = "sw" + token.suffix(6) + "a"
+        peer = "sw" + token.suffix(6) + "b"
+        try check(Self.ip("link", "add", name, "type", "veth", "peer", "name", peer), "ip link")
+        try check(Self.ip("address", "add", "10.98.7.5/24", "dev", name), "ip address")
+        try check(Self.ip("-6", "address", "add", "fd00:98::5/64", "dev", name), "ip address")
+        try check(Self.ip("link", "set", name, "mtu", "1400", "up"), "ip link set")
+    }
+
+    deinit {
+        _ = try? Self.ip("link", "delete", peer)
+    }
+
+    @discardableResult
+    static func ip(_ words: String...) throws -> Int32 {
+        let call: [String] = [tool ?? "ip"] + words
+        let done = try RunningCommand(call, token: "none").wait()
+        return done.status == 0 ? 0 : -1
+    }
+
+    /// What `ip address` prints of the device; empty when it is not here.
+    var addresses: String {
+        get throws {
+            let words = [Self.tool ?? "ip", "address", "show", "dev", name]
+            return try RunningCommand(words, token: "none").wait().text
+        }
+    }
+}
+
+@Suite(
+    "Network devices", Host.root, .enabled(if: DevicePair.areThere, "needs ip and veth devices"))
+struct NetDeviceTests {
+    @Test("a device moves with its addresses, gets its name and is up")
+    func moves() throws {
+        try TestBundle.use { bundle throws in
+            let pair = try DevicePair(bundle.token)
+            bundle.linux.netDevices = [pair.name: NetDevice(name: "ctr0")]
+            let inside = try bundle.output(
+                of: "ifconfig ctr0; cat /proc/net/if_inet6; cat /sys/class/net/ctr0/mtu")
+            #expect(inside.contains("inet addr:10.98.7.5") && inside.contains("UP"), "\(inside)")
+            #expect(inside.contains("Mask:255.255.255.0"), "\(inside)")
+            #expect(inside.contains("fd000098000000000000000000000005"), "\(inside)")
+            #expect(inside.lines.last == "1400")
+        }
+    }
+
+    @Test("a device moves into a namespace that is joined")
+    func joined() throws {
+        try TestBundle.use { bundle throws in
+            let pair = try DevicePair(bundle.token)
+            try bundle.startSleeping(id: "\(bundle.id)-holder")
+            let pid = try bundle.state("\(bundle.id)-holder").pid
+            bundle.setNamespace(.network, path: "/proc/\(pid)/ns/net")
+            bundle.setNamespace(.pid, path: "/proc/\(pid)/ns/pid")
+            bundle.linux.netDevices = [pair.name: NetDevice()]
+            let inside = try bundle.output(of: "ifconfig \(pair.name)")
+            #expect(inside.contains("inet addr:10.98.7.5"), "\(inside)")
+        }
+    }
+
+    @Test("a create that fails gives the device back as it was")
+    func takenBack() throws {
+        try TestBundle.use { bundle throws in
+            let pair = try DevicePair(bundle.token)
+            let before = try pair.addresses
+            bundle.linux.netDevices = [pair.name: NetDevice(name: "ctr0")]
+            bundle.process.args = ["/bin/none"]
+            bundle.expectFailure(try bundle.run(), naming: ["/bin/none"])
+            let after = try pair.addresses
+            for word in ["10.98.7.5/24", "fd00:98::5/64", "mtu 1400", ",UP"] {
+                #expect(before.contains(word) && after.contains(word), "\(word): \(after)")
+            }
+        }
+    }
+
+    @Test("a device that is missing is named, and those before it are given back")
+    func missing() throws {
+        try TestBundle.use { bundle throws in
+            let pair = try DevicePair(bundle.token)
+            bundle.linux.netDevices = [pair.name: NetDevice(), "zz-none0": NetDevice()]
+            bundle.script("true")
+            bundle.expectFailure(
+                try bundle.run(),
+                naming: ["linux.netDevices.zz-none0", "there is no network device \"zz-none0\""])
+            #expect(try pair.addresses.contains("10.98.7.5/24"))
+        }
+    }
+
+    @Test("a name that is taken in the container is refused, and its device stays there")
+    func taken() throws {
+        try TestBundle.use { bundle throws in
+            let pair = try DevicePair(bundle.token)
+            bundle.linux.netDevices = [pair.name: NetDevice(name: "lo")]
+            bundle.script("true")
+            bundle.expectFailure(
+                try bundle.run(),
+                naming: ["linux.netDevices.\(pair.name)", "\"lo\"", "file exists"])
+            #expect(try pair.addresses.contains("10.98.7.5/24"))
+        }
+    }
+
+    @Test("the devices of a joined namespace that is the runtime's own are left alone")
+    func ownNamespace() throws {
+        try TestBundle.use { bundle throws in
+            let pair = try DevicePair(bundle.token)
+            bundle.setNamespace(.network, path: "/proc/self/ns/net")
+            bundle.linux.netDevices = [pair.name: NetDevice(name: "ctr0")]
+            bundle.script("true")
+            bundle.expectFailure(try bundle.run(), naming: ["the runtime's own network namespace"])
+            #expect(try pair.addresses.contains("10.98.7.5/24"))
+        }
+    }
+}
