@@ -9,6 +9,8 @@ SHELL := bash
 
 PREFIX ?= /usr/local
 BINARY := .build/release/swrunc
+# What --version tells as the commit, up to 48 bytes; without it the one that is checked out, if any.
+COMMIT ?=
 # Another runtime to show, for comparison: make demo RUNTIME=runc
 RUNTIME ?=
 
@@ -22,8 +24,18 @@ RELEASE := -c release --product swrunc --static-swift-stdlib -Xswiftc -static-ex
 # g++ brings the C library and C++ runtime archives that the static link takes.
 PREREQUISITES := g++ binutils git ca-certificates libseccomp-dev pkg-config busybox-static
 
+# The commit goes into the link alone, as the values of symbols (Sources/BuildCommit).
 build: prerequisites
-	@swift build $(RELEASE)
+	@commit='$(COMMIT)'
+	# A tree that is not itself under git may lie inside of one that is.
+	if [ -z "$$commit" ] && git ls-files --error-unmatch Package.swift >/dev/null 2>&1; then
+		commit=$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null) || commit=
+	fi
+	stamp=() number=0
+	for word in $$(printf %.48s "$$commit" | od -An -v -tx8); do
+		stamp+=(-Xlinker "--defsym=build_commit_$$((number++))=0x$$word")
+	done
+	swift build $(RELEASE) "$${stamp[@]}"
 	if readelf -lSW $(BINARY) | grep -E '\.dynamic|INTERP|\.symtab'; then
 		echo '$(BINARY) is not one static, stripped file' >&2
 		exit 1

@@ -25,6 +25,8 @@ let package = Package(
         .target(name: "CLinux"),
         // The entry point of the release binary: starts it again, sealed, before anything is set up.
         .target(name: "EarlyEntry", dependencies: ["CLinux"]),
+        // The commit that the binary was built from, which the link tells.
+        .target(name: "BuildCommit"),
         .systemLibrary(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         // The child: clone3 and the jump, the machine, the progress page.
@@ -36,7 +38,7 @@ let package = Package(
         .target(
             name: "ContainerKit",
             dependencies: [
-                "CLinux", "CSeccomp", "InitMachine", "InitProgram", "RuntimeSpec",
+                "BuildCommit", "CLinux", "CSeccomp", "InitMachine", "InitProgram", "RuntimeSpec",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ContainerKit
+internal import Logging
 internal import SystemPackage
 
 /// One call of the binary, from its words to its exit status.
@@ -73,9 +74,17 @@ struct Session {
                 UsageError(complaint), helpOf: "\(program) \(command.name) --help",
                 lead: "\(program): ")
         }
+        let logger = outlet.logger(debug: globals.has(GlobalFlags.debug))
+        var store = try store(globals)
+        store.logger = logger
+        logger.debug(
+            "\(command.name)",
+            metadata: [
+                "program": "\(program)", "release": "\(RuntimeVersion.string)",
+                "commit": "\(RuntimeVersion.commit)", "root": "\(store.path)",
+            ])
         let invocation = Invocation(
-            program: program, arguments: arguments, store: try store(globals),
-            logger: outlet.logger(debug: globals.has(GlobalFlags.debug)))
+            program: program, arguments: arguments, store: store, logger: logger)
         do {
             return try command.perform(invocation)
         } catch {

@@ -69,8 +69,8 @@ extension TidyRule {
         "InitProgram": ["CLinux"],
         "InitMachine": ["CLinux"],
         "ContainerKit": [
-            "CLinux", "CSeccomp", "InitMachine", "InitProgram", "Logging", "RuntimeSpec",
-            "SystemPackage",
+            "BuildCommit", "CLinux", "CSeccomp", "InitMachine", "InitProgram", "Logging",
+            "RuntimeSpec", "SystemPackage",
         ],
         // Glibc for the standard streams and the exit status.
         "swrunc": ["ContainerKit", "Glibc", "Logging", "RuntimeSpec", "SystemPackage"],

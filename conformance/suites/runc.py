@@ -15,40 +15,62 @@ import sources
 import tap
 from results import Result
 
-SUITE = "bookworm"
-PACKAGES = """
-    bats jq gawk criu gcc libc6-dev golang-go libseccomp-dev busybox-static iproute2 procps uidmap
+SUITE = "sid"
+PACKAGES = "bats jq gawk criu gcc libc6-dev libseccomp-dev pkg-config busybox-static iproute2 procps uidmap"
+# The source is newer than this machine's Go and its libraries.
+GO_PACKAGES = """
+    golang-go
     golang-dbus-dev golang-github-checkpoint-restore-go-criu-dev golang-github-cilium-ebpf-dev
     golang-github-containerd-console-dev golang-github-coreos-go-systemd-dev
     golang-github-cyphar-filepath-securejoin-dev golang-github-docker-go-units-dev
     golang-github-moby-sys-dev golang-github-mrunalp-fileutils-dev
-    golang-github-opencontainers-selinux-dev golang-github-opencontainers-specs-dev
-    golang-github-seccomp-libseccomp-golang-dev golang-github-sirupsen-logrus-dev
-    golang-github-urfave-cli-dev golang-github-vishvananda-netlink-dev golang-gocapability-dev
-    golang-golang-x-net-dev golang-google-protobuf-dev
+    golang-github-opencontainers-cgroups-dev golang-github-opencontainers-selinux-dev
+    golang-github-opencontainers-specs-dev golang-github-seccomp-libseccomp-golang-dev
+    golang-github-sirupsen-logrus-dev golang-github-urfave-cli-dev
+    golang-github-vishvananda-netlink-dev golang-golang-x-net-dev golang-golang-x-sys-dev
+    golang-google-protobuf-dev
 """.split()
+PROGRAMS = ("fs-idmap", "pidfd-kill", "recvtty", "remap-rootfs", "sd-helper", "seccompagent")
 SUPERVISED = pathlib.Path(__file__).with_name("supervised.py")
 # Of one file; and with no result in it, before what hangs is ended.
 LIMIT_SECONDS, QUIET_LIMIT_SECONDS = 400, 40
 CGROUP_NAMES = r"runc-cgroups-integration-test|test_?\w+|test-cgroup-\d+|ct\d+|[a-z]+-busybox"
 
 
-def built():
-    """Builds the suite's programs and images; gives its folder and the version."""
+def workspace():
+    """The suite's source where it can be built: its folder, the version, and what builds it."""
     tree, version = sources.debian_source("runc", SUITE)
-    sources.install(*PACKAGES)
-    workspace = sources.Workspace("runc")
-    tree = workspace.link("github.com/opencontainers/runc", tree)
-    for name in ("recvtty", "sd-helper", "seccompagent"):
-        workspace.build(tree / "contrib/cmd" / name, "-tags", "seccomp", "-o", name, ".")
+    sources.install(*PACKAGES.split())
+    place = sources.Workspace("runc", sources.go_packages(SUITE, *GO_PACKAGES))
+    return place.link("github.com/opencontainers/runc", tree), f"runc {version}", place
+
+
+def built_runtime():
+    """runc itself, of the same source as the suite: what it asks for is then what it has."""
+    tree, source, place = workspace()
+    # Debian has the next major version of this library, and builds with it too.
+    criu = tree / "libcontainer/criu_linux.go"
+    criu.write_text(criu.read_text().replace("/go-criu/v6", "/go-criu/v7"))
+    binary = place.path / "bin/runc"
+    # It tells a commit where it was built from one.
+    named = ["-ldflags", f"-X 'main.gitCommit=source of {source}'"]
+    place.build(tree, "-tags", "seccomp", *named, "-o", binary, ".")
+    return binary
+
+
+def built():
+    """Builds the suite's programs and images; gives its folder, the version, and Go's folder."""
+    tree, version, place = workspace()
+    for name in PROGRAMS:
+        place.build(tree / "tests/cmd" / name, "-tags", "seccomp", "-o", f"../_bin/{name}", ".")
     data = tree / "tests/integration/testdata"
-    architecture = sources.checked("go", "env", "GOARCH").strip()
+    architecture = sources.checked(place.go, "env", "GOARCH").strip()
     # tar finds out that they are not compressed.
     for name, fill in (("busybox", fill_busybox), ("debian", fill_debian)):
         image = data / f"{name}-{architecture}.tar.xz"
         if not image.exists():
             make_image(image, fill)
-    return tree.resolve(), f"runc {version}"
+    return tree.resolve(), version, place.go.parent
 
 
 def make_image(image, fill):
@@ -120,7 +142,7 @@ def test_names(path):
 
 
 def run(runtime, only, logs):
-    tree, version = built()
+    tree, version, go = built()
     found = {}
     with scratch.Scratch(CGROUP_NAMES) as folder:
         # The suite looks for the word runc in messages, which begin with the name that was called.
@@ -131,11 +153,11 @@ def run(runtime, only, logs):
             chosen = [n for n in names if not only or only.search(f"{path.stem}: {n}")]
             if not chosen:
                 continue
-            found.update(run_file(path, chosen, folder, logs, whole=chosen == names))
+            found.update(run_file(path, chosen, folder, logs, go, whole=chosen == names))
     return version, found
 
 
-def run_file(path, names, folder, logs, whole):
+def run_file(path, names, folder, logs, go, whole):
     """Runs the tests of a file that are named."""
     filters = []
     if not whole:
@@ -160,6 +182,8 @@ def run_file(path, names, folder, logs, whole):
             cwd=path.parent.parent.parent,
             env={
                 **{k: v for k, v in os.environ.items() if not k.startswith("BATS")},
+                # The suite asks Go for the machine's architecture.
+                "PATH": f"{os.environ['PATH']}:{go}",
                 "RUNC": str(folder / "bin/runc"),
                 "TMPDIR": str(temporary),
                 "TERM": "dumb",

@@ -11,7 +11,7 @@ CACHE = pathlib.Path(
 ) / "swrunc-conformance"
 
 SOURCES = """\
-Types: deb-src
+Types: deb deb-src
 URIs: http://deb.debian.org/debian
 Suites: {suite}
 Components: main
@@ -59,29 +59,39 @@ def install(*packages):
         checked(*get, env=environment)
 
 
-def debian_source(package, suite):
-    """Unpacks Debian's source of a package, as upstream wrote it; gives its folder and version.
+def apt(suite):
+    """Options that let apt know one suite of Debian, from lists that were fetched once.
 
     apt is told of a source list of ours, and to keep all it learns from it in the cache: the
     machine's own lists stay as they were.
     """
+    home = CACHE / "apt" / suite
+    options = [
+        f"-oDir::Etc::sourcelist={home}/ours.sources",
+        "-oDir::Etc::sourceparts=-",
+        f"-oDir::State::lists={home}/lists",
+        f"-oDir::Cache={home}/cache",
+        "-oAPT::Sandbox::User=root",
+    ]
+    wanted = SOURCES.format(suite=suite)
+    if not (home / "ours.sources").exists() or (home / "ours.sources").read_text() != wanted:
+        (home / "lists/partial").mkdir(parents=True, exist_ok=True)
+        (home / "cache/archives/partial").mkdir(parents=True, exist_ok=True)
+        (home / "new.sources").write_text(wanted)
+        update = [f"-oDir::Etc::sourcelist={home}/new.sources", *options[1:], "update"]
+        checked("apt-get", "-qq", *update)
+        (home / "new.sources").rename(home / "ours.sources")
+    return options
+
+
+def debian_source(package, suite):
+    """Unpacks Debian's source of a package, as upstream wrote it; gives its folder and version."""
     home = CACHE / "sources" / suite / package
     done = home / "version"
     if not done.exists():
         install("dpkg-dev", "xz-utils")
         home.mkdir(parents=True, exist_ok=True)
-        apt = CACHE / "apt" / suite
-        (apt / "lists/partial").mkdir(parents=True, exist_ok=True)
-        (apt / "cache/archives/partial").mkdir(parents=True, exist_ok=True)
-        (apt / "ours.sources").write_text(SOURCES.format(suite=suite))
-        options = [
-            f"-oDir::Etc::sourcelist={apt}/ours.sources",
-            "-oDir::Etc::sourceparts=-",
-            f"-oDir::State::lists={apt}/lists",
-            f"-oDir::Cache={apt}/cache",
-            "-oAPT::Sandbox::User=root",
-        ]
-        checked("apt-get", "-qq", *options, "update")
+        options = apt(suite)
         for old in home.iterdir():
             checked("rm", "-rf", old)
         # The archive that upstream released: a signed list names its digest.
@@ -96,11 +106,44 @@ def debian_source(package, suite):
     return home / "tree", done.read_text()
 
 
+def go_packages(suite, *packages):
+    """Unpacks Go and libraries of a suite that this machine is not of; gives the folder.
+
+    They are not installed: what is unpacked is complete without the maintainers' scripts.
+    """
+    home = CACHE / "packages" / suite
+    done = home / "unpacked"
+    wanted = " ".join(sorted(packages))
+    if not done.exists() or done.read_text() != wanted:
+        options = apt(suite)
+        checked("rm", "-rf", home)
+        home.mkdir(parents=True)
+        kinds = ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
+        narrowed = [f"--no-{kind}" for kind in kinds]
+        listed = checked("apt-cache", *options, "depends", "--recurse", *narrowed, *packages)
+        names = {line for line in listed.splitlines() if line.startswith("golang-")}
+        checked("apt-get", "-qq", *options, "download", *sorted(names), cwd=home)
+        for archive in home.glob("*.deb"):
+            checked("dpkg-deb", "-x", archive, home)
+            archive.unlink()
+        done.write_text(wanted)
+    return home
+
+
+def version_of(go):
+    """The version in a path such as usr/lib/go-1.24/bin/go, to be compared."""
+    return [int(number) for number in go.parent.parent.name.split("-")[1].split(".")]
+
+
 class Workspace:
     """A folder of the GOPATH form, where imports find Debian's -dev packages and what is linked in."""
 
-    def __init__(self, name):
+    def __init__(self, name, packages=pathlib.Path("/")):
+        """`packages` is where go_packages unpacked Go and its libraries, else the system's are used."""
         self.path = CACHE / "go" / name
+        self.packages = packages
+        newest = max((packages / "usr/lib").glob("go-*/bin/go"), default="go", key=version_of)
+        self.go = "go" if packages == pathlib.Path("/") else newest
 
     def link(self, import_path, folder):
         """Makes a folder importable."""
@@ -114,7 +157,7 @@ class Workspace:
     def build(self, folder, *arguments, **environment):
         """Runs go build in a folder below this one."""
         checked(
-            "go",
+            self.go,
             "build",
             *arguments,
             cwd=folder,
@@ -123,7 +166,8 @@ class Workspace:
                 "PWD": str(folder),
                 "GO111MODULE": "off",
                 "GOFLAGS": "",
-                "GOPATH": f"{self.path}:/usr/share/gocode",
+                "GOPATH": f"{self.path}:{self.packages / 'usr/share/gocode'}",
+                "GOTOOLCHAIN": "local",
                 "GOCACHE": str(CACHE / "go-cache"),
                 **environment,
             },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import Logging
 internal import SystemPackage
 
 extension Container {
@@ -21,6 +22,7 @@ extension Container {
                 .wrongState, "cannot start a container in the \(found.status.rawValue) state")
         }
         guard let record = found.record else { return }
+        store.logger.debug("init, process \(record.pid), is told to go on")
         let connection = try Self.connectToInit(found.state.descriptor)
         // Connecting is the order; the connection is closed by execve, or by init's end.
         var byte: UInt8 = 0
@@ -82,12 +84,14 @@ extension Container {
             if found.status == .stopped, !all, (try? cgroup.isEmpty) != false {
                 throw ContainerError(.notRunning, "container not running")
             }
+            store.logger.debug("signal \(signal.rawValue) to all processes of the cgroup")
             try Self.kill(signal, all: cgroup)
             return
         }
         guard found.status != .stopped else {
             throw ContainerError(.notRunning, "container not running")
         }
+        store.logger.debug("signal \(signal.rawValue) to init, process \(record.pid)")
         let process = try record.openInit()
         do throws(SystemCallError) {
             try sendSignal(process.number, signal.rawValue)
@@ -125,6 +129,12 @@ extension Container {
             try found.state.remove()
             return
         }
+        store.logger.debug(
+            "delete a container that is \(found.status.rawValue), with its cgroups",
+            metadata: [
+                "pid": "\(record.pid)",
+                "cgroups": "\(record.cgroups.directories.map(\.path).joined(separator: " "))",
+            ])
         let cgroup = Cgroup(record.cgroups)
         switch found.status {
         case .stopped: break

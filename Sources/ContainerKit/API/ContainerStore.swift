@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+public import Logging
 public import RuntimeSpec
 public import SystemPackage
 
@@ -11,6 +12,8 @@ public struct ContainerStore: Sendable {
 
     /// The absolute path of the directory.
     public let path: FilePath
+    /// Takes debug lines of what is done to the containers.
+    public var logger = Logger(label: "ContainerKit") { _ in SwiftLogNoOpLogHandler() }
 
     /// A store at `path`; the directory is made with the first container.
     public init(at path: FilePath = standardPath) {

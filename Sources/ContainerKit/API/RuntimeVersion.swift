@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import BuildCommit
 internal import RuntimeSpec
 
 /// The versions that `swrunc --version` and the features document tell.
@@ -8,7 +9,9 @@ public enum RuntimeVersion {
     public static let string = "0.1.0"
 
     /// The commit that this runtime was built from; empty where the build does not tell.
-    public static let commit = ""
+    ///
+    /// With `-dirty` at its end the sources were changed after it.
+    public static var commit: String { String(cString: build_commit()) }
 
     /// The version of the OCI runtime specification that is followed.
     public static let specVersion = Spec.modeledVersion

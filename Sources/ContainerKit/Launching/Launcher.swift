@@ -5,6 +5,7 @@
 //   Launcher            runs the parent's steps in order; undoes them when one fails
 //   Launcher+Prepare    descriptors, mount trees, cgroups: everything before the clone
 //   Launcher+Child      the clone, the rendezvous, and what follows
+//   Launcher+Log        the steps as debug lines: the parent's as they begin, the child's as told
 //   DanglingMountPoints mount points behind links to nowhere, made before the clone
 //   LoadedProgram       the child's program at its address
 //   ProgressPage        where the child says how far it is
@@ -13,6 +14,7 @@
 internal import CLinux
 internal import InitMachine
 internal import InitProgram
+internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -51,6 +53,8 @@ final class Launcher {
     /// What was moved into the container's network namespace.
     private var netDevices: NetDevices?
     private var writtenPidFile: String?
+    /// How many of the child's steps the log has been told of; nil when nobody reads such lines.
+    var loggedChildStepCount: Int?
     /// Whether this launch made the state directory.
     private var madeState = false
     let storePath: String
@@ -72,6 +76,7 @@ final class Launcher {
         self.targetPid = targetPid
         self.cgroup = cgroup
         self.image = image ?? launch.plan.lowered()
+        loggedChildStepCount = options.logger.logLevel <= .debug ? 0 : nil
     }
 
     /// Keeps a descriptor open until the launcher goes away.
@@ -114,9 +119,11 @@ final class Launcher {
         }
         do throws(ContainerError) {
             for planned in launch.plan.parentSteps {
+                if loggedChildStepCount != nil { log(planned) }
                 try perform(planned, &state)
             }
         } catch {
+            if loggedChildStepCount != nil { logStop() }
             undo(state)
             throw error
         }
@@ -148,11 +155,15 @@ final class Launcher {
         case .release: try release()
         case .adoptSecondChild: try adoptSecondChild()
         case .receiveTerminal: try receiveTerminal()
-        case .awaitChild: try awaitReady()
+        case .awaitChild:
+            try awaitReady()
+            if loggedChildStepCount != nil { logChildSteps() }
         case .stageRecord: try stageRecord(&state)
         case .recordCreated: try state?.putRecordInPlace()
         case .writePidFile(let path): try writePidFile(path)
-        case .awaitExecution: try awaitExecution()
+        case .awaitExecution:
+            try awaitExecution()
+            if loggedChildStepCount != nil { logChildSteps(untilEnd: true) }
         }
     }
 

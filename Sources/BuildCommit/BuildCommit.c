@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The commit comes with the link (--defsym, see the Makefile), not with the compilation: so a new
+// commit compiles nothing anew, and no generated file lies in the source tree. Its text is cut into
+// words of eight bytes, and each word is the value, that is the address, of a symbol. In a link that
+// defines none of them the words are 0: the text is empty.
+#include "BuildCommit.h"
+
+#include <stdint.h>
+
+#define WORD(number) extern const char build_commit_##number[] __attribute__((weak))
+WORD(0);
+WORD(1);
+WORD(2);
+WORD(3);
+WORD(4);
+WORD(5);
+
+/// The 0 at the end ends the text whatever was given.
+static const uintptr_t words[7] = {
+    (uintptr_t)build_commit_0, (uintptr_t)build_commit_1, (uintptr_t)build_commit_2,
+    (uintptr_t)build_commit_3, (uintptr_t)build_commit_4, (uintptr_t)build_commit_5, 0,
+};
+
+const char *build_commit(void) { return (const char *)words; }

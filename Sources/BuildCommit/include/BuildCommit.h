@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The commit that a binary was built from: see BuildCommit.c.
+#ifndef BUILD_COMMIT_H
+#define BUILD_COMMIT_H
+
+/// The commit as text; empty where the build did not tell.
+const char *build_commit(void);
+
+#endif

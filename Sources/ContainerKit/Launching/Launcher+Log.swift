@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import Logging
+
+/// What the log is told at level debug.
+///
+/// The child can tell nothing itself. Its lines come from the progress page, so they are of what it
+/// did, but stand where the parent learnt of it: when the child reported, or had ended.
+extension Launcher {
+    /// A step of the parent that begins.
+    func log(_ planned: PlannedParentStep) {
+        options.logger.debug(
+            "\(planned.step.summary)", metadata: ["field": "\(planned.field)"])
+        guard case .startChild = planned.step else { return }
+        options.logger.debug(
+            """
+            the child's program has \(image.instructions.count) instructions for \
+            \(launch.plan.childSteps.count) steps
+            """)
+    }
+
+    /// The child's steps since the last time, as far as it has come, or all.
+    func logChildSteps(untilEnd: Bool = false) {
+        let steps = launch.plan.childSteps
+        guard let logged = loggedChildStepCount, let progress else { return }
+        let done = untilEnd ? steps.count : image.stepOfInstruction[safely: progress.index] ?? 0
+        guard done > logged else { return }
+        for planned in steps[logged..<done] { log(planned, "done") }
+        loggedChildStepCount = done
+    }
+
+    /// The launch has failed: how far the child came.
+    func logStop() {
+        guard pid > 0, let progress else { return }
+        logChildSteps()
+        let steps = launch.plan.childSteps
+        guard let current = image.stepOfInstruction[safely: progress.index],
+            steps.indices.contains(current)
+        else { return }
+        log(steps[current], progress.error == 0 ? "not done" : "failed")
+    }
+
+    private func log(_ planned: PlannedStep, _ outcome: String) {
+        options.logger.debug(
+            "init: \(planned.step.summary)",
+            metadata: ["field": "\(planned.field)", "pid": "\(pid)", "outcome": "\(outcome)"])
+    }
+}
+
+extension [Int] {
+    /// The element at an index that comes from elsewhere.
+    fileprivate subscript(safely index: Int) -> Int? {
+        indices.contains(index) ? self[index] : nil
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Testing
+
+@Suite("Debug log", Host.root)
+struct DebugLogTests {
+    @Test("with --debug a run tells each step that explain shows, and the child's as done")
+    func everyStep() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["true"]
+            try bundle.writeConfig()
+            let explained = try bundle.swrunc("explain", "-b", bundle.directory, bundle.id).output
+            let parts = explained.split(separator: "The init process:\n")
+            let steps = parts[1].split(separator: "\n").map { line in
+                line.split(separator: "  ").last.map(String.init) ?? ""
+            }
+            let done = try bundle.swrunc("--debug", "run", "-b", bundle.directory, bundle.id)
+            #expect(done.status == 0 && done.output == "")
+            let lines = done.error.split(separator: "\n").filter { $0.contains("outcome=done") }
+            try #require(lines.count == steps.count && steps.count > 20, "\(done)")
+            for (line, step) in zip(lines, steps) {
+                let text = step.split(separator: "\"")[0]
+                #expect(line.contains("msg=\"init: \(text)"), "\(line)")
+            }
+        }
+    }
+
+    @Test("with --debug the last line of a failed init is the step at which it stopped")
+    func failedStep() throws {
+        try TestBundle.use { bundle throws in
+            bundle.addMount("nosuchfs", "none", at: "/mnt")
+            try bundle.writeConfig()
+            let done = try bundle.swrunc("--debug", "run", "-b", bundle.directory, bundle.id)
+            #expect(done.status == 1)
+            let lines = done.error.split(separator: "\n").filter { $0.contains("msg=\"init: ") }
+            #expect(lines.last?.contains("mount nosuchfs on /mnt") == true, "\(done)")
+            #expect(lines.last?.contains("field=\"mounts[7]\" outcome=failed") == true)
+            #expect(lines.filter { $0.contains("outcome=failed") }.count == 1)
+        }
+    }
+
+    @Test("start, kill and delete tell with --debug whom they reach")
+    func laterCommands() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["sleep", "100"]
+            try bundle.create()
+            let pid = try bundle.state().pid
+            for words in [["start"], ["kill"], ["delete", "--force"]] {
+                let done = try bundle.start(["--debug"] + words + [bundle.id]).wait()
+                #expect(done.status == 0 && done.error.contains("\(pid)"), "\(done)")
+                #expect(done.error.contains("level=debug msg=\(words[0]) "), "\(done)")
+            }
+        }
+    }
+}
