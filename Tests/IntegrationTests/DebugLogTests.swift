@@ -13,7 +13,7 @@ struct DebugLogTests {
             let explained = try bundle.swrunc("explain", "-b", bundle.directory, bundle.id).output
             let parts = explained.split(separator: "The init process:\n")
             let steps = parts[1].split(separator: "\n").map { line in
-                line.split(separator: "  ").last.map(String.init) ?? ""
+                line.split(separator: "  ").last.map { String($0).trimmed } ?? ""
             }
             let done = try bundle.swrunc("--debug", "run", "-b", bundle.directory, bundle.id)
             #expect(done.status == 0 && done.output == "")

@@ -105,18 +105,20 @@ def fill_busybox(root):
 
 
 def fill_debian(root):
-    """What the one test of libraries takes: a shell, grep and ldconfig, with their libraries."""
+    """What tests of libraries, of mounts and of processes run in it, with their libraries."""
     (root / "lib64").mkdir()
     (root / "sbin").mkdir()
-    programs = {"/bin/bash": "bin/bash", "/bin/bash ": "bin/sh", "/bin/grep": "bin/grep"}
-    programs["/sbin/ldconfig"] = "sbin/ldconfig"
-    for source, target in programs.items():
-        shutil.copy(source.strip(), root / target)
-        listed = subprocess.run(["ldd", source.strip()], capture_output=True, text=True).stdout
-        for word in listed.split():
-            if word.startswith("/"):
-                (root / word[1:]).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(word, root / word[1:])
+    packages = ("bash", "coreutils", "grep", "libc-bin", "mount", "sed", "util-linux")
+    listed = sources.checked("dpkg", "-L", *packages).split()
+    programs = [pathlib.Path(path) for path in listed if re.match(r"(/usr)?/s?bin/[^/]+$", path)]
+    for program in filter(pathlib.Path.is_file, programs):
+        shutil.copy(program, root / program.parent.name / program.name)
+    shutil.copy("/bin/bash", root / "bin/sh")
+    listed = subprocess.run(["ldd", *programs], capture_output=True, text=True).stdout
+    for word in set(listed.split()):
+        if word.startswith("/") and not word.endswith(":"):
+            (root / word[1:]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(word, root / word[1:])
     (root / "etc/ld.so.conf").write_text("/lib\n/lib/x86_64-linux-gnu\n/lib/aarch64-linux-gnu\n")
 
 
@@ -138,7 +140,7 @@ def test_names(path):
     lines = path.read_text().splitlines()
     names = [line[len("@test ") :].rsplit("{", 1)[0].strip() for line in lines if line.startswith("@test ")]
     # Quoted for the shell, as in a double-quoted string.
-    return [name[1:-1].replace("\\$", "$").replace('\\"', '"') for name in names]
+    return [name[1:-1].replace("\\$", "$").replace('\\"', '"').strip() for name in names]
 
 
 def run(runtime, only, logs):
@@ -162,7 +164,7 @@ def run_file(path, names, folder, logs, go, whole):
     filters = []
     if not whole:
         escaped = (re.sub(r"([][.*+?^${}()|\\])", r"\\\1", name) for name in names)
-        filters = ["--filter", f"^({'|'.join(escaped)})$"]
+        filters = ["--filter", f"^({'|'.join(escaped)}) *$"]
     log = logs / f"{path.stem}.tap"
     temporary = folder / "t"
     temporary.mkdir()
