@@ -6,6 +6,10 @@
 public enum ParentStep: Equatable, Sendable {
     /// Makes the state directory and records that the container is being created.
     case recordCreating
+    /// Lets systemd start the container's scope, with a process that waits in it until init is there.
+    case startScope(unit: String, properties: [String])
+    /// Ends the process that waited in the scope, which is the container's alone from here on.
+    case leaveScope
     /// Makes the container's cgroups and applies the limits, given as `file = text` lines.
     case createCgroups(paths: [String], writes: [String])
     /// Opens what the child enters its cgroups by.

@@ -60,7 +60,7 @@ extension InitStep {
         case .linkPtmx: "link /dev/ptmx to pts/ptmx"
         case .setSysctl(let parameters):
             "set " + parameters.map { "\($0.key)=\($0.value)" }.joined(separator: ", ")
-        case .maskPaths(let paths, _): "hide \(paths.joined(separator: ", "))"
+        case .maskPaths(let paths): "hide \(paths.joined(separator: ", "))"
         case .protectPaths(let paths): "make read-only \(paths.joined(separator: ", "))"
         case .makeReadOnly(let path): "make the mount at \(path) read-only"
         case .enterRoot: "enter the root and drop the host's"
@@ -125,9 +125,6 @@ extension InitStep {
         case .setMemoryPolicy(let change):
             "set the memory policy to \(change.modeName)"
                 + (change.nodes.map { " on the nodes \($0.text)" } ?? "")
-        case .openHostProc: "open the host's procfs"
-        case .setSecurityLabels(let labels):
-            "write " + labels.map { "\"\($0.text)\" to \($0.file)" }.joined(separator: ", ")
         case .setPersonality(let domain): "enter the execution domain \(domain.name)"
         default: "\(self)"
         }
@@ -174,6 +171,10 @@ extension ParentStep {
     public var summary: String {
         switch self {
         case .recordCreating: "make the state directory"
+        case .startScope(let unit, let properties):
+            "let systemd start \(unit) with a waiting process: "
+                + properties.joined(separator: "; ")
+        case .leaveScope: "end the process that waited in the scope"
         case .createCgroups(let paths, let writes):
             "make the cgroups \(paths.joined(separator: ", "))"
                 + (writes.isEmpty ? "" : "; write \(writes.joined(separator: "; "))")

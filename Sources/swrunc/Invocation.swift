@@ -10,6 +10,8 @@ struct Invocation: Sendable {
     let arguments: Arguments
     let store: ContainerStore
     let logger: Logger
+    /// Who makes the cgroups of new containers.
+    let cgroupDriver: CgroupDriver
 
     /// The first operand, which the tables of all commands but list, spec and features demand.
     var containerID: String {

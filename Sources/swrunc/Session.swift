@@ -84,7 +84,8 @@ struct Session {
                 "commit": "\(RuntimeVersion.commit)", "root": "\(store.path)",
             ])
         let invocation = Invocation(
-            program: program, arguments: arguments, store: store, logger: logger)
+            program: program, arguments: arguments, store: store, logger: logger,
+            cgroupDriver: globals.has(GlobalFlags.systemdCgroup) ? .systemd : .cgroupfs)
         do {
             return try command.perform(invocation)
         } catch {

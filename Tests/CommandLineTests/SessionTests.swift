@@ -89,8 +89,8 @@ final class SessionTests {
 
     @Test("a global flag that is not acted on is told to the log too")
     func unsupportedGlobalFlag() throws {
-        #expect(call("--systemd-cgroup", "state", "x") == 1)
-        #expect(try logText().contains("--systemd-cgroup is not implemented yet"))
+        #expect(call("--rootless=true", "state", "x") == 1)
+        #expect(try logText().contains("--rootless is not implemented yet"))
     }
 
     @Test("/ is never the directory of the states", arguments: ["/", "//", "/x/.."])

@@ -66,7 +66,7 @@ extension CgroupHierarchies {
 }
 
 extension PlanCase {
-    static let all: [PlanCase] = launches + namespaces + identities + filesystems
+    static let all: [PlanCase] = launches + scopes + namespaces + identities + filesystems
 
     private static let launches: [PlanCase] = [
         PlanCase(name: "default-v2"),
@@ -103,6 +103,21 @@ extension PlanCase {
                     memory: .init(limit: 64 << 20), cpu: .init(quota: 50_000, period: 100_000),
                     pids: .init(limit: 32))
             }),
+    ]
+
+    private static let systemd = SystemdHost(instance: .system, version: 257, controlGroup: "")
+
+    private static let scopes: [PlanCase] = [
+        PlanCase(
+            name: "systemd-v2", facts: { $0.systemd = systemd },
+            change: {
+                $0.annotations = ["org.systemd.property.TimeoutStopSec": "uint64 5"]
+                $0.linux?.cgroupsPath = "pods-one.slice:cri:abc"
+                $0.linux?.resources = Resources(
+                    memory: .init(limit: 64 << 20), cpu: .init(quota: 50_000, period: 100_000),
+                    pids: .init(limit: 32))
+            }),
+        PlanCase(name: "systemd-v1", host: .planV1, facts: { $0.systemd = systemd }),
     ]
 
     private static let namespaces: [PlanCase] = [
@@ -170,14 +185,6 @@ extension PlanCase {
                 $0.linux?.memoryPolicy = MemoryPolicy(
                     mode: .bind, nodes: "0,65", flags: [.staticNodes])
                 $0.linux?.personality = Personality(domain: .linux32)
-            }),
-        PlanCase(
-            name: "apparmor", change: { $0.process?.apparmorProfile = "docker-default" }),
-        PlanCase(
-            name: "selinux",
-            change: {
-                $0.process?.selinuxLabel = "system_u:system_r:container_t:s0:c4,c5"
-                $0.linux?.mountLabel = "system_u:object_r:container_file_t:s0:c4,c5"
             }),
         PlanCase(name: "seccomp-last", filter: smallFilter),
         PlanCase(

@@ -16,8 +16,6 @@ let everyInitStep: [InitStep] = [
     .setIOPriority(IOPriorityValue(className: "IOPRIO_CLASS_BE", schedulingClass: 2, level: 7)),
     .setMemoryPolicy(MemoryPolicyChange(modeName: "MPOL_BIND", mode: 2, nodes: cpus)),
     .setPersonality(ExecutionDomain(name: "PER_LINUX32", value: 8)),
-    .openHostProc,
-    .setSecurityLabels([SecurityLabel(file: "attr/exec", text: "l", purpose: "can't set it")]),
     .waitForParent(.prepared), .reportToParent(.ready), .waitForStart,
     .joinNamespace(.network), .joinProcess([.mount, .pid]), .unshareNamespaces([.cgroup]),
     .enterNewTimeNamespace([TimeNamespaceOffset(clock: "boottime", seconds: -3, nanoseconds: 7)]),
@@ -45,7 +43,7 @@ let everyInitStep: [InitStep] = [
         ]),
     .linkPtmx,
     .setSysctl([KernelParameter(key: "net.a", path: "net/a", value: "1")]),
-    .maskPaths(["/proc/kcore", "/sys/firmware"], label: "l"), .protectPaths(["/proc/sys"]),
+    .maskPaths(["/proc/kcore", "/sys/firmware"]), .protectPaths(["/proc/sys"]),
     .makeReadOnly("/dev"), .enterRoot,
     .dropKernelTrees(["/sys", "/proc"]), .moveRoot, .changeRoot, .enterRootOfInit,
     .setRootPropagation(MountPropagation(flag: 1 << 20, recursive: true, name: "rshared")),
@@ -69,7 +67,6 @@ let everyInitStep: [InitStep] = [
 enum StepName: CaseIterable {
     case closeDescriptors, setStandardStreams, forbidPtrace, startSession, enterCgroups
     case setOOMScore, setCPUAffinity, setScheduler, setIOPriority, setMemoryPolicy, setPersonality
-    case openHostProc, setSecurityLabels
     case waitForParent, reportToParent, waitForStart, joinNamespace, joinProcess
     case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback
     case sendNetworkSocket, setHostname
@@ -98,8 +95,6 @@ enum StepName: CaseIterable {
             case .setIOPriority: .setIOPriority
             case .setMemoryPolicy: .setMemoryPolicy
             case .setPersonality: .setPersonality
-            case .openHostProc: .openHostProc
-            case .setSecurityLabels: .setSecurityLabels
             case .waitForParent: .waitForParent
             case .reportToParent: .reportToParent
             case .waitForStart: .waitForStart
@@ -158,7 +153,8 @@ enum StepName: CaseIterable {
 
 /// One sample of each case of `ParentStep`.
 let everyParentStep: [ParentStep] = [
-    .recordCreating, .createCgroups(paths: ["/sys/fs/cgroup/a"], writes: ["pids.max = 5"]),
+    .recordCreating, .startScope(unit: "runc-a.scope", properties: ["Delegate = yes"]), .leaveScope,
+    .createCgroups(paths: ["/sys/fs/cgroup/a"], writes: ["pids.max = 5"]),
     .openCgroups, .prepareRootfs(path: "/bundle/rootfs", changes: []),
     .prepareBindMount(
         BindMount(index: 1, source: "/src", recursive: true, changes: [], destination: "/dst")),
@@ -175,7 +171,8 @@ let everyParentStep: [ParentStep] = [
 
 /// The cases of `ParentStep` by name.
 enum ParentStepName: CaseIterable {
-    case recordCreating, createCgroups, openCgroups, prepareRootfs, prepareBindMount
+    case recordCreating, startScope, leaveScope, createCgroups, openCgroups, prepareRootfs
+    case prepareBindMount
     case prepareTmpfsCopy, prepareCgroupMount, openNamespace, openProcess
     case openRootOfInit, recordRootMount, connectConsole
     case listenForStart, startChild, moveNetDevices, release, adoptSecondChild, receiveTerminal,
@@ -186,6 +183,8 @@ enum ParentStepName: CaseIterable {
         self =
             switch step {
             case .recordCreating: .recordCreating
+            case .startScope: .startScope
+            case .leaveScope: .leaveScope
             case .createCgroups: .createCgroups
             case .openCgroups: .openCgroups
             case .prepareRootfs: .prepareRootfs

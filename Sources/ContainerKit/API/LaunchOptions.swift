@@ -20,6 +20,14 @@ public enum TerminalOutlet: Sendable, Equatable {
     case master
 }
 
+/// Who makes and keeps the cgroup of a new container.
+public enum CgroupDriver: Sendable, Equatable {
+    /// This library, in the cgroup file systems.
+    case cgroupfs
+    /// systemd, as a scope: `linux.cgroupsPath` is `slice:prefix:name` then.
+    case systemd
+}
+
 /// What the caller of create, run or exec chooses.
 public struct LaunchOptions: Sendable {
     /// The standard streams; a terminal takes their place.
@@ -41,6 +49,8 @@ public struct LaunchOptions: Sendable {
     /// For a host that runs from the initial ramfs. It is less safe: what the container should never
     /// see again is still there.
     public var movesRoot = false
+    /// Who makes the cgroup of a new container; later operations know it from its state.
+    public var cgroupDriver = CgroupDriver.cgroupfs
     /// Takes debug lines and warnings.
     public var logger = Logger(label: "ContainerKit") { _ in SwiftLogNoOpLogHandler() }
 

@@ -19,6 +19,7 @@ extension Cgroup {
         }
         do throws(CgroupError) {
             try apply(plan)
+            try setProperties(plan.properties)
         } catch {
             // Twice, since values that bound each other may go back in one order only.
             for _ in 0..<2 {

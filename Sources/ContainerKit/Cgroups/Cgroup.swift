@@ -58,6 +58,7 @@ struct Cgroup: Equatable, Sendable {
     ///
     /// Directories above stay. A missing directory is not an error.
     func remove() throws(CgroupError) {
+        try stopScope()
         var first: SystemCallError?
         for directory in layout.directories.reversed() {
             do throws(SystemCallError) {
@@ -92,7 +93,8 @@ struct Cgroup: Equatable, Sendable {
                 field: "linux.cgroupsPath", failure: error,
                 message: "unable to create the container's cgroup")
         }
-        if foundOne { try refuseOccupied() }
+        // systemd has seen to it that a scope is nobody else's.
+        if foundOne, layout.scope == nil { try refuseOccupied() }
     }
 
     /// Makes a directory, and those above it as needed; false if it exists.

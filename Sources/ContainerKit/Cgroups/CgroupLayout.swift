@@ -25,6 +25,8 @@ struct CgroupLayout: Equatable, Sendable {
     var directories: [CgroupDirectory]
     /// The controllers that the unified hierarchy offers (unified mode only).
     var unifiedControllers: [String]
+    /// The unit of systemd that the cgroup belongs to, if systemd keeps it.
+    var scope: SystemdScope?
 
     /// Whether resources are limited by cgroup v2.
     var isUnified: Bool { mode == .unified }
@@ -101,6 +103,7 @@ extension CgroupLayout {
                     ])
                 }))
         object.append("unifiedControllers", .array(unifiedControllers.map(JSONValue.string)))
+        if let scope { object.append("systemd", scope.record) }
         return .object(object)
     }
 
@@ -123,6 +126,7 @@ extension CgroupLayout {
         }
         guard mode != .unified || !directories.isEmpty else { return nil }
         self.init(mode: mode, directories: directories, unifiedControllers: unifiedControllers)
+        scope = object["systemd"].flatMap(SystemdScope.init(record:))
     }
 
     private static func strings(_ value: JSONValue?) -> [String]? {

@@ -10,6 +10,8 @@ struct CgroupPlan: Equatable, Sendable {
     var resources: ResourcePlan
     /// Who may use which device; a container may always use the standard ones.
     var devices: DeviceAccess
+    /// The properties of the scope that systemd makes; empty without systemd.
+    var properties: [UnitProperty] = []
 
     /// Plans the cgroup of the container `id`.
     ///
@@ -18,7 +20,28 @@ struct CgroupPlan: Equatable, Sendable {
     init(cgroupsPath: String?, id: String, resources: Resources?, host: CgroupHierarchies)
         throws(SpecError)
     {
-        layout = try CgroupLayout(cgroupsPath: cgroupsPath, id: id, in: host)
+        try self.init(
+            layout: CgroupLayout(cgroupsPath: cgroupsPath, id: id, in: host), resources: resources)
+    }
+
+    /// Plans the scope of the container `id`, which systemd makes.
+    init(
+        cgroupsPath: String?, id: String, resources: Resources?, annotations: [String: String],
+        host: CgroupHierarchies, systemd: SystemdHost
+    ) throws(SpecError) {
+        let scope = try SystemdScope(cgroupsPath: cgroupsPath, id: id, host: systemd)
+        try self.init(
+            layout: CgroupLayout(scope: scope, host: systemd, in: host), resources: resources)
+        properties =
+            UnitProperties.base(of: scope, id: id, isUnified: layout.isUnified)
+            + (try PropertyAnnotation.properties(annotations))
+            + UnitProperties.outOfMemoryPolicy(resources ?? Resources(), version: scope.version)
+            + self.resources.properties
+            + (layout.isUnified ? [] : devices.unitProperties(version: scope.version))
+    }
+
+    private init(layout: CgroupLayout, resources: Resources?) throws(SpecError) {
+        self.layout = layout
         self.resources = try ResourcePlan(resources ?? Resources(), on: layout)
         if let devices = self.resources.devices {
             self.devices = devices

@@ -43,6 +43,8 @@ struct ResourcePlan: Equatable, Sendable {
     var devices: DeviceAccess?
     /// What was asked for but cannot have an effect any more, one sentence each.
     var warnings: [String] = []
+    /// What systemd is told of the limits, for a cgroup that it keeps.
+    var properties: [UnitProperty] = []
 
     /// Plans the limits that `resources` sets, on the hierarchies that `layout` has.
     ///
@@ -82,6 +84,10 @@ struct ResourcePlan: Equatable, Sendable {
         }
         steps = writes.steps
         warnings = writes.warnings
+        if let scope = layout.scope {
+            properties = try UnitProperties.planned(
+                for: resources, version: scope.version, isUnified: layout.isUnified)
+        }
     }
 }
 

@@ -12,6 +12,8 @@ struct Creation {
     let store: ContainerStore
     let options: LaunchOptions
     let launch: Launch
+    /// The connection to the systemd that keeps the cgroup, if one does.
+    let systemd: SystemdClient?
 
     init(
         _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
@@ -25,13 +27,13 @@ struct Creation {
         }
         for warning in spec.warnings { options.logger.warning("\(warning)") }
         if !explainsOnly {
-            try SecurityModules.check(spec.process, mountLabel: spec.linux?.mountLabel)
             try Self.checkTerminal(
                 spec.process?.terminal == true, options, startsAtOnce: startsAtOnce)
         }
 
         var facts = LaunchFacts(
             id: id, bundlePath: bundle.path.string, cgroups: try Self.hostCgroups())
+        (systemd, facts.systemd) = try Self.systemd(options.cgroupDriver)
         facts.preservedDescriptorCount = options.preservedDescriptorCount
         facts.terminal = options.terminal
         facts.pidFile = options.pidFile?.string
@@ -51,6 +53,24 @@ struct Creation {
         self.bundle = bundle
         self.store = store
         self.options = options
+    }
+
+    private static func systemd(_ driver: CgroupDriver) throws(ContainerError)
+        -> (SystemdClient?, SystemdHost?)
+    {
+        guard driver == .systemd else { return (nil, nil) }
+        guard SystemdClient.isRunning else {
+            // The text is runc's.
+            throw ContainerError(
+                .cgroup, "systemd not running on this host, cannot use systemd cgroups manager",
+                hint: "leave --systemd-cgroup out")
+        }
+        do throws(SystemdError) {
+            let client = try SystemdClient(SystemdClient.ownInstance)
+            return (client, try client.host())
+        } catch {
+            throw ContainerError(CgroupError(error, "unable to use systemd"))
+        }
     }
 
     static func hostCgroups() throws(ContainerError) -> CgroupHierarchies {
@@ -125,7 +145,7 @@ struct Creation {
             spec.linux?.namespace(.pid).map { ($0.path ?? "").isEmpty } ?? false
         return Launcher(
             launch, options: options, storePath: store.path.string, record: record,
-            config: bundle.config)
+            config: bundle.config, systemd: systemd)
     }
 }
 

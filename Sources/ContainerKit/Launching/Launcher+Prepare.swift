@@ -10,7 +10,7 @@ extension Launcher {
     func createCgroups() throws(ContainerError) {
         guard let plan = launch.cgroups else { return }
         do throws(CgroupError) {
-            cgroup = try Cgroup.create(plan)
+            cgroup = try Cgroup.create(plan.withRoomForKeeper)
         } catch {
             throw ContainerError(error)
         }

@@ -39,6 +39,12 @@ final class Launcher {
     private var owned: [CInt] = []
 
     var cgroup: Cgroup?
+    /// The systemd that keeps the cgroup of a new container.
+    let systemd: SystemdClient?
+    /// The process in the scope until init is there.
+    var scopeKeeper: ScopeKeeper?
+    /// Whether systemd started the scope for this launch.
+    var startedScope = false
     var cgroupForClone: CInt?
     /// The tree of the new root, for what is read from the image.
     var rootTree: CInt = -1
@@ -65,7 +71,7 @@ final class Launcher {
     init(
         _ launch: Launch, options: LaunchOptions, storePath: String, record: ContainerRecord?,
         config: [UInt8] = [], target: CInt? = nil, targetPid: Int32 = 0,
-        cgroup: Cgroup? = nil, image: ProgramImage? = nil
+        cgroup: Cgroup? = nil, systemd: SystemdClient? = nil, image: ProgramImage? = nil
     ) {
         self.launch = launch
         self.options = options
@@ -75,6 +81,7 @@ final class Launcher {
         self.target = target
         self.targetPid = targetPid
         self.cgroup = cgroup
+        self.systemd = systemd
         self.image = image ?? launch.plan.lowered()
         loggedChildStepCount = options.logger.logLevel <= .debug ? 0 : nil
     }
@@ -135,6 +142,8 @@ final class Launcher {
         let field = planned.field == "swrunc" ? nil : planned.field
         switch planned.step {
         case .recordCreating: try recordCreating(&state)
+        case .startScope(let unit, _): try startScope(unit)
+        case .leaveScope: try leaveScope()
         case .createCgroups: try createCgroups()
         case .openCgroups: try openCgroups()
         case .prepareRootfs(let path, let changes): try prepareRootfs(path, changes, field)
@@ -244,6 +253,7 @@ final class Launcher {
         if let writtenPidFile { try? removeFile(writtenPidFile) }
         if record != nil {
             try? cgroup?.killAll()
+            stopScope()
             cgroup?.removeMadeDirectories()
         }
         if let record { try? record.detachRootMount() }

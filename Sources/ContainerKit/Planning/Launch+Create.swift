@@ -12,16 +12,14 @@ extension Launch {
         let linux = spec.linux ?? Linux()
         let namespaces = NamespacePlan(linux.namespaces ?? [])
         try RootEntry.check(linux, namespaces, movesRoot: facts.kernelTrees != nil)
-        let cgroups = try CgroupPlan(
-            cgroupsPath: linux.cgroupsPath, id: facts.id, resources: linux.resources,
-            host: facts.cgroups)
+        let cgroups = try Self.cgroups(spec, linux, facts)
         guard let process = spec.process, let root = spec.root else {
             throw SpecError("process", "process property must not be empty")
         }
         var mounts = try MountPlan(
             spec.mounts ?? [], bundlePath: facts.bundlePath,
             propagation: Self.baseChange(linux.rootfsPropagation), cgroups: cgroups.layout,
-            hasCgroupNamespace: namespaces.isolates(.cgroup), mountLabel: linux.mountLabel)
+            hasCgroupNamespace: namespaces.isolates(.cgroup))
         mounts.addDevices(linux.devices ?? [])
 
         let recipe = CreateRecipe(
@@ -34,6 +32,19 @@ extension Launch {
         let parent = recipe.parentSteps(mounts: mounts)
         self.init(
             plan: LaunchPlan(parentSteps: parent, childSteps: child), cgroups: cgroups)
+    }
+
+    private static func cgroups(_ spec: Spec, _ linux: Linux, _ facts: LaunchFacts)
+        throws(SpecError) -> CgroupPlan
+    {
+        guard let systemd = facts.systemd else {
+            return try CgroupPlan(
+                cgroupsPath: linux.cgroupsPath, id: facts.id, resources: linux.resources,
+                host: facts.cgroups)
+        }
+        return try CgroupPlan(
+            cgroupsPath: linux.cgroupsPath, id: facts.id, resources: linux.resources,
+            annotations: spec.annotations ?? [:], host: facts.cgroups, systemd: systemd)
     }
 
     /// What every prepared tree gets first, so that the container's mounts stay in the container.
@@ -98,7 +109,6 @@ private struct CreateRecipe {
             steps.add(.setOOMScore(score), from: "process.oomScoreAdj")
         }
         addNamespaces(to: &steps)
-        if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
         addRootfs(to: &steps, mounts)
         if facts.joinsSessionKeyring {
             steps.add(.joinSessionKeyring("_ses." + facts.id), from: "swrunc")
@@ -203,17 +213,13 @@ private struct CreateRecipe {
             steps.add(.protectPaths(paths), from: "linux.readonlyPaths")
         }
         if let paths = linux.maskedPaths, !paths.isEmpty {
-            steps.add(
-                .maskPaths(paths, label: linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 }),
-                from: "linux.maskedPaths")
+            steps.add(.maskPaths(paths), from: "linux.maskedPaths")
         }
         steps.add(.makeDirectory(process.cwd), from: "process.cwd")
         steps.append(mounts.readOnlySteps)
         if root.readonly { steps.add(.makeReadOnly("/"), from: "root.readonly") }
         rootEntry.addEntry(
             to: &steps, rootPath: rootPath, masksPaths: !(linux.maskedPaths ?? []).isEmpty)
-        // After createContainer hooks, whose programs the label would confine as well.
-        steps.addSecurityLabels(of: process, joinsSessionKeyring: facts.joinsSessionKeyring)
         // Whatever leads to the host's tree is gone from here on.
         var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
         if !facts.startsAtOnce { keeping.append(.startSocket) }
@@ -281,6 +287,12 @@ private struct CreateRecipe {
             steps.append(PlannedParentStep(field: field, step: step))
         }
         add(.recordCreating)
+        if let scope = cgroups.layout.scope {
+            add(
+                .startScope(
+                    unit: scope.unit, properties: cgroups.properties.map(\.description)),
+                from: "linux.cgroupsPath")
+        }
         add(
             .createCgroups(
                 paths: cgroups.layout.directories.map(\.path), writes: cgroups.writeSummaries),
@@ -334,6 +346,7 @@ private struct CreateRecipe {
             add(.receiveTerminal, from: "process.terminal")
         }
         add(.awaitChild(.ready))
+        if cgroups.layout.scope != nil { add(.leaveScope, from: "linux.cgroupsPath") }
         add(.recordCreated)
         if let path = facts.pidFile { add(.writePidFile(path: path)) }
         if facts.startsAtOnce {

@@ -7,7 +7,6 @@
 //   Launch+Exec         the recipe for a further process in a running one
 //   AttributePlan       scheduler, I/O priority, CPU affinity, memory policy, personality
 //   IdentityPlan        user, groups, capabilities, seccomp, the program: shared by both
-//   SecurityLabels      AppArmor profile, SELinux label
 //   MountPlan           mounts, devices, masked and read-only paths
 //   NamespacePlan       which namespaces are new, joined, or shared with the host
 //   Unsupported         fields that are valid but not acted on yet
@@ -32,6 +31,8 @@ struct LaunchFacts {
     var bundlePath: String
     /// The cgroups of the host.
     var cgroups: CgroupHierarchies
+    /// The systemd that keeps the container's cgroup; nil when the runtime makes it.
+    var systemd: SystemdHost?
     /// How many descriptors behind 2 the container inherits.
     var preservedDescriptorCount = 0
     /// Which standard streams the caller replaces.

@@ -13,8 +13,8 @@ enum GlobalFlags {
         "log-format", nil, .text, "format of the log, text or json", standard: "text")
     static let debug = Flag("debug", nil, .toggle, "log every step")
     static let systemdCgroup = Flag(
-        "systemd-cgroup", nil, .toggle, "let systemd keep the cgroups (not implemented yet)",
-        support: .only(["false"]))
+        "systemd-cgroup", nil, .toggle,
+        "let systemd keep the cgroups; cgroupsPath is slice:prefix:name then")
     static let rootless = Flag(
         "rootless", nil, .text, "do without cgroup permissions (true is not implemented yet)",
         standard: "auto", support: .only(["false", "auto", ""]))

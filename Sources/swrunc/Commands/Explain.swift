@@ -22,6 +22,7 @@ extension Command {
         let arguments = invocation.arguments
         var options = LaunchOptions()
         options.logger = invocation.logger
+        options.cgroupDriver = invocation.cgroupDriver
         let bundle = try invocation.bundle()
         if bundle.spec.process?.terminal ?? false { options.terminal = .master }
         let plan = try Container.plan(

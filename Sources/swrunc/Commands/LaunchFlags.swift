@@ -43,6 +43,7 @@ extension Invocation {
     func launchOptions(terminal: Bool, detached: Bool) throws(ContainerError) -> LaunchOptions {
         var options = LaunchOptions()
         options.logger = logger
+        options.cgroupDriver = cgroupDriver
         options.pidFile = try path(LaunchFlags.pidFile)
         options.terminal = try outlet(
             terminal: terminal, detached: detached, socket: path(LaunchFlags.consoleSocket))

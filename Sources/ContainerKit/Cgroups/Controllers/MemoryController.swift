@@ -115,15 +115,24 @@ enum MemoryController {
     private static func unifiedSwap(_ memory: MemoryResources, _ writes: ControlWrites)
         throws(SpecError) -> (bytes: Int64, field: String)?
     {
+        guard let swap = unifiedSwapBytes(memory) else {
+            guard set(memory.swap) == nil else {
+                throw writes.error(
+                    "memory.swap", "unable to set swap limit without memory limit")
+            }
+            return nil
+        }
+        return (swap, set(memory.swap) == nil ? "memory.limit" : "memory.swap")
+    }
+
+    /// The limit of swap alone; nil leaves it as it is, or cannot be told without a limit of memory.
+    static func unifiedSwapBytes(_ memory: MemoryResources) -> Int64? {
         guard let swap = set(memory.swap) else {
             // As on v1, where no limit on memory takes away that on memory and swap together.
-            return memory.limit == -1 ? (-1, "memory.limit") : nil
+            return memory.limit == -1 ? -1 : nil
         }
-        guard swap != -1, memory.limit != -1 else { return (swap, "memory.swap") }
-        guard let limit = set(memory.limit) else {
-            throw writes.error("memory.swap", "unable to set swap limit without memory limit")
-        }
-        return (swap - limit, "memory.swap")
+        guard swap != -1, memory.limit != -1 else { return swap }
+        return set(memory.limit).map { swap - $0 }
     }
 
     // MARK: - Both

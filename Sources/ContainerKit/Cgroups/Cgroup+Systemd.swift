@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+extension Cgroup {
+    /// Stops the container's scope; does nothing for a cgroup that systemd does not keep.
+    func stopScope() throws(CgroupError) {
+        guard let scope = layout.scope else { return }
+        do throws(SystemdError) {
+            try SystemdClient(scope.instance).stop(scope.unit)
+        } catch {
+            throw CgroupError(error, "unable to stop \(scope.unit)")
+        }
+    }
+
+    /// Tells systemd of changed limits, without which it would put the old ones back some day.
+    ///
+    /// It writes all it knows of the unit then: whole percents for a quota, the usual weight where it
+    /// was told of none. The files have what they had before, when this returns.
+    func setProperties(_ properties: [UnitProperty]) throws(CgroupError) {
+        guard let scope = layout.scope, !properties.isEmpty else { return }
+        let exact = exactFiles
+        defer { putBack(exact) }
+        do throws(SystemdError) {
+            try SystemdClient(scope.instance).set(properties, of: scope.unit)
+        } catch {
+            throw CgroupError(error, "unable to set the properties of \(scope.unit)")
+        }
+    }
+
+    /// The files that can hold more than systemd is told, with their lines.
+    private var exactFiles: [(path: String, lines: [UInt8])] {
+        let files = [
+            ("cpu", "cpu.max"), ("io", "io.weight"), ("io", "io.bfq.weight"),
+            ("memory", "memory.oom.group"), ("cpu", "cpu.cfs_quota_us"),
+        ]
+        return files.compactMap { controller, file in
+            guard let index = layout.index(of: controller) else { return nil }
+            let path = "\(layout.directories[index].path)/\(file)"
+            return (try? readFile(path)).map { (path, $0) }
+        }
+    }
+
+    private func putBack(_ files: [(path: String, lines: [UInt8])]) {
+        for (path, lines) in files where (try? readFile(path)) != lines {
+            for line in lines.split(separator: UInt8(ascii: "\n")) {
+                // As with all that is put back: systemd's answer is what matters.
+                try? writeControlFile(path, String(decoding: line, as: UTF8.self))
+            }
+        }
+    }
+}
+
+extension CgroupError {
+    init(_ error: SystemdError, _ message: String) {
+        let answer = SystemdError(name: error.name, error.message)
+        self.init(
+            field: "linux.cgroupsPath", failure: error.failure, message: "\(message): \(answer)")
+    }
+}
+
+extension CgroupPlan {
+    /// The plan with room for the process that waits in a new scope, where one task is all that is
+    /// allowed.
+    var withRoomForKeeper: CgroupPlan {
+        guard layout.scope != nil else { return self }
+        var plan = self
+        plan.resources.steps = resources.steps.map { step in
+            guard case .write(var write) = step, write.isForOneTask else { return step }
+            write.text = "2"
+            return .write(write)
+        }
+        plan.properties = properties.map {
+            $0.isForOneTask ? UnitProperty($0.name, .uint64(2)) : $0
+        }
+        return plan
+    }
+
+    /// What makes that room go away; nil if there was none.
+    var withoutRoomForKeeper: ResourcePlan? {
+        guard layout.scope != nil else { return nil }
+        var plan = resources
+        plan.devices = nil
+        plan.steps = resources.steps.filter { step in
+            if case .write(let write) = step { write.isForOneTask } else { false }
+        }
+        plan.properties = properties.filter(\.isForOneTask)
+        return plan.steps.isEmpty && plan.properties.isEmpty ? nil : plan
+    }
+}
+
+extension ControlWrite {
+    fileprivate var isForOneTask: Bool { file == "pids.max" && (text == "1" || text == "0") }
+}
+
+extension UnitProperty {
+    fileprivate var isForOneTask: Bool {
+        name == "TasksMax" && (value == .uint64(1) || value == .uint64(0))
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The addresses of a message bus, as `DBUS_SESSION_BUS_ADDRESS` lists them.
+///
+/// Source: D-Bus specification, Server Addresses. Only unix sockets are of use here.
+enum DBusAddress {
+    /// The sockets that a list of addresses names, in its order; what is something else is left out.
+    static func sockets(in list: String) -> [UnixSocketName] {
+        list.split(separator: ";").compactMap { address in
+            guard address.hasPrefix("unix:") else { return nil }
+            for pair in address.dropFirst(5).split(separator: ",") {
+                let parts = pair.split(separator: "=", maxSplits: 1)
+                guard parts.count == 2, let value = unescaped(parts[1]) else { continue }
+                switch parts[0] {
+                case "path": return .path(value)
+                case "abstract": return .abstract(value)
+                default: continue
+                }
+            }
+            return nil
+        }
+    }
+
+    /// `%20` and the like as the bytes that they stand for; nil where they stand for none.
+    private static func unescaped(_ text: Substring) -> String? {
+        var bytes: [UInt8] = []
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard let high = rest.popFirst(), let low = rest.popFirst(),
+                let value = UInt8(String(decoding: [high, low], as: UTF8.self), radix: 16),
+                value != 0
+            else { return nil }
+            bytes.append(value)
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

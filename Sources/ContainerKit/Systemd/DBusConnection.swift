@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import SystemPackage
+
+/// Why systemd did not do what it was asked to.
+struct SystemdError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The name of the error that systemd or the bus answered with.
+    let name: String?
+    /// What systemd answered, or what is wrong with its answer.
+    let message: String
+    /// The refused call, if the connection itself failed.
+    let failure: SystemCallError?
+
+    init(name: String? = nil, _ message: String, failure: SystemCallError? = nil) {
+        self.name = name
+        self.message = message
+        self.failure = failure
+    }
+
+    /// Whether the connection is lost, as it is when systemd starts itself over.
+    var isDisconnect: Bool {
+        switch failure?.errno {
+        case .brokenPipe, .connectionReset: true
+        default: false
+        }
+    }
+
+    var description: String {
+        var parts = [message]
+        if let name { parts.append("(\(name))") }
+        if let failure { parts.append(failure.description) }
+        return parts.joined(separator: parts.count > 1 && name == nil ? ": " : " ")
+    }
+}
+
+/// A connection to systemd itself or to a message bus, for one call at a time.
+///
+/// No thread and no callback: whoever waits reads, and never longer than its deadline.
+final class DBusConnection {
+    private let socket: StreamSocket
+    /// What has arrived and is not a whole message yet.
+    private var received: [UInt8] = []
+    private var lastSerial: UInt32 = 0
+    /// Signals that arrived while something else was waited for, oldest first.
+    private var signals: [DBusMessage] = []
+
+    /// More signals than this are not kept: what is waited for comes soon or not at all.
+    private static let mostSignals = 4096
+
+    /// Proves on a fresh connection who this is, and returns when messages can be sent.
+    init(_ socket: consuming StreamSocket, before deadline: Deadline) throws(SystemdError) {
+        self.socket = socket
+        try authenticate(before: deadline)
+    }
+
+    // MARK: - Authentication
+
+    /// EXTERNAL without a name: the other end takes the user from the socket, which is right also in a
+    /// user namespace, where this process has another number than the other end sees.
+    ///
+    /// All in one piece: a message that arrives right behind BEGIN can stay in systemd's buffer until
+    /// the next one comes (seen with version 257). So it has read all of this when it answers.
+    private func authenticate(before deadline: Deadline) throws(SystemdError) {
+        try send(
+            [0] + Array("AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n".utf8), before: deadline)
+        var line = try readLine(before: deadline)
+        let asked = line == "DATA" || line.hasPrefix("DATA ")
+        if asked { line = try readLine(before: deadline) }
+        guard line == "OK" || line.hasPrefix("OK ") else {
+            throw SystemdError("authentication was refused: \(line.debugDescription)")
+        }
+        // Before version 246 the first line is enough, and the second an error that does not matter.
+        if !asked { _ = try readLine(before: deadline) }
+    }
+
+    private func readLine(before deadline: Deadline) throws(SystemdError) -> String {
+        while true {
+            if let end = received.firstIndex(of: UInt8(ascii: "\n")) {
+                var line = received[..<end]
+                if line.last == UInt8(ascii: "\r") { line = line.dropLast() }
+                let text = String(decoding: line, as: UTF8.self)
+                received.removeFirst(end + 1)
+                return text
+            }
+            guard received.count < 4096 else {
+                throw SystemdError("the authentication's answer is no line")
+            }
+            try receive(before: deadline)
+        }
+    }
+
+    // MARK: - Messages
+
+    /// Calls a method and returns the values of its answer; an answer that is an error is thrown.
+    func call(_ message: DBusMessage, before deadline: Deadline) throws(SystemdError)
+        -> [DBusValue]
+    {
+        try naming(message.member ?? "") { () throws(SystemdError) in
+            try answer(to: message, before: deadline)
+        }
+    }
+
+    private func answer(to message: DBusMessage, before deadline: Deadline) throws(SystemdError)
+        -> [DBusValue]
+    {
+        lastSerial &+= 1
+        var message = message
+        message.serial = lastSerial
+        try send(message.encoded, before: deadline)
+        while true {
+            let answer = try readMessage(before: deadline)
+            if answer.kind == .signal {
+                if signals.count < Self.mostSignals { signals.append(answer) }
+                continue
+            }
+            guard answer.replySerial == lastSerial else { continue }
+            let values = try arguments(of: answer)
+            guard answer.kind == .error else { return values }
+            throw SystemdError(
+                name: answer.errorName, values.first?.text ?? "an error without a message")
+        }
+    }
+
+    /// The values of the first signal `member` for which `isWanted` holds, also of those that have
+    /// arrived already.
+    func signal(
+        _ member: String, of interface: String, before deadline: Deadline,
+        where isWanted: ([DBusValue]) -> Bool
+    ) throws(SystemdError) -> [DBusValue] {
+        try naming(member) { () throws(SystemdError) in
+            try nextSignal(member, interface, before: deadline, where: isWanted)
+        }
+    }
+
+    /// Says what was waited for when no answer came.
+    private func naming(
+        _ member: String, _ body: () throws(SystemdError) -> [DBusValue]
+    ) throws(SystemdError) -> [DBusValue] {
+        do throws(SystemdError) {
+            return try body()
+        } catch  where error.name == nil {
+            throw SystemdError("\(member): \(error.message)", failure: error.failure)
+        }
+    }
+
+    private func nextSignal(
+        _ member: String, _ interface: String, before deadline: Deadline,
+        where isWanted: ([DBusValue]) -> Bool
+    ) throws(SystemdError) -> [DBusValue] {
+        while true {
+            while !signals.isEmpty {
+                let signal = signals.removeFirst()
+                guard signal.member == member, signal.interface == interface else { continue }
+                let values = try arguments(of: signal)
+                if isWanted(values) { return values }
+            }
+            let message = try readMessage(before: deadline)
+            if message.kind == .signal { signals.append(message) }
+        }
+    }
+
+    private func arguments(of message: DBusMessage) throws(SystemdError) -> [DBusValue] {
+        do throws(DBusFormatError) {
+            return try message.arguments()
+        } catch {
+            throw SystemdError("unreadable answer: \(error)")
+        }
+    }
+
+    private func readMessage(before deadline: Deadline) throws(SystemdError) -> DBusMessage {
+        while true {
+            do throws(DBusFormatError) {
+                if received.count >= DBusMessage.prefixLength {
+                    let prefix = received.prefix(DBusMessage.prefixLength)
+                    let length = try DBusMessage.length(beginning: prefix)
+                    if received.count >= length {
+                        let message = try DBusMessage(decoding: received.prefix(length))
+                        received.removeFirst(length)
+                        guard let message else { continue }
+                        return message
+                    }
+                }
+            } catch {
+                throw SystemdError("unreadable answer: \(error)")
+            }
+            try receive(before: deadline)
+        }
+    }
+
+    private func send(_ bytes: [UInt8], before deadline: Deadline) throws(SystemdError) {
+        do throws(SystemCallError) {
+            try socket.send(bytes, before: deadline)
+        } catch {
+            throw Self.lost(error)
+        }
+    }
+
+    private func receive(before deadline: Deadline) throws(SystemdError) {
+        do throws(SystemCallError) {
+            let bytes = try socket.receive(limitBytes: 16384, before: deadline)
+            guard !bytes.isEmpty else {
+                throw SystemCallError("recvfrom", "end of the connection", errno: .connectionReset)
+            }
+            received += bytes
+        } catch {
+            throw Self.lost(error)
+        }
+    }
+
+    private static func lost(_ error: SystemCallError) -> SystemdError {
+        SystemdError(
+            error.errno == .timedOut
+                ? "no answer within the time allowed" : "the connection was lost", failure: error)
+    }
+}

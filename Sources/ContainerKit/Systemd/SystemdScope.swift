@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The systemd driver: a container's cgroup is the scope of a transient unit.
+//
+//   SystemdScope        the unit and its slice, from linux.cgroupsPath                 (pure)
+//   UnitProperty        a property of the unit, as it is sent and as explain prints it (pure)
+//   UnitProperties      linux.resources as properties                                  (pure)
+//   PropertyAnnotation  org.systemd.property.* as properties, by VariantText           (pure)
+//   SystemdClient       the calls: start, set, stop, each with its deadline
+//   DBus*               the wire format, and a connection without threads
+//
+// What systemd has no property for is written to the files of the cgroup, by Cgroup, as without it.
+
+internal import RuntimeSpec
+
+/// Which systemd keeps a unit.
+enum SystemdInstance: String, Sendable {
+    /// The one of the machine.
+    case system
+    /// The one of a user.
+    case user
+}
+
+/// What the systemd of the host is, as far as plans depend on it.
+struct SystemdHost: Equatable, Sendable {
+    var instance: SystemdInstance
+    /// The number of its version; 0 when it did not tell one.
+    var version: Int
+    /// The cgroup that its units are below: empty for the root, else `/a/b`.
+    var controlGroup: String
+}
+
+/// The transient unit of one container.
+///
+/// What it is called is fixed by `linux.cgroupsPath`; the state file records it.
+struct SystemdScope: Equatable, Sendable {
+    /// The name, such as `docker-0123.scope`.
+    var unit: String
+    /// The slice that it is in, such as `machine.slice`.
+    var slice: String
+    /// Which systemd keeps it.
+    var instance: SystemdInstance
+    /// The version of that systemd, by which properties are chosen.
+    var version: Int
+
+    /// Reads `slice:prefix:name`; without a path the unit is `runc-ID.scope` in the usual slice, which
+    /// is what users of runc look for.
+    ///
+    /// Spec: config-linux.md, Cgroups Path, leaves the form to the driver.
+    init(cgroupsPath: String?, id: String, host: SystemdHost) throws(SpecError) {
+        instance = host.instance
+        version = host.version
+        let usual = host.instance == .user ? "user.slice" : "system.slice"
+        guard let path = cgroupsPath, !path.isEmpty else {
+            slice = usual
+            unit = try Self.unit(prefix: "runc", name: id, in: id)
+            return
+        }
+        let parts = path.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 3 else {
+            throw Self.error(
+                "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, "
+                    + "got \"\(path)\" instead")
+        }
+        slice = parts[0].isEmpty ? usual : parts[0]
+        unit = try Self.unit(prefix: parts[1], name: parts[2], in: path)
+        _ = try Self.expanded(slice)
+    }
+
+    init(unit: String, slice: String, instance: SystemdInstance, version: Int) {
+        self.unit = unit
+        self.slice = slice
+        self.instance = instance
+        self.version = version
+    }
+
+    private static func unit(prefix: String, name: String, in path: String) throws(SpecError)
+        -> String
+    {
+        guard !name.hasSuffix(".slice") else {
+            throw error("\"\(path)\" names a slice, in which systemd lets no process be")
+        }
+        let unit = "\(prefix)-\(name).scope"
+        guard !name.isEmpty, unit.utf8.count < 256, unit.utf8.allSatisfy(isUnitCharacter) else {
+            throw error("\"\(unit)\" is not the name of a systemd unit")
+        }
+        return unit
+    }
+
+    /// Letters, digits and `:-_.\@`, of which `+` of a container's id is none.
+    ///
+    /// Source: systemd.unit(5).
+    private static func isUnitCharacter(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: ":"), UInt8(ascii: "-"),
+            UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "\\"), UInt8(ascii: "@"):
+            true
+        default: false
+        }
+    }
+
+    /// The path of a slice: `a-b.slice` is in `a.slice`, `-.slice` is the root.
+    static func expanded(_ slice: String) throws(SpecError) -> String {
+        if slice == "-.slice" { return "" }
+        let name = slice.dropLast(".slice".count)
+        let parts = name.split(separator: "-", omittingEmptySubsequences: false)
+        guard slice.hasSuffix(".slice"), slice.utf8.count < 256,
+            parts.allSatisfy({ !$0.isEmpty }), name.utf8.allSatisfy(isUnitCharacter)
+        else {
+            throw error("invalid slice name: \"\(slice)\"")
+        }
+        var path = ""
+        var prefix = ""
+        for part in parts {
+            path += "/\(prefix)\(part).slice"
+            prefix += "\(part)-"
+        }
+        return path
+    }
+
+    private static func error(_ message: String) -> SpecError {
+        SpecError("linux.cgroupsPath", message, section: "config-linux.md, Cgroups Path")
+    }
+}
+
+extension SystemdScope {
+    /// What the state file keeps.
+    var record: JSONValue {
+        .object([
+            "unit": .string(unit), "slice": .string(slice),
+            "instance": .string(instance.rawValue), "version": .integer(Int64(version)),
+        ])
+    }
+
+    /// Reads a record back; nil if it is not one.
+    init?(record: JSONValue) {
+        guard case .object(let object) = record, case .string(let unit)? = object["unit"],
+            case .string(let slice)? = object["slice"],
+            case .string(let name)? = object["instance"],
+            let instance = SystemdInstance(rawValue: name),
+            case .integer(let version)? = object["version"]
+        else { return nil }
+        self.init(
+            unit: unit, slice: slice, instance: instance, version: Int(version))
+    }
+}
+
+extension CgroupLayout {
+    /// Places a container where systemd places its unit, in every hierarchy.
+    init(scope: SystemdScope, host: SystemdHost, in hierarchies: CgroupHierarchies)
+        throws(SpecError)
+    {
+        guard host.instance == .system || hierarchies.mode == .unified else {
+            throw SpecError(
+                "linux.cgroupsPath", "the systemd of a user keeps cgroups of cgroup v2 only")
+        }
+        let cgroup = try host.controlGroup + SystemdScope.expanded(scope.slice) + "/\(scope.unit)"
+        self.init(
+            mode: hierarchies.mode,
+            directories: hierarchies.hierarchies.map {
+                CgroupDirectory(
+                    controllers: $0.controllers, mountPoint: $0.mountPoint, cgroup: cgroup)
+            }, unifiedControllers: hierarchies.unifiedControllers)
+        self.scope = scope
+    }
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension ProgramImage {
+    /// A process that keeps nothing open but its end of the rendezvous, and ends when the parent closes
+    /// the other one, or dies.
+    ///
+    /// systemd makes a scope for processes that exist; this is the one, until init has entered.
+    public static var scopeKeeper: ProgramImage {
+        var code = Assembler()
+        code.prctl("PR_SET_DUMPABLE", 4, 0)
+        code.closeDescriptors(0, gapCount: 2)
+        let byte = code.scratch()
+        let rendezvous = code.input(.rendezvous)
+        code.call(
+            .read, [.cell(rendezvous), .address(byte), .literal(1)], into: code.cell("received"),
+            retries: 1000)
+        code.call(.exitGroup, [.literal(0)])
+        return code.image
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import RuntimeSpec
+import Testing
+
+@testable import ContainerKit
+
+@Suite("The scope of a container")
+struct SystemdScopeTests {
+    private static let system = SystemdHost(instance: .system, version: 257, controlGroup: "")
+    private static let user = SystemdHost(
+        instance: .user, version: 257,
+        controlGroup: "/user.slice/user-1000.slice/user@1000.service")
+
+    private func layout(_ path: String?, _ host: SystemdHost) throws -> CgroupLayout {
+        let scope = try SystemdScope(cgroupsPath: path, id: "box", host: host)
+        return try CgroupLayout(scope: scope, host: host, in: .planV2)
+    }
+
+    @Test(
+        "cgroupsPath is slice, prefix and name",
+        arguments: [
+            (nil, "/system.slice/runc-box.scope"), ("", "/system.slice/runc-box.scope"),
+            ("system.slice:docker:0123", "/system.slice/docker-0123.scope"),
+            ("machine.slice:libpod:0123", "/machine.slice/libpod-0123.scope"),
+            (":p:n", "/system.slice/p-n.scope"), ("a.slice::n", "/a.slice/-n.scope"),
+            ("a-b-c.slice:p:n", "/a.slice/a-b.slice/a-b-c.slice/p-n.scope"),
+            ("-.slice:p:n", "/p-n.scope"),
+        ])
+    func places(path: String?, expected: String) throws {
+        #expect(try layout(path, Self.system).directories.map(\.cgroup) == [expected])
+    }
+
+    @Test("the units of a user are below the user's systemd, in user.slice if nothing is said")
+    func userPlaces() throws {
+        let below = "/user.slice/user-1000.slice/user@1000.service"
+        #expect(
+            try layout(nil, Self.user).directories[0].cgroup == below + "/user.slice/runc-box.scope"
+        )
+        #expect(
+            try layout("a-b.slice:p:n", Self.user).directories[0].cgroup
+                == below + "/a.slice/a-b.slice/p-n.scope")
+    }
+
+    @Test("on cgroup v1 it is in every hierarchy, and a user's systemd has none")
+    func legacyPlaces() throws {
+        let scope = try SystemdScope(cgroupsPath: "a.slice:p:n", id: "box", host: Self.system)
+        let layout = try CgroupLayout(scope: scope, host: Self.system, in: .planV1)
+        #expect(layout.directories.count == CgroupHierarchies.planV1.hierarchies.count)
+        #expect(Set(layout.directories.map(\.cgroup)) == ["/a.slice/p-n.scope"])
+        #expect(throws: SpecError.self) {
+            try CgroupLayout(scope: scope, host: Self.user, in: .planV1)
+        }
+    }
+
+    @Test(
+        "what is no place for a container is refused",
+        arguments: [
+            (
+                "/pods/one",
+                "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, "
+                    + "got \"/pods/one\" instead"
+            ),
+            (
+                "a:b:c:d",
+                "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, "
+                    + "got \"a:b:c:d\" instead"
+            ),
+            ("a:p:n", "invalid slice name: \"a\""),
+            (".slice:p:n", "invalid slice name: \".slice\""),
+            ("a--b.slice:p:n", "invalid slice name: \"a--b.slice\""),
+            ("-a.slice:p:n", "invalid slice name: \"-a.slice\""),
+            ("../a.slice:p:n", "invalid slice name: \"../a.slice\""),
+            ("a/b.slice:p:n", "invalid slice name: \"a/b.slice\""),
+            ("a.slice:p:", "\"p-.scope\" is not the name of a systemd unit"),
+            ("a.slice:p:../x", "\"p-../x.scope\" is not the name of a systemd unit"),
+            ("a.slice:p:a b", "\"p-a b.scope\" is not the name of a systemd unit"),
+            (
+                "a.slice::b.slice",
+                "\"a.slice::b.slice\" names a slice, in which systemd lets no process be"
+            ),
+        ])
+    func refused(path: String, message: String) {
+        let error = #expect(throws: SpecError.self) { try layout(path, Self.system) }
+        #expect(error?.path == "linux.cgroupsPath")
+        #expect(error?.message == message)
+    }
+
+    @Test("the state file keeps the scope")
+    func recorded() throws {
+        let layout = try layout("a-b.slice:p:n", Self.user)
+        #expect(CgroupLayout(record: layout.record) == layout)
+        var plain = layout
+        plain.scope = nil
+        #expect(CgroupLayout(record: plain.record) == plain)
+    }
+
+    @Test("one task is all that is allowed only once the waiting process has left")
+    func roomForKeeper() throws {
+        for resources in [
+            Resources(pids: .init(limit: 1)), Resources(pids: .init(limit: 0)),
+            Resources(unified: ["pids.max": "1"]),
+        ] {
+            let plan = try CgroupPlan(
+                cgroupsPath: nil, id: "box", resources: resources, annotations: [:], host: .planV2,
+                systemd: Self.system)
+            #expect(texts(plan.resources) == ["1"])
+            #expect(plan.properties.last == UnitProperty("TasksMax", .uint64(1)))
+            let first = plan.withRoomForKeeper
+            #expect(texts(first.resources) == ["2"])
+            #expect(first.properties.last == UnitProperty("TasksMax", .uint64(2)))
+            let then = try #require(plan.withoutRoomForKeeper)
+            #expect(texts(then) == ["1"])
+            #expect(then.properties == [UnitProperty("TasksMax", .uint64(1))])
+        }
+        let plan = try CgroupPlan(
+            cgroupsPath: nil, id: "box", resources: Resources(pids: .init(limit: 2)),
+            annotations: [:], host: .planV2, systemd: Self.system)
+        #expect(plan.withRoomForKeeper == plan)
+        #expect(plan.withoutRoomForKeeper == nil)
+    }
+
+    private func texts(_ plan: ResourcePlan) -> [String] {
+        plan.steps.compactMap { step in
+            if case .write(let write) = step { write.text } else { nil }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import Testing
+
+extension Host {
+    /// Whether this machine was booted with systemd.
+    static let hasSystemd = access("/run/systemd/system", F_OK) == 0
+
+    static let systemd: ConditionTrait = .enabled(
+        if: isRoot && hasSystemd && isUnified, "needs root, systemd and cgroup v2 alone")
+}
+
+@Suite("Cgroups kept by systemd", Host.systemd)
+struct SystemdTests {
+    /// What systemd says of a unit's properties, in the order that they are asked for.
+    private func show(_ unit: String, _ names: String...) throws -> [String] {
+        try names.map { name in
+            let done = try RunningCommand(
+                ["/usr/bin/systemctl", "show", "--value", "-p", name, unit], token: "none"
+            ).wait()
+            return done.text.split(separator: "\n").first.map { "\($0)" } ?? ""
+        }
+    }
+
+    private func create(_ bundle: TestBundle) throws -> FinishedCommand {
+        try bundle.writeConfig()
+        return try bundle.swrunc(
+            "--systemd-cgroup", "create", "--bundle", bundle.directory, bundle.id)
+    }
+
+    private func run(_ bundle: TestBundle) throws -> FinishedCommand {
+        try bundle.writeConfig()
+        return try bundle.swrunc(
+            "--systemd-cgroup", "run", "--bundle", bundle.directory, bundle.id)
+    }
+
+    @Test("a container is alone in its scope from create to delete, without a flag from then on")
+    func lifecycle() throws {
+        try TestBundle.use { bundle throws in
+            let unit = "swr-\(bundle.token).scope"
+            bundle.linux.cgroupsPath = "machine.slice:swr:\(bundle.token)"
+            bundle.process.args = ["/bin/sleep", "100"]
+            let made = try create(bundle)
+            try #require(made.status == 0 && made.error == "", "\(made)")
+            #expect(
+                try show(unit, "ActiveState", "Slice", "Delegate", "ControlGroup") == [
+                    "active", "machine.slice", "yes", "/machine.slice/\(unit)",
+                ])
+            let pid = try bundle.state().pid
+            let file = try #require(try bundle.cgroupFile("memory", "cgroup.procs"))
+            #expect(file == "/sys/fs/cgroup/machine.slice/\(unit)/cgroup.procs")
+            #expect(try readText(file).lines == ["\(pid)"])
+            #expect(try bundle.swrunc("start", bundle.id).status == 0)
+            let entered = try bundle.swrunc("exec", bundle.id, "cat", "/proc/self/cgroup")
+            #expect(entered.text == "0::/", "\(entered)")
+            #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
+            #expect(!exists("/sys/fs/cgroup/machine.slice/\(unit)"))
+            #expect(try show(unit, "LoadState") == ["not-found"])
+        }
+    }
+
+    @Test("one container after the other runs in a scope of the same name")
+    func again() throws {
+        try TestBundle.use { bundle throws in
+            bundle.linux.cgroupsPath = ":swr:\(bundle.token)"
+            bundle.script("echo here")
+            for _ in Host.rounds(10) {
+                let done = try run(bundle)
+                #expect(done.status == 0 && done.text == "here" && done.error == "", "\(done)")
+            }
+        }
+    }
+
+    @Test("limits are known to systemd, and exact in the files")
+    func limits() throws {
+        try TestBundle.use { bundle throws in
+            let unit = "runc-\(bundle.token).scope"
+            bundle.linux.resources = Resources(
+                memory: .init(limit: 64 << 20), cpu: .init(shares: 512, quota: 25_500),
+                pids: .init(limit: 1))
+            bundle.process.args = ["/bin/sleep", "100"]
+            let made = try create(bundle)
+            try #require(made.status == 0, "\(made)")
+            #expect(
+                try show(unit, "MemoryMax", "CPUWeight", "CPUQuotaPerSecUSec", "TasksMax") == [
+                    "67108864", "59", "260ms", "1",
+                ])
+            for (name, text) in [
+                ("memory.max", "67108864"), ("cpu.weight", "59"), ("cpu.max", "25500 100000"),
+                ("pids.max", "1"),
+            ] {
+                let file = try #require(try bundle.cgroupFile("memory", name))
+                #expect(try readText(file).lines == [text], "\(name)")
+            }
+        }
+    }
+
+    @Test("annotations become properties of the unit")
+    func annotations() throws {
+        try TestBundle.use { bundle throws in
+            bundle.spec.annotations = [
+                "org.systemd.property.TimeoutStopSec": "uint64 7",
+                "org.systemd.property.CollectMode": "'inactive-or-failed'",
+            ]
+            bundle.process.args = ["/bin/sleep", "100"]
+            let made = try create(bundle)
+            try #require(made.status == 0, "\(made)")
+            #expect(
+                try show("runc-\(bundle.token).scope", "TimeoutStopUSec", "CollectMode")
+                    == ["7s", "inactive-or-failed"])
+        }
+    }
+
+    @Test("what systemd refuses is told in its words, and nothing stays")
+    func refusedProperty() throws {
+        try TestBundle.use { bundle throws in
+            bundle.spec.annotations = ["org.systemd.property.Bogus": "true"]
+            bundle.expectFailure(
+                try run(bundle),
+                naming: [
+                    "unable to start runc-\(bundle.token).scope", "Bogus", "org.freedesktop.",
+                ])
+            #expect(try show("runc-\(bundle.token).scope", "LoadState") == ["not-found"])
+        }
+    }
+
+    @Test("a launch that fails leaves no scope")
+    func failedLaunch() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["/bin/there-is-no-such-program"]
+            #expect(try run(bundle).status == 1)
+            #expect(try show("runc-\(bundle.token).scope", "LoadState") == ["not-found"])
+        }
+    }
+
+    @Test("a scope of someone else is left alone, one that failed makes room")
+    func sameName() throws {
+        try TestBundle.use { bundle throws in
+            let unit = "swr-\(bundle.token).scope"
+            bundle.linux.cgroupsPath = "system.slice:swr:\(bundle.token)"
+            bundle.script("true")
+            let other = try RunningCommand(
+                [
+                    "/usr/bin/systemd-run", "--quiet", "--scope", "--unit=\(unit)",
+                    "--property=RuntimeMaxSec=\(5 * Host.slowness)", "/bin/sleep", "1000",
+                ], token: "none")
+            #expect(try waits(20) { try show(unit, "ActiveState") == ["active"] })
+            bundle.expectFailure(try run(bundle), naming: ["UnitExists", unit])
+            #expect(try show(unit, "ActiveState") == ["active"])
+            // Its time is over some day, which is a failure.
+            #expect(try waits(100) { try show(unit, "ActiveState") == ["failed"] })
+            _ = try other.wait()
+            #expect(try run(bundle).status == 0)
+        }
+    }
+}
+
+@Suite("A machine without systemd", .enabled(if: !Host.hasSystemd, "this one has systemd"))
+struct NoSystemdTests {
+    @Test("--systemd-cgroup is refused where there is none")
+    func refused() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.writeConfig()
+            bundle.expectFailure(
+                try bundle.swrunc(
+                    "--systemd-cgroup", "run", "--bundle", bundle.directory, bundle.id),
+                naming: [
+                    "systemd not running on this host, cannot use systemd cgroups manager"
+                ])
+        }
+    }
+}
