@@ -127,6 +127,25 @@ public struct ExecutionDomain: Equatable, Sendable {
     }
 }
 
+/// What one file of /proc/self gets, so that a security module confines the program.
+///
+/// Kernel: proc_pid_attr(5).
+public struct SecurityLabel: Equatable, Sendable {
+    /// The file below /proc/self.
+    public let file: String
+    /// What is written.
+    public let text: String
+    /// What an error says, such as `can't set process label "x"`.
+    public let purpose: String
+
+    /// A label to write.
+    public init(file: String, text: String, purpose: String) {
+        self.file = file
+        self.text = text
+        self.purpose = purpose
+    }
+}
+
 /// When a process is bound to CPUs.
 public enum AffinityMoment: String, Equatable, Sendable {
     /// Before it enters the container's cgroup.

@@ -55,6 +55,11 @@ public enum InitStep: Equatable, Sendable {
     /// Kernel: personality(2).
     case setPersonality(ExecutionDomain)
 
+    /// Opens the host's procfs, for a label that is set once its path means the container's.
+    case openHostProc
+    /// Sets what security modules confine the program by.
+    case setSecurityLabels([SecurityLabel])
+
     // MARK: Waiting for the parent
 
     /// Waits for one byte from the parent; ends when the parent is gone.
@@ -127,10 +132,10 @@ public enum InitStep: Equatable, Sendable {
     case linkPtmx
     /// Sets a kernel parameter through a procfs of our own.
     case setSysctl([KernelParameter])
-    /// Hides paths.
+    /// Hides paths; `label` is the SELinux context of the tmpfs that hides directories.
     ///
     /// A missing path is not an error. Spec: config-linux.md, Masked Paths.
-    case maskPaths([String])
+    case maskPaths([String], label: String?)
     /// Makes paths read-only.
     ///
     /// A missing path is not an error. Spec: config-linux.md, Readonly Paths.

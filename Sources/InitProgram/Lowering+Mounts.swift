@@ -34,7 +34,8 @@ extension InitStep {
             state.mounts[mount.destination] = code.mountCgroupHierarchies(
                 index, mount, hierarchies, in: state.root)
         case .makeReadOnly(let path): code.makeReadOnly(path, state)
-        case .maskPaths(let paths): code.maskPaths(paths, in: state.root)
+        case .maskPaths(let paths, let label):
+            code.maskPaths(paths, label, in: state.root)
         case .protectPaths(let paths): code.protectPaths(paths, in: state.root)
         default: break
         }
@@ -51,6 +52,8 @@ enum Resolution {
     static let noLinks = 0x16
     /// RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS and RESOLVE_NO_XDEV.
     static let beneath = 0x0f
+    /// RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS and RESOLVE_NO_XDEV: `self` of a procfs is a link.
+    static let beneathThroughLinks = 0x0b
     /// The same without RESOLVE_NO_XDEV: a name of a directory, also one that is mounted over.
     static let name = 0x0e
 }
@@ -219,6 +222,23 @@ extension Assembler {
 
     // MARK: New file systems
 
+    /// Kernel: xattr(7), security.selinux.
+    private mutating func setLabel(_ label: String, ofRootOf tree: Cell) {
+        let root = cell("mount-root")
+        call(
+            .openat,
+            [
+                .cell(tree), text("."),
+                .named(0o2_000_000 | Self.directory, "O_DIRECTORY|O_CLOEXEC"), .literal(0),
+            ], into: root)
+        let name = text("security.selinux")
+        call(
+            .fsetxattr,
+            [.cell(root), name, text(label), .literal(label.utf8.count), .literal(0)],
+            note: "unable to set the label \"\(label)\"")
+        call(.close, [.cell(root)])
+    }
+
     /// Opens, configures and creates a file system; returns the detached mount.
     mutating func newFilesystem(
         _ type: String, source: String, options: [String], attributes: UInt64
@@ -261,6 +281,7 @@ extension Assembler {
         let tree = newFilesystem(
             mount.type, source: mount.source, options: mount.options, attributes: mount.attributes)
         for change in mount.changes { setAttributes(tree, change) }
+        if let label = mount.rootLabel { setLabel(label, ofRootOf: tree) }
         moveMount(tree, onto: target)
         return tree
     }
@@ -385,7 +406,7 @@ extension Assembler {
     ///
     /// Both are attached in the old tree first, since only an attached mount can be cloned; the old
     /// tree goes away with `enterRoot`.
-    fileprivate mutating func maskPaths(_ paths: [String], in root: Cell) {
+    fileprivate mutating func maskPaths(_ paths: [String], _ label: String?, in root: Cell) {
         guard !paths.isEmpty else { return }
         let null = cell("null-device")
         call(
@@ -400,9 +421,10 @@ extension Assembler {
         refuse("/dev/null of the host is not the null device (character device 1:3)")
         place(isNull)
         // nr_inodes: one for the root directory, one to spare for kernels that count otherwise.
+        let context = label.map { ["context=\($0)"] } ?? []
         let empty = newFilesystem(
-            "tmpfs", source: "tmpfs", options: ["nr_blocks=1", "nr_inodes=2", "mode=755"],
-            attributes: 1)
+            "tmpfs", source: "tmpfs",
+            options: ["nr_blocks=1", "nr_inodes=2", "mode=755"] + context, attributes: 1)
         let oldProc = openDirectory("/proc", "old-proc")
         moveMount(empty, onto: oldProc)
         for path in paths { maskPath(path, root, null: null, empty: empty) }

@@ -18,6 +18,8 @@ struct LoweringState {
     }
     /// The mount that was attached last at each destination.
     var mounts: [String: Cell] = [:]
+    /// The host's procfs, from the step that opens it to the one that uses it.
+    var hostProc: Cell?
     /// Cells with the result of looking for each executable candidate.
     var executableChecks: [Cell] = []
 }
@@ -64,6 +66,7 @@ extension InitStep {
         case .makeLinks, .makeDirectory, .makeDevices, .linkPtmx, .setSysctl, .openTerminal,
             .enterDirectory:
             lowerFile(into: &code, &state)
+        case .openHostProc, .setSecurityLabels: lowerLabel(into: &code, &state)
         case .setCPUAffinity, .setScheduler, .setIOPriority, .setMemoryPolicy, .setPersonality:
             lowerAttribute(into: &code, &state)
         default:

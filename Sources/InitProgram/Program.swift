@@ -71,10 +71,13 @@ public enum InheritedDescriptor: Hashable, Sendable {
 
 /// A value for each of a few descriptors, in the order of their first mention.
 ///
-/// A lookup walks the entries: there are some dozens, and a dictionary would cost its set-up.
+/// A look-up walks numbers, one for each entry: there are some dozens, and a dictionary would cost
+/// its set-up.
 public struct DescriptorTable<Value: Sendable>: Sendable, ExpressibleByDictionaryLiteral {
     /// All descriptors with their values.
     public private(set) var entries: [(descriptor: InheritedDescriptor, value: Value)] = []
+    /// `searchNumber` of each entry.
+    private var numbers: [Int] = []
 
     /// An empty table.
     public init() {}
@@ -86,10 +89,50 @@ public struct DescriptorTable<Value: Sendable>: Sendable, ExpressibleByDictionar
 
     /// The value of a descriptor, if there is one.
     public subscript(descriptor: InheritedDescriptor) -> Value? {
-        get { entries.first { $0.descriptor == descriptor }?.value }
+        get { place(of: descriptor, descriptor.searchNumber).map { entries[$0].value } }
         set {
-            entries.removeAll { $0.descriptor == descriptor }
-            if let newValue { entries.append((descriptor, newValue)) }
+            let number = descriptor.searchNumber
+            switch (place(of: descriptor, number), newValue) {
+            case (let place?, let value?): entries[place].value = value
+            case (let place?, nil):
+                entries.remove(at: place)
+                numbers.remove(at: place)
+            case (nil, let value?):
+                entries.append((descriptor, value))
+                numbers.append(number)
+            case (nil, nil): break
+            }
+        }
+    }
+
+    private func place(of descriptor: InheritedDescriptor, _ number: Int) -> Int? {
+        var index = 0
+        while index < numbers.count {
+            if numbers[index] == number, entries[index].descriptor == descriptor { return index }
+            index += 1
+        }
+        return nil
+    }
+}
+
+extension InheritedDescriptor {
+    /// A number that few descriptors share, cheap to make and to compare.
+    fileprivate var searchNumber: Int {
+        switch self {
+        case .rendezvous: 0
+        case .startSocket: 1
+        case .rootfsTree: 2
+        case .cgroupDirectory: 3
+        case .process: 4
+        case .rootOfInit: 5
+        case .consoleSocket: 6
+        case .namespace(let kind): 0x100 + kind.utf8.count
+        case .standardStream(let number): 0x200 + number
+        case .cgroupTasks(let index): 0x1_0000 + index
+        case .mountTree(let index): 0x2_0000 + index
+        case .cgroupTree(let index, let name): 0x3_0000 + index << 8 + name.utf8.count
+        case .gapStart(let phase, let index): 0x100_0000 + phase << 16 + index
+        case .gapEnd(let phase, let index): 0x200_0000 + phase << 16 + index
         }
     }
 }

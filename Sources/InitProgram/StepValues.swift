@@ -102,12 +102,15 @@ public struct FilesystemMount: Equatable, Sendable {
     public var attributes: UInt64
     /// Further changes, in order, before the mount is attached.
     public var changes: [MountChange]
+    /// The SELinux label of the root directory alone, for a file system that takes no `context`.
+    public var rootLabel: String?
 
     /// A mount to make.
     public init(
         type: String, source: String, destination: String, options: [String] = [],
-        attributes: UInt64 = 0, changes: [MountChange] = []
+        attributes: UInt64 = 0, changes: [MountChange] = [], rootLabel: String? = nil
     ) {
+        self.rootLabel = rootLabel
         self.type = type
         self.source = source
         self.destination = destination

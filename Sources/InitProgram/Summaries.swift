@@ -60,7 +60,7 @@ extension InitStep {
         case .linkPtmx: "link /dev/ptmx to pts/ptmx"
         case .setSysctl(let parameters):
             "set " + parameters.map { "\($0.key)=\($0.value)" }.joined(separator: ", ")
-        case .maskPaths(let paths): "hide \(paths.joined(separator: ", "))"
+        case .maskPaths(let paths, _): "hide \(paths.joined(separator: ", "))"
         case .protectPaths(let paths): "make read-only \(paths.joined(separator: ", "))"
         case .makeReadOnly(let path): "make the mount at \(path) read-only"
         case .enterRoot: "enter the root and drop the host's"
@@ -125,6 +125,9 @@ extension InitStep {
         case .setMemoryPolicy(let change):
             "set the memory policy to \(change.modeName)"
                 + (change.nodes.map { " on the nodes \($0.text)" } ?? "")
+        case .openHostProc: "open the host's procfs"
+        case .setSecurityLabels(let labels):
+            "write " + labels.map { "\"\($0.text)\" to \($0.file)" }.joined(separator: ", ")
         case .setPersonality(let domain): "enter the execution domain \(domain.name)"
         default: "\(self)"
         }

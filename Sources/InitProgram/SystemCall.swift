@@ -34,6 +34,7 @@ public struct SystemCall: Equatable, Sendable {
     static var fchownat: SystemCall { SystemCall("fchownat", __NR_fchownat) }
     static var fcntl: SystemCall { SystemCall("fcntl", __NR_fcntl) }
     static var fsconfig: SystemCall { SystemCall("fsconfig", __NR_fsconfig) }
+    static var fsetxattr: SystemCall { SystemCall("fsetxattr", __NR_fsetxattr) }
     static var fsmount: SystemCall { SystemCall("fsmount", __NR_fsmount) }
     static var fsopen: SystemCall { SystemCall("fsopen", __NR_fsopen) }
     static var fstatfs: SystemCall { SystemCall("fstatfs", __NR_fstatfs) }

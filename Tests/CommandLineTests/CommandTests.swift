@@ -66,7 +66,6 @@ struct CommandTests {
         "what is not implemented yet is known and refused",
         arguments: [
             ["run", "--pidfd-socket", "/s", "id"], ["exec", "--cgroup", "x", "id", "sh"],
-            ["exec", "--apparmor=p", "id", "sh"], ["exec", "--process-label", "l", "id", "sh"],
             ["run", "--no-subreaper=false", "id"],
             ["create", "--detach=0", "id"],
         ])

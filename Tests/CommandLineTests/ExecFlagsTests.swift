@@ -31,12 +31,14 @@ struct ExecFlagsTests {
     func overrides() throws {
         let process = try changed(
             "-t", "-e", "A=1,2", "--env=B=2", "--cwd", "/tmp", "-u", "1:2", "-g", "3",
-            "--additional-gids=4", "--no-new-privs=false")
+            "--additional-gids=4", "--no-new-privs=false", "--apparmor=p",
+            "--process-label", "u:r:t")
         #expect(process.terminal)
         #expect(process.env == ["PATH=/bin", "A=1,2", "B=2"])
         #expect(process.cwd == "/tmp")
         #expect(process.user == User(uid: 1, gid: 2, additionalGids: [9, 3, 4]))
         #expect(!process.noNewPrivileges)
+        #expect(process.apparmorProfile == "p" && process.selinuxLabel == "u:r:t")
     }
 
     @Test("a user without a group keeps the group of the container's process")
@@ -97,6 +99,7 @@ struct ExecFlagsTests {
             (["-t=false", "id"], "--process and --tty exclude each other"),
             (["-e", "A=B", "id"], "--process and --env exclude each other"),
             (["-u", "1", "id"], "--process and --user exclude each other"),
+            (["--apparmor", "p", "id"], "--process and --apparmor exclude each other"),
             (["id", "sh"], "--process names the program: \"sh\" is one too many"),
         ] as [([String], String?)])
     func processFile(_ words: [String], _ message: String?) throws {

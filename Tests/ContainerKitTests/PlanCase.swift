@@ -186,6 +186,14 @@ extension PlanCase {
                     mode: .bind, nodes: "0,65", flags: [.staticNodes])
                 $0.linux?.personality = Personality(domain: .linux32)
             }),
+        PlanCase(
+            name: "apparmor", change: { $0.process?.apparmorProfile = "docker-default" }),
+        PlanCase(
+            name: "selinux",
+            change: {
+                $0.process?.selinuxLabel = "system_u:system_r:container_t:s0:c4,c5"
+                $0.linux?.mountLabel = "system_u:object_r:container_file_t:s0:c4,c5"
+            }),
         PlanCase(name: "seccomp-last", filter: smallFilter),
         PlanCase(
             name: "seccomp-before-capabilities", filter: smallFilter,

@@ -103,12 +103,22 @@ struct PlanSnapshotTests {
         try compare(plan.explained(), with: "exec-attributes")
     }
 
+    @Test("an exec opens the host's procfs before it is in the container")
+    func executionWithLabels() throws {
+        let plan = try execution(.planV2, namespaces: [.mount, .pid]) { process, _ in
+            process.apparmorProfile = "docker-default"
+            process.selinuxLabel = "system_u:system_r:container_t:s0"
+        }
+        try plan.lowered().check()
+        try compare(plan.explained(), with: "exec-labels")
+    }
+
     @Test("every text in Plans belongs to a case")
     func noStaleSnapshots() throws {
         let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)
         let others = [
             "default-v2-calls", "exec-v2", "exec-v1-with-terminal", "exec-without-mount-namespace",
-            "exec-attributes",
+            "exec-attributes", "exec-labels",
         ]
         let known = PlanCase.all.map(\.name) + others
         #expect(names.sorted() == known.map { "\($0).txt" }.sorted())

@@ -30,12 +30,9 @@ struct UnsupportedField: Sendable, CustomTestStringConvertible {
         UnsupportedField("mounts[1].uidMappings") { $0.mounts?[1].gidMappings = mapping },
         UnsupportedField("mounts[2].options") { $0.mounts?[2].options = ["bind", "idmap"] },
         UnsupportedField("mounts[2].options") { $0.mounts?[2].options = ["ridmap"] },
-        UnsupportedField("process.apparmorProfile") { $0.process?.apparmorProfile = "p" },
-        UnsupportedField("process.selinuxLabel") { $0.process?.selinuxLabel = "l" },
         UnsupportedField("linux.namespaces[6] (user namespace)") {
             $0.linux?.namespaces?.append(Namespace(kind: .user))
         },
-        UnsupportedField("linux.mountLabel") { $0.linux?.mountLabel = "l" },
         UnsupportedField("linux.intelRdt") { $0.linux?.intelRdt = IntelRdt() },
     ]
 }
@@ -54,8 +51,6 @@ struct UnsupportedTests {
         var spec = Spec.template
         #expect(Unsupported.fields(of: spec).isEmpty)
         spec.hooks = Hooks(prestart: [], createRuntime: [])
-        spec.process?.apparmorProfile = ""
-        spec.linux?.mountLabel = ""
         #expect(Unsupported.fields(of: spec).isEmpty, "empty asks for nothing")
     }
 
@@ -67,12 +62,5 @@ struct UnsupportedTests {
         #expect(
             Unsupported.fields(of: spec).map(\.path.description)
                 == ["hooks.prestart", "hooks.poststop", "linux.intelRdt"])
-    }
-
-    @Test("the process of an exec is refused under its own path")
-    func processes() {
-        let process = Process(cwd: "/", apparmorProfile: "p")
-        let found = Unsupported.fields(of: process, under: "exec")
-        #expect(found.map(\.path.description) == ["exec.apparmorProfile"])
     }
 }

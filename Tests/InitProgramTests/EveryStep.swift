@@ -16,6 +16,8 @@ let everyInitStep: [InitStep] = [
     .setIOPriority(IOPriorityValue(className: "IOPRIO_CLASS_BE", schedulingClass: 2, level: 7)),
     .setMemoryPolicy(MemoryPolicyChange(modeName: "MPOL_BIND", mode: 2, nodes: cpus)),
     .setPersonality(ExecutionDomain(name: "PER_LINUX32", value: 8)),
+    .openHostProc,
+    .setSecurityLabels([SecurityLabel(file: "attr/exec", text: "l", purpose: "can't set it")]),
     .waitForParent(.prepared), .reportToParent(.ready), .waitForStart,
     .joinNamespace(.network), .joinProcess([.mount, .pid]), .unshareNamespaces([.cgroup]),
     .enterNewTimeNamespace([TimeNamespaceOffset(clock: "boottime", seconds: -3, nanoseconds: 7)]),
@@ -43,7 +45,7 @@ let everyInitStep: [InitStep] = [
         ]),
     .linkPtmx,
     .setSysctl([KernelParameter(key: "net.a", path: "net/a", value: "1")]),
-    .maskPaths(["/proc/kcore", "/sys/firmware"]), .protectPaths(["/proc/sys"]),
+    .maskPaths(["/proc/kcore", "/sys/firmware"], label: "l"), .protectPaths(["/proc/sys"]),
     .makeReadOnly("/dev"), .enterRoot,
     .dropKernelTrees(["/sys", "/proc"]), .moveRoot, .changeRoot, .enterRootOfInit,
     .setRootPropagation(MountPropagation(flag: 1 << 20, recursive: true, name: "rshared")),
@@ -67,6 +69,7 @@ let everyInitStep: [InitStep] = [
 enum StepName: CaseIterable {
     case closeDescriptors, setStandardStreams, forbidPtrace, startSession, enterCgroups
     case setOOMScore, setCPUAffinity, setScheduler, setIOPriority, setMemoryPolicy, setPersonality
+    case openHostProc, setSecurityLabels
     case waitForParent, reportToParent, waitForStart, joinNamespace, joinProcess
     case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback
     case sendNetworkSocket, setHostname
@@ -95,6 +98,8 @@ enum StepName: CaseIterable {
             case .setIOPriority: .setIOPriority
             case .setMemoryPolicy: .setMemoryPolicy
             case .setPersonality: .setPersonality
+            case .openHostProc: .openHostProc
+            case .setSecurityLabels: .setSecurityLabels
             case .waitForParent: .waitForParent
             case .reportToParent: .reportToParent
             case .waitForStart: .waitForStart

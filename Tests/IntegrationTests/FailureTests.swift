@@ -79,9 +79,9 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
             $0.spec.mounts?.removeAll { $0.destination == "/dev/pts" }
         },
         FailureCase(
-            "a field that is not implemented yet", naming: "process.apparmorProfile",
+            "a field that is not implemented yet", naming: "linux.intelRdt",
             "not implemented yet"
-        ) { $0.process.apparmorProfile = "profile" },
+        ) { $0.linux.intelRdt = IntelRdt() },
         FailureCase(
             "a hook, which is not implemented yet", naming: "hooks.prestart", "not implemented yet"
         ) { $0.spec.hooks = Hooks(prestart: [Hook(path: "/bin/true")]) },

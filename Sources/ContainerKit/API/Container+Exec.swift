@@ -21,9 +21,9 @@ extension Container {
     /// Runs a further process in the container, and returns when it runs.
     ///
     /// - Parameters:
-    ///   - process: what to run. Capabilities, limits, OOM score, scheduler, I/O priority and CPU affinity
-    ///     that it leaves out are those of the container's own process, as with runc; all else is as
-    ///     it says.
+    ///   - process: what to run. Capabilities, limits, OOM score, scheduler, I/O priority, CPU affinity,
+    ///     AppArmor profile and SELinux label that it leaves out are those of the container's own
+    ///     process, as with runc; all else is as it says.
     ///   - options: streams, terminal, pid file.
     /// - Returns: The process, a child of the caller.
     /// - Throws: `wrongState` when the container is stopped or paused, `invalidSpec`, `unsupported`,
@@ -52,9 +52,7 @@ extension Container {
         } catch {
             throw ContainerError(error)
         }
-        if let errors = SpecErrors(Unsupported.fields(of: process)) {
-            throw ContainerError(.unsupported, errors.description)
-        }
+        try SecurityModules.check(process)
         try Creation.checkTerminal(process.terminal, options, startsAtOnce: true)
 
         let initProcess = try record.openInit()
@@ -86,6 +84,10 @@ extension Container {
         process.capabilities = process.capabilities ?? own?.capabilities
         if (process.rlimits ?? []).isEmpty { process.rlimits = own?.rlimits }
         process.oomScoreAdj = process.oomScoreAdj ?? own?.oomScoreAdj
+        if (process.apparmorProfile ?? "").isEmpty {
+            process.apparmorProfile = own?.apparmorProfile
+        }
+        if (process.selinuxLabel ?? "").isEmpty { process.selinuxLabel = own?.selinuxLabel }
         process.scheduler = process.scheduler ?? own?.scheduler
         process.ioPriority = process.ioPriority ?? own?.ioPriority
         process.execCPUAffinity = process.execCPUAffinity ?? own?.execCPUAffinity

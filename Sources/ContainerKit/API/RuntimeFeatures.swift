@@ -33,10 +33,8 @@ public enum RuntimeFeatures {
             cgroup: Features.Cgroup(
                 v1: true, v2: true, systemd: true, systemdUser: true, rdma: true),
             seccomp: seccomp,
-            apparmor: Features.Support(
-                enabled: takes(process: Process(cwd: "/", apparmorProfile: "profile"))),
-            selinux: Features.Support(
-                enabled: takes(process: Process(cwd: "/", selinuxLabel: "label"))),
+            apparmor: Features.Support(enabled: true),
+            selinux: Features.Support(enabled: true),
             intelRdt: Features.IntelRdt(enabled: rdt, schemata: rdt, monitoring: rdt),
             memoryPolicy: Features.MemoryPolicy(
                 modes: policies ? MemoryPolicy.Mode.allCases.map(\.rawValue) : [],
@@ -97,10 +95,6 @@ public enum RuntimeFeatures {
         change(&linux)
         spec.linux = linux
         return Unsupported.fields(of: spec).isEmpty
-    }
-
-    private static func takes(process: Process) -> Bool {
-        Unsupported.fields(of: process).isEmpty
     }
 
     private static func takesMount(options: [String]) -> Bool {

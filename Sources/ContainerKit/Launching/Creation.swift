@@ -27,6 +27,7 @@ struct Creation {
         }
         for warning in spec.warnings { options.logger.warning("\(warning)") }
         if !explainsOnly {
+            try SecurityModules.check(spec.process, mountLabel: spec.linux?.mountLabel)
             try Self.checkTerminal(
                 spec.process?.terminal == true, options, startsAtOnce: startsAtOnce)
         }

@@ -19,7 +19,7 @@ extension Launch {
         var mounts = try MountPlan(
             spec.mounts ?? [], bundlePath: facts.bundlePath,
             propagation: Self.baseChange(linux.rootfsPropagation), cgroups: cgroups.layout,
-            hasCgroupNamespace: namespaces.isolates(.cgroup))
+            hasCgroupNamespace: namespaces.isolates(.cgroup), mountLabel: linux.mountLabel)
         mounts.addDevices(linux.devices ?? [])
 
         let recipe = CreateRecipe(
@@ -109,6 +109,7 @@ private struct CreateRecipe {
             steps.add(.setOOMScore(score), from: "process.oomScoreAdj")
         }
         addNamespaces(to: &steps)
+        if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
         addRootfs(to: &steps, mounts)
         if facts.joinsSessionKeyring {
             steps.add(.joinSessionKeyring("_ses." + facts.id), from: "swrunc")
@@ -213,13 +214,17 @@ private struct CreateRecipe {
             steps.add(.protectPaths(paths), from: "linux.readonlyPaths")
         }
         if let paths = linux.maskedPaths, !paths.isEmpty {
-            steps.add(.maskPaths(paths), from: "linux.maskedPaths")
+            steps.add(
+                .maskPaths(paths, label: linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 }),
+                from: "linux.maskedPaths")
         }
         steps.add(.makeDirectory(process.cwd), from: "process.cwd")
         steps.append(mounts.readOnlySteps)
         if root.readonly { steps.add(.makeReadOnly("/"), from: "root.readonly") }
         rootEntry.addEntry(
             to: &steps, rootPath: rootPath, masksPaths: !(linux.maskedPaths ?? []).isEmpty)
+        // After createContainer hooks, whose programs the label would confine as well.
+        steps.addSecurityLabels(of: process, joinsSessionKeyring: facts.joinsSessionKeyring)
         // Whatever leads to the host's tree is gone from here on.
         var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
         if !facts.startsAtOnce { keeping.append(.startSocket) }

@@ -55,6 +55,7 @@ extension Launch {
         steps.add(.forbidPtrace, from: "swrunc")
         // The cgroup namespace from inside the cgroup: v2 lets nobody enter one of a namespace that he
         // is outside of.
+        if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
         var first = namespaces
         first.remove(.cgroup)
         steps.add(.joinProcess(first), from: "swrunc")
@@ -77,6 +78,8 @@ extension Launch {
                         columns: size.map { UInt16(truncatingIfNeeded: $0.width) },
                         toConsoleSocket: toSocket, mountsConsole: false)), from: "process.terminal")
         }
+        steps.addSecurityLabels(
+            of: process, joinsSessionKeyring: facts.joinsSessionKeyring)
         if facts.joinsSessionKeyring {
             steps.add(.joinSessionKeyring("_ses." + facts.id), from: "swrunc")
         }

@@ -7,6 +7,7 @@
 //   Launch+Exec         the recipe for a further process in a running one
 //   AttributePlan       scheduler, I/O priority, CPU affinity, memory policy, personality
 //   IdentityPlan        user, groups, capabilities, seccomp, the program: shared by both
+//   SecurityLabels      AppArmor profile, SELinux label
 //   MountPlan           mounts, devices, masked and read-only paths
 //   NamespacePlan       which namespaces are new, joined, or shared with the host
 //   Unsupported         fields that are valid but not acted on yet

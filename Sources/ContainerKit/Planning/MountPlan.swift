@@ -21,15 +21,17 @@ struct MountPlan {
     private let base: MountChange
     private let cgroups: CgroupLayout
     private let hasCgroupNamespace: Bool
+    private let mountLabel: String?
 
     init(
         _ mounts: [Mount], bundlePath: String, propagation: MountChange, cgroups: CgroupLayout,
-        hasCgroupNamespace: Bool
+        hasCgroupNamespace: Bool, mountLabel: String? = nil
     ) throws(SpecError) {
         self.bundlePath = bundlePath
         base = propagation
         self.cgroups = cgroups
         self.hasCgroupNamespace = hasCgroupNamespace
+        self.mountLabel = mountLabel.flatMap { $0.isEmpty ? nil : $0 }
         for (index, mount) in mounts.enumerated() {
             try add(mount, index)
         }
@@ -134,8 +136,9 @@ struct MountPlan {
         let parameters = try Self.parameters(options, type: type, field)
         let filesystem = FilesystemMount(
             type: type, source: mount.source ?? type, destination: destination,
-            options: options.superblockFlags.fsconfigNames + parameters,
-            attributes: options.attributes.toSet.rawValue, changes: Self.furtherChanges(options))
+            options: options.superblockFlags.fsconfigNames + parameters + labelOptions(type),
+            attributes: options.attributes.toSet.rawValue, changes: Self.furtherChanges(options),
+            rootLabel: type == "mqueue" ? mountLabel : nil)
         if options.copiesUp, type == "tmpfs" {
             parentSteps.append(
                 PlannedParentStep(field: field, step: .prepareTmpfsCopy(index, filesystem)))
@@ -143,6 +146,15 @@ struct MountPlan {
         } else {
             childSteps.add(.mountFilesystem(filesystem), from: field)
         }
+    }
+
+    /// The SELinux context of every file of a mount, as runc sets it.
+    ///
+    /// procfs and sysfs have labels of their own; the queues of an ipc namespace are mounted by the
+    /// kernel already, so that only their root can still be labelled.
+    private func labelOptions(_ type: String) -> [String] {
+        guard let mountLabel, !["proc", "sysfs", "mqueue"].contains(type) else { return [] }
+        return ["context=\(mountLabel)"]
     }
 
     private static func parameters(
@@ -207,7 +219,8 @@ struct MountPlan {
             hierarchies.append(CgroupHierarchyMount(name: name, links: links))
         }
         let tmpfs = FilesystemMount(
-            type: "tmpfs", source: "tmpfs", destination: destination, options: ["mode=755"],
+            type: "tmpfs", source: "tmpfs", destination: destination,
+            options: ["mode=755"] + labelOptions("tmpfs"),
             attributes: options.attributes.toSet.rawValue, changes: Self.furtherChanges(options))
         childSteps.add(.mountCgroupHierarchies(index, tmpfs, hierarchies), from: field)
         if readOnly { readOnlyLater.append((destination, field)) }

@@ -29,24 +29,11 @@ enum Unsupported {
             refuse(
                 options.contains { $0 == "idmap" || $0 == "ridmap" }, "mounts[\(index)].options")
         }
-        if let process = spec.process { found += fields(of: process) }
         guard let linux = spec.linux else { return found }
         for (index, namespace) in (linux.namespaces ?? []).enumerated() {
             refuse(namespace.kind == .user, "linux.namespaces[\(index)] (user namespace)")
         }
-        refuse(!(linux.mountLabel ?? "").isEmpty, "linux.mountLabel")
         refuse(linux.intelRdt != nil, "linux.intelRdt")
-        return found
-    }
-
-    /// All such fields of a process.
-    static func fields(of process: Process, under path: String = "process") -> [SpecError] {
-        var found: [SpecError] = []
-        func refuse(_ condition: Bool, _ name: String) {
-            if condition { found.append(SpecError("\(path).\(name)", "not implemented yet")) }
-        }
-        refuse(!(process.apparmorProfile ?? "").isEmpty, "apparmorProfile")
-        refuse(!(process.selinuxLabel ?? "").isEmpty, "selinuxLabel")
         return found
     }
 }

@@ -48,22 +48,25 @@ enum ExecFlags {
         "cgroup", nil, .text, "cgroup below the container's (not implemented yet)",
         support: .only([]))
     static let apparmor = Flag(
-        "apparmor", nil, .text, "AppArmor profile (not implemented yet)", support: .only([]))
+        "apparmor", nil, .text, "AppArmor profile to run under")
     static let processLabel = Flag(
-        "process-label", nil, .text, "SELinux label (not implemented yet)", support: .only([]))
+        "process-label", nil, .text, "SELinux label to run with")
     static let ignorePaused = Flag(
         "ignore-paused", nil, .toggle,
         "take a paused container; the process runs when it is resumed")
 
     /// What changes the container's own process.
     private static var overrides: [Flag] {
-        [tty, environment, workingDirectory, user, groups, capability, noNewPrivileges]
+        [
+            tty, environment, workingDirectory, user, groups, capability, noNewPrivileges, apparmor,
+            processLabel,
+        ]
     }
 
     static var all: [Flag] {
         [process, LaunchFlags.detach] + overrides + [
             LaunchFlags.consoleSocket, LaunchFlags.pidFile, LaunchFlags.preserveDescriptors,
-            LaunchFlags.pidfdSocket, cgroup, apparmor, processLabel, ignorePaused,
+            LaunchFlags.pidfdSocket, cgroup, ignorePaused,
         ]
     }
 
@@ -128,6 +131,12 @@ enum ExecFlags {
         process.env = (process.env ?? []) + arguments.texts(environment)
         if arguments.text(noNewPrivileges) != nil {
             process.noNewPrivileges = arguments.has(noNewPrivileges)
+        }
+        if let profile = arguments.text(apparmor), !profile.isEmpty {
+            process.apparmorProfile = profile
+        }
+        if let label = arguments.text(processLabel), !label.isEmpty {
+            process.selinuxLabel = label
         }
         if let text = arguments.text(user) {
             let (uid, gid) = try readUser(text)

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+
+extension StepList {
+    /// What the kernel shall confine the program by; it counts from execve on.
+    ///
+    /// A key ring gets the label of the process that joins it, so this comes before. execve
+    /// clears the label of new keys.
+    /// One step for all, since an exec has the host's procfs for one.
+    mutating func addSecurityLabels(of process: Process, joinsSessionKeyring: Bool) {
+        var labels: [SecurityLabel] = []
+        var field = "process.selinuxLabel"
+        if let profile = process.apparmorProfile, !profile.isEmpty {
+            labels.append(.apparmor(profile: profile))
+            field = "process.apparmorProfile"
+        }
+        if let label = process.selinuxLabel, !label.isEmpty {
+            if joinsSessionKeyring { labels.append(.keyring(label)) }
+            labels.append(.process(label))
+        }
+        if !labels.isEmpty { add(.setSecurityLabels(labels), from: field) }
+    }
+}
+
+extension Process {
+    /// Whether the process asks for a label of a security module.
+    var hasSecurityLabel: Bool {
+        !(apparmorProfile ?? "").isEmpty || !(selinuxLabel ?? "").isEmpty
+    }
+}
+
+extension SecurityLabel {
+    /// Kernel: Documentation/admin-guide/LSM/apparmor.rst; what aa_change_onexec(2) writes.
+    static func apparmor(profile: String) -> SecurityLabel {
+        SecurityLabel(
+            file: "attr/apparmor/exec", text: "exec \(profile)",
+            purpose: "unable to apply apparmor profile \"\(profile)\"")
+    }
+
+    /// Kernel: proc_pid_attr(5), exec.
+    static func process(_ label: String) -> SecurityLabel {
+        SecurityLabel(
+            file: "attr/exec", text: label, purpose: "can't set process label \"\(label)\"")
+    }
+
+    /// Kernel: proc_pid_attr(5), keycreate.
+    static func keyring(_ label: String) -> SecurityLabel {
+        SecurityLabel(
+            file: "attr/keycreate", text: label, purpose: "can't set key label \"\(label)\"")
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Security labels are written to files of /proc/self/attr. The procfs is the host's, opened while its
+// path still means the host's, and looked at before it is used: what an image or a volume puts onto
+// /proc never takes the write (CVE-2019-16884).
+
+extension InitStep {
+    func lowerLabel(into code: inout Assembler, _ state: inout LoweringState) {
+        switch self {
+        case .openHostProc: state.hostProc = code.openHostProc()
+        case .setSecurityLabels(let labels):
+            let proc = state.hostProc ?? code.openHostProc()
+            for label in labels { code.write(label, below: proc) }
+            code.call(.close, [.cell(proc)])
+            state.hostProc = nil
+        default: break
+        }
+    }
+}
+
+extension Assembler {
+    fileprivate mutating func openHostProc() -> Cell {
+        let proc = openDirectory("/proc", "host-proc")
+        let statistics = scratch()
+        call(.fstatfs, [.cell(proc), .address(statistics)])
+        let isProc = skip(when: .memory(statistics, mask: 0xffff_ffff, value: 0x9fa0))
+        refuse("/proc of the host is not a procfs")
+        place(isProc)
+        return proc
+    }
+
+    /// `self` is looked up when the file is opened, so it means the process that writes.
+    fileprivate mutating func write(_ label: SecurityLabel, below proc: Cell) {
+        let file = cell("attribute")
+        let note = "\(label.purpose) (`/proc/self/\(label.file)`)"
+        resolve(
+            "self/" + label.file, below: proc, into: file, flags: 0o2_000_001,
+            resolution: Resolution.beneathThroughLinks, note: note)
+        call(
+            .write, [.cell(file), text(label.text), .literal(label.text.utf8.count)],
+            note: note)
+        call(.close, [.cell(file)])
+    }
+}

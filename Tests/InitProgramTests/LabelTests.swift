@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+import Testing
+
+@testable import InitProgram
+
+@Suite("Labels of security modules")
+struct LabelTests {
+    private let labels = [
+        SecurityLabel(file: "attr/keycreate", text: "u:r:t:s0", purpose: "a"),
+        SecurityLabel(file: "attr/exec", text: "u:r:t:s0:c1,c2", purpose: "b"),
+    ]
+
+    @Test("a label is written whole to its file below the host's procfs, as itself")
+    func writes() throws {
+        let image = ProgramImage(of: .setSecurityLabels(labels))
+        let opened = image.operands(of: "openat2")
+        try #require(opened.count == 2)
+        for (operands, file) in zip(opened, ["self/attr/keycreate", "self/attr/exec"]) {
+            guard case .text(_, file) = operands[1] else {
+                Issue.record("\(operands)")
+                continue
+            }
+            let how = try image.structure(at: operands[2], as: open_how.self)
+            #expect(how.flags == 0o2_000_001, "O_WRONLY and O_CLOEXEC")
+            #expect(
+                how.resolve
+                    == UInt64(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV))
+        }
+        let texts = image.operands(of: "write").map { Array($0.dropFirst()) }
+        try #require(texts.count == 2)
+        for (operands, label) in zip(texts, labels) {
+            guard case .text(_, label.text) = operands[0] else {
+                Issue.record("\(operands)")
+                continue
+            }
+            #expect(operands[1] == .literal(label.text.utf8.count))
+        }
+    }
+
+    @Test("what is on /proc is looked at: no procfs, no write")
+    func verified() {
+        for step in [InitStep.openHostProc, .setSecurityLabels(labels)] {
+            let image = ProgramImage(of: step)
+            #expect(image.memoryTests.map(\.value) == [0x9fa0])
+        }
+    }
+
+    @Test("a step that comes after the host's procfs was opened uses it")
+    func openedBefore() {
+        let image = ProgramImage(lowering: [
+            .openHostProc, .setSecurityLabels(labels), ProgramImage.end,
+        ])
+        let paths = image.instructions.compactMap { instruction in
+            if case .call(let call, let operands, _, _, _) = instruction, call.name == "openat",
+                case .text(_, let path) = operands[1]
+            {
+                return path
+            }
+            return nil
+        }
+        #expect(paths == ["/proc"])
+    }
+
+    @Test("the queues of an ipc namespace get their label by xattr, on the root that is mounted")
+    func rootLabel() throws {
+        let image = ProgramImage(
+            of: .mountFilesystem(
+                FilesystemMount(
+                    type: "mqueue", source: "mqueue", destination: "/dev/mqueue", rootLabel: "u:o:t"
+                )))
+        let operands = try #require(image.operands(of: "fsetxattr").first)
+        guard case .text(_, "security.selinux") = operands[1], case .text(_, "u:o:t") = operands[2]
+        else {
+            Issue.record("\(operands)")
+            return
+        }
+        #expect(operands[3] == .literal(5) && operands[4] == .literal(0))
+    }
+}
