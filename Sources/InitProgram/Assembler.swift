@@ -22,6 +22,8 @@ public struct Assembler {
         /// Memory at an offset of the data, masked, equals the value.
         case memory(Int, mask: Int, value: Int)
         case always
+        /// No error stands in the progress page.
+        case nothingFailed
     }
 
     /// An empty program.
@@ -122,6 +124,10 @@ public struct Assembler {
         image.relocations.append((at: offset, target: target))
     }
 
+    mutating func relocateToCell(at offset: Int, cell: Cell) {
+        image.cellRelocations.append((at: offset, cell: cell))
+    }
+
     mutating func relocateToProgress(at offset: Int, offset progress: Int) {
         image.progressRelocations.append((at: offset, offset: progress))
     }
@@ -161,6 +167,8 @@ public struct Assembler {
             case .equals(let cell, let value): (.cellAddress(cell), -1, value)
             case .memory(let offset, let mask, let value): (.address(offset), mask, value)
             case .always: (.address(0), 0, 0)
+            // The first eight bytes of the page are the index and, higher, the error.
+            case .nothingFailed: (.progress(0), Int(bitPattern: 0xffff_ffff_0000_0000), 0)
             }
         emit(.skip(test: test.0, mask: test.1, value: test.2, distance: -1))
         return label

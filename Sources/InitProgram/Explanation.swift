@@ -21,6 +21,12 @@ extension LaunchPlan {
                 lines.append("         " + image.rendered(instruction))
             }
         }
+        guard !laterSteps.isEmpty else { return lines.joined(separator: "\n") + "\n" }
+        lines += ["", "Later, in start and delete:"]
+        let laterWidth = laterSteps.map(\.field.count).max() ?? 0
+        for (index, planned) in laterSteps.enumerated() {
+            lines.append(Self.line(index + 1, planned.field, laterWidth, planned.step.summary))
+        }
         return lines.joined(separator: "\n") + "\n"
     }
 

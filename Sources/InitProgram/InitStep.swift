@@ -71,6 +71,15 @@ public enum InitStep: Equatable, Sendable {
     /// Its connection is closed by a successful execve.
     case waitForStart
 
+    // MARK: Hooks
+
+    /// Runs a hook as a child of this process, with the streams that the parent sends.
+    ///
+    /// `preparing` is what the hook's own process does before it executes.
+    case runHook(PlannedHook, preparing: [InitStep])
+    /// Enters a directory of the host; one that is missing is left out.
+    case enterHostDirectory(String)
+
     // MARK: Namespaces
 
     /// Enters a namespace that the parent opened.

@@ -22,11 +22,17 @@ public struct LaunchPlan: Equatable, Sendable {
     public var parentSteps: [PlannedParentStep]
     /// What the init process does, in order.
     public var childSteps: [PlannedStep]
+    /// What is left for `start` and `delete`, beside the child's own last steps.
+    public var laterSteps: [PlannedParentStep]
 
     /// A plan of two columns.
-    public init(parentSteps: [PlannedParentStep], childSteps: [PlannedStep]) {
+    public init(
+        parentSteps: [PlannedParentStep], childSteps: [PlannedStep],
+        laterSteps: [PlannedParentStep] = []
+    ) {
         self.parentSteps = parentSteps
         self.childSteps = childSteps
+        self.laterSteps = laterSteps
     }
 
     /// The child's column as a program of the machine.

@@ -22,7 +22,7 @@ extension InitStep {
         case .forbidNewPrivileges: code.prctl("PR_SET_NO_NEW_PRIVS", 38, 1)
         case .findExecutable(let name, let candidates):
             state.executableChecks = code.findExecutable(name, candidates)
-        case .loadSeccomp(let filter, let flags): code.loadSeccomp(filter, flags)
+        case .loadSeccomp(let filter, let flags): code.loadSeccomp(filter, flags, &state)
         case .resetSignals:
             // struct sigaction of the kernel: SIG_DFL, no flags, an empty mask.
             let action = code.words([0, 0, 0, 0])
@@ -186,8 +186,12 @@ extension Assembler {
         return checks
     }
 
-    fileprivate mutating func loadSeccomp(_ filter: [UInt8], _ flags: UInt32) {
-        let instructions = bytes(filter)
+    fileprivate mutating func loadSeccomp(
+        _ filter: [UInt8], _ flags: UInt32, _ state: inout LoweringState
+    ) {
+        let known = state.filters.first { $0.filter == filter }?.offset
+        let instructions = known ?? bytes(filter)
+        if known == nil { state.filters.append((filter, instructions)) }
         let program = words([UInt64(filter.count / 8), 0])
         relocate(at: program + 8, to: instructions)
         call(

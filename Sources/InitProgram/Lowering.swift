@@ -20,6 +20,10 @@ struct LoweringState {
     var mounts: [String: Cell] = [:]
     /// The host's procfs, from the step that opens it to the one that uses it.
     var hostProc: Cell?
+    /// The connection of `start`, once it is there.
+    var startConnection: Cell?
+    /// Where each filter stands in the data: a program may load one in several processes.
+    var filters: [(filter: [UInt8], offset: Int)] = []
     /// Cells with the result of looking for each executable candidate.
     var executableChecks: [Cell] = []
 }
@@ -53,7 +57,9 @@ extension InitStep {
         case .setOOMScore(let score): code.setOOMScore(score)
         case .waitForParent: code.waitForParent()
         case .reportToParent(let event): code.reportToParent(event)
-        case .waitForStart: code.waitForStart()
+        case .waitForStart: state.startConnection = code.waitForStart()
+        case .runHook(let hook, let preparing): code.runHook(hook, preparing, &state)
+        case .enterHostDirectory(let path): code.enterHostDirectory(path)
         case .joinNamespace, .joinProcess, .unshareNamespaces, .enterNewTimeNamespace,
             .continueInChild,
             .bringUpLoopback, .sendNetworkSocket, .setHostname, .setDomainname:
@@ -152,7 +158,7 @@ extension Assembler {
             .write, [.cell(rendezvous), .address(byte), .literal(1)], retries: 1000)
     }
 
-    mutating func waitForStart() {
+    mutating func waitForStart() -> Cell {
         let connection = cell("start-connection")
         let socket = input(.startSocket)
         markStartWait()
@@ -165,5 +171,6 @@ extension Assembler {
                 .named(0o2_000_000, "SOCK_CLOEXEC"),
             ], into: connection, retries: 1000)
         call(.close, [.cell(socket)])
+        return connection
     }
 }

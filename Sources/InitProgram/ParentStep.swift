@@ -50,6 +50,12 @@ public enum ParentStep: Equatable, Sendable {
     case stageRecord
     /// Waits for the child's word, or its end.
     case awaitChild(ChildEvent)
+    /// Records which process is being created, so that it can be deleted while its hooks run.
+    case recordProcess
+    /// Runs hooks of one list as children of the runtime, each to its end.
+    case runHooks([PlannedHook])
+    /// Gives the hooks that the child runs their streams, and waits for each to end.
+    case superviseHooks([PlannedHook])
     /// Puts the staged record in place: the container is created.
     case recordCreated
     /// Writes the pid file.

@@ -153,6 +153,8 @@ public struct ProgramImage: Sendable {
     public internal(set) var data: [UInt8] = []
     /// Places in `data` that hold the address of another place in `data`.
     public internal(set) var relocations: [(at: Int, target: Int)] = []
+    /// Places in `data` that hold the address of a cell.
+    public internal(set) var cellRelocations: [(at: Int, cell: Cell)] = []
     /// Places in `data` that hold the address of the progress page plus an offset.
     public internal(set) var progressRelocations: [(at: Int, offset: Int)] = []
     /// The names of the cells, for `explain`.

@@ -34,6 +34,14 @@ extension ProgramImage {
                     instruction: instructions.count, rule: "an address stands inside the data")
             }
         }
+        for relocation in cellRelocations {
+            guard relocation.at % 8 == 0, relocation.at >= 0, relocation.at + 8 <= data.count,
+                cellNames.indices.contains(relocation.cell.index)
+            else {
+                throw ProgramFault(
+                    instruction: instructions.count, rule: "an address is that of a cell")
+            }
+        }
         for relocation in relocations {
             guard relocation.at % 8 == 0, relocation.at >= 0, relocation.at + 8 <= data.count,
                 (0..<data.count).contains(relocation.target)

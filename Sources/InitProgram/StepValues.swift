@@ -6,6 +6,8 @@
 public enum ParentEvent: String, Equatable, Sendable {
     /// What only the parent may do is done: the work may begin.
     case prepared
+    /// The hooks that the parent runs have run.
+    case hooked = "its hooks have run"
     /// The parent saw the second process.
     case adopted
     /// The network devices are in the container.
@@ -18,6 +20,8 @@ public enum ParentEvent: String, Equatable, Sendable {
 public enum ChildEvent: UInt8, Equatable, Sendable {
     /// All is prepared but the last steps.
     case ready = 1
+    /// The mounts are made; the root is not entered yet.
+    case mounted = 2
 }
 
 /// An offset of one clock in a new time namespace.

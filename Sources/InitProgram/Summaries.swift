@@ -14,8 +14,11 @@ extension InitStep {
         case .enterCgroups(let count): "enter \(count) v1 cgroups"
         case .setOOMScore(let score): "set the OOM score adjustment to \(score)"
         case .waitForParent(let event): "wait for the runtime: \(event.rawValue)"
-        case .reportToParent: "report that all is prepared"
+        case .reportToParent(let event): "report that \(event.words)"
         case .waitForStart: "wait for start"
+        case .runHook(let hook, _): "run the hook \(hook.path) in the container's namespaces"
+        case .enterHostDirectory(let path):
+            "enter the directory \(path) of the host, if it is there"
         case .joinNamespace(let kind): "join the \(kind.rawValue) namespace"
         case .joinProcess(let kinds):
             "join the container's namespaces: \(kinds.list)"
@@ -147,6 +150,15 @@ extension SchedulingAttributes {
     }
 }
 
+extension ChildEvent {
+    fileprivate var words: String {
+        switch self {
+        case .ready: "all is prepared"
+        case .mounted: "the mounts are made"
+        }
+    }
+}
+
 extension NamespaceSet {
     /// The kinds in words.
     var list: String {
@@ -207,7 +219,13 @@ extension ParentStep {
         case .adoptSecondChild: "wait for the first process and adopt the second"
         case .receiveTerminal: "take the terminal's master"
         case .stageRecord: "write the record of the container beside the old one"
-        case .awaitChild: "wait until the child is prepared"
+        case .awaitChild(.ready): "wait until the child is prepared"
+        case .awaitChild(.mounted): "wait until the mounts are made"
+        case .recordProcess: "record the process, so that it can be deleted while its hooks run"
+        case .runHooks(let hooks):
+            "run \(hooks.map(\.path).joined(separator: ", ")) in the runtime's namespaces"
+        case .superviseHooks(let hooks):
+            "feed and time the child's hooks: \(hooks.map(\.path).joined(separator: ", "))"
         case .recordCreated: "put the record in place: the container is created"
         case .writePidFile(let path): "write the pid file \(path)"
         case .awaitExecution: "wait until the program runs"

@@ -55,6 +55,7 @@ public struct SystemCall: Equatable, Sendable {
     static var prlimit64: SystemCall { SystemCall("prlimit64", __NR_prlimit64) }
     static var prctl: SystemCall { SystemCall("prctl", __NR_prctl) }
     static var read: SystemCall { SystemCall("read", __NR_read) }
+    static var recvmsg: SystemCall { SystemCall("recvmsg", __NR_recvmsg) }
     static var rtSigaction: SystemCall { SystemCall("rt_sigaction", __NR_rt_sigaction) }
     static var rtSigprocmask: SystemCall { SystemCall("rt_sigprocmask", __NR_rt_sigprocmask) }
     static var schedSetaffinity: SystemCall {
@@ -78,6 +79,7 @@ public struct SystemCall: Equatable, Sendable {
     static var umount2: SystemCall { SystemCall("umount2", __NR_umount2) }
     static var unlinkat: SystemCall { SystemCall("unlinkat", __NR_unlinkat) }
     static var unshare: SystemCall { SystemCall("unshare", __NR_unshare) }
+    static var waitid: SystemCall { SystemCall("waitid", __NR_waitid) }
     static var write: SystemCall { SystemCall("write", __NR_write) }
 }
 

@@ -66,7 +66,23 @@ extension CgroupHierarchies {
 }
 
 extension PlanCase {
-    static let all: [PlanCase] = launches + scopes + namespaces + identities + filesystems
+    static let all: [PlanCase] =
+        launches + scopes + namespaces + identities + filesystems + hooks
+
+    private static let everyHook = Hooks(
+        prestart: [Hook(path: "/h/prestart")],
+        createRuntime: [Hook(path: "/h/runtime", timeout: 5), Hook(path: "/h/second")],
+        createContainer: [Hook(path: "/h/container", args: ["name", "argument"])],
+        startContainer: [Hook(path: "/bin/start", env: ["A=b"])],
+        poststart: [Hook(path: "/h/poststart")], poststop: [Hook(path: "/h/poststop")])
+
+    private static let hooks: [PlanCase] = [
+        PlanCase(
+            name: "hooks-of-create", filter: smallFilter, change: { $0.hooks = everyHook }),
+        PlanCase(
+            name: "hooks-of-run", facts: { $0.startsAtOnce = true },
+            change: { $0.hooks = everyHook }),
+    ]
 
     private static let launches: [PlanCase] = [
         PlanCase(name: "default-v2"),

@@ -16,16 +16,9 @@ struct UnsupportedField: Sendable, CustomTestStringConvertible {
         self.change = change
     }
 
-    private static let hook = [Hook(path: "/bin/true")]
-    private static let mapping = [IDMapping(containerID: 0, hostID: 0, size: 1)]
+    static let mapping = [IDMapping(containerID: 0, hostID: 0, size: 1)]
 
     static let all: [UnsupportedField] = [
-        UnsupportedField("hooks.prestart") { $0.hooks = Hooks(prestart: hook) },
-        UnsupportedField("hooks.createRuntime") { $0.hooks = Hooks(createRuntime: hook) },
-        UnsupportedField("hooks.createContainer") { $0.hooks = Hooks(createContainer: hook) },
-        UnsupportedField("hooks.startContainer") { $0.hooks = Hooks(startContainer: hook) },
-        UnsupportedField("hooks.poststart") { $0.hooks = Hooks(poststart: hook) },
-        UnsupportedField("hooks.poststop") { $0.hooks = Hooks(poststop: hook) },
         UnsupportedField("mounts[0].uidMappings") { $0.mounts?[0].uidMappings = mapping },
         UnsupportedField("mounts[1].uidMappings") { $0.mounts?[1].gidMappings = mapping },
         UnsupportedField("mounts[2].options") { $0.mounts?[2].options = ["bind", "idmap"] },
@@ -50,17 +43,17 @@ struct UnsupportedTests {
     func nothing() {
         var spec = Spec.template
         #expect(Unsupported.fields(of: spec).isEmpty)
-        spec.hooks = Hooks(prestart: [], createRuntime: [])
+        spec.mounts?[0].options = []
         #expect(Unsupported.fields(of: spec).isEmpty, "empty asks for nothing")
     }
 
     @Test("all such fields are refused in one go")
     func together() {
         var spec = Spec.template
-        spec.hooks = Hooks(prestart: [Hook(path: "/a")], poststop: [Hook(path: "/b")])
+        spec.mounts?[1].uidMappings = UnsupportedField.mapping
         spec.linux?.intelRdt = IntelRdt()
         #expect(
             Unsupported.fields(of: spec).map(\.path.description)
-                == ["hooks.prestart", "hooks.poststop", "linux.intelRdt"])
+                == ["mounts[1].uidMappings", "linux.intelRdt"])
     }
 }

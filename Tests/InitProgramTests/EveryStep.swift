@@ -19,6 +19,11 @@ let everyInitStep: [InitStep] = [
     .openHostProc,
     .setSecurityLabels([SecurityLabel(file: "attr/exec", text: "l", purpose: "can't set it")]),
     .waitForParent(.prepared), .reportToParent(.ready), .waitForStart,
+    .runHook(
+        PlannedHook(
+            .startContainer, 1, path: "/bin/hook", arguments: ["hook", "a"],
+            environment: ["A=b"], timeoutSeconds: 3), preparing: [.setUmask(0o022)]),
+    .enterHostDirectory("/bundle"),
     .joinNamespace(.network), .joinProcess([.mount, .pid]), .unshareNamespaces([.cgroup]),
     .enterNewTimeNamespace([TimeNamespaceOffset(clock: "boottime", seconds: -3, nanoseconds: 7)]),
     .continueInChild(intoCgroup: true), .bringUpLoopback, .sendNetworkSocket, .setHostname("host"),
@@ -70,7 +75,8 @@ enum StepName: CaseIterable {
     case closeDescriptors, setStandardStreams, forbidPtrace, startSession, enterCgroups
     case setOOMScore, setCPUAffinity, setScheduler, setIOPriority, setMemoryPolicy, setPersonality
     case openHostProc, setSecurityLabels
-    case waitForParent, reportToParent, waitForStart, joinNamespace, joinProcess
+    case waitForParent, reportToParent, waitForStart, runHook, enterHostDirectory
+    case joinNamespace, joinProcess
     case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback
     case sendNetworkSocket, setHostname
     case setDomainname, isolateMounts, attachRootfs, openRoot, mountFilesystem, attachMount
@@ -103,6 +109,8 @@ enum StepName: CaseIterable {
             case .waitForParent: .waitForParent
             case .reportToParent: .reportToParent
             case .waitForStart: .waitForStart
+            case .runHook: .runHook
+            case .enterHostDirectory: .enterHostDirectory
             case .joinNamespace: .joinNamespace
             case .joinProcess: .joinProcess
             case .unshareNamespaces: .unshareNamespaces
@@ -171,6 +179,8 @@ let everyParentStep: [ParentStep] = [
     .startChild([.pid, .mount], intoCgroup: true),
     .moveNetDevices([NetDeviceMove(name: "eth1", newName: "eth0", field: "linux.netDevices.eth1")]),
     .release(.start), .adoptSecondChild, .receiveTerminal, .stageRecord, .awaitChild(.ready),
+    .recordProcess, .runHooks([PlannedHook(.prestart, 0, path: "/bin/a", arguments: ["a"])]),
+    .superviseHooks([PlannedHook(.createContainer, 0, path: "/bin/b", arguments: ["b"])]),
     .recordCreated, .writePidFile(path: "/run/pid"), .awaitExecution,
 ]
 
@@ -182,7 +192,8 @@ enum ParentStepName: CaseIterable {
     case openRootOfInit, recordRootMount, connectConsole
     case listenForStart, startChild, moveNetDevices, release, adoptSecondChild, receiveTerminal,
         stageRecord
-    case awaitChild, recordCreated, writePidFile, awaitExecution
+    case awaitChild, recordProcess, runHooks, superviseHooks, recordCreated, writePidFile,
+        awaitExecution
 
     init(_ step: ParentStep) {
         self =
@@ -209,6 +220,9 @@ enum ParentStepName: CaseIterable {
             case .receiveTerminal: .receiveTerminal
             case .stageRecord: .stageRecord
             case .awaitChild: .awaitChild
+            case .recordProcess: .recordProcess
+            case .runHooks: .runHooks
+            case .superviseHooks: .superviseHooks
             case .recordCreated: .recordCreated
             case .writePidFile: .writePidFile
             case .awaitExecution: .awaitExecution

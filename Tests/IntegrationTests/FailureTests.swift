@@ -83,8 +83,9 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
             "not implemented yet"
         ) { $0.linux.intelRdt = IntelRdt() },
         FailureCase(
-            "a hook, which is not implemented yet", naming: "hooks.prestart", "not implemented yet"
-        ) { $0.spec.hooks = Hooks(prestart: [Hook(path: "/bin/true")]) },
+            "a hook that is not there", naming: "hooks.prestart[0]",
+            "error running prestart hook #0", "execve", "/no/such/hook", "no such file or directory"
+        ) { $0.spec.hooks = Hooks(prestart: [Hook(path: "/no/such/hook")]) },
     ]
 
     static let linux: [FailureCase] = [

@@ -54,14 +54,11 @@ struct RuleTests {
                 capabilities: Capabilities(
                     bounding: ["CAP_KILL", "CAP_FLY"], inheritable: ["CAP_KILL"],
                     permitted: ["CAP_KILL", "CAP_CHOWN"], ambient: ["CAP_KILL", "CAP_CHOWN"])),
-            root: Root(path: "r"), mounts: [Mount(destination: "data", type: "tmpfs")],
-            hooks: Hooks(prestart: [Hook(path: "/h")]))
+            root: Root(path: "r"), mounts: [Mount(destination: "data", type: "tmpfs")])
         try spec.check()
         #expect(
             spec.warnings.map(\.description) == [
                 "mounts[0].destination: is relative, which is deprecated; taken from /",
-                "hooks.prestart: is deprecated in favor of createRuntime, createContainer and "
-                    + "startContainer",
                 "process.capabilities.bounding[1]: \"CAP_FLY\" is not a known capability and is "
                     + "left out",
                 "process.capabilities.ambient[1]: \"CAP_CHOWN\" has no effect, it is not both "

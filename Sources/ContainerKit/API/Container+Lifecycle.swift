@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import InitProgram
 internal import Logging
 internal import SystemPackage
 
@@ -24,23 +25,65 @@ extension Container {
         guard let record = found.record else { return }
         store.logger.debug("init, process \(record.pid), is told to go on")
         let connection = try Self.connectToInit(found.state.descriptor)
-        // Connecting is the order; the connection is closed by execve, or by init's end.
+        let hooks = record.hooks?.planned(.startContainer) ?? []
+        if !hooks.isEmpty { try Self.supervise(hooks, record, over: connection.number) }
+        try Self.awaitExecution(over: connection.number, record, found.state)
+        let last = record.hooks?.planned(.poststart) ?? []
+        guard !last.isEmpty else { return }
+        // The container runs: what a hook does to it must not wait for this lock.
+        found.state.unlock()
+        do throws(ContainerError) {
+            try HookRun(record, .running, pid: record.pid).run(last)
+        } catch {
+            Self.killAll(record)
+            throw error
+        }
+    }
+
+    /// Connecting was the order; the connection is closed by execve, or by init's end.
+    private static func awaitExecution(
+        over connection: CInt, _ record: ContainerRecord, _ state: borrowing StateDirectory
+    ) throws(ContainerError) {
         var byte: UInt8 = 0
         _ = try? withAddress(of: &byte) { (address) throws(SystemCallError) in
             try systemCall(
-                "read", __NR_read, Int(connection.number), address, 1, describing: "start socket")
+                "read", __NR_read, Int(connection), address, 1, describing: "start socket")
         }
-        let page = try found.state.read(StateDirectory.progressName) ?? []
+        let page = try state.read(StateDirectory.progressName) ?? []
         guard let progress = ProgressPage.read(page) else { return }
         let instruction = record.lastInstructions.first { $0.index == progress.index }
         guard progress.error == 0 else {
             throw ContainerError(instruction, errno: progress.error)
         }
         // A kill at the very instant of execve looks like success; one before it does not.
-        let execution = record.lastInstructions.first { $0.call == "execve" }
+        let execution = record.lastInstructions.first {
+            $0.call == "execve" && $0.field == "process.args"
+        }
         guard let execution, progress.index < execution.index, !record.isAlive else { return }
         throw ContainerError(
             .initFailed, "init was killed before the program ran", field: instruction?.field)
+    }
+
+    /// A hook that takes too long is ended with the container, whose process it is.
+    private static func supervise(
+        _ hooks: [PlannedHook], _ record: ContainerRecord, over connection: CInt
+    ) throws(ContainerError) {
+        do throws(ContainerError) {
+            let run = HookRun(record, .created, pid: record.pidInside)
+            // If init told nothing, its end is told by the connection.
+            _ = try run.supervise(hooks, over: connection)
+        } catch {
+            killAll(record)
+            throw error
+        }
+    }
+
+    /// Kills init, and what does not end with it.
+    private static func killAll(_ record: ContainerRecord) {
+        if let process = try? record.openInit() {
+            try? sendSignal(process.number, Signal.kill.rawValue)
+        }
+        if !record.hasPidNamespace { try? Cgroup(record.cgroups).killAll() }
     }
 
     /// Why a container that was never started has no init any more, as far as init told.
@@ -120,6 +163,7 @@ extension Container {
 
     /// Removes a stopped container with its cgroup and state; a created one is killed first.
     ///
+    /// A poststop hook that fails is a warning to the store's logger: the container is gone by then.
     /// - Parameter force: kills a running container first, and removes what a died creation left.
     /// - Throws: `wrongState` when the container runs and `force` is not given, `notFound`.
     public func delete(force: Bool = false) throws(ContainerError) {
@@ -154,6 +198,7 @@ extension Container {
             cgroup.removeIfUnused()
             try reporting { () throws(SystemCallError) in try record.detachRootMount() }
             try found.state.remove()
+            record.runPoststopHooks { store.logger.warning("\($0)") }
             return
         }
         if !record.hasPidNamespace || !record.isComplete { try? cgroup.killAll() }
@@ -166,6 +211,7 @@ extension Container {
             try record.detachRootMount()
         }
         try found.state.remove()
+        record.runPoststopHooks { store.logger.warning("\($0)") }
     }
 
     /// A record that cannot be read does not keep `force` from ending what it still tells of.

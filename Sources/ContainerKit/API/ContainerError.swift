@@ -32,6 +32,8 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
         public static let wrongState = Code("wrongState")
         /// A step of the init process failed.
         public static let initFailed = Code("initFailed")
+        /// A hook could not be run, took too long or failed.
+        public static let hookFailed = Code("hookFailed")
         /// `process.args[0]` names nothing that can be executed.
         public static let executableNotFound = Code("executableNotFound")
         /// A system call of the runtime failed.

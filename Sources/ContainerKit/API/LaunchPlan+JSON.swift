@@ -7,7 +7,8 @@ extension LaunchPlan {
     /// The plan as JSON text, for programs.
     ///
     /// The shape is `{"runtime": [{"field", "step"}], "init": [{"field", "step", "calls"}]}`, the
-    /// order that of execution; `calls` only with `includingCalls`.
+    /// order that of execution; `calls` only with `includingCalls`, `later` only where `start` or
+    /// `delete` have hooks to run.
     public func explainedJSON(includingCalls: Bool = false) -> String {
         let image = includingCalls ? lowered() : nil
         let parent = parentSteps.map { planned in
@@ -27,7 +28,16 @@ extension LaunchPlan {
             }
             return JSONValue.object(step)
         }
-        let whole = JSONValue.object(["runtime": .array(parent), "init": .array(child)])
+        var object: JSONObject = ["runtime": .array(parent), "init": .array(child)]
+        if !laterSteps.isEmpty {
+            let later = laterSteps.map { planned in
+                JSONValue.object([
+                    "field": .string(planned.field), "step": .string(planned.step.summary),
+                ])
+            }
+            object.append("later", .array(later))
+        }
+        let whole = JSONValue.object(object)
         return String(decoding: whole.encoded(pretty: true), as: UTF8.self)
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
 public import RuntimeSpec
 
 /// The features document: what this runtime understands, whatever the host has.
@@ -52,20 +53,7 @@ public enum RuntimeFeatures {
         }.map(\.rawValue).sorted()
     }
 
-    private static var hooks: [String] {
-        let fields: [(name: String, field: WritableKeyPath<Hooks, [Hook]?>)] = [
-            ("prestart", \.prestart), ("createRuntime", \.createRuntime),
-            ("createContainer", \.createContainer), ("startContainer", \.startContainer),
-            ("poststart", \.poststart), ("poststop", \.poststop),
-        ]
-        return fields.filter { hook in
-            var spec = taken
-            var hooks = Hooks()
-            hooks[keyPath: hook.field] = [Hook(path: "/bin/true")]
-            spec.hooks = hooks
-            return Unsupported.fields(of: spec).isEmpty
-        }.map(\.name)
-    }
+    private static var hooks: [String] { HookPoint.allCases.map(\.rawValue) }
 
     private static var seccomp: Features.Seccomp {
         Features.Seccomp(

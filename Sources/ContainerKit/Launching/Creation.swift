@@ -141,6 +141,7 @@ struct Creation {
             rootfs: root.hasPrefix("/") ? root : bundle.path.string + "/" + root,
             created: Timestamp.now.description, annotations: spec.annotations ?? [:],
             cgroups: layout)
+        record.hooks = spec.hooks?.afterCreate
         record.hasSessionKeyring = !options.keepsSessionKeyring
         record.hasPidNamespace =
             spec.linux?.namespace(.pid).map { ($0.path ?? "").isEmpty } ?? false

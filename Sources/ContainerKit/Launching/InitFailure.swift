@@ -29,7 +29,10 @@ extension ContainerError {
         }
         let field = instruction.field == "swrunc" ? nil : instruction.field
         let isExecutable = instruction.field.hasPrefix("process.args")
-        let code: Code = isExecutable ? .executableNotFound : .initFailed
+        let code: Code =
+            isExecutable
+            ? .executableNotFound
+            : instruction.field.hasPrefix("hooks.") ? .hookFailed : .initFailed
         guard !instruction.call.isEmpty else {
             self.init(code, instruction.note, field: field)
             return

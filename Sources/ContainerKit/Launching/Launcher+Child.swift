@@ -3,6 +3,7 @@
 internal import CLinux
 internal import InitMachine
 internal import InitProgram
+internal import RuntimeSpec
 internal import SystemPackage
 
 extension Launcher {
@@ -13,7 +14,7 @@ extension Launcher {
     {
         try openRendezvous()
         try openStandardStreams()
-        fillGaps()
+        inputs.fillGaps(between: launch.plan.childSteps.map(\.step))
         let page = try makeProgressPage(&state)
         progress = page
         let program = LoadedProgram(image, inputs: inputs, progress: page.pointer)
@@ -74,25 +75,6 @@ extension Launcher {
         }
     }
 
-    /// Tells the program which descriptors to close: all between those that it keeps.
-    private func fillGaps() {
-        for planned in launch.plan.childSteps {
-            guard case .closeDescriptors(let phase, let keeping, let preserved) = planned.step
-            else {
-                continue
-            }
-            let kept = keeping.compactMap { inputs[$0] }.sorted()
-            var first = CInt(3 + preserved)
-            for (index, number) in kept.enumerated() {
-                inputs[.gapStart(phase: phase, index)] = first
-                inputs[.gapEnd(phase: phase, index)] = number - 1
-                first = number + 1
-            }
-            inputs[.gapStart(phase: phase, kept.count)] = first
-            inputs[.gapEnd(phase: phase, kept.count)] = CInt.max
-        }
-    }
-
     private func makeProgressPage(_ state: inout StateDirectory?) throws(ContainerError)
         -> ProgressPage
     {
@@ -132,8 +114,25 @@ extension Launcher {
         return count == 1 ? byte : nil
     }
 
-    func awaitReady() throws(ContainerError) {
-        guard try receiveByte() == ChildEvent.ready.rawValue else { throw childFailure() }
+    func awaitEvent(_ event: ChildEvent) throws(ContainerError) {
+        guard try receiveByte() == event.rawValue else { throw childFailure() }
+    }
+
+    // MARK: Hooks
+
+    /// Runs hooks in the runtime's namespaces; before the child's program runs, it is being created.
+    func runHooks(_ hooks: [PlannedHook]) throws(ContainerError) {
+        guard let record else { return }
+        let status: State.Status = hooks.first?.point == .poststart ? .running : .creating
+        try HookRun(record, status, pid: pid).run(
+            hooks, initProcess: status == .creating ? pidfd : -1)
+    }
+
+    func superviseHooks(_ hooks: [PlannedHook]) throws(ContainerError) {
+        guard let record else { return }
+        let status: State.Status = hooks.first?.point == .startContainer ? .created : .creating
+        let run = HookRun(record, status, pid: record.pidInside)
+        guard try run.supervise(hooks, over: rendezvous) else { throw childFailure() }
     }
 
     /// The end of the rendezvous means execve, or the child's end; the progress page tells which.

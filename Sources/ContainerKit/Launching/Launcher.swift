@@ -9,6 +9,8 @@
 //   DanglingMountPoints mount points behind links to nowhere, made before the clone
 //   LoadedProgram       the child's program at its address
 //   ProgressPage        where the child says how far it is
+//   HookRun             the hooks of a container: in the runtime's namespaces, or in init's
+//   HookStreams         what a hook reads, and what it says
 //   InitFailure         index and errno as an error that names config field and call
 
 internal import CLinux
@@ -164,9 +166,15 @@ final class Launcher {
         case .release: try release()
         case .adoptSecondChild: try adoptSecondChild()
         case .receiveTerminal: try receiveTerminal()
-        case .awaitChild:
-            try awaitReady()
-            if loggedChildStepCount != nil { logChildSteps() }
+        case .awaitChild(let event):
+            try awaitEvent(event)
+            if event == .ready, loggedChildStepCount != nil { logChildSteps() }
+        case .recordProcess: try recordProcess(&state)
+        case .runHooks(let hooks):
+            // The container runs: what a poststart hook does to it must not wait for this lock.
+            if hooks.first?.point == .poststart { state?.unlock() }
+            try runHooks(hooks)
+        case .superviseHooks(let hooks): try superviseHooks(hooks)
         case .stageRecord: try stageRecord(&state)
         case .recordCreated: try state?.putRecordInPlace()
         case .writePidFile(let path): try writePidFile(path)
@@ -192,6 +200,15 @@ final class Launcher {
         try state?.stage(record)
         try state?.putRecordInPlace()
         try state?.writeConfig(config)
+    }
+
+    private func recordProcess(_ state: inout StateDirectory?) throws(ContainerError) {
+        guard var record else { return }
+        record.pid = pid
+        record.startTime = startTime(of: pid) ?? 0
+        self.record = record
+        try state?.stage(record)
+        try state?.putRecordInPlace()
     }
 
     private func stageRecord(_ state: inout StateDirectory?) throws(ContainerError) {
@@ -257,7 +274,10 @@ final class Launcher {
             cgroup?.removeMadeDirectories()
         }
         if let record { try? record.detachRootMount() }
-        if madeState { try? state?.remove() }
+        guard madeState else { return }
+        try? state?.remove()
+        let logger = options.logger
+        record?.runPoststopHooks { logger.warning("\($0)") }
     }
 
     /// Kills and reaps what was started.

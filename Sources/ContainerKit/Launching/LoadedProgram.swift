@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import InitMachine
 internal import InitProgram
+internal import SystemPackage
 
 /// A program at its address: what the child runs from its copy of this memory.
 final class LoadedProgram {
@@ -35,6 +37,11 @@ final class LoadedProgram {
                 of: Int(bitPattern: memory + relocation.target), toByteOffset: relocation.at,
                 as: Int.self)
         }
+        for relocation in image.cellRelocations {
+            memory.storeBytes(
+                of: Int(bitPattern: cells + relocation.cell.index), toByteOffset: relocation.at,
+                as: Int.self)
+        }
         for relocation in image.progressRelocations {
             memory.storeBytes(
                 of: Int(bitPattern: progress) + relocation.offset, toByteOffset: relocation.at,
@@ -55,6 +62,24 @@ final class LoadedProgram {
         instructions.deallocate()
         cells.deallocate()
         memory.deallocate()
+    }
+
+    /// Clones a child that runs the program; gives its pidfd.
+    ///
+    /// Kernel: clone3(2), with CLONE_PIDFD besides `flags`, and without an exit signal.
+    func start(_ flags: UInt64, progress: ProgressPage) throws(SystemCallError) -> OwnedDescriptor {
+        var arguments = clinux_clone_args()
+        arguments.flags = flags | UInt64(CLONE_PIDFD)
+        var descriptor: CInt = -1
+        let result = withUnsafeMutablePointer(to: &descriptor) { pidfd in
+            arguments.pidfd = UInt64(UInt(bitPattern: pidfd))
+            return InitMachine.startChild(
+                &arguments, running: instructions, cells: cells, progress: progress.pointer)
+        }
+        guard result > 0 else {
+            throw SystemCallError("clone3", "", errno: Errno(rawValue: CInt(-result)))
+        }
+        return OwnedDescriptor(taking: descriptor)
     }
 
     private func encoded(

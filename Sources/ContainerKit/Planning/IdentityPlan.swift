@@ -70,16 +70,28 @@ struct IdentityPlan {
 
     /// Everything after the start.
     func addExecution(to steps: inout StepList) {
+        addConfinement(to: &steps)
+        steps.add(
+            .execute(
+                candidates: candidates, arguments: process.args ?? [], environment: environment),
+            from: "process.args")
+    }
+
+    /// What is left between a waiting init and the rights of the user's process.
+    private func addConfinement(to steps: inout StepList) {
         if let filter {
             steps.add(
                 .loadSeccomp(filter: filter.program, flags: UInt32(filter.flags.rawValue)),
                 from: "linux.seccomp")
         }
         if loadsFilterEarly { addCapabilities(to: &steps) }
-        steps.add(
-            .execute(
-                candidates: candidates, arguments: process.args ?? [], environment: environment),
-            from: "process.args")
+    }
+
+    /// The same for a startContainer hook: its program is the image's, and gets no more rights.
+    var hookPreparation: [InitStep] {
+        var steps = StepList()
+        addConfinement(to: &steps)
+        return steps.steps.map(\.step)
     }
 
     private func addCapabilities(to steps: inout StepList) {

@@ -31,7 +31,9 @@ extension Launch {
         let child = recipe.childSteps(mounts: mounts)
         let parent = recipe.parentSteps(mounts: mounts)
         self.init(
-            plan: LaunchPlan(parentSteps: parent, childSteps: child), cgroups: cgroups)
+            plan: LaunchPlan(
+                parentSteps: parent, childSteps: child, laterSteps: recipe.laterSteps),
+            cgroups: cgroups)
     }
 
     private static func cgroups(_ spec: Spec, _ linux: Linux, _ facts: LaunchFacts)
@@ -116,8 +118,32 @@ private struct CreateRecipe {
         }
         identity.addPreparation(to: &steps)
         addWait(to: &steps)
+        for hook in hooks(.startContainer) {
+            steps.add(
+                .runHook(hook, preparing: identity.hookPreparation), from: hook.field)
+        }
         identity.addExecution(to: &steps)
         return steps.steps
+    }
+
+    /// The environment of the process is what a startContainer hook without one of its own gets.
+    private func hooks(_ point: HookPoint) -> [PlannedHook] {
+        let inherited = point == .startContainer ? identity.environment : []
+        return spec.hooks?.planned(point, inheriting: inherited) ?? []
+    }
+
+    /// Before masks, read-only paths and the change of root: a hook may still change what is mounted.
+    private func addCreationHooks(to steps: inout StepList) {
+        let outside = [HookPoint.prestart, .createRuntime].first { !hooks($0).isEmpty }
+        if let outside {
+            steps.add(.reportToParent(.mounted), from: "hooks.\(outside.rawValue)")
+            steps.add(.waitForParent(.hooked), from: "hooks.\(outside.rawValue)")
+        }
+        for hook in hooks(.createContainer) {
+            steps.add(
+                .runHook(hook, preparing: [.setUmask(0o022), .resetSignals, .unblockSignals]),
+                from: hook.field)
+        }
     }
 
     /// Nothing of the set-up stays open while the process waits.
@@ -203,6 +229,7 @@ private struct CreateRecipe {
     private func addRootfs(to steps: inout StepList, _ mounts: MountPlan) {
         rootEntry.addAttachment(to: &steps, rootPath: rootPath, linux.rootfsPropagation)
         steps.append(mounts.childSteps)
+        addCreationHooks(to: &steps)
         if process.terminal { steps.add(.openTerminal(terminalRequest), from: "process.terminal") }
         if let sysctl = linux.sysctl, !sysctl.isEmpty {
             let parameters = sysctl.sorted { $0.key < $1.key }.map { key, value in
@@ -331,6 +358,26 @@ private struct CreateRecipe {
         return steps
     }
 
+    private func addHooks(
+        _ point: HookPoint, to steps: inout [PlannedParentStep],
+        _ step: ([PlannedHook]) -> ParentStep
+    ) {
+        let hooks = hooks(point)
+        guard !hooks.isEmpty else { return }
+        steps.append(PlannedParentStep(field: "hooks.\(point.rawValue)", step: step(hooks)))
+    }
+
+    /// What a created container leaves to start, and each to delete.
+    var laterSteps: [PlannedParentStep] {
+        var steps: [PlannedParentStep] = []
+        if !facts.startsAtOnce {
+            addHooks(.startContainer, to: &steps) { .superviseHooks($0) }
+            addHooks(.poststart, to: &steps) { .runHooks($0) }
+        }
+        addHooks(.poststop, to: &steps) { .runHooks($0) }
+        return steps
+    }
+
     private func addLaunch(to steps: inout [PlannedParentStep]) {
         func add(_ step: ParentStep, from field: String = "swrunc") {
             steps.append(PlannedParentStep(field: field, step: step))
@@ -346,7 +393,16 @@ private struct CreateRecipe {
             add(.moveNetDevices(netDevices), from: "linux.netDevices")
             add(.release(.devicesMoved))
         }
+        let preparing = hooks(.prestart) + hooks(.createRuntime)
+        if !(preparing + hooks(.createContainer)).isEmpty { add(.recordProcess) }
         add(.stageRecord)
+        if !preparing.isEmpty {
+            add(.awaitChild(.mounted))
+            addHooks(.prestart, to: &steps) { .runHooks($0) }
+            addHooks(.createRuntime, to: &steps) { .runHooks($0) }
+            add(.release(.hooked))
+        }
+        addHooks(.createContainer, to: &steps) { .superviseHooks($0) }
         if process.terminal, case .master = facts.terminal {
             add(.receiveTerminal, from: "process.terminal")
         }
@@ -356,7 +412,9 @@ private struct CreateRecipe {
         if let path = facts.pidFile { add(.writePidFile(path: path)) }
         if facts.startsAtOnce {
             add(.release(.start))
+            addHooks(.startContainer, to: &steps) { .superviseHooks($0) }
             add(.awaitExecution)
+            addHooks(.poststart, to: &steps) { .runHooks($0) }
         }
     }
 }

@@ -13,14 +13,6 @@ enum Unsupported {
         func refuse(_ condition: Bool, _ path: String) {
             if condition { found.append(SpecError("\(path)", "not implemented yet")) }
         }
-        if let hooks = spec.hooks {
-            refuse(!(hooks.prestart ?? []).isEmpty, "hooks.prestart")
-            refuse(!(hooks.createRuntime ?? []).isEmpty, "hooks.createRuntime")
-            refuse(!(hooks.createContainer ?? []).isEmpty, "hooks.createContainer")
-            refuse(!(hooks.startContainer ?? []).isEmpty, "hooks.startContainer")
-            refuse(!(hooks.poststart ?? []).isEmpty, "hooks.poststart")
-            refuse(!(hooks.poststop ?? []).isEmpty, "hooks.poststop")
-        }
         for (index, mount) in (spec.mounts ?? []).enumerated() {
             refuse(
                 mount.uidMappings != nil || mount.gidMappings != nil, "mounts[\(index)].uidMappings"

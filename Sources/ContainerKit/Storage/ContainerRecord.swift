@@ -35,6 +35,8 @@ struct ContainerRecord: Equatable, Sendable {
     var hasSessionKeyring = true
     /// What tells the mount of its root from others, where it is in the host's table of mounts.
     var rootMount: UInt64?
+    /// The hooks that start and delete run; nil when there are none.
+    var hooks: Hooks?
     /// The directories of its cgroup.
     var cgroups: CgroupLayout
     /// Whether it was paused before it was started.
@@ -64,6 +66,7 @@ struct ContainerRecord: Equatable, Sendable {
         object.append("sessionKeyring", .bool(hasSessionKeyring))
         if isPausedBeforeStart { object.append("pausedBeforeStart", .bool(true)) }
         if let rootMount { object.append("rootMount", .string(String(rootMount))) }
+        if let hooks { object.append("hooks", hooks.encoded) }
         object.append("cgroups", cgroups.record)
         object.append("startWaitIndex", .integer(Int64(startWaitIndex)))
         object.append("lastInstructions", .array(lastInstructions.map(\.json)))
@@ -112,6 +115,7 @@ struct ContainerRecord: Equatable, Sendable {
         hasSessionKeyring = object["sessionKeyring"] != .bool(false)
         isPausedBeforeStart = object["pausedBeforeStart"] == .bool(true)
         if case .string(let mount)? = object["rootMount"] { rootMount = UInt64(mount) }
+        hooks = object["hooks"].flatMap { try? Hooks(encoded: $0) }
         if case .integer(let index)? = object["startWaitIndex"] { startWaitIndex = Int(index) }
         if case .array(let list)? = object["lastInstructions"] {
             lastInstructions = list.compactMap(RecordedInstruction.init)

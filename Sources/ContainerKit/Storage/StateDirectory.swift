@@ -107,6 +107,11 @@ struct StateDirectory: ~Copyable {
         }
     }
 
+    /// Lets others take the lock before the descriptor is closed.
+    func unlock() {
+        _ = raw_system_call(Int(__NR_flock), Int(descriptor), 8, 0, 0, 0, 0)
+    }
+
     /// Whether the directory is still the one that its path names: another command may have deleted
     /// the container while this one waited for the lock.
     var isCurrent: Bool {

@@ -33,6 +33,16 @@ extension Process {
     public var encoded: JSONValue { encode() }
 }
 
+extension Hooks {
+    /// Takes back what `encoded` gave.
+    public init(encoded value: JSONValue) throws(SpecDecodingError) {
+        self = try Self.decodeDocument(value, at: "hooks")
+    }
+
+    /// These hooks as JSON; nil fields are left out, empty ones are kept.
+    public var encoded: JSONValue { encode() }
+}
+
 extension Resources {
     /// Reads the resources of `update --resources`; paths in errors begin with `linux.resources`.
     public init(json: [UInt8]) throws(SpecDecodingError) {

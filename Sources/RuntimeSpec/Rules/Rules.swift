@@ -22,7 +22,7 @@ private let resourcesRules: [Rule<Resources>] = [
     checkDeviceRules, checkHugepageLimits, checkRdmaLimits, checkUnifiedFiles,
 ]
 
-private let warningRules: [Rule<Spec>] = [warnOfRelativeDestinations, warnOfPrestart]
+private let warningRules: [Rule<Spec>] = [warnOfRelativeDestinations]
 
 private let processWarningRules: [Rule<Process>] = [
     warnOfUnknownCapabilities, warnOfLostAmbientCapabilities,

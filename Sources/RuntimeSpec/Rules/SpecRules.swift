@@ -180,15 +180,3 @@ func warnOfRelativeDestinations(_ spec: Spec, _ found: inout [SpecError]) {
                 section: "config.md, Mounts"))
     }
 }
-
-/// Prestart hooks are deprecated.
-///
-/// Spec: config.md, Prestart.
-func warnOfPrestart(_ spec: Spec, _ found: inout [SpecError]) {
-    guard spec.hooks?.prestart?.isEmpty == false else { return }
-    found.append(
-        SpecError(
-            "hooks.prestart",
-            "is deprecated in favor of createRuntime, createContainer and "
-                + "startContainer", section: "config.md, Prestart"))
-}

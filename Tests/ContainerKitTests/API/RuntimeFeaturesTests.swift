@@ -32,6 +32,15 @@ struct RuntimeFeaturesTests {
         #expect(linux?.capabilities?.contains("CAP_CHECKPOINT_RESTORE") == true)
     }
 
+    @Test("every hook is there")
+    func hooks() {
+        #expect(
+            features.hooks == [
+                "prestart", "createRuntime", "createContainer", "startContainer", "poststart",
+                "poststop",
+            ])
+    }
+
     @Test("dockerd's probe for recursive read-only mounts finds its word")
     func mountOptions() {
         #expect(features.mountOptions?.contains("rro") == true)

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+
+extension Hooks {
+    /// The hooks of one list, in order.
+    ///
+    /// A hook without arguments gets its path as the name, one without an environment `inherited`.
+    func planned(_ point: HookPoint, inheriting inherited: [String] = []) -> [PlannedHook] {
+        let list =
+            switch point {
+            case .prestart: prestart
+            case .createRuntime: createRuntime
+            case .createContainer: createContainer
+            case .startContainer: startContainer
+            case .poststart: poststart
+            case .poststop: poststop
+            }
+        return (list ?? []).enumerated().map { index, hook in
+            let arguments = hook.args ?? []
+            let environment = hook.env ?? []
+            return PlannedHook(
+                point, index, path: hook.path,
+                arguments: arguments.isEmpty ? [hook.path] : arguments,
+                environment: environment.isEmpty ? inherited : environment,
+                timeoutSeconds: hook.timeout)
+        }
+    }
+
+    /// The lists that `start` and `delete` need; nil when all three are empty.
+    var afterCreate: Hooks? {
+        let kept = Hooks(
+            startContainer: startContainer, poststart: poststart, poststop: poststop)
+        let points: [HookPoint] = [.startContainer, .poststart, .poststop]
+        return points.contains { !kept.planned($0).isEmpty } ? kept : nil
+    }
+}
+
+/// Where the output of hooks goes when it is not kept for an error.
+///
+/// The annotations are crun's: `run.oci.hooks.stdout` and `run.oci.hooks.stderr`, each a path that is
+/// appended to.
+struct HookOutlets: Equatable, Sendable {
+    var output: String?
+    var error: String?
+
+    init(annotations: [String: String]) {
+        output = annotations["run.oci.hooks.stdout"]
+        error = annotations["run.oci.hooks.stderr"]
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import SystemPackage
+
+/// Both ends of a pipe, each above 2 and close-on-exec; the caller closes them.
+///
+/// Kernel: pipe2(2).
+func makePipe() throws(SystemCallError) -> (reader: CInt, writer: CInt) {
+    var numbers: (CInt, CInt) = (-1, -1)
+    try withAddress(of: &numbers) { (address) throws(SystemCallError) in
+        _ = try systemCall(
+            "pipe2", __NR_pipe2, address, OpenFlags.closeOnExec.rawValue, describing: "")
+    }
+    let (first, second) = numbers
+    let writer = OwnedDescriptor(taking: second)
+    let reader = try aboveStreams(OwnedDescriptor(taking: first))
+    let raised = try aboveStreams(writer)
+    return (reader.release(), raised.release())
+}
+
+/// The same open file at a number that is not one of the standard streams.
+///
+/// Kernel: fcntl(2), F_DUPFD_CLOEXEC.
+func aboveStreams(_ descriptor: consuming OwnedDescriptor) throws(SystemCallError)
+    -> OwnedDescriptor
+{
+    guard descriptor.number < 3 else { return descriptor }
+    let number = descriptor.number
+    let copy = try systemCall(
+        "fcntl", __NR_fcntl, Int(number), 1030, 3, describing: "\(number), F_DUPFD_CLOEXEC")
+    return OwnedDescriptor(taking: CInt(copy))
+}
+
+/// Makes reads and writes of an open file return at once.
+///
+/// Kernel: fcntl(2), F_SETFL with O_NONBLOCK.
+func makeNonBlocking(_ descriptor: CInt) throws(SystemCallError) {
+    try systemCall(
+        "fcntl", __NR_fcntl, Int(descriptor), 4, OpenFlags.nonBlocking.rawValue,
+        describing: "\(descriptor), F_SETFL, O_NONBLOCK")
+}
+
+/// Reads once, up to `limitBytes`; empty at the end, nil when there is nothing yet.
+///
+/// Kernel: read(2).
+func readAvailable(_ descriptor: CInt, limitBytes: Int) throws(SystemCallError) -> [UInt8]? {
+    var failure: SystemCallError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: limitBytes) { buffer, count in
+        do throws(SystemCallError) {
+            count = try systemCall(
+                "read", __NR_read, Int(descriptor), Int(bitPattern: buffer.baseAddress),
+                limitBytes, describing: "descriptor \(descriptor)")
+        } catch {
+            failure = error
+        }
+    }
+    guard let failure else { return bytes }
+    if failure.errno == .resourceTemporarilyUnavailable { return nil }
+    throw failure
+}
+
+/// Writes once; tells how many bytes went out, 0 when there is no room yet.
+///
+/// Kernel: write(2).
+func writeAvailable(_ bytes: ArraySlice<UInt8>, to descriptor: CInt) throws(SystemCallError) -> Int
+{
+    let outcome: Result<Int, SystemCallError> = bytes.withUnsafeBytes { buffer in
+        do throws(SystemCallError) {
+            return .success(
+                try systemCall(
+                    "write", __NR_write, Int(descriptor), Int(bitPattern: buffer.baseAddress),
+                    buffer.count, describing: "descriptor \(descriptor)"))
+        } catch {
+            return .failure(error)
+        }
+    }
+    if case .failure(let error) = outcome, error.errno == .resourceTemporarilyUnavailable {
+        return 0
+    }
+    return try outcome.get()
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A hook in the container's namespaces is a child of init: whatever init is in by then (namespaces,
+// cgroups, root, user, limits, labels) the hook is in, too. The runtime sends its three streams over the
+// socket that init already waits on, and init sends back how it ended. See Decisions/0008.
+
+extension Assembler {
+    /// Runs one hook to its end, and stops the program when it fails.
+    ///
+    /// CLONE_VFORK: the clone returns once the hook's program runs, or its process ended before; an error
+    /// of the child's own instructions is in the progress page by then, and stays there.
+    mutating func runHook(
+        _ hook: PlannedHook, _ preparing: [InitStep], _ state: inout LoweringState
+    ) {
+        let socket = state.startConnection ?? input(.rendezvous)
+        let streams = ["input", "output", "error"].map {
+            receiveDescriptor("hook-\($0)", from: socket)
+        }
+        // Where SIGCHLD is ignored, the kernel forgets how a child ended.
+        call(
+            .rtSigaction,
+            [.named(17, "SIGCHLD"), .address(words([0, 0, 0, 0])), .literal(0), .literal(8)])
+        let child = cell("hook")
+        // struct clone_args with CLONE_VFORK; no exit signal, until execve makes it SIGCHLD.
+        let arguments = words([0x4000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        call(.clone3, [.address(arguments), .literal(88)], into: child, note: hook.failureText)
+        let inChild = skip(when: .equals(child, 0))
+        let inInit = skip(when: .always)
+        place(inChild)
+        executeHook(hook, preparing, streams, &state)
+        place(inInit)
+
+        let isFine = skip(when: .nothingFailed)
+        call(.exitGroup, [.literal(125)])
+        place(isFine)
+        for stream in streams { call(.close, [.cell(stream)]) }
+        let ending = scratch()
+        call(
+            .waitid,
+            [
+                .named(1, "P_PID"), .cell(child), .address(ending),
+                .named(0x4000_0004, "WEXITED|__WALL"), .literal(0),
+            ], retries: 1000, note: hook.failureText)
+        call(
+            .write, [.cell(socket), .address(ending), .literal(HookReport.sizeBytes)],
+            retries: 1000)
+        // No signal has the number 0: the status alone tells success.
+        let succeeded = skip(
+            when: .memory(ending + HookReport.statusOffset, mask: 0xffff_ffff, value: 0))
+        refuse(hook.failureText)
+        place(succeeded)
+    }
+
+    /// The child's part: streams, directory, and nothing else of what init holds.
+    private mutating func executeHook(
+        _ hook: PlannedHook, _ preparing: [InitStep], _ streams: [Cell],
+        _ state: inout LoweringState
+    ) {
+        for (number, stream) in streams.enumerated() {
+            // They came in this order into the lowest free numbers: no copy covers one that is still
+            // needed, and one that is in place already is EINVAL.
+            call(
+                .dup3, [.cell(stream), .literal(number), .literal(0)],
+                ignoring: [IgnoredErrno.invalid])
+        }
+        if hook.point == .createContainer { call(.fchdir, [.cell(state.root)]) }
+        call(.closeRange, [.literal(3), .literal(0xffff_ffff), .literal(0)])
+        for step in preparing { step.lower(into: &self, &state) }
+        let argv = textArray(hook.arguments)
+        let envp = textArray(hook.environment)
+        call(
+            .execve, [text(hook.path), .address(argv), .address(envp)], note: hook.failureText)
+    }
+
+    /// Takes the one descriptor of the next message.
+    ///
+    /// The kernel writes the number, four bytes, behind the 16 of the control message's header: that
+    /// lands in a cell when the header fills the two cells before it. Kernel: recvmsg(2), cmsg(3).
+    private mutating func receiveDescriptor(_ name: String, from socket: Cell) -> Cell {
+        let header = cell("\(name)-length")
+        _ = cell("\(name)-type")
+        let descriptor = cell(name)
+        let vector = words([0, 1])
+        relocate(at: vector, to: bytes([0]))
+        // struct msghdr: no name; one vector; 24 bytes of control.
+        let message = words([0, 0, 0, 1, 0, 24, 0])
+        relocate(at: message + 16, to: vector)
+        relocateToCell(at: message + 32, cell: header)
+        let count = cell("received")
+        call(
+            .recvmsg, [.cell(socket), .address(message), .literal(0)], into: count, retries: 1000)
+        let received = skip(when: .equals(count, 1))
+        refuse("the runtime ended before the hooks ran")
+        place(received)
+        return descriptor
+    }
+
+    /// Enters a directory of the host; where it is gone, the present one will do.
+    mutating func enterHostDirectory(_ path: String) {
+        let directory = cell("directory")
+        call(
+            .openat,
+            [
+                .named(-100, "AT_FDCWD"), text(path),
+                .named(Self.pathOnly | Self.directory, "O_PATH|O_DIRECTORY|O_CLOEXEC"), .literal(0),
+            ], into: directory,
+            ignoring: [IgnoredErrno.noEntry, IgnoredErrno.access, IgnoredErrno.notDirectory])
+        let missing = skip(when: .isNegative(directory))
+        call(.fchdir, [.cell(directory)])
+        call(.close, [.cell(directory)])
+        place(missing)
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A point of a container's lifecycle at which hooks run.
+///
+/// The raw value is the name of the list in `hooks`. Spec: config.md, POSIX-platform Hooks.
+public enum HookPoint: String, CaseIterable, Sendable {
+    /// In create, by the runtime; deprecated.
+    case prestart
+    /// In create, by the runtime.
+    case createRuntime
+    /// In create, by init, before it enters the root.
+    case createContainer
+    /// In start, by init, before it becomes the user's process.
+    case startContainer
+    /// In start, by the runtime, once the user's process runs.
+    case poststart
+    /// In delete, by the runtime.
+    case poststop
+}
+
+/// One hook of the config, ready to run.
+public struct PlannedHook: Equatable, Sendable {
+    /// The list that it is in.
+    public let point: HookPoint
+    /// Its place in the list.
+    public let index: Int
+    /// The program, an absolute path.
+    public let path: String
+    /// All arguments, the name of the program first.
+    public let arguments: [String]
+    /// The whole environment.
+    public let environment: [String]
+    /// After how many seconds it has failed; nil is never.
+    public let timeoutSeconds: Int?
+
+    /// A hook with its place in the config.
+    public init(
+        _ point: HookPoint, _ index: Int, path: String, arguments: [String],
+        environment: [String] = [], timeoutSeconds: Int? = nil
+    ) {
+        self.point = point
+        self.index = index
+        self.path = path
+        self.arguments = arguments
+        self.environment = environment
+        self.timeoutSeconds = timeoutSeconds
+    }
+
+    /// The JSON path, such as `hooks.prestart[0]`.
+    public var field: String { "hooks.\(point.rawValue)[\(index)]" }
+
+    /// What an error says; the text is runc's, which tests and people search for.
+    public var failureText: String { "error running \(point.rawValue) hook #\(index)" }
+}
+
+/// What init tells of a hook that has ended: the first bytes of waitid(2)'s `siginfo_t`.
+public enum HookReport {
+    /// The message's size.
+    public static let sizeBytes = 32
+    /// Where `si_code` is: 1 (CLD_EXITED), or a code of an end by signal.
+    public static let codeOffset = 8
+    /// Where `si_status` is: the exit status, or the signal.
+    public static let statusOffset = 24
+}
