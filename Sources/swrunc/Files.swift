@@ -31,18 +31,29 @@ func absolutePath(_ text: String) throws(ContainerError) -> FilePath {
 func readFile(_ path: String) throws(ContainerError) -> [UInt8] {
     do {
         let descriptor = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
-        return try descriptor.closeAfter {
-            var bytes: [UInt8] = []
-            let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 1)
-            defer { chunk.deallocate() }
-            while true {
-                let count = try descriptor.read(into: chunk)
-                if count == 0 { return bytes }
-                bytes += chunk.prefix(count)
-            }
-        }
+        return try descriptor.closeAfter { try readAll(descriptor) }
     } catch {
         throw .file("cannot read the file", call: "open", path, error)
+    }
+}
+
+/// All bytes of standard input.
+func readStandardInput() throws(ContainerError) -> [UInt8] {
+    do {
+        return try readAll(.standardInput)
+    } catch {
+        throw .file("cannot read the input", call: "read", "standard input", error)
+    }
+}
+
+private func readAll(_ descriptor: FileDescriptor) throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 1)
+    defer { chunk.deallocate() }
+    while true {
+        let count = try descriptor.read(into: chunk)
+        if count == 0 { return bytes }
+        bytes += chunk.prefix(count)
     }
 }
 

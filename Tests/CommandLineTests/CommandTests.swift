@@ -65,7 +65,8 @@ struct CommandTests {
     @Test(
         "what is not implemented yet is known and refused",
         arguments: [
-            ["run", "--pidfd-socket", "/s", "id"], ["exec", "--cgroup", "x", "id", "sh"],
+            ["run", "--pidfd-socket", "/s", "id"],
+            ["update", "--l3-cache-schema", "x", "id"], ["update", "--mem-bw-schema=x", "id"],
             ["run", "--no-subreaper=false", "id"],
             ["create", "--detach=0", "id"],
         ])
@@ -114,11 +115,15 @@ private let engineCalls = [
     "list -q",
     "events --stats id",
     "events --interval=5s id",
+    "update --resources=- id",
+    "update --resources - id",
+    "update id --memory 64M --memory-swap -1",
     "pause id",
     "resume id",
     "ps --format json id",
     "ps --format table id -o,pid,comm",
     "exec --ignore-paused id sh",
+    "exec --cgroup cpu,cpuacct:a --cgroup memory:b id sh",
     "state id",
     "features",
     "exec -t -e A=B --cwd / -u 1:1 --cap CAP_KILL id sh -c x",

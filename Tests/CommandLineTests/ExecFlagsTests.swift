@@ -112,4 +112,27 @@ struct ExecFlagsTests {
             #expect(error.message == message)
         }
     }
+
+    @Test("--cgroup takes one path for all controllers, or one for each that it names")
+    func subcgroups() throws {
+        #expect(try ExecFlags.subcgroups([]) == [:])
+        #expect(try ExecFlags.subcgroups(["a/b"]) == ["": "a/b"])
+        #expect(
+            try ExecFlags.subcgroups(["cpu,cpuacct:a", "memory:/"])
+                == ["cpu": "a", "cpuacct": "a", "memory": "/"])
+        for (texts, message) in [
+            (["a", "b"], "invalid --cgroup argument: a (missing <controller>: prefix)"),
+            ([":a"], "invalid --cgroup argument: :a (empty <controller> prefix)"),
+            (["cpu,:a"], "invalid --cgroup argument: cpu,:a (empty <controller> prefix)"),
+            (
+                ["cpu:a", "cpu:b"],
+                "invalid --cgroup argument(s): controller cpu specified multiple times"
+            ),
+        ] {
+            let error = #expect(throws: ContainerError.self) {
+                try ExecFlags.subcgroups(texts)
+            }
+            #expect(error?.message == message)
+        }
+    }
 }

@@ -55,6 +55,7 @@ extension Container {
         try SecurityModules.check(process)
         try Creation.checkTerminal(process.terminal, options, startsAtOnce: true)
 
+        let cgroup = Cgroup(try Self.entered(record, options.subcgroups))
         let initProcess = try record.openInit()
         var facts = LaunchFacts(id: id, bundlePath: record.bundle, cgroups: .none)
         facts.preservedDescriptorCount = options.preservedDescriptorCount
@@ -74,7 +75,7 @@ extension Container {
         let launcher = Launcher(
             launch, options: options, storePath: store.path.string, record: nil,
             target: initProcess.number, targetPid: record.pid,
-            cgroup: Cgroup(Self.presentCgroups(record)))
+            cgroup: cgroup)
         try launcher.run()
         return ContainerProcess(taking: launcher)
     }
@@ -105,12 +106,28 @@ extension Container {
         return spec
     }
 
-    /// The container's cgroups, or on v2 the one below them that init has moved to.
+    /// Where the process goes: the container's cgroups, or what the caller names below them.
+    private static func entered(_ record: ContainerRecord, _ subcgroups: [String: String])
+        throws(ContainerError) -> CgroupLayout
+    {
+        guard !subcgroups.isEmpty else { return presentCgroups(record) }
+        let layout = try record.cgroups.entering(subcgroups)
+        try Cgroup(layout).checkEntrance()
+        return layout
+    }
+
+    /// The container's cgroups, or on v2 the one below them that init has moved to because the
+    /// container's own takes no processes any more.
     private static func presentCgroups(_ record: ContainerRecord) -> CgroupLayout {
         guard record.cgroups.isUnified,
             let membership = try? readFile("/proc/\(record.pid)/cgroup")
         else { return record.cgroups }
-        return record.cgroups.following(membership)
+        let followed = record.cgroups.following(membership)
+        // Only where init has moved a further look is needed.
+        guard followed != record.cgroups, let own = record.cgroups.directories.last,
+            Cgroup.takesProcesses(own)
+        else { return followed }
+        return record.cgroups
     }
 
     /// Read through init's root, so that mounts over /etc count.

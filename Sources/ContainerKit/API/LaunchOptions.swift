@@ -51,6 +51,11 @@ public struct LaunchOptions: Sendable {
     public var movesRoot = false
     /// Who makes the cgroup of a new container; later operations know it from its state.
     public var cgroupDriver = CgroupDriver.cgroupfs
+    /// Existing cgroups below the container's that `exec` puts its process into.
+    ///
+    /// Under the empty name one path for every hierarchy, the only form of cgroup v2; else a path for
+    /// each controller that is named. A path never leads above the container's cgroup.
+    public var subcgroups: [String: String] = [:]
     /// Takes debug lines and warnings.
     public var logger = Logger(label: "ContainerKit") { _ in SwiftLogNoOpLogHandler() }
 

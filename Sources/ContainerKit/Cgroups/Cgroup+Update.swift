@@ -4,7 +4,9 @@ internal import RuntimeSpec
 
 extension Cgroup {
     /// Changes the limits of a container; if one is refused, those changed before it are put back.
-    func update(_ plan: ResourcePlan) throws(CgroupError) {
+    ///
+    /// `devices` is who may use which device now.
+    func update(_ plan: ResourcePlan, from devices: DeviceAccess? = nil) throws(CgroupError) {
         let writes = plan.steps.flatMap { step -> [ControlWrite] in
             switch step {
             case .write(let write): [write]
@@ -19,6 +21,7 @@ extension Cgroup {
         }
         do throws(CgroupError) {
             try apply(plan)
+            if let wanted = plan.devices { try apply(wanted, from: devices) }
             try setProperties(plan.properties)
         } catch {
             // Twice, since values that bound each other may go back in one order only.

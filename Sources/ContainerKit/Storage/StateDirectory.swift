@@ -7,7 +7,7 @@ internal import SystemPackage
 /// The directory of one container below the store's: what commands share across processes.
 ///
 ///   state.json    the record, written whole to a temporary name and renamed
-///   config.json   the config as it was at create
+///   config.json   the config as it was at create, with the limits that update changed
 ///   progress      the page that init writes its progress to
 ///   start         the socket on which `start` gives its order
 ///
@@ -133,6 +133,20 @@ struct StateDirectory: ~Copyable {
     func putRecordInPlace() throws(ContainerError) {
         try reporting("unable to save the state in \(path)") { () throws(SystemCallError) in
             try renameFile(Self.stagedName, to: Self.recordName, at: descriptor)
+        }
+    }
+
+    /// Writes a changed config beside the one in place.
+    func stage(config: [UInt8]) throws(ContainerError) {
+        // The name of a staged record, which nobody else writes under the lock, and which is removed with
+        // the directory.
+        try write(config, to: Self.stagedName)
+    }
+
+    /// Replaces the config by the staged one, whole or not at all.
+    func putConfigInPlace() throws(ContainerError) {
+        try reporting("unable to save the state in \(path)") { () throws(SystemCallError) in
+            try renameFile(Self.stagedName, to: Self.configName, at: descriptor)
         }
     }
 

@@ -43,7 +43,7 @@ struct Command: Sendable {
     /// Every command, in the order of the help.
     enum Name: String, CaseIterable {
         case create, delete, events, exec, explain, features, kill, list, pause, ps, resume, run
-        case spec, start, state
+        case spec, start, state, update
 
         var command: Command {
             switch self {
@@ -62,12 +62,13 @@ struct Command: Sendable {
             case .spec: .spec
             case .start: .start
             case .state: .state
+            case .update: .update
             }
         }
     }
 
     /// Commands of runc that are still missing here.
-    static let missing = ["checkpoint", "restore", "update"]
+    static let missing = ["checkpoint", "restore"]
 
     /// Reads the command's words.
     func parse(_ words: some Collection<String>) throws(UsageError) -> Arguments {

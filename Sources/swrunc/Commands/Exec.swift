@@ -20,6 +20,8 @@ extension Command {
                 let detached = invocation.arguments.has(LaunchFlags.detach)
                 var options = try invocation.launchOptions(
                     terminal: process.terminal, detached: detached)
+                options.subcgroups = try ExecFlags.subcgroups(
+                    invocation.arguments.texts(ExecFlags.cgroup))
                 options.ignoresPause = invocation.arguments.has(ExecFlags.ignorePaused)
                 if detached {
                     _ = try container.exec(process, options: options)
@@ -45,8 +47,8 @@ enum ExecFlags {
         "no-new-privs", nil, .toggle, "let the process gain no privileges by execve")
 
     static let cgroup = Flag(
-        "cgroup", nil, .text, "cgroup below the container's (not implemented yet)",
-        support: .only([]))
+        "cgroup", nil, .text,
+        "existing cgroup below the container's, [CONTROLLER[,CONTROLLER]:]PATH")
     static let apparmor = Flag(
         "apparmor", nil, .text, "AppArmor profile to run under")
     static let processLabel = Flag(
@@ -187,6 +189,38 @@ enum ExecFlags {
             let id = UInt32(text), id != .max
         else { return nil }
         return id
+    }
+
+    /// Reads the values of --cgroup; the texts of the errors are runc's.
+    static func subcgroups(_ texts: [String]) throws(ContainerError) -> [String: String] {
+        var paths: [String: String] = [:]
+        for text in texts {
+            guard let colon = text.firstIndex(of: ":") else {
+                guard texts.count == 1 else {
+                    throw ContainerError(
+                        .invalidArgument,
+                        "invalid --cgroup argument: \(text) (missing <controller>: prefix)")
+                }
+                return ["": text]
+            }
+            let controllers = text[..<colon].split(
+                separator: ",", omittingEmptySubsequences: false)
+            for controller in controllers {
+                guard !controller.isEmpty else {
+                    throw ContainerError(
+                        .invalidArgument,
+                        "invalid --cgroup argument: \(text) (empty <controller> prefix)")
+                }
+                let path = String(text[text.index(after: colon)...])
+                guard paths.updateValue(path, forKey: String(controller)) == nil else {
+                    throw ContainerError(
+                        .invalidArgument,
+                        "invalid --cgroup argument(s): controller \(controller) specified "
+                            + "multiple times")
+                }
+            }
+        }
+        return paths
     }
 
     private static func invalid(

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+extension CgroupLayout {
+    /// The layout of cgroups below the container's: `paths` by controller, or one for all under "".
+    ///
+    /// - Throws: `invalidArgument` for a path that leads out or a controller that is not there.
+    func entering(_ paths: [String: String]) throws(ContainerError) -> CgroupLayout {
+        var result = self
+        if let path = paths[""] {
+            let inner = try Self.inner(path)
+            for index in directories.indices { result.directories[index].cgroup += inner }
+            return result
+        }
+        for (controller, path) in paths.sorted(by: { $0.key < $1.key }) {
+            let found = directories.firstIndex { $0.controllers.contains(controller) }
+            guard let index = found else {
+                throw ContainerError(
+                    .invalidArgument, "unknown controller \(controller) in SubCgroupPaths",
+                    hint: isUnified ? "cgroup v2 has one path for all controllers" : nil)
+            }
+            let cgroup = directories[index].cgroup + (try Self.inner(path))
+            // Controllers that are mounted together share a directory.
+            let isTaken = result.directories[index].cgroup != directories[index].cgroup
+            guard !isTaken || result.directories[index].cgroup == cgroup else {
+                throw ContainerError(
+                    .invalidArgument,
+                    "controller \(controller) has another path than those it is mounted with")
+            }
+            result.directories[index].cgroup = cgroup
+        }
+        return result
+    }
+
+    /// `path` as `/a/b`; empty for the cgroup itself.
+    private static func inner(_ path: String) throws(ContainerError) -> String {
+        var parts: [Substring] = []
+        for part in path.split(separator: "/") where part != "." {
+            if part != ".." {
+                parts.append(part)
+            } else if parts.popLast() == nil {
+                throw ContainerError(.invalidArgument, "\(path) is not a sub cgroup path")
+            }
+        }
+        return parts.map { "/\($0)" }.joined()
+    }
+}
+
+extension Cgroup {
+    /// Checks that a process can enter, for a clear error before it is started.
+    func checkEntrance() throws(ContainerError) {
+        for directory in layout.directories {
+            // The texts are runc's.
+            let text = "error adding pid of the process to cgroups: \(directory.path)/cgroup.procs"
+            guard (try? status(at: directory.path)) != nil else {
+                throw ContainerError(.cgroup, "\(text): no such file or directory")
+            }
+            guard Cgroup.takesProcesses(directory) else {
+                throw ContainerError(.cgroup, "\(text): device or resource busy")
+            }
+        }
+    }
+
+    /// Whether processes may be in a cgroup of v2 itself: not beside children that it has given a
+    /// controller to, unless the controller can tell threads apart.
+    ///
+    /// Kernel: cgroup-v2.rst, No Internal Process Constraint and Threads.
+    static func takesProcesses(_ directory: CgroupDirectory) -> Bool {
+        guard directory.isUnified,
+            let text = try? readFile("\(directory.path)/cgroup.subtree_control")
+        else { return true }
+        return words(of: text).allSatisfy(["cpu", "cpuset", "perf_event", "pids"].contains)
+    }
+}

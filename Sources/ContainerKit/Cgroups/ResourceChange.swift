@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import RuntimeSpec
+
+/// What an update asks for, over what a container has.
+///
+/// A field that the update does not set stays as it is. Some files of the kernel hold two fields, or
+/// bound each other: with one of them the present value of the other is written, too.
+struct ResourceChange {
+    /// What is to be written.
+    let written: Resources
+    /// What the container has then.
+    let result: Resources
+
+    init(of current: Resources, by update: Resources) {
+        var result = current
+        result.cpu = Self.overlaid(current.cpu, update.cpu)
+        result.memory = Self.overlaid(current.memory, update.memory)
+        if let limit = update.pids?.limit { result.pids = PidsResources(limit: limit) }
+        result.blockIO = Self.overlaid(current.blockIO, update.blockIO)
+        result.devices = update.devices ?? current.devices
+        if let limits = update.hugepageLimits {
+            let changed = limits.map(\.pageSize)
+            let kept = (current.hugepageLimits ?? []).filter { !changed.contains($0.pageSize) }
+            result.hugepageLimits = kept + limits
+        }
+        result.network = Self.overlaid(current.network, update.network)
+        if let limits = update.rdma {
+            result.rdma = (current.rdma ?? [:]).merging(limits) { $1 }
+        }
+        if let files = update.unified {
+            result.unified = (current.unified ?? [:]).merging(files) { $1 }
+        }
+        self.result = result
+
+        var written = update
+        if update.cpu?.quota != nil || update.cpu?.period != nil {
+            written.cpu?.quota = result.cpu?.quota
+            written.cpu?.period = result.cpu?.period
+        }
+        if update.memory?.limit != nil || update.memory?.swap != nil {
+            written.memory?.limit = result.memory?.limit
+            written.memory?.swap = result.memory?.swap
+            written.memory?.checkBeforeUpdate = result.memory?.checkBeforeUpdate
+        }
+        // Other runtimes never change the rules; writing those that hold would undo what somebody else
+        // has added to them, as tools for graphics cards do.
+        if written.devices == current.devices { written.devices = nil }
+        self.written = written
+    }
+
+    private static func overlaid(_ current: CPUResources?, _ update: CPUResources?)
+        -> CPUResources?
+    {
+        guard var result = current, let update else { return update ?? current }
+        overlay(&result.shares, update.shares)
+        overlay(&result.quota, update.quota)
+        overlay(&result.burst, update.burst)
+        overlay(&result.period, update.period)
+        overlay(&result.realtimeRuntime, update.realtimeRuntime)
+        overlay(&result.realtimePeriod, update.realtimePeriod)
+        overlay(&result.cpus, update.cpus)
+        overlay(&result.mems, update.mems)
+        overlay(&result.idle, update.idle)
+        return result
+    }
+
+    private static func overlaid(_ current: MemoryResources?, _ update: MemoryResources?)
+        -> MemoryResources?
+    {
+        guard var result = current, var update else { return update ?? current }
+        // No limit on memory is none on memory and swap together either.
+        if update.limit == -1, update.swap == nil { update.swap = -1 }
+        overlay(&result.limit, update.limit)
+        overlay(&result.reservation, update.reservation)
+        overlay(&result.swap, update.swap)
+        overlay(&result.kernel, update.kernel)
+        overlay(&result.kernelTCP, update.kernelTCP)
+        overlay(&result.swappiness, update.swappiness)
+        overlay(&result.disableOOMKiller, update.disableOOMKiller)
+        overlay(&result.useHierarchy, update.useHierarchy)
+        overlay(&result.checkBeforeUpdate, update.checkBeforeUpdate)
+        return result
+    }
+
+    /// Lists of devices are replaced as a whole: a device that is left out keeps what it has.
+    private static func overlaid(_ current: BlockIOResources?, _ update: BlockIOResources?)
+        -> BlockIOResources?
+    {
+        guard var result = current, let update else { return update ?? current }
+        overlay(&result.weight, update.weight)
+        overlay(&result.leafWeight, update.leafWeight)
+        overlay(&result.weightDevice, update.weightDevice)
+        overlay(&result.throttleReadBpsDevice, update.throttleReadBpsDevice)
+        overlay(&result.throttleWriteBpsDevice, update.throttleWriteBpsDevice)
+        overlay(&result.throttleReadIOPSDevice, update.throttleReadIOPSDevice)
+        overlay(&result.throttleWriteIOPSDevice, update.throttleWriteIOPSDevice)
+        return result
+    }
+
+    private static func overlaid(_ current: NetworkResources?, _ update: NetworkResources?)
+        -> NetworkResources?
+    {
+        guard var result = current, let update else { return update ?? current }
+        overlay(&result.classID, update.classID)
+        overlay(&result.priorities, update.priorities)
+        return result
+    }
+
+    private static func overlay<Value>(_ current: inout Value?, _ update: Value?) {
+        if let update { current = update }
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import RuntimeSpec
+import Testing
+
+@testable import ContainerKit
+
+@Suite("What an update changes")
+struct ResourceChangeTests {
+    @Test("only what an update names is written, and what shares a file or bounds it")
+    func written() {
+        let current = Resources(
+            memory: .init(limit: 4096, reservation: 1024, swap: 8192),
+            cpu: .init(shares: 512, quota: 20, period: 100, cpus: "0"), pids: .init(limit: 5))
+        func written(_ update: Resources) -> Resources {
+            ResourceChange(of: current, by: update).written
+        }
+        #expect(written(Resources()) == Resources())
+        #expect(
+            written(Resources(cpu: .init(shares: 2)))
+                == Resources(cpu: .init(shares: 2)))
+        #expect(
+            written(Resources(cpu: .init(quota: 7)))
+                == Resources(cpu: .init(quota: 7, period: 100)))
+        #expect(
+            written(Resources(cpu: .init(period: 7)))
+                == Resources(cpu: .init(quota: 20, period: 7)))
+        #expect(
+            written(Resources(memory: .init(limit: 5000)))
+                == Resources(memory: .init(limit: 5000, swap: 8192)))
+        #expect(
+            written(Resources(memory: .init(swap: 9000)))
+                == Resources(memory: .init(limit: 4096, swap: 9000)))
+        #expect(
+            written(Resources(memory: .init(limit: -1)))
+                == Resources(memory: .init(limit: -1, swap: -1)))
+        #expect(
+            written(Resources(memory: .init(reservation: 1)))
+                == Resources(memory: .init(reservation: 1)))
+    }
+
+    @Test("what an update leaves out stays as it was")
+    func result() {
+        let current = Resources(
+            memory: .init(limit: 4096, checkBeforeUpdate: true), cpu: .init(shares: 512),
+            blockIO: .init(weight: 100),
+            hugepageLimits: [
+                HugepageLimit(pageSize: "2MB", limit: 1), HugepageLimit(pageSize: "1GB", limit: 2),
+            ], rdma: ["a": RdmaLimit(hcaHandles: 1)], unified: ["memory.high": "1"])
+        let update = Resources(
+            cpu: .init(quota: 3), pids: .init(limit: 0), blockIO: .init(leafWeight: 200),
+            hugepageLimits: [HugepageLimit(pageSize: "2MB", limit: 9)],
+            rdma: ["b": RdmaLimit(hcaObjects: 2)], unified: ["cpu.idle": "1"])
+        var expected = current
+        expected.cpu?.quota = 3
+        expected.pids = PidsResources(limit: 0)
+        expected.blockIO?.leafWeight = 200
+        expected.hugepageLimits = [
+            HugepageLimit(pageSize: "1GB", limit: 2), HugepageLimit(pageSize: "2MB", limit: 9),
+        ]
+        expected.rdma?["b"] = RdmaLimit(hcaObjects: 2)
+        expected.unified?["cpu.idle"] = "1"
+        #expect(ResourceChange(of: current, by: update).result == expected)
+        #expect(ResourceChange(of: Resources(), by: update).result == update)
+    }
+
+    @Test("device rules are written when they differ from those that hold")
+    func devices() {
+        let rules = [DeviceCgroupRule(allow: true, kind: .character, major: 1, minor: 11)]
+        let change = ResourceChange(of: Resources(devices: rules), by: Resources(devices: rules))
+        #expect(change.written.devices == nil)
+        #expect(change.result.devices == rules)
+        let other = ResourceChange(of: Resources(devices: rules), by: Resources(devices: []))
+        #expect(other.written.devices == [])
+    }
+}
