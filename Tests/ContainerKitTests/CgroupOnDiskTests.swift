@@ -227,6 +227,28 @@ struct CgroupOnDiskTests {
         #expect(directoriesExist(cgroup.layout).allSatisfy { !$0 })
     }
 
+    @Test(
+        "a cgroup below one with threads of its own becomes threaded, and takes processes",
+        .enabled(if: hostIsUnified, "cgroup v1 has no such cgroups"))
+    func threadedDomain() throws {
+        let parent = try Cgroup.create(try plan(path: "/\(id)"))
+        defer { try? parent.remove() }
+        let path = parent.layout.directories[0].path
+        try makeDirectory("\(path)/threads", mode: 0o755)
+        try writeControlFile("\(path)/threads/cgroup.type", "threaded")
+        let cgroup = try Cgroup.create(try plan(path: "/\(id)/container"))
+        #expect(
+            try readFile("\(cgroup.layout.directories[0].path)/cgroup.type")
+                == Array("threaded\n".utf8))
+        let child = try sleeper()
+        defer { child.end() }
+        try cgroup.attach(Int(child.pid))
+        #expect(try cgroup.processes() == [Int(child.pid)])
+        try cgroup.killAll()
+        _ = child.status
+        try cgroup.remove()
+    }
+
     @Test("a failed launch removes what it made, but not a directory that another has come to use")
     func sharedParentStays() throws {
         let first = try Cgroup.create(try plan(path: "/\(id)/first"))

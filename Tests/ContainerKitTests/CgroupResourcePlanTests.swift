@@ -183,6 +183,9 @@ struct CgroupResourcePlanTests {
                 Resources(memory: .init(swap: 4096)), unifiedHost,
                 "linux.resources.memory.swap: unable to set swap limit without memory limit"),
             RefusalCase(
+                Resources(memory: .init(limit: -1, swap: 4096)), unifiedHost,
+                "linux.resources.memory.swap: unable to set swap limit without memory limit"),
+            RefusalCase(
                 Resources(memory: .init(limit: -2)), unifiedHost,
                 "linux.resources.memory.limit: -2 is not a limit (bytes, or -1 for none)"),
             RefusalCase(

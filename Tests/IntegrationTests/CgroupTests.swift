@@ -161,4 +161,38 @@ struct CgroupTests {
             #expect(text.lines == ["Operation not permitted", "open"])
         }
     }
+
+    // MARK: Little room
+
+    @Test("a container of one process starts where no other is allowed")
+    func oneProcess() throws {
+        try TestBundle.use { bundle throws in
+            bundle.linux.resources?.pids = PidsResources(limit: 1)
+            bundle.process.args = ["/bin/echo", "alone"]
+            let done = try bundle.run()
+            #expect(done.status == 0 && done.text == "alone" && done.error == "", "\(done)")
+        }
+    }
+
+    @Test(
+        "a container starts within half a mebibyte of memory",
+        .enabled(if: Host.isUnified, "v1 charges the start-up of a busybox with more"))
+    func littleMemory() throws {
+        try TestBundle.use { bundle throws in
+            bundle.linux.resources?.memory = MemoryResources(limit: 512 << 10)
+            bundle.process.args = ["/bin/echo", "small"]
+            let done = try bundle.run()
+            #expect(done.status == 0 && done.text == "small" && done.error == "", "\(done)")
+        }
+    }
+
+    @Test("create says that init was killed for want of memory")
+    func noMemoryForInit() throws {
+        try TestBundle.use { bundle throws in
+            bundle.linux.resources?.memory = MemoryResources(limit: 4096)
+            let done = try bundle.run()
+            bundle.expectFailure(
+                done, naming: ["container init was OOM-killed (memory limit too low?)"])
+        }
+    }
 }

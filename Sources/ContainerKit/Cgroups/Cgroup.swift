@@ -29,6 +29,7 @@ struct Cgroup: Equatable, Sendable {
             if plan.layout.isUnified { cgroup.enableControllers() }
             try cgroup.apply(plan.devices, from: nil)
             try cgroup.apply(plan.resources)
+            if let owner = plan.owner { try cgroup.delegate(to: owner) }
         } catch {
             cgroup.removeMadeDirectories()
             throw error
@@ -195,6 +196,20 @@ struct Cgroup: Equatable, Sendable {
             }
             above += "/\(part)"
         }
+        enterThreadedDomain(directory)
+    }
+
+    /// Makes a cgroup threaded that is below one with threads of its own.
+    ///
+    /// Such a cgroup takes no process otherwise; it has the controllers that can tell threads apart.
+    /// Kernel: cgroup-v2.rst, Threads.
+    private func enterThreadedDomain(_ directory: CgroupDirectory) {
+        let file = "\(directory.path)/cgroup.type"
+        guard let text = try? readFile(file), words(of: text) == ["domain", "invalid"] else {
+            return
+        }
+        // What does not succeed here is told when the process enters.
+        try? writeControlFile(file, "threaded")
     }
 
     // MARK: - Entering

@@ -12,6 +12,8 @@ struct CgroupPlan: Equatable, Sendable {
     var devices: DeviceAccess
     /// The properties of the scope that systemd makes; empty without systemd.
     var properties: [UnitProperty] = []
+    /// The user of the host that the v2 cgroup is given to; nil leaves it to root.
+    var owner: UInt32?
 
     /// Plans the cgroup of the container `id`.
     ///

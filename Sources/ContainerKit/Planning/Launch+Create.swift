@@ -12,7 +12,8 @@ extension Launch {
         let linux = spec.linux ?? Linux()
         let namespaces = NamespacePlan(linux.namespaces ?? [])
         try RootEntry.check(linux, namespaces, movesRoot: facts.kernelTrees != nil)
-        let cgroups = try Self.cgroups(spec, linux, facts)
+        var cgroups = try Self.cgroups(spec, linux, facts)
+        cgroups.owner = CgroupDelegation.owner(spec, isUnified: cgroups.layout.isUnified)
         guard let process = spec.process, let root = spec.root else {
             throw SpecError("process", "process property must not be empty")
         }

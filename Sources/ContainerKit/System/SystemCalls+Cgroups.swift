@@ -142,6 +142,19 @@ enum DevicePrograms {
     }
 }
 
+/// Changes the owner of a file in an open directory, not its group.
+///
+/// Kernel: fchownat(2) with AT_SYMLINK_NOFOLLOW.
+func changeOwner(of name: String, at directory: CInt, to owner: UInt32)
+    throws(SystemCallError)
+{
+    try withPath(name) { (address) throws(SystemCallError) in
+        _ = try systemCall(
+            "fchownat", __NR_fchownat, Int(directory), address, Int(owner), -1, 0x100,
+            describing: "\"\(name)\", \(owner)")
+    }
+}
+
 /// The names of the directories in an open directory, without `.` and `..`.
 ///
 /// Kernel: getdents64(2).

@@ -131,8 +131,9 @@ enum MemoryController {
             // As on v1, where no limit on memory takes away that on memory and swap together.
             return memory.limit == -1 ? -1 : nil
         }
-        guard swap != -1, memory.limit != -1 else { return swap }
-        return set(memory.limit).map { swap - $0 }
+        guard swap != -1 else { return swap }
+        guard let limit = set(memory.limit), limit != -1 else { return nil }
+        return swap - limit
     }
 
     // MARK: - Both

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// Who may divide a container's cgroup further.
+///
+/// On v2 a container with a cgroup namespace of its own and a cgroup file system that it may write to
+/// gets its cgroup as its property, so that a program that is not root there, such as systemd in a user
+/// namespace, can make children in it. The limits stay out of its reach.
+///
+/// Spec: config-linux.md, Cgroup ownership. Kernel: cgroup-v2.rst, Delegation.
+enum CgroupDelegation {
+    /// The user of the host that gets the cgroup; nil leaves it to root.
+    static func owner(_ spec: Spec, isUnified: Bool) -> UInt32? {
+        guard isUnified, let linux = spec.linux,
+            let namespace = linux.namespace(.cgroup), (namespace.path ?? "").isEmpty,
+            (spec.mounts ?? []).contains(where: isWritableCgroupMount)
+        else { return nil }
+        let user = spec.process?.user.uid ?? 0
+        guard linux.namespace(.user) != nil else { return user == 0 ? nil : user }
+        let mapping = (linux.uidMappings ?? []).first { mapping in
+            user >= mapping.containerID && user - mapping.containerID < mapping.size
+        }
+        // A user without a number on the host cannot own anything there.
+        guard let mapping else { return nil }
+        let (owner, isTooHigh) = mapping.hostID.addingReportingOverflow(
+            user - mapping.containerID)
+        return isTooHigh || owner == .max || owner == 0 ? nil : owner
+    }
+
+    private static func isWritableCgroupMount(_ mount: Mount) -> Bool {
+        mount.source == "cgroup" && MountPlan.absolute(mount.destination) == "/sys/fs/cgroup"
+            && !(mount.options ?? []).contains("ro")
+    }
+
+    /// What the kernel lets an owner write to; the files that it does not name are limits.
+    static func files() -> [String] {
+        guard let text = try? readFile("/sys/kernel/cgroup/delegate") else {
+            return ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]
+        }
+        return words(of: text).filter { !$0.utf8.contains(UInt8(ascii: "/")) }
+    }
+}
+
+extension Cgroup {
+    /// Makes a user of the host the owner of the v2 cgroup and of the files that are for owners.
+    func delegate(to owner: UInt32) throws(CgroupError) {
+        guard let index = layout.unifiedIndex else { return }
+        let path = layout.directories[index].path
+        do throws(SystemCallError) {
+            let directory = try openFile(path, [.readOnly, .directory])
+            do throws(SystemCallError) {
+                try changeOwner(of: ".", at: directory.number, to: owner)
+            } catch  where error.errno == .notPermitted {
+                // A runtime that is not root cannot give anything away; the spec does not insist.
+                return
+            }
+            for file in CgroupDelegation.files() {
+                do throws(SystemCallError) {
+                    try changeOwner(of: file, at: directory.number, to: owner)
+                } catch  where error.errno == .noSuchFileOrDirectory {
+                    // A file of a controller that the cgroup does not have.
+                    continue
+                }
+            }
+        } catch {
+            throw CgroupError(
+                failure: error,
+                message: "unable to give the container's cgroup to user \(owner)")
+        }
+    }
+}
