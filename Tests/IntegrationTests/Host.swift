@@ -28,6 +28,18 @@ enum Host {
         return "/\(package)/.build/release/swrunc"
     }()
 
+    /// Whether the binary needs no loader and no library (no PT_INTERP in its program headers, elf(5)).
+    static let runtimeIsStatic: Bool = {
+        guard let image = try? readBytes(runtime), image.count > 64 else { return false }
+        func number(at offset: Int, bytes: Int) -> Int {
+            (0..<bytes).reduce(0) { $0 | Int(image[offset + $1]) << (8 * $1) }
+        }
+        let (start, size, count) = (
+            number(at: 32, bytes: 8), number(at: 54, bytes: 2), number(at: 56, bytes: 2)
+        )
+        return (0..<count).allSatisfy { number(at: start + $0 * size, bytes: 4) != PT_INTERP }
+    }()
+
     static let busybox: String = {
         for path in ["/bin/busybox", "/usr/bin/busybox"] where access(path, X_OK) == 0 {
             return path
