@@ -86,6 +86,13 @@ public enum InitStep: Equatable, Sendable {
     ///
     /// Kernel: setns(2).
     case joinNamespace(NamespaceKind)
+    /// Enters the user namespace that the parent opened, and others that may belong to it or to an
+    /// outer one: each is tried before it and, if refused, after it.
+    ///
+    /// Kernel: setns(2), user_namespaces(7).
+    case joinUserNamespace(with: [NamespaceKind])
+    /// Becomes user and group 0 of the user namespace that this process is in, without other groups.
+    case becomeNamespaceRoot
     /// Enters namespaces of a running container.
     ///
     /// Kernel: setns(2) on a pidfd, Linux 5.8.
@@ -126,6 +133,9 @@ public enum InitStep: Equatable, Sendable {
     case openRoot
     /// Mounts a new instance of a file system.
     case mountFilesystem(FilesystemMount)
+    /// Mounts a new instance of a file system, or, where the kernel refuses it to a user namespace
+    /// that does not own what the file system shows, a prepared tree.
+    case mountFilesystemOrAttach(FilesystemMount, Int)
     /// Attaches a tree that the parent prepared.
     case attachMount(Int, at: String, kind: MountPointKind)
     /// Mounts a tmpfs and attaches v1 hierarchies in it, which the parent prepared; a hierarchy of
@@ -137,6 +147,9 @@ public enum InitStep: Equatable, Sendable {
     case makeDirectory(String)
     /// Makes device nodes, all in one directory.
     case makeDevices(directory: String, [Device])
+    /// Attaches device nodes of the host, which the parent prepared, all in one directory: nobody
+    /// makes a device in a user namespace.
+    case attachDevices(directory: String, [AttachedDevice])
     /// Replaces /dev/ptmx by a link to pts/ptmx.
     case linkPtmx
     /// Sets a kernel parameter through a procfs of our own.

@@ -35,6 +35,17 @@ public struct LaunchPlan: Equatable, Sendable {
         self.laterSteps = laterSteps
     }
 
+    /// The id maps of the child's user namespace, where the plan knows them.
+    public var idMaps: IDMaps? {
+        for planned in parentSteps {
+            switch planned.step {
+            case .writeIDMaps(let maps), .checkIDMaps(let maps): return maps
+            default: continue
+            }
+        }
+        return nil
+    }
+
     /// The child's column as a program of the machine.
     public func lowered() -> ProgramImage {
         ProgramImage(lowering: childSteps.map(\.step))

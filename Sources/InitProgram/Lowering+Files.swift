@@ -10,6 +10,10 @@ extension InitStep {
             code.withDirectory(path, state) { code, directory in
                 for device in devices { code.makeDevice(device, in: directory, path) }
             }
+        case .attachDevices(let path, let devices):
+            code.withDirectory(path, state) { code, directory in
+                for device in devices { code.attachDevice(device, in: directory) }
+            }
         case .linkPtmx:
             code.withDirectory("/dev", state) { $0.linkPtmx($1) }
         case .setSysctl(let parameters): code.setSysctl(parameters)
@@ -198,17 +202,29 @@ extension Assembler {
 
     /// The slave goes onto /dev/console by descriptor: its path could be swapped (CVE-2025-52565).
     private mutating func mountConsole(_ slave: Cell, in directory: Cell) {
-        call(
-            .mknodat,
-            [.cell(directory), text("console"), .named(0o100600, "S_IFREG|0600"), .literal(0)],
-            ignoring: [IgnoredErrno.exists])
-        let target = cell("console")
-        let how = words([UInt64(Self.pathOnly | Self.noFollow), 0, UInt64(Resolution.name)])
-        call(
-            .openat2, [.cell(directory), text("console"), .address(how), .literal(24)],
-            into: target, retries: 128)
+        let target = resolveNode("console", in: directory)
         moveMount(cloneTree(slave), onto: target)
         call(.close, [.cell(target)])
+    }
+
+    fileprivate mutating func attachDevice(_ device: AttachedDevice, in directory: Cell) {
+        let target = resolveNode(device.name, in: directory)
+        moveMount(input(.mountTree(device.tree)), onto: target)
+        call(.close, [.cell(target)])
+    }
+
+    /// The file of this name, made when missing; it is no link and leads nowhere else.
+    private mutating func resolveNode(_ name: String, in directory: Cell) -> Cell {
+        call(
+            .mknodat,
+            [.cell(directory), text(name), .named(0o100600, "S_IFREG|0600"), .literal(0)],
+            ignoring: [IgnoredErrno.exists])
+        let target = cell(name)
+        let how = words([UInt64(Self.pathOnly | Self.noFollow), 0, UInt64(Resolution.name)])
+        call(
+            .openat2, [.cell(directory), text(name), .address(how), .literal(24)],
+            into: target, retries: 128)
+        return target
     }
 
     /// One SCM_RIGHTS message with exactly one descriptor and a name as payload.

@@ -26,6 +26,9 @@ extension InitStep {
                     recursive: propagation.recursive, propagation: propagation.flag))
         case .mountFilesystem(let mount):
             state.mounts[mount.destination] = code.mountFilesystem(mount, in: state.root)
+        case .mountFilesystemOrAttach(let mount, let index):
+            state.mounts[mount.destination] = code.mountFilesystem(
+                mount, in: state.root, instead: code.input(.mountTree(index)))
         case .attachMount(let index, let path, let kind):
             let tree = code.input(.mountTree(index))
             code.attach(tree, at: path, in: state.root, kind: kind)
@@ -218,72 +221,6 @@ extension Assembler {
     ) {
         let target = resolveMaking(path, below: root, kind: kind, source: tree)
         moveMount(tree, onto: target)
-    }
-
-    // MARK: New file systems
-
-    /// Kernel: xattr(7), security.selinux.
-    private mutating func setLabel(_ label: String, ofRootOf tree: Cell) {
-        let root = cell("mount-root")
-        call(
-            .openat,
-            [
-                .cell(tree), text("."),
-                .named(0o2_000_000 | Self.directory, "O_DIRECTORY|O_CLOEXEC"), .literal(0),
-            ], into: root)
-        let name = text("security.selinux")
-        call(
-            .fsetxattr,
-            [.cell(root), name, text(label), .literal(label.utf8.count), .literal(0)],
-            note: "unable to set the label \"\(label)\"")
-        call(.close, [.cell(root)])
-    }
-
-    /// Opens, configures and creates a file system; returns the detached mount.
-    mutating func newFilesystem(
-        _ type: String, source: String, options: [String], attributes: UInt64
-    ) -> Cell {
-        let context = cell("filesystem")
-        let mount = cell("mount")
-        call(.fsopen, [text(type), .named(1, "FSOPEN_CLOEXEC")], into: context)
-        func configure(_ command: Int, _ name: String, _ key: Operand, _ value: Operand) {
-            call(
-                .fsconfig,
-                [.cell(context), .named(command, name), key, value, .literal(0)])
-        }
-        configure(1, "FSCONFIG_SET_STRING", text("source"), text(source))
-        for option in options {
-            let parts = option.split(separator: "=", maxSplits: 1)
-            if parts.count == 2 {
-                configure(1, "FSCONFIG_SET_STRING", text(String(parts[0])), text(String(parts[1])))
-            } else {
-                configure(0, "FSCONFIG_SET_FLAG", text(option), .literal(0))
-            }
-        }
-        configure(6, "FSCONFIG_CMD_CREATE", .literal(0), .literal(0))
-        call(
-            .fsmount,
-            [.cell(context), .named(1, "FSMOUNT_CLOEXEC"), .literal(Int(attributes))],
-            into: mount)
-        call(.close, [.cell(context)])
-        return mount
-    }
-
-    /// procfs and sysfs go onto a real directory only: through a symbolic link an image could send
-    /// them elsewhere and leave /proc to itself (CVE-2023-27561).
-    fileprivate mutating func mountFilesystem(_ mount: FilesystemMount, in root: Cell) -> Cell {
-        let isKernelTree = mount.type == "proc" || mount.type == "sysfs"
-        let target = resolveMaking(
-            mount.destination, below: root, kind: .directory, source: nil,
-            resolution: isKernelTree ? Resolution.noLinks : Resolution.inRoot,
-            note: isKernelTree
-                ? "filesystem \"\(mount.type)\" must be mounted on ordinary directory" : nil)
-        let tree = newFilesystem(
-            mount.type, source: mount.source, options: mount.options, attributes: mount.attributes)
-        for change in mount.changes { setAttributes(tree, change) }
-        if let label = mount.rootLabel { setLabel(label, ofRootOf: tree) }
-        moveMount(tree, onto: target)
-        return tree
     }
 
     /// The tmpfs is ours and empty, so names in it need no resolving.

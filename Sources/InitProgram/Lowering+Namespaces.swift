@@ -6,7 +6,13 @@ extension InitStep {
         case .joinNamespace(let kind):
             let namespace = code.input(.namespace(kind.rawValue))
             code.call(.setns, [.cell(namespace), .namespaces([kind])])
+        case .joinUserNamespace(let kinds): code.joinUserNamespace(with: kinds)
+        case .becomeNamespaceRoot:
+            code.dropGroups()
+            code.call(.setgid, [.literal(0)])
+            code.call(.setuid, [.literal(0)])
         case .joinProcess(let kinds):
+            if kinds.contains(.user) { code.dropGroups() }
             let process = code.input(.process)
             code.call(.setns, [.cell(process), .namespaces(kinds)])
         case .unshareNamespaces(let kinds):
@@ -32,6 +38,34 @@ extension Operand {
 }
 
 extension Assembler {
+    /// A namespace may forbid setgroups(2), so the runtime's own groups are dropped outside of it.
+    ///
+    /// EPERM: who may not do so keeps the groups of the caller, as any of its processes does.
+    fileprivate mutating func dropGroups() {
+        call(.setgroups, [.literal(0), .literal(0)], ignoring: [IgnoredErrno.permission])
+    }
+
+    /// One that an outer user namespace owns can be joined before only, one that belongs to the joined
+    /// user namespace perhaps after only: that is so for a runtime without rights over it.
+    fileprivate mutating func joinUserNamespace(with kinds: [NamespaceKind]) {
+        dropGroups()
+        var attempts: [(NamespaceKind, Cell)] = []
+        for kind in kinds {
+            let joined = cell("\(kind.rawValue)-joined")
+            let namespace = input(.namespace(kind.rawValue))
+            call(
+                .setns, [.cell(namespace), .namespaces([kind])], into: joined,
+                ignoring: [IgnoredErrno.permission])
+            attempts.append((kind, joined))
+        }
+        call(.setns, [.cell(input(.namespace("user"))), .namespaces([.user])])
+        for (kind, joined) in attempts {
+            let done = skip(when: .isNotNegative(joined))
+            call(.setns, [.cell(input(.namespace(kind.rawValue))), .namespaces([kind])])
+            place(done)
+        }
+    }
+
     /// Paths of the host's procfs: this step comes before the root file system is touched.
     ///
     /// unshare(2) makes the namespace for children; a process of one thread may then join its own.

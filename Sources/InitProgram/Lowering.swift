@@ -60,16 +60,18 @@ extension InitStep {
         case .waitForStart: state.startConnection = code.waitForStart()
         case .runHook(let hook, let preparing): code.runHook(hook, preparing, &state)
         case .enterHostDirectory(let path): code.enterHostDirectory(path)
-        case .joinNamespace, .joinProcess, .unshareNamespaces, .enterNewTimeNamespace,
-            .continueInChild,
+        case .joinNamespace, .joinUserNamespace, .becomeNamespaceRoot, .joinProcess,
+            .unshareNamespaces, .enterNewTimeNamespace, .continueInChild,
             .bringUpLoopback, .sendNetworkSocket, .setHostname, .setDomainname:
             lowerNamespace(into: &code, &state)
         case .isolateMounts, .attachRootfs, .openRoot, .enterRoot, .dropKernelTrees, .moveRoot,
             .changeRoot, .enterRootOfInit, .setRootPropagation,
-            .mountFilesystem, .attachMount, .mountCgroupHierarchies, .makeReadOnly, .maskPaths,
+            .mountFilesystem, .mountFilesystemOrAttach, .attachMount, .mountCgroupHierarchies,
+            .makeReadOnly, .maskPaths,
             .protectPaths:
             lowerMount(into: &code, &state)
-        case .makeLinks, .makeDirectory, .makeDevices, .linkPtmx, .setSysctl, .openTerminal,
+        case .makeLinks, .makeDirectory, .makeDevices, .attachDevices, .linkPtmx, .setSysctl,
+            .openTerminal,
             .enterDirectory:
             lowerFile(into: &code, &state)
         case .openHostProc, .setSecurityLabels: lowerLabel(into: &code, &state)

@@ -18,12 +18,18 @@ public enum ParentStep: Equatable, Sendable {
     case prepareRootfs(path: String, changes: [MountChange])
     /// Clones a bind source as a detached tree and sets its attributes.
     case prepareBindMount(BindMount)
+    /// Mounts a new instance of a file system as a detached tree with mapped ids.
+    case prepareMappedFilesystem(Int, FilesystemMount, MountIDMap)
     /// Fills a tmpfs with a copy of the rootfs directory that it will cover.
     case prepareTmpfsCopy(Int, FilesystemMount)
+    /// Clones a device node of the host, whose type and number are verified.
+    case prepareDevice(Int, path: String, Device)
     /// Clones the container's own directory of one cgroup hierarchy; without a name the v2 one.
     case prepareCgroupMount(Int, name: String?, readOnly: Bool)
     /// Opens a namespace to join and checks its type.
     case openNamespace(NamespaceKind, path: String, mustDiffer: Bool)
+    /// Gives the container's v2 cgroup to a user, who may make cgroups of its own below.
+    case delegateCgroup(userID: UInt32)
     /// Opens the process whose namespaces are joined.
     case openProcess
     /// Opens the root directory of that process.
@@ -40,6 +46,12 @@ public enum ParentStep: Equatable, Sendable {
     /// Moves network devices of the host into the child's network namespace, through a socket that the
     /// child made there.
     case moveNetDevices([NetDeviceMove])
+    /// Sets the child's OOM score adjustment, which a process of a user namespace may only raise.
+    case setOOMScore(Int)
+    /// Writes the id maps of the child's user namespace.
+    case writeIDMaps(IDMaps)
+    /// Compares the id maps of the child's user namespace, which it joined, with the config's.
+    case checkIDMaps(IDMaps)
     /// Lets the child go on.
     case release(ParentEvent)
     /// Waits for the first child to end and takes over the second.
@@ -56,6 +68,8 @@ public enum ParentStep: Equatable, Sendable {
     case runHooks([PlannedHook])
     /// Gives the hooks that the child runs their streams, and waits for each to end.
     case superviseHooks([PlannedHook])
+    /// Sets the child's resource limits, which a process of a user namespace may only lower.
+    case setLimits([PlannedLimit])
     /// Puts the staged record in place: the container is created.
     case recordCreated
     /// Writes the pid file.
@@ -88,18 +102,21 @@ public struct BindMount: Equatable, Sendable {
     public var recursive: Bool
     /// Attribute and propagation changes, in order.
     public var changes: [MountChange]
+    /// How the ids of its files are mapped, if they are.
+    public var idMap: MountIDMap?
     /// Where it will go (for the error's text).
     public var destination: String
 
     /// A bind mount to prepare.
     public init(
         index: Int, source: String, recursive: Bool, changes: [MountChange],
-        destination: String
+        idMap: MountIDMap? = nil, destination: String
     ) {
         self.index = index
         self.source = source
         self.recursive = recursive
         self.changes = changes
+        self.idMap = idMap
         self.destination = destination
     }
 }

@@ -183,6 +183,79 @@ public struct Device: Equatable, Sendable {
     }
 }
 
+/// A device node of the host that becomes one of the container.
+public struct AttachedDevice: Equatable, Sendable {
+    /// Its name in the directory.
+    public let name: String
+    /// The number of the tree that the parent prepared.
+    public let tree: Int
+
+    /// A node to attach.
+    public init(name: String, tree: Int) {
+        self.name = name
+        self.tree = tree
+    }
+}
+
+/// One range of user or group ids of a user namespace.
+///
+/// Kernel: user_namespaces(7).
+public struct IDRange: Equatable, Sendable {
+    /// The first id inside.
+    public let inside: UInt32
+    /// The first id outside.
+    public let outside: UInt32
+    /// How many follow each other.
+    public let count: UInt32
+
+    /// A range.
+    public init(inside: UInt32, outside: UInt32, count: UInt32) {
+        self.inside = inside
+        self.outside = outside
+        self.count = count
+    }
+}
+
+/// The ids of a user namespace: what stands in uid_map and gid_map.
+public struct IDMaps: Equatable, Sendable {
+    /// User ids.
+    public var users: [IDRange]
+    /// Group ids.
+    public var groups: [IDRange]
+
+    /// Two maps.
+    public init(users: [IDRange], groups: [IDRange]) {
+        self.users = users
+        self.groups = groups
+    }
+}
+
+extension [IDRange] {
+    /// The id outside that `id` inside stands for; nil where it is not mapped.
+    public func outside(_ id: UInt32) -> UInt32? {
+        for range in self where id >= range.inside && id - range.inside < range.count {
+            return range.outside + (id - range.inside)
+        }
+        return nil
+    }
+}
+
+/// How the ids of a mount's files are mapped.
+///
+/// Kernel: mount_setattr(2), MOUNT_ATTR_IDMAP.
+public struct MountIDMap: Equatable, Sendable {
+    /// The maps; nil stands for those of the user namespace that the container joins.
+    public var maps: IDMaps?
+    /// Whether mounts below are mapped too.
+    public var recursive: Bool
+
+    /// An id map of a mount.
+    public init(_ maps: IDMaps?, recursive: Bool) {
+        self.maps = maps
+        self.recursive = recursive
+    }
+}
+
 /// One sysctl.
 public struct KernelParameter: Equatable, Sendable {
     /// The key as in the config.

@@ -20,6 +20,11 @@ extension InitStep {
         case .enterHostDirectory(let path):
             "enter the directory \(path) of the host, if it is there"
         case .joinNamespace(let kind): "join the \(kind.rawValue) namespace"
+        case .joinUserNamespace(let kinds):
+            "join the user namespace"
+                + (kinds.isEmpty
+                    ? "" : ", and around it: \(kinds.map(\.rawValue).joined(separator: ", "))")
+        case .becomeNamespaceRoot: "become user 0 and group 0 of the user namespace"
         case .joinProcess(let kinds):
             "join the container's namespaces: \(kinds.list)"
         case .unshareNamespaces(let kinds): "enter new namespaces: \(kinds.list)"
@@ -46,6 +51,8 @@ extension InitStep {
         case .mountFilesystem(let mount):
             "mount \(mount.type) on \(mount.destination)"
                 + (mount.options.isEmpty ? "" : " (\(mount.options.joined(separator: ",")))")
+        case .mountFilesystemOrAttach(let mount, _):
+            "mount \(mount.type) on \(mount.destination), or attach the host's where that is refused"
         case .attachMount(_, let path, _): "attach the prepared tree at \(path)"
         case .mountCgroupHierarchies(_, let mount, let hierarchies):
             "mount the cgroup hierarchies \(hierarchies.map(\.name).joined(separator: ", ")) on "
@@ -60,6 +67,9 @@ extension InitStep {
                     "\(directory)/\(device.name) (\(device.major):\(device.minor), mode "
                         + "\(String(device.mode & 0o7777, radix: 8)))"
                 }.joined(separator: ", ")
+        case .attachDevices(let directory, let devices):
+            "attach the devices "
+                + devices.map { "\(directory)/\($0.name)" }.joined(separator: ", ")
         case .linkPtmx: "link /dev/ptmx to pts/ptmx"
         case .setSysctl(let parameters):
             "set " + parameters.map { "\($0.key)=\($0.value)" }.joined(separator: ", ")
@@ -197,10 +207,15 @@ extension ParentStep {
         case .prepareRootfs(let path, _): "clone the mount tree of \(path)"
         case .prepareBindMount(let bind):
             "clone \(bind.source)\(bind.recursive ? " and the mounts below" : "") for "
-                + bind.destination
+                + bind.destination + (bind.idMap.map { ", \($0.words)" } ?? "")
+        case .prepareMappedFilesystem(_, let mount, let map):
+            "make a \(mount.type) for \(mount.destination), \(map.words)"
         case .prepareTmpfsCopy(_, let mount): "fill a tmpfs with a copy of \(mount.destination)"
         case .prepareCgroupMount(_, let name, let readOnly):
             "clone the container's \(name ?? "v2") cgroup" + (readOnly ? ", read-only" : "")
+        case .prepareDevice(_, let path, let device):
+            "clone the host's \(path) (\(device.major):\(device.minor))"
+        case .delegateCgroup(let userID): "give the cgroup to user \(userID)"
         case .openNamespace(let kind, let path, _): "open the \(kind.rawValue) namespace \(path)"
         case .openProcess: "open the container's process"
         case .openRootOfInit: "open the root directory of the container's process"
@@ -215,6 +230,12 @@ extension ParentStep {
                 + devices.map {
                     $0.name == $0.newName ? $0.name : "\($0.name) (as \($0.newName))"
                 }.joined(separator: ", ")
+        case .setOOMScore(let score): "set the child's OOM score adjustment to \(score)"
+        case .writeIDMaps(let maps): "map the child's ids: \(maps.words)"
+        case .checkIDMaps(let maps): "check that the child's ids are mapped so: \(maps.words)"
+        case .setLimits(let limits):
+            "set the child's limits: "
+                + limits.map { "\($0.name) \($0.soft):\($0.hard)" }.joined(separator: ", ")
         case .release(let event): "release the child: \(event.rawValue)"
         case .adoptSecondChild: "wait for the first process and adopt the second"
         case .receiveTerminal: "take the terminal's master"
@@ -230,5 +251,27 @@ extension ParentStep {
         case .writePidFile(let path): "write the pid file \(path)"
         case .awaitExecution: "wait until the program runs"
         }
+    }
+}
+
+extension IDMaps {
+    /// The maps in words: `users 0-65535 to 100000, groups ...`.
+    var words: String {
+        "users \(Self.words(users)); groups \(Self.words(groups))"
+    }
+
+    private static func words(_ ranges: [IDRange]) -> String {
+        ranges.map { range in
+            let last = UInt64(range.inside) + UInt64(max(range.count, 1)) - 1
+            return "\(range.inside)-\(last) to \(range.outside)"
+        }.joined(separator: ", ")
+    }
+}
+
+extension MountIDMap {
+    /// The map in words.
+    var words: String {
+        let ids = maps.map { "ids mapped: \($0.words)" } ?? "ids mapped as in the user namespace"
+        return ids + (recursive ? ", recursively" : "")
     }
 }

@@ -67,7 +67,7 @@ extension CgroupHierarchies {
 
 extension PlanCase {
     static let all: [PlanCase] =
-        launches + scopes + namespaces + identities + filesystems + hooks
+        launches + scopes + namespaces + userNamespaces + identities + filesystems + hooks
 
     private static let everyHook = Hooks(
         prestart: [Hook(path: "/h/prestart")],
@@ -177,6 +177,80 @@ extension PlanCase {
         PlanCase(
             name: "time-without-offsets",
             change: { $0.linux?.namespaces?.append(Namespace(kind: .time)) }),
+    ]
+
+    private static let maps = [IDMapping(containerID: 0, hostID: 100_000, size: 65536)]
+
+    private static let userNamespaces: [PlanCase] = [
+        PlanCase(
+            name: "user-namespace",
+            change: {
+                $0.linux?.namespaces?.append(Namespace(kind: .user))
+                $0.linux?.uidMappings = maps
+                $0.linux?.gidMappings = maps
+                $0.process?.oomScoreAdj = 5
+                $0.linux?.devices = [
+                    DeviceNode(kind: .character, path: "/dev/fuse", major: 10, minor: 229),
+                    DeviceNode(kind: .fifo, path: "/run/queue"),
+                ]
+                $0.mounts?.append(
+                    Mount(
+                        destination: "/etc", type: "tmpfs", source: "tmpfs",
+                        options: ["tmpcopyup", "uid=5"]))
+                $0.mounts?.append(
+                    Mount(destination: "/data", source: "/srv", options: ["rbind", "ridmap"]))
+                if let index = $0.mounts?.firstIndex(where: { $0.type == "cgroup" }) {
+                    $0.mounts?[index].options?.removeAll { $0 == "ro" }
+                }
+            }),
+        PlanCase(
+            name: "user-namespace-with-joined-network",
+            change: {
+                $0.linux?.namespaces = [
+                    Namespace(kind: .user), Namespace(kind: .pid), Namespace(kind: .mount),
+                    Namespace(kind: .network, path: "/run/netns/blue"), Namespace(kind: .cgroup),
+                    Namespace(kind: .time),
+                ]
+                $0.hostname = nil
+                $0.linux?.uidMappings = maps
+                $0.linux?.gidMappings = maps
+                $0.process?.oomScoreAdj = 5
+            }),
+        PlanCase(
+            name: "joined-user-namespace",
+            change: {
+                $0.linux?.namespaces = [
+                    Namespace(kind: .user, path: "/proc/7/ns/user"), Namespace(kind: .mount),
+                    Namespace(kind: .pid, path: "/proc/7/ns/pid"),
+                    Namespace(kind: .network, path: "/proc/7/ns/net"), Namespace(kind: .uts),
+                ]
+                $0.linux?.uidMappings = maps
+                $0.linux?.gidMappings = maps
+                $0.mounts?.append(
+                    Mount(destination: "/data", source: "/srv", options: ["bind", "idmap"]))
+            }),
+        PlanCase(
+            name: "own-user-namespace", facts: { $0.isInUserNamespace = true },
+            change: {
+                $0.linux?.namespaces?.append(Namespace(kind: .user, path: "/proc/self/ns/user"))
+            }),
+        PlanCase(
+            name: "mapped-mounts",
+            change: {
+                let other = [IDMapping(containerID: 0, hostID: 5000, size: 10)]
+                $0.mounts?.append(
+                    Mount(
+                        destination: "/mapped", source: "/srv", options: ["bind"],
+                        uidMappings: maps, gidMappings: other))
+                $0.mounts?.append(
+                    Mount(
+                        destination: "/fresh", type: "tmpfs", source: "tmpfs",
+                        options: ["mode=700"], uidMappings: other, gidMappings: maps))
+                $0.mounts?.append(
+                    Mount(
+                        destination: "/crun", source: "/srv",
+                        options: ["bind", "idmap=uids=0-1-10#10-11-10;gids=0-100-10"]))
+            }),
     ]
 
     private static let identities: [PlanCase] = [

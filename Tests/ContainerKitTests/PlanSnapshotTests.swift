@@ -72,6 +72,14 @@ struct PlanSnapshotTests {
         try plain.lowered().check()
         try compare(plain.explained(), with: "exec-v2")
 
+        let mapped = try execution(.planV2, namespaces: [.user, .mount, .pid, .cgroup]) {
+            process, facts in
+            facts.initPid = 77
+            process.rlimits = [Rlimit(type: "RLIMIT_CORE", hard: 0, soft: 0)]
+        }
+        try mapped.lowered().check()
+        try compare(mapped.explained(), with: "exec-user-namespace")
+
         let hostPid = try execution(.planV1, namespaces: [.mount, .network]) { process, facts in
             process.terminal = true
             process.user = User(uid: 5, gid: 6)
@@ -118,7 +126,7 @@ struct PlanSnapshotTests {
         let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)
         let others = [
             "default-v2-calls", "exec-v2", "exec-v1-with-terminal", "exec-without-mount-namespace",
-            "exec-attributes", "exec-labels",
+            "exec-attributes", "exec-labels", "exec-user-namespace",
         ]
         let known = PlanCase.all.map(\.name) + others
         #expect(names.sorted() == known.map { "\($0).txt" }.sorted())

@@ -16,17 +16,8 @@ struct UnsupportedField: Sendable, CustomTestStringConvertible {
         self.change = change
     }
 
-    static let mapping = [IDMapping(containerID: 0, hostID: 0, size: 1)]
-
     static let all: [UnsupportedField] = [
-        UnsupportedField("mounts[0].uidMappings") { $0.mounts?[0].uidMappings = mapping },
-        UnsupportedField("mounts[1].uidMappings") { $0.mounts?[1].gidMappings = mapping },
-        UnsupportedField("mounts[2].options") { $0.mounts?[2].options = ["bind", "idmap"] },
-        UnsupportedField("mounts[2].options") { $0.mounts?[2].options = ["ridmap"] },
-        UnsupportedField("linux.namespaces[6] (user namespace)") {
-            $0.linux?.namespaces?.append(Namespace(kind: .user))
-        },
-        UnsupportedField("linux.intelRdt") { $0.linux?.intelRdt = IntelRdt() },
+        UnsupportedField("linux.intelRdt") { $0.linux?.intelRdt = IntelRdt() }
     ]
 }
 

@@ -24,7 +24,8 @@ let everyInitStep: [InitStep] = [
             .startContainer, 1, path: "/bin/hook", arguments: ["hook", "a"],
             environment: ["A=b"], timeoutSeconds: 3), preparing: [.setUmask(0o022)]),
     .enterHostDirectory("/bundle"),
-    .joinNamespace(.network), .joinProcess([.mount, .pid]), .unshareNamespaces([.cgroup]),
+    .joinNamespace(.network), .joinUserNamespace(with: [.network, .pid]), .becomeNamespaceRoot,
+    .joinProcess([.mount, .pid]), .unshareNamespaces([.cgroup]),
     .enterNewTimeNamespace([TimeNamespaceOffset(clock: "boottime", seconds: -3, nanoseconds: 7)]),
     .continueInChild(intoCgroup: true), .bringUpLoopback, .sendNetworkSocket, .setHostname("host"),
     .setDomainname("domain"),
@@ -33,6 +34,8 @@ let everyInitStep: [InitStep] = [
         FilesystemMount(
             type: "tmpfs", source: "tmpfs", destination: "/a/b", options: ["mode=755", "ro"],
             attributes: 2, changes: [MountChange(set: 1, recursive: true)])),
+    .mountFilesystemOrAttach(
+        FilesystemMount(type: "sysfs", source: "sysfs", destination: "/sys", attributes: 2), 5),
     .attachMount(3, at: "/a/b/c", kind: .likeSource),
     .mountCgroupHierarchies(
         6, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/sys/fs/cgroup"),
@@ -48,6 +51,7 @@ let everyInitStep: [InitStep] = [
             Device(name: "one", mode: 0o060640, major: 259, minor: 300, userID: 5),
             Device(name: "two", mode: 0o010644, major: 0, minor: 0),
         ]),
+    .attachDevices(directory: "/dev", [AttachedDevice(name: "null", tree: 9)]),
     .linkPtmx,
     .setSysctl([KernelParameter(key: "net.a", path: "net/a", value: "1")]),
     .maskPaths(["/proc/kcore", "/sys/firmware"], label: "l"), .protectPaths(["/proc/sys"]),
@@ -76,11 +80,13 @@ enum StepName: CaseIterable {
     case setOOMScore, setCPUAffinity, setScheduler, setIOPriority, setMemoryPolicy, setPersonality
     case openHostProc, setSecurityLabels
     case waitForParent, reportToParent, waitForStart, runHook, enterHostDirectory
-    case joinNamespace, joinProcess
+    case joinNamespace, joinUserNamespace, becomeNamespaceRoot, joinProcess
     case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback
     case sendNetworkSocket, setHostname
-    case setDomainname, isolateMounts, attachRootfs, openRoot, mountFilesystem, attachMount
-    case mountCgroupHierarchies, makeLinks, makeDirectory, makeDevices, linkPtmx, setSysctl
+    case setDomainname, isolateMounts, attachRootfs, openRoot, mountFilesystem
+    case mountFilesystemOrAttach, attachMount
+    case mountCgroupHierarchies, makeLinks, makeDirectory, makeDevices, attachDevices, linkPtmx
+    case setSysctl
     case maskPaths, protectPaths, makeReadOnly, enterRoot
     case dropKernelTrees, moveRoot, changeRoot, enterRootOfInit
     case setRootPropagation, openTerminal
@@ -112,6 +118,8 @@ enum StepName: CaseIterable {
             case .runHook: .runHook
             case .enterHostDirectory: .enterHostDirectory
             case .joinNamespace: .joinNamespace
+            case .joinUserNamespace: .joinUserNamespace
+            case .becomeNamespaceRoot: .becomeNamespaceRoot
             case .joinProcess: .joinProcess
             case .unshareNamespaces: .unshareNamespaces
             case .enterNewTimeNamespace: .enterNewTimeNamespace
@@ -124,11 +132,13 @@ enum StepName: CaseIterable {
             case .attachRootfs: .attachRootfs
             case .openRoot: .openRoot
             case .mountFilesystem: .mountFilesystem
+            case .mountFilesystemOrAttach: .mountFilesystemOrAttach
             case .attachMount: .attachMount
             case .mountCgroupHierarchies: .mountCgroupHierarchies
             case .makeLinks: .makeLinks
             case .makeDirectory: .makeDirectory
             case .makeDevices: .makeDevices
+            case .attachDevices: .attachDevices
             case .linkPtmx: .linkPtmx
             case .setSysctl: .setSysctl
             case .maskPaths: .maskPaths
@@ -171,29 +181,41 @@ let everyParentStep: [ParentStep] = [
     .openCgroups, .prepareRootfs(path: "/bundle/rootfs", changes: []),
     .prepareBindMount(
         BindMount(index: 1, source: "/src", recursive: true, changes: [], destination: "/dst")),
+    .prepareMappedFilesystem(
+        4, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/mapped"),
+        MountIDMap(sampleMaps, recursive: true)),
     .prepareTmpfsCopy(2, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/etc")),
+    .prepareDevice(5, path: "/dev/null", Device(name: "null", mode: 0o020666, major: 1, minor: 3)),
     .prepareCgroupMount(3, name: "memory", readOnly: true),
+    .delegateCgroup(userID: 100_000),
     .openNamespace(.network, path: "/run/netns/a", mustDiffer: true), .openProcess, .openRootOfInit,
     .recordRootMount(path: "/bundle/rootfs"), .connectConsole(path: "/run/console.sock"),
     .listenForStart,
     .startChild([.pid, .mount], intoCgroup: true),
     .moveNetDevices([NetDeviceMove(name: "eth1", newName: "eth0", field: "linux.netDevices.eth1")]),
-    .release(.start), .adoptSecondChild, .receiveTerminal, .stageRecord, .awaitChild(.ready),
+    .setOOMScore(-5), .writeIDMaps(sampleMaps), .checkIDMaps(sampleMaps), .release(.start),
+    .adoptSecondChild, .receiveTerminal, .stageRecord, .awaitChild(.ready),
     .recordProcess, .runHooks([PlannedHook(.prestart, 0, path: "/bin/a", arguments: ["a"])]),
     .superviseHooks([PlannedHook(.createContainer, 0, path: "/bin/b", arguments: ["b"])]),
+    .setLimits([PlannedLimit(name: "RLIMIT_CORE", resource: 4, soft: 0, hard: 0)]),
     .recordCreated, .writePidFile(path: "/run/pid"), .awaitExecution,
 ]
+
+private let sampleMaps = IDMaps(
+    users: [IDRange(inside: 0, outside: 100_000, count: 10)],
+    groups: [IDRange(inside: 0, outside: 200_000, count: 10)])
 
 /// The cases of `ParentStep` by name.
 enum ParentStepName: CaseIterable {
     case recordCreating, startScope, leaveScope, createCgroups, openCgroups, prepareRootfs
     case prepareBindMount
-    case prepareTmpfsCopy, prepareCgroupMount, openNamespace, openProcess
-    case openRootOfInit, recordRootMount, connectConsole
-    case listenForStart, startChild, moveNetDevices, release, adoptSecondChild, receiveTerminal,
+    case prepareMappedFilesystem, prepareTmpfsCopy, prepareDevice, prepareCgroupMount
+    case delegateCgroup, openNamespace, openProcess, openRootOfInit, recordRootMount
+    case connectConsole, listenForStart, startChild, moveNetDevices
+    case setOOMScore, writeIDMaps, checkIDMaps, release, adoptSecondChild, receiveTerminal,
         stageRecord
-    case awaitChild, recordProcess, runHooks, superviseHooks, recordCreated, writePidFile,
-        awaitExecution
+    case awaitChild, recordProcess, runHooks, superviseHooks, setLimits, recordCreated
+    case writePidFile, awaitExecution
 
     init(_ step: ParentStep) {
         self =
@@ -205,8 +227,11 @@ enum ParentStepName: CaseIterable {
             case .openCgroups: .openCgroups
             case .prepareRootfs: .prepareRootfs
             case .prepareBindMount: .prepareBindMount
+            case .prepareMappedFilesystem: .prepareMappedFilesystem
             case .prepareTmpfsCopy: .prepareTmpfsCopy
+            case .prepareDevice: .prepareDevice
             case .prepareCgroupMount: .prepareCgroupMount
+            case .delegateCgroup: .delegateCgroup
             case .openNamespace: .openNamespace
             case .openProcess: .openProcess
             case .openRootOfInit: .openRootOfInit
@@ -215,6 +240,9 @@ enum ParentStepName: CaseIterable {
             case .listenForStart: .listenForStart
             case .startChild: .startChild
             case .moveNetDevices: .moveNetDevices
+            case .setOOMScore: .setOOMScore
+            case .writeIDMaps: .writeIDMaps
+            case .checkIDMaps: .checkIDMaps
             case .release: .release
             case .adoptSecondChild: .adoptSecondChild
             case .receiveTerminal: .receiveTerminal
@@ -223,6 +251,7 @@ enum ParentStepName: CaseIterable {
             case .recordProcess: .recordProcess
             case .runHooks: .runHooks
             case .superviseHooks: .superviseHooks
+            case .setLimits: .setLimits
             case .recordCreated: .recordCreated
             case .writePidFile: .writePidFile
             case .awaitExecution: .awaitExecution

@@ -21,9 +21,6 @@ struct KnownViolation: Sendable, CustomTestStringConvertible {
             rule: pointers, path: "Sources/ContainerKit/Seccomp/FilterInstruction.swift",
             reason: "the bytes of a number, no address"),
         KnownViolation(
-            rule: pointers, path: "Sources/ContainerKit/Launching/Launcher+Child.swift",
-            reason: "clone3 stores the pidfd at an address"),
-        KnownViolation(
             rule: pointers, path: "Sources/ContainerKit/Launching/SealedExecutable.swift",
             reason: "reads the auxiliary vector and environ"),
         KnownViolation(

@@ -64,9 +64,13 @@ extension Container {
         facts.startsAtOnce = true
         facts.joinsSessionKeyring = record.hasSessionKeyring
         facts.home = Self.home(process, record)
-        facts.limitCapabilities(of: process, options.logger)
-        if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
+        facts.initPid = record.pid
         let namespaces = try Self.foreignNamespaces(record.pid)
+        // Who enters a user namespace has all capabilities there.
+        if !namespaces.contains(.user) {
+            facts.limitCapabilities(of: process, options.logger)
+        }
+        if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
         facts.sharesMounts = !namespaces.contains(.mount)
         let launch = Launch(
             entering: process, of: spec.linux ?? Linux(), namespaces: namespaces,

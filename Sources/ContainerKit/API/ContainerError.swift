@@ -100,8 +100,11 @@ extension ContainerError {
         self.init(code, error.message, field: error.field.description)
     }
 
-    init(_ failure: SystemCallError, _ message: String = "", field: String? = nil) {
-        self.init(.systemCall, message, field: field, failure: failure)
+    init(
+        _ failure: SystemCallError, _ message: String = "", field: String? = nil,
+        hint: String? = nil
+    ) {
+        self.init(.systemCall, message, field: field, failure: failure, hint: hint)
     }
 }
 

@@ -42,7 +42,12 @@ struct Creation {
         facts.joinsSessionKeyring = !options.keepsSessionKeyring
         if options.movesRoot { facts.kernelTrees = try Self.kernelTrees() }
         facts.home = Self.home(spec, bundle)
-        facts.limitCapabilities(of: spec.process, options.logger)
+        let userNamespace = spec.linux?.namespace(.user)
+        facts.isInUserNamespace = Self.isOwn(userNamespace)
+        // Who enters a user namespace has all capabilities there.
+        if userNamespace == nil || facts.isInUserNamespace {
+            facts.limitCapabilities(of: spec.process, options.logger)
+        }
         if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
         let filter = try compileFilter(spec.linux?.seccomp, options.logger)
         do {
@@ -72,6 +77,15 @@ struct Creation {
         } catch {
             throw ContainerError(CgroupError(error, "unable to use systemd"))
         }
+    }
+
+    /// Whether a user namespace of the config is the one that the runtime is in.
+    private static func isOwn(_ namespace: Namespace?) -> Bool {
+        guard let path = namespace?.path, !path.isEmpty, let theirs = try? status(at: path),
+            let ours = try? status(at: "/proc/self/ns/user")
+        else { return false }
+        return theirs.stx_ino == ours.stx_ino && theirs.stx_dev_major == ours.stx_dev_major
+            && theirs.stx_dev_minor == ours.stx_dev_minor
     }
 
     static func hostCgroups() throws(ContainerError) -> CgroupHierarchies {

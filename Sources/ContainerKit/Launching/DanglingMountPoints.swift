@@ -13,11 +13,14 @@ internal import SystemPackage
 struct DanglingMountPoints {
     /// The rootfs.
     let root: CInt
+    /// The ids of the container, whose root owns what is made; without, it is the runtime's.
+    private let owner: IDMaps?
     /// Mounts of the config so far.
     private var covered: [[String]] = []
 
-    init(root: CInt) {
+    init(root: CInt, owner: IDMaps? = nil) {
         self.root = root
+        self.owner = owner
     }
 
     /// Goes through the places that the child will need, in its order.
@@ -61,7 +64,7 @@ struct DanglingMountPoints {
         do {
             _ = try openInRoot(root, path, .pathOnly)
         } catch  where error.errno == .noSuchFileOrDirectory {
-            let walk = Walk(from: root)
+            let walk = Walk(from: root, owner: owner)
             guard try walk.meetsLink(before: parts), !isCovered(walk.place) else { return }
             try walk.makeMissing(asDirectory: isDirectory())
         } catch {
@@ -105,13 +108,15 @@ private final class Walk {
     private static let mostLinks = 40
 
     private let root: CInt
+    private let owner: IDMaps?
     /// The directories below the root that were found, each in the one before.
     private var found: [(name: String, descriptor: CInt)] = []
     /// Names below the last directory that do not exist.
     private var missing: [String] = []
 
-    init(from root: CInt) {
+    init(from root: CInt, owner: IDMaps?) {
         self.root = root
+        self.owner = owner
     }
 
     deinit {
@@ -172,7 +177,9 @@ private final class Walk {
         if asDirectory {
             try enterNew(last)
         } else {
-            _ = try openFile(last, [.writeOnly, .create, .noFollow], at: directory, mode: 0o644)
+            let file = try openFile(
+                last, [.writeOnly, .create, .noFollow], at: directory, mode: 0o644)
+            try giveAway(file.number)
         }
     }
 
@@ -186,7 +193,16 @@ private final class Walk {
         let made = try openFile(name, [.readOnly, .directory, .noFollow], at: directory)
         _ = try systemCall(
             "fchmod", __NR_fchmod, Int(made.number), 0o755, describing: "\"\(name)\"")
+        try giveAway(made.number)
         found.append((name, made.release()))
+    }
+
+    private func giveAway(_ file: CInt) throws(SystemCallError) {
+        guard let user = owner?.users.outside(0), let group = owner?.groups.outside(0) else {
+            return
+        }
+        _ = try systemCall(
+            "fchown", __NR_fchown, Int(file), Int(user), Int(group), describing: "mount point")
     }
 
     private func open(_ name: String) throws(SystemCallError) -> OwnedDescriptor? {

@@ -63,8 +63,14 @@ extension ContainerError {
         case ("sched_setaffinity", 22): "none of the CPUs is there, or the cpuset has none of them"
         case ("set_mempolicy", 22):
             "nodes that this machine or the cpuset lacks, or flags that the mode does not take"
-        case ("setgroups", 1), ("setuid", 22), ("setgid", 22):
+        case ("setgroups", 22), ("setuid", 22), ("setgid", 22):
             "the id has no mapping in the container's user namespace"
+        case ("setgroups", 1): "the user namespace denies groups (setgroups in /proc)"
+        case ("fsopen", 1), ("fsconfig", 1), ("fsmount", 1):
+            "in a user namespace proc needs a pid namespace of its own, sysfs a network namespace, "
+                + "mqueue an ipc namespace, and the host's proc and sysfs must not be covered"
+        case ("mkdirat", 13), ("mknodat", 13), ("mkdirat", 75), ("mknodat", 75):
+            "the container's root user may not write there: does it own the rootfs?"
         case ("fsopen", 19): "this kernel does not know the file system type"
         case ("pivot_root", 22): "the rootfs may be on the initial ramfs"
         default: nil

@@ -19,32 +19,17 @@ extension Launcher {
         progress = page
         let program = LoadedProgram(image, inputs: inputs, progress: page.pointer)
 
-        var arguments = clinux_clone_args()
-        var flags = kinds.cloneFlags
-        flags |= UInt64(CLONE_PIDFD) | clinux_clone_clear_sighand
-        if intoCgroup, let cgroupForClone {
-            flags |= clinux_clone_into_cgroup
-            arguments.cgroup = UInt64(cgroupForClone)
-        }
-        arguments.flags = flags
-        // No exit signal: until execve the child is this launcher's alone, and no wait4(-1) of the
-        // host takes its status. execve makes it SIGCHLD.
-        arguments.exit_signal = 0
-        var descriptor: CInt = -1
-        let result = withUnsafeMutablePointer(to: &descriptor) { pidfd in
-            arguments.pidfd = UInt64(UInt(bitPattern: pidfd))
-            return InitMachine.startChild(
-                &arguments, running: program.instructions, cells: program.cells,
-                progress: page.pointer)
-        }
-        withExtendedLifetime(program) {}
+        let (result, descriptor) = program.start(
+            kinds, intoCgroup: intoCgroup ? cgroupForClone : nil, page)
         guard result > 0 else {
             throw ContainerError(
                 SystemCallError(
                     "clone3",
                     kinds.kinds.map(\.cloneFlagName).joined(separator: "|"),
                     errno: Errno(rawValue: CInt(-result))), "unable to start the init process",
-                field: "linux.namespaces")
+                field: "linux.namespaces",
+                hint: kinds.contains(.user)
+                    ? ContainerError.userNamespaceHint(errno: CInt(-result)) : nil)
         }
         pid = Int32(result)
         pidfd = own(OwnedDescriptor(taking: descriptor))

@@ -49,7 +49,7 @@ extension Launcher {
         }
         rootTree = own(tree)
         inputs[.rootfsTree] = rootTree
-        var mountPoints = DanglingMountPoints(root: rootTree)
+        var mountPoints = DanglingMountPoints(root: rootTree, owner: launch.plan.idMaps)
         try mountPoints.make(for: launch.plan)
     }
 
@@ -85,17 +85,21 @@ extension Launcher {
             for change in bind.changes { try changeMount(tree.number, change) }
             return tree
         }
-        inputs[.mountTree(bind.index)] = own(tree)
+        let number = own(tree)
+        if let map = bind.idMap {
+            try mapIDs(map, of: number, from: bind.source, bind.destination, field)
+        }
+        inputs[.mountTree(bind.index)] = number
     }
 
     func prepareTmpfsCopy(_ index: Int, _ mount: FilesystemMount, _ field: String?)
         throws(ContainerError)
     {
-        let root = rootTree
+        let (root, owner) = (rootTree, launch.plan.idMaps)
         let tree = try reporting(
             "unable to prepare the mount on \(mount.destination)", field: field
         ) { () throws(SystemCallError) in
-            try tmpfsCopy(of: mount, from: root)
+            try tmpfsCopy(of: mount, from: root, owner: owner)
         }
         inputs[.mountTree(index)] = own(tree)
     }

@@ -6,6 +6,8 @@
 //   Launcher+Prepare    descriptors, mount trees, cgroups: everything before the clone
 //   Launcher+Child      the clone, the rendezvous, and what follows
 //   Launcher+Log        the steps as debug lines: the parent's as they begin, the child's as told
+//   Launcher+UserNamespace   what nobody may do in a user namespace: maps, devices, limits
+//   IDMapFiles          uid_map and gid_map, and a namespace for mapped mounts
 //   DanglingMountPoints mount points behind links to nowhere, made before the clone
 //   LoadedProgram       the child's program at its address
 //   ProgressPage        where the child says how far it is
@@ -40,6 +42,8 @@ final class Launcher {
     var inputs = DescriptorTable<CInt>()
     private var owned: [CInt] = []
 
+    /// User namespaces that map the ids of mounts.
+    var mappedNamespaces: [(maps: IDMaps, descriptor: CInt)] = []
     var cgroup: Cgroup?
     /// The systemd that keeps the cgroup of a new container.
     let systemd: SystemdClient?
@@ -155,6 +159,15 @@ final class Launcher {
             try prepareCgroupMount(index, name, readOnly, field)
         case .openNamespace(let kind, let path, let mustDiffer):
             try openNamespace(kind, path, mustDiffer, field)
+        case .prepareMappedFilesystem(let index, let mount, let map):
+            try prepareMappedFilesystem(index, mount, map, field)
+        case .prepareDevice(let index, let path, let device):
+            try prepareDevice(index, path, device, field)
+        case .delegateCgroup(let userID): try delegateCgroup(to: userID, field)
+        case .setOOMScore(let score): try setOOMScore(score, field)
+        case .writeIDMaps(let maps): try writeIDMaps(maps, field)
+        case .checkIDMaps(let maps): try checkIDMaps(maps, field)
+        case .setLimits(let limits): try setLimits(limits, field)
         case .openProcess: inputs[.process] = target
         case .openRootOfInit: try openRootOfInit()
         case .recordRootMount(let path): try recordRootMount(path, &state, field)

@@ -58,6 +58,36 @@ final class LoadedProgram {
         }
     }
 
+    /// Clones a child that runs the program.
+    ///
+    /// - Parameters:
+    ///   - kinds: its new namespaces.
+    ///   - cgroup: the v2 directory that it is born in; nil for the caller's.
+    ///   - page: where it says how far it is.
+    /// - Returns: The child's pid or -errno, and a descriptor of the child.
+    func start(_ kinds: NamespaceSet, intoCgroup cgroup: CInt? = nil, _ page: ProgressPage) -> (
+        result: Int, pidfd: CInt
+    ) {
+        var arguments = clinux_clone_args()
+        var flags = kinds.cloneFlags
+        flags |= UInt64(CLONE_PIDFD) | clinux_clone_clear_sighand
+        if let cgroup {
+            flags |= clinux_clone_into_cgroup
+            arguments.cgroup = UInt64(cgroup)
+        }
+        arguments.flags = flags
+        // No exit signal: until execve the child is this launcher's alone, and no wait4(-1) of the
+        // host takes its status. execve makes it SIGCHLD.
+        arguments.exit_signal = 0
+        var descriptor: CInt = -1
+        let result = withUnsafeMutablePointer(to: &descriptor) { pidfd in
+            arguments.pidfd = UInt64(UInt(bitPattern: pidfd))
+            return InitMachine.startChild(
+                &arguments, running: instructions, cells: cells, progress: page.pointer)
+        }
+        return (result, descriptor)
+    }
+
     deinit {
         instructions.deallocate()
         cells.deallocate()

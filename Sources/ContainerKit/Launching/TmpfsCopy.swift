@@ -11,8 +11,8 @@ internal import SystemPackage
 /// read-only comes after the copy. Hard links become files of their own; holes stay holes.
 ///
 /// Kernel: tmpfs(5), fsmount(2).
-func tmpfsCopy(of mount: FilesystemMount, from root: CInt) throws(SystemCallError)
-    -> OwnedDescriptor
+func tmpfsCopy(of mount: FilesystemMount, from root: CInt, owner: IDMaps? = nil)
+    throws(SystemCallError) -> OwnedDescriptor
 {
     let readOnly = MountAttributes.readOnly.rawValue
     let context = try FilesystemContext(type: mount.type)
@@ -32,6 +32,8 @@ func tmpfsCopy(of mount: FilesystemMount, from root: CInt) throws(SystemCallErro
             owner: keys.contains("uid") ? nil : status.stx_uid,
             group: keys.contains("gid") ? nil : status.stx_gid,
             mode: keys.contains("mode") ? nil : status.stx_mode & 0o7777, path: "")
+    } else if let owner {
+        try giveToRoot(of: owner, tree.number, mount.options)
     }
 
     if mount.options.contains("ro") {
@@ -41,6 +43,20 @@ func tmpfsCopy(of mount: FilesystemMount, from root: CInt) throws(SystemCallErro
     try changeMount(tree.number, MountChange(set: mount.attributes & readOnly))
     for change in mount.changes { try changeMount(tree.number, change) }
     return tree
+}
+
+/// What the rootfs lacks belongs to the container's root, unless options say whose it is.
+private func giveToRoot(of maps: IDMaps, _ tree: CInt, _ options: [String]) throws(SystemCallError)
+{
+    func id(_ ranges: [IDRange], _ option: String) -> Int {
+        let isNamed = options.contains { $0.hasPrefix(option) }
+        return isNamed ? -1 : ranges.outside(0).map(Int.init) ?? -1
+    }
+    try withPath("") { (empty) throws(SystemCallError) in
+        _ = try systemCall(
+            "fchownat", __NR_fchownat, Int(tree), empty, id(maps.users, "uid="),
+            id(maps.groups, "gid="), 0x1000, describing: "tmpfs")
+    }
 }
 
 /// The directory at `path`, or nil when nothing is there.

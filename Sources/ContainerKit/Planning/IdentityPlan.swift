@@ -14,6 +14,9 @@ struct IdentityPlan {
     let linux: Linux
     let filter: SeccompFilter?
     let home: String
+    /// Whether the process is in a user namespace of the container: its limits are the parent's to
+    /// raise, and its groups are dropped already.
+    private let isInUserNamespace: Bool
     /// Masks of the five sets.
     let sets: CapabilityMasks
     /// The capabilities that the runtime itself holds.
@@ -21,10 +24,11 @@ struct IdentityPlan {
 
     init(
         process: Process, linux: Linux = Linux(), filter: SeccompFilter?, home: String,
-        grantable: UInt64 = .max
+        grantable: UInt64 = .max, isInUserNamespace: Bool = false
     ) {
         self.process = process
         self.linux = linux
+        self.isInUserNamespace = isInUserNamespace
         self.filter = filter
         self.home = home
         self.grantable = grantable
@@ -41,15 +45,20 @@ struct IdentityPlan {
             steps.add(.ownStandardStreams(userID: user.uid), from: "process.user.uid")
         }
         steps.add(.enterDirectory(process.cwd), from: "process.cwd")
-        let limits = (process.rlimits ?? []).compactMap(PlannedLimit.init)
-        if !limits.isEmpty { steps.add(.setLimits(limits), from: "process.rlimits") }
+        if !isInUserNamespace, !limits.isEmpty {
+            steps.add(.setLimits(limits), from: "process.rlimits")
+        }
         steps.add(.setUmask(user.umask ?? 0o022), from: "process.user.umask")
         steps.addAttributes(of: process, in: linux)
         steps.add(.keepCapabilities, from: "process.capabilities")
         steps.add(
             .limitBoundingSet(keeping: sets.bounding, last: 63),
             from: "process.capabilities.bounding")
-        steps.add(.setGroups(user.additionalGids ?? []), from: "process.user.additionalGids")
+        let groups = user.additionalGids ?? []
+        // Where the namespace denies setgroups(2), only who asks for groups is refused.
+        if !isInUserNamespace || !groups.isEmpty {
+            steps.add(.setGroups(groups), from: "process.user.additionalGids")
+        }
         steps.add(.setGroupID(user.gid), from: "process.user.gid")
         steps.add(.setUserID(user.uid), from: "process.user.uid")
         if loadsFilterEarly {
@@ -66,6 +75,15 @@ struct IdentityPlan {
         }
         steps.add(.resetSignals, from: "swrunc")
         steps.add(.unblockSignals, from: "swrunc")
+    }
+
+    /// The limits that this kernel has.
+    private var limits: [PlannedLimit] { (process.rlimits ?? []).compactMap(PlannedLimit.init) }
+
+    /// What the parent does once the child is prepared.
+    var parentSteps: [PlannedParentStep] {
+        guard isInUserNamespace, !limits.isEmpty else { return [] }
+        return [PlannedParentStep(field: "process.rlimits", step: .setLimits(limits))]
     }
 
     /// Everything after the start.

@@ -10,7 +10,9 @@ extension Launch {
     /// Pure: reads nothing, makes nothing; the filter of seccomp is compiled already.
     init(creating spec: Spec, facts: LaunchFacts, filter: SeccompFilter?) throws(SpecError) {
         let linux = spec.linux ?? Linux()
-        let namespaces = NamespacePlan(linux.namespaces ?? [])
+        let namespaces = NamespacePlan(
+            linux.namespaces ?? [], alreadyIn: facts.isInUserNamespace ? .user : nil)
+        let userNamespace = UserNamespacePlan(namespaces, linux)
         try RootEntry.check(linux, namespaces, movesRoot: facts.kernelTrees != nil)
         var cgroups = try Self.cgroups(spec, linux, facts)
         cgroups.owner = CgroupDelegation.owner(spec, isUnified: cgroups.layout.isUnified)
@@ -20,15 +22,16 @@ extension Launch {
         var mounts = try MountPlan(
             spec.mounts ?? [], bundlePath: facts.bundlePath,
             propagation: Self.baseChange(linux.rootfsPropagation), cgroups: cgroups.layout,
-            hasCgroupNamespace: namespaces.isolates(.cgroup), mountLabel: linux.mountLabel)
+            namespaces: namespaces, userNamespace: userNamespace, mountLabel: linux.mountLabel)
         mounts.addDevices(linux.devices ?? [])
 
         let recipe = CreateRecipe(
             spec: spec, linux: linux, process: process, root: root, namespaces: namespaces,
-            facts: facts, cgroups: cgroups,
+            userNamespace: userNamespace, facts: facts, cgroups: cgroups,
             identity: IdentityPlan(
                 process: process, linux: linux, filter: filter, home: facts.home,
-                grantable: facts.grantableCapabilities))
+                grantable: facts.grantableCapabilities,
+                isInUserNamespace: userNamespace != nil))
         let child = recipe.childSteps(mounts: mounts)
         let parent = recipe.parentSteps(mounts: mounts)
         self.init(
@@ -70,18 +73,24 @@ private struct CreateRecipe {
     let process: Process
     let root: Root
     let namespaces: NamespacePlan
+    let userNamespace: UserNamespacePlan?
     let facts: LaunchFacts
     let cgroups: CgroupPlan
     let identity: IdentityPlan
 
-    /// A joined pid namespace is for children only.
-    var needsSecondProcess: Bool { namespaces.joins(.pid) }
+    /// Whether the user namespace is entered by a process that joins others around it.
+    var entersUserNamespace: Bool { userNamespace.map { !$0.isCloned } ?? false }
+
+    /// A joined pid namespace is for children only, and so is one that is made after the clone.
+    var needsSecondProcess: Bool { namespaces.joins(.pid) || entersUserNamespace }
 
     /// Namespaces of the clone.
     ///
     /// The cgroup namespace comes later, from inside the cgroup, and so does the time namespace:
     /// clone3(2) refuses CLONE_NEWTIME before Linux 6.3.
-    var clonedNamespaces: NamespaceSet {
+    var clonedNamespaces: NamespaceSet { entersUserNamespace ? [] : firstNamespaces }
+
+    private var firstNamespaces: NamespaceSet {
         var kinds = namespaces.new
         kinds.remove(.cgroup)
         kinds.remove(.time)
@@ -108,7 +117,7 @@ private struct CreateRecipe {
         steps.add(.setUmask(0), from: "swrunc")
         steps.addIOPriority(of: process)
         if !needsSecondProcess { addCgroups(to: &steps) }
-        if let score = process.oomScoreAdj {
+        if let score = process.oomScoreAdj, userNamespace?.isCloned != true {
             steps.add(.setOOMScore(score), from: "process.oomScoreAdj")
         }
         addNamespaces(to: &steps)
@@ -175,7 +184,9 @@ private struct CreateRecipe {
         for planned in mounts.parentSteps {
             switch planned.step {
             case .prepareBindMount(let bind): keeping.append(.mountTree(bind.index))
-            case .prepareTmpfsCopy(let index, _): keeping.append(.mountTree(index))
+            case .prepareTmpfsCopy(let index, _), .prepareMappedFilesystem(let index, _, _),
+                .prepareDevice(let index, _, _):
+                keeping.append(.mountTree(index))
             case .prepareCgroupMount(let index, let name, _):
                 keeping.append(name.map { .cgroupTree(index, $0) } ?? .mountTree(index))
             default: break
@@ -187,9 +198,7 @@ private struct CreateRecipe {
     }
 
     private func addNamespaces(to steps: inout StepList) {
-        for joined in namespaces.joined where joined.kind != .cgroup {
-            steps.add(.joinNamespace(joined.kind), from: joined.field)
-        }
+        addJoinedNamespaces(to: &steps)
         if namespaces.new.contains(.time) {
             let offsets = (linux.timeOffsets ?? [:]).sorted { $0.key < $1.key }.map {
                 TimeNamespaceOffset(
@@ -204,6 +213,11 @@ private struct CreateRecipe {
             steps.add(.waitForParent(.adopted), from: "swrunc")
             steps.add(.startSession, from: "swrunc")
             addCgroups(to: &steps)
+        }
+        if let userNamespace {
+            // Until here the process is the host's root to files, though without its rights.
+            if userNamespace.isCloned { steps.add(.waitForParent(.prepared), from: "swrunc") }
+            steps.add(.becomeNamespaceRoot, from: namespaces.field(of: .user))
         }
         // From inside its cgroup: v2 lets nobody enter one of a namespace that he is outside of.
         if namespaces.joins(.cgroup) {
@@ -227,8 +241,27 @@ private struct CreateRecipe {
         }
     }
 
+    private func addJoinedNamespaces(to steps: inout StepList) {
+        let joined = namespaces.joined.filter { $0.kind != .cgroup }
+        if namespaces.joins(.user) {
+            let others = joined.map(\.kind).filter { $0 != .user }
+            steps.add(.joinUserNamespace(with: others), from: namespaces.field(of: .user))
+        } else {
+            for namespace in joined {
+                steps.add(.joinNamespace(namespace.kind), from: namespace.field)
+            }
+        }
+        // Made from inside the user namespace, so that they belong to it.
+        if entersUserNamespace, !firstNamespaces.isEmpty {
+            steps.add(.unshareNamespaces(firstNamespaces), from: "linux.namespaces")
+        }
+    }
+
     private func addRootfs(to steps: inout StepList, _ mounts: MountPlan) {
-        rootEntry.addAttachment(to: &steps, rootPath: rootPath, linux.rootfsPropagation)
+        // The container's root may not be allowed to walk to the rootfs; "/" is as good a place.
+        let isHidden = userNamespace != nil && rootEntry == .pivot
+        rootEntry.addAttachment(
+            to: &steps, rootPath: isHidden ? "/" : rootPath, linux.rootfsPropagation)
         steps.append(mounts.childSteps)
         addCreationHooks(to: &steps)
         if process.terminal { steps.add(.openTerminal(terminalRequest), from: "process.terminal") }
@@ -314,6 +347,19 @@ private struct CreateRecipe {
         }
     }
 
+    /// Who may make cgroups below the container's: its root, where it sees them and may write.
+    private var cgroupOwner: UInt32? {
+        guard cgroups.layout.isUnified, namespaces.new.contains(.cgroup),
+            let owner = userNamespace?.maps?.users.outside(0)
+        else { return nil }
+        let isWritable = (spec.mounts ?? []).contains { mount in
+            (mount.type == "cgroup" || mount.type == "cgroup2")
+                && MountPlan.absolute(mount.destination) == "/sys/fs/cgroup"
+                && !(mount.options ?? []).contains("ro")
+        }
+        return isWritable ? owner : nil
+    }
+
     func parentSteps(mounts: MountPlan) -> [PlannedParentStep] {
         var steps: [PlannedParentStep] = []
         func add(_ step: ParentStep, from field: String = "swrunc") {
@@ -331,6 +377,9 @@ private struct CreateRecipe {
                 paths: cgroups.layout.directories.map(\.path), writes: cgroups.writeSummaries),
             from: "linux.cgroupsPath")
         add(.openCgroups, from: "linux.cgroupsPath")
+        if let owner = cgroupOwner {
+            add(.delegateCgroup(userID: owner), from: "linux.cgroupsPath")
+        }
         for joined in namespaces.joined {
             add(
                 .openNamespace(
@@ -386,10 +435,17 @@ private struct CreateRecipe {
         add(
             .startChild(clonedNamespaces, intoCgroup: !needsSecondProcess),
             from: "linux.namespaces")
-        if needsSecondProcess {
-            add(.adoptSecondChild)
-            add(.release(.adopted))
+        if let score = process.oomScoreAdj, userNamespace?.isCloned == true {
+            add(.setOOMScore(score), from: "process.oomScoreAdj")
         }
+        if needsSecondProcess { add(.adoptSecondChild) }
+        if let maps = userNamespace?.maps {
+            add(
+                userNamespace?.isNew == true ? .writeIDMaps(maps) : .checkIDMaps(maps),
+                from: "linux.uidMappings")
+        }
+        if needsSecondProcess { add(.release(.adopted)) }
+        if userNamespace?.isCloned == true { add(.release(.prepared)) }
         if !netDevices.isEmpty {
             add(.moveNetDevices(netDevices), from: "linux.netDevices")
             add(.release(.devicesMoved))
@@ -408,6 +464,7 @@ private struct CreateRecipe {
             add(.receiveTerminal, from: "process.terminal")
         }
         add(.awaitChild(.ready))
+        steps += identity.parentSteps
         if cgroups.layout.scope != nil { add(.leaveScope, from: "linux.cgroupsPath") }
         add(.recordCreated)
         if let path = facts.pidFile { add(.writePidFile(path: path)) }

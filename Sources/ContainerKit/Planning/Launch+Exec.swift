@@ -20,13 +20,17 @@ extension Launch {
     ) {
         let identity = IdentityPlan(
             process: process, linux: linux, filter: filter, home: facts.home,
-            grantable: facts.grantableCapabilities)
+            grantable: facts.grantableCapabilities,
+            isInUserNamespace: namespaces.contains(.user))
         // A joined pid namespace is for children only.
         let needsSecondProcess = namespaces.contains(.pid)
         let cgroupCount = cgroups.v1DirectoryCount
         var steps = StepList()
         var keeping: [InheritedDescriptor] = [.rendezvous, .process]
         if facts.sharesMounts { keeping.append(.rootOfInit) }
+        if namespaces.contains(.user), namespaces.contains(.cgroup) {
+            keeping.append(.namespace(NamespaceKind.cgroup.rawValue))
+        }
         keeping += (0..<cgroupCount).map { .cgroupTasks($0) }
         if needsSecondProcess, cgroups.unifiedIndex != nil { keeping.append(.cgroupDirectory) }
         var toSocket = false
@@ -42,7 +46,6 @@ extension Launch {
         if !facts.replacedStreams.isEmpty {
             steps.add(.setStandardStreams(facts.replacedStreams), from: "swrunc")
         }
-        let intoCgroup = cgroups.unifiedIndex != nil
         steps.addIOPriority(of: process)
         steps.addCPUAffinity(of: process, .initial)
         if cgroupCount > 0, !needsSecondProcess {
@@ -53,20 +56,9 @@ extension Launch {
         }
         // From here on the container's processes can see this one (CVE-2016-9962).
         steps.add(.forbidPtrace, from: "swrunc")
-        // The cgroup namespace from inside the cgroup: v2 lets nobody enter one of a namespace that he
-        // is outside of.
         if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
-        var first = namespaces
-        first.remove(.cgroup)
-        steps.add(.joinProcess(first), from: "swrunc")
-        if needsSecondProcess {
-            steps.add(.continueInChild(intoCgroup: intoCgroup), from: "swrunc")
-            steps.add(.waitForParent(.adopted), from: "swrunc")
-            // The first process never was in the cgroup, whose pids limit has room for one.
-            if cgroupCount > 0 { steps.add(.enterCgroups(count: cgroupCount), from: "swrunc") }
-        }
+        Self.addJoining(namespaces, cgroups, to: &steps)
         steps.addCPUAffinity(of: process, .final)
-        if namespaces.contains(.cgroup) { steps.add(.joinProcess([.cgroup]), from: "swrunc") }
         steps.add(.startSession, from: "swrunc")
         steps.add(facts.sharesMounts ? .enterRootOfInit : .openRoot, from: "swrunc")
         if process.terminal {
@@ -90,13 +82,41 @@ extension Launch {
         self.init(
             plan: LaunchPlan(
                 parentSteps: Self.parentSteps(
-                    process, facts, needsSecondProcess: needsSecondProcess, toSocket: toSocket),
+                    process, facts, identity, namespaces, needsSecondProcess: needsSecondProcess,
+                    toSocket: toSocket),
                 childSteps: steps.steps),
             cgroups: nil)
     }
 
+    /// The way into the container: its namespaces, its pids, its cgroup.
+    private static func addJoining(
+        _ namespaces: NamespaceSet, _ cgroups: CgroupLayout, to steps: inout StepList
+    ) {
+        let cgroupCount = cgroups.v1DirectoryCount
+        // The cgroup namespace from inside the cgroup: v2 lets nobody enter one of a namespace that he
+        // is outside of.
+        var first = namespaces
+        first.remove(.cgroup)
+        steps.add(.joinProcess(first), from: "swrunc")
+        if namespaces.contains(.pid) {
+            steps.add(.continueInChild(intoCgroup: cgroups.unifiedIndex != nil), from: "swrunc")
+            steps.add(.waitForParent(.adopted), from: "swrunc")
+            // The first process never was in the cgroup, whose pids limit has room for one.
+            if cgroupCount > 0 { steps.add(.enterCgroups(count: cgroupCount), from: "swrunc") }
+        }
+        if namespaces.contains(.cgroup) {
+            // From inside the user namespace, an init that was never started cannot be looked into.
+            let isInUserNamespace = namespaces.contains(.user)
+            steps.add(
+                isInUserNamespace ? .joinNamespace(.cgroup) : .joinProcess([.cgroup]),
+                from: "swrunc")
+        }
+        if namespaces.contains(.user) { steps.add(.becomeNamespaceRoot, from: "swrunc") }
+    }
+
     private static func parentSteps(
-        _ process: Process, _ facts: LaunchFacts, needsSecondProcess: Bool, toSocket: Bool
+        _ process: Process, _ facts: LaunchFacts, _ identity: IdentityPlan,
+        _ namespaces: NamespaceSet, needsSecondProcess: Bool, toSocket: Bool
     ) -> [PlannedParentStep] {
         var steps: [PlannedParentStep] = []
         func add(_ step: ParentStep, from field: String = "swrunc") {
@@ -104,6 +124,10 @@ extension Launch {
         }
         add(.openProcess)
         if facts.sharesMounts { add(.openRootOfInit) }
+        if namespaces.contains(.user), namespaces.contains(.cgroup) {
+            let path = "/proc/\(facts.initPid)/ns/cgroup"
+            add(.openNamespace(.cgroup, path: path, mustDiffer: false))
+        }
         add(.openCgroups)
         if toSocket, case .consoleSocket(let path) = facts.terminal {
             add(.connectConsole(path: path.string), from: "process.terminal")
@@ -115,6 +139,7 @@ extension Launch {
         }
         if process.terminal, !toSocket { add(.receiveTerminal, from: "process.terminal") }
         add(.awaitChild(.ready))
+        steps += identity.parentSteps
         if let path = facts.pidFile { add(.writePidFile(path: path)) }
         add(.release(.start))
         add(.awaitExecution)

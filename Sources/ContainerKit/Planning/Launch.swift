@@ -10,6 +10,7 @@
 //   SecurityLabels      AppArmor profile, SELinux label
 //   MountPlan           mounts, devices, masked and read-only paths
 //   NamespacePlan       which namespaces are new, joined, or shared with the host
+//   UserNamespacePlan   how the container comes into its user namespace, and its id maps
 //   Unsupported         fields that are valid but not acted on yet
 //   MountOptions ...    the vocabularies
 
@@ -53,6 +54,10 @@ struct LaunchFacts {
     var kernelTrees: [String]?
     /// Whether an exec enters a container whose mounts are the caller's, and so not its root.
     var sharesMounts = false
+    /// The init process of the container that an exec enters.
+    var initPid: Int32 = 0
+    /// Whether the user namespace that the config joins is the runtime's own, which setns(2) refuses.
+    var isInUserNamespace = false
     /// The capabilities that the runtime itself holds, as a mask.
     var grantableCapabilities: UInt64 = .max
 }

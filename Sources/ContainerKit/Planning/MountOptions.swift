@@ -30,6 +30,8 @@ struct MountOptions: Equatable, Sendable {
     ///
     /// `mounts[].uidMappings` asks for the same without a word.
     var idMapping: MountIDMappingScope?
+    /// The maps that the word itself names, as crun takes them: `idmap=uids=0-1-10;gids=0-1-10`.
+    var idMapText: String?
     /// Whether any option named an attribute or a file system flag, to set or to clear it.
     ///
     /// A bind mount keeps the attributes of its source if and only if none was named.
@@ -67,6 +69,9 @@ struct MountOptions: Equatable, Sendable {
     private mutating func apply(_ option: String) {
         if let meaning = MountOptionWords.meaning(of: option) {
             apply(meaning)
+        } else if option.hasPrefix("idmap=") || option.hasPrefix("ridmap=") {
+            idMapping = option.hasPrefix("r") ? .tree : .mount
+            idMapText = String(option.drop { $0 != "=" }.dropFirst())
         } else if let change = Linux.Propagation(rawValue: option) {
             propagation.append(change)
         } else {

@@ -20,18 +20,23 @@ struct MountPlan {
     private let bundlePath: String
     private let base: MountChange
     private let cgroups: CgroupLayout
-    private let hasCgroupNamespace: Bool
     private let mountLabel: String?
+    let namespaces: NamespacePlan
+    let userNamespace: UserNamespacePlan?
+    /// The number of the next prepared tree that is no entry of `mounts`.
+    private var nextTree: Int
 
     init(
         _ mounts: [Mount], bundlePath: String, propagation: MountChange, cgroups: CgroupLayout,
-        hasCgroupNamespace: Bool, mountLabel: String? = nil
+        namespaces: NamespacePlan, userNamespace: UserNamespacePlan?, mountLabel: String? = nil
     ) throws(SpecError) {
         self.bundlePath = bundlePath
         base = propagation
         self.cgroups = cgroups
-        self.hasCgroupNamespace = hasCgroupNamespace
         self.mountLabel = mountLabel.flatMap { $0.isEmpty ? nil : $0 }
+        self.namespaces = namespaces
+        self.userNamespace = userNamespace
+        nextTree = mounts.count
         for (index, mount) in mounts.enumerated() {
             try add(mount, index)
         }
@@ -49,12 +54,13 @@ struct MountPlan {
         }
         try Self.checkProc(mount, options, destination, field)
         if destination == "/dev", options.isBind || mount.type == "devtmpfs" { sharesDev = true }
+        let idMap = try idMap(mount, options, field)
         if options.isBind {
-            addBind(mount, options, index, destination, field)
+            addBind(mount, options, idMap, index, destination, field)
         } else if mount.type == "cgroup" || mount.type == "cgroup2" {
             try addCgroup(options, index, destination, field)
         } else {
-            try addFilesystem(mount, options, index, destination, field)
+            try addFilesystem(mount, options, idMap, index, destination, field)
         }
     }
 
@@ -103,8 +109,8 @@ struct MountPlan {
     // MARK: Kinds of mount
 
     private mutating func addBind(
-        _ mount: Mount, _ options: MountOptions, _ index: Int, _ destination: String,
-        _ field: String
+        _ mount: Mount, _ options: MountOptions, _ idMap: MountIDMap?, _ index: Int,
+        _ destination: String, _ field: String
     ) {
         var changes = [base]
         let attributes = options.bindAttributes
@@ -118,14 +124,15 @@ struct MountPlan {
         let source = mount.source ?? ""
         let bind = BindMount(
             index: index, source: source.hasPrefix("/") ? source : "\(bundlePath)/\(source)",
-            recursive: options.isRecursiveBind, changes: changes, destination: destination)
+            recursive: options.isRecursiveBind, changes: changes, idMap: idMap,
+            destination: destination)
         parentSteps.append(PlannedParentStep(field: field, step: .prepareBindMount(bind)))
         childSteps.add(.attachMount(index, at: destination, kind: .likeSource), from: field)
     }
 
     private mutating func addFilesystem(
-        _ mount: Mount, _ options: MountOptions, _ index: Int, _ destination: String,
-        _ field: String
+        _ mount: Mount, _ options: MountOptions, _ idMap: MountIDMap?, _ index: Int,
+        _ destination: String, _ field: String
     ) throws(SpecError) {
         let type = mount.type ?? ""
         var options = options
@@ -134,18 +141,39 @@ struct MountPlan {
             readOnlyLater.append((destination, field))
         }
         let parameters = try Self.parameters(options, type: type, field)
-        let filesystem = FilesystemMount(
+        var filesystem = FilesystemMount(
             type: type, source: mount.source ?? type, destination: destination,
             options: options.superblockFlags.fsconfigNames + parameters + labelOptions(type),
             attributes: options.attributes.toSet.rawValue, changes: Self.furtherChanges(options),
             rootLabel: type == "mqueue" ? mountLabel : nil)
-        if options.copiesUp, type == "tmpfs" {
-            parentSteps.append(
-                PlannedParentStep(field: field, step: .prepareTmpfsCopy(index, filesystem)))
-            childSteps.add(.attachMount(index, at: destination, kind: .directory), from: field)
+        if let idMap {
+            guard !options.copiesUp else {
+                throw SpecError("\(field).options", "tmpcopyup and mapped ids exclude each other")
+            }
+            attachPrepared(
+                index, .prepareMappedFilesystem(index, filesystem, idMap), destination, field)
+        } else if options.copiesUp, type == "tmpfs" {
+            filesystem.options = try outsideIDs(filesystem.options, field)
+            attachPrepared(index, .prepareTmpfsCopy(index, filesystem), destination, field)
+        } else if let source = hostTree(for: type) {
+            let attributes = MountChange(set: filesystem.attributes)
+            let bind = BindMount(
+                index: index, source: source, recursive: false, changes: [base, attributes],
+                destination: destination)
+            // The host's tree keeps the host's label.
+            filesystem.rootLabel = nil
+            parentSteps.append(PlannedParentStep(field: field, step: .prepareBindMount(bind)))
+            childSteps.add(.mountFilesystemOrAttach(filesystem, index), from: field)
         } else {
             childSteps.add(.mountFilesystem(filesystem), from: field)
         }
+    }
+
+    private mutating func attachPrepared(
+        _ index: Int, _ preparation: ParentStep, _ destination: String, _ field: String
+    ) {
+        parentSteps.append(PlannedParentStep(field: field, step: preparation))
+        childSteps.add(.attachMount(index, at: destination, kind: .directory), from: field)
     }
 
     /// The SELinux context of every file of a mount, as runc sets it.
@@ -178,7 +206,7 @@ struct MountPlan {
     private mutating func addCgroup(
         _ options: MountOptions, _ index: Int, _ destination: String, _ field: String
     ) throws(SpecError) {
-        if cgroups.isUnified, hasCgroupNamespace {
+        if cgroups.isUnified, namespaces.isolates(.cgroup) {
             childSteps.add(
                 .mountFilesystem(
                     FilesystemMount(
@@ -263,15 +291,12 @@ struct MountPlan {
         let devices = standard.filter { !named.contains("/dev/\($0.0)") }.map {
             Device(name: $0.0, mode: 0o020666, major: $0.1, minor: $0.2)
         }
-        if !devices.isEmpty {
-            childSteps.add(.makeDevices(directory: "/dev", devices), from: "linux.devices")
-        }
+        if !devices.isEmpty { addNodes(devices, in: "/dev", from: "linux.devices") }
         for (index, node) in configured.enumerated() {
             let parts = Self.absolute(node.path).split(separator: "/")
             let directory = "/" + parts.dropLast().joined(separator: "/")
-            childSteps.add(
-                .makeDevices(
-                    directory: directory, [Device(node, name: String(parts.last ?? ""))]),
+            addNodes(
+                [Device(node, name: String(parts.last ?? ""))], in: directory,
                 from: "linux.devices[\(index)]")
         }
         childSteps.add(.linkPtmx, from: "linux.devices")
@@ -280,6 +305,24 @@ struct MountPlan {
             ("stderr", "/proc/self/fd/2"), ("core", "/proc/kcore"),
         ].map { SymbolicLink(name: $0.0, target: $0.1) }
         childSteps.add(.makeLinks(directory: "/dev", links), from: "linux.devices")
+    }
+
+    /// In a user namespace nodes are the host's own, attached; only a fifo can be made there.
+    private mutating func addNodes(_ devices: [Device], in directory: String, from field: String) {
+        guard userNamespace != nil, devices.allSatisfy({ $0.mode & 0xf000 != 0x1000 }) else {
+            childSteps.add(.makeDevices(directory: directory, devices), from: field)
+            return
+        }
+        var attached: [AttachedDevice] = []
+        for device in devices {
+            let path = (directory == "/" ? "" : directory) + "/" + device.name
+            parentSteps.append(
+                PlannedParentStep(
+                    field: field, step: .prepareDevice(nextTree, path: path, device)))
+            attached.append(AttachedDevice(name: device.name, tree: nextTree))
+            nextTree += 1
+        }
+        childSteps.add(.attachDevices(directory: directory, attached), from: field)
     }
 
     /// The steps that make read-only what had to be written until now.

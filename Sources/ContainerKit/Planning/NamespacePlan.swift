@@ -20,9 +20,14 @@ struct NamespacePlan: Equatable, Sendable {
         .user, .ipc, .uts, .network, .pid, .cgroup, .time, .mount,
     ]
 
-    init(_ namespaces: [Namespace]) {
+    /// - Parameters:
+    ///   - namespaces: those of the config.
+    ///   - own: a kind that the config joins and the runtime is in already.
+    init(_ namespaces: [Namespace], alreadyIn own: NamespaceKind? = nil) {
         for (index, namespace) in namespaces.enumerated() {
-            guard let kind = NamespaceKind(rawValue: namespace.kind.rawValue) else { continue }
+            guard let kind = NamespaceKind(rawValue: namespace.kind.rawValue), kind != own else {
+                continue
+            }
             let field = "linux.namespaces[\(index)]"
             fields[kind] = field
             if let path = namespace.path, !path.isEmpty {

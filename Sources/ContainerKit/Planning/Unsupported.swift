@@ -13,18 +13,7 @@ enum Unsupported {
         func refuse(_ condition: Bool, _ path: String) {
             if condition { found.append(SpecError("\(path)", "not implemented yet")) }
         }
-        for (index, mount) in (spec.mounts ?? []).enumerated() {
-            refuse(
-                mount.uidMappings != nil || mount.gidMappings != nil, "mounts[\(index)].uidMappings"
-            )
-            let options = mount.options ?? []
-            refuse(
-                options.contains { $0 == "idmap" || $0 == "ridmap" }, "mounts[\(index)].options")
-        }
         guard let linux = spec.linux else { return found }
-        for (index, namespace) in (linux.namespaces ?? []).enumerated() {
-            refuse(namespace.kind == .user, "linux.namespaces[\(index)] (user namespace)")
-        }
         refuse(linux.intelRdt != nil, "linux.intelRdt")
         return found
     }

@@ -59,6 +59,24 @@ func changeMount(_ tree: CInt, _ change: MountChange) throws(SystemCallError) {
     }
 }
 
+/// Maps the ids of a detached mount's files by a user namespace.
+///
+/// Kernel: mount_setattr(2), MOUNT_ATTR_IDMAP, Linux 5.12.
+func mapMountIDs(_ tree: CInt, by userNamespace: CInt, recursive: Bool) throws(SystemCallError) {
+    var attributes = mount_attr(
+        attr_set: UInt64(MOUNT_ATTR_IDMAP), attr_clr: 0, propagation: 0,
+        userns_fd: UInt64(userNamespace))
+    let flags = Int(CLINUX_AT_EMPTY_PATH) | (recursive ? Int(CLINUX_AT_RECURSIVE) : 0)
+    try withPath("") { (empty) throws(SystemCallError) in
+        try withAddress(of: &attributes) { (address) throws(SystemCallError) in
+            _ = try systemCall(
+                "mount_setattr", __NR_mount_setattr, Int(tree), empty, flags, address,
+                MemoryLayout<mount_attr>.size,
+                describing: "MOUNT_ATTR_IDMAP\(recursive ? ", recursive" : "")")
+        }
+    }
+}
+
 extension MountChange {
     /// The change in numbers, for an error's text: `set 0x1, clear 0x70, recursive`.
     fileprivate var words: String {

@@ -54,39 +54,6 @@ private func checkMappingsExist(
     }
 }
 
-/// Mapped ranges are not empty and end below the last number.
-///
-/// Spec: config-linux.md, User namespace mappings. Kernel: user_namespaces(7).
-func checkIDMappingRanges(_ spec: Spec, _ found: inout [SpecError]) {
-    checkRanges(spec.linux?.uidMappings, at: "linux.uidMappings", &found)
-    checkRanges(spec.linux?.gidMappings, at: "linux.gidMappings", &found)
-    for (index, mount) in (spec.mounts ?? []).enumerated() {
-        checkRanges(mount.uidMappings, at: "mounts[\(index)].uidMappings", &found)
-        checkRanges(mount.gidMappings, at: "mounts[\(index)].gidMappings", &found)
-    }
-}
-
-private func checkRanges(
-    _ mappings: [IDMapping]?, at path: @autoclosure () -> JSONPath, _ found: inout [SpecError]
-) {
-    let section = "config-linux.md, User namespace mappings"
-    for (index, mapping) in (mappings ?? []).enumerated() {
-        let path = path().appending(index: index)
-        if mapping.size == 0 {
-            found.append(
-                SpecError(
-                    path.appending(key: "size"), "must be greater than 0", section: section))
-        }
-        for (key, first) in [("containerID", mapping.containerID), ("hostID", mapping.hostID)]
-        where UInt64(first) + UInt64(mapping.size) > 1 << 32 {
-            found.append(
-                SpecError(
-                    path, "\(key) \(first) and size \(mapping.size) exceed 4294967295",
-                    section: section))
-        }
-    }
-}
-
 /// Offsets are for the two clocks of a new time namespace.
 ///
 /// Spec: config-linux.md, Offset for Time Namespace. Kernel: time_namespaces(7).

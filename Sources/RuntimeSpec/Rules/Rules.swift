@@ -8,6 +8,7 @@ private let specRules: [Rule<Spec>] = [
     checkVersion, checkRoot, checkHostNames,
     checkMountDestinations, checkBindSources, checkMountMappings, checkHooks,
     checkNamespacesAreUnique, checkNamespacePaths, checkUserNamespace, checkIDMappingRanges,
+    checkMappedIDs,
     checkTimeOffsets, checkSysctl, checkHiddenPaths, checkCgroupsPath, checkDeviceNodes,
     checkNetDevices, checkSeccompErrors, checkSeccompListener, checkSeccompRules,
     checkPersonality, checkIntelRdt, checkMemoryPolicy,

@@ -120,7 +120,7 @@ func checkBindSources(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-/// ID mappings of a mount come in pairs and belong to bind mounts.
+/// ID mappings of a mount come in pairs and belong to bind mounts and new tmpfs.
 ///
 /// Spec: config.md, POSIX-platform Mounts.
 func checkMountMappings(_ spec: Spec, _ found: inout [SpecError]) {
@@ -134,8 +134,8 @@ func checkMountMappings(_ spec: Spec, _ found: inout [SpecError]) {
             let message = "uidMappings and gidMappings must be given together"
             found.append(SpecError(path, message, section: section))
         }
-        if !mount.isBind {
-            let message = "uidMappings and gidMappings need a bind mount"
+        if !mount.isBind, mount.type != "tmpfs" {
+            let message = "uidMappings and gidMappings need a bind mount or a tmpfs"
             found.append(SpecError(path, message, section: section))
         }
     }

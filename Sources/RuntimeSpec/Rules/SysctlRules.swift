@@ -46,6 +46,10 @@ private func sysctlViolation(_ name: String, _ linux: Linux) -> String? {
         guard linux.namespace(.network) == nil else { return nil }
         return "sysctl \(quoted(name)) is not allowed in the host's network namespace"
     }
+    if path.hasPrefix("user/") {
+        guard linux.namespace(.user) == nil else { return nil }
+        return "sysctl \(quoted(name)) is not allowed in the host's user namespace"
+    }
     if linux.namespace(.uts) != nil {
         if path == "kernel/domainname" { return nil }
         if path == "kernel/hostname" {

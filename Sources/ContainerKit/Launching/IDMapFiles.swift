@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import SystemPackage
+
+extension IDMaps {
+    /// Writes the maps of the user namespace that a child of this process is in.
+    ///
+    /// Kernel: user_namespaces(7); each file is written once and whole.
+    func write(to pid: Int32, field: String?) throws(ContainerError) {
+        try Self.write(users, to: "/proc/\(pid)/uid_map", field: field)
+        try Self.write(
+            groups, to: "/proc/\(pid)/gid_map",
+            field: field == "linux.uidMappings" ? "linux.gidMappings" : field)
+    }
+
+    private static func write(_ ranges: [IDRange], to path: String, field: String?)
+        throws(ContainerError)
+    {
+        let lines = ranges.map { "\($0.inside) \($0.outside) \($0.count)\n" }.joined()
+        do throws(SystemCallError) {
+            let file = try openFile(path, .writeOnly)
+            // In one call: a second one is refused.
+            try writeAll(Array(lines.utf8), to: file.number, named: "\"\(path)\"")
+        } catch {
+            let hint: String? =
+                switch error.errno {
+                case .notPermitted: "the runtime may map ids only that it has itself"
+                case .invalidArgument:
+                    "the ranges overlap, are more than 340, or are not mapped for the runtime"
+                default: nil
+                }
+            throw ContainerError(
+                .systemCall, "unable to map ids", field: field, failure: error, hint: hint)
+        }
+    }
+
+    /// Reads the maps of the user namespace that a process is in.
+    static func read(of pid: Int32) throws(SystemCallError) -> IDMaps {
+        IDMaps(
+            users: try ranges("/proc/\(pid)/uid_map"), groups: try ranges("/proc/\(pid)/gid_map"))
+    }
+
+    private static func ranges(_ path: String) throws(SystemCallError) -> [IDRange] {
+        let text = String(decoding: try readFile(path), as: UTF8.self)
+        return text.split(separator: "\n").compactMap { line in
+            let numbers = line.split(separator: " ").compactMap { UInt32($0) }
+            guard numbers.count == 3 else { return nil }
+            return IDRange(inside: numbers[0], outside: numbers[1], count: numbers[2])
+        }
+    }
+
+    /// The same maps with their ranges in the order of the ids inside, as a long map of the kernel is.
+    var sorted: IDMaps {
+        IDMaps(
+            users: users.sorted { $0.inside < $1.inside },
+            groups: groups.sorted { $0.inside < $1.inside })
+    }
+
+    // MARK: A namespace of its own
+
+    /// Opens a user namespace of these maps: what mount_setattr(2) takes to map the ids of a mount.
+    ///
+    /// A child is born in it and ends before this returns; if this process is killed meanwhile, the
+    /// child sees the end of the rendezvous. The namespace lives on by its descriptor.
+    func makeUserNamespace(field: String?) throws(ContainerError) -> OwnedDescriptor {
+        let pair = try reporting { () throws(SystemCallError) in try socketPair() }
+        let (ours, theirs) = pair.numbers()
+        let rendezvous = OwnedDescriptor(taking: ours)
+        let childEnd = OwnedDescriptor(taking: theirs)
+        let page = try reporting { () throws(SystemCallError) in try ProgressPage() }
+        let inputs: DescriptorTable<CInt> = [
+            .rendezvous: childEnd.number,
+            .gapStart(phase: 0, 0): 0, .gapEnd(phase: 0, 0): childEnd.number - 1,
+            .gapStart(phase: 0, 1): childEnd.number + 1, .gapEnd(phase: 0, 1): CInt.max,
+        ]
+        let program = LoadedProgram(.waiting(), inputs: inputs, progress: page.pointer)
+        let (result, descriptor) = program.start([.user], page)
+        guard result > 0 else {
+            let errno = CInt(-result)
+            throw ContainerError(
+                SystemCallError("clone3", "CLONE_NEWUSER", errno: Errno(rawValue: errno)),
+                "unable to make a user namespace", field: field,
+                hint: ContainerError.userNamespaceHint(errno: errno))
+        }
+        let process = OwnedDescriptor(taking: descriptor)
+        defer {
+            try? sendSignal(process.number, Signal.kill.rawValue)
+            _ = try? waitProcess(process.number)
+        }
+        try write(to: Int32(result), field: field)
+        let namespace = try reporting(field: field) { () throws(SystemCallError) in
+            try openFile("/proc/\(result)/ns/user", .readOnly)
+        }
+        _ = consume rendezvous
+        return namespace
+    }
+}
+
+extension ContainerError {
+    /// Why a clone into a new user namespace may have failed.
+    static func userNamespaceHint(errno: CInt) -> String? {
+        switch errno {
+        case 28: "the limit of user namespaces is reached (sysctl user.max_user_namespaces)"
+        case 1: "this host does not let the runtime make user namespaces"
+        case 22: "this kernel may lack user namespaces"
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import Logging
+internal import SystemPackage
+
+// What the parent does for a container in a user namespace: there, nobody may do it.
+
+extension Launcher {
+    // MARK: The child's ids and limits
+
+    func writeIDMaps(_ maps: IDMaps, _ field: String?) throws(ContainerError) {
+        try maps.write(to: pid, field: field)
+    }
+
+    /// Engines give the maps of a joined namespace too; others than it has would be a mistake.
+    func checkIDMaps(_ maps: IDMaps, _ field: String?) throws(ContainerError) {
+        let process = pid
+        let found = try reporting("unable to read the id maps", field: field) {
+            () throws(SystemCallError) in try IDMaps.read(of: process)
+        }
+        guard found.sorted == maps.sorted else {
+            throw ContainerError(
+                .invalidSpec, "the user namespace that is joined has other maps", field: field,
+                hint: "leave the mappings out: those of the namespace count")
+        }
+        options.logger.warning(
+            "linux.uidMappings: not needed, since the config joins a user namespace")
+    }
+
+    func setOOMScore(_ score: Int, _ field: String?) throws(ContainerError) {
+        let path = "/proc/\(pid)/oom_score_adj"
+        try reporting(field: field) { () throws(SystemCallError) in
+            let file = try openFile(path, .writeOnly)
+            try writeAll(Array(String(score).utf8), to: file.number, named: "\"\(path)\"")
+        }
+    }
+
+    func setLimits(_ limits: [PlannedLimit], _ field: String?) throws(ContainerError) {
+        for limit in limits {
+            do throws(SystemCallError) {
+                try setResourceLimit(pid: pid, limit)
+            } catch {
+                throw ContainerError(
+                    .initFailed, "", field: field, failure: error,
+                    hint: error.errno == .notPermitted
+                        ? "the runtime itself lacks a capability that the config asks for" : nil)
+            }
+        }
+    }
+
+    // MARK: The cgroup
+
+    /// What the kernel says can be handed on; the three of every kernel where it does not say.
+    ///
+    /// Kernel: /sys/kernel/cgroup/delegate, cgroups(7).
+    func delegateCgroup(to userID: UInt32, _ field: String?) throws(ContainerError) {
+        guard let directory = cgroupForClone else { return }
+        var names = ["", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"]
+        if let list = try? readFile("/sys/kernel/cgroup/delegate", limitBytes: 1 << 16) {
+            let listed = String(decoding: list, as: UTF8.self).split(separator: "\n")
+            names = [""] + listed.map(String.init)
+        }
+        for name in names where !name.contains("/") {
+            do throws(SystemCallError) {
+                try withPath(name) { (path) throws(SystemCallError) in
+                    // AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW; the group stays.
+                    _ = try systemCall(
+                        "fchownat", __NR_fchownat, Int(directory), path, Int(userID), -1, 0x1100,
+                        describing: "\"\(name)\", \(userID)")
+                }
+            } catch  where error.errno == .noSuchFileOrDirectory {
+                continue
+            } catch {
+                throw ContainerError(error, "unable to hand the cgroup on", field: field)
+            }
+        }
+    }
+
+    // MARK: Devices
+
+    /// Clones a device node of the host: the one of the same path, or, where the container has it at
+    /// another, the one that udev lists by its number.
+    func prepareDevice(_ index: Int, _ path: String, _ device: Device, _ field: String?)
+        throws(ContainerError)
+    {
+        let kind = device.mode & 0xf000 == 0x6000 ? "block" : "char"
+        let numbered = "/dev/\(kind)/\(device.major):\(device.minor)"
+        var failure = SystemCallError("open_tree", "\"\(path)\"", errno: .noSuchFileOrDirectory)
+        for candidate in [path, numbered] {
+            do throws(SystemCallError) {
+                let tree = try cloneMountTree(at: candidate, recursive: false)
+                guard try Self.isNode(tree.number, device) else { continue }
+                // Later mounts of the host do not come through; bit 18 is MS_PRIVATE.
+                try changeMount(tree.number, MountChange(propagation: 0x40000))
+                inputs[.mountTree(index)] = own(tree)
+                return
+            } catch {
+                if candidate == path { failure = error }
+            }
+        }
+        throw ContainerError(
+            .systemCall, "the host has no device \(device.major):\(device.minor) at \(path)",
+            field: field, failure: failure.errno == .noSuchFileOrDirectory ? nil : failure,
+            hint: "in a user namespace the host's device nodes are attached, not made anew")
+    }
+
+    private static func isNode(_ tree: CInt, _ device: Device) throws(SystemCallError) -> Bool {
+        let status = try status(of: tree)
+        return UInt32(status.stx_mode) & 0xf000 == device.mode & 0xf000
+            && status.stx_rdev_major == device.major && status.stx_rdev_minor == device.minor
+    }
+
+    // MARK: Mapped ids of mounts
+
+    /// Maps the ids of a detached tree.
+    ///
+    /// Kernel: mount_setattr(2), MOUNT_ATTR_IDMAP, Linux 5.12.
+    func mapIDs(
+        _ map: MountIDMap, of tree: CInt, from source: String?, _ destination: String,
+        _ field: String?
+    ) throws(ContainerError) {
+        let namespace = try userNamespace(for: map, field)
+        do throws(SystemCallError) {
+            try mapMountIDs(tree, by: namespace, recursive: map.recursive)
+        } catch {
+            let type = source.flatMap(filesystemType)
+            throw ContainerError(
+                .systemCall,
+                "unable to map the ids of the mount on \(destination)"
+                    + (type.map { ", whose source is on a file system of type \($0)" } ?? ""),
+                field: field, failure: error,
+                hint: error.errno == .invalidArgument
+                    ? "the file system does not support id-mapped mounts on this kernel, or is one "
+                        + "already" : nil)
+        }
+    }
+
+    private func userNamespace(for map: MountIDMap, _ field: String?) throws(ContainerError)
+        -> CInt
+    {
+        guard let maps = map.maps else {
+            guard let joined = inputs[.namespace(NamespaceKind.user.rawValue)] else {
+                preconditionFailure("the ids of a mount are mapped by no namespace")
+            }
+            return joined
+        }
+        if let known = mappedNamespaces.first(where: { $0.maps == maps }) {
+            return known.descriptor
+        }
+        let made = own(
+            try maps.makeUserNamespace(field: field.map { $0 + ".uidMappings" }))
+        mappedNamespaces.append((maps, made))
+        return made
+    }
+
+    func prepareMappedFilesystem(
+        _ index: Int, _ mount: FilesystemMount, _ map: MountIDMap, _ field: String?
+    ) throws(ContainerError) {
+        let tree = try reporting(
+            "unable to prepare the mount on \(mount.destination)", field: field
+        ) { () throws(SystemCallError) in try newFilesystem(mount) }
+        let number = own(tree)
+        try mapIDs(map, of: number, from: nil, mount.destination, field)
+        inputs[.mountTree(index)] = number
+    }
+}
+
+/// The type of the file system that a path is on; nil if that cannot be told.
+///
+/// Source: proc_pid_mountinfo(5).
+private func filesystemType(at path: String) -> String? {
+    guard let status = try? status(at: path),
+        let table = try? readFile("/proc/self/mountinfo")
+    else { return nil }
+    for line in String(decoding: table, as: UTF8.self).split(separator: "\n") {
+        let fields = line.split(separator: " ")
+        guard let id = fields.first, UInt64(id) == status.stx_mnt_id,
+            let dash = fields.firstIndex(of: "-"), fields.count > dash + 1
+        else { continue }
+        return String(fields[dash + 1])
+    }
+    return nil
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+
+// What a user namespace, and mapped ids, change of the container's mounts.
+
+extension MountPlan {
+    /// How the ids of a mount's files are mapped, if they are.
+    func idMap(_ mount: Mount, _ options: MountOptions, _ field: String)
+        throws(SpecError) -> MountIDMap?
+    {
+        let maps = IDMaps(users: mount.uidMappings, groups: mount.gidMappings)
+        let hasMaps = !maps.users.isEmpty
+        guard hasMaps || options.idMapping != nil else { return nil }
+        guard options.isBind || mount.type == "tmpfs" else {
+            throw SpecError("\(field).options", "mapped ids need a bind mount or a tmpfs")
+        }
+        let isRecursive = options.idMapping == .tree
+        if hasMaps { return MountIDMap(maps, recursive: isRecursive) }
+        if let text = options.idMapText {
+            guard let maps = IDMaps(option: text, in: userNamespace?.maps) else {
+                throw SpecError(
+                    "\(field).options",
+                    "\"idmap=\(text)\" is not like uids=0-1000-10#10-2000-1;gids=@0-0-10")
+            }
+            return MountIDMap(maps, recursive: isRecursive)
+        }
+        guard let userNamespace else {
+            throw SpecError(
+                "\(field).options",
+                "idmap needs uidMappings and gidMappings, or a user namespace of the container")
+        }
+        return MountIDMap(userNamespace.isNew ? userNamespace.maps : nil, recursive: isRecursive)
+    }
+
+    /// Where the host has what a user namespace may not mount without owning the network or ipc
+    /// namespace that it shows.
+    func hostTree(for type: String) -> String? {
+        guard userNamespace != nil else { return nil }
+        switch type {
+        case "sysfs" where !namespaces.new.contains(.network): return "/sys"
+        case "mqueue" where !namespaces.isolates(.ipc): return "/dev/mqueue"
+        default: return nil
+        }
+    }
+
+    /// The options of a file system that the parent mounts: `uid=` and `gid=` are the container's.
+    func outsideIDs(_ options: [String], _ field: String) throws(SpecError) -> [String] {
+        guard let userNamespace else { return options }
+        var mapped: [String] = []
+        for option in options {
+            guard option.hasPrefix("uid=") || option.hasPrefix("gid="),
+                let id = UInt32(option.dropFirst(4))
+            else {
+                mapped.append(option)
+                continue
+            }
+            let maps = userNamespace.maps
+            let ranges = option.hasPrefix("uid=") ? maps?.users : maps?.groups
+            guard let outside = ranges?.outside(id) else {
+                throw SpecError(
+                    "\(field).options",
+                    "\"\(option)\" has no mapping that the config tells")
+            }
+            mapped.append("\(option.prefix(4))\(outside)")
+        }
+        return mapped
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+
+/// The user namespace of a container that has one apart from the runtime's.
+///
+/// A new one comes with the clone where all namespaces of the container are new or the host's. Else a
+/// first process joins what others own while it still has the rights to, enters the user namespace,
+/// makes there what is to belong to it, and clones the second, which becomes init.
+struct UserNamespacePlan: Equatable, Sendable {
+    /// The maps; nil for a joined one of which the config tells none.
+    let maps: IDMaps?
+    /// Whether it is new, not joined.
+    let isNew: Bool
+    /// Whether it comes with the clone of the child.
+    let isCloned: Bool
+
+    init?(_ namespaces: NamespacePlan, _ linux: Linux) {
+        guard namespaces.isolates(.user) else { return nil }
+        isNew = namespaces.new.contains(.user)
+        isCloned = isNew && namespaces.joined.isEmpty
+        let maps = IDMaps(users: linux.uidMappings, groups: linux.gidMappings)
+        self.maps = maps.users.isEmpty && maps.groups.isEmpty ? nil : maps
+    }
+}
+
+extension IDMaps {
+    init(users: [IDMapping]?, groups: [IDMapping]?) {
+        func ranges(_ mappings: [IDMapping]?) -> [IDRange] {
+            (mappings ?? []).map {
+                IDRange(inside: $0.containerID, outside: $0.hostID, count: $0.size)
+            }
+        }
+        self.init(users: ranges(users), groups: ranges(groups))
+    }
+
+    /// Reads crun's option `idmap=uids=0-1-10#10-11-10;gids=@0-0-10`.
+    ///
+    /// The numbers are the first id of the file system, the first id outside, and how many; with `@`
+    /// the second is an id of the container. What is not given is as in the container.
+    init?(option text: String, in container: IDMaps?) {
+        let everything = [IDRange(inside: 0, outside: 0, count: .max)]
+        self = container ?? IDMaps(users: everything, groups: everything)
+        for part in text.split(separator: ";") {
+            if part.hasPrefix("uids=") {
+                guard let ranges = Self.ranges(part.dropFirst(5), container?.users) else {
+                    return nil
+                }
+                users = ranges
+            } else if part.hasPrefix("gids=") {
+                guard let ranges = Self.ranges(part.dropFirst(5), container?.groups) else {
+                    return nil
+                }
+                groups = ranges
+            } else {
+                return nil
+            }
+        }
+    }
+
+    private static func ranges(_ text: Substring, _ container: [IDRange]?) -> [IDRange]? {
+        var ranges: [IDRange] = []
+        for word in text.split(separator: "#", omittingEmptySubsequences: false) {
+            let isRelative = word.hasPrefix("@")
+            let numbers = (isRelative ? word.dropFirst() : word).split(
+                separator: "-", omittingEmptySubsequences: false
+            ).compactMap { UInt32($0) }
+            guard numbers.count == 3, word.count(where: { $0 == "-" }) == 2, numbers[2] > 0 else {
+                return nil
+            }
+            let (inside, count) = (numbers[0], numbers[2])
+            var outside = numbers[1]
+            if isRelative {
+                // Both ends in one range, or the middle would be another's.
+                let range = container?.first {
+                    outside >= $0.inside && outside - $0.inside < $0.count
+                        && $0.count - (outside - $0.inside) >= count
+                }
+                guard let range else { return nil }
+                outside = range.outside + (outside - range.inside)
+            }
+            ranges.append(IDRange(inside: inside, outside: outside, count: count))
+        }
+        return ranges
+    }
+}
