@@ -245,10 +245,11 @@ public enum InitStep: Equatable, Sendable {
 
     /// Looks for the program, so that a missing one is told at create.
     case findExecutable(name: String, candidates: [String])
-    /// Loads a seccomp filter.
+    /// Loads a seccomp filter; where it has a listener, the runtime takes that before the program goes
+    /// on.
     ///
-    /// Kernel: seccomp(2).
-    case loadSeccomp(filter: [UInt8], flags: UInt32)
+    /// Kernel: seccomp(2), seccomp_unotify(2).
+    case loadSeccomp(filter: [UInt8], flags: UInt32, listener: ListenerChannel? = nil)
     /// Gives every signal its default action back: what the caller ignores, such as SIGPIPE, is not
     /// the container's business, and a clone only drops handlers.
     case resetSignals

@@ -22,7 +22,9 @@ extension InitStep {
         case .forbidNewPrivileges: code.prctl("PR_SET_NO_NEW_PRIVS", 38, 1)
         case .findExecutable(let name, let candidates):
             state.executableChecks = code.findExecutable(name, candidates)
-        case .loadSeccomp(let filter, let flags): code.loadSeccomp(filter, flags, &state)
+        case .loadSeccomp(let filter, let flags, let channel):
+            let listener = code.loadSeccomp(filter, flags, &state)
+            if let channel { code.handOver(listener, over: channel, state) }
         case .resetSignals:
             // struct sigaction of the kernel: SIG_DFL, no flags, an empty mask.
             let action = code.words([0, 0, 0, 0])
@@ -188,7 +190,8 @@ extension Assembler {
 
     fileprivate mutating func loadSeccomp(
         _ filter: [UInt8], _ flags: UInt32, _ state: inout LoweringState
-    ) {
+    ) -> Cell {
+        let listener = cell("seccomp-listener")
         let known = state.filters.first { $0.filter == filter }?.offset
         let instructions = known ?? bytes(filter)
         if known == nil { state.filters.append((filter, instructions)) }
@@ -198,7 +201,34 @@ extension Assembler {
             .seccomp,
             [
                 .named(1, "SECCOMP_SET_MODE_FILTER"), .literal(Int(flags)), .address(program),
-            ])
+            ], into: listener)
+        return listener
+    }
+
+    /// The number goes out by write(2) and the answer comes by read(2), the calls that runc needs there
+    /// too; the runtime takes the descriptor itself, by pidfd_getfd(2).
+    fileprivate mutating func handOver(
+        _ listener: Cell, over channel: ListenerChannel, _ state: LoweringState
+    ) {
+        let socket: Cell
+        switch (channel, state.startConnection) {
+        case (.startConnection, let connection?): socket = connection
+        case (.startConnection, nil): preconditionFailure("a start is answered before it came")
+        case (.rendezvous, _): socket = input(.rendezvous)
+        }
+        let note = "unable to hand the seccomp listener over: the profile refuses"
+        let message = bytes([ChildEvent.listening.rawValue, 0, 0, 0, 0, 0, 0, 0])
+        copy(listener, to: message + 4, width: 4)
+        call(
+            .write, [.cell(socket), .address(message), .literal(8)], retries: 1000, note: note)
+        let byte = scratch()
+        let count = cell("received")
+        call(
+            .read, [.cell(socket), .address(byte), .literal(1)], into: count, retries: 1000,
+            note: note)
+        let received = skip(when: .equals(count, 1))
+        refuse("the runtime ended before it had the seccomp listener")
+        place(received)
     }
 
     /// Tries the candidates that were found, in the order of PATH.

@@ -39,6 +39,12 @@ public enum ParentStep: Equatable, Sendable {
     case recordRootMount(path: String)
     /// Connects to the socket that takes the terminal's master.
     case connectConsole(path: String)
+    /// Looks whether the socket that takes the seccomp listener is there; `start` connects to it.
+    case findListener(path: String)
+    /// Connects to the socket that takes the seccomp listener.
+    case connectListener(path: String)
+    /// Waits for the child's listener and sends it.
+    case sendListener
     /// Makes the socket on which `start` gives its order.
     case listenForStart
     /// Clones the child into new namespaces.

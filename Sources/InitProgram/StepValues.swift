@@ -22,6 +22,16 @@ public enum ChildEvent: UInt8, Equatable, Sendable {
     case ready = 1
     /// The mounts are made; the root is not entered yet.
     case mounted = 2
+    /// The filter is loaded; the number of its listener follows.
+    case listening = 3
+}
+
+/// The connection on which the number of a seccomp listener is told.
+public enum ListenerChannel: Equatable, Sendable {
+    /// To the runtime that launches the process.
+    case rendezvous
+    /// To the `start` that let it go on.
+    case startConnection
 }
 
 /// An offset of one clock in a new time namespace.

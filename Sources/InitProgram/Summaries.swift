@@ -115,8 +115,9 @@ extension InitStep {
         case .setUmask(let mask): "set the umask to 0\(String(mask, radix: 8))"
         case .forbidNewPrivileges: "forbid new privileges"
         case .findExecutable(let name, _): "find the program \"\(name)\""
-        case .loadSeccomp(let filter, _):
+        case .loadSeccomp(let filter, _, let listener):
             "load the seccomp filter (\(filter.count / 8) instructions)"
+                + (listener == nil ? "" : ", give its listener to the runtime")
         case .resetSignals: "give all signals their default action"
         case .unblockSignals: "unblock all signals"
         case .execute(_, let arguments, _):
@@ -165,6 +166,7 @@ extension ChildEvent {
         switch self {
         case .ready: "all is prepared"
         case .mounted: "the mounts are made"
+        case .listening: "the seccomp filter notifies"
         }
     }
 }
@@ -241,7 +243,7 @@ extension ParentStep {
         case .receiveTerminal: "take the terminal's master"
         case .stageRecord: "write the record of the container beside the old one"
         case .awaitChild(.ready): "wait until the child is prepared"
-        case .awaitChild(.mounted): "wait until the mounts are made"
+        case .awaitChild(let event): "wait until \(event.words)"
         case .recordProcess: "record the process, so that it can be deleted while its hooks run"
         case .runHooks(let hooks):
             "run \(hooks.map(\.path).joined(separator: ", ")) in the runtime's namespaces"
@@ -249,6 +251,9 @@ extension ParentStep {
             "feed and time the child's hooks: \(hooks.map(\.path).joined(separator: ", "))"
         case .recordCreated: "put the record in place: the container is created"
         case .writePidFile(let path): "write the pid file \(path)"
+        case .findListener(let path): "look for the seccomp listener \(path)"
+        case .connectListener(let path): "connect to the seccomp listener \(path)"
+        case .sendListener: "send the listener its descriptor and let the child go on"
         case .awaitExecution: "wait until the program runs"
         }
     }

@@ -33,6 +33,14 @@ struct PlanCase: Sendable, CustomTestStringConvertible {
         return try Launch(creating: spec, facts: facts, filter: filter).plan
     }
 
+    /// A filter with a listener.
+    static let notifyingFilter = SeccompFilter(
+        program: [UInt8](repeating: 0, count: 16), flags: [.newListener], unknownSystemCalls: [])
+
+    static let notifyingProfile = Seccomp(
+        defaultAction: .allow, listenerPath: "/run/agent.sock", listenerMetadata: "more",
+        syscalls: [SeccompRule(names: ["mkdir"], action: .notify)])
+
     /// Two instructions; what they do is not the plan's business.
     static let smallFilter = SeccompFilter(
         program: [UInt8](repeating: 0, count: 16), flags: [], unknownSystemCalls: [])
@@ -283,6 +291,15 @@ extension PlanCase {
             change: {
                 $0.process?.selinuxLabel = "system_u:system_r:container_t:s0:c4,c5"
                 $0.linux?.mountLabel = "system_u:object_r:container_file_t:s0:c4,c5"
+            }),
+        PlanCase(
+            name: "seccomp-notify", filter: notifyingFilter,
+            change: { $0.linux?.seccomp = notifyingProfile }),
+        PlanCase(
+            name: "seccomp-notify-run", filter: notifyingFilter, facts: { $0.startsAtOnce = true },
+            change: {
+                $0.process?.noNewPrivileges = false
+                $0.linux?.seccomp = notifyingProfile
             }),
         PlanCase(name: "seccomp-last", filter: smallFilter),
         PlanCase(

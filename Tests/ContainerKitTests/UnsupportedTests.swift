@@ -17,7 +17,13 @@ struct UnsupportedField: Sendable, CustomTestStringConvertible {
     }
 
     static let all: [UnsupportedField] = [
-        UnsupportedField("linux.intelRdt") { $0.linux?.intelRdt = IntelRdt() }
+        UnsupportedField("linux.intelRdt") { $0.linux?.intelRdt = IntelRdt() },
+        UnsupportedField("hooks.startContainer") {
+            $0.hooks = Hooks(startContainer: [Hook(path: "/bin/true")])
+            $0.linux?.seccomp = Seccomp(
+                defaultAction: .allow,
+                syscalls: [SeccompRule(names: ["mkdir"], action: .notify)])
+        },
     ]
 }
 
@@ -41,10 +47,9 @@ struct UnsupportedTests {
     @Test("all such fields are refused in one go")
     func together() {
         var spec = Spec.template
-        spec.mounts?[1].uidMappings = UnsupportedField.mapping
-        spec.linux?.intelRdt = IntelRdt()
+        for field in UnsupportedField.all { field.change(&spec) }
         #expect(
-            Unsupported.fields(of: spec).map(\.path.description)
-                == ["mounts[1].uidMappings", "linux.intelRdt"])
+            Set(Unsupported.fields(of: spec).map(\.path.description))
+                == Set(UnsupportedField.all.map(\.path)))
     }
 }

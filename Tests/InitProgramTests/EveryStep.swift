@@ -68,7 +68,7 @@ let everyInitStep: [InitStep] = [
     .setAmbientCapabilities(1 << 39), .raisePermitted(1 << 21), .setUmask(0o027),
     .forbidNewPrivileges,
     .findExecutable(name: "sh", candidates: ["/usr/bin/sh", "/bin/sh"]),
-    .loadSeccomp(filter: [UInt8](repeating: 6, count: 16), flags: 2),
+    .loadSeccomp(filter: [UInt8](repeating: 6, count: 16), flags: 8, listener: .rendezvous),
     .joinSessionKeyring("_ses.box"), .resetSignals,
     .unblockSignals,
     .execute(candidates: ["/bin/sh"], arguments: ["sh", "-c", "id"], environment: ["A=b"]),
@@ -190,6 +190,8 @@ let everyParentStep: [ParentStep] = [
     .delegateCgroup(userID: 100_000),
     .openNamespace(.network, path: "/run/netns/a", mustDiffer: true), .openProcess, .openRootOfInit,
     .recordRootMount(path: "/bundle/rootfs"), .connectConsole(path: "/run/console.sock"),
+    .findListener(path: "/a.sock"),
+    .connectListener(path: "/a.sock"), .sendListener,
     .listenForStart,
     .startChild([.pid, .mount], intoCgroup: true),
     .moveNetDevices([NetDeviceMove(name: "eth1", newName: "eth0", field: "linux.netDevices.eth1")]),
@@ -211,7 +213,8 @@ enum ParentStepName: CaseIterable {
     case prepareBindMount
     case prepareMappedFilesystem, prepareTmpfsCopy, prepareDevice, prepareCgroupMount
     case delegateCgroup, openNamespace, openProcess, openRootOfInit, recordRootMount
-    case connectConsole, listenForStart, startChild, moveNetDevices
+    case connectConsole, findListener, connectListener, sendListener
+    case listenForStart, startChild, moveNetDevices
     case setOOMScore, writeIDMaps, checkIDMaps, release, adoptSecondChild, receiveTerminal,
         stageRecord
     case awaitChild, recordProcess, runHooks, superviseHooks, setLimits, recordCreated
@@ -237,6 +240,9 @@ enum ParentStepName: CaseIterable {
             case .openRootOfInit: .openRootOfInit
             case .recordRootMount: .recordRootMount
             case .connectConsole: .connectConsole
+            case .findListener: .findListener
+            case .connectListener: .connectListener
+            case .sendListener: .sendListener
             case .listenForStart: .listenForStart
             case .startChild: .startChild
             case .moveNetDevices: .moveNetDevices

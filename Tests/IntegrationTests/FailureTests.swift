@@ -113,8 +113,8 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
             "a host name that is too long", naming: "hostname"
         ) { $0.spec.hostname = String(repeating: "h", count: 65) },
         FailureCase(
-            "an action of seccomp that is not implemented yet", naming: "linux.seccomp",
-            "not implemented yet"
+            "a seccomp listener that is not there", naming: "linux.seccomp.listenerPath",
+            "seccomp agent", "/no/such/socket", "no such file or directory"
         ) {
             $0.linux.seccomp = Seccomp(
                 defaultAction: .allow, listenerPath: "/no/such/socket",

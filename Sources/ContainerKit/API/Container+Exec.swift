@@ -72,6 +72,12 @@ extension Container {
         }
         if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
         facts.sharesMounts = !namespaces.contains(.mount)
+        facts.listener = SeccompListener(
+            spec.linux?.seccomp,
+            state: State(
+                ociVersion: RuntimeVersion.specVersion, id: id, pid: Int(record.pid),
+                status: .running, bundle: record.bundle,
+                annotations: record.annotations.isEmpty ? nil : record.annotations))
         let launch = Launch(
             entering: process, of: spec.linux ?? Linux(), namespaces: namespaces,
             cgroups: record.cgroups, facts: facts,

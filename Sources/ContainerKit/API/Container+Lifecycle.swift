@@ -27,7 +27,13 @@ extension Container {
         let connection = try Self.connectToInit(found.state.descriptor)
         let hooks = record.hooks?.planned(.startContainer) ?? []
         if !hooks.isEmpty { try Self.supervise(hooks, record, over: connection.number) }
-        try Self.awaitExecution(over: connection.number, record, found.state)
+        // Connecting was the order; the connection is closed by execve, or by init's end. Before that
+        // init tells of the listener of its filter, if there is one.
+        if let number = SeccompListener.receiveNumber(from: connection.number) {
+            try handOver(listener: number, of: record, found.state, resuming: connection.number)
+            _ = SeccompListener.receiveNumber(from: connection.number)
+        }
+        try Self.checkExecution(record, found.state)
         let last = record.hooks?.planned(.poststart) ?? []
         guard !last.isEmpty else { return }
         // The container runs: what a hook does to it must not wait for this lock.
@@ -40,15 +46,10 @@ extension Container {
         }
     }
 
-    /// Connecting was the order; the connection is closed by execve, or by init's end.
-    private static func awaitExecution(
-        over connection: CInt, _ record: ContainerRecord, _ state: borrowing StateDirectory
+    /// Throws what kept init from running the program.
+    private static func checkExecution(
+        _ record: ContainerRecord, _ state: borrowing StateDirectory
     ) throws(ContainerError) {
-        var byte: UInt8 = 0
-        _ = try? withAddress(of: &byte) { (address) throws(SystemCallError) in
-            try systemCall(
-                "read", __NR_read, Int(connection), address, 1, describing: "start socket")
-        }
         let page = try state.read(StateDirectory.progressName) ?? []
         guard let progress = ProgressPage.read(page) else { return }
         let instruction = record.lastInstructions.first { $0.index == progress.index }
@@ -74,6 +75,31 @@ extension Container {
             _ = try run.supervise(hooks, over: connection)
         } catch {
             killAll(record)
+            throw error
+        }
+    }
+
+    /// Gives the listener of init's filter to who listens; where that fails, init does not run.
+    private func handOver(
+        listener number: CInt, of record: ContainerRecord, _ state: borrowing StateDirectory,
+        resuming socket: CInt
+    ) throws(ContainerError) {
+        let process = try record.openInit()
+        do throws(ContainerError) {
+            let spec = try Self.recordedSpec(state)
+            let listener = SeccompListener(
+                spec.linux?.seccomp,
+                state: State(
+                    ociVersion: RuntimeVersion.specVersion, id: id, pid: Int(record.pid),
+                    status: .creating, bundle: record.bundle, annotations: spec.annotations))
+            guard let listener else {
+                throw ContainerError(.state, "the recorded config has no seccomp listener")
+            }
+            try listener.hand(
+                over: number, of: (process.number, record.pid), to: listener.connect(),
+                resuming: socket)
+        } catch {
+            try? sendSignal(process.number, Signal.kill.rawValue)
             throw error
         }
     }

@@ -95,7 +95,7 @@ extension ContainerError {
         let code: Code =
             switch error.reason {
             case .invalid: .invalidSpec
-            case .unsupported, .notImplemented: .unsupported
+            case .unsupported: .unsupported
             }
         self.init(code, error.message, field: error.field.description)
     }

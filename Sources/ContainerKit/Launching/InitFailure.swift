@@ -71,6 +71,7 @@ extension ContainerError {
                 + "mqueue an ipc namespace, and the host's proc and sysfs must not be covered"
         case ("mkdirat", 13), ("mknodat", 13), ("mkdirat", 75), ("mknodat", 75):
             "the container's root user may not write there: does it own the rootfs?"
+        case ("seccomp", 16): "a filter that the runtime itself runs under has a listener already"
         case ("fsopen", 19): "this kernel does not know the file system type"
         case ("pivot_root", 22): "the rootfs may be on the initial ramfs"
         default: nil

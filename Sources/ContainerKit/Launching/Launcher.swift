@@ -8,6 +8,7 @@
 //   Launcher+Log        the steps as debug lines: the parent's as they begin, the child's as told
 //   Launcher+UserNamespace   what nobody may do in a user namespace: maps, devices, limits
 //   IDMapFiles          uid_map and gid_map, and a namespace for mapped mounts
+//   Launcher+Listener   the descriptor of seccomp's notifications
 //   DanglingMountPoints mount points behind links to nowhere, made before the clone
 //   LoadedProgram       the child's program at its address
 //   ProgressPage        where the child says how far it is
@@ -61,6 +62,8 @@ final class Launcher {
     var childRendezvous: CInt = -1
     var pid: Int32 = 0
     var pidfd: CInt = -1
+    /// The connection to the seccomp listener.
+    var listenerConnection: CInt = -1
     var terminalMaster: CInt?
     /// What was moved into the container's network namespace.
     private var netDevices: NetDevices?
@@ -191,6 +194,9 @@ final class Launcher {
         case .stageRecord: try stageRecord(&state)
         case .recordCreated: try state?.putRecordInPlace()
         case .writePidFile(let path): try writePidFile(path)
+        case .findListener: try findListener()
+        case .connectListener: try connectListener()
+        case .sendListener: try sendListener()
         case .awaitExecution:
             try awaitExecution()
             if loggedChildStepCount != nil { logChildSteps(untilEnd: true) }

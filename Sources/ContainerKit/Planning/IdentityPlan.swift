@@ -87,8 +87,12 @@ struct IdentityPlan {
     }
 
     /// Everything after the start.
-    func addExecution(to steps: inout StepList) {
-        addConfinement(to: &steps)
+    ///
+    /// - Parameters:
+    ///   - steps: what the child does so far.
+    ///   - channel: the connection to who let the process go on.
+    func addExecution(to steps: inout StepList, channel: ListenerChannel) {
+        addConfinement(to: &steps, channel: channel)
         steps.add(
             .execute(
                 candidates: candidates, arguments: process.args ?? [], environment: environment),
@@ -96,10 +100,13 @@ struct IdentityPlan {
     }
 
     /// What is left between a waiting init and the rights of the user's process.
-    private func addConfinement(to steps: inout StepList) {
+    private func addConfinement(to steps: inout StepList, channel: ListenerChannel) {
         if let filter {
+            let notifies = filter.flags.contains(.newListener)
             steps.add(
-                .loadSeccomp(filter: filter.program, flags: UInt32(filter.flags.rawValue)),
+                .loadSeccomp(
+                    filter: filter.program, flags: UInt32(filter.flags.rawValue),
+                    listener: notifies ? channel : nil),
                 from: "linux.seccomp")
         }
         if loadsFilterEarly { addCapabilities(to: &steps) }
@@ -108,7 +115,8 @@ struct IdentityPlan {
     /// The same for a startContainer hook: its program is the image's, and gets no more rights.
     var hookPreparation: [InitStep] {
         var steps = StepList()
-        addConfinement(to: &steps)
+        // A filter that notifies does not come with such a hook (Unsupported.swift): no channel is used.
+        addConfinement(to: &steps, channel: .rendezvous)
         return steps.steps.map(\.step)
     }
 

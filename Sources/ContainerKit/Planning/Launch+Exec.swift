@@ -78,14 +78,14 @@ extension Launch {
         identity.addPreparation(to: &steps)
         steps.add(.reportToParent(.ready), from: "swrunc")
         steps.add(.waitForParent(.start), from: "swrunc")
-        identity.addExecution(to: &steps)
+        identity.addExecution(to: &steps, channel: .rendezvous)
         self.init(
             plan: LaunchPlan(
                 parentSteps: Self.parentSteps(
                     process, facts, identity, namespaces, needsSecondProcess: needsSecondProcess,
                     toSocket: toSocket),
                 childSteps: steps.steps),
-            cgroups: nil)
+            cgroups: nil, listener: facts.listener)
     }
 
     /// The way into the container: its namespaces, its pids, its cgroup.
@@ -122,6 +122,9 @@ extension Launch {
         func add(_ step: ParentStep, from field: String = "swrunc") {
             steps.append(PlannedParentStep(field: field, step: step))
         }
+        if let listener = facts.listener {
+            add(.connectListener(path: listener.path), from: SeccompListener.field)
+        }
         add(.openProcess)
         if facts.sharesMounts { add(.openRootOfInit) }
         if namespaces.contains(.user), namespaces.contains(.cgroup) {
@@ -142,6 +145,7 @@ extension Launch {
         steps += identity.parentSteps
         if let path = facts.pidFile { add(.writePidFile(path: path)) }
         add(.release(.start))
+        if facts.listener != nil { add(.sendListener, from: SeccompListener.field) }
         add(.awaitExecution)
         return steps
     }

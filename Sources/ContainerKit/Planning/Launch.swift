@@ -3,7 +3,8 @@
 // Planning: from a bundle to a LaunchPlan, without touching anything.
 //
 //   Launch              a planned launch: the plan and what the launcher needs beside it
-//   Launch+Create       the recipe for a new container
+//   Launch+Create       a plan for a new container
+//   CreateRecipe        its steps: the child's, and in CreateRecipe+Parent the runtime's
 //   Launch+Exec         the recipe for a further process in a running one
 //   AttributePlan       scheduler, I/O priority, CPU affinity, memory policy, personality
 //   IdentityPlan        user, groups, capabilities, seccomp, the program: shared by both
@@ -23,6 +24,8 @@ public struct Launch: Sendable {
     public let plan: LaunchPlan
     /// The cgroup to make, or nil when an existing one is entered.
     let cgroups: CgroupPlan?
+    /// Who gets the descriptor of seccomp's notifications, if the profile has any.
+    let listener: SeccompListener?
 }
 
 /// What the host and the caller contribute to a plan.
@@ -41,6 +44,8 @@ struct LaunchFacts {
     var replacedStreams: [Int] = []
     /// Where the terminal's master goes.
     var terminal: TerminalOutlet?
+    /// Who is notified by seccomp of an exec's calls.
+    var listener: SeccompListener?
     /// The pid file.
     var pidFile: String?
     /// Whether the container is started at once (`run`), or waits for `start`.

@@ -11,8 +11,6 @@ struct SeccompError: Error, Equatable, Sendable, CustomStringConvertible {
         case invalid
         /// This libseccomp or kernel cannot do what the profile asks for.
         case unsupported
-        /// The profile is right, but this version of ContainerKit has no such thing yet.
-        case notImplemented
     }
 
     let reason: Reason

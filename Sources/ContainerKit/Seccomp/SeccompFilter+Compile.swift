@@ -46,6 +46,11 @@ private struct SeccompCompiler {
         self.profile = profile
         self.path = path
         allNames = Set((profile.syscalls ?? []).flatMap(\.names))
+        guard profile.defaultAction != .notify else {
+            throw SeccompError(
+                .invalid, path.appending(key: "defaultAction"),
+                "SCMP_ACT_NOTIFY cannot be used as default action")
+        }
         defaultAction = try Self.action(
             profile.defaultAction, errno: profile.defaultErrnoRet,
             at: path.appending(key: "defaultAction"),
@@ -80,7 +85,7 @@ private struct SeccompCompiler {
                 try branch(architecture.token, rules: rules, at: architecture.field))
         }
         let result = SeccompFilter(
-            program: ArchitectureDispatch(branches: branches).assembled(), flags: flags(),
+            program: ArchitectureDispatch(branches: branches).assembled(), flags: try flags(),
             unknownSystemCalls: unknown)
         guard result.instructionCount <= FilterInstruction.limitOfProgram else {
             throw SeccompError(
@@ -136,9 +141,6 @@ private struct SeccompCompiler {
     private static func action(
         _ action: Seccomp.Action, errno: UInt?, at path: JSONPath, errnoAt errnoPath: JSONPath
     ) throws(SeccompError) -> UInt32 {
-        guard action != .notify else {
-            throw SeccompError(.notImplemented, path, "SCMP_ACT_NOTIFY is not implemented yet")
-        }
         guard let errno else {
             return action.kernelValue(errno: UInt16(Errno.notPermitted.rawValue))
         }
@@ -151,15 +153,24 @@ private struct SeccompCompiler {
         return action.kernelValue(errno: errno)
     }
 
-    private func flags() -> SeccompFilterFlags {
-        guard let named = profile.flags else { return .speculationAllow }
-        return named.reduce(into: []) { flags, flag in
+    private func flags() throws(SeccompError) -> SeccompFilterFlags {
+        let listener: SeccompFilterFlags = profile.notifies ? .newListener : []
+        guard let named = profile.flags else { return listener.union(.speculationAllow) }
+        if profile.notifies, let index = named.firstIndex(of: .waitKillableReceive),
+            !SeccompSupport.supports(.waitKillableReceive)
+        {
+            throw SeccompError(
+                .unsupported, path.appending(key: "flags").appending(index: index),
+                "this kernel does not know \(Seccomp.Flag.waitKillableReceive.rawValue)")
+        }
+        return named.reduce(into: listener) { flags, flag in
             switch flag {
             // The process that loads the filter has one thread.
             case .threadSync: break
             // It says how a listener is waited for; there is none without SCMP_ACT_NOTIFY, and the
             // kernel refuses the flag then.
-            case .waitKillableReceive: break
+            case .waitKillableReceive:
+                if profile.notifies { flags.formUnion(flag.kernelValue) }
             case .log, .speculationAllow: flags.formUnion(flag.kernelValue)
             }
         }

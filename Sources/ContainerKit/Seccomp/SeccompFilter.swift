@@ -5,6 +5,7 @@
 // SeccompFilter             the outcome: a BPF program and the flags of seccomp(2)
 // SeccompFilter+Compile     the rules of the profile, for one architecture after the other
 // LibseccompFilter          libseccomp's calls, typed; the only file that makes them
+// SeccompListener           who is notified, and how it gets the descriptor
 // ArchitectureDispatch      one program out of one for each architecture; ENOSYS for newer calls
 // FilterInstruction         classic BPF: an instruction and its eight bytes
 // SeccompSupport            what this kernel and this libseccomp can do (features, --version)
@@ -41,6 +42,9 @@ struct SeccompFilterFlags: OptionSet, Hashable, Sendable {
     /// SECCOMP_FILTER_FLAG_SPEC_ALLOW, Linux 4.17.
     static let speculationAllow = SeccompFilterFlags(
         rawValue: UInt(SECCOMP_FILTER_FLAG_SPEC_ALLOW))
+    /// SECCOMP_FILTER_FLAG_NEW_LISTENER, Linux 5.0; seccomp(2) returns the listener then.
+    static let newListener = SeccompFilterFlags(
+        rawValue: UInt(SECCOMP_FILTER_FLAG_NEW_LISTENER))
     /// SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19; only beside a listener.
     static let waitKillableReceive = SeccompFilterFlags(
         rawValue: UInt(SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV))

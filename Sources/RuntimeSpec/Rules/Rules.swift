@@ -10,7 +10,8 @@ private let specRules: [Rule<Spec>] = [
     checkNamespacesAreUnique, checkNamespacePaths, checkUserNamespace, checkIDMappingRanges,
     checkMappedIDs,
     checkTimeOffsets, checkSysctl, checkHiddenPaths, checkCgroupsPath, checkDeviceNodes,
-    checkNetDevices, checkSeccompErrors, checkSeccompListener, checkSeccompRules,
+    checkNetDevices, checkSeccompErrors, checkSeccompListener, checkSeccompNotification,
+    checkSeccompRules,
     checkPersonality, checkIntelRdt, checkMemoryPolicy,
 ]
 

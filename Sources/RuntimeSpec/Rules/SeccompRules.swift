@@ -50,6 +50,23 @@ func checkSeccompListener(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
+/// Not every call can wait for a listener: what hands the listener over cannot.
+///
+/// The texts are runc's.
+func checkSeccompNotification(_ spec: Spec, _ found: inout [SpecError]) {
+    guard let seccomp = spec.linux?.seccomp else { return }
+    if seccomp.defaultAction == .notify {
+        let message = "SCMP_ACT_NOTIFY cannot be used as default action"
+        found.append(SpecError("linux.seccomp.defaultAction", message, section: section))
+    }
+    for (index, rule) in (seccomp.syscalls ?? []).enumerated() where rule.action == .notify {
+        guard let position = rule.names.firstIndex(of: "write") else { continue }
+        let path: JSONPath = "linux.seccomp.syscalls[\(index)].names[\(position)]"
+        let message = "SCMP_ACT_NOTIFY cannot be used for the write syscall"
+        found.append(SpecError(path, message, section: section))
+    }
+}
+
 /// A rule names calls and compares arguments that calls have.
 ///
 /// Spec: config-linux.md, Seccomp.

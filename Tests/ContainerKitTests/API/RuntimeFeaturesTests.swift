@@ -29,6 +29,8 @@ struct RuntimeFeaturesTests {
         #expect(linux?.seccomp?.actions?.contains("SCMP_ACT_ERRNO") == true)
         #expect(linux?.memoryPolicy?.modes?.contains("MPOL_WEIGHTED_INTERLEAVE") == true)
         #expect(linux?.memoryPolicy?.flags?.count == 3)
+        #expect(linux?.seccomp?.actions?.contains("SCMP_ACT_NOTIFY") == true)
+        #expect(linux?.apparmor?.enabled == true && linux?.selinux?.enabled == true)
         #expect(linux?.seccomp?.operators?.count == 7)
         #expect(linux?.capabilities?.contains("CAP_CHECKPOINT_RESTORE") == true)
     }

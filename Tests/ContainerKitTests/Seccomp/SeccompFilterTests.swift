@@ -268,17 +268,28 @@ struct SeccompFilterTests {
     }
 
     @Test(
+        "a rule that notifies makes a listener, and a wait for it that only a kill ends if asked for",
+        arguments: [
+            (nil, [.newListener, .speculationAllow]), ([], .newListener),
+            ([.waitKillableReceive], [.newListener, .waitKillableReceive]),
+            ([.log, .threadSync], [.newListener, .log]),
+        ] as [([Seccomp.Flag]?, SeccompFilterFlags)])
+    func listener(_ named: [Seccomp.Flag]?, _ expected: SeccompFilterFlags) throws {
+        let filter = try SeccompFilter(
+            compiling: Seccomp(
+                defaultAction: .allow, flags: named, listenerPath: "/a",
+                syscalls: [SeccompRule(names: ["mkdirat"], action: .notify)]))
+        #expect(filter.flags == expected)
+        #expect(try action(filter, "mkdirat") == 0x7fc0_0000)
+        #expect(try action(filter, "getpid") == Act.allow)
+    }
+
+    @Test(
         "what cannot be compiled is told with its field",
         arguments: [
             (
                 Seccomp(defaultAction: .notify),
-                "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY is not implemented yet"
-            ),
-            (
-                Seccomp(
-                    defaultAction: .allow,
-                    syscalls: [SeccompRule(names: ["mkdir"], action: .notify)]),
-                "linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY is not implemented yet"
+                "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY cannot be used as default action"
             ),
             (
                 Seccomp(defaultAction: .allow, defaultErrnoRet: 1),

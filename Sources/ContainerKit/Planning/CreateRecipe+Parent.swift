@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+internal import SystemPackage
+
+// What the runtime does for a launch: before, at and after the clone.
+
+extension CreateRecipe {
+    /// Whether what the config asks for would change the host if the joined namespace were the host's.
+    private func needsOwn(_ kind: NamespaceKind) -> Bool {
+        switch kind {
+        case .mount: true
+        case .network: !(linux.sysctl ?? [:]).isEmpty || !netDevices.isEmpty
+        case .ipc: !(linux.sysctl ?? [:]).isEmpty
+        case .uts:
+            !(linux.sysctl ?? [:]).isEmpty || !(spec.hostname ?? "").isEmpty
+                || !(spec.domainname ?? "").isEmpty
+        default: false
+        }
+    }
+
+    /// Who may make cgroups below the container's: its root, where it sees them and may write.
+    private var cgroupOwner: UInt32? {
+        guard cgroups.layout.isUnified, namespaces.new.contains(.cgroup),
+            let owner = userNamespace?.maps?.users.outside(0)
+        else { return nil }
+        let isWritable = (spec.mounts ?? []).contains { mount in
+            (mount.type == "cgroup" || mount.type == "cgroup2")
+                && MountPlan.absolute(mount.destination) == "/sys/fs/cgroup"
+                && !(mount.options ?? []).contains("ro")
+        }
+        return isWritable ? owner : nil
+    }
+
+    func parentSteps(mounts: MountPlan) -> [PlannedParentStep] {
+        var steps: [PlannedParentStep] = []
+        func add(_ step: ParentStep, from field: String = "swrunc") {
+            steps.append(PlannedParentStep(field: field, step: step))
+        }
+        if let listener {
+            add(
+                facts.startsAtOnce
+                    ? .connectListener(path: listener.path) : .findListener(path: listener.path),
+                from: SeccompListener.field)
+        }
+        add(.recordCreating)
+        if let scope = cgroups.layout.scope {
+            add(
+                .startScope(
+                    unit: scope.unit, properties: cgroups.properties.map(\.description)),
+                from: "linux.cgroupsPath")
+        }
+        add(
+            .createCgroups(
+                paths: cgroups.layout.directories.map(\.path), writes: cgroups.writeSummaries),
+            from: "linux.cgroupsPath")
+        add(.openCgroups, from: "linux.cgroupsPath")
+        if let owner = cgroupOwner {
+            add(.delegateCgroup(userID: owner), from: "linux.cgroupsPath")
+        }
+        for joined in namespaces.joined {
+            add(
+                .openNamespace(
+                    joined.kind, path: joined.path, mustDiffer: needsOwn(joined.kind)),
+                from: joined.field)
+        }
+        // The root tree must not be shared: pivot_root(2) refuses a shared one. It becomes so again
+        // inside, where the spec asks for it.
+        var change = Linux.Propagation.recursivelySlave.kernelValue
+        switch linux.rootfsPropagation {
+        case .private, .recursivelyPrivate, .shared, .recursivelyShared:
+            change = Linux.Propagation.private.kernelValue
+        default: break
+        }
+        add(
+            .prepareRootfs(
+                path: rootPath, changes: [MountChange(recursive: true, propagation: change)]),
+            from: "root.path")
+        if rootEntry == .change { add(.recordRootMount(path: rootPath), from: "root.path") }
+        steps += mounts.parentSteps
+        if process.terminal, case .consoleSocket(let path) = facts.terminal {
+            add(.connectConsole(path: path.string), from: "process.terminal")
+        }
+        if !facts.startsAtOnce { add(.listenForStart) }
+        addLaunch(to: &steps)
+        return steps
+    }
+
+    private func addHooks(
+        _ point: HookPoint, to steps: inout [PlannedParentStep],
+        _ step: ([PlannedHook]) -> ParentStep
+    ) {
+        let hooks = hooks(point)
+        guard !hooks.isEmpty else { return }
+        steps.append(PlannedParentStep(field: "hooks.\(point.rawValue)", step: step(hooks)))
+    }
+
+    /// What a created container leaves to start, and each to delete.
+    var laterSteps: [PlannedParentStep] {
+        var steps: [PlannedParentStep] = []
+        if !facts.startsAtOnce {
+            addHooks(.startContainer, to: &steps) { .superviseHooks($0) }
+            addHooks(.poststart, to: &steps) { .runHooks($0) }
+        }
+        addHooks(.poststop, to: &steps) { .runHooks($0) }
+        return steps
+    }
+
+    private func addLaunch(to steps: inout [PlannedParentStep]) {
+        func add(_ step: ParentStep, from field: String = "swrunc") {
+            steps.append(PlannedParentStep(field: field, step: step))
+        }
+        add(
+            .startChild(clonedNamespaces, intoCgroup: !needsSecondProcess),
+            from: "linux.namespaces")
+        if let score = process.oomScoreAdj, userNamespace?.isCloned == true {
+            add(.setOOMScore(score), from: "process.oomScoreAdj")
+        }
+        if needsSecondProcess { add(.adoptSecondChild) }
+        if let maps = userNamespace?.maps {
+            add(
+                userNamespace?.isNew == true ? .writeIDMaps(maps) : .checkIDMaps(maps),
+                from: "linux.uidMappings")
+        }
+        if needsSecondProcess { add(.release(.adopted)) }
+        if userNamespace?.isCloned == true { add(.release(.prepared)) }
+        if !netDevices.isEmpty {
+            add(.moveNetDevices(netDevices), from: "linux.netDevices")
+            add(.release(.devicesMoved))
+        }
+        let preparing = hooks(.prestart) + hooks(.createRuntime)
+        if !(preparing + hooks(.createContainer)).isEmpty { add(.recordProcess) }
+        add(.stageRecord)
+        if !preparing.isEmpty {
+            add(.awaitChild(.mounted))
+            addHooks(.prestart, to: &steps) { .runHooks($0) }
+            addHooks(.createRuntime, to: &steps) { .runHooks($0) }
+            add(.release(.hooked))
+        }
+        addHooks(.createContainer, to: &steps) { .superviseHooks($0) }
+        if process.terminal, case .master = facts.terminal {
+            add(.receiveTerminal, from: "process.terminal")
+        }
+        add(.awaitChild(.ready))
+        steps += identity.parentSteps
+        if cgroups.layout.scope != nil { add(.leaveScope, from: "linux.cgroupsPath") }
+        add(.recordCreated)
+        if let path = facts.pidFile { add(.writePidFile(path: path)) }
+        if facts.startsAtOnce {
+            add(.release(.start))
+            addHooks(.startContainer, to: &steps) { .superviseHooks($0) }
+            if listener != nil { add(.sendListener, from: SeccompListener.field) }
+            add(.awaitExecution)
+            addHooks(.poststart, to: &steps) { .runHooks($0) }
+        }
+    }
+}

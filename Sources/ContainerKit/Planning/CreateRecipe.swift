@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// The recipe for a new container; each method is one chapter.
+struct CreateRecipe {
+    let spec: Spec
+    let linux: Linux
+    let process: Process
+    let root: Root
+    let namespaces: NamespacePlan
+    let userNamespace: UserNamespacePlan?
+    let facts: LaunchFacts
+    let cgroups: CgroupPlan
+    let identity: IdentityPlan
+
+    /// Whether the user namespace is entered by a process that joins others around it.
+    var entersUserNamespace: Bool { userNamespace.map { !$0.isCloned } ?? false }
+
+    /// Who gets the descriptor of seccomp's notifications.
+    ///
+    /// The status is runc's, which loads the filter while it creates.
+    var listener: SeccompListener? {
+        SeccompListener(
+            linux.seccomp,
+            state: State(
+                ociVersion: RuntimeVersion.specVersion, id: facts.id, pid: 0, status: .creating,
+                bundle: facts.bundlePath, annotations: spec.annotations))
+    }
+
+    /// A joined pid namespace is for children only, and so is one that is made after the clone.
+    var needsSecondProcess: Bool { namespaces.joins(.pid) || entersUserNamespace }
+
+    /// Namespaces of the clone.
+    ///
+    /// The cgroup namespace comes later, from inside the cgroup, and so does the time namespace:
+    /// clone3(2) refuses CLONE_NEWTIME before Linux 6.3.
+    var clonedNamespaces: NamespaceSet { entersUserNamespace ? [] : firstNamespaces }
+
+    private var firstNamespaces: NamespaceSet {
+        var kinds = namespaces.new
+        kinds.remove(.cgroup)
+        kinds.remove(.time)
+        return kinds
+    }
+
+    // MARK: The child
+
+    func childSteps(mounts: MountPlan) -> [PlannedStep] {
+        var steps = StepList()
+        let keeping = inheritedDescriptors(mounts)
+        steps.add(
+            .closeDescriptors(
+                phase: 0, keeping: keeping, preserved: facts.preservedDescriptorCount),
+            from: "swrunc")
+        if !facts.replacedStreams.isEmpty {
+            steps.add(.setStandardStreams(facts.replacedStreams), from: "swrunc")
+        }
+        // Until the program runs, a container that shares the pid namespace could otherwise trace this
+        // process, and reach the host's root through the descriptors that it holds (CVE-2016-9962).
+        steps.add(.forbidPtrace, from: "swrunc")
+        steps.add(.startSession, from: "swrunc")
+        // What is made from here on has the modes that are asked for.
+        steps.add(.setUmask(0), from: "swrunc")
+        steps.addIOPriority(of: process)
+        if !needsSecondProcess { addCgroups(to: &steps) }
+        if let score = process.oomScoreAdj, userNamespace?.isCloned != true {
+            steps.add(.setOOMScore(score), from: "process.oomScoreAdj")
+        }
+        addNamespaces(to: &steps)
+        if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
+        addRootfs(to: &steps, mounts)
+        if facts.joinsSessionKeyring {
+            steps.add(.joinSessionKeyring("_ses." + facts.id), from: "swrunc")
+        }
+        identity.addPreparation(to: &steps)
+        addWait(to: &steps)
+        for hook in hooks(.startContainer) {
+            steps.add(
+                .runHook(hook, preparing: identity.hookPreparation), from: hook.field)
+        }
+        identity.addExecution(
+            to: &steps, channel: facts.startsAtOnce ? .rendezvous : .startConnection)
+        return steps.steps
+    }
+
+    /// The environment of the process is what a startContainer hook without one of its own gets.
+    func hooks(_ point: HookPoint) -> [PlannedHook] {
+        let inherited = point == .startContainer ? identity.environment : []
+        return spec.hooks?.planned(point, inheriting: inherited) ?? []
+    }
+
+    /// Before masks, read-only paths and the change of root: a hook may still change what is mounted.
+    private func addCreationHooks(to steps: inout StepList) {
+        let outside = [HookPoint.prestart, .createRuntime].first { !hooks($0).isEmpty }
+        if let outside {
+            steps.add(.reportToParent(.mounted), from: "hooks.\(outside.rawValue)")
+            steps.add(.waitForParent(.hooked), from: "hooks.\(outside.rawValue)")
+        }
+        for hook in hooks(.createContainer) {
+            steps.add(
+                .runHook(hook, preparing: [.setUmask(0o022), .resetSignals, .unblockSignals]),
+                from: hook.field)
+        }
+    }
+
+    /// Nothing of the set-up stays open while the process waits.
+    private func addWait(to steps: inout StepList) {
+        let socket: InheritedDescriptor = facts.startsAtOnce ? .rendezvous : .startSocket
+        steps.add(.reportToParent(.ready), from: "swrunc")
+        steps.add(
+            .closeDescriptors(
+                phase: 2, keeping: [socket], preserved: facts.preservedDescriptorCount),
+            from: "swrunc")
+        steps.add(
+            facts.startsAtOnce ? .waitForParent(.start) : .waitForStart, from: "swrunc")
+    }
+
+    private func addCgroups(to steps: inout StepList) {
+        let count = cgroups.layout.v1DirectoryCount
+        if count > 0 { steps.add(.enterCgroups(count: count), from: "linux.cgroupsPath") }
+    }
+
+    private func inheritedDescriptors(_ mounts: MountPlan) -> [InheritedDescriptor] {
+        var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
+        if !facts.startsAtOnce { keeping.append(.startSocket) }
+        keeping += (0..<cgroups.layout.v1DirectoryCount).map { .cgroupTasks($0) }
+        if needsSecondProcess, cgroups.layout.unifiedIndex != nil {
+            keeping.append(.cgroupDirectory)
+        }
+        keeping += namespaces.joined.map { .namespace($0.kind.rawValue) }
+        for planned in mounts.parentSteps {
+            switch planned.step {
+            case .prepareBindMount(let bind): keeping.append(.mountTree(bind.index))
+            case .prepareTmpfsCopy(let index, _), .prepareMappedFilesystem(let index, _, _),
+                .prepareDevice(let index, _, _):
+                keeping.append(.mountTree(index))
+            case .prepareCgroupMount(let index, let name, _):
+                keeping.append(name.map { .cgroupTree(index, $0) } ?? .mountTree(index))
+            default: break
+            }
+        }
+        if process.terminal, case .consoleSocket = facts.terminal { keeping.append(.consoleSocket) }
+        keeping += facts.replacedStreams.map { .standardStream($0) }
+        return keeping
+    }
+
+    private func addNamespaces(to steps: inout StepList) {
+        addJoinedNamespaces(to: &steps)
+        if namespaces.new.contains(.time) {
+            let offsets = (linux.timeOffsets ?? [:]).sorted { $0.key < $1.key }.map {
+                TimeNamespaceOffset(
+                    clock: $0.key, seconds: $0.value.seconds, nanoseconds: $0.value.nanoseconds)
+            }
+            steps.add(.enterNewTimeNamespace(offsets), from: namespaces.field(of: .time))
+        }
+        if needsSecondProcess {
+            steps.add(
+                .continueInChild(intoCgroup: cgroups.layout.unifiedIndex != nil),
+                from: namespaces.field(of: .pid))
+            steps.add(.waitForParent(.adopted), from: "swrunc")
+            steps.add(.startSession, from: "swrunc")
+            addCgroups(to: &steps)
+        }
+        if let userNamespace {
+            // Until here the process is the host's root to files, though without its rights.
+            if userNamespace.isCloned { steps.add(.waitForParent(.prepared), from: "swrunc") }
+            steps.add(.becomeNamespaceRoot, from: namespaces.field(of: .user))
+        }
+        // From inside its cgroup: v2 lets nobody enter one of a namespace that he is outside of.
+        if namespaces.joins(.cgroup) {
+            steps.add(.joinNamespace(.cgroup), from: namespaces.field(of: .cgroup))
+        }
+        if namespaces.new.contains(.cgroup) {
+            steps.add(.unshareNamespaces([.cgroup]), from: namespaces.field(of: .cgroup))
+        }
+        if namespaces.new.contains(.network) {
+            steps.add(.bringUpLoopback, from: namespaces.field(of: .network))
+        }
+        if !netDevices.isEmpty {
+            steps.add(.sendNetworkSocket, from: "linux.netDevices")
+            steps.add(.waitForParent(.devicesMoved), from: "linux.netDevices")
+        }
+        if let hostname = spec.hostname, !hostname.isEmpty {
+            steps.add(.setHostname(hostname), from: "hostname")
+        }
+        if let domainname = spec.domainname, !domainname.isEmpty {
+            steps.add(.setDomainname(domainname), from: "domainname")
+        }
+    }
+
+    private func addJoinedNamespaces(to steps: inout StepList) {
+        let joined = namespaces.joined.filter { $0.kind != .cgroup }
+        if namespaces.joins(.user) {
+            let others = joined.map(\.kind).filter { $0 != .user }
+            steps.add(.joinUserNamespace(with: others), from: namespaces.field(of: .user))
+        } else {
+            for namespace in joined {
+                steps.add(.joinNamespace(namespace.kind), from: namespace.field)
+            }
+        }
+        // Made from inside the user namespace, so that they belong to it.
+        if entersUserNamespace, !firstNamespaces.isEmpty {
+            steps.add(.unshareNamespaces(firstNamespaces), from: "linux.namespaces")
+        }
+    }
+
+    private func addRootfs(to steps: inout StepList, _ mounts: MountPlan) {
+        // The container's root may not be allowed to walk to the rootfs; "/" is as good a place.
+        let isHidden = userNamespace != nil && rootEntry == .pivot
+        rootEntry.addAttachment(
+            to: &steps, rootPath: isHidden ? "/" : rootPath, linux.rootfsPropagation)
+        steps.append(mounts.childSteps)
+        addCreationHooks(to: &steps)
+        if process.terminal { steps.add(.openTerminal(terminalRequest), from: "process.terminal") }
+        if let sysctl = linux.sysctl, !sysctl.isEmpty {
+            let parameters = sysctl.sorted { $0.key < $1.key }.map { key, value in
+                KernelParameter(key: key, path: Linux.sysctlPath(key) ?? key, value: value)
+            }
+            steps.add(.setSysctl(parameters), from: "linux.sysctl")
+        }
+        if let paths = linux.readonlyPaths, !paths.isEmpty {
+            steps.add(.protectPaths(paths), from: "linux.readonlyPaths")
+        }
+        if let paths = linux.maskedPaths, !paths.isEmpty {
+            steps.add(
+                .maskPaths(paths, label: linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 }),
+                from: "linux.maskedPaths")
+        }
+        steps.add(.makeDirectory(process.cwd), from: "process.cwd")
+        steps.append(mounts.readOnlySteps)
+        if root.readonly { steps.add(.makeReadOnly("/"), from: "root.readonly") }
+        rootEntry.addEntry(
+            to: &steps, rootPath: rootPath, masksPaths: !(linux.maskedPaths ?? []).isEmpty)
+        // After createContainer hooks, whose programs the label would confine as well.
+        steps.addSecurityLabels(of: process, joinsSessionKeyring: facts.joinsSessionKeyring)
+        // Whatever leads to the host's tree is gone from here on.
+        var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
+        if !facts.startsAtOnce { keeping.append(.startSocket) }
+        steps.add(
+            .closeDescriptors(
+                phase: 1, keeping: keeping, preserved: facts.preservedDescriptorCount),
+            from: "swrunc")
+        if let propagation = linux.rootfsPropagation {
+            steps.add(
+                .setRootPropagation(
+                    MountPropagation(
+                        flag: propagation.kernelValue, recursive: propagation.isRecursive,
+                        name: propagation.rawValue)), from: "linux.rootfsPropagation")
+        }
+    }
+
+    /// In the order of their names.
+    var netDevices: [NetDeviceMove] {
+        (linux.netDevices ?? [:]).sorted { $0.key < $1.key }.map { name, device in
+            let newName = device.name ?? ""
+            return NetDeviceMove(
+                name: name, newName: newName.isEmpty ? name : newName,
+                field: JSONPath("linux.netDevices").appending(key: name).description)
+        }
+    }
+
+    var rootEntry: RootEntry {
+        guard namespaces.isolates(.mount) else { return .change }
+        return facts.kernelTrees.map { .move(kernelTrees: $0) } ?? .pivot
+    }
+
+    private var terminalRequest: TerminalRequest {
+        var toSocket = false
+        if case .consoleSocket = facts.terminal { toSocket = true }
+        let size = process.consoleSize
+        return TerminalRequest(
+            rows: size.map { UInt16(truncatingIfNeeded: $0.height) },
+            columns: size.map { UInt16(truncatingIfNeeded: $0.width) },
+            toConsoleSocket: toSocket, mountsConsole: true)
+    }
+
+    /// The absolute path of the rootfs on the host.
+    var rootPath: String {
+        root.path.hasPrefix("/") ? root.path : facts.bundlePath + "/" + root.path
+    }
+}
