@@ -12,6 +12,10 @@ public enum ParentStep: Equatable, Sendable {
     case leaveScope
     /// Makes the container's cgroups and applies the limits, given as `file = text` lines.
     case createCgroups(paths: [String], writes: [String])
+    /// Makes the container's groups of resctrl.
+    case makeResctrlGroup(ResctrlPlan)
+    /// Writes the child's pid to the `tasks` files of these groups of resctrl.
+    case enterResctrlGroup([String])
     /// Opens what the child enters its cgroups by.
     case openCgroups
     /// Clones the rootfs as a detached mount tree.

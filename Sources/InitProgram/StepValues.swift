@@ -302,6 +302,40 @@ public struct NetDeviceMove: Equatable, Sendable {
     }
 }
 
+/// The groups of resctrl that a container's processes belong to.
+///
+/// Spec: config-linux.md, IntelRdt. Kernel: Documentation/filesystems/resctrl.rst.
+public struct ResctrlPlan: Equatable, Sendable {
+    /// Where resctrl is mounted.
+    public let root: String
+    /// The directory of the class of service.
+    public let directory: String
+    /// Whether the directory must be there, rather than be made.
+    public let mustExist: Bool
+    /// The lines for its `schemata` file.
+    public let schemata: [String]
+    /// The field of config.json that the lines come from.
+    public let schemataField: String
+    /// The directory of the container's own monitoring group.
+    public let monitoringDirectory: String?
+    /// Whether the class goes with the container.
+    public let removesDirectory: Bool
+
+    /// Groups to make and to enter.
+    public init(
+        root: String, directory: String, mustExist: Bool, schemata: [String],
+        schemataField: String, monitoringDirectory: String?, removesDirectory: Bool
+    ) {
+        self.root = root
+        self.directory = directory
+        self.mustExist = mustExist
+        self.schemata = schemata
+        self.schemataField = schemataField
+        self.monitoringDirectory = monitoringDirectory
+        self.removesDirectory = removesDirectory
+    }
+}
+
 /// How a terminal is made and where its master goes.
 public struct TerminalRequest: Equatable, Sendable {
     /// Rows and columns; nil leaves the kernel's 0 by 0.

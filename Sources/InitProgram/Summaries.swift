@@ -205,6 +205,13 @@ extension ParentStep {
         case .createCgroups(let paths, let writes):
             "make the cgroups \(paths.joined(separator: ", "))"
                 + (writes.isEmpty ? "" : "; write \(writes.joined(separator: "; "))")
+        case .makeResctrlGroup(let plan):
+            (plan.mustExist ? "use" : "make") + " the resctrl group \(plan.directory)"
+                + (plan.schemata.isEmpty
+                    ? "" : "; write schemata \(plan.schemata.joined(separator: " "))")
+                + (plan.monitoringDirectory.map { "; make \($0)" } ?? "")
+        case .enterResctrlGroup(let directories):
+            "move the child into \(directories.joined(separator: ", "))"
         case .openCgroups: "open the cgroups for the child"
         case .prepareRootfs(let path, _): "clone the mount tree of \(path)"
         case .prepareBindMount(let bind):

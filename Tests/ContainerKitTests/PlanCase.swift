@@ -161,6 +161,18 @@ extension PlanCase {
                 $0.linux?.namespaces = [Namespace(kind: .mount)]
             }),
         PlanCase(
+            name: "resctrl",
+            facts: {
+                $0.resctrl = ResctrlTree(
+                    root: "/sys/fs/resctrl", hasCacheAllocation: true,
+                    hasBandwidthAllocation: true)
+            },
+            change: {
+                $0.linux?.intelRdt = IntelRdt(
+                    closID: "gold", schemata: ["L2:0=3"], l3CacheSchema: "L3:0=f",
+                    memBwSchema: "MB:0=20", enableMonitoring: true)
+            }),
+        PlanCase(
             name: "network-devices",
             change: {
                 $0.linux?.netDevices = ["veth7": NetDevice(name: "eth0"), "eth9": NetDevice()]

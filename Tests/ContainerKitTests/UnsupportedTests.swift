@@ -17,13 +17,12 @@ struct UnsupportedField: Sendable, CustomTestStringConvertible {
     }
 
     static let all: [UnsupportedField] = [
-        UnsupportedField("linux.intelRdt") { $0.linux?.intelRdt = IntelRdt() },
         UnsupportedField("hooks.startContainer") {
             $0.hooks = Hooks(startContainer: [Hook(path: "/bin/true")])
             $0.linux?.seccomp = Seccomp(
                 defaultAction: .allow,
                 syscalls: [SeccompRule(names: ["mkdir"], action: .notify)])
-        },
+        }
     ]
 }
 

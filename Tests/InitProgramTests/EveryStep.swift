@@ -178,6 +178,12 @@ enum StepName: CaseIterable {
 let everyParentStep: [ParentStep] = [
     .recordCreating, .startScope(unit: "runc-a.scope", properties: ["Delegate = yes"]), .leaveScope,
     .createCgroups(paths: ["/sys/fs/cgroup/a"], writes: ["pids.max = 5"]),
+    .makeResctrlGroup(
+        ResctrlPlan(
+            root: "/sys/fs/resctrl", directory: "/sys/fs/resctrl/gold", mustExist: false,
+            schemata: ["L3:0=f"], schemataField: "linux.intelRdt", monitoringDirectory: nil,
+            removesDirectory: true)),
+    .enterResctrlGroup(["/sys/fs/resctrl/gold"]),
     .openCgroups, .prepareRootfs(path: "/bundle/rootfs", changes: []),
     .prepareBindMount(
         BindMount(index: 1, source: "/src", recursive: true, changes: [], destination: "/dst")),
@@ -209,7 +215,8 @@ private let sampleMaps = IDMaps(
 
 /// The cases of `ParentStep` by name.
 enum ParentStepName: CaseIterable {
-    case recordCreating, startScope, leaveScope, createCgroups, openCgroups, prepareRootfs
+    case recordCreating, startScope, leaveScope, createCgroups, makeResctrlGroup
+    case enterResctrlGroup, openCgroups, prepareRootfs
     case prepareBindMount
     case prepareMappedFilesystem, prepareTmpfsCopy, prepareDevice, prepareCgroupMount
     case delegateCgroup, openNamespace, openProcess, openRootOfInit, recordRootMount
@@ -227,6 +234,8 @@ enum ParentStepName: CaseIterable {
             case .startScope: .startScope
             case .leaveScope: .leaveScope
             case .createCgroups: .createCgroups
+            case .makeResctrlGroup: .makeResctrlGroup
+            case .enterResctrlGroup: .enterResctrlGroup
             case .openCgroups: .openCgroups
             case .prepareRootfs: .prepareRootfs
             case .prepareBindMount: .prepareBindMount

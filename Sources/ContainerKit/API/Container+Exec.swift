@@ -62,6 +62,7 @@ extension Container {
         facts.terminal = options.terminal
         facts.pidFile = options.pidFile?.string
         facts.startsAtOnce = true
+        facts.resctrlGroups = record.resctrlGroups
         facts.joinsSessionKeyring = record.hasSessionKeyring
         facts.home = Self.home(process, record)
         facts.initPid = record.pid

@@ -233,6 +233,10 @@ extension Container {
         } catch {
             throw ContainerError(error)
         }
+        try reporting("unable to remove the container's groups of resctrl") {
+            () throws(SystemCallError) in
+            try ResctrlGroup.remove(record.ownResctrlGroups)
+        }
         try reporting("unable to take off the container's mounts") { () throws(SystemCallError) in
             try record.detachRootMount()
         }

@@ -40,6 +40,11 @@ struct Creation {
         facts.pidFile = options.pidFile?.string
         facts.startsAtOnce = startsAtOnce
         facts.joinsSessionKeyring = !options.keepsSessionKeyring
+        if spec.linux?.intelRdt != nil {
+            facts.resctrl = try reporting { () throws(SystemCallError) in
+                try ResctrlTree.discover()
+            }
+        }
         if options.movesRoot { facts.kernelTrees = try Self.kernelTrees() }
         facts.home = Self.home(spec, bundle)
         let userNamespace = spec.linux?.namespace(.user)
@@ -156,6 +161,11 @@ struct Creation {
             created: Timestamp.now.description, annotations: spec.annotations ?? [:],
             cgroups: layout)
         record.hooks = spec.hooks?.afterCreate
+        for planned in launch.plan.parentSteps {
+            guard case .makeResctrlGroup(let plan) = planned.step else { continue }
+            record.resctrlGroups = plan.entered
+            record.ownResctrlGroups = plan.removed
+        }
         record.hasSessionKeyring = !options.keepsSessionKeyring
         record.hasPidNamespace =
             spec.linux?.namespace(.pid).map { ($0.path ?? "").isEmpty } ?? false

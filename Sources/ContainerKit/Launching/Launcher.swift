@@ -65,6 +65,8 @@ final class Launcher {
     /// The connection to the seccomp listener.
     var listenerConnection: CInt = -1
     var terminalMaster: CInt?
+    /// The groups of resctrl that were made.
+    private var resctrl: ResctrlGroup?
     /// What was moved into the container's network namespace.
     private var netDevices: NetDevices?
     private var writtenPidFile: String?
@@ -154,6 +156,8 @@ final class Launcher {
         case .startScope(let unit, _): try startScope(unit)
         case .leaveScope: try leaveScope()
         case .createCgroups: try createCgroups()
+        case .makeResctrlGroup(let plan): try makeResctrlGroup(plan)
+        case .enterResctrlGroup(let directories): try ResctrlGroup.enter(directories, pid)
         case .openCgroups: try openCgroups()
         case .prepareRootfs(let path, let changes): try prepareRootfs(path, changes, field)
         case .prepareBindMount(let bind): try prepareBindMount(bind, field)
@@ -201,6 +205,12 @@ final class Launcher {
             try awaitExecution()
             if loggedChildStepCount != nil { logChildSteps(untilEnd: true) }
         }
+    }
+
+    private func makeResctrlGroup(_ plan: ResctrlPlan) throws(ContainerError) {
+        var group = ResctrlGroup(plan)
+        defer { resctrl = group }
+        try group.make()
     }
 
     private func moveNetDevices(_ devices: [NetDeviceMove]) throws(ContainerError) {
@@ -292,6 +302,7 @@ final class Launcher {
             stopScope()
             cgroup?.removeMadeDirectories()
         }
+        if let resctrl { try? ResctrlGroup.remove(resctrl.made) }
         if let record { try? record.detachRootMount() }
         guard madeState else { return }
         try? state?.remove()

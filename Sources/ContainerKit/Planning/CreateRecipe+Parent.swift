@@ -56,6 +56,7 @@ extension CreateRecipe {
                 paths: cgroups.layout.directories.map(\.path), writes: cgroups.writeSummaries),
             from: "linux.cgroupsPath")
         add(.openCgroups, from: "linux.cgroupsPath")
+        if let resctrl { add(.makeResctrlGroup(resctrl), from: "linux.intelRdt") }
         if let owner = cgroupOwner {
             add(.delegateCgroup(userID: owner), from: "linux.cgroupsPath")
         }
@@ -125,6 +126,7 @@ extension CreateRecipe {
         }
         if needsSecondProcess { add(.release(.adopted)) }
         if userNamespace?.isCloned == true { add(.release(.prepared)) }
+        if let resctrl { add(.enterResctrlGroup(resctrl.entered), from: "linux.intelRdt") }
         if !netDevices.isEmpty {
             add(.moveNetDevices(netDevices), from: "linux.netDevices")
             add(.release(.devicesMoved))

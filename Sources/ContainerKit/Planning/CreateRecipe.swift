@@ -14,6 +14,7 @@ struct CreateRecipe {
     let userNamespace: UserNamespacePlan?
     let facts: LaunchFacts
     let cgroups: CgroupPlan
+    let resctrl: ResctrlPlan?
     let identity: IdentityPlan
 
     /// Whether the user namespace is entered by a process that joins others around it.

@@ -28,6 +28,7 @@ extension Launch {
         let recipe = CreateRecipe(
             spec: spec, linux: linux, process: process, root: root, namespaces: namespaces,
             userNamespace: userNamespace, facts: facts, cgroups: cgroups,
+            resctrl: try ResctrlPlan(linux.intelRdt, id: facts.id, tree: facts.resctrl),
             identity: IdentityPlan(
                 process: process, linux: linux, filter: filter, home: facts.home,
                 grantable: facts.grantableCapabilities,

@@ -140,6 +140,7 @@ extension Launch {
             add(.adoptSecondChild)
             add(.release(.adopted))
         }
+        if !facts.resctrlGroups.isEmpty { add(.enterResctrlGroup(facts.resctrlGroups)) }
         if process.terminal, !toSocket { add(.receiveTerminal, from: "process.terminal") }
         add(.awaitChild(.ready))
         steps += identity.parentSteps

@@ -57,6 +57,10 @@ struct LaunchFacts {
     /// With `--no-pivot`, where procfs and sysfs are mounted on the host, each after what it is in;
     /// nil where the root is changed by pivot_root(2).
     var kernelTrees: [String]?
+    /// The host's resctrl, where the config needs it.
+    var resctrl: ResctrlTree?
+    /// The groups of resctrl that an exec enters.
+    var resctrlGroups: [String] = []
     /// Whether an exec enters a container whose mounts are the caller's, and so not its root.
     var sharesMounts = false
     /// The init process of the container that an exec enters.

@@ -14,7 +14,6 @@ enum Unsupported {
             if condition { found.append(SpecError("\(path)", "not implemented yet")) }
         }
         guard let linux = spec.linux else { return found }
-        refuse(linux.intelRdt != nil, "linux.intelRdt")
         // The listener of the filter that the hook's process gets would be nobody's.
         let runsHook = !(spec.hooks?.startContainer ?? []).isEmpty
         refuse(runsHook && linux.seccomp?.notifies == true, "hooks.startContainer")

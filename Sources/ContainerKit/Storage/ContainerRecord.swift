@@ -37,6 +37,10 @@ struct ContainerRecord: Equatable, Sendable {
     var rootMount: UInt64?
     /// The hooks that start and delete run; nil when there are none.
     var hooks: Hooks?
+    /// The groups of resctrl that its processes belong to.
+    var resctrlGroups: [String] = []
+    /// The groups of resctrl that go with it.
+    var ownResctrlGroups: [String] = []
     /// The directories of its cgroup.
     var cgroups: CgroupLayout
     /// Whether it was paused before it was started.
@@ -67,6 +71,11 @@ struct ContainerRecord: Equatable, Sendable {
         if isPausedBeforeStart { object.append("pausedBeforeStart", .bool(true)) }
         if let rootMount { object.append("rootMount", .string(String(rootMount))) }
         if let hooks { object.append("hooks", hooks.encoded) }
+        for (key, groups) in [
+            ("resctrlGroups", resctrlGroups), ("ownResctrlGroups", ownResctrlGroups),
+        ] where !groups.isEmpty {
+            object.append(key, .array(groups.map { .string($0) }))
+        }
         object.append("cgroups", cgroups.record)
         object.append("startWaitIndex", .integer(Int64(startWaitIndex)))
         object.append("lastInstructions", .array(lastInstructions.map(\.json)))
@@ -116,6 +125,8 @@ struct ContainerRecord: Equatable, Sendable {
         isPausedBeforeStart = object["pausedBeforeStart"] == .bool(true)
         if case .string(let mount)? = object["rootMount"] { rootMount = UInt64(mount) }
         hooks = object["hooks"].flatMap { try? Hooks(encoded: $0) }
+        resctrlGroups = Self.texts(object["resctrlGroups"])
+        ownResctrlGroups = Self.texts(object["ownResctrlGroups"])
         if case .integer(let index)? = object["startWaitIndex"] { startWaitIndex = Int(index) }
         if case .array(let list)? = object["lastInstructions"] {
             lastInstructions = list.compactMap(RecordedInstruction.init)
@@ -124,6 +135,11 @@ struct ContainerRecord: Equatable, Sendable {
 }
 
 extension ContainerRecord {
+    private static func texts(_ value: JSONValue?) -> [String] {
+        guard case .array(let list)? = value else { return [] }
+        return list.compactMap { if case .string(let text) = $0 { text } else { nil } }
+    }
+
     /// What is needed to end a container whose record is of a later version, or lacks what others need.
     ///
     /// Nil when it tells neither init, which needs its start time to be known again, nor a cgroup. A

@@ -123,13 +123,14 @@ func checkPersonality(_ spec: Spec, _ found: inout [SpecError]) {
             section: "config-linux.md, Personality"))
 }
 
-/// A class of service is a directory name, and its lines are lines.
+/// A class of service is a directory name, or `/` for the one of all that are in no other; its lines
+/// are lines.
 ///
 /// Spec: config-linux.md, IntelRdt.
 func checkIntelRdt(_ spec: Spec, _ found: inout [SpecError]) {
     guard let rdt = spec.linux?.intelRdt else { return }
     let section = "config-linux.md, IntelRdt"
-    if let name = rdt.closID, name == "." || name == ".." || name.contains("/") {
+    if let name = rdt.closID, name == "." || name == ".." || (name != "/" && name.contains("/")) {
         let message = "\(quoted(name)) is not a name of a directory"
         found.append(SpecError("linux.intelRdt.closID", message, section: section))
     }

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import InitProgram
+import RuntimeSpec
+import SystemPackage
+import Testing
+
+@testable import ContainerKit
+
+/// A directory that looks like resctrl; files behave like files.
+private final class ResctrlLookalike {
+    let root: String
+
+    init(_ offers: [String] = ["L3", "MB"]) throws {
+        var template = Array("/tmp/resctrl-XXXXXX".utf8CString)
+        try #require(mkdtemp(&template) != nil)
+        root = String(decoding: template.dropLast().map(UInt8.init), as: UTF8.self)
+        for name in ["info"] + offers.map({ "info/\($0)" }) { try makeDirectory(name) }
+        try write("", "schemata", "tasks")
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: root) }
+
+    func makeDirectory(_ name: String) throws {
+        try FileManager.default.createDirectory(
+            atPath: "\(root)/\(name)", withIntermediateDirectories: true)
+    }
+
+    func write(_ text: String, _ names: String...) throws {
+        for name in names {
+            try text.write(toFile: "\(root)/\(name)", atomically: false, encoding: .utf8)
+        }
+    }
+
+    func text(_ name: String) throws -> String {
+        try String(contentsOfFile: "\(root)/\(name)", encoding: .utf8)
+    }
+
+    func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(root)/\(name)") }
+
+    func plan(_ config: IntelRdt) throws(SpecError) -> ResctrlPlan {
+        guard let plan = try ResctrlPlan(config, id: "box", tree: ResctrlTree(at: root)) else {
+            preconditionFailure("a config has a plan")
+        }
+        return plan
+    }
+}
+
+@Suite("Groups of resctrl")
+struct ResctrlGroupTests {
+    private func refusal(_ offers: [String]?, _ config: IntelRdt) throws -> String {
+        let tree = try offers.map { try ResctrlLookalike($0) }
+        do throws(SpecError) {
+            _ = try ResctrlPlan(config, id: "box", tree: tree.map { ResctrlTree(at: $0.root) })
+            return "taken"
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test("what the host does not have is refused with runc's words")
+    func missing() throws {
+        #expect(
+            try refusal(nil, IntelRdt())
+                == "linux.intelRdt: Intel RDT resctrl mount point not found")
+        #expect(
+            try refusal(["MB"], IntelRdt(l3CacheSchema: "L3:0=f")).hasSuffix(
+                "l3CacheSchema: is specified in config, but Intel RDT/CAT is not enabled"))
+        #expect(
+            try refusal(["L3"], IntelRdt(memBwSchema: "MB:0=20")).hasSuffix(
+                "memBwSchema: is specified in config, but Intel RDT/MBA is not enabled"))
+        #expect(
+            try refusal(["L3CODE", "L3DATA"], IntelRdt(l3CacheSchema: "L3CODE:0=f")) == "taken")
+        #expect(try refusal([], IntelRdt(schemata: ["L2:0=f"])) == "taken")
+        #expect(try refusal(nil, IntelRdt(closID: "")) != "taken")
+    }
+
+    @Test(
+        "the schemata are one text: the cache's lines, the bandwidth's, then the others",
+        arguments: [
+            (IntelRdt(l3CacheSchema: "L3:0=f;1=1f"), ["L3:0=f;1=1f"]),
+            (IntelRdt(memBwSchema: "MB:0=20"), ["MB:0=20"]),
+            (
+                IntelRdt(l3CacheSchema: "MB:0=10\nL3:0=f\n", memBwSchema: "MB:0=20"),
+                ["L3:0=f", "MB:0=20"]
+            ),
+            (IntelRdt(l3CacheSchema: "L3:0=f\nMB:0=10"), ["L3:0=f", "MB:0=10"]),
+            (
+                IntelRdt(schemata: ["L2:0=3", "MB:1=50"], l3CacheSchema: "L3:0=f"),
+                ["L3:0=f", "L2:0=3", "MB:1=50"]
+            ),
+            (IntelRdt(), []),
+        ])
+    func schemata(_ config: IntelRdt, _ lines: [String]) throws {
+        let tree = try ResctrlLookalike()
+        #expect(try tree.plan(config).schemata == lines)
+    }
+
+    @Test("a container without a class gets a group of its own, which goes with it")
+    func ownGroup() throws {
+        let tree = try ResctrlLookalike()
+        let plan = try tree.plan(IntelRdt(enableMonitoring: true))
+        try tree.makeDirectory("box/mon_groups")
+        try tree.write("", "box/tasks")
+        var group = ResctrlGroup(plan)
+        try group.make()
+        #expect(group.made == ["\(tree.root)/box/mon_groups/box"], "the other was there")
+        try tree.write("", "box/mon_groups/box/tasks")
+        try ResctrlGroup.enter(plan.entered, 4711)
+        #expect(try tree.text("box/tasks") == "4711")
+        #expect(try tree.text("box/mon_groups/box/tasks") == "4711")
+        #expect(plan.removed == ["\(tree.root)/box"])
+    }
+
+    @Test("the group of a container is made, written in one go, and removed")
+    func made() throws {
+        let tree = try ResctrlLookalike()
+        try tree.makeDirectory("gold")
+        try tree.write("", "gold/schemata")
+        let named = try tree.plan(
+            IntelRdt(closID: "gold", l3CacheSchema: "L3:0=f", memBwSchema: "MB:0=20"))
+        var group = ResctrlGroup(named)
+        try group.make()
+        #expect(try tree.text("gold/schemata") == "L3:0=f\nMB:0=20\n")
+        #expect(group.made == [] && named.removed == [], "a class with a name is kept")
+
+        var own = ResctrlGroup(try tree.plan(IntelRdt()))
+        try own.make()
+        #expect(tree.has("box") && own.made == ["\(tree.root)/box"])
+        try ResctrlGroup.remove(own.made)
+        #expect(!tree.has("box"))
+        try ResctrlGroup.remove(own.made)
+    }
+
+    @Test("a class without schemata must be there")
+    func mustExist() throws {
+        let tree = try ResctrlLookalike()
+        var group = ResctrlGroup(try tree.plan(IntelRdt(closID: "gold")))
+        do throws(ContainerError) {
+            try group.make()
+            Issue.record("made")
+        } catch {
+            #expect(error.field == "linux.intelRdt.closID")
+            #expect(error.failure?.errno == .noSuchFileOrDirectory)
+        }
+        #expect(!tree.has("gold"))
+    }
+
+    @Test("the class of all others has the name of the root")
+    func rootClass() throws {
+        let tree = try ResctrlLookalike()
+        let plan = try tree.plan(IntelRdt(closID: "/", enableMonitoring: true))
+        #expect(plan.directory == tree.root && plan.mustExist)
+        #expect(plan.removed == ["\(tree.root)/mon_groups/box"])
+    }
+
+    @Test("a refusal has the kernel's own words")
+    func lastCommandStatus() throws {
+        let tree = try ResctrlLookalike()
+        try tree.write("mask f0f is not contiguous\n", "info/last_cmd_status")
+        var group = ResctrlGroup(try tree.plan(IntelRdt(l3CacheSchema: "L3:0=f0f")))
+        do throws(ContainerError) {
+            // There is no schemata file in a plain directory.
+            try group.make()
+            Issue.record("made")
+        } catch {
+            #expect(error.message == "the schemata are refused (mask f0f is not contiguous)")
+        }
+    }
+}
