@@ -143,6 +143,8 @@ public enum InitStep: Equatable, Sendable {
     case mountCgroupHierarchies(Int, FilesystemMount, [CgroupHierarchyMount])
     /// Makes symbolic links in one directory; those that exist stay.
     case makeLinks(directory: String, [SymbolicLink])
+    /// Makes a symbolic link; what is there already must be the same link.
+    case copyLink(directory: String, SymbolicLink)
     /// Makes a directory and those above it; one that exists stays.
     case makeDirectory(String)
     /// Makes device nodes, all in one directory.
@@ -206,7 +208,9 @@ public enum InitStep: Equatable, Sendable {
     case joinSessionKeyring(String)
     /// Gives the standard streams to the user, so that it can reopen them through /proc/self/fd.
     case ownStandardStreams(userID: UInt32)
-    /// Changes into the working directory.
+    /// Changes into the working directory as far as this user may: the one to come tries again.
+    case tryDirectory(String)
+    /// Changes into the working directory, unless `tryDirectory` did.
     case enterDirectory(String)
     /// Keeps capabilities over the change of user.
     ///

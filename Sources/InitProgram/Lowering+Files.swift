@@ -6,6 +6,8 @@ extension InitStep {
         switch self {
         case .makeLinks(let path, let links):
             code.withDirectory(path, state) { $0.makeLinks($1, links) }
+        case .copyLink(let path, let link):
+            code.withDirectory(path, state) { $0.copyLink($1, link, path) }
         case .makeDevices(let path, let devices):
             code.withDirectory(path, state) { code, directory in
                 for device in devices { code.makeDevice(device, in: directory, path) }
@@ -19,7 +21,8 @@ extension InitStep {
         case .setSysctl(let parameters): code.setSysctl(parameters)
         case .openTerminal(let request): code.openTerminal(request, state)
         case .makeDirectory(let path): code.makeDirectory(path, root)
-        case .enterDirectory(let path): code.enterDirectory(path, root)
+        case .tryDirectory(let path): state.triedDirectory = code.tryDirectory(path, root)
+        case .enterDirectory(let path): code.enterDirectory(path, root, state.triedDirectory)
         default: break
         }
     }
@@ -53,6 +56,39 @@ extension Assembler {
                 .symlinkat, [text(link.target), .cell(directory), text(link.name)],
                 ignoring: [IgnoredErrno.exists])
         }
+    }
+
+    /// The text of a link that is there is compared eight bytes at a time.
+    fileprivate mutating func copyLink(_ directory: Cell, _ link: SymbolicLink, _ path: String) {
+        let made = cell("made")
+        call(
+            .symlinkat, [text(link.target), .cell(directory), text(link.name)], into: made,
+            ignoring: [IgnoredErrno.exists])
+        let isNew = skip(when: .isNotNegative(made))
+        let wanted = Array(link.target.utf8)
+        // One byte more than wanted, so that a longer one is told apart.
+        let found = reserve((wanted.count + 8) / 8 * 8)
+        let count = cell("link-length")
+        let invalid = IgnoredErrno.invalid
+        call(
+            .readlinkat,
+            [
+                .cell(directory), text(link.name), .address(found), .literal(wanted.count + 1),
+            ], into: count, ignoring: [invalid])
+        let note =
+            "\(path == "/" ? "" : path)/\(link.name) exists and is not a link to \(link.target)"
+        let sameLength = skip(when: .equals(count, wanted.count))
+        refuse(note)
+        place(sameLength)
+        for start in stride(from: 0, to: wanted.count, by: 8) {
+            let bytes = wanted[start..<min(start + 8, wanted.count)]
+            let word = bytes.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            let same = skip(
+                when: .memory(found + start, mask: -1, value: Int(bitPattern: UInt(word))))
+            refuse(note)
+            place(same)
+        }
+        place(isNew)
     }
 
     /// A node that exists already is used only when it is the same device: an image must not choose
@@ -128,14 +164,39 @@ extension Assembler {
 
     /// The descriptor was resolved inside the root, so the directory is inside, whatever a rename race
     /// or a leaked descriptor would make of the path (CVE-2024-21626).
-    fileprivate mutating func enterDirectory(_ path: String, _ root: Cell) {
+    fileprivate mutating func enterDirectory(_ path: String, _ root: Cell, _ tried: Cell?) {
+        let isEntered = tried.map { skip(when: .isNotNegative($0)) }
         let directory = cell("working-directory")
+        resolveDirectory(path, root, into: directory)
+        call(.fchdir, [.cell(directory)], note: Self.directoryNote(path))
+        call(.close, [.cell(directory)])
+        if let isEntered { place(isEntered) }
+    }
+
+    /// A refusal (EACCES, EPERM) is kept in the result; the two calls behind it meet EBADF then.
+    fileprivate mutating func tryDirectory(_ path: String, _ root: Cell) -> Cell {
+        let directory = cell("working-directory")
+        let result = cell("entered")
+        let badDescriptor: Int16 = 9
+        let refused = [IgnoredErrno.access, IgnoredErrno.permission]
+        resolveDirectory(path, root, into: directory, ignoring: refused)
+        call(.fchdir, [.cell(directory)], into: result, ignoring: refused + [badDescriptor])
+        call(.close, [.cell(directory)], ignoring: [badDescriptor])
+        return result
+    }
+
+    private mutating func resolveDirectory(
+        _ path: String, _ root: Cell, into directory: Cell, ignoring: [Int16] = []
+    ) {
         let parts = Self.components(path)
         resolve(
             parts.isEmpty ? "." : parts.joined(separator: "/"), below: root, into: directory,
-            flags: Self.pathOnly | Self.directory, note: "chdir to cwd (\"\(path)\")")
-        call(.fchdir, [.cell(directory)])
-        call(.close, [.cell(directory)])
+            flags: Self.pathOnly | Self.directory, ignoring: ignoring,
+            note: Self.directoryNote(path))
+    }
+
+    private static func directoryNote(_ path: String) -> String {
+        "chdir to cwd (\"\(path)\")"
     }
 
     // MARK: The terminal

@@ -131,8 +131,10 @@ extension Assembler {
             return target
         }
         let whole = parts.joined(separator: "/")
+        let flags =
+            kind == .likeSourceOverLink ? Self.pathOnly | Self.noFollow : Self.pathOnly
         resolve(
-            whole, below: root, into: target, resolution: resolution,
+            whole, below: root, into: target, flags: flags, resolution: resolution,
             ignoring: [IgnoredErrno.noEntry], note: note)
         let exists = skip(when: .isNotNegative(target))
         var parent = root
@@ -151,7 +153,8 @@ extension Assembler {
             parent = directory
         }
         makeMountPoint(last, in: parent, kind: kind, source: source)
-        resolve(whole, below: root, into: target, resolution: resolution, note: note)
+        resolve(
+            whole, below: root, into: target, flags: flags, resolution: resolution, note: note)
         place(exists)
         return target
     }
@@ -160,7 +163,7 @@ extension Assembler {
         _ name: String, in parent: Cell, kind: MountPointKind, source: Cell?
     ) {
         var wasDirectory: Label?
-        if kind == .likeSource, let source {
+        if kind != .directory, let source {
             let status = scratch()
             statx(.cell(source), into: status)
             let isDirectory = skip(when: .memory(status + 28, mask: 0xf000, value: 0x4000))

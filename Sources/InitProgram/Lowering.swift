@@ -24,6 +24,8 @@ struct LoweringState {
     var startConnection: Cell?
     /// Where each filter stands in the data: a program may load one in several processes.
     var filters: [(filter: [UInt8], offset: Int)] = []
+    /// The cell with the result of `tryDirectory`.
+    var triedDirectory: Cell?
     /// Cells with the result of looking for each executable candidate.
     var executableChecks: [Cell] = []
 }
@@ -70,9 +72,8 @@ extension InitStep {
             .makeReadOnly, .maskPaths,
             .protectPaths:
             lowerMount(into: &code, &state)
-        case .makeLinks, .makeDirectory, .makeDevices, .attachDevices, .linkPtmx, .setSysctl,
-            .openTerminal,
-            .enterDirectory:
+        case .makeLinks, .copyLink, .makeDirectory, .makeDevices, .attachDevices, .linkPtmx,
+            .setSysctl, .openTerminal, .tryDirectory, .enterDirectory:
             lowerFile(into: &code, &state)
         case .openHostProc, .setSecurityLabels: lowerLabel(into: &code, &state)
         case .setCPUAffinity, .setScheduler, .setIOPriority, .setMemoryPolicy, .setPersonality:

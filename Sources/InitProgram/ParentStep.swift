@@ -110,6 +110,8 @@ public struct BindMount: Equatable, Sendable {
     public var source: String
     /// Whether the mounts below the source come along.
     public var recursive: Bool
+    /// Whether a link at the end of the source is followed, or is itself what is bound.
+    public var followsLink = true
     /// Attribute and propagation changes, in order.
     public var changes: [MountChange]
     /// How the ids of its files are mapped, if they are.

@@ -59,6 +59,8 @@ public enum MountPointKind: Equatable, Sendable {
     case directory
     /// Whatever the source is: a directory, or an empty file.
     case likeSource
+    /// The same; a link at the end of the path is mounted over, not followed.
+    case likeSourceOverLink
 }
 
 /// A propagation type with its reach.

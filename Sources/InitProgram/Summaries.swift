@@ -60,6 +60,8 @@ extension InitStep {
         case .makeLinks(let directory, let links):
             "link "
                 + links.map { "\(directory)/\($0.name) to \($0.target)" }.joined(separator: ", ")
+        case .copyLink(let directory, let link):
+            "link \(directory == "/" ? "" : directory)/\(link.name) to \(link.target)"
         case .makeDirectory(let path): "make \(path) if it is missing"
         case .makeDevices(let directory, let devices):
             "make the devices "
@@ -98,6 +100,7 @@ extension InitStep {
                 + limits.map { "\($0.name) \($0.soft):\($0.hard)" }.joined(separator: ", ")
         case .joinSessionKeyring(let name): "join the session keyring \(name)"
         case .ownStandardStreams(let id): "give the standard streams to user \(id)"
+        case .tryDirectory(let path): "enter \(path), if root may"
         case .enterDirectory(let path): "enter \(path)"
         case .keepCapabilities: "keep capabilities over the change of user"
         case .limitBoundingSet(let mask, _): "limit the bounding set to \(CapabilityMask(mask))"

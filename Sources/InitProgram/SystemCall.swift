@@ -55,6 +55,7 @@ public struct SystemCall: Equatable, Sendable {
     static var prlimit64: SystemCall { SystemCall("prlimit64", __NR_prlimit64) }
     static var prctl: SystemCall { SystemCall("prctl", __NR_prctl) }
     static var read: SystemCall { SystemCall("read", __NR_read) }
+    static var readlinkat: SystemCall { SystemCall("readlinkat", __NR_readlinkat) }
     static var recvmsg: SystemCall { SystemCall("recvmsg", __NR_recvmsg) }
     static var rtSigaction: SystemCall { SystemCall("rt_sigaction", __NR_rt_sigaction) }
     static var rtSigprocmask: SystemCall { SystemCall("rt_sigprocmask", __NR_rt_sigprocmask) }

@@ -357,6 +357,20 @@ extension PlanCase {
                 ]
             }),
         PlanCase(
+            name: "links",
+            facts: { $0.sourceLinks = [0: "../usr/share/zoneinfo/UTC"] },
+            change: {
+                $0.mounts = [
+                    Mount(
+                        destination: "/etc/localtime", source: "/etc/localtime",
+                        options: ["bind", "copy-symlink"]),
+                    Mount(destination: "/one", source: "/a", options: ["bind", "copy-symlink"]),
+                    Mount(
+                        destination: "/two", source: "/b",
+                        options: ["bind", "src-nofollow", "dest-nofollow"]),
+                ]
+            }),
+        PlanCase(
             name: "read-only-dev",
             change: { spec in
                 let index = spec.mounts?.firstIndex { $0.destination == "/dev" } ?? 0

@@ -90,6 +90,34 @@ struct StepTests {
         #expect(done.text == expected + "\n")
     }
 
+    /// As root the directory of another user can be entered, so root's rights are given up first.
+    @Test(
+        "a directory that was refused is entered by the next user, and by no third",
+        .enabled(if: geteuid() == 0, "needs root"))
+    func triedDirectory() throws {
+        var template = Array("/tmp/tried-XXXXXX".utf8CString)
+        try #require(mkdtemp(&template) != nil)
+        let path = String(decoding: template.dropLast().map(UInt8.init), as: UTF8.self)
+        defer { rmdir(path) }
+        try #require(chown(path, 1000, 1000) == 0 && chmod(path, 0o700) == 0)
+        let none = CapabilitySets(effective: 0, permitted: 1 << 7 | 1 << 6, inheritable: 0)
+        let all = CapabilitySets(effective: 1 << 7, permitted: 1 << 7 | 1 << 6, inheritable: 0)
+        func steps(_ user: UInt32, _ second: String) -> [InitStep] {
+            [
+                .openRoot, .setCapabilities(none), .tryDirectory(path), .setCapabilities(all),
+                .setUserID(user), .enterDirectory(second), .shell("/bin/pwd"),
+            ]
+        }
+        #expect(try runInChild(steps(1000, path)).text == path + "\n")
+        let image = ProgramImage(lowering: steps(1001, path))
+        guard case .failed(let instruction, let errno) = try RunningProgram(image).finish() else {
+            Issue.record("the directory was entered")
+            return
+        }
+        #expect(image.stepOfInstruction[instruction] == 5 && errno == EACCES)
+        #expect(image.note(of: instruction) == "chdir to cwd (\"\(path)\")")
+    }
+
     @Test("a working directory that is no directory is refused", arguments: ["/etc/passwd", "/no"])
     func missingDirectory(_ path: String) throws {
         let steps: [InitStep] = [.openRoot, .enterDirectory(path), .shell("")]

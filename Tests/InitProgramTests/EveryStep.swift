@@ -44,6 +44,7 @@ let everyInitStep: [InitStep] = [
             CgroupHierarchyMount(name: "cpu,cpuacct", links: ["cpu", "cpuacct"]),
         ]),
     .makeLinks(directory: "/dev", [SymbolicLink(name: "fd", target: "/proc/self/fd")]),
+    .copyLink(directory: "/etc", SymbolicLink(name: "localtime", target: "../usr/share/zone")),
     .makeDirectory("/srv/new"),
     .makeDevices(
         directory: "/dev",
@@ -61,7 +62,8 @@ let everyInitStep: [InitStep] = [
     .openTerminal(
         TerminalRequest(rows: 24, columns: 80, toConsoleSocket: true, mountsConsole: true)),
     .setLimits([PlannedLimit(name: "RLIMIT_NOFILE", resource: 7, soft: 1, hard: 2)]),
-    .ownStandardStreams(userID: 1000), .enterDirectory("/srv"), .keepCapabilities,
+    .ownStandardStreams(userID: 1000), .tryDirectory("/srv"), .enterDirectory("/srv"),
+    .keepCapabilities,
     .limitBoundingSet(keeping: 1 << 5, last: 40), .setGroups([1, 2]), .setGroupID(3),
     .setUserID(4),
     .setCapabilities(CapabilitySets(effective: 1, permitted: 3, inheritable: 1 << 40)),
@@ -85,12 +87,13 @@ enum StepName: CaseIterable {
     case sendNetworkSocket, setHostname
     case setDomainname, isolateMounts, attachRootfs, openRoot, mountFilesystem
     case mountFilesystemOrAttach, attachMount
-    case mountCgroupHierarchies, makeLinks, makeDirectory, makeDevices, attachDevices, linkPtmx
-    case setSysctl
+    case mountCgroupHierarchies, makeLinks, copyLink, makeDirectory, makeDevices, attachDevices
+    case linkPtmx, setSysctl
     case maskPaths, protectPaths, makeReadOnly, enterRoot
     case dropKernelTrees, moveRoot, changeRoot, enterRootOfInit
     case setRootPropagation, openTerminal
-    case setLimits, ownStandardStreams, enterDirectory, keepCapabilities, limitBoundingSet,
+    case setLimits, ownStandardStreams, tryDirectory, enterDirectory, keepCapabilities,
+        limitBoundingSet,
         setGroups
     case setGroupID, setUserID, setCapabilities, setAmbientCapabilities, raisePermitted, setUmask
     case forbidNewPrivileges, findExecutable, loadSeccomp, joinSessionKeyring, resetSignals,
@@ -136,6 +139,7 @@ enum StepName: CaseIterable {
             case .attachMount: .attachMount
             case .mountCgroupHierarchies: .mountCgroupHierarchies
             case .makeLinks: .makeLinks
+            case .copyLink: .copyLink
             case .makeDirectory: .makeDirectory
             case .makeDevices: .makeDevices
             case .attachDevices: .attachDevices
@@ -153,6 +157,7 @@ enum StepName: CaseIterable {
             case .openTerminal: .openTerminal
             case .setLimits: .setLimits
             case .ownStandardStreams: .ownStandardStreams
+            case .tryDirectory: .tryDirectory
             case .enterDirectory: .enterDirectory
             case .keepCapabilities: .keepCapabilities
             case .limitBoundingSet: .limitBoundingSet

@@ -79,9 +79,18 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
             $0.spec.mounts?.removeAll { $0.destination == "/dev/pts" }
         },
         FailureCase(
-            "a field that is not implemented yet", naming: "linux.intelRdt",
-            "not implemented yet"
+            "a group of resctrl where there is none", naming: "linux.intelRdt",
+            "Intel RDT resctrl mount point not found"
         ) { $0.linux.intelRdt = IntelRdt() },
+        FailureCase(
+            "fields that are not implemented together yet", naming: "hooks.startContainer",
+            "not implemented yet"
+        ) {
+            $0.spec.hooks = Hooks(startContainer: [Hook(path: "/bin/true")])
+            $0.linux.seccomp = Seccomp(
+                defaultAction: .allow, listenerPath: "/run/agent.sock",
+                syscalls: [SeccompRule(names: ["mkdir"], action: .notify)])
+        },
         FailureCase(
             "a hook that is not there", naming: "hooks.prestart[0]",
             "error running prestart hook #0", "execve", "/no/such/hook", "no such file or directory"

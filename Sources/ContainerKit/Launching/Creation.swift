@@ -40,6 +40,7 @@ struct Creation {
         facts.pidFile = options.pidFile?.string
         facts.startsAtOnce = startsAtOnce
         facts.joinsSessionKeyring = !options.keepsSessionKeyring
+        facts.sourceLinks = try Self.sourceLinks(spec, bundle)
         if spec.linux?.intelRdt != nil {
             facts.resctrl = try reporting { () throws(SystemCallError) in
                 try ResctrlTree.discover()
@@ -99,6 +100,31 @@ struct Creation {
         } catch {
             throw ContainerError(error)
         }
+    }
+
+    /// What the sources that are to be copied as links say.
+    private static func sourceLinks(_ spec: Spec, _ bundle: Bundle) throws(ContainerError)
+        -> [Int: String]
+    {
+        var links: [Int: String] = [:]
+        for (index, mount) in (spec.mounts ?? []).enumerated()
+        where (mount.options ?? []).contains("copy-symlink") {
+            let source = mount.source ?? ""
+            let path = source.hasPrefix("/") ? source : bundle.path.string + "/" + source
+            links[index] = try reporting(field: "mounts[\(index)].source") {
+                () throws(SystemCallError) -> String? in
+                let file = try openFile(path, [.pathOnly, .noFollow])
+                guard try status(of: file.number).stx_mode & 0o170000 == 0o120000 else {
+                    return nil
+                }
+                guard let text = String(validating: try readLink(file.number), as: UTF8.self) else {
+                    throw SystemCallError(
+                        "readlinkat", "\"\(path)\"", errno: .illegalByteSequence)
+                }
+                return text
+            }
+        }
+        return links
     }
 
     /// Where procfs and sysfs are mounted.

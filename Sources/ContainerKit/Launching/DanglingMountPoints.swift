@@ -44,6 +44,9 @@ struct DanglingMountPoints {
             }
         case .mountCgroupHierarchies(_, let mount, _):
             try make(mount.destination, isMount: true) { true }
+        case .attachMount(_, let path, .likeSourceOverLink):
+            // A link at the end is not followed, wherever it leads.
+            covered.append(Self.components(path))
         case .attachMount(let index, let path, let kind):
             try make(path, isMount: true) { () throws(SystemCallError) in
                 if kind == .directory { return true }

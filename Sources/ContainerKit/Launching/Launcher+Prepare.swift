@@ -81,7 +81,8 @@ extension Launcher {
     func prepareBindMount(_ bind: BindMount, _ field: String?) throws(ContainerError) {
         let tree = try reporting("unable to prepare the mount on \(bind.destination)", field: field)
         { () throws(SystemCallError) in
-            let tree = try cloneMountTree(at: bind.source, recursive: bind.recursive)
+            let tree = try cloneMountTree(
+                at: bind.source, recursive: bind.recursive, followsLink: bind.followsLink)
             for change in bind.changes { try changeMount(tree.number, change) }
             return tree
         }

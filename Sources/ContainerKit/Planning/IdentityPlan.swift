@@ -44,7 +44,12 @@ struct IdentityPlan {
         if user.uid != 0 {
             steps.add(.ownStandardStreams(userID: user.uid), from: "process.user.uid")
         }
-        steps.add(.enterDirectory(process.cwd), from: "process.cwd")
+        // Either may have the right that the other lacks: the runtime over a directory of another user,
+        // the user over one where root is nobody (root_squash).
+        let changesUser = user.uid != 0 || user.gid != 0 || !(user.additionalGids ?? []).isEmpty
+        steps.add(
+            changesUser ? .tryDirectory(process.cwd) : .enterDirectory(process.cwd),
+            from: "process.cwd")
         if !isInUserNamespace, !limits.isEmpty {
             steps.add(.setLimits(limits), from: "process.rlimits")
         }
@@ -61,6 +66,7 @@ struct IdentityPlan {
         }
         steps.add(.setGroupID(user.gid), from: "process.user.gid")
         steps.add(.setUserID(user.uid), from: "process.user.uid")
+        if changesUser { steps.add(.enterDirectory(process.cwd), from: "process.cwd") }
         if loadsFilterEarly {
             if user.uid != 0 { steps.add(.raisePermitted(working), from: "process.capabilities") }
         } else {

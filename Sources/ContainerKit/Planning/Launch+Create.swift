@@ -22,7 +22,8 @@ extension Launch {
         var mounts = try MountPlan(
             spec.mounts ?? [], bundlePath: facts.bundlePath,
             propagation: Self.baseChange(linux.rootfsPropagation), cgroups: cgroups.layout,
-            namespaces: namespaces, userNamespace: userNamespace, mountLabel: linux.mountLabel)
+            namespaces: namespaces, userNamespace: userNamespace, mountLabel: linux.mountLabel,
+            sourceLinks: facts.sourceLinks)
         mounts.addDevices(linux.devices ?? [])
 
         let recipe = CreateRecipe(

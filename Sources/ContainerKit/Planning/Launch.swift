@@ -57,6 +57,8 @@ struct LaunchFacts {
     /// With `--no-pivot`, where procfs and sysfs are mounted on the host, each after what it is in;
     /// nil where the root is changed by pivot_root(2).
     var kernelTrees: [String]?
+    /// What the sources of mounts with `copy-symlink` say that are links, by the index in `mounts`.
+    var sourceLinks: [Int: String] = [:]
     /// The host's resctrl, where the config needs it.
     var resctrl: ResctrlTree?
     /// The groups of resctrl that an exec enters.

@@ -17,6 +17,9 @@ enum MountOptionMeaning: Equatable, Sendable {
     case recursiveBind
     case remount
     case copyUp
+    case copyLink
+    case keepSourceLink
+    case coverLink
     case idMapping(MountIDMappingScope)
     case readOnly(Bool)
     case plain(AttributeWord)
@@ -79,7 +82,9 @@ enum MountOptionWords {
     private static let others: [(word: String, meaning: MountOptionMeaning)] = [
         ("async", .superblock(.synchronous, isSet: false)),
         ("bind", .bind),
+        ("copy-symlink", .copyLink),
         ("defaults", .nothing),
+        ("dest-nofollow", .coverLink),
         ("dirsync", .superblock(.synchronousDirectories, isSet: true)),
         ("idmap", .idMapping(.mount)),
         ("iversion", .superblock(.inodeVersion, isSet: true)),
@@ -97,6 +102,7 @@ enum MountOptionWords {
         ("rrw", .recursive(.clear(.readOnly))),
         ("rw", .readOnly(false)),
         ("silent", .superblock(.silent, isSet: true)),
+        ("src-nofollow", .keepSourceLink),
         ("sync", .superblock(.synchronous, isSet: true)),
         ("tmpcopyup", .copyUp),
     ]

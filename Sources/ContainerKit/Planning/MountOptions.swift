@@ -26,6 +26,12 @@ struct MountOptions: Equatable, Sendable {
     var isRemount = false
     /// Whether what the image has at the mount point is copied into the new tmpfs: tmpcopyup.
     var copiesUp = false
+    /// Whether a source that is a link becomes the same link in the container: copy-symlink.
+    var copiesLink = false
+    /// Whether a link at the end of the source is bound itself: src-nofollow.
+    var keepsSourceLink = false
+    /// Whether a link at the end of the destination is mounted over: dest-nofollow.
+    var coversLink = false
     /// Whether ids are mapped (idmap, ridmap), and how far; nil without either word.
     ///
     /// `mounts[].uidMappings` asks for the same without a word.
@@ -86,6 +92,9 @@ struct MountOptions: Equatable, Sendable {
         case .recursiveBind: (isBind, isRecursiveBind) = (true, true)
         case .remount: isRemount = true
         case .copyUp: copiesUp = true
+        case .copyLink: copiesLink = true
+        case .keepSourceLink: keepsSourceLink = true
+        case .coverLink: coversLink = true
         case .idMapping(let scope): idMapping = scope
         case .plain(let change):
             namesAnyAttribute = true

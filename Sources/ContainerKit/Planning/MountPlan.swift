@@ -21,6 +21,8 @@ struct MountPlan {
     private let base: MountChange
     private let cgroups: CgroupLayout
     private let mountLabel: String?
+    /// What links among the sources say, by the index in `mounts`.
+    private let sourceLinks: [Int: String]
     let namespaces: NamespacePlan
     let userNamespace: UserNamespacePlan?
     /// The number of the next prepared tree that is no entry of `mounts`.
@@ -28,7 +30,8 @@ struct MountPlan {
 
     init(
         _ mounts: [Mount], bundlePath: String, propagation: MountChange, cgroups: CgroupLayout,
-        namespaces: NamespacePlan, userNamespace: UserNamespacePlan?, mountLabel: String? = nil
+        namespaces: NamespacePlan, userNamespace: UserNamespacePlan?, mountLabel: String? = nil,
+        sourceLinks: [Int: String] = [:]
     ) throws(SpecError) {
         self.bundlePath = bundlePath
         base = propagation
@@ -37,6 +40,7 @@ struct MountPlan {
         self.namespaces = namespaces
         self.userNamespace = userNamespace
         nextTree = mounts.count
+        self.sourceLinks = sourceLinks
         for (index, mount) in mounts.enumerated() {
             try add(mount, index)
         }
@@ -56,7 +60,7 @@ struct MountPlan {
         if destination == "/dev", options.isBind || mount.type == "devtmpfs" { sharesDev = true }
         let idMap = try idMap(mount, options, field)
         if options.isBind {
-            addBind(mount, options, idMap, index, destination, field)
+            try addBind(mount, options, idMap, index, destination, field)
         } else if mount.type == "cgroup" || mount.type == "cgroup2" {
             try addCgroup(options, index, destination, field)
         } else {
@@ -111,7 +115,16 @@ struct MountPlan {
     private mutating func addBind(
         _ mount: Mount, _ options: MountOptions, _ idMap: MountIDMap?, _ index: Int,
         _ destination: String, _ field: String
-    ) {
+    ) throws(SpecError) {
+        if options.copiesLink, options.keepsSourceLink || options.coversLink {
+            throw SpecError(
+                "\(field).options",
+                "copy-symlink excludes src-nofollow and dest-nofollow: it mounts nothing over a link"
+            )
+        }
+        if let target = sourceLinks[index] {
+            return try addLinkCopy(target, destination, field)
+        }
         var changes = [base]
         let attributes = options.bindAttributes
         if !attributes.isEmpty {
@@ -122,12 +135,29 @@ struct MountPlan {
         changes += Self.furtherChanges(options)
         // Spec: config.md, Mounts: a relative source counts from the bundle.
         let source = mount.source ?? ""
-        let bind = BindMount(
+        var bind = BindMount(
             index: index, source: source.hasPrefix("/") ? source : "\(bundlePath)/\(source)",
             recursive: options.isRecursiveBind, changes: changes, idMap: idMap,
             destination: destination)
+        bind.followsLink = !options.keepsSourceLink
         parentSteps.append(PlannedParentStep(field: field, step: .prepareBindMount(bind)))
-        childSteps.add(.attachMount(index, at: destination, kind: .likeSource), from: field)
+        childSteps.add(
+            .attachMount(
+                index, at: destination,
+                kind: options.coversLink ? .likeSourceOverLink : .likeSource), from: field)
+    }
+
+    private mutating func addLinkCopy(
+        _ target: String, _ destination: String, _ field: String
+    ) throws(SpecError) {
+        let parts = destination.split(separator: "/")
+        guard let name = parts.last else {
+            throw SpecError("\(field).destination", "\"/\" cannot be made a link")
+        }
+        let directory = "/" + parts.dropLast().joined(separator: "/")
+        childSteps.add(
+            .copyLink(directory: directory, SymbolicLink(name: String(name), target: target)),
+            from: field)
     }
 
     private mutating func addFilesystem(

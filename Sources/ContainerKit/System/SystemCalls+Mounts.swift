@@ -4,13 +4,16 @@ internal import CLinux
 internal import InitProgram
 internal import SystemPackage
 
-/// Clones the mount at `path` as a detached tree; a link at the end of the path is followed.
+/// Clones the mount at `path` as a detached tree; a link at the end of the path is followed, or is
+/// itself the root of the tree.
 ///
 /// Kernel: open_tree(2) with OPEN_TREE_CLONE.
 func cloneMountTree(
-    at path: String, in directory: CInt = currentDirectory, recursive: Bool
+    at path: String, in directory: CInt = currentDirectory, recursive: Bool,
+    followsLink: Bool = true
 ) throws(SystemCallError) -> OwnedDescriptor {
-    let flags = cloneFlags(recursive: recursive)
+    let flags =
+        cloneFlags(recursive: recursive) | (followsLink ? 0 : Int(CLINUX_AT_SYMLINK_NOFOLLOW))
     let number = try withPath(path) { (address) throws(SystemCallError) in
         try systemCall(
             "open_tree", __NR_open_tree, Int(directory), address, flags,

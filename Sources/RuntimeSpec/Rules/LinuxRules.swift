@@ -55,8 +55,9 @@ func checkDeviceNodes(_ spec: Spec, _ found: inout [SpecError]) {
             let message = "\(quoted(device.path)) is not an absolute path"
             found.append(SpecError(path.appending(key: "path"), message, section: section))
         }
-        if let mode = device.fileMode, mode > 0o7777 {
-            let message = "\(mode) is out of range (0...4095)"
+        // The type bits that engines leave in play no part.
+        if let mode = device.fileMode, mode > 0o177777 {
+            let message = "\(mode) is out of range (0...65535)"
             found.append(SpecError(path.appending(key: "fileMode"), message, section: section))
         }
         guard device.kind != .fifo else { continue }
