@@ -59,7 +59,13 @@ struct Cgroup: Equatable, Sendable {
     ///
     /// Directories above stay. A missing directory is not an error.
     func remove() throws(CgroupError) {
-        try stopScope()
+        var refusal: CgroupError?
+        do throws(CgroupError) {
+            try stopScope()
+        } catch {
+            // A systemd that does not answer is told of the empty cgroup by the kernel.
+            refusal = error
+        }
         var first: SystemCallError?
         for directory in layout.directories.reversed() {
             do throws(SystemCallError) {
@@ -69,7 +75,8 @@ struct Cgroup: Equatable, Sendable {
             }
         }
         if let first {
-            throw CgroupError(failure: first, message: "unable to remove the container's cgroup")
+            throw refusal
+                ?? CgroupError(failure: first, message: "unable to remove the container's cgroup")
         }
     }
 
