@@ -259,6 +259,7 @@ extension ParentStep {
             "run \(hooks.map(\.path).joined(separator: ", ")) in the runtime's namespaces"
         case .superviseHooks(let hooks):
             "feed and time the child's hooks: \(hooks.map(\.path).joined(separator: ", "))"
+        case .sendPidfd(let path, _): "send the child's pidfd to \(path)"
         case .recordCreated: "put the record in place: the container is created"
         case .writePidFile(let path): "write the pid file \(path)"
         case .findListener(let path): "look for the seccomp listener \(path)"

@@ -65,7 +65,6 @@ struct CommandTests {
     @Test(
         "what is not implemented yet is known and refused",
         arguments: [
-            ["run", "--pidfd-socket", "/s", "id"],
             ["update", "--l3-cache-schema", "x", "id"], ["update", "--mem-bw-schema=x", "id"],
             ["run", "--no-subreaper=false", "id"],
             ["create", "--detach=0", "id"],

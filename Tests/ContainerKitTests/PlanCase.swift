@@ -111,6 +111,7 @@ extension PlanCase {
             facts: {
                 $0.terminal = .consoleSocket("/run/console.sock")
                 $0.pidFile = "/run/box.pid"
+                $0.pidfdSocket = "/run/pidfd.sock"
             },
             change: { $0.process?.terminal = true }),
         PlanCase(

@@ -211,6 +211,7 @@ let everyParentStep: [ParentStep] = [
     .recordProcess, .runHooks([PlannedHook(.prestart, 0, path: "/bin/a", arguments: ["a"])]),
     .superviseHooks([PlannedHook(.createContainer, 0, path: "/bin/b", arguments: ["b"])]),
     .setLimits([PlannedLimit(name: "RLIMIT_CORE", resource: 4, soft: 0, hard: 0)]),
+    .sendPidfd(path: "/run/pidfd.sock", name: "standard"),
     .recordCreated, .writePidFile(path: "/run/pid"), .awaitExecution,
 ]
 
@@ -229,8 +230,8 @@ enum ParentStepName: CaseIterable {
     case listenForStart, startChild, moveNetDevices
     case setOOMScore, writeIDMaps, checkIDMaps, release, adoptSecondChild, receiveTerminal,
         stageRecord
-    case awaitChild, recordProcess, runHooks, superviseHooks, setLimits, recordCreated
-    case writePidFile, awaitExecution
+    case awaitChild, recordProcess, runHooks, superviseHooks, setLimits, sendPidfd
+    case recordCreated, writePidFile, awaitExecution
 
     init(_ step: ParentStep) {
         self =
@@ -272,6 +273,7 @@ enum ParentStepName: CaseIterable {
             case .runHooks: .runHooks
             case .superviseHooks: .superviseHooks
             case .setLimits: .setLimits
+            case .sendPidfd: .sendPidfd
             case .recordCreated: .recordCreated
             case .writePidFile: .writePidFile
             case .awaitExecution: .awaitExecution

@@ -251,6 +251,23 @@ struct ProcessTests {
         }
     }
 
+    @Test("a limit that leaves no descriptor to open is set all the same", arguments: [0, 3, 1000])
+    func fewDescriptors(_ hard: UInt64) throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.rlimits = [
+                Rlimit(type: "RLIMIT_NOFILE", hard: hard, soft: min(hard, 3))
+            ]
+            bundle.script("ulimit -n; ulimit -Hn")
+            let done = try bundle.run()
+            #expect(done.output.lines == ["\(min(hard, 3))", "\(hard)"], "\(done)")
+            bundle.process.args = ["sleep", "100"]
+            bundle.spec.hooks = Hooks(startContainer: [Hook(path: "/bin/true")])
+            try bundle.create()
+            let started = try bundle.swrunc("start", bundle.id)
+            #expect(started.status == 0, "\(started)")
+        }
+    }
+
     @Test("oomScoreAdj is the config's", arguments: [0, 500, 1000])
     func oomScore(_ score: Int) throws {
         try checkOOMScore(score)

@@ -67,7 +67,7 @@ final class Terminal {
     }
 }
 
-/// The listener of `--console-socket`.
+/// The listener of `--console-socket` or `--pidfd-socket`.
 final class ConsoleSocket {
     let path: String
     private let listener: CInt
@@ -101,7 +101,10 @@ final class ConsoleSocket {
     }
 
     /// Accepts one connection and takes the terminal from its one message.
-    func receive() throws -> Terminal {
+    func receive() throws -> Terminal { Terminal(master: try receiveDescriptor().number) }
+
+    /// Accepts one connection and takes the one descriptor from its one message, with the text.
+    func receiveDescriptor() throws -> (number: CInt, text: String) {
         guard isCalled(withinMilliseconds: 30_000) else {
             throw Failure(description: "nobody called the console socket")
         }
@@ -132,6 +135,6 @@ final class ConsoleSocket {
             throw Failure(description: "\(count) bytes with control data \(control.prefix(length))")
         }
         let number = control.withUnsafeBytes { $0.load(fromByteOffset: 16, as: CInt.self) }
-        return Terminal(master: number)
+        return (number, String(decoding: payload.prefix(count), as: UTF8.self))
     }
 }

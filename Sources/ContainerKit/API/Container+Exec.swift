@@ -61,6 +61,7 @@ extension Container {
         facts.preservedDescriptorCount = options.preservedDescriptorCount
         facts.terminal = options.terminal
         facts.pidFile = options.pidFile?.string
+        facts.pidfdSocket = options.pidfdSocket?.string
         facts.startsAtOnce = true
         facts.resctrlGroups = record.resctrlGroups
         facts.joinsSessionKeyring = record.hasSessionKeyring

@@ -28,6 +28,27 @@ public enum CgroupDriver: Sendable, Equatable {
     case systemd
 }
 
+/// Sockets that a service manager handed over: the first of the preserved descriptors.
+///
+/// Source: sd_listen_fds(3).
+public struct SocketActivation: Sendable, Equatable {
+    /// How many there are, from descriptor 3 on.
+    public var count: Int
+    /// Their names, with colons between them.
+    public var names: String?
+
+    /// That many sockets, with their names if they have any.
+    public init(count: Int, names: String? = nil) {
+        self.count = count
+        self.names = names
+    }
+
+    /// What tells the container's process of them; its init is taken to be process 1, as with runc.
+    var environment: [String] {
+        ["LISTEN_FDS=\(count)", "LISTEN_PID=1"] + (names.map { ["LISTEN_FDNAMES=\($0)"] } ?? [])
+    }
+}
+
 /// What the caller of create, run or exec chooses.
 public struct LaunchOptions: Sendable {
     /// The standard streams; a terminal takes their place.
@@ -36,6 +57,10 @@ public struct LaunchOptions: Sendable {
     public var terminal: TerminalOutlet?
     /// A file that gets the pid: decimal digits, no newline, replaced atomically.
     public var pidFile: FilePath?
+    /// A unix socket that is sent a pidfd of the process: one SCM_RIGHTS message with one descriptor.
+    public var pidfdSocket: FilePath?
+    /// Listening sockets that a service manager handed to the caller, for a new container's process.
+    public var activation: SocketActivation?
     /// How many descriptors from 3 on the process inherits; they must not be close-on-exec.
     public var preservedDescriptorCount = 0
     /// Whether the container keeps the caller's session keyring instead of getting its own.

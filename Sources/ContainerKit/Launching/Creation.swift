@@ -38,6 +38,7 @@ struct Creation {
         facts.preservedDescriptorCount = options.preservedDescriptorCount
         facts.terminal = options.terminal
         facts.pidFile = options.pidFile?.string
+        facts.pidfdSocket = options.pidfdSocket?.string
         facts.startsAtOnce = startsAtOnce
         facts.joinsSessionKeyring = !options.keepsSessionKeyring
         facts.sourceLinks = try Self.sourceLinks(spec, bundle)
@@ -57,7 +58,8 @@ struct Creation {
         if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
         let filter = try compileFilter(spec.linux?.seccomp, options.logger)
         do {
-            launch = try Launch(creating: spec, facts: facts, filter: filter)
+            launch = try Launch(
+                creating: Self.activated(spec, options.activation), facts: facts, filter: filter)
         } catch {
             throw ContainerError(error)
         }
@@ -65,6 +67,15 @@ struct Creation {
         self.bundle = bundle
         self.store = store
         self.options = options
+    }
+
+    /// The config with what tells its process of sockets that were handed over.
+    private static func activated(_ spec: Spec, _ activation: SocketActivation?) -> Spec {
+        guard let activation else { return spec }
+        var spec = spec
+        let environment = spec.process?.env ?? []
+        spec.process?.env = environment + activation.environment
+        return spec
     }
 
     private static func systemd(_ driver: CgroupDriver) throws(ContainerError)

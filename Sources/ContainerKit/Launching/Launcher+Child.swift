@@ -103,6 +103,15 @@ extension Launcher {
         guard try receiveByte() == event.rawValue else { throw childFailure() }
     }
 
+    /// The process cannot have ended and been waited for meanwhile: it is this launcher's child.
+    func sendPidfd(to path: String, named name: String) throws(ContainerError) {
+        let process = pidfd
+        try reporting("unable to send the pidfd") { () throws(SystemCallError) in
+            let socket = try connectUnixSocket(path: path)
+            try sendDescriptor(process, text: name, over: socket.number)
+        }
+    }
+
     // MARK: Hooks
 
     /// Runs hooks in the runtime's namespaces; before the child's program runs, it is being created.

@@ -195,6 +195,7 @@ final class Launcher {
             if hooks.first?.point == .poststart { state?.unlock() }
             try runHooks(hooks)
         case .superviseHooks(let hooks): try superviseHooks(hooks)
+        case .sendPidfd(let path, let name): try sendPidfd(to: path, named: name)
         case .stageRecord: try stageRecord(&state)
         case .recordCreated: try state?.putRecordInPlace()
         case .writePidFile(let path): try writePidFile(path)

@@ -146,6 +146,7 @@ extension CreateRecipe {
         }
         add(.awaitChild(.ready))
         steps += identity.parentSteps
+        if let path = facts.pidfdSocket { add(.sendPidfd(path: path, name: "standard")) }
         if cgroups.layout.scope != nil { add(.leaveScope, from: "linux.cgroupsPath") }
         add(.recordCreated)
         if let path = facts.pidFile { add(.writePidFile(path: path)) }

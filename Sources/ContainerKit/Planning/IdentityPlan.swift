@@ -50,6 +50,7 @@ struct IdentityPlan {
         steps.add(
             changesUser ? .tryDirectory(process.cwd) : .enterDirectory(process.cwd),
             from: "process.cwd")
+        let limits = limits.compactMap(\.whileWaiting)
         if !isInUserNamespace, !limits.isEmpty {
             steps.add(.setLimits(limits), from: "process.rlimits")
         }
@@ -88,6 +89,7 @@ struct IdentityPlan {
 
     /// What the parent does once the child is prepared.
     var parentSteps: [PlannedParentStep] {
+        let limits = limits.compactMap(\.whileWaiting)
         guard isInUserNamespace, !limits.isEmpty else { return [] }
         return [PlannedParentStep(field: "process.rlimits", step: .setLimits(limits))]
     }
@@ -107,6 +109,8 @@ struct IdentityPlan {
 
     /// What is left between a waiting init and the rights of the user's process.
     private func addConfinement(to steps: inout StepList, channel: ListenerChannel) {
+        let late = limits.filter { $0.whileWaiting != $0 }
+        if !late.isEmpty { steps.add(.setLimits(late), from: "process.rlimits") }
         if let filter {
             let notifies = filter.flags.contains(.newListener)
             steps.add(

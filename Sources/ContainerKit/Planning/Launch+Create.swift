@@ -69,6 +69,17 @@ extension Launch {
 }
 
 extension PlannedLimit {
+    /// What holds while init waits for start and runs hooks: it needs some descriptors for itself.
+    ///
+    /// One that leaves none comes last, which takes no privilege: only its hard limit may have to be
+    /// raised, and that is done first. Nil where nothing is to be set yet.
+    var whileWaiting: PlannedLimit? {
+        let needed: UInt64 = 64
+        guard name == "RLIMIT_NOFILE", soft < needed else { return self }
+        guard hard >= needed else { return nil }
+        return PlannedLimit(name: name, resource: resource, soft: needed, hard: hard)
+    }
+
     /// A limit of the config, or nil where the kernel has none of that name.
     init?(_ limit: Rlimit) {
         guard let resource = limit.resourceNumber else { return nil }

@@ -144,6 +144,7 @@ extension Launch {
         if process.terminal, !toSocket { add(.receiveTerminal, from: "process.terminal") }
         add(.awaitChild(.ready))
         steps += identity.parentSteps
+        if let path = facts.pidfdSocket { add(.sendPidfd(path: path, name: "setns")) }
         if let path = facts.pidFile { add(.writePidFile(path: path)) }
         add(.release(.start))
         if facts.listener != nil { add(.sendListener, from: SeccompListener.field) }

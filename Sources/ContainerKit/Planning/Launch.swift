@@ -46,6 +46,8 @@ struct LaunchFacts {
     var terminal: TerminalOutlet?
     /// Who is notified by seccomp of an exec's calls.
     var listener: SeccompListener?
+    /// The unix socket that is sent a pidfd.
+    var pidfdSocket: String?
     /// The pid file.
     var pidFile: String?
     /// Whether the container is started at once (`run`), or waits for `start`.

@@ -23,7 +23,7 @@ extension Command {
                 let terminal = bundle.spec.process?.terminal ?? false
                 try Container.create(
                     id, from: bundle, in: invocation.store,
-                    options: invocation.launchOptions(terminal: terminal, detached: true))
+                    options: invocation.containerOptions(terminal: terminal, detached: true))
                 return 0
             })
     }

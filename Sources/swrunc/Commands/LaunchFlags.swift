@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ContainerKit
+internal import Glibc
 internal import SystemPackage
 
 /// The flags that create, run and exec share, and the options that they make.
@@ -17,8 +18,7 @@ enum LaunchFlags {
     static let detach = Flag("detach", "d", .toggle, "return when the process runs")
 
     static let pidfdSocket = Flag(
-        "pidfd-socket", nil, .text, "unix socket that is sent a pidfd (not implemented yet)",
-        support: .only([]))
+        "pidfd-socket", nil, .text, "unix socket that is sent a pidfd of the process")
     static let noPivot = Flag(
         "no-pivot", nil, .toggle, "move the root over the host's instead of pivot_root(2)")
     static let noNewKeyring = Flag(
@@ -45,6 +45,7 @@ extension Invocation {
         options.logger = logger
         options.cgroupDriver = cgroupDriver
         options.pidFile = try path(LaunchFlags.pidFile)
+        options.pidfdSocket = try path(LaunchFlags.pidfdSocket)
         options.terminal = try outlet(
             terminal: terminal, detached: detached, socket: path(LaunchFlags.consoleSocket))
         let count = arguments.number(LaunchFlags.preserveDescriptors) ?? 0
@@ -80,6 +81,21 @@ extension Invocation {
         case (false, _, nil):
             return nil
         }
+    }
+
+    /// The same for a new container, which gets the sockets that a service manager handed to this call.
+    func containerOptions(terminal: Bool, detached: Bool) throws(ContainerError) -> LaunchOptions {
+        var options = try launchOptions(terminal: terminal, detached: detached)
+        guard variable("LISTEN_PID") == String(getpid()),
+            let count = variable("LISTEN_FDS").flatMap(Int.init), (1...1024).contains(count)
+        else { return options }
+        options.activation = SocketActivation(count: count, names: variable("LISTEN_FDNAMES"))
+        options.preservedDescriptorCount += count
+        return options
+    }
+
+    private func variable(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }
     }
 
     private func path(_ flag: Flag) throws(ContainerError) -> FilePath? {

@@ -28,7 +28,7 @@ extension Command {
         let id = invocation.containerID
         let bundle = try invocation.bundle()
         let detached = invocation.arguments.has(LaunchFlags.detach)
-        let options = try invocation.launchOptions(
+        let options = try invocation.containerOptions(
             terminal: bundle.spec.process?.terminal ?? false, detached: detached)
         if detached {
             _ = try Container.run(id, from: bundle, in: invocation.store, options: options)
