@@ -46,8 +46,18 @@ build: prerequisites
 $(BINARY):
 	@$(MAKE) build
 
+# The binary itself prints its manual pages and completion scripts.
 install: $(BINARY)
-	@install -D -m 755 $(BINARY) '$(DESTDIR)$(PREFIX)/bin/swrunc'
+	@prefix='$(DESTDIR)$(PREFIX)' share='$(DESTDIR)$(PREFIX)/share'
+	install -D -m 755 $(BINARY) "$$prefix/bin/swrunc"
+	print() { install -D -m 644 /dev/stdin "$$1"; }
+	$(BINARY) manual | print "$$share/man/man8/swrunc.8"
+	for command in $$($(BINARY) manual --list); do
+		$(BINARY) manual "$$command" | print "$$share/man/man8/swrunc-$$command.8"
+	done
+	$(BINARY) completion bash | print "$$share/bash-completion/completions/swrunc"
+	$(BINARY) completion zsh | print "$$share/zsh/site-functions/_swrunc"
+	$(BINARY) completion fish | print "$$share/fish/vendor_completions.d/swrunc.fish"
 
 # A container in a busybox root file system: what it sees of itself, and the status it ends with.
 demo: $(if $(RUNTIME),prerequisites,build)

@@ -74,7 +74,7 @@ struct Session {
                 UsageError(complaint), helpOf: "\(program) \(command.name) --help",
                 lead: "\(program): ")
         }
-        let logger = outlet.logger(debug: globals.has(GlobalFlags.debug))
+        let logger = try logger(globals)
         var store = try store(globals)
         store.logger = logger
         logger.debug(
@@ -122,6 +122,17 @@ struct Session {
         } catch {
             throw Failure(.file("cannot open the log", call: "open", path, error))
         }
+    }
+
+    private func logger(_ globals: Arguments) throws(Failure) -> Logger {
+        var logger = outlet.logger(debug: globals.has(GlobalFlags.debug))
+        guard let name = globals.text(GlobalFlags.logLevel) else { return logger }
+        guard let level = Logger.Level(rawValue: name), [.error, .warning, .debug].contains(level)
+        else {
+            throw Failure(UsageError("invalid log-level: \(name)"), helpOf: "\(program) --help")
+        }
+        if !globals.has(GlobalFlags.debug) { logger.logLevel = level }
+        return logger
     }
 
     private func store(_ globals: Arguments) throws(Failure) -> ContainerStore {

@@ -19,18 +19,18 @@ public struct Bundle: Sendable {
     ///
     /// - Parameters:
     ///   - path: the directory; a relative one is taken from the current directory.
-    ///   - configName: the config's file name in it.
+    ///   - configName: the config's file name in it, or an absolute path.
     /// - Throws: `invalidSpec` with every violation, or `systemCall` when a file cannot be read.
     public init(at path: FilePath, configName: String = "config.json") throws(ContainerError) {
         let absolute = try Self.absolute(path)
-        let file = absolute.string + "/" + configName
+        let file = configName.hasPrefix("/") ? configName : absolute.string + "/" + configName
         let bytes: [UInt8]
         do {
             bytes = try readFile(file)
         } catch {
             throw ContainerError(
                 .systemCall, "unable to read the config", failure: error,
-                hint: error.errno == .noSuchFileOrDirectory
+                hint: error.errno == .noSuchFileOrDirectory && !configName.hasPrefix("/")
                     ? "\(configName) is missing in the bundle; `spec` writes a template" : nil)
         }
         do {

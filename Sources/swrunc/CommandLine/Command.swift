@@ -42,11 +42,12 @@ struct Command: Sendable {
 
     /// Every command, in the order of the help.
     enum Name: String, CaseIterable {
-        case create, delete, events, exec, explain, features, kill, list, pause, ps, resume, run
-        case spec, start, state, update
+        case completion, create, delete, events, exec, explain, features, kill, list, manual
+        case pause, ps, resume, run, spec, start, state, update
 
         var command: Command {
             switch self {
+            case .completion: .completion
             case .create: .create
             case .delete: .delete
             case .events: .events
@@ -55,6 +56,7 @@ struct Command: Sendable {
             case .features: .features
             case .kill: .kill
             case .list: .list
+            case .manual: .manual
             case .pause: .pause
             case .ps: .ps
             case .resume: .resume

@@ -11,6 +11,9 @@ enum GlobalFlags {
     static let log = Flag("log", nil, .text, "file to append the log to", standard: "stderr")
     static let logFormat = Flag(
         "log-format", nil, .text, "format of the log, text or json", standard: "text")
+    static let logLevel = Flag(
+        "log-level", nil, .text, "least that is logged: error, warning or debug",
+        standard: "warning, in a file error")
     static let debug = Flag("debug", nil, .toggle, "log every step")
     static let systemdCgroup = Flag(
         "systemd-cgroup", nil, .toggle,
@@ -21,6 +24,6 @@ enum GlobalFlags {
     static let version = Flag("version", "v", .toggle, "print the version")
 
     static var all: [Flag] {
-        [root, log, logFormat, debug, systemdCgroup, rootless, .help, version]
+        [root, log, logFormat, logLevel, debug, systemdCgroup, rootless, .help, version]
     }
 }

@@ -31,7 +31,7 @@ enum HelpText {
         ].joined(separator: "\n")
     }
 
-    private static func description(program: String) -> String {
+    static func description(program: String) -> String {
         """
         Runs containers from bundles: directories with a config.json and a root file system.
 
@@ -64,7 +64,7 @@ enum HelpText {
         return flag.letter.map { "\(long), -\($0)\(value)" } ?? long
     }
 
-    private static func summary(of flag: Flag) -> String {
+    static func summary(of flag: Flag) -> String {
         flag.standard.map { "\(flag.summary) (default: \($0))" } ?? flag.summary
     }
 

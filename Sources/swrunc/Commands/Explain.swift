@@ -15,7 +15,7 @@ extension Command {
                 Each step names the field of config.json that it comes from. The id only matters to
                 what is named after it, such as the cgroup.
                 """,
-            flags: [LaunchFlags.bundle, format, calls], perform: performExplain)
+            flags: [LaunchFlags.bundle, LaunchFlags.config, format, calls], perform: performExplain)
     }
 
     private static func performExplain(_ invocation: Invocation) throws(ContainerError) -> Int32 {

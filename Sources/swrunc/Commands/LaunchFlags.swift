@@ -9,6 +9,8 @@ enum LaunchFlags {
     static let bundle = Flag(
         "bundle", "b", .text, "directory with config.json and the root file system",
         standard: "the working directory")
+    static let config = Flag(
+        "config", "f", .text, "file to read in place of the bundle's config.json")
     static let consoleSocket = Flag(
         "console-socket", nil, .text, "unix socket that is sent the master of the terminal")
     static let pidFile = Flag(
@@ -27,16 +29,18 @@ enum LaunchFlags {
     /// The flags of both create and run.
     static var ofContainers: [Flag] {
         [
-            bundle, consoleSocket, pidFile, preserveDescriptors, pidfdSocket, noPivot,
+            bundle, config, consoleSocket, pidFile, preserveDescriptors, pidfdSocket, noPivot,
             noNewKeyring,
         ]
     }
 }
 
 extension Invocation {
-    /// The bundle of `--bundle`.
+    /// The bundle of `--bundle`, with the config of `--config`.
     func bundle() throws(ContainerError) -> Bundle {
-        try Bundle(at: absolutePath(arguments.text(LaunchFlags.bundle) ?? "."))
+        let directory = try absolutePath(arguments.text(LaunchFlags.bundle) ?? ".")
+        guard let config = try path(LaunchFlags.config) else { return try Bundle(at: directory) }
+        return try Bundle(at: directory, configName: config.string)
     }
 
     /// The options for a process that has a terminal or not, and is left alone or waited for.

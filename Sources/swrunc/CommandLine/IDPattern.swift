@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+internal import Glibc
+
+/// An extended regular expression over ids, as regcomp(3) reads it.
+final class IDPattern {
+    private var compiled = regex_t()
+    private let isCompiled: Bool
+
+    init(_ text: String) throws(ContainerError) {
+        let status = regcomp(&compiled, text, REG_EXTENDED | REG_NOSUB)
+        isCompiled = status == 0
+        guard isCompiled else {
+            throw ContainerError(
+                .invalidArgument, "invalid regular expression \(text.debugDescription)")
+        }
+    }
+
+    deinit {
+        if isCompiled { regfree(&compiled) }
+    }
+
+    /// Whether any part of the id matches.
+    func matches(_ id: String) -> Bool {
+        regexec(&compiled, id, 0, nil, 0) == 0
+    }
+}
