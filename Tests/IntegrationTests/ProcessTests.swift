@@ -304,4 +304,14 @@ struct ProcessTests {
             #expect(ignored.map { $0 & 0x7fff_ffff } == 0)
         }
     }
+
+    @Test("the last HOME counts, and an empty one is the home of the user's entry")
+    func lastHome() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.env = ["PATH=/bin", "HOME=/other", "HOME="]
+            #expect(try bundle.output(of: "echo $HOME") == "/root")
+            bundle.process.env = ["PATH=/bin", "HOME=", "HOME=/other"]
+            #expect(try bundle.output(of: "echo $HOME") == "/other")
+        }
+    }
 }

@@ -61,8 +61,8 @@ struct RuleTests {
                 "mounts[0].destination: is relative, which is deprecated; taken from /",
                 "process.capabilities.bounding[1]: \"CAP_FLY\" is not a known capability and is "
                     + "left out",
-                "process.capabilities.ambient[1]: \"CAP_CHOWN\" has no effect, it is not both "
-                    + "permitted and inheritable",
+                "process.capabilities.ambient[1]: can't raise ambient capability CAP_CHOWN: it is "
+                    + "not both permitted and inheritable",
             ])
     }
 

@@ -107,13 +107,16 @@ def fill_busybox(root):
 def fill_debian(root):
     """What tests of libraries, of mounts and of processes run in it, with their libraries."""
     (root / "lib64").mkdir()
-    (root / "sbin").mkdir()
+    (root / "usr/bin").mkdir()
+    (root / "bin").rmdir()
+    for folder in ("bin", "sbin"):
+        (root / folder).symlink_to(f"usr/{folder}")
     packages = ("bash", "coreutils", "grep", "libc-bin", "mount", "sed", "util-linux")
     listed = sources.checked("dpkg", "-L", *packages).split()
     programs = [pathlib.Path(path) for path in listed if re.match(r"(/usr)?/s?bin/[^/]+$", path)]
     for program in filter(pathlib.Path.is_file, programs):
-        shutil.copy(program, root / program.parent.name / program.name)
-    shutil.copy("/bin/bash", root / "bin/sh")
+        shutil.copy(program, root / "usr" / program.parent.name / program.name)
+    shutil.copy("/bin/bash", root / "usr/bin/sh")
     listed = subprocess.run(["ldd", *programs], capture_output=True, text=True).stdout
     for word in set(listed.split()):
         if word.startswith("/") and not word.endswith(":"):

@@ -144,7 +144,7 @@ extension Container {
 
     /// Read through init's root, so that mounts over /etc count.
     private static func home(_ process: Process, _ record: ContainerRecord) -> String {
-        guard !(process.env ?? []).contains(where: { $0.hasPrefix("HOME=") && $0 != "HOME=" }),
+        guard process.lacksHome,
             let root = try? openFile("/proc/\(record.pid)/root", [.pathOnly, .directory])
         else { return "/" }
         return homeDirectory(ofUser: process.user.uid, inRoot: root.number)

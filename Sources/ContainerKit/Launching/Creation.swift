@@ -166,7 +166,7 @@ struct Creation {
     /// The home directory of the user, read from the image only when the config names none.
     private static func home(_ spec: Spec, _ bundle: Bundle) -> String {
         guard let process = spec.process, let root = spec.root,
-            !(process.env ?? []).contains(where: { $0.hasPrefix("HOME=") && $0 != "HOME=" })
+            process.lacksHome
         else { return "/" }
         if let users = mountedPasswordFile(spec, bundle) {
             return PasswordFile.home(ofUser: process.user.uid, in: users) ?? "/"

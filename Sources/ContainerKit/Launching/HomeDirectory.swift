@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import RuntimeSpec
 internal import SystemPackage
+
+extension Process {
+    /// Whether HOME has to be found in the image: the last value counts, and an empty one is none.
+    var lacksHome: Bool {
+        guard let home = env?.last(where: { $0.hasPrefix("HOME=") }) else { return true }
+        return home == "HOME="
+    }
+}
 
 /// The home directory of a user as the image's `etc/passwd` has it; "/" where it tells none.
 ///

@@ -212,7 +212,8 @@ func warnOfLostAmbientCapabilities(_ process: Process, _ found: inout [SpecError
         found.append(
             SpecError(
                 "process.capabilities.ambient[\(index)]",
-                "\(quoted(name)) has no effect, it is not both permitted and inheritable",
+                // The first words are runc's.
+                "can't raise ambient capability \(name): it is not both permitted and inheritable",
                 section: "config.md, Linux Process"))
     }
 }
