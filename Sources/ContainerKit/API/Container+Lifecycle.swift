@@ -53,14 +53,16 @@ extension Container {
         let page = try state.read(StateDirectory.progressName) ?? []
         guard let progress = ProgressPage.read(page) else { return }
         let instruction = record.lastInstructions.first { $0.index == progress.index }
-        guard progress.error == 0 else {
-            throw ContainerError(instruction, errno: progress.error)
-        }
         // A kill at the very instant of execve looks like success; one before it does not.
         let execution = record.lastInstructions.first {
             $0.call == "execve" && $0.field == "process.args"
         }
-        guard let execution, progress.index < execution.index, !record.isAlive else { return }
+        let wasKilled = progress.error == 0 && progress.index < execution?.index ?? 0
+        guard wasKilled || progress.error != 0 else { return }
+        // A process closes its connections before it has ended: who asks after this error shall see
+        // a stopped container.
+        if let process = try? record.openInit() { try awaitEnd(of: process) }
+        guard wasKilled else { throw ContainerError(instruction, errno: progress.error) }
         throw ContainerError(
             .initFailed, "init was killed before the program ran", field: instruction?.field)
     }
@@ -292,6 +294,11 @@ extension Container {
         try? sendSignal(process.number, Signal.kill.rawValue)
         if (try? cgroup.isFrozen) == true { try? cgroup.thaw() }
         if !record.hasPidNamespace { try? cgroup.killAll() }
+        try awaitEnd(of: process)
+    }
+
+    /// Waits up to ten seconds until an init that ends has ended.
+    private static func awaitEnd(of process: borrowing OwnedDescriptor) throws(ContainerError) {
         var entries = [PollEntry(process.number, [.readable])]
         let ready = try reporting { () throws(SystemCallError) in
             try poll(&entries, timeoutMilliseconds: 10_000)
