@@ -75,8 +75,9 @@ public enum InitStep: Equatable, Sendable {
 
     /// Runs a hook as a child of this process, with the streams that the parent sends.
     ///
-    /// `preparing` is what the hook's own process does before it executes.
-    case runHook(PlannedHook, preparing: [InitStep])
+    /// `preparing` is what the hook's own process does before it executes. Under a filter the clone is
+    /// one that a profile can judge by its flags.
+    case runHook(PlannedHook, preparing: [InitStep], underFilter: Bool = false)
     /// Enters a directory of the host; one that is missing is left out.
     case enterHostDirectory(String)
 
@@ -164,6 +165,10 @@ public enum InitStep: Equatable, Sendable {
     ///
     /// A missing path is not an error. Spec: config-linux.md, Readonly Paths.
     case protectPaths([String])
+    /// Changes the attributes of what is mounted at a path, which leads through no link.
+    ///
+    /// Kernel: mount_setattr(2).
+    case changeMount(at: String, [MountChange])
     /// Makes a mount read-only after its contents are made.
     case makeReadOnly(String)
     /// Changes the root to the prepared tree and drops the host's.

@@ -63,12 +63,17 @@ extension Assembler {
     mutating func mountFilesystem(
         _ mount: FilesystemMount, in root: Cell, instead: Cell? = nil
     ) -> Cell {
-        let isKernelTree = mount.type == "proc" || mount.type == "sysfs"
+        // MS_REMOUNT: a link of the image could send it to a mount that is not meant.
+        let isRemount = (mount.mountFlags ?? 0) & 32 != 0
+        let isKernelTree = !isRemount && (mount.type == "proc" || mount.type == "sysfs")
         let target = resolveMaking(
             mount.destination, below: root, kind: .directory, source: nil,
-            resolution: isKernelTree ? Resolution.noLinks : Resolution.inRoot,
+            resolution: isKernelTree || isRemount ? Resolution.noLinks : Resolution.inRoot,
             note: isKernelTree
                 ? "filesystem \"\(mount.type)\" must be mounted on ordinary directory" : nil)
+        if let flags = mount.mountFlags {
+            return mountInPlace(mount, flags, on: target, below: root)
+        }
         let tree = newFilesystem(
             mount.type, source: mount.source, options: mount.options, attributes: mount.attributes,
             instead: instead)
@@ -76,6 +81,50 @@ extension Assembler {
         if let label = mount.rootLabel { setLabel(label, ofRootOf: tree) }
         moveMount(tree, onto: target)
         return tree
+    }
+
+    /// Mounts by mount(2), whose path is the working directory: the resolved mount point itself.
+    ///
+    /// It gives no descriptor. The mount is looked up again, as the root that it must be; whoever moves
+    /// things about meanwhile gets attributes onto another mount of the container at most.
+    private mutating func mountInPlace(
+        _ mount: FilesystemMount, _ flags: UInt64, on target: Cell, below root: Cell
+    ) -> Cell {
+        call(.fchdir, [.cell(target)])
+        let options = mount.options.joined(separator: ",")
+        call(
+            .mount,
+            [
+                text(mount.source), text("."), text(mount.type), Self.mountFlags(flags),
+                options.isEmpty ? .literal(0) : text(options),
+            ])
+        let tree = cell("mount")
+        let parts = Self.components(mount.destination)
+        resolve(
+            parts.isEmpty ? "." : parts.joined(separator: "/"), below: root, into: tree)
+        let status = scratch()
+        statx(.cell(tree), into: status)
+        // stx_attributes, STATX_ATTR_MOUNT_ROOT
+        let isRoot = skip(when: .memory(status + 8, mask: 0x2000, value: 0x2000))
+        refuse("the new mount is not on \(mount.destination) any more")
+        place(isRoot)
+        for change in mount.changes { setAttributes(tree, change) }
+        if let label = mount.rootLabel { setLabel(label, ofRootOf: tree) }
+        return tree
+    }
+
+    /// Source: linux/mount.h.
+    private static func mountFlags(_ flags: UInt64) -> Operand {
+        let names: [(flag: UInt64, name: String)] = [
+            (0x1, "RDONLY"), (0x2, "NOSUID"), (0x4, "NODEV"), (0x8, "NOEXEC"),
+            (0x10, "SYNCHRONOUS"), (0x20, "REMOUNT"), (0x40, "MANDLOCK"), (0x80, "DIRSYNC"),
+            (0x100, "NOSYMFOLLOW"), (0x400, "NOATIME"), (0x800, "NODIRATIME"),
+            (0x8000, "SILENT"), (0x80_0000, "I_VERSION"), (0x100_0000, "STRICTATIME"),
+            (0x200_0000, "LAZYTIME"),
+        ]
+        let words = names.filter { flags & $0.flag != 0 }.map { "MS_\($0.name)" }
+        return words.isEmpty
+            ? .literal(Int(flags)) : .named(Int(flags), words.joined(separator: "|"))
     }
 
     /// Kernel: xattr(7), security.selinux.

@@ -10,7 +10,8 @@ extension Assembler {
     /// CLONE_VFORK: the clone returns once the hook's program runs, or its process ended before; an error
     /// of the child's own instructions is in the progress page by then, and stays there.
     mutating func runHook(
-        _ hook: PlannedHook, _ preparing: [InitStep], _ state: inout LoweringState
+        _ hook: PlannedHook, _ preparing: [InitStep], underFilter: Bool,
+        _ state: inout LoweringState
     ) {
         let socket = state.startConnection ?? input(.rendezvous)
         let streams = ["input", "output", "error"].map {
@@ -20,10 +21,7 @@ extension Assembler {
         call(
             .rtSigaction,
             [.named(17, "SIGCHLD"), .address(words([0, 0, 0, 0])), .literal(0), .literal(8)])
-        let child = cell("hook")
-        // struct clone_args with CLONE_VFORK; no exit signal, until execve makes it SIGCHLD.
-        let arguments = words([0x4000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
-        call(.clone3, [.address(arguments), .literal(88)], into: child, note: hook.failureText)
+        let child = cloneHook(underFilter: underFilter, note: hook.failureText)
         let inChild = skip(when: .equals(child, 0))
         let inInit = skip(when: .always)
         place(inChild)
@@ -49,6 +47,25 @@ extension Assembler {
             when: .memory(ending + HookReport.statusOffset, mask: 0xffff_ffff, value: 0))
         refuse(hook.failureText)
         place(succeeded)
+    }
+
+    /// Clones with no exit signal, until execve makes it SIGCHLD.
+    ///
+    /// Profiles refuse clone3(2), whose flags a filter cannot see, and let clone(2) pass without new
+    /// namespaces.
+    private mutating func cloneHook(underFilter: Bool, note: String) -> Cell {
+        let child = cell("hook")
+        if underFilter {
+            let none = Operand.literal(0)
+            call(
+                .clone, [.named(0x4000, "CLONE_VFORK"), none, none, none, none], into: child,
+                note: note)
+        } else {
+            // struct clone_args
+            let arguments = words([0x4000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+            call(.clone3, [.address(arguments), .literal(88)], into: child, note: note)
+        }
+        return child
     }
 
     /// The child's part: streams, directory, and nothing else of what init holds.

@@ -36,6 +36,8 @@ extension InitStep {
         case .mountCgroupHierarchies(let index, let mount, let hierarchies):
             state.mounts[mount.destination] = code.mountCgroupHierarchies(
                 index, mount, hierarchies, in: state.root)
+        case .changeMount(let path, let changes):
+            code.changeMount(at: path, changes, in: state.root)
         case .makeReadOnly(let path): code.makeReadOnly(path, state)
         case .maskPaths(let paths, let label):
             code.maskPaths(paths, label, in: state.root)
@@ -326,6 +328,15 @@ extension Assembler {
             self.place(isMissing)
             self.place(isGone)
         }
+    }
+
+    fileprivate mutating func changeMount(
+        at path: String, _ changes: [MountChange], in root: Cell
+    ) {
+        let target = cell("target")
+        resolve(
+            path == "/" ? "." : path, below: root, into: target, resolution: Resolution.noLinks)
+        for change in changes { setAttributes(target, change) }
     }
 
     /// A mount of the config is changed by its descriptor: its path may lead to a later mount by now.

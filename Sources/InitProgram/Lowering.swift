@@ -60,7 +60,8 @@ extension InitStep {
         case .waitForParent: code.waitForParent()
         case .reportToParent(let event): code.reportToParent(event)
         case .waitForStart: state.startConnection = code.waitForStart()
-        case .runHook(let hook, let preparing): code.runHook(hook, preparing, &state)
+        case .runHook(let hook, let preparing, let underFilter):
+            code.runHook(hook, preparing, underFilter: underFilter, &state)
         case .enterHostDirectory(let path): code.enterHostDirectory(path)
         case .joinNamespace, .joinUserNamespace, .becomeNamespaceRoot, .joinProcess,
             .unshareNamespaces, .enterNewTimeNamespace, .continueInChild,
@@ -69,8 +70,7 @@ extension InitStep {
         case .isolateMounts, .attachRootfs, .openRoot, .enterRoot, .dropKernelTrees, .moveRoot,
             .changeRoot, .enterRootOfInit, .setRootPropagation,
             .mountFilesystem, .mountFilesystemOrAttach, .attachMount, .mountCgroupHierarchies,
-            .makeReadOnly, .maskPaths,
-            .protectPaths:
+            .changeMount, .makeReadOnly, .maskPaths, .protectPaths:
             lowerMount(into: &code, &state)
         case .makeLinks, .copyLink, .makeDirectory, .makeDevices, .attachDevices, .linkPtmx,
             .setSysctl, .openTerminal, .tryDirectory, .enterDirectory:

@@ -114,6 +114,8 @@ public struct FilesystemMount: Equatable, Sendable {
     public var destination: String
     /// Options of the file system: `mode=755` or a bare flag.
     public var options: [String]
+    /// The MS_* flags of a mount that only mount(2) can make; nil for fsopen(2).
+    public var mountFlags: UInt64?
     /// MOUNT_ATTR_* bits for fsmount(2).
     public var attributes: UInt64
     /// Further changes, in order, before the mount is attached.
@@ -124,13 +126,15 @@ public struct FilesystemMount: Equatable, Sendable {
     /// A mount to make.
     public init(
         type: String, source: String, destination: String, options: [String] = [],
-        attributes: UInt64 = 0, changes: [MountChange] = [], rootLabel: String? = nil
+        mountFlags: UInt64? = nil, attributes: UInt64 = 0, changes: [MountChange] = [],
+        rootLabel: String? = nil
     ) {
         self.rootLabel = rootLabel
         self.type = type
         self.source = source
         self.destination = destination
         self.options = options
+        self.mountFlags = mountFlags
         self.attributes = attributes
         self.changes = changes
     }

@@ -16,7 +16,7 @@ extension InitStep {
         case .waitForParent(let event): "wait for the runtime: \(event.rawValue)"
         case .reportToParent(let event): "report that \(event.words)"
         case .waitForStart: "wait for start"
-        case .runHook(let hook, _): "run the hook \(hook.path) in the container's namespaces"
+        case .runHook(let hook, _, _): "run the hook \(hook.path) in the container's namespaces"
         case .enterHostDirectory(let path):
             "enter the directory \(path) of the host, if it is there"
         case .joinNamespace(let kind): "join the \(kind.rawValue) namespace"
@@ -49,7 +49,8 @@ extension InitStep {
         case .attachRootfs(let path): "put the root tree onto \(path)"
         case .openRoot: "use the root of the mount namespace"
         case .mountFilesystem(let mount):
-            "mount \(mount.type) on \(mount.destination)"
+            ((mount.mountFlags ?? 0) & 32 == 0 ? "mount \(mount.type) on " : "remount ")
+                + mount.destination
                 + (mount.options.isEmpty ? "" : " (\(mount.options.joined(separator: ",")))")
         case .mountFilesystemOrAttach(let mount, _):
             "mount \(mount.type) on \(mount.destination), or attach the host's where that is refused"
@@ -77,6 +78,7 @@ extension InitStep {
             "set " + parameters.map { "\($0.key)=\($0.value)" }.joined(separator: ", ")
         case .maskPaths(let paths, _): "hide \(paths.joined(separator: ", "))"
         case .protectPaths(let paths): "make read-only \(paths.joined(separator: ", "))"
+        case .changeMount(let path, _): "change the attributes of the mount at \(path)"
         case .makeReadOnly(let path): "make the mount at \(path) read-only"
         case .enterRoot: "enter the root and drop the host's"
         case .dropKernelTrees(let paths):

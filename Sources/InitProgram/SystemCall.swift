@@ -21,6 +21,7 @@ public struct SystemCall: Equatable, Sendable {
     static var accept4: SystemCall { SystemCall("accept4", __NR_accept4) }
     static var capset: SystemCall { SystemCall("capset", __NR_capset) }
     static var chroot: SystemCall { SystemCall("chroot", __NR_chroot) }
+    static var clone: SystemCall { SystemCall("clone", __NR_clone) }
     static var clone3: SystemCall { SystemCall("clone3", __NR_clone3) }
     static var close: SystemCall { SystemCall("close", __NR_close) }
     static var closeRange: SystemCall { SystemCall("close_range", __NR_close_range) }

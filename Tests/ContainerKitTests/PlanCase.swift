@@ -86,6 +86,21 @@ extension PlanCase {
 
     private static let hooks: [PlanCase] = [
         PlanCase(
+            name: "hooks-under-a-listener-of-create", filter: notifyingFilter,
+            change: {
+                $0.hooks = everyHook
+                $0.linux?.seccomp = notifyingProfile
+                $0.process?.rlimits = [Rlimit(type: "RLIMIT_NOFILE", hard: 100, soft: 5)]
+            }),
+        PlanCase(
+            name: "hooks-under-a-listener-of-run", filter: notifyingFilter,
+            facts: { $0.startsAtOnce = true },
+            change: {
+                $0.hooks = everyHook
+                $0.linux?.seccomp = notifyingProfile
+                $0.process?.noNewPrivileges = false
+            }),
+        PlanCase(
             name: "hooks-of-create", filter: smallFilter, change: { $0.hooks = everyHook }),
         PlanCase(
             name: "hooks-of-run", facts: { $0.startsAtOnce = true },

@@ -218,20 +218,64 @@ struct PlanSnapshotTests {
             try order(noNewPrivileges: false) == ["user", "filter", "capabilities", "execute"])
     }
 
-    @Test(
-        "a mount that cannot be planned is refused with its place",
-        arguments: [
-            ("remount", "remount is not a mount of its own"),
-            ("iversion", "iversion: not implemented yet"),
-        ])
-    func refusedMounts(_ option: String, _ message: String) throws {
+    @Test("what fsconfig(2) cannot say is left to mount(2), where that can be")
+    func refusedMounts() throws {
+        let long = "a=" + String(repeating: "b", count: 300)
+        let both =
+            "iversion, or an option of more than 255 bytes, excludes tmpcopyup and mapped ids"
+        let refused = [
+            (["iversion", "tmpcopyup"], both), ([long, "tmpcopyup"], both),
+            (
+                [String](repeating: long, count: 14),
+                "together they have 4241 bytes, and mount(2) takes no more than 4095"
+            ),
+        ]
+        for (options, message) in refused {
+            let example = PlanCase(
+                name: "refused",
+                change: {
+                    $0.mounts = [Mount(destination: "/a", type: "tmpfs", options: options)]
+                })
+            let error = #expect(throws: SpecError.self) { try example.plan() }
+            #expect(error?.path.description == "mounts[0].options")
+            #expect(error?.message == message)
+        }
+    }
+
+    @Test("the bytes for mount(2) are the options as they stand, a label in quotes")
+    func bytesOfMount() throws {
         let example = PlanCase(
-            name: "refused",
+            name: "old",
             change: {
-                $0.mounts = [Mount(destination: "/a", type: "tmpfs", options: [option])]
+                $0.mounts = [
+                    Mount(
+                        destination: "/a", type: "xfs", source: "/dev/x",
+                        options: [
+                            "iversion", "nosuid", "nodev", "noexec", "noatime", "sync", "one=1,2",
+                            "two", "rnosuid",
+                        ]),
+                    Mount(
+                        destination: "/a", options: ["remount", "ro", "nosymfollow", "size=2m"]),
+                ]
+                $0.linux?.mountLabel = "u:r:t:s0:c1,c2"
             })
-        let error = #expect(throws: SpecError.self) { try example.plan() }
-        #expect(error?.path.description == "mounts[0].options")
-        #expect(error?.message == message)
+        let plan = try example.plan()
+        let mounts = plan.childSteps.compactMap { planned in
+            if case .mountFilesystem(let mount) = planned.step { mount } else { nil }
+        }
+        #expect(
+            mounts[0].options == ["one=1,2", "two", "context=\"u:r:t:s0:c1,c2\""])
+        // MS_I_VERSION, SYNCHRONOUS, NOATIME, NOEXEC, NODEV, NOSUID
+        #expect(mounts[0].mountFlags == 0x80_041e)
+        #expect(mounts[1].options == ["size=2m"])
+        // MS_NOSYMFOLLOW, REMOUNT, RDONLY
+        #expect(mounts[1].mountFlags == 0x121)
+        let calls = plan.explained(includingCalls: true)
+        let flags = ["NOSUID", "NODEV", "NOEXEC", "SYNCHRONOUS", "NOATIME", "I_VERSION"]
+            .map { "MS_\($0)" }.joined(separator: "|")
+        #expect(calls.contains(#"mount("/dev/x", ".", "xfs", \#(flags), "one=1,2,two,context="#))
+        #expect(
+            calls.contains(
+                #"mount("", ".", "", MS_RDONLY|MS_REMOUNT|MS_NOSYMFOLLOW, "size=2m")"#))
     }
 }

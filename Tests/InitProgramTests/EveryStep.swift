@@ -36,6 +36,7 @@ let everyInitStep: [InitStep] = [
             attributes: 2, changes: [MountChange(set: 1, recursive: true)])),
     .mountFilesystemOrAttach(
         FilesystemMount(type: "sysfs", source: "sysfs", destination: "/sys", attributes: 2), 5),
+    .changeMount(at: "/a/b", [MountChange(set: 1, recursive: true)]),
     .attachMount(3, at: "/a/b/c", kind: .likeSource),
     .mountCgroupHierarchies(
         6, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/sys/fs/cgroup"),
@@ -86,7 +87,7 @@ enum StepName: CaseIterable {
     case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback
     case sendNetworkSocket, setHostname
     case setDomainname, isolateMounts, attachRootfs, openRoot, mountFilesystem
-    case mountFilesystemOrAttach, attachMount
+    case mountFilesystemOrAttach, changeMount, attachMount
     case mountCgroupHierarchies, makeLinks, copyLink, makeDirectory, makeDevices, attachDevices
     case linkPtmx, setSysctl
     case maskPaths, protectPaths, makeReadOnly, enterRoot
@@ -136,6 +137,7 @@ enum StepName: CaseIterable {
             case .openRoot: .openRoot
             case .mountFilesystem: .mountFilesystem
             case .mountFilesystemOrAttach: .mountFilesystemOrAttach
+            case .changeMount: .changeMount
             case .attachMount: .attachMount
             case .mountCgroupHierarchies: .mountCgroupHierarchies
             case .makeLinks: .makeLinks

@@ -83,15 +83,6 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
             "Intel RDT resctrl mount point not found"
         ) { $0.linux.intelRdt = IntelRdt() },
         FailureCase(
-            "fields that are not implemented together yet", naming: "hooks.startContainer",
-            "not implemented yet"
-        ) {
-            $0.spec.hooks = Hooks(startContainer: [Hook(path: "/bin/true")])
-            $0.linux.seccomp = Seccomp(
-                defaultAction: .allow, listenerPath: "/run/agent.sock",
-                syscalls: [SeccompRule(names: ["mkdir"], action: .notify)])
-        },
-        FailureCase(
             "a hook that is not there", naming: "hooks.prestart[0]",
             "error running prestart hook #0", "execve", "/no/such/hook", "no such file or directory"
         ) { $0.spec.hooks = Hooks(prestart: [Hook(path: "/no/such/hook")]) },

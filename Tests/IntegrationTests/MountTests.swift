@@ -7,7 +7,7 @@ import Testing
 @Suite("Mounts", Host.root)
 struct MountTests {
     /// One line of /proc/self/mountinfo of the container.
-    private struct MountLine {
+    struct MountLine {
         let mountPoint: String
         let options: Set<String>
         let tags: [String]
@@ -25,7 +25,7 @@ struct MountTests {
         }
     }
 
-    private func mounts(_ bundle: TestBundle) throws -> [String: MountLine] {
+    func mounts(_ bundle: TestBundle) throws -> [String: MountLine] {
         let lines = try bundle.output(of: "cat /proc/self/mountinfo").lines
         // The last one at a place is what is seen there.
         return Dictionary(

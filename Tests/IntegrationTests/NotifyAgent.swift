@@ -32,7 +32,15 @@ final class NotifyAgent {
     enum Answer {
         case error(Int32)
         case goOn
+        /// Only mkdir(2) and mkdirat(2) fail.
+        case goOnUnless(makesDirectory: Int32)
     }
+
+    #if arch(arm64)
+        private static let makesDirectory: [UInt32] = [34]
+    #else
+        private static let makesDirectory: [UInt32] = [83, 258]
+    #endif
 
     /// One filtered process: its message, and the descriptor of its notifications.
     struct Connection {
@@ -94,6 +102,12 @@ final class NotifyAgent {
             case .error(let number): response[2] = UInt64(UInt32(bitPattern: -number))
             // SECCOMP_USER_NOTIF_FLAG_CONTINUE
             case .goOn: response[2] = 1 << 32
+            case .goOnUnless(let number):
+                // After id, pid and flags comes struct seccomp_data, which begins with the call.
+                let call = UInt32(truncatingIfNeeded: request[2])
+                response[2] =
+                    Self.makesDirectory.contains(call)
+                    ? UInt64(UInt32(bitPattern: -number)) : 1 << 32
             }
             // SECCOMP_IOCTL_NOTIF_SEND
             if ioctl(connection.listener, 0xc018_2101, &response) == 0 { answered += 1 }

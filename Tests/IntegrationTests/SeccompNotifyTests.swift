@@ -98,6 +98,63 @@ struct SeccompNotifyTests {
         }
     }
 
+    @Test(
+        "a startContainer hook's calls go to the one agent of its container",
+        arguments: [true, false])
+    func hooks(_ noNewPrivileges: Bool) throws {
+        try TestBundle.use { bundle throws in
+            // What init itself does for a hook is notified as well, clone(2) among it.
+            let agent = try notify(
+                bundle, makingDirectories + ["clone", "waitid", "recvmsg"],
+                noNewPrivileges: noNewPrivileges)
+            // As Docker's profile does.
+            bundle.linux.seccomp?.syscalls?.append(
+                SeccompRule(names: ["clone3"], action: .errno, errnoRet: UInt(ENOSYS)))
+            let hook =
+                "mkdir /tmp/x 2>/tmp/hook-$0; grep -E '^(Seccomp|CapEff):' /proc/self/status >>/tmp/hook-$0"
+            bundle.spec.hooks = Hooks(
+                startContainer: ["1", "2"].map {
+                    Hook(path: "/bin/sh", args: ["sh", "-c", hook, $0], env: ["PATH=/bin"])
+                })
+            bundle.script("mkdir /tmp/y; grep -E '^(Seccomp|CapEff):' /proc/self/status")
+            try bundle.writeConfig()
+            let running = try bundle.start(
+                ["run", "--bundle", bundle.directory, bundle.id], CommandOptions())
+            try agent.serve(agent.accept(), .goOnUnless(makesDirectory: ENOMEDIUM))
+            let done = try running.wait()
+            #expect(done.error.contains("/tmp/y': No medium found"), "\(done)")
+            for name in ["1", "2"] {
+                let lines = try readText("\(bundle.rootfs)/tmp/hook-\(name)").lines
+                #expect(lines.first?.contains("/tmp/x': No medium found") == true, "\(lines)")
+                #expect(Array(lines.dropFirst()) == done.output.lines, "rights of hook \(name)")
+            }
+
+            try bundle.create()
+            let starting = try bundle.start(["start", bundle.id], CommandOptions())
+            try agent.serve(agent.accept(), .goOnUnless(makesDirectory: ENOMEDIUM))
+            let started = try starting.wait()
+            #expect(started.status == 0 && started.error == "", "\(started)")
+        }
+    }
+
+    @Test("a hook that fails under a listener stops the start, and what it said is told")
+    func failingHook() throws {
+        try TestBundle.use { bundle throws in
+            let agent = try notify(bundle, makingDirectories)
+            bundle.spec.hooks = Hooks(
+                startContainer: [
+                    Hook(path: "/bin/sh", args: ["sh", "-c", "echo no such luck >&2; exit 3"])
+                ])
+            bundle.script("touch /tmp/ran")
+            let words = ["startContainer hook #0", "exit status 3", "no such luck"]
+            bundle.expectFailure(try bundle.run(), naming: words)
+            try bundle.create()
+            bundle.expectFailure(try bundle.swrunc("start", bundle.id), naming: words)
+            withExtendedLifetime(agent) {}
+            #expect(!exists("\(bundle.rootfs)/tmp/ran"))
+        }
+    }
+
     @Test("an agent that goes away leaves ENOSYS to who calls")
     func gone() throws {
         try TestBundle.use { bundle throws in

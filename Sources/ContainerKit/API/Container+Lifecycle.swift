@@ -26,11 +26,20 @@ extension Container {
         store.logger.debug("init, process \(record.pid), is told to go on")
         let connection = try Self.connectToInit(found.state.descriptor)
         let hooks = record.hooks?.planned(.startContainer) ?? []
-        if !hooks.isEmpty { try Self.supervise(hooks, record, over: connection.number) }
+        // A filter with a listener is loaded before hooks run: it decides on their calls, too.
+        var listensFirst = false
+        if !hooks.isEmpty {
+            let spec = try Self.recordedSpec(found.state)
+            listensFirst = spec.linux?.seccomp?.notifies == true
+        }
+        if !hooks.isEmpty, !listensFirst {
+            try Self.supervise(hooks, record, over: connection.number)
+        }
         // Connecting was the order; the connection is closed by execve, or by init's end. Before that
         // init tells of the listener of its filter, if there is one.
         if let number = SeccompListener.receiveNumber(from: connection.number) {
             try handOver(listener: number, of: record, found.state, resuming: connection.number)
+            if listensFirst { try Self.supervise(hooks, record, over: connection.number) }
             _ = SeccompListener.receiveNumber(from: connection.number)
         }
         try Self.checkExecution(record, found.state)

@@ -5,8 +5,8 @@ public import RuntimeSpec
 
 /// The features document: what this runtime understands, whatever the host has.
 ///
-/// It is made from what the runtime itself works with: its vocabularies, and its own answer to
-/// whether it takes a config with the field in question. So it cannot promise more.
+/// It is made from what the runtime itself works with: its vocabularies, and its own plans, for an
+/// imagined host that has everything. What no plan carries out is not promised.
 ///
 /// Spec: features.md, features-linux.md.
 public enum RuntimeFeatures {
@@ -22,38 +22,146 @@ public enum RuntimeFeatures {
         }
         return Features(
             ociVersionMin: "1.0.0", ociVersionMax: RuntimeVersion.specVersion, hooks: hooks,
-            mountOptions: MountOptionWords.known, linux: linux, annotations: annotations)
+            mountOptions: MountOptionWords.known, linux: linux, annotations: annotations,
+            potentiallyUnsafeConfigAnnotations: ConfigAnnotation.all)
     }
 
     private static var linux: Features.Linux {
-        let rdt = takes { $0.intelRdt = IntelRdt() }
-        let policies = takes { $0.memoryPolicy = MemoryPolicy(mode: .systemDefault) }
-        return Features.Linux(
+        Features.Linux(
             namespaces: namespaces,
             capabilities: Capability.all.map(\.description),
-            cgroup: Features.Cgroup(
-                v1: true, v2: true, systemd: true, systemdUser: true, rdma: true),
+            cgroup: cgroup,
             seccomp: seccomp,
-            apparmor: Features.Support(enabled: true),
-            selinux: Features.Support(enabled: true),
-            intelRdt: Features.IntelRdt(enabled: rdt, schemata: rdt, monitoring: rdt),
+            apparmor: label { $0.apparmorProfile = "profile" },
+            selinux: label { $0.selinuxLabel = "label" },
+            intelRdt: intelRdt,
             memoryPolicy: Features.MemoryPolicy(
-                modes: policies ? MemoryPolicy.Mode.allCases.map(\.rawValue) : [],
-                flags: policies ? MemoryPolicy.Flag.allCases.map(\.rawValue) : []),
-            mountExtensions: Features.MountExtensions(
-                idmap: Features.Support(enabled: takesMount(options: ["idmap"]))),
-            netDevices: Features.Support(enabled: takes { $0.netDevices = ["eth0": NetDevice()] }))
+                modes: MemoryPolicy.Mode.allCases.filter {
+                    sets(MemoryPolicy(mode: $0, nodes: "0"))
+                }
+                .map(\.rawValue),
+                flags: MemoryPolicy.Flag.allCases.filter {
+                    sets(MemoryPolicy(mode: .preferred, nodes: "0", flags: [$0]))
+                }.map(\.rawValue)),
+            mountExtensions: Features.MountExtensions(idmap: Features.Support(enabled: mapsIDs)),
+            netDevices: Features.Support(
+                enabled: prepares { step in
+                    if case .moveNetDevices = step { true } else { false }
+                } from: {
+                    $0.linux?.namespaces?.append(Namespace(kind: .network))
+                    $0.linux?.netDevices = ["eth0": NetDevice()]
+                }))
     }
+
+    // MARK: Each part
 
     private static var namespaces: [String] {
         Namespace.Kind.allCases.filter { kind in
-            takes { linux in
-                if kind != .mount { linux.namespaces?.append(Namespace(kind: kind)) }
+            let plan = plan { spec in
+                guard kind != .mount else { return }
+                spec.linux?.namespaces?.append(Namespace(kind: kind))
+                let mapping = [IDMapping(containerID: 0, hostID: 1000, size: 1)]
+                if kind == .user {
+                    spec.linux?.uidMappings = mapping
+                    spec.linux?.gidMappings = mapping
+                }
             }
+            guard let planned = NamespaceKind(rawValue: kind.rawValue) else { return false }
+            let isCloned = (plan?.parentSteps ?? []).contains { entry in
+                if case .startChild(let kinds, _) = entry.step {
+                    kinds.kinds.contains(planned)
+                } else {
+                    false
+                }
+            }
+            let isEntered = (plan?.childSteps ?? []).contains { entry in
+                switch entry.step {
+                case .unshareNamespaces(let kinds): kinds.kinds.contains(planned)
+                case .enterNewTimeNamespace: planned == .time
+                default: false
+                }
+            }
+            return isCloned || isEntered
         }.map(\.rawValue).sorted()
     }
 
-    private static var hooks: [String] { HookPoint.allCases.map(\.rawValue) }
+    private static var hooks: [String] {
+        HookPoint.allCases.filter { point in
+            let hook = [Hook(path: "/hook")]
+            var hooks = Hooks()
+            switch point {
+            case .prestart: hooks.prestart = hook
+            case .createRuntime: hooks.createRuntime = hook
+            case .createContainer: hooks.createContainer = hook
+            case .startContainer: hooks.startContainer = hook
+            case .poststart: hooks.poststart = hook
+            case .poststop: hooks.poststop = hook
+            }
+            return prepares { step in
+                switch step {
+                case .runHooks(let hooks), .superviseHooks(let hooks):
+                    hooks.contains { $0.point == point }
+                default: false
+                }
+            } from: {
+                $0.hooks = hooks
+            }
+        }.map(\.rawValue)
+    }
+
+    private static var cgroup: Features.Cgroup {
+        func limits(_ file: String, _ host: CgroupHierarchies) -> Bool {
+            prepares(on: host) { step in
+                guard case .createCgroups(_, let writes) = step else { return false }
+                return writes.contains { $0.hasPrefix(file) }
+            } from: {
+                $0.linux?.resources = Resources(
+                    pids: PidsResources(limit: 1), rdma: ["device": RdmaLimit(hcaHandles: 1)])
+            }
+        }
+        func isScope(_ instance: SystemdInstance) -> Bool {
+            prepares(
+                on: .everything,
+                systemd: SystemdHost(instance: instance, version: 252, controlGroup: "")
+            ) { step in
+                if case .startScope = step { true } else { false }
+            } from: { _ in
+            }
+        }
+        return Features.Cgroup(
+            v1: limits("pids.max", .everythingOfV1), v2: limits("pids.max", .everything),
+            systemd: isScope(.system), systemdUser: isScope(.user),
+            rdma: limits("rdma.max", .everything) && limits("rdma.max", .everythingOfV1))
+    }
+
+    private static var intelRdt: Features.IntelRdt {
+        func makesGroup(_ config: IntelRdt, _ has: (ResctrlPlan) -> Bool) -> Bool {
+            prepares { step in
+                if case .makeResctrlGroup(let group) = step { has(group) } else { false }
+            } from: {
+                $0.linux?.intelRdt = config
+            }
+        }
+        return Features.IntelRdt(
+            enabled: makesGroup(IntelRdt()) { _ in true },
+            schemata: makesGroup(IntelRdt(schemata: ["L3:0=f"])) { $0.schemata == ["L3:0=f"] },
+            monitoring: makesGroup(IntelRdt(enableMonitoring: true)) {
+                $0.monitoringDirectory != nil
+            })
+    }
+
+    private static var mapsIDs: Bool {
+        prepares { step in
+            if case .prepareBindMount(let bind) = step { bind.idMap != nil } else { false }
+        } from: {
+            let mapping = [IDMapping(containerID: 0, hostID: 1000, size: 1)]
+            $0.mounts = [
+                Mount(
+                    destination: "/mnt", source: "/srv", options: ["bind", "idmap"],
+                    uidMappings: mapping, gidMappings: mapping)
+            ]
+        }
+    }
 
     private static var seccomp: Features.Seccomp {
         Features.Seccomp(
@@ -67,29 +175,66 @@ public enum RuntimeFeatures {
                 .map(\.rawValue).sorted())
     }
 
+    private static func label(_ change: (inout Process) -> Void) -> Features.Support {
+        var process = Process(args: ["program"], cwd: "/")
+        change(&process)
+        let plan = plan { $0.process = process }
+        return Features.Support(
+            enabled: (plan?.childSteps ?? []).contains { entry in
+                if case .setSecurityLabels = entry.step { true } else { false }
+            })
+    }
+
+    private static func sets(_ policy: MemoryPolicy) -> Bool {
+        let plan = plan { $0.linux?.memoryPolicy = policy }
+        return (plan?.childSteps ?? []).contains { entry in
+            if case .setMemoryPolicy = entry.step { true } else { false }
+        }
+    }
+
     // MARK: Asking
 
-    /// The smallest config in which nothing is refused.
-    private static var taken: Spec {
-        Spec(
+    /// Whether the runtime does such a thing for a config after this change.
+    private static func prepares(
+        on host: CgroupHierarchies = .everything, systemd: SystemdHost? = nil,
+        _ isWanted: (ParentStep) -> Bool, from change: (inout Spec) -> Void
+    ) -> Bool {
+        guard let plan = plan(on: host, systemd: systemd, change) else { return false }
+        return (plan.parentSteps + plan.laterSteps).contains { isWanted($0.step) }
+    }
+
+    /// What would be done for the smallest config, after this change; nil where that is refused.
+    private static func plan(
+        on host: CgroupHierarchies = .everything, systemd: SystemdHost? = nil,
+        _ change: (inout Spec) -> Void
+    ) -> LaunchPlan? {
+        var spec = Spec(
             ociVersion: RuntimeVersion.specVersion,
+            process: Process(args: ["program"], cwd: "/"), root: Root(path: "rootfs"),
             linux: Linux(namespaces: [Namespace(kind: .mount)]))
+        change(&spec)
+        var facts = LaunchFacts(id: "features", bundlePath: "/bundle", cgroups: host)
+        facts.systemd = systemd
+        facts.resctrl = ResctrlTree(
+            root: "/sys/fs/resctrl", hasCacheAllocation: true, hasBandwidthAllocation: true)
+        return try? Launch(creating: spec, facts: facts, filter: nil).plan
     }
+}
 
-    /// Whether a config is taken after this change.
-    private static func takes(_ change: (inout Linux) -> Void) -> Bool {
-        var spec = taken
-        var linux = spec.linux ?? Linux()
-        change(&linux)
-        spec.linux = linux
-        return Unsupported.fields(of: spec).isEmpty
-    }
+extension CgroupHierarchies {
+    /// A host of cgroup v2 with every controller that is asked for.
+    fileprivate static let everything = CgroupHierarchies(
+        mode: .unified,
+        hierarchies: [
+            CgroupHierarchy(controllers: [], mountPoint: "/sys/fs/cgroup", ownPath: "")
+        ], unifiedControllers: ["pids", "rdma"])
 
-    private static func takesMount(options: [String]) -> Bool {
-        var spec = taken
-        spec.mounts = [Mount(destination: "/mnt", options: options)]
-        return Unsupported.fields(of: spec).isEmpty
-    }
+    /// The same of v1.
+    fileprivate static let everythingOfV1 = CgroupHierarchies(
+        mode: .legacy,
+        hierarchies: ["pids", "rdma", "devices"].map {
+            CgroupHierarchy(controllers: [$0], mountPoint: "/sys/fs/cgroup/\($0)", ownPath: "")
+        }, unifiedControllers: [])
 }
 
 extension SeccompFilter {

@@ -22,9 +22,6 @@ struct Creation {
         try Container.check(id)
         try options.checkPreservedDescriptors()
         let spec = bundle.spec
-        if let errors = SpecErrors(Unsupported.fields(of: spec)) {
-            throw ContainerError(.unsupported, errors.description)
-        }
         for warning in spec.warnings { options.logger.warning("\(warning)") }
         if !explainsOnly {
             try SecurityModules.check(spec.process, mountLabel: spec.linux?.mountLabel)

@@ -152,8 +152,9 @@ extension CreateRecipe {
         if let path = facts.pidFile { add(.writePidFile(path: path)) }
         if facts.startsAtOnce {
             add(.release(.start))
-            addHooks(.startContainer, to: &steps) { .superviseHooks($0) }
+            // Init loads the filter before its hooks where the filter has a listener, else after them.
             if listener != nil { add(.sendListener, from: SeccompListener.field) }
+            addHooks(.startContainer, to: &steps) { .superviseHooks($0) }
             add(.awaitExecution)
             addHooks(.poststart, to: &steps) { .runHooks($0) }
         }

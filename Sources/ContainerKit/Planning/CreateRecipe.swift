@@ -78,12 +78,9 @@ struct CreateRecipe {
         }
         identity.addPreparation(to: &steps)
         addWait(to: &steps)
-        for hook in hooks(.startContainer) {
-            steps.add(
-                .runHook(hook, preparing: identity.hookPreparation), from: hook.field)
-        }
         identity.addExecution(
-            to: &steps, channel: facts.startsAtOnce ? .rendezvous : .startConnection)
+            to: &steps, channel: facts.startsAtOnce ? .rendezvous : .startConnection,
+            after: hooks(.startContainer))
         return steps.steps
     }
 

@@ -46,7 +46,7 @@ struct HookOutlets: Equatable, Sendable {
     var error: String?
 
     init(annotations: [String: String]) {
-        output = annotations["run.oci.hooks.stdout"]
-        error = annotations["run.oci.hooks.stderr"]
+        output = annotations[ConfigAnnotation.hookOutput]
+        error = annotations[ConfigAnnotation.hookErrors]
     }
 }

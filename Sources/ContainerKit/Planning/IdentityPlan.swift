@@ -96,23 +96,56 @@ struct IdentityPlan {
 
     /// Everything after the start.
     ///
+    /// A hook is confined as the program will be, since its own is the image's. It does so for itself,
+    /// because the filter may forbid init what hooks take; but a filter with a listener is loaded once,
+    /// by init, so that the one listener decides on the hooks' calls as well (as runc does).
+    ///
     /// - Parameters:
     ///   - steps: what the child does so far.
     ///   - channel: the connection to who let the process go on.
-    func addExecution(to steps: inout StepList, channel: ListenerChannel) {
-        addConfinement(to: &steps, channel: channel)
+    ///   - hooks: what runs before the program, as children of the process.
+    func addExecution(
+        to steps: inout StepList, channel: ListenerChannel, after hooks: [PlannedHook] = []
+    ) {
+        if notifies, !hooks.isEmpty {
+            addFilter(to: &steps, channel: channel)
+            for hook in hooks {
+                var preparing = StepList()
+                addLateLimits(to: &preparing)
+                steps.add(
+                    .runHook(hook, preparing: preparing.steps.map(\.step), underFilter: true),
+                    from: hook.field)
+            }
+            addLateLimits(to: &steps)
+        } else {
+            for hook in hooks {
+                var preparing = StepList()
+                addLateLimits(to: &preparing)
+                addFilter(to: &preparing, channel: channel)
+                steps.add(
+                    .runHook(hook, preparing: preparing.steps.map(\.step)), from: hook.field)
+            }
+            addLateLimits(to: &steps)
+            addFilter(to: &steps, channel: channel)
+        }
         steps.add(
             .execute(
                 candidates: candidates, arguments: process.args ?? [], environment: environment),
             from: "process.args")
     }
 
-    /// What is left between a waiting init and the rights of the user's process.
-    private func addConfinement(to steps: inout StepList, channel: ListenerChannel) {
+    /// Whether somebody else decides on some of the calls.
+    var notifies: Bool { filter?.flags.contains(.newListener) == true }
+
+    /// The limits under which init could not do its own work.
+    private func addLateLimits(to steps: inout StepList) {
         let late = limits.filter { $0.whileWaiting != $0 }
         if !late.isEmpty { steps.add(.setLimits(late), from: "process.rlimits") }
+    }
+
+    /// What is left between a waiting init and the rights of the user's process.
+    private func addFilter(to steps: inout StepList, channel: ListenerChannel) {
         if let filter {
-            let notifies = filter.flags.contains(.newListener)
             steps.add(
                 .loadSeccomp(
                     filter: filter.program, flags: UInt32(filter.flags.rawValue),
@@ -120,14 +153,6 @@ struct IdentityPlan {
                 from: "linux.seccomp")
         }
         if loadsFilterEarly { addCapabilities(to: &steps) }
-    }
-
-    /// The same for a startContainer hook: its program is the image's, and gets no more rights.
-    var hookPreparation: [InitStep] {
-        var steps = StepList()
-        // A filter that notifies does not come with such a hook (Unsupported.swift): no channel is used.
-        addConfinement(to: &steps, channel: .rendezvous)
-        return steps.steps.map(\.step)
     }
 
     private func addCapabilities(to steps: inout StepList) {

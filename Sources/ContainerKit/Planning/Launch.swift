@@ -12,7 +12,7 @@
 //   MountPlan           mounts, devices, masked and read-only paths
 //   NamespacePlan       which namespaces are new, joined, or shared with the host
 //   UserNamespacePlan   how the container comes into its user namespace, and its id maps
-//   Unsupported         fields that are valid but not acted on yet
+//   ConfigAnnotation    the annotations that change what is done
 //   MountOptions ...    the vocabularies
 
 public import InitProgram

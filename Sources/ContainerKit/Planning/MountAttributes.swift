@@ -29,6 +29,18 @@ struct MountAttributes: OptionSet, Hashable, Sendable {
     static let noDirectoryAccessTime = MountAttributes(rawValue: UInt64(MOUNT_ATTR_NODIRATIME))
     /// MOUNT_ATTR_NOSYMFOLLOW, Linux 5.14.
     static let noSymlinkFollowing = MountAttributes(rawValue: UInt64(MOUNT_ATTR_NOSYMFOLLOW))
+
+    /// The same as flags of mount(2).
+    var mountFlags: UInt64 {
+        let flags: [(attribute: MountAttributes, flag: UInt64)] = [
+            (.readOnly, UInt64(MS_RDONLY)), (.noSetUserID, UInt64(MS_NOSUID)),
+            (.noDevices, UInt64(MS_NODEV)), (.noExecution, UInt64(MS_NOEXEC)),
+            (.noAccessTime, UInt64(MS_NOATIME)), (.strictAccessTime, UInt64(MS_STRICTATIME)),
+            (.noDirectoryAccessTime, UInt64(MS_NODIRATIME)),
+            (.noSymlinkFollowing, UInt64(MS_NOSYMFOLLOW)),
+        ]
+        return flags.reduce(0) { contains($1.attribute) ? $0 | $1.flag : $0 }
+    }
 }
 
 /// A change of mount attributes: what mount_setattr(2) calls attr_set and attr_clr.
@@ -102,11 +114,6 @@ struct SuperblockFlags: OptionSet, Hashable, Sendable {
     /// `silent` and `inodeVersion` have no such name: only mount(2) takes them.
     var fsconfigNames: [String] {
         Self.names.filter { contains($0.flag) }.map(\.name)
-    }
-
-    /// The flags that only mount(2) can set.
-    var withoutFsconfigName: SuperblockFlags {
-        intersection([.silent, .inodeVersion])
     }
 
     private static let names: [(flag: SuperblockFlags, name: String)] = [

@@ -50,14 +50,9 @@ struct MountPlan {
         let field = "mounts[\(index)]"
         let options = MountOptions(mount.options ?? [], type: mount.type)
         let destination = Self.absolute(mount.destination)
-        if options.isRemount {
-            throw SpecError("\(field).options", "remount is not a mount of its own")
-        }
-        if !options.superblockFlags.withoutFsconfigName.subtracting(.silent).isEmpty {
-            throw SpecError("\(field).options", "iversion: not implemented yet")
-        }
         try Self.checkProc(mount, options, destination, field)
         if destination == "/dev", options.isBind || mount.type == "devtmpfs" { sharesDev = true }
+        if options.isRemount { return try addRemount(mount, options, destination, field) }
         let idMap = try idMap(mount, options, field)
         if options.isBind {
             try addBind(mount, options, idMap, index, destination, field)
@@ -170,12 +165,26 @@ struct MountPlan {
         if type == "tmpfs" || destination == "/dev", options.takeReadOnly() {
             readOnlyLater.append((destination, field))
         }
-        let parameters = try Self.parameters(options, type: type, field)
         var filesystem = FilesystemMount(
             type: type, source: mount.source ?? type, destination: destination,
-            options: options.superblockFlags.fsconfigNames + parameters + labelOptions(type),
             attributes: options.attributes.toSet.rawValue, changes: Self.furtherChanges(options),
             rootLabel: type == "mqueue" ? mountLabel : nil)
+        let parameters = Self.parameters(options, type: type)
+        if options.superblockFlags.contains(.inodeVersion) || parameters.contains(where: \.isLong) {
+            guard idMap == nil, !options.copiesUp else {
+                throw SpecError(
+                    "\(field).options",
+                    "iversion, or an option of more than 255 bytes, excludes tmpcopyup and mapped ids"
+                )
+            }
+            filesystem.mountFlags =
+                options.superblockFlags.rawValue | options.attributes.toSet.mountFlags
+            filesystem.options = try oldOptions(options, type: type, field)
+            childSteps.add(.mountFilesystem(filesystem), from: field)
+            return
+        }
+        filesystem.options =
+            options.superblockFlags.fsconfigNames + parameters + labelOptions(type)
         if let idMap {
             guard !options.copiesUp else {
                 throw SpecError("\(field).options", "tmpcopyup and mapped ids exclude each other")
@@ -199,6 +208,31 @@ struct MountPlan {
         }
     }
 
+    /// What is mounted there already gets other options: with bind the mount, else its file system.
+    private mutating func addRemount(
+        _ mount: Mount, _ options: MountOptions, _ destination: String, _ field: String
+    ) throws(SpecError) {
+        guard !options.isBind else {
+            let attributes = options.bindAttributes
+            let change = MountChange(
+                set: attributes.toSet.rawValue, clear: attributes.toClear.rawValue)
+            childSteps.add(
+                .changeMount(
+                    at: destination,
+                    (attributes.isEmpty ? [] : [change]) + Self.furtherChanges(options)),
+                from: field)
+            return
+        }
+        var filesystem = FilesystemMount(
+            type: mount.type ?? "", source: mount.source ?? "", destination: destination,
+            options: try oldOptions(options, type: nil, field),
+            changes: Self.furtherChanges(options))
+        // MS_REMOUNT
+        filesystem.mountFlags =
+            32 | options.superblockFlags.rawValue | options.attributes.toSet.mountFlags
+        childSteps.add(.mountFilesystem(filesystem), from: field)
+    }
+
     private mutating func attachPrepared(
         _ index: Int, _ preparation: ParentStep, _ destination: String, _ field: String
     ) {
@@ -215,18 +249,30 @@ struct MountPlan {
         return ["context=\(mountLabel)"]
     }
 
-    private static func parameters(
-        _ options: MountOptions, type: String, _ field: String
-    ) throws(SpecError) -> [String] {
-        let parameters = options.filesystemParameters(type: type).map { parameter in
+    private static func parameters(_ options: MountOptions, type: String) -> [String] {
+        options.filesystemParameters(type: type).map { parameter in
             parameter.value.map { "\(parameter.key)=\($0)" } ?? parameter.key
         }
-        for text in parameters where text.utf8.count > 255 {
+    }
+
+    /// The options as mount(2) takes them: one text, which the kernel cuts.
+    ///
+    /// Without a type the file system is there, and has its label.
+    private func oldOptions(_ options: MountOptions, type: String?, _ field: String)
+        throws(SpecError) -> [String]
+    {
+        let label = (type.map(labelOptions) ?? []).map { option in
+            // A level such as s0:c1,c2 has a comma of its own.
+            "context=\"\(option.dropFirst("context=".count))\""
+        }
+        let options = options.filesystemOptions + label
+        let length = options.reduce(-1) { $0 + $1.utf8.count + 1 }
+        guard length < 4096 else {
             throw SpecError(
                 "\(field).options",
-                "\"\(text.prefix(40))...\" is longer than the 255 bytes that fsconfig(2) takes")
+                "together they have \(length) bytes, and mount(2) takes no more than 4095")
         }
-        return parameters
+        return options
     }
 
     /// A cgroup mount: on v2 a file system of its own when there is a cgroup namespace; else, and
@@ -241,7 +287,7 @@ struct MountPlan {
                 .mountFilesystem(
                     FilesystemMount(
                         type: "cgroup2", source: "cgroup", destination: destination,
-                        options: try Self.parameters(options, type: "cgroup2", field),
+                        options: Self.parameters(options, type: "cgroup2"),
                         attributes: options.attributes.toSet.rawValue,
                         changes: Self.furtherChanges(options))), from: field)
             return
@@ -361,6 +407,11 @@ struct MountPlan {
         for (path, field) in readOnlyLater { steps.add(.makeReadOnly(path), from: field) }
         return steps
     }
+}
+
+extension String {
+    /// Whether fsconfig(2) does not take this option: its value may have 255 bytes.
+    fileprivate var isLong: Bool { utf8.count > 255 }
 }
 
 extension MountOptions {

@@ -4,7 +4,7 @@ internal import RuntimeSpec
 
 /// Annotations `org.systemd.property.NAME`, whose text is a value in the format of GVariant.
 enum PropertyAnnotation {
-    private static let prefix = "org.systemd.property."
+    private static let prefix = ConfigAnnotation.systemdProperty
 
     /// The properties of the annotations, in the order of their names.
     static func properties(_ annotations: [String: String]) throws(SpecError) -> [UnitProperty] {

@@ -107,12 +107,14 @@ extension Mount {
     }
 }
 
-/// A bind mount has a source.
+/// A bind mount has a source, unless it changes the mount that is there.
 ///
 /// Spec: config.md, Mounts.
 func checkBindSources(_ spec: Spec, _ found: inout [SpecError]) {
     for (index, mount) in (spec.mounts ?? []).enumerated()
-    where mount.isBind && (mount.source ?? "").isEmpty {
+    where mount.isBind && (mount.source ?? "").isEmpty
+        && !(mount.options ?? []).contains("remount")
+    {
         found.append(
             SpecError(
                 "mounts[\(index)].source", "must not be empty for a bind mount",

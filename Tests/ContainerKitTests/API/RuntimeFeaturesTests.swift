@@ -35,6 +35,22 @@ struct RuntimeFeaturesTests {
         #expect(linux?.capabilities?.contains("CAP_CHECKPOINT_RESTORE") == true)
     }
 
+    @Test("what a plan carries out is promised")
+    func planned() {
+        let linux = features.linux
+        #expect(
+            linux?.cgroup
+                == Features.Cgroup(
+                    v1: true, v2: true, systemd: true, systemdUser: true, rdma: true))
+        #expect(
+            linux?.intelRdt == Features.IntelRdt(enabled: true, schemata: true, monitoring: true))
+        #expect(linux?.netDevices?.enabled == true)
+        #expect(
+            linux?.memoryPolicy?.modes?.count == MemoryPolicy.Mode.allCases.count)
+        #expect(
+            features.potentiallyUnsafeConfigAnnotations?.contains("org.systemd.property.") == true)
+    }
+
     @Test("every hook is there")
     func hooks() {
         #expect(
