@@ -37,7 +37,9 @@ struct CompletionScript {
         case "create", "explain", "run": .unknown
         case "completion": .words(Shell.allCases.map(\.rawValue))
         case "manual": .words(Command.Name.allCases.map(\.rawValue))
-        default: command.operands.contains(Command.containerOperand) ? .container : .unknown
+        default:
+            command.operands.split(separator: " ").contains { $0 == Command.containerOperand }
+                ? .container : .unknown
         }
     }
 
