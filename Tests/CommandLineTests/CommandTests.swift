@@ -65,9 +65,7 @@ struct CommandTests {
     @Test(
         "what is not implemented yet is known and refused",
         arguments: [
-            ["update", "--l3-cache-schema", "x", "id"], ["update", "--mem-bw-schema=x", "id"],
-            ["run", "--no-subreaper=false", "id"],
-            ["create", "--detach=0", "id"],
+            ["run", "--no-subreaper=false", "id"], ["create", "--detach=0", "id"],
         ])
     func refusedFlags(_ words: [String]) throws {
         let command = try #require(Command.named(words[0]))

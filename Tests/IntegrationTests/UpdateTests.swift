@@ -164,7 +164,7 @@ struct UpdateTests {
             for words in [
                 ["--pids-limit", "x"], ["--blkio-weight", "70000"], ["--blkio-weight", "7"],
                 ["--cpu-idle", "2"], ["--cpuset-cpus", "some"],
-                ["--memory", "1M", "--resources", "-"], ["--l3-cache-schema", "L3:0=f"],
+                ["--memory", "1M", "--resources", "-"],
                 ["--resources", "/no/such/file"],
             ] {
                 bundle.expectFailure(
@@ -175,6 +175,23 @@ struct UpdateTests {
             bundle.expectFailure(
                 try bundle.swrunc("update", "-r", "-", bundle.id, options: options),
                 naming: ["standard input: linux.resources.memory.limit"])
+            #expect(try memory(bundle) == "\(32 << 20)")
+        }
+    }
+
+    @Test(
+        "schemata of a machine without resctrl are refused with runc's words, and nothing is changed",
+        .enabled(if: !exists("/sys/fs/resctrl/schemata"), "this machine has resctrl"))
+    func schemata() throws {
+        try use { bundle in
+            for (flag, words) in [
+                ("l3-cache-schema=L3:0=f", "Intel RDT/CAT: l3 cache schema is not enabled"),
+                ("mem-bw-schema=MB:0=20", "Intel RDT/MBA: memory bandwidth schema is not enabled"),
+            ] {
+                bundle.expectFailure(
+                    try bundle.swrunc("update", "--\(flag)", "--memory", "64M", bundle.id),
+                    naming: [words])
+            }
             #expect(try memory(bundle) == "\(32 << 20)")
         }
     }

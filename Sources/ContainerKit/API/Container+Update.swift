@@ -10,18 +10,20 @@ extension Container {
     ///
     /// - Parameters:
     ///   - resources: the new limits, as in `linux.resources` of the config.
+    ///   - intelRdt: new schemata; only `l3CacheSchema` and `memBwSchema` are used.
     ///   - options: only the logger is used, for limits that cannot have an effect.
-    /// - Throws: `notRunning`, `invalidSpec` with the field that is wrong, `cgroup`.
-    public func update(_ resources: Resources, options: LaunchOptions = LaunchOptions())
-        throws(ContainerError)
-    {
+    /// - Throws: `notRunning`, `invalidSpec` with the field that is wrong, `cgroup`, and `unsupported` for
+    ///   schemata that the machine has no use for.
+    public func update(
+        _ resources: Resources, intelRdt: IntelRdt? = nil, options: LaunchOptions = LaunchOptions()
+    ) throws(ContainerError) {
         do throws(SpecErrors) {
             try resources.check()
         } catch {
             throw ContainerError(error)
         }
         let found = try find(locking: true)
-        guard let record = found.record, found.status != .stopped, found.status != .creating
+        guard var record = found.record, found.status != .stopped, found.status != .creating
         else { throw ContainerError(.notRunning, "container not running") }
         var spec = try Self.recordedSpec(found.state)
         let current = spec.linux?.resources ?? Resources()
@@ -38,13 +40,41 @@ extension Container {
             throw ContainerError(error)
         }
         for warning in plan.warnings { options.logger.warning("\(warning)") }
+        var schemata = try resctrlChange(intelRdt, of: spec.linux?.intelRdt)
+        if let schemata { spec.linux?.intelRdt = schemata.result }
         // Staged first: a full disk must not leave limits that nobody remembers.
         try found.state.stage(config: spec.encoded.encoded())
+        let cgroup = Cgroup(record.cgroups)
+        do throws(ContainerError) {
+            try schemata?.apply(to: ((try? cgroup.processes()) ?? []).map(Int32.init))
+            try Self.update(cgroup, plan, from: present)
+        } catch {
+            schemata?.undo()
+            throw error
+        }
+        if let schemata {
+            schemata.remember(in: &record)
+            try found.state.stage(record)
+            try found.state.putRecordInPlace()
+        }
+        try found.state.putConfigInPlace()
+    }
+
+    private static func update(
+        _ cgroup: Cgroup, _ plan: ResourcePlan, from present: DeviceAccess
+    ) throws(ContainerError) {
         do throws(CgroupError) {
-            try Cgroup(record.cgroups).update(plan, from: present)
+            try cgroup.update(plan, from: present)
         } catch {
             throw ContainerError(error)
         }
-        try found.state.putConfigInPlace()
+    }
+
+    private func resctrlChange(_ update: IntelRdt?, of current: IntelRdt?)
+        throws(ContainerError) -> ResctrlChange?
+    {
+        guard let update else { return nil }
+        let tree = try reporting { () throws(SystemCallError) in try ResctrlTree.discover() }
+        return try ResctrlChange(update, of: current, id: id, tree: tree)
     }
 }

@@ -57,16 +57,18 @@ struct ResctrlGroup {
         } else {
             try makeDirectory(plan.directory, field: "linux.intelRdt.closID")
         }
-        if !plan.schemata.isEmpty {
-            // One write: the kernel takes all lines or stops at the first that is wrong.
-            try explaining("the schemata are refused", field: plan.schemataField) {
-                (plan) throws(SystemCallError) in
-                try writeControlFile(
-                    "\(plan.directory)/schemata", plan.schemata.joined(separator: "\n") + "\n")
-            }
-        }
+        if !plan.schemata.isEmpty { try writeSchemata() }
         if let directory = plan.monitoringDirectory {
             try makeDirectory(directory, field: "linux.intelRdt.enableMonitoring")
+        }
+    }
+
+    /// One write: the kernel takes all lines or stops at the first that is wrong.
+    func writeSchemata() throws(ContainerError) {
+        try explaining("the schemata are refused", field: plan.schemataField) {
+            (plan) throws(SystemCallError) in
+            try writeControlFile(
+                "\(plan.directory)/schemata", plan.schemata.joined(separator: "\n") + "\n")
         }
     }
 

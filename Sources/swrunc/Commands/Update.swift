@@ -11,8 +11,8 @@ extension Command {
                 Limits that are not named stay as they are. When one is refused, none is changed.
 
                 The file of --resources has the form of linux.resources of config.json, such as
-                {"memory": {"limit": 67108864}, "cpu": {"quota": 20000, "period": 100000}}; no other
-                flag may stand beside it. Bytes may have a unit: 64M, 1.5g, 512KiB.
+                {"memory": {"limit": 67108864}, "cpu": {"quota": 20000, "period": 100000}}; of the other
+                flags only the two schemas may stand beside it. Bytes may have a unit: 64M, 1.5g, 512KiB.
                 """,
             flags: UpdateFlags.all,
             perform: { invocation throws(ContainerError) in
@@ -20,7 +20,9 @@ extension Command {
                     invocation.arguments, invocation.logger)
                 var options = LaunchOptions()
                 options.logger = invocation.logger
-                try invocation.container().update(resources, options: options)
+                try invocation.container().update(
+                    resources, intelRdt: UpdateFlags.intelRdt(invocation.arguments),
+                    options: options)
                 return 0
             })
     }

@@ -37,11 +37,9 @@ enum UpdateFlags {
     static let pids = Flag(
         "pids-limit", nil, .number, "most processes and threads; -1 is no limit")
     static let cacheSchema = Flag(
-        "l3-cache-schema", nil, .text, "schema of Intel RDT/CAT (not implemented yet)",
-        support: .only([""]))
+        "l3-cache-schema", nil, .text, "lines for Intel RDT/CAT, such as L3:0=f;1=ff")
     static let bandwidthSchema = Flag(
-        "mem-bw-schema", nil, .text, "schema of Intel RDT/MBA (not implemented yet)",
-        support: .only([""]))
+        "mem-bw-schema", nil, .text, "line for Intel RDT/MBA, such as MB:0=20;1=70")
 
     /// What --resources says in its file.
     private static let limits = [
@@ -84,6 +82,14 @@ enum UpdateFlags {
         result.cpu = try cpu(arguments)
         result.memory = try memory(arguments)
         return result
+    }
+
+    /// The new schemata of resctrl, which no file of --resources has a place for.
+    static func intelRdt(_ arguments: Arguments) -> IntelRdt? {
+        let schemata = IntelRdt(
+            l3CacheSchema: text(cacheSchema, arguments),
+            memBwSchema: text(bandwidthSchema, arguments))
+        return schemata == IntelRdt() ? nil : schemata
     }
 
     private static func cpu(_ arguments: Arguments) throws(ContainerError) -> CPUResources? {

@@ -168,4 +168,74 @@ struct ResctrlGroupTests {
             #expect(error.message == "the schemata are refused (mask f0f is not contiguous)")
         }
     }
+
+    // MARK: Updates
+
+    private func change(
+        _ tree: ResctrlLookalike, _ update: IntelRdt, of current: IntelRdt?
+    ) throws -> ResctrlChange {
+        let tree = ResctrlTree(at: tree.root)
+        return try #require(try ResctrlChange(update, of: current, id: "box", tree: tree))
+    }
+
+    @Test("an update writes the lines that it names into the container's group, and can undo that")
+    func update() throws {
+        let tree = try ResctrlLookalike()
+        try tree.makeDirectory("gold")
+        // As long as the new text: a plain file keeps what is written over in part.
+        try tree.write("L3:0=ff\n", "gold/schemata")
+        let current = IntelRdt(closID: "gold", schemata: ["L2:0=3"], l3CacheSchema: "L3:0=f")
+        var change = try change(tree, IntelRdt(memBwSchema: "MB:0=20"), of: current)
+        try change.apply(to: [1])
+        #expect(try tree.text("gold/schemata") == "MB:0=20\n")
+        #expect(
+            change.result
+                == IntelRdt(
+                    closID: "gold", schemata: ["L2:0=3"], l3CacheSchema: "L3:0=f",
+                    memBwSchema: "MB:0=20"))
+        change.undo()
+        #expect(try tree.text("gold/schemata") == "L3:0=ff\n")
+        #expect(tree.has("gold"))
+    }
+
+    @Test("a container without groups gets one by an update, with all of its processes")
+    func firstGroup() throws {
+        let tree = try ResctrlLookalike()
+        try tree.makeDirectory("box")
+        try tree.write("", "box/schemata", "box/tasks")
+        var change = try change(tree, IntelRdt(l3CacheSchema: "L3:0=f"), of: nil)
+        try change.apply(to: [4711])
+        #expect(try tree.text("box/schemata") == "L3:0=f\n")
+        #expect(try tree.text("box/tasks") == "4711")
+        var record = ContainerRecord(
+            id: "box", ociVersion: "1.0.0", bundle: "/b", rootfs: "/b/r", created: "",
+            annotations: [:],
+            cgroups: try CgroupLayout(cgroupsPath: nil, id: "box", in: .none))
+        change.remember(in: &record)
+        #expect(record.resctrlGroups == ["\(tree.root)/box"])
+        #expect(record.ownResctrlGroups == ["\(tree.root)/box"])
+    }
+
+    @Test("an update of what the machine lacks is refused with runc's words")
+    func refusedUpdate() throws {
+        func refusal(_ offers: [String]?, _ update: IntelRdt) throws -> String? {
+            let tree = try offers.map { try ResctrlLookalike($0) }
+            do throws(ContainerError) {
+                let tree = tree.map { ResctrlTree(at: $0.root) }
+                return try ResctrlChange(update, of: nil, id: "box", tree: tree) == nil
+                    ? nil : "taken"
+            } catch {
+                return error.message
+            }
+        }
+        let cache = IntelRdt(l3CacheSchema: "L3:0=f")
+        let bandwidth = IntelRdt(memBwSchema: "MB:0=20")
+        #expect(try refusal(nil, cache) == "Intel RDT/CAT: l3 cache schema is not enabled")
+        #expect(try refusal(["MB"], cache) == "Intel RDT/CAT: l3 cache schema is not enabled")
+        #expect(
+            try refusal(["L3"], bandwidth)
+                == "Intel RDT/MBA: memory bandwidth schema is not enabled")
+        #expect(try refusal(["L3"], cache) == "taken")
+        #expect(try refusal(nil, IntelRdt(closID: "x")) == nil, "nothing is asked for")
+    }
 }
