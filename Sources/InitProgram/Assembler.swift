@@ -6,6 +6,8 @@ public struct Assembler {
     public private(set) var image = ProgramImage()
     private var texts: [String: Int] = [:]
     private var step = 0
+    /// What the child opens itself in place of an inherited descriptor.
+    private var opened = DescriptorTable<Cell>()
     /// One scratch area for calls that fill a structure of up to 256 bytes (statx, statfs).
     private var scratchOffset: Int?
 
@@ -46,10 +48,16 @@ public struct Assembler {
     }
 
     mutating func input(_ descriptor: InheritedDescriptor) -> Cell {
+        if !opened.entries.isEmpty, let cell = opened[descriptor] { return cell }
         if let cell = image.inputs[descriptor] { return cell }
         let cell = cell(descriptor.cellName)
         image.inputs[descriptor] = cell
         return cell
+    }
+
+    /// Says that a cell holds what would otherwise be inherited.
+    mutating func use(_ cell: Cell, for descriptor: InheritedDescriptor) {
+        opened[descriptor] = cell
     }
 
     // MARK: Memory

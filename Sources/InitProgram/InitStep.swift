@@ -126,6 +126,11 @@ public enum InitStep: Equatable, Sendable {
 
     // MARK: The root file system
 
+    /// Clones a mount tree of the host by its path, where the runtime has no right to do so itself.
+    ///
+    /// This process is root of a user namespace then, with the file permissions of the runtime's user.
+    /// Kernel: open_tree(2).
+    case cloneHostTree(HostTree, for: InheritedDescriptor)
     /// Cuts the new mount namespace off from the host's, so that no mount leaks out.
     case isolateMounts(private: Bool)
     /// Puts the prepared root tree onto the rootfs directory, a path of the host.
@@ -223,8 +228,12 @@ public enum InitStep: Equatable, Sendable {
     case keepCapabilities
     /// Drops capabilities from the bounding set (bit n is capability n).
     case limitBoundingSet(keeping: UInt64, last: Int)
-    /// Sets the supplementary groups; nil leaves them.
+    /// Sets the supplementary groups.
     case setGroups([UInt32])
+    /// Drops the supplementary groups, unless the user namespace of the runtime denies that.
+    ///
+    /// Kernel: proc_pid_setgroups(5).
+    case dropGroups
     /// Sets real, effective and saved group.
     ///
     /// Kernel: setgid(2).

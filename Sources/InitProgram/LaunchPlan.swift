@@ -39,7 +39,7 @@ public struct LaunchPlan: Equatable, Sendable {
     public var idMaps: IDMaps? {
         for planned in parentSteps {
             switch planned.step {
-            case .writeIDMaps(let maps), .checkIDMaps(let maps): return maps
+            case .writeIDMaps(let maps, _), .checkIDMaps(let maps): return maps
             default: continue
             }
         }

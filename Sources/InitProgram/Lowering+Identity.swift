@@ -11,6 +11,7 @@ extension InitStep {
         case .setGroups(let groups):
             let list = code.words32(groups)
             code.call(.setgroups, [.literal(groups.count), .address(list)])
+        case .dropGroups: code.dropGroups()
         case .setGroupID(let id): code.call(.setgid, [.literal(Int(id))])
         case .setUserID(let id): code.call(.setuid, [.literal(Int(id))])
         case .setCapabilities(let sets): code.setCapabilities(sets)

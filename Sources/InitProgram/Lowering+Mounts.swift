@@ -8,6 +8,7 @@
 extension InitStep {
     func lowerMount(into code: inout Assembler, _ state: inout LoweringState) {
         switch self {
+        case .cloneHostTree(let tree, let descriptor): code.clone(tree, for: descriptor)
         case .isolateMounts(let isPrivate): code.isolateMounts(isPrivate)
         case .attachRootfs(let path): state.openedRoot = code.attachRootfs(path)
         case .openRoot: state.openedRoot = code.openDirectory("/", "root")

@@ -41,7 +41,7 @@ extension Assembler {
     /// A namespace may forbid setgroups(2), so the runtime's own groups are dropped outside of it.
     ///
     /// EPERM: who may not do so keeps the groups of the caller, as any of its processes does.
-    fileprivate mutating func dropGroups() {
+    mutating func dropGroups() {
         call(.setgroups, [.literal(0), .literal(0)], ignoring: [IgnoredErrno.permission])
     }
 

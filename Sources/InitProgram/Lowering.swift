@@ -67,7 +67,8 @@ extension InitStep {
             .unshareNamespaces, .enterNewTimeNamespace, .continueInChild,
             .bringUpLoopback, .sendNetworkSocket, .setHostname, .setDomainname:
             lowerNamespace(into: &code, &state)
-        case .isolateMounts, .attachRootfs, .openRoot, .enterRoot, .dropKernelTrees, .moveRoot,
+        case .cloneHostTree, .isolateMounts, .attachRootfs, .openRoot, .enterRoot, .dropKernelTrees,
+            .moveRoot,
             .changeRoot, .enterRootOfInit, .setRootPropagation,
             .mountFilesystem, .mountFilesystemOrAttach, .attachMount, .mountCgroupHierarchies,
             .changeMount, .makeReadOnly, .maskPaths, .protectPaths:

@@ -20,6 +20,8 @@ public enum ParentStep: Equatable, Sendable {
     case openCgroups
     /// Clones the rootfs as a detached mount tree.
     case prepareRootfs(path: String, changes: [MountChange])
+    /// Opens the rootfs, for a child that clones its tree itself.
+    case openRootfs(path: String)
     /// Clones a bind source as a detached tree and sets its attributes.
     case prepareBindMount(BindMount)
     /// Mounts a new instance of a file system as a detached tree with mapped ids.
@@ -59,7 +61,7 @@ public enum ParentStep: Equatable, Sendable {
     /// Sets the child's OOM score adjustment, which a process of a user namespace may only raise.
     case setOOMScore(Int)
     /// Writes the id maps of the child's user namespace.
-    case writeIDMaps(IDMaps)
+    case writeIDMaps(IDMaps, by: IDMapWriter)
     /// Compares the id maps of the child's user namespace, which it joined, with the config's.
     case checkIDMaps(IDMaps)
     /// Lets the child go on.

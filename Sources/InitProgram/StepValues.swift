@@ -140,6 +140,42 @@ public struct FilesystemMount: Equatable, Sendable {
     }
 }
 
+/// A mount tree of the host, as a child without the runtime's help clones it.
+public struct HostTree: Equatable, Sendable {
+    /// What must be at the path.
+    public enum Kind: Equatable, Sendable {
+        /// Anything.
+        case any
+        /// A directory.
+        case directory
+        /// A device node of this type and number.
+        case device(Device)
+    }
+
+    /// An absolute path of the host.
+    public var path: String
+    /// Whether the mounts below come along.
+    public var recursive: Bool
+    /// Whether a link at the end of the path is followed, or is itself what is cloned.
+    public var followsLink: Bool
+    /// What must be there.
+    public var kind: Kind
+    /// Attribute and propagation changes, in order.
+    public var changes: [MountChange]
+
+    /// A tree to clone.
+    public init(
+        path: String, recursive: Bool = false, followsLink: Bool = true, kind: Kind = .any,
+        changes: [MountChange] = []
+    ) {
+        self.path = path
+        self.recursive = recursive
+        self.followsLink = followsLink
+        self.kind = kind
+        self.changes = changes
+    }
+}
+
 /// A symbolic link.
 public struct SymbolicLink: Equatable, Sendable {
     /// Its name in the directory.
@@ -230,6 +266,19 @@ public struct IDRange: Equatable, Sendable {
         self.outside = outside
         self.count = count
     }
+}
+
+/// Who writes the id maps of a child.
+///
+/// Kernel: user_namespaces(7).
+public enum IDMapWriter: Equatable, Sendable {
+    /// The runtime, which may map any id that it has itself.
+    case runtime
+    /// The runtime as an ordinary user, who may map the own ids alone, and groups only where the
+    /// namespace denies setgroups(2).
+    case user
+    /// The programs newuidmap(1) and newgidmap(1), which look into /etc/subuid and /etc/subgid.
+    case tools
 }
 
 /// The ids of a user namespace: what stands in uid_map and gid_map.

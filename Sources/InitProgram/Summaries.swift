@@ -44,6 +44,8 @@ extension InitStep {
 
     private var fileSummary: String {
         switch self {
+        case .cloneHostTree(let tree, _):
+            "clone the host's \(tree.path)" + (tree.recursive ? " and the mounts below" : "")
         case .isolateMounts(let isPrivate):
             "make all mounts \(isPrivate ? "private" : "slaves of the host's"), recursively"
         case .attachRootfs(let path): "put the root tree onto \(path)"
@@ -55,6 +57,7 @@ extension InitStep {
         case .mountFilesystemOrAttach(let mount, _):
             "mount \(mount.type) on \(mount.destination), or attach the host's where that is refused"
         case .attachMount(_, let path, _): "attach the prepared tree at \(path)"
+        case .mountCgroupHierarchies(_, let mount, []): "cover \(mount.destination)"
         case .mountCgroupHierarchies(_, let mount, let hierarchies):
             "mount the cgroup hierarchies \(hierarchies.map(\.name).joined(separator: ", ")) on "
                 + mount.destination
@@ -110,6 +113,7 @@ extension InitStep {
             groups.isEmpty
                 ? "drop the supplementary groups"
                 : "set the groups \(groups.map(String.init).joined(separator: ", "))"
+        case .dropGroups: "drop the supplementary groups, if the user namespace lets it"
         case .setGroupID(let id): "become group \(id)"
         case .setUserID(let id): "become user \(id)"
         case .setCapabilities(let sets):
@@ -219,6 +223,7 @@ extension ParentStep {
             "move the child into \(directories.joined(separator: ", "))"
         case .openCgroups: "open the cgroups for the child"
         case .prepareRootfs(let path, _): "clone the mount tree of \(path)"
+        case .openRootfs(let path): "open \(path)"
         case .prepareBindMount(let bind):
             "clone \(bind.source)\(bind.recursive ? " and the mounts below" : "") for "
                 + bind.destination + (bind.idMap.map { ", \($0.words)" } ?? "")
@@ -245,7 +250,8 @@ extension ParentStep {
                     $0.name == $0.newName ? $0.name : "\($0.name) (as \($0.newName))"
                 }.joined(separator: ", ")
         case .setOOMScore(let score): "set the child's OOM score adjustment to \(score)"
-        case .writeIDMaps(let maps): "map the child's ids: \(maps.words)"
+        case .writeIDMaps(let maps, let writer):
+            "map the child's ids\(writer.words): \(maps.words)"
         case .checkIDMaps(let maps): "check that the child's ids are mapped so: \(maps.words)"
         case .setLimits(let limits):
             "set the child's limits: "
@@ -268,6 +274,16 @@ extension ParentStep {
         case .connectListener(let path): "connect to the seccomp listener \(path)"
         case .sendListener: "send the listener its descriptor and let the child go on"
         case .awaitExecution: "wait until the program runs"
+        }
+    }
+}
+
+extension IDMapWriter {
+    fileprivate var words: String {
+        switch self {
+        case .runtime: ""
+        case .user: " (the runtime's own, groups denied)"
+        case .tools: " (by newuidmap and newgidmap)"
         }
     }
 }

@@ -12,6 +12,8 @@ struct Invocation: Sendable {
     let logger: Logger
     /// Who makes the cgroups of new containers.
     let cgroupDriver: CgroupDriver
+    /// Whether containers go without cgroups that may not be made; nil leaves it to who runs this.
+    let rootless: Bool?
 
     /// The first operand, which the tables of all commands but list, spec and features demand.
     var containerID: String {

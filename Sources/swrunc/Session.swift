@@ -85,7 +85,8 @@ struct Session {
             ])
         let invocation = Invocation(
             program: program, arguments: arguments, store: store, logger: logger,
-            cgroupDriver: globals.has(GlobalFlags.systemdCgroup) ? .systemd : .cgroupfs)
+            cgroupDriver: globals.has(GlobalFlags.systemdCgroup) ? .systemd : .cgroupfs,
+            rootless: try rootless(globals))
         do {
             return try command.perform(invocation)
         } catch {
@@ -133,6 +134,19 @@ struct Session {
         }
         if !globals.has(GlobalFlags.debug) { logger.logLevel = level }
         return logger
+    }
+
+    /// Nil is `auto`.
+    private func rootless(_ globals: Arguments) throws(Failure) -> Bool? {
+        guard let text = globals.text(GlobalFlags.rootless), !text.isEmpty,
+            text.lowercased() != "auto"
+        else { return nil }
+        guard let value = Arguments.readToggle(text) else {
+            throw Failure(
+                UsageError("invalid value \(text.debugDescription) for --rootless"),
+                helpOf: "\(program) --help")
+        }
+        return value
     }
 
     private func store(_ globals: Arguments) throws(Failure) -> ContainerStore {

@@ -87,10 +87,14 @@ final class SessionTests {
         #expect(try logText().contains(message))
     }
 
-    @Test("a global flag that is not acted on is told to the log too")
-    func unsupportedGlobalFlag() throws {
-        #expect(call("--rootless=true", "state", "x") == 1)
-        #expect(try logText().contains("--rootless is not implemented yet"))
+    @Test(
+        "--rootless takes auto and the spellings of true and false, and nothing else",
+        arguments: [
+            ("", true), ("auto", true), ("Auto", true), ("true", true), ("0", true), ("yes", false),
+        ])
+    func rootless(_ value: String, _ isTaken: Bool) throws {
+        #expect(call("--rootless=\(value)", "delete", "--force", "x") == (isTaken ? 0 : 1))
+        #expect(try logText().contains("for --rootless") == !isTaken)
     }
 
     @Test("/ is never the directory of the states", arguments: ["/", "//", "/x/.."])

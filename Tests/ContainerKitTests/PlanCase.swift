@@ -46,6 +46,12 @@ struct PlanCase: Sendable, CustomTestStringConvertible {
         program: [UInt8](repeating: 0, count: 16), flags: [], unknownSystemCalls: [])
 }
 
+extension RuntimeRights {
+    /// User 1000 of the host, who has no capability.
+    static let ordinaryUser = RuntimeRights(
+        preparesMounts: false, mapsIDs: false, userID: 1000, groupID: 1000, sparesCgroups: true)
+}
+
 extension CgroupHierarchies {
     /// A host with cgroup v2 alone.
     static let planV2 = CgroupHierarchies(
@@ -54,6 +60,10 @@ extension CgroupHierarchies {
             CgroupHierarchy(
                 controllers: [], mountPoint: "/sys/fs/cgroup", ownPath: "/user.slice/caller")
         ], unifiedControllers: ["cpuset", "cpu", "io", "memory", "pids"])
+
+    /// A host where the runtime may make no cgroup.
+    static let planNone = CgroupHierarchies(
+        mode: .none, hierarchies: [], unifiedControllers: [])
 
     /// A host with cgroup v1, and a v2 hierarchy without controllers beside it.
     static let planV1 = CgroupHierarchies(
@@ -75,7 +85,8 @@ extension CgroupHierarchies {
 
 extension PlanCase {
     static let all: [PlanCase] =
-        launches + scopes + namespaces + userNamespaces + identities + filesystems + hooks
+        launches + scopes + namespaces + userNamespaces + rootless + identities + filesystems
+        + hooks
 
     private static let everyHook = Hooks(
         prestart: [Hook(path: "/h/prestart")],
@@ -216,6 +227,40 @@ extension PlanCase {
     ]
 
     private static let maps = [IDMapping(containerID: 0, hostID: 100_000, size: 65536)]
+
+    private static let rootless: [PlanCase] = [
+        PlanCase(
+            name: "rootless", host: .planNone, facts: { $0.rights = .ordinaryUser },
+            change: { $0 = rootlessSpec }),
+        PlanCase(
+            name: "rootless-delegated",
+            facts: { $0.rights = .ordinaryUser },
+            change: {
+                $0 = rootlessSpec
+                let maps = [
+                    IDMapping(containerID: 0, hostID: 1000, size: 1),
+                    IDMapping(containerID: 1, hostID: 100_000, size: 65536),
+                ]
+                $0.linux?.uidMappings = maps
+                $0.linux?.gidMappings = maps
+                $0.linux?.namespaces?.removeAll { $0.kind == .cgroup }
+                $0.linux?.resources = Resources(pids: .init(limit: 32))
+                $0.mounts?.append(Mount(destination: "/data", source: "/srv", options: ["bind"]))
+            }),
+        PlanCase(
+            name: "root-of-a-user-namespace",
+            facts: {
+                $0.rights.isInUserNamespace = true
+                $0.rights.sparesCgroups = true
+            }),
+    ]
+
+    private static var rootlessSpec: Spec {
+        var spec = Spec.rootlessTemplate(userID: 1000, groupID: 1000)
+        spec.process?.terminal = false
+        spec.process?.oomScoreAdj = 5
+        return spec
+    }
 
     private static let userNamespaces: [PlanCase] = [
         PlanCase(

@@ -29,6 +29,11 @@ let everyInitStep: [InitStep] = [
     .enterNewTimeNamespace([TimeNamespaceOffset(clock: "boottime", seconds: -3, nanoseconds: 7)]),
     .continueInChild(intoCgroup: true), .bringUpLoopback, .sendNetworkSocket, .setHostname("host"),
     .setDomainname("domain"),
+    .cloneHostTree(
+        HostTree(
+            path: "/dev/fuse", followsLink: false,
+            kind: .device(Device(name: "fuse", mode: 0o020666, major: 10, minor: 229)),
+            changes: [MountChange(propagation: 1 << 18)]), for: .mountTree(9)),
     .isolateMounts(private: true), .attachRootfs(hostPath: "/bundle/rootfs"), .openRoot,
     .mountFilesystem(
         FilesystemMount(
@@ -65,7 +70,7 @@ let everyInitStep: [InitStep] = [
     .setLimits([PlannedLimit(name: "RLIMIT_NOFILE", resource: 7, soft: 1, hard: 2)]),
     .ownStandardStreams(userID: 1000), .tryDirectory("/srv"), .enterDirectory("/srv"),
     .keepCapabilities,
-    .limitBoundingSet(keeping: 1 << 5, last: 40), .setGroups([1, 2]), .setGroupID(3),
+    .limitBoundingSet(keeping: 1 << 5, last: 40), .setGroups([1, 2]), .dropGroups, .setGroupID(3),
     .setUserID(4),
     .setCapabilities(CapabilitySets(effective: 1, permitted: 3, inheritable: 1 << 40)),
     .setAmbientCapabilities(1 << 39), .raisePermitted(1 << 21), .setUmask(0o027),
@@ -86,7 +91,7 @@ enum StepName: CaseIterable {
     case joinNamespace, joinUserNamespace, becomeNamespaceRoot, joinProcess
     case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback
     case sendNetworkSocket, setHostname
-    case setDomainname, isolateMounts, attachRootfs, openRoot, mountFilesystem
+    case setDomainname, cloneHostTree, isolateMounts, attachRootfs, openRoot, mountFilesystem
     case mountFilesystemOrAttach, changeMount, attachMount
     case mountCgroupHierarchies, makeLinks, copyLink, makeDirectory, makeDevices, attachDevices
     case linkPtmx, setSysctl
@@ -95,89 +100,94 @@ enum StepName: CaseIterable {
     case setRootPropagation, openTerminal
     case setLimits, ownStandardStreams, tryDirectory, enterDirectory, keepCapabilities,
         limitBoundingSet,
-        setGroups
+        setGroups, dropGroups
     case setGroupID, setUserID, setCapabilities, setAmbientCapabilities, raisePermitted, setUmask
     case forbidNewPrivileges, findExecutable, loadSeccomp, joinSessionKeyring, resetSignals,
         unblockSignals, execute
 
     init(_ step: InitStep) {
-        self =
-            switch step {
-            case .closeDescriptors: .closeDescriptors
-            case .setStandardStreams: .setStandardStreams
-            case .forbidPtrace: .forbidPtrace
-            case .startSession: .startSession
-            case .enterCgroups: .enterCgroups
-            case .setOOMScore: .setOOMScore
-            case .setCPUAffinity: .setCPUAffinity
-            case .setScheduler: .setScheduler
-            case .setIOPriority: .setIOPriority
-            case .setMemoryPolicy: .setMemoryPolicy
-            case .setPersonality: .setPersonality
-            case .openHostProc: .openHostProc
-            case .setSecurityLabels: .setSecurityLabels
-            case .waitForParent: .waitForParent
-            case .reportToParent: .reportToParent
-            case .waitForStart: .waitForStart
-            case .runHook: .runHook
-            case .enterHostDirectory: .enterHostDirectory
-            case .joinNamespace: .joinNamespace
-            case .joinUserNamespace: .joinUserNamespace
-            case .becomeNamespaceRoot: .becomeNamespaceRoot
-            case .joinProcess: .joinProcess
-            case .unshareNamespaces: .unshareNamespaces
-            case .enterNewTimeNamespace: .enterNewTimeNamespace
-            case .continueInChild: .continueInChild
-            case .bringUpLoopback: .bringUpLoopback
-            case .sendNetworkSocket: .sendNetworkSocket
-            case .setHostname: .setHostname
-            case .setDomainname: .setDomainname
-            case .isolateMounts: .isolateMounts
-            case .attachRootfs: .attachRootfs
-            case .openRoot: .openRoot
-            case .mountFilesystem: .mountFilesystem
-            case .mountFilesystemOrAttach: .mountFilesystemOrAttach
-            case .changeMount: .changeMount
-            case .attachMount: .attachMount
-            case .mountCgroupHierarchies: .mountCgroupHierarchies
-            case .makeLinks: .makeLinks
-            case .copyLink: .copyLink
-            case .makeDirectory: .makeDirectory
-            case .makeDevices: .makeDevices
-            case .attachDevices: .attachDevices
-            case .linkPtmx: .linkPtmx
-            case .setSysctl: .setSysctl
-            case .maskPaths: .maskPaths
-            case .protectPaths: .protectPaths
-            case .makeReadOnly: .makeReadOnly
-            case .enterRoot: .enterRoot
-            case .dropKernelTrees: .dropKernelTrees
-            case .moveRoot: .moveRoot
-            case .changeRoot: .changeRoot
-            case .enterRootOfInit: .enterRootOfInit
-            case .setRootPropagation: .setRootPropagation
-            case .openTerminal: .openTerminal
-            case .setLimits: .setLimits
-            case .ownStandardStreams: .ownStandardStreams
-            case .tryDirectory: .tryDirectory
-            case .enterDirectory: .enterDirectory
-            case .keepCapabilities: .keepCapabilities
-            case .limitBoundingSet: .limitBoundingSet
-            case .setGroups: .setGroups
-            case .setGroupID: .setGroupID
-            case .setUserID: .setUserID
-            case .setCapabilities: .setCapabilities
-            case .setAmbientCapabilities: .setAmbientCapabilities
-            case .raisePermitted: .raisePermitted
-            case .setUmask: .setUmask
-            case .forbidNewPrivileges: .forbidNewPrivileges
-            case .findExecutable: .findExecutable
-            case .loadSeccomp: .loadSeccomp
-            case .joinSessionKeyring: .joinSessionKeyring
-            case .resetSignals: .resetSignals
-            case .unblockSignals: .unblockSignals
-            case .execute: .execute
-            }
+        self = Self.name(of: step)
+    }
+
+    private static func name(of step: InitStep) -> StepName {
+        switch step {
+        case .closeDescriptors: .closeDescriptors
+        case .setStandardStreams: .setStandardStreams
+        case .forbidPtrace: .forbidPtrace
+        case .startSession: .startSession
+        case .enterCgroups: .enterCgroups
+        case .setOOMScore: .setOOMScore
+        case .setCPUAffinity: .setCPUAffinity
+        case .setScheduler: .setScheduler
+        case .setIOPriority: .setIOPriority
+        case .setMemoryPolicy: .setMemoryPolicy
+        case .setPersonality: .setPersonality
+        case .openHostProc: .openHostProc
+        case .setSecurityLabels: .setSecurityLabels
+        case .waitForParent: .waitForParent
+        case .reportToParent: .reportToParent
+        case .waitForStart: .waitForStart
+        case .runHook: .runHook
+        case .enterHostDirectory: .enterHostDirectory
+        case .joinNamespace: .joinNamespace
+        case .joinUserNamespace: .joinUserNamespace
+        case .becomeNamespaceRoot: .becomeNamespaceRoot
+        case .joinProcess: .joinProcess
+        case .unshareNamespaces: .unshareNamespaces
+        case .enterNewTimeNamespace: .enterNewTimeNamespace
+        case .continueInChild: .continueInChild
+        case .bringUpLoopback: .bringUpLoopback
+        case .sendNetworkSocket: .sendNetworkSocket
+        case .setHostname: .setHostname
+        case .setDomainname: .setDomainname
+        case .cloneHostTree: .cloneHostTree
+        case .isolateMounts: .isolateMounts
+        case .attachRootfs: .attachRootfs
+        case .openRoot: .openRoot
+        case .mountFilesystem: .mountFilesystem
+        case .mountFilesystemOrAttach: .mountFilesystemOrAttach
+        case .changeMount: .changeMount
+        case .attachMount: .attachMount
+        case .mountCgroupHierarchies: .mountCgroupHierarchies
+        case .makeLinks: .makeLinks
+        case .copyLink: .copyLink
+        case .makeDirectory: .makeDirectory
+        case .makeDevices: .makeDevices
+        case .attachDevices: .attachDevices
+        case .linkPtmx: .linkPtmx
+        case .setSysctl: .setSysctl
+        case .maskPaths: .maskPaths
+        case .protectPaths: .protectPaths
+        case .makeReadOnly: .makeReadOnly
+        case .enterRoot: .enterRoot
+        case .dropKernelTrees: .dropKernelTrees
+        case .moveRoot: .moveRoot
+        case .changeRoot: .changeRoot
+        case .enterRootOfInit: .enterRootOfInit
+        case .setRootPropagation: .setRootPropagation
+        case .openTerminal: .openTerminal
+        case .setLimits: .setLimits
+        case .ownStandardStreams: .ownStandardStreams
+        case .tryDirectory: .tryDirectory
+        case .enterDirectory: .enterDirectory
+        case .keepCapabilities: .keepCapabilities
+        case .limitBoundingSet: .limitBoundingSet
+        case .setGroups: .setGroups
+        case .dropGroups: .dropGroups
+        case .setGroupID: .setGroupID
+        case .setUserID: .setUserID
+        case .setCapabilities: .setCapabilities
+        case .setAmbientCapabilities: .setAmbientCapabilities
+        case .raisePermitted: .raisePermitted
+        case .setUmask: .setUmask
+        case .forbidNewPrivileges: .forbidNewPrivileges
+        case .findExecutable: .findExecutable
+        case .loadSeccomp: .loadSeccomp
+        case .joinSessionKeyring: .joinSessionKeyring
+        case .resetSignals: .resetSignals
+        case .unblockSignals: .unblockSignals
+        case .execute: .execute
+        }
     }
 }
 
@@ -192,6 +202,7 @@ let everyParentStep: [ParentStep] = [
             removesDirectory: true)),
     .enterResctrlGroup(["/sys/fs/resctrl/gold"]),
     .openCgroups, .prepareRootfs(path: "/bundle/rootfs", changes: []),
+    .openRootfs(path: "/bundle/rootfs"),
     .prepareBindMount(
         BindMount(index: 1, source: "/src", recursive: true, changes: [], destination: "/dst")),
     .prepareMappedFilesystem(
@@ -208,7 +219,8 @@ let everyParentStep: [ParentStep] = [
     .listenForStart,
     .startChild([.pid, .mount], intoCgroup: true),
     .moveNetDevices([NetDeviceMove(name: "eth1", newName: "eth0", field: "linux.netDevices.eth1")]),
-    .setOOMScore(-5), .writeIDMaps(sampleMaps), .checkIDMaps(sampleMaps), .release(.start),
+    .setOOMScore(-5), .writeIDMaps(sampleMaps, by: .tools), .checkIDMaps(sampleMaps),
+    .release(.start),
     .adoptSecondChild, .receiveTerminal, .stageRecord, .awaitChild(.ready),
     .recordProcess, .runHooks([PlannedHook(.prestart, 0, path: "/bin/a", arguments: ["a"])]),
     .superviseHooks([PlannedHook(.createContainer, 0, path: "/bin/b", arguments: ["b"])]),
@@ -224,7 +236,7 @@ private let sampleMaps = IDMaps(
 /// The cases of `ParentStep` by name.
 enum ParentStepName: CaseIterable {
     case recordCreating, startScope, leaveScope, createCgroups, makeResctrlGroup
-    case enterResctrlGroup, openCgroups, prepareRootfs
+    case enterResctrlGroup, openCgroups, prepareRootfs, openRootfs
     case prepareBindMount
     case prepareMappedFilesystem, prepareTmpfsCopy, prepareDevice, prepareCgroupMount
     case delegateCgroup, openNamespace, openProcess, openRootOfInit, recordRootMount
@@ -246,6 +258,7 @@ enum ParentStepName: CaseIterable {
             case .enterResctrlGroup: .enterResctrlGroup
             case .openCgroups: .openCgroups
             case .prepareRootfs: .prepareRootfs
+            case .openRootfs: .openRootfs
             case .prepareBindMount: .prepareBindMount
             case .prepareMappedFilesystem: .prepareMappedFilesystem
             case .prepareTmpfsCopy: .prepareTmpfsCopy

@@ -29,6 +29,7 @@
 #include <linux/types.h>
 #include <asm/ioctls.h>
 #include <stdint.h>
+#include <sys/auxv.h>
 
 // The promise that the compiler then checks in every `@_noLocks` caller.
 #define CLINUX_NO_LOCKS __attribute__((swift_attr("@_noLocks"), always_inline))

@@ -67,7 +67,8 @@ extension Container {
         facts.joinsSessionKeyring = record.hasSessionKeyring
         facts.home = Self.home(process, record)
         facts.initPid = record.pid
-        let namespaces = try Self.foreignNamespaces(record.pid)
+        let (namespaces, own) = try Self.foreignNamespaces(record.pid)
+        facts.rights.isInUserNamespace = own != RuntimeRights.firstUserNamespace
         // Who enters a user namespace has all capabilities there.
         if !namespaces.contains(.user) {
             facts.limitCapabilities(of: process, options.logger)
@@ -153,12 +154,24 @@ extension Container {
     /// The namespaces of a process that are not the caller's own.
     ///
     /// setns(2) refuses to join the user namespace that one is in already.
-    private static func foreignNamespaces(_ pid: Int32) throws(ContainerError) -> NamespaceSet {
+    private static func foreignNamespaces(_ pid: Int32) throws(ContainerError) -> (
+        foreign: NamespaceSet, ownUserNamespace: UInt64
+    ) {
         var kinds: NamespaceSet = []
+        var own: UInt64 = 0
         for kind in NamespaceKind.allCases {
             let name = kind.procName
-            // An init that has just ended has no namespaces any more.
-            guard let theirs = try? status(at: "/proc/\(pid)/ns/\(name)") else {
+            let theirs: clinux_statx
+            do throws(SystemCallError) {
+                theirs = try status(at: "/proc/\(pid)/ns/\(name)")
+            } catch  where error.errno == .permissionDenied {
+                // It forbids ptrace until its program runs; root looks all the same.
+                throw ContainerError(
+                    .wrongState,
+                    "an ordinary user cannot exec in a container before it is started",
+                    failure: error)
+            } catch {
+                // An init that has just ended has no namespaces any more.
                 throw ContainerError(.notRunning, "container not running")
             }
             let ours = try reporting { () throws(SystemCallError) in
@@ -166,7 +179,8 @@ extension Container {
             }
             let differs = theirs.stx_ino != ours.stx_ino
             if differs { kinds.insert(kind) }
+            if kind == .user { own = ours.stx_ino }
         }
-        return kinds
+        return (kinds, own)
     }
 }

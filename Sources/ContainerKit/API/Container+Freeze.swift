@@ -60,11 +60,6 @@ extension Container {
     public func processes() throws(ContainerError) -> [Int] {
         let found = try find(locking: false)
         guard let record = found.record else { return [] }
-        do throws(CgroupError) {
-            // The kernel lists a process of another pid namespace than the caller's as 0.
-            return try Cgroup(record.cgroups).processes().filter { $0 > 0 }.sorted()
-        } catch {
-            throw ContainerError(error)
-        }
+        return try ContainerProcesses(record).list().sorted()
     }
 }

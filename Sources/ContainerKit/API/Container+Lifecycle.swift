@@ -117,10 +117,11 @@ extension Container {
 
     /// Kills init, and what does not end with it.
     private static func killAll(_ record: ContainerRecord) {
+        // First: once init has ended, nothing may tell which were its children.
+        if !record.hasPidNamespace { try? ContainerProcesses(record).signal(.kill) }
         if let process = try? record.openInit() {
             try? sendSignal(process.number, Signal.kill.rawValue)
         }
-        if !record.hasPidNamespace { try? Cgroup(record.cgroups).killAll() }
     }
 
     /// Why a container that was never started has no init any more, as far as init told.
@@ -161,11 +162,12 @@ extension Container {
         }
         let cgroup = Cgroup(record.cgroups)
         if all || (signal == .kill && !record.hasPidNamespace) {
-            if found.status == .stopped, !all, (try? cgroup.isEmpty) != false {
+            let processes = ContainerProcesses(record)
+            if found.status == .stopped, !all, (try? processes.isEmpty) != false {
                 throw ContainerError(.notRunning, "container not running")
             }
             store.logger.debug("signal \(signal.rawValue) to all processes of the cgroup")
-            try Self.kill(signal, all: cgroup)
+            try processes.signal(signal)
             return
         }
         guard found.status != .stopped else {
@@ -182,18 +184,6 @@ extension Container {
         }
         // A frozen process dies only once it is thawed.
         if signal == .kill, found.status == .paused { try? cgroup.thaw() }
-    }
-
-    private static func kill(_ signal: Signal, all cgroup: Cgroup) throws(ContainerError) {
-        do throws(CgroupError) {
-            if signal == .kill {
-                try cgroup.killAll()
-                return
-            }
-            try cgroup.signalAll(signal.rawValue)
-        } catch {
-            throw ContainerError(error)
-        }
     }
 
     // MARK: Delete
@@ -300,6 +290,10 @@ extension Container {
     /// Kills init and waits up to ten seconds until it has ended.
     private static func end(_ record: ContainerRecord, _ cgroup: Cgroup) throws(ContainerError) {
         guard record.pid > 0, let process = try? record.openInit() else { return }
+        if record.cgroups.directories.isEmpty, !record.hasPidNamespace {
+            // Once init has ended, nothing tells which were its children.
+            try? ContainerProcesses(record).signal(.kill)
+        }
         try? sendSignal(process.number, Signal.kill.rawValue)
         if (try? cgroup.isFrozen) == true { try? cgroup.thaw() }
         if !record.hasPidNamespace { try? cgroup.killAll() }

@@ -55,9 +55,7 @@ public struct Container: Sendable, Equatable {
         _ id: String, from bundle: Bundle, in store: ContainerStore,
         options: LaunchOptions = LaunchOptions()
     ) throws(ContainerError) -> Container {
-        let creation = try Creation(id, bundle, store, options, startsAtOnce: false)
-        let launcher = creation.launcher()
-        try launcher.run()
+        let launcher = try Creation.launched(id, bundle, store, options, startsAtOnce: false)
         if let master = launcher.terminalMaster {
             // Only `run` and `exec` hand a master to the caller; `Creation` refuses it for create.
             launcher.close(master)
@@ -72,10 +70,8 @@ public struct Container: Sendable, Equatable {
         _ id: String, from bundle: Bundle, in store: ContainerStore,
         options: LaunchOptions = LaunchOptions()
     ) throws(ContainerError) -> ContainerProcess {
-        let creation = try Creation(id, bundle, store, options, startsAtOnce: true)
-        let launcher = creation.launcher()
-        try launcher.run()
-        return ContainerProcess(taking: launcher)
+        ContainerProcess(
+            taking: try Creation.launched(id, bundle, store, options, startsAtOnce: true))
     }
 
     /// What `create` would do: both columns of the plan, without doing any of it.

@@ -10,13 +10,30 @@ public struct ContainerStore: Sendable {
     /// Where root's containers are remembered.
     public static var standardPath: FilePath { "/run/swrunc" }
 
+    /// Where the containers of whoever runs this program are remembered: an ordinary user's below
+    /// XDG_RUNTIME_DIR, as with runc; root's at `standardPath`.
+    public static var ownPath: FilePath {
+        guard let directory = environmentVariable("XDG_RUNTIME_DIR"), directory.hasPrefix("/"),
+            isRootless
+        else { return standardPath }
+        return FilePath(directory).appending("swrunc")
+    }
+
+    /// Root of a user namespace is told from root by the name that the environment has for it: rootless
+    /// engines keep that of the user.
+    private static var isRootless: Bool {
+        if !RuntimeRights.startedAsRoot { return true }
+        guard let user = environmentVariable("USER"), user != "root" else { return false }
+        return RuntimeRights.isInsideUserNamespace
+    }
+
     /// The absolute path of the directory.
     public let path: FilePath
     /// Takes debug lines of what is done to the containers.
     public var logger = Logger(label: "ContainerKit") { _ in SwiftLogNoOpLogHandler() }
 
     /// A store at `path`; the directory is made with the first container.
-    public init(at path: FilePath = standardPath) {
+    public init(at path: FilePath = ownPath) {
         self.path = path
     }
 
@@ -42,7 +59,7 @@ public struct ContainerStore: Sendable {
         do throws(SystemCallError) {
             names = try directoryEntries(path.string)
         } catch  where error.errno == .noSuchFileOrDirectory {
-            if path == Self.standardPath { return [] }
+            if path == Self.ownPath { return [] }
             throw ContainerError(.notFound, "the store does not exist", failure: error)
         } catch {
             throw ContainerError(error)

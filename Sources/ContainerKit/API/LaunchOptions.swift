@@ -76,6 +76,11 @@ public struct LaunchOptions: Sendable {
     public var movesRoot = false
     /// Who makes the cgroup of a new container; later operations know it from its state.
     public var cgroupDriver = CgroupDriver.cgroupfs
+    /// Whether a new container without `linux.cgroupsPath` goes without the cgroups that the runtime may
+    /// not make; limits that would need them are refused then.
+    ///
+    /// Nil: yes for an ordinary user, and for root of a user namespace.
+    public var rootless: Bool?
     /// Existing cgroups below the container's that `exec` puts its process into.
     ///
     /// Under the empty name one path for every hierarchy, the only form of cgroup v2; else a path for

@@ -27,7 +27,11 @@ struct Cgroup: Equatable, Sendable {
             try cgroup.makeDirectories()
             try cgroup.prepareCPUSet()
             if plan.layout.isUnified { cgroup.enableControllers() }
-            try cgroup.apply(plan.devices, from: nil)
+            do throws(CgroupError) {
+                try cgroup.apply(plan.devices, from: nil)
+            } catch  where plan.toleratesDeviceRefusal && error.failure?.errno == .notPermitted {
+                // Spec: config-linux.md, Allowed Device list; runc does the same.
+            }
             try cgroup.apply(plan.resources)
             if let owner = plan.owner { try cgroup.delegate(to: owner) }
         } catch {

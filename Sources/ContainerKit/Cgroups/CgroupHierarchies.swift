@@ -37,6 +37,8 @@ struct CgroupHierarchies: Equatable, Sendable {
         case hybrid
         /// One v2 hierarchy.
         case unified = "v2"
+        /// The runtime may not make a cgroup anywhere: the container stays in the runtime's own.
+        case none
     }
 
     /// Which generation of cgroups limits resources.
@@ -73,6 +75,26 @@ extension CgroupHierarchies {
             throw CgroupError(
                 field: nil, failure: error, message: "no cgroup file system can be used")
         }
+    }
+
+    /// The hierarchies in which this process may make cgroups beside or below its own, and move a
+    /// process there.
+    ///
+    /// Kernel: cgroups(7), Delegation; who may not write to the cgroup above both moves nothing.
+    func permitted(for id: String) -> CgroupHierarchies {
+        guard let layout = try? CgroupLayout(cgroupsPath: nil, id: id, in: self) else {
+            return self
+        }
+        var result = self
+        result.hierarchies = zip(hierarchies, layout.directories).filter { _, directory in
+            let parent = Cgroup.parent(of: directory.path)
+            return mayWrite(parent) && (!directory.isUnified || mayWrite("\(parent)/cgroup.procs"))
+        }.map(\.0)
+        if result.hierarchies.isEmpty {
+            result.mode = .none
+            result.unifiedControllers = []
+        }
+        return result
     }
 
     /// Reads the texts of /proc/self/mountinfo and /proc/self/cgroup.

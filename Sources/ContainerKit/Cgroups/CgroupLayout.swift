@@ -37,6 +37,16 @@ struct CgroupLayout: Equatable, Sendable {
         return directories.firstIndex { $0.controllers.contains(controller) }
     }
 
+    /// What an error says of a limit whose controller is missing.
+    func lack(of controller: String) -> String {
+        guard mode != .none else {
+            return "the container has no cgroup for this limit: the runtime may not make one here "
+                + "(leave the limit out, or have a cgroup delegated)"
+        }
+        return "the cgroup controller \"\(controller)\" is not available on this host "
+            + "(cgroup \(mode.rawValue))"
+    }
+
     /// The index of the directory in the v2 hierarchy, also in hybrid mode.
     var unifiedIndex: Int? { directories.lastIndex { $0.isUnified } }
 }

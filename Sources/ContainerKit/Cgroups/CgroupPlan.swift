@@ -12,6 +12,9 @@ struct CgroupPlan: Equatable, Sendable {
     var devices: DeviceAccess
     /// The properties of the scope that systemd makes; empty without systemd.
     var properties: [UnitProperty] = []
+    /// Whether it is no error that the kernel refuses device rules: what a user namespace cannot make,
+    /// it need not be forbidden.
+    var toleratesDeviceRefusal = false
     /// The user of the host that the v2 cgroup is given to; nil leaves it to root.
     var owner: UInt32?
 

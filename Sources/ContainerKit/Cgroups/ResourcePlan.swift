@@ -103,10 +103,7 @@ struct ControlWrites {
     /// The directory of `controller`, which `field` needs.
     func directory(of controller: String, for field: String) throws(SpecError) -> Int {
         guard let index = layout.index(of: controller) else {
-            throw error(
-                field,
-                "the cgroup controller \"\(controller)\" is not available on this host "
-                    + "(cgroup \(layout.mode.rawValue))")
+            throw error(field, layout.lack(of: controller))
         }
         return index
     }

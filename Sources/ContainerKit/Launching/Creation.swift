@@ -17,7 +17,7 @@ struct Creation {
 
     init(
         _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
-        startsAtOnce: Bool, explainsOnly: Bool = false
+        startsAtOnce: Bool, explainsOnly: Bool = false, looksAtRights: Bool = false
     ) throws(ContainerError) {
         try Container.check(id)
         try options.checkPreservedDescriptors()
@@ -32,6 +32,12 @@ struct Creation {
         var facts = LaunchFacts(
             id: id, bundlePath: bundle.path.string, cgroups: try Self.hostCgroups())
         (systemd, facts.systemd) = try Self.systemd(options.cgroupDriver)
+        if explainsOnly || looksAtRights || options.rootless == true
+            || RuntimeRights.mayBeFewer || facts.systemd?.instance == .user
+        {
+            facts.rights = RuntimeRights.discovered(sparesCgroups: options.rootless)
+        }
+        facts.limitCgroups(to: spec.linux?.cgroupsPath)
         facts.preservedDescriptorCount = options.preservedDescriptorCount
         facts.terminal = options.terminal
         facts.pidFile = options.pidFile?.string
@@ -48,8 +54,9 @@ struct Creation {
         facts.home = Self.home(spec, bundle)
         let userNamespace = spec.linux?.namespace(.user)
         facts.isInUserNamespace = Self.isOwn(userNamespace)
-        // Who enters a user namespace has all capabilities there.
-        if userNamespace == nil || facts.isInUserNamespace {
+        // Who enters a user namespace has all capabilities there; who needs one is refused in a moment.
+        let needsNamespace = userNamespace == nil && facts.rights.isOrdinaryUser
+        if !needsNamespace, userNamespace == nil || facts.isInUserNamespace {
             facts.limitCapabilities(of: spec.process, options.logger)
         }
         if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }

@@ -92,6 +92,10 @@ struct DanglingMountPoints {
             }
             return try status(at: bind.source).stx_mode & FileType.mask == FileType.directory
         }
+        for planned in plan.childSteps {
+            guard case .cloneHostTree(let tree, .mountTree(index)) = planned.step else { continue }
+            return try status(at: tree.path).stx_mode & FileType.mask == FileType.directory
+        }
         return true
     }
 }

@@ -36,90 +36,39 @@ struct HookRun {
         for hook in hooks { try run(hook, initProcess) }
     }
 
-    /// A child of the caller; it is waited for by its descriptor only.
-    ///
-    /// CLONE_VFORK: once the clone returns, the hook's program runs, or an error of the child's own
-    /// instructions is in the progress page.
     private func run(_ hook: PlannedHook, _ initProcess: CInt) throws(ContainerError) {
         let streams = try makeStreams(for: hook)
-        let steps: [InitStep] = [
-            .closeDescriptors(
-                phase: 0, keeping: (0...2).map { .standardStream($0) }, preserved: 0),
-            .setStandardStreams([0, 1, 2]), .enterHostDirectory(bundle), .resetSignals,
-            .unblockSignals,
-            .execute(
-                candidates: [hook.path], arguments: hook.arguments, environment: hook.environment),
-        ]
-        let image = ProgramImage(lowering: steps)
-        do throws(ProgramFault) {
-            try image.check()
+        let program = HostProgram(
+            path: hook.path, arguments: hook.arguments, environment: hook.environment,
+            directory: bundle)
+        let outcome: HostProgram.Outcome
+        do throws(SystemCallError) {
+            outcome = try program.run(
+                streams, initProcess: initProcess, timeoutSeconds: hook.timeoutSeconds)
         } catch {
             throw ContainerError(
-                .unsupported, "\(hook.failureText): the program is too large: \(error)",
-                field: hook.field)
+                .hookFailed, hook.failureText, field: hook.field, failure: error)
         }
-        var inputs = DescriptorTable<CInt>()
-        for (stream, number) in streams.hookEnds.enumerated() {
-            inputs[.standardStream(stream)] = number
-        }
-        inputs.fillGaps(between: steps)
-        let page = try reporting(hook.failureText, field: hook.field) {
-            () throws(SystemCallError) in try ProgressPage()
-        }
-        let process = try start(image, inputs, page, hook)
-        if page.error != 0 {
-            _ = try? waitProcess(process.number)
-            throw Self.failure(of: hook, image, page)
-        }
-        streams.closeOutputEnds()
-        let outcome = try reporting(hook.failureText, field: hook.field) {
-            () throws(SystemCallError) in
-            try streams.attend(
-                until: process.number, initProcess: initProcess,
-                timeoutSeconds: hook.timeoutSeconds)
-        }
-        if outcome != .ended { try? sendSignal(process.number, Signal.kill.rawValue) }
-        let status = Result { () throws(SystemCallError) in try waitProcess(process.number) }
         switch outcome {
-        case .ended: break
+        case .ended(let status):
+            if let words = status.failureWords { throw streams.failure(of: hook, words) }
         case .tooSlow: throw streams.failure(of: hook, hook.timeoutText)
         case .lostInit: throw streams.failure(of: hook, "init ended meanwhile")
-        }
-        guard case .success(let status) = status else {
+        case .lostStatus:
             throw ContainerError(
                 .hookFailed, "\(hook.failureText): its exit status is lost", field: hook.field,
-                hint: "the program that uses the library must not ignore SIGCHLD")
+                hint: HostProgram.lostStatusHint)
+        case .tooLarge(let fault):
+            throw ContainerError(
+                .unsupported, "\(hook.failureText): the program is too large: \(fault)",
+                field: hook.field)
         }
-        if let words = status.failureWords { throw streams.failure(of: hook, words) }
     }
 
     private func makeStreams(for hook: PlannedHook) throws(ContainerError) -> HookStreams {
         try reporting(hook.failureText, field: hook.field) { () throws(SystemCallError) in
             try HookStreams(state, outlets)
         }
-    }
-
-    private func start(
-        _ image: ProgramImage, _ inputs: DescriptorTable<CInt>, _ page: ProgressPage,
-        _ hook: PlannedHook
-    ) throws(ContainerError) -> OwnedDescriptor {
-        let program = LoadedProgram(image, inputs: inputs, progress: page.pointer)
-        return try reporting(hook.failureText, field: hook.field) { () throws(SystemCallError) in
-            try program.start(UInt64(CLONE_VFORK) | clinux_clone_clear_sighand, progress: page)
-        }
-    }
-
-    private static func failure(of hook: PlannedHook, _ image: ProgramImage, _ page: ProgressPage)
-        -> ContainerError
-    {
-        var failure: SystemCallError?
-        if case .call(let call, let operands, _, _, _) = image.instructions[page.index] {
-            failure = SystemCallError(
-                call.name, image.renderedArguments(operands),
-                errno: Errno(rawValue: page.error))
-        }
-        return ContainerError(
-            .hookFailed, hook.failureText, field: hook.field, failure: failure)
     }
 
     // MARK: In the container's namespaces

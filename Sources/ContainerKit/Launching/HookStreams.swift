@@ -147,6 +147,9 @@ final class HookStreams {
         return ContainerError(.hookFailed, parts.joined(separator: ", "), field: hook.field)
     }
 
+    /// What was written to standard error, as far as it is kept.
+    var errorText: String { Self.trimmed(String(decoding: texts[1], as: UTF8.self)) }
+
     private static func trimmed(_ text: String) -> String {
         var rest = text[...]
         while rest.last?.isWhitespace == true { rest.removeLast() }

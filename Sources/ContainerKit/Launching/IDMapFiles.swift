@@ -7,11 +7,26 @@ extension IDMaps {
     /// Writes the maps of the user namespace that a child of this process is in.
     ///
     /// Kernel: user_namespaces(7); each file is written once and whole.
-    func write(to pid: Int32, field: String?) throws(ContainerError) {
+    func write(to pid: Int32, by writer: IDMapWriter = .runtime, field: String?)
+        throws(ContainerError)
+    {
+        let groupField = field == "linux.uidMappings" ? "linux.gidMappings" : field
+        switch writer {
+        case .runtime: break
+        case .user:
+            try reporting("unable to deny groups", field: groupField) {
+                () throws(SystemCallError) in
+                let file = try openFile("/proc/\(pid)/setgroups", .writeOnly)
+                try writeAll(
+                    Array("deny".utf8), to: file.number, named: "\"/proc/\(pid)/setgroups\"")
+            }
+        case .tools:
+            try IDMapTool("newuidmap", "/etc/subuid", field).run(pid, users)
+            try IDMapTool("newgidmap", "/etc/subgid", groupField).run(pid, groups)
+            return
+        }
         try Self.write(users, to: "/proc/\(pid)/uid_map", field: field)
-        try Self.write(
-            groups, to: "/proc/\(pid)/gid_map",
-            field: field == "linux.uidMappings" ? "linux.gidMappings" : field)
+        try Self.write(groups, to: "/proc/\(pid)/gid_map", field: groupField)
     }
 
     private static func write(_ ranges: [IDRange], to path: String, field: String?)

@@ -53,6 +53,16 @@ extension Launcher {
         try mountPoints.make(for: launch.plan)
     }
 
+    func openRootfs(_ path: String, _ field: String?) throws(ContainerError) {
+        let directory = try reporting("unable to open the rootfs", field: field) {
+            () throws(SystemCallError) in try openFile(path, [.pathOnly, .directory])
+        }
+        rootTree = own(directory)
+        inputs[.rootfsTree] = rootTree
+        var mountPoints = DanglingMountPoints(root: rootTree, owner: launch.plan.idMaps)
+        try mountPoints.make(for: launch.plan)
+    }
+
     /// What is mounted for a container without a mount namespace is taken from the host's table again by
     /// delete, or by whoever finds that this launch died.
     func recordRootMount(_ path: String, _ state: inout StateDirectory?, _ field: String?)
@@ -116,10 +126,9 @@ extension Launcher {
         let tree = try reporting("unable to prepare the cgroup mount", field: field) {
             () throws(SystemCallError) in
             let tree = try cloneMountTree(at: directory.path, recursive: false)
-            // nosuid, nodev and noexec, as runc mounts hierarchies; bit 1 is read-only.
-            let attributes: UInt64 = 0x2 | 0x4 | 0x8 | (readOnly ? 1 : 0)
-            try changeMount(tree.number, MountChange(set: attributes))
-            try changeMount(tree.number, MountChange(propagation: 0x40000))
+            for change in MountChange.ofCgroupMount(readOnly: readOnly) {
+                try changeMount(tree.number, change)
+            }
             return tree
         }
         inputs[name.map { .cgroupTree(index, $0) } ?? .mountTree(index)] = own(tree)

@@ -10,8 +10,10 @@ internal import SystemPackage
 extension Launcher {
     // MARK: The child's ids and limits
 
-    func writeIDMaps(_ maps: IDMaps, _ field: String?) throws(ContainerError) {
-        try maps.write(to: pid, field: field)
+    func writeIDMaps(_ maps: IDMaps, by writer: IDMapWriter, _ field: String?)
+        throws(ContainerError)
+    {
+        try maps.write(to: pid, by: writer, field: field)
     }
 
     /// Engines give the maps of a joined namespace too; others than it has would be a mistake.

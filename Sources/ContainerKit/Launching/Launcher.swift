@@ -7,6 +7,9 @@
 //   Launcher+Child      the clone, the rendezvous, and what follows
 //   Launcher+Log        the steps as debug lines: the parent's as they begin, the child's as told
 //   Launcher+UserNamespace   what nobody may do in a user namespace: maps, devices, limits
+//   RuntimeRights+Discovery  who this process is on the host, and Creation+Rights: a second try
+//   IDMapTool           newuidmap and newgidmap, for an ordinary user's ranges
+//   HostProgram         a program of the host as a child of the runtime: hooks, these tools
 //   IDMapFiles          uid_map and gid_map, and a namespace for mapped mounts
 //   Launcher+Listener   the descriptor of seccomp's notifications
 //   DanglingMountPoints mount points behind links to nowhere, made before the clone
@@ -75,6 +78,10 @@ final class Launcher {
     /// Whether this launch made the state directory.
     private var madeState = false
     let storePath: String
+    /// Whether the plan took rights for granted that nobody has looked at.
+    var mayBeTriedAgain = false
+    /// Whether it failed for want of them: the caller tries another plan.
+    private(set) var isToBeTriedAgain = false
 
     /// A launcher of a plan.
     ///
@@ -142,6 +149,7 @@ final class Launcher {
             }
         } catch {
             if loggedChildStepCount != nil { logStop() }
+            isToBeTriedAgain = mayLackRights(error)
             undo(state)
             throw error
         }
@@ -160,6 +168,7 @@ final class Launcher {
         case .enterResctrlGroup(let directories): try ResctrlGroup.enter(directories, pid)
         case .openCgroups: try openCgroups()
         case .prepareRootfs(let path, let changes): try prepareRootfs(path, changes, field)
+        case .openRootfs(let path): try openRootfs(path, field)
         case .prepareBindMount(let bind): try prepareBindMount(bind, field)
         case .prepareTmpfsCopy(let index, let mount): try prepareTmpfsCopy(index, mount, field)
         case .prepareCgroupMount(let index, let name, let readOnly):
@@ -172,7 +181,7 @@ final class Launcher {
             try prepareDevice(index, path, device, field)
         case .delegateCgroup(let userID): try delegateCgroup(to: userID, field)
         case .setOOMScore(let score): try setOOMScore(score, field)
-        case .writeIDMaps(let maps): try writeIDMaps(maps, field)
+        case .writeIDMaps(let maps, let writer): try writeIDMaps(maps, by: writer, field)
         case .checkIDMaps(let maps): try checkIDMaps(maps, field)
         case .setLimits(let limits): try setLimits(limits, field)
         case .openProcess: inputs[.process] = target
@@ -307,6 +316,7 @@ final class Launcher {
         if let record { try? record.detachRootMount() }
         guard madeState else { return }
         try? state?.remove()
+        if isToBeTriedAgain { return }
         let logger = options.logger
         record?.runPoststopHooks { logger.warning("\($0)") }
     }

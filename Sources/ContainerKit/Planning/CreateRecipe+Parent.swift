@@ -51,11 +51,13 @@ extension CreateRecipe {
                     unit: scope.unit, properties: cgroups.properties.map(\.description)),
                 from: "linux.cgroupsPath")
         }
-        add(
-            .createCgroups(
-                paths: cgroups.layout.directories.map(\.path), writes: cgroups.writeSummaries),
-            from: "linux.cgroupsPath")
-        add(.openCgroups, from: "linux.cgroupsPath")
+        if !cgroups.layout.directories.isEmpty {
+            add(
+                .createCgroups(
+                    paths: cgroups.layout.directories.map(\.path), writes: cgroups.writeSummaries),
+                from: "linux.cgroupsPath")
+            add(.openCgroups, from: "linux.cgroupsPath")
+        }
         if let resctrl { add(.makeResctrlGroup(resctrl), from: "linux.intelRdt") }
         if let owner = cgroupOwner {
             add(.delegateCgroup(userID: owner), from: "linux.cgroupsPath")
@@ -66,20 +68,13 @@ extension CreateRecipe {
                     joined.kind, path: joined.path, mustDiffer: needsOwn(joined.kind)),
                 from: joined.field)
         }
-        // The root tree must not be shared: pivot_root(2) refuses a shared one. It becomes so again
-        // inside, where the spec asks for it.
-        var change = Linux.Propagation.recursivelySlave.kernelValue
-        switch linux.rootfsPropagation {
-        case .private, .recursivelyPrivate, .shared, .recursivelyShared:
-            change = Linux.Propagation.private.kernelValue
-        default: break
-        }
         add(
-            .prepareRootfs(
-                path: rootPath, changes: [MountChange(recursive: true, propagation: change)]),
+            facts.rights.preparesMounts
+                ? .prepareRootfs(path: rootPath, changes: [rootChange])
+                : .openRootfs(path: rootPath),
             from: "root.path")
         if rootEntry == .change { add(.recordRootMount(path: rootPath), from: "root.path") }
-        steps += mounts.parentSteps
+        if facts.rights.preparesMounts { steps += mounts.parentSteps }
         if process.terminal, case .consoleSocket(let path) = facts.terminal {
             add(.connectConsole(path: path.string), from: "process.terminal")
         }
@@ -121,7 +116,8 @@ extension CreateRecipe {
         if needsSecondProcess { add(.adoptSecondChild) }
         if let maps = userNamespace?.maps {
             add(
-                userNamespace?.isNew == true ? .writeIDMaps(maps) : .checkIDMaps(maps),
+                userNamespace?.isNew == true
+                    ? .writeIDMaps(maps, by: facts.rights.writer(of: maps)) : .checkIDMaps(maps),
                 from: "linux.uidMappings")
         }
         if needsSecondProcess { add(.release(.adopted)) }

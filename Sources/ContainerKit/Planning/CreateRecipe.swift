@@ -49,7 +49,16 @@ struct CreateRecipe {
 
     // MARK: The child
 
-    func childSteps(mounts: MountPlan) -> [PlannedStep] {
+    /// Whether files of /proc that are the child's must be the runtime's user's until ids are mapped.
+    private var isMappedByUser: Bool {
+        userNamespace?.isCloned == true && !facts.rights.mapsIDs
+    }
+
+    /// - Parameters:
+    ///   - mounts: what is mounted.
+    ///   - preparations: what the child does for that in the place of the parent.
+    /// - Returns: The child's column.
+    func childSteps(mounts: MountPlan, _ preparations: StepList) -> [PlannedStep] {
         var steps = StepList()
         let keeping = inheritedDescriptors(mounts)
         steps.add(
@@ -61,7 +70,7 @@ struct CreateRecipe {
         }
         // Until the program runs, a container that shares the pid namespace could otherwise trace this
         // process, and reach the host's root through the descriptors that it holds (CVE-2016-9962).
-        steps.add(.forbidPtrace, from: "swrunc")
+        if !isMappedByUser { steps.add(.forbidPtrace, from: "swrunc") }
         steps.add(.startSession, from: "swrunc")
         // What is made from here on has the modes that are asked for.
         steps.add(.setUmask(0), from: "swrunc")
@@ -72,6 +81,7 @@ struct CreateRecipe {
         }
         addNamespaces(to: &steps)
         if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
+        steps.append(preparations)
         addRootfs(to: &steps, mounts)
         if facts.joinsSessionKeyring {
             steps.add(.joinSessionKeyring("_ses." + facts.id), from: "swrunc")
@@ -129,7 +139,7 @@ struct CreateRecipe {
             keeping.append(.cgroupDirectory)
         }
         keeping += namespaces.joined.map { .namespace($0.kind.rawValue) }
-        for planned in mounts.parentSteps {
+        for planned in facts.rights.preparesMounts ? mounts.parentSteps : [] {
             switch planned.step {
             case .prepareBindMount(let bind): keeping.append(.mountTree(bind.index))
             case .prepareTmpfsCopy(let index, _), .prepareMappedFilesystem(let index, _, _),
@@ -165,6 +175,7 @@ struct CreateRecipe {
         if let userNamespace {
             // Until here the process is the host's root to files, though without its rights.
             if userNamespace.isCloned { steps.add(.waitForParent(.prepared), from: "swrunc") }
+            if isMappedByUser { steps.add(.forbidPtrace, from: "swrunc") }
             steps.add(.becomeNamespaceRoot, from: namespaces.field(of: .user))
         }
         // From inside its cgroup: v2 lets nobody enter one of a namespace that he is outside of.
@@ -205,7 +216,27 @@ struct CreateRecipe {
         }
     }
 
+    /// What the root tree gets first: pivot_root(2) refuses a shared one.
+    ///
+    /// It becomes shared again inside, where the spec asks for it.
+    var rootChange: MountChange {
+        switch linux.rootfsPropagation {
+        case .private, .recursivelyPrivate, .shared, .recursivelyShared:
+            MountChange(recursive: true, propagation: Linux.Propagation.private.kernelValue)
+        default:
+            MountChange(
+                recursive: true, propagation: Linux.Propagation.recursivelySlave.kernelValue)
+        }
+    }
+
     private func addRootfs(to steps: inout StepList, _ mounts: MountPlan) {
+        if !facts.rights.preparesMounts {
+            steps.add(
+                .cloneHostTree(
+                    HostTree(
+                        path: rootPath, recursive: true, kind: .directory, changes: [rootChange]),
+                    for: .rootfsTree), from: "root.path")
+        }
         // The container's root may not be allowed to walk to the rootfs; "/" is as good a place.
         let isHidden = userNamespace != nil && rootEntry == .pivot
         rootEntry.addAttachment(

@@ -17,6 +17,8 @@ struct IdentityPlan {
     /// Whether the process is in a user namespace of the container: its limits are the parent's to
     /// raise, and its groups are dropped already.
     private let isInUserNamespace: Bool
+    /// Whether the runtime's own user namespace may deny setgroups(2).
+    private let mayDenyGroups: Bool
     /// Masks of the five sets.
     let sets: CapabilityMasks
     /// The capabilities that the runtime itself holds.
@@ -24,11 +26,13 @@ struct IdentityPlan {
 
     init(
         process: Process, linux: Linux = Linux(), filter: SeccompFilter?, home: String,
-        grantable: UInt64 = .max, isInUserNamespace: Bool = false
+        grantable: UInt64 = .max, isInUserNamespace: Bool = false,
+        mayDenyGroups: Bool = false
     ) {
         self.process = process
         self.linux = linux
         self.isInUserNamespace = isInUserNamespace
+        self.mayDenyGroups = mayDenyGroups
         self.filter = filter
         self.home = home
         self.grantable = grantable
@@ -62,7 +66,9 @@ struct IdentityPlan {
             from: "process.capabilities.bounding")
         let groups = user.additionalGids ?? []
         // Where the namespace denies setgroups(2), only who asks for groups is refused.
-        if !isInUserNamespace || !groups.isEmpty {
+        if !isInUserNamespace, mayDenyGroups, groups.isEmpty {
+            steps.add(.dropGroups, from: "process.user.additionalGids")
+        } else if !isInUserNamespace || !groups.isEmpty {
             steps.add(.setGroups(groups), from: "process.user.additionalGids")
         }
         steps.add(.setGroupID(user.gid), from: "process.user.gid")

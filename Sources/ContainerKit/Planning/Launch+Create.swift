@@ -13,6 +13,7 @@ extension Launch {
         let namespaces = NamespacePlan(
             linux.namespaces ?? [], alreadyIn: facts.isInUserNamespace ? .user : nil)
         let userNamespace = UserNamespacePlan(namespaces, linux)
+        try facts.rights.check(spec, namespaces, userNamespace?.maps)
         try RootEntry.check(linux, namespaces, movesRoot: facts.kernelTrees != nil)
         var cgroups = try Self.cgroups(spec, linux, facts)
         cgroups.owner = CgroupDelegation.owner(spec, isUnified: cgroups.layout.isUnified)
@@ -20,12 +21,14 @@ extension Launch {
             throw SpecError("process", "process property must not be empty")
         }
         var mounts = try MountPlan(
-            spec.mounts ?? [], bundlePath: facts.bundlePath,
-            propagation: Self.baseChange(linux.rootfsPropagation), cgroups: cgroups.layout,
+            spec.mounts ?? [], propagation: Self.baseChange(linux.rootfsPropagation),
+            cgroups: cgroups.layout,
             namespaces: namespaces, userNamespace: userNamespace, mountLabel: linux.mountLabel,
-            sourceLinks: facts.sourceLinks)
+            facts: facts)
         mounts.addDevices(linux.devices ?? [])
 
+        let preparations =
+            facts.rights.preparesMounts ? nil : try UnprivilegedMounts(mounts, cgroups.layout)
         let recipe = CreateRecipe(
             spec: spec, linux: linux, process: process, root: root, namespaces: namespaces,
             userNamespace: userNamespace, facts: facts, cgroups: cgroups,
@@ -33,8 +36,9 @@ extension Launch {
             identity: IdentityPlan(
                 process: process, linux: linux, filter: filter, home: facts.home,
                 grantable: facts.grantableCapabilities,
-                isInUserNamespace: userNamespace != nil))
-        let child = recipe.childSteps(mounts: mounts)
+                isInUserNamespace: userNamespace != nil,
+                mayDenyGroups: facts.rights.isInUserNamespace))
+        let child = recipe.childSteps(mounts: mounts, preparations?.steps ?? StepList())
         let parent = recipe.parentSteps(mounts: mounts)
         self.init(
             plan: LaunchPlan(
@@ -45,14 +49,21 @@ extension Launch {
     private static func cgroups(_ spec: Spec, _ linux: Linux, _ facts: LaunchFacts)
         throws(SpecError) -> CgroupPlan
     {
-        guard let systemd = facts.systemd else {
-            return try CgroupPlan(
-                cgroupsPath: linux.cgroupsPath, id: facts.id, resources: linux.resources,
+        var resources = linux.resources
+        // As with runc: nobody can enforce them, and a user namespace gets no other devices anyway.
+        if facts.rights.sparesCgroups { resources?.devices = nil }
+        var plan: CgroupPlan
+        if let systemd = facts.systemd {
+            plan = try CgroupPlan(
+                cgroupsPath: linux.cgroupsPath, id: facts.id, resources: resources,
+                annotations: spec.annotations ?? [:], host: facts.cgroups, systemd: systemd)
+        } else {
+            plan = try CgroupPlan(
+                cgroupsPath: linux.cgroupsPath, id: facts.id, resources: resources,
                 host: facts.cgroups)
         }
-        return try CgroupPlan(
-            cgroupsPath: linux.cgroupsPath, id: facts.id, resources: linux.resources,
-            annotations: spec.annotations ?? [:], host: facts.cgroups, systemd: systemd)
+        plan.toleratesDeviceRefusal = facts.rights.sparesCgroups
+        return plan
     }
 
     /// What every prepared tree gets first, so that the container's mounts stay in the container.

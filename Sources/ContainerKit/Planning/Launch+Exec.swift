@@ -21,7 +21,8 @@ extension Launch {
         let identity = IdentityPlan(
             process: process, linux: linux, filter: filter, home: facts.home,
             grantable: facts.grantableCapabilities,
-            isInUserNamespace: namespaces.contains(.user))
+            isInUserNamespace: namespaces.contains(.user),
+            mayDenyGroups: facts.rights.isInUserNamespace)
         // A joined pid namespace is for children only.
         let needsSecondProcess = namespaces.contains(.pid)
         let cgroupCount = cgroups.v1DirectoryCount

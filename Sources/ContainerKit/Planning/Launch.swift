@@ -10,6 +10,8 @@
 //   IdentityPlan        user, groups, capabilities, seccomp, the program: shared by both
 //   SecurityLabels      AppArmor profile, SELinux label
 //   MountPlan           mounts, devices, masked and read-only paths
+//   UnprivilegedMounts  how the child makes the mounts that an ordinary user cannot prepare for it
+//   RuntimeRights       what the runtime may do, where it is not root of the host
 //   NamespacePlan       which namespaces are new, joined, or shared with the host
 //   UserNamespacePlan   how the container comes into its user namespace, and its id maps
 //   ConfigAnnotation    the annotations that change what is done
@@ -71,6 +73,10 @@ struct LaunchFacts {
     var initPid: Int32 = 0
     /// Whether the user namespace that the config joins is the runtime's own, which setns(2) refuses.
     var isInUserNamespace = false
+    /// What the runtime may do on the host.
+    var rights = RuntimeRights()
+    /// Whether the host has cgroup v2 alone, also where the container gets no cgroup.
+    var hasUnifiedCgroups = false
     /// The capabilities that the runtime itself holds, as a mask.
     var grantableCapabilities: UInt64 = .max
 }

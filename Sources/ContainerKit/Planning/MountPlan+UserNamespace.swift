@@ -36,14 +36,24 @@ extension MountPlan {
 
     /// Where the host has what a user namespace may not mount without owning the network or ipc
     /// namespace that it shows.
-    func hostTree(for type: String) -> String? {
-        guard userNamespace != nil else { return nil }
+    func hostTree(for type: String) -> HostTree? {
+        guard userNamespace != nil || rights.isInUserNamespace else { return nil }
         switch type {
-        case "sysfs" where !namespaces.new.contains(.network): return "/sys"
-        case "mqueue" where !namespaces.isolates(.ipc): return "/dev/mqueue"
+        case "sysfs" where !namespaces.new.contains(.network):
+            guard isUnprivileged else { return HostTree(path: "/sys") }
+            // What is mounted below cannot be left out there; nothing of it is to be written to.
+            return HostTree(
+                path: "/sys", recursive: true,
+                changes: [MountChange(set: MountAttributes.readOnly.rawValue, recursive: true)])
+        case "mqueue" where !namespaces.isolates(.ipc): return HostTree(path: "/dev/mqueue")
         default: return nil
         }
     }
+
+    /// Whether the host's mounts are not the runtime's to take apart: they are locked together.
+    ///
+    /// Kernel: mount_namespaces(7).
+    var isUnprivileged: Bool { !rights.preparesMounts || rights.isInUserNamespace }
 
     /// The options of a file system that the parent mounts: `uid=` and `gid=` are the container's.
     func outsideIDs(_ options: [String], _ field: String) throws(SpecError) -> [String] {

@@ -25,22 +25,27 @@ struct MountPlan {
     private let sourceLinks: [Int: String]
     let namespaces: NamespacePlan
     let userNamespace: UserNamespacePlan?
+    let rights: RuntimeRights
+    /// Whether the host has cgroup v2 alone.
+    private let hasUnifiedCgroups: Bool
     /// The number of the next prepared tree that is no entry of `mounts`.
     private var nextTree: Int
 
     init(
-        _ mounts: [Mount], bundlePath: String, propagation: MountChange, cgroups: CgroupLayout,
+        _ mounts: [Mount], propagation: MountChange, cgroups: CgroupLayout,
         namespaces: NamespacePlan, userNamespace: UserNamespacePlan?, mountLabel: String? = nil,
-        sourceLinks: [Int: String] = [:]
+        facts: LaunchFacts
     ) throws(SpecError) {
-        self.bundlePath = bundlePath
+        bundlePath = facts.bundlePath
+        rights = facts.rights
+        hasUnifiedCgroups = facts.hasUnifiedCgroups || cgroups.isUnified
         base = propagation
         self.cgroups = cgroups
         self.mountLabel = mountLabel.flatMap { $0.isEmpty ? nil : $0 }
         self.namespaces = namespaces
         self.userNamespace = userNamespace
         nextTree = mounts.count
-        self.sourceLinks = sourceLinks
+        sourceLinks = facts.sourceLinks
         for (index, mount) in mounts.enumerated() {
             try add(mount, index)
         }
@@ -130,6 +135,12 @@ struct MountPlan {
         changes += Self.furtherChanges(options)
         // Spec: config.md, Mounts: a relative source counts from the bundle.
         let source = mount.source ?? ""
+        // The host's cgroups are below, and `ro` alone is for the top (CVE-2023-25809).
+        if isUnprivileged, options.isRecursiveBind, Self.absolute(source) == "/sys",
+            attributes.toSet.contains(.readOnly)
+        {
+            changes.append(MountChange(set: MountAttributes.readOnly.rawValue, recursive: true))
+        }
         var bind = BindMount(
             index: index, source: source.hasPrefix("/") ? source : "\(bundlePath)/\(source)",
             recursive: options.isRecursiveBind, changes: changes, idMap: idMap,
@@ -197,8 +208,8 @@ struct MountPlan {
         } else if let source = hostTree(for: type) {
             let attributes = MountChange(set: filesystem.attributes)
             let bind = BindMount(
-                index: index, source: source, recursive: false, changes: [base, attributes],
-                destination: destination)
+                index: index, source: source.path, recursive: source.recursive,
+                changes: [base, attributes] + source.changes, destination: destination)
             // The host's tree keeps the host's label.
             filesystem.rootLabel = nil
             parentSteps.append(PlannedParentStep(field: field, step: .prepareBindMount(bind)))
@@ -282,7 +293,7 @@ struct MountPlan {
     private mutating func addCgroup(
         _ options: MountOptions, _ index: Int, _ destination: String, _ field: String
     ) throws(SpecError) {
-        if cgroups.isUnified, namespaces.isolates(.cgroup) {
+        if hasUnifiedCgroups, namespaces.isolates(.cgroup) {
             childSteps.add(
                 .mountFilesystem(
                     FilesystemMount(
@@ -299,7 +310,7 @@ struct MountPlan {
                 "\"\(option)\" cannot be applied to a mount of the host's cgroup hierarchies")
         }
         var options = options
-        let readOnly = options.takeReadOnly()
+        let readOnly = options.takeReadOnly() || cgroups.directories.isEmpty
         guard !cgroups.isUnified else {
             let isPrivate = { $0 == Linux.Propagation.private || $0 == .recursivelyPrivate }
             guard options.propagation.allSatisfy(isPrivate) else {
@@ -385,7 +396,9 @@ struct MountPlan {
 
     /// In a user namespace nodes are the host's own, attached; only a fifo can be made there.
     private mutating func addNodes(_ devices: [Device], in directory: String, from field: String) {
-        guard userNamespace != nil, devices.allSatisfy({ $0.mode & 0xf000 != 0x1000 }) else {
+        guard userNamespace != nil || rights.isInUserNamespace,
+            devices.allSatisfy({ $0.mode & 0xf000 != 0x1000 })
+        else {
             childSteps.add(.makeDevices(directory: directory, devices), from: field)
             return
         }

@@ -151,6 +151,8 @@ struct ProcessStat: Equatable {
     ///
     /// Source: proc_pid_stat(5).
     let state: Character
+    /// The process that it is a child of; 0 if that is in another pid namespace.
+    let parent: Int32
     /// When the process started, in clock ticks after boot.
     let startTime: UInt64
 
@@ -163,8 +165,10 @@ struct ProcessStat: Equatable {
         let fields = line[(end + 1)...].split(separator: UInt8(ascii: " "))
         // Field 3 is the first here, field 22 the 20th.
         guard fields.count > 19, let state = fields[0].first, fields[0].count == 1,
+            let parent = Int32(String(decoding: fields[1], as: UTF8.self)),
             let time = UInt64(String(decoding: fields[19], as: UTF8.self))
         else { return nil }
+        self.parent = parent
         self.state = Character(Unicode.Scalar(state))
         startTime = time
     }

@@ -77,7 +77,7 @@ struct Arguments: Sendable {
     }
 
     /// The spellings that Go's `strconv.ParseBool` takes.
-    private static func readToggle(_ value: String) -> Bool? {
+    static func readToggle(_ value: String) -> Bool? {
         switch value {
         case "1", "t", "T", "true", "TRUE", "True": true
         case "0", "f", "F", "false", "FALSE", "False": false

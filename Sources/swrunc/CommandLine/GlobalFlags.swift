@@ -7,7 +7,8 @@ internal import SystemPackage
 enum GlobalFlags {
     static let root = Flag(
         "root", nil, .text, "directory of the containers' state, best on a tmpfs",
-        standard: ContainerStore.standardPath.string)
+        standard: ContainerStore.standardPath.string
+            + ", for users other than root $XDG_RUNTIME_DIR/swrunc")
     static let log = Flag("log", nil, .text, "file to append the log to", standard: "stderr")
     static let logFormat = Flag(
         "log-format", nil, .text, "format of the log, text or json", standard: "text")
@@ -19,8 +20,8 @@ enum GlobalFlags {
         "systemd-cgroup", nil, .toggle,
         "let systemd keep the cgroups; cgroupsPath is slice:prefix:name then")
     static let rootless = Flag(
-        "rootless", nil, .text, "do without cgroup permissions (true is not implemented yet)",
-        standard: "auto", support: .only(["false", "auto", ""]))
+        "rootless", nil, .text,
+        "true, false or auto: do without cgroups that may not be made", standard: "auto")
     static let version = Flag("version", "v", .toggle, "print the version")
 
     static var all: [Flag] {

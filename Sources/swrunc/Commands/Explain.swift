@@ -23,6 +23,7 @@ extension Command {
         var options = LaunchOptions()
         options.logger = invocation.logger
         options.cgroupDriver = invocation.cgroupDriver
+        options.rootless = invocation.rootless
         let bundle = try invocation.bundle()
         if bundle.spec.process?.terminal ?? false { options.terminal = .master }
         let plan = try Container.plan(

@@ -48,6 +48,7 @@ extension Invocation {
         var options = LaunchOptions()
         options.logger = logger
         options.cgroupDriver = cgroupDriver
+        options.rootless = rootless
         options.pidFile = try path(LaunchFlags.pidFile)
         options.pidfdSocket = try path(LaunchFlags.pidfdSocket)
         options.terminal = try outlet(

@@ -10,10 +10,7 @@ enum DeviceController {
     /// Rules need something that enforces them: the v1 controller, or any v2 cgroup.
     static func check(_ layout: CgroupLayout) throws(SpecError) {
         guard layout.isUnified || layout.index(of: "devices") != nil else {
-            throw SpecError(
-                "linux.resources.devices",
-                "the cgroup controller \"devices\" is not available on this host "
-                    + "(cgroup \(layout.mode.rawValue))")
+            throw SpecError("linux.resources.devices", layout.lack(of: "devices"))
         }
     }
 

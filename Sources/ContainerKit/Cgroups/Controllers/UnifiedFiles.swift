@@ -11,9 +11,12 @@ enum UnifiedFiles {
     {
         guard !files.isEmpty else { return }
         guard writes.isUnified else {
+            let layout = writes.layout
             throw writes.error(
                 "unified",
-                "invalid configuration: cgroup \(writes.layout.mode.rawValue) has no unified resources",
+                layout.mode == .none
+                    ? layout.lack(of: "")
+                    : "invalid configuration: cgroup \(layout.mode.rawValue) has no unified resources",
                 section: "config-linux.md, Unified")
         }
         for (name, text) in files.sorted(by: { $0.key < $1.key }) {

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import SystemPackage
+
+/// The processes of a container, by its cgroup; or, where it has none of its own, by its init: those in
+/// the pid namespace that init has to itself, and the descendants of all of these.
+///
+/// Without a pid namespace of its own, a process that exec started, or whose parent has ended, is nobody's
+/// child that could be known: it is missed.
+struct ContainerProcesses {
+    private let record: ContainerRecord
+    private let cgroup: Cgroup
+
+    init(_ record: ContainerRecord) {
+        self.record = record
+        cgroup = Cgroup(record.cgroups)
+    }
+
+    private var hasCgroup: Bool { !record.cgroups.directories.isEmpty }
+
+    /// Their pids as the caller sees them, in no order.
+    ///
+    /// The kernel lists a process of another pid namespace than the caller's as 0; such are left out.
+    func list() throws(ContainerError) -> [Int] {
+        guard !hasCgroup else {
+            do throws(CgroupError) {
+                return try cgroup.processes().filter { $0 > 0 }
+            } catch {
+                throw ContainerError(error)
+            }
+        }
+        return try reporting { () throws(SystemCallError) in try related() }
+    }
+
+    /// Whether none is left.
+    var isEmpty: Bool {
+        get throws(ContainerError) { try list().isEmpty }
+    }
+
+    /// Sends a signal to each.
+    func signal(_ signal: Signal) throws(ContainerError) {
+        guard !hasCgroup else {
+            do throws(CgroupError) {
+                if signal == .kill {
+                    try cgroup.killAll()
+                } else {
+                    try cgroup.signalAll(signal.rawValue)
+                }
+            } catch {
+                throw ContainerError(error)
+            }
+            return
+        }
+        // A process can fork between two looks; SIGKILL is repeated until none is left.
+        for _ in 0..<(signal == .kill ? 100 : 1) {
+            let processes = try list()
+            if processes.isEmpty { return }
+            for process in processes { try? sendSignal(signal.rawValue, to: process) }
+            if signal == .kill { wait(milliseconds: 1) }
+        }
+    }
+
+    private func related() throws(SystemCallError) -> [Int] {
+        var parents: [Int: Int] = [:]
+        var members: Set<Int> = []
+        let initProcess = record.isAlive ? Int(record.pid) : 0
+        guard initProcess > 0 else { return [] }
+        let namespace = record.hasPidNamespace ? Self.pidNamespace(of: initProcess) : nil
+        for name in try directoryEntries("/proc") {
+            guard let pid = Int(name), let stat = stat(of: Int32(truncatingIfNeeded: pid)),
+                stat.state != "Z"
+            else { continue }
+            parents[pid] = Int(stat.parent)
+            if pid == initProcess { members.insert(pid) }
+            if let namespace, Self.pidNamespace(of: pid) == namespace { members.insert(pid) }
+        }
+        // Down the tree: each round finds one generation.
+        while true {
+            let found = parents.filter { members.contains($0.value) && !members.contains($0.key) }
+            if found.isEmpty { return members.sorted() }
+            members.formUnion(found.keys)
+        }
+    }
+
+    private static func pidNamespace(of pid: Int) -> UInt64? {
+        (try? status(at: "/proc/\(pid)/ns/pid"))?.stx_ino
+    }
+}

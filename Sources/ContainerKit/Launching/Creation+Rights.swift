@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Logging
+internal import RuntimeSpec
+internal import SystemPackage
+
+extension Creation {
+    /// Launches, and returns the launcher of the process.
+    ///
+    /// Who was started as root is taken to have all rights, so that root pays for no look at them. Root
+    /// of a user namespace has fewer: the first refusal is what tells.
+    static func launched(
+        _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
+        startsAtOnce: Bool
+    ) throws(ContainerError) -> Launcher {
+        let launcher = try Creation(id, bundle, store, options, startsAtOnce: startsAtOnce)
+            .launcher()
+        launcher.mayBeTriedAgain = options.rootless == nil && RuntimeRights.startedAsRoot
+        do throws(ContainerError) {
+            try launcher.run()
+            return launcher
+        } catch {
+            guard launcher.isToBeTriedAgain else { throw error }
+            options.logger.debug("with fewer rights again, since that was refused: \(error)")
+        }
+        let second = try Creation(
+            id, bundle, store, options, startsAtOnce: startsAtOnce, looksAtRights: true
+        ).launcher()
+        try second.run()
+        return second
+    }
+}
+
+extension Launcher {
+    /// Whether a refusal, before the child was there, may be due to rights that the plan took for
+    /// granted.
+    func mayLackRights(_ error: ContainerError) -> Bool {
+        guard mayBeTriedAgain, pid == 0, let errno = error.failure?.errno else { return false }
+        let isRefusal =
+            errno == .notPermitted || errno == .permissionDenied || errno == .readOnlyFileSystem
+            || errno == .invalidArgument
+        return isRefusal && RuntimeRights.isInsideUserNamespace
+    }
+}
+
+extension LaunchFacts {
+    /// Leaves out the hierarchies in which no cgroup can be made, where the container may go without.
+    ///
+    /// A config that names a cgroup gets that one or an error, as with runc.
+    mutating func limitCgroups(to path: String?) {
+        hasUnifiedCgroups = cgroups.mode == .unified
+        guard rights.sparesCgroups, systemd == nil, (path ?? "").isEmpty else { return }
+        cgroups = cgroups.permitted(for: id)
+    }
+}

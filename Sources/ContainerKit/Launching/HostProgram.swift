@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import SystemPackage
+
+/// A program of the host, run to its end as a child of the caller.
+///
+/// It is waited for by its descriptor only, and inherits nothing but its three streams.
+struct HostProgram {
+    /// An absolute path.
+    let path: String
+    /// All arguments, the name of the program first.
+    let arguments: [String]
+    /// The whole environment.
+    let environment: [String]
+    /// The working directory; one that is missing is not entered.
+    var directory = "/"
+
+    /// How a program came to its end.
+    enum Outcome {
+        case ended(ExitStatus)
+        case tooSlow
+        /// The container's init has ended first.
+        case lostInit
+        /// Somebody else has taken it out of the process table.
+        case lostStatus
+        /// Its arguments and environment are more than a program of the machine can hold.
+        case tooLarge(ProgramFault)
+    }
+
+    static let lostStatusHint = "the program that uses the library must not ignore SIGCHLD"
+
+    /// Runs the program with these streams.
+    ///
+    /// CLONE_VFORK: once the clone returns, the program runs, or an error of the child's own
+    /// instructions is in the progress page.
+    ///
+    /// - Parameters:
+    ///   - streams: what it reads, and what becomes of its output.
+    ///   - initProcess: the pidfd of an init whose end ends the program, too; -1 for none.
+    ///   - timeoutSeconds: how long it may take; nil is for ever.
+    /// - Returns: How it ended; it does not run any more.
+    /// - Throws: a call that was refused before the program ran.
+    func run(_ streams: HookStreams, initProcess: CInt = -1, timeoutSeconds: Int? = nil)
+        throws(SystemCallError) -> Outcome
+    {
+        let steps: [InitStep] = [
+            .closeDescriptors(
+                phase: 0, keeping: (0...2).map { .standardStream($0) }, preserved: 0),
+            .setStandardStreams([0, 1, 2]), .enterHostDirectory(directory), .resetSignals,
+            .unblockSignals,
+            .execute(candidates: [path], arguments: arguments, environment: environment),
+        ]
+        let image = ProgramImage(lowering: steps)
+        do throws(ProgramFault) {
+            try image.check()
+        } catch {
+            return .tooLarge(error)
+        }
+        var inputs = DescriptorTable<CInt>()
+        for (stream, number) in streams.hookEnds.enumerated() {
+            inputs[.standardStream(stream)] = number
+        }
+        inputs.fillGaps(between: steps)
+        let page = try ProgressPage()
+        let loaded = LoadedProgram(image, inputs: inputs, progress: page.pointer)
+        let process = try loaded.start(
+            UInt64(CLONE_VFORK) | clinux_clone_clear_sighand, progress: page)
+        if page.error != 0 {
+            _ = try? waitProcess(process.number)
+            throw Self.failure(image, page)
+        }
+        streams.closeOutputEnds()
+        let outcome = try streams.attend(
+            until: process.number, initProcess: initProcess, timeoutSeconds: timeoutSeconds)
+        if outcome != .ended { try? sendSignal(process.number, 9) }
+        let status = try? waitProcess(process.number)
+        switch outcome {
+        case .tooSlow: return .tooSlow
+        case .lostInit: return .lostInit
+        case .ended: return status.map { .ended($0) } ?? .lostStatus
+        }
+    }
+
+    private static func failure(_ image: ProgramImage, _ page: ProgressPage) -> SystemCallError {
+        guard case .call(let call, let operands, _, _, _) = image.instructions[page.index] else {
+            return SystemCallError("clone3", "", errno: Errno(rawValue: page.error))
+        }
+        return SystemCallError(
+            call.name, image.renderedArguments(operands), errno: Errno(rawValue: page.error))
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import SystemPackage
+
+extension RuntimeRights {
+    /// Looks at what this process may do.
+    ///
+    /// - Parameter sparesCgroups: what the caller says of cgroups that may not be made; nil if nothing.
+    /// - Returns: The rights, known for certain.
+    static func discovered(sparesCgroups: Bool?) -> RuntimeRights {
+        let held = heldCapabilities()
+        func holds(_ capability: Int) -> Bool { held & 1 << UInt64(capability) != 0 }
+        var rights = RuntimeRights()
+        rights.isInUserNamespace = isInsideUserNamespace
+        // CAP_SETGID, CAP_SETUID and CAP_SYS_ADMIN.
+        rights.mapsIDs = holds(6) && holds(7)
+        rights.preparesMounts = holds(21) && (!rights.isInUserNamespace || ownsMountNamespace)
+        rights.userID = callNumber(__NR_geteuid)
+        rights.groupID = callNumber(__NR_getegid)
+        rights.sparesCgroups = sparesCgroups ?? (rights.userID != 0 || rights.isInUserNamespace)
+        return rights
+    }
+
+    /// Whether this process was started as root; told without a system call.
+    ///
+    /// Root of a user namespace is taken for root of the host, and so is a host program that has become
+    /// another user since. Both are looked at closer when something is refused.
+    static var startedAsRoot: Bool { startingUserID == 0 }
+
+    /// Whether there is a sign that this process is not root of the host; told without a system call.
+    ///
+    /// An ordinary user, or one with a directory of an ordinary user.
+    static var mayBeFewer: Bool {
+        guard startedAsRoot else { return true }
+        guard let directory = environmentVariable("XDG_RUNTIME_DIR") else { return false }
+        return directory != "/run/user/0"
+    }
+
+    private static func callNumber(_ number: some BinaryInteger) -> UInt32 {
+        UInt32(truncatingIfNeeded: raw_system_call(Int(number), 0, 0, 0, 0, 0, 0))
+    }
+
+    /// The inode of the first user namespace of the machine.
+    ///
+    /// Kernel: PROC_USER_INIT_INO, linux/proc_ns.h; USER_NS_INIT_INO in the headers since Linux 6.18.
+    static let firstUserNamespace: UInt64 = 0xeffffffd
+
+    /// Whether this process is in another user namespace than the first one of the machine.
+    ///
+    /// Source: user_namespaces(7): only the first maps all ids to themselves.
+    static var isInsideUserNamespace: Bool {
+        guard let map = try? readFile("/proc/self/uid_map") else { return false }
+        return words(of: map.map { $0 == UInt8(ascii: "\t") ? 32 : $0 })
+            != ["0", "0", "4294967295"]
+    }
+
+    /// Whether the mount namespace of this process belongs to its user namespace; one that belongs to
+    /// an outer one cannot be changed from here.
+    ///
+    /// Kernel: ioctl_ns(2), NS_GET_USERNS.
+    private static var ownsMountNamespace: Bool {
+        guard let mounts = try? openFile("/proc/self/ns/mnt", .readOnly),
+            let own = try? status(at: "/proc/self/ns/user")
+        else { return false }
+        let result = raw_system_call(Int(__NR_ioctl), Int(mounts.number), 0xb701, 0, 0, 0, 0)
+        guard result >= 0 else { return false }
+        let owner = OwnedDescriptor(taking: CInt(result))
+        return (try? status(of: owner.number))?.stx_ino == own.stx_ino
+    }
+}

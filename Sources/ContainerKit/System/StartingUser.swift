@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+private import Glibc
+
+/// The effective user that this process was started as.
+///
+/// Source: getauxval(3), AT_EUID: the kernel left it with the program, so that nothing is called.
+var startingUserID: UInt { getauxval(UInt(AT_EUID)) }
+
+/// A variable of the environment; nil where it is missing or empty.
+func environmentVariable(_ name: String) -> String? {
+    getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+}
+
+/// Whether this process may write to a file or directory.
+///
+/// Kernel: faccessat2(2) with AT_EACCESS, Linux 5.8.
+func mayWrite(_ path: String) -> Bool {
+    let result = try? withPath(path) { (path) throws(SystemCallError) in
+        try systemCall(
+            "faccessat2", __NR_faccessat2, Int(currentDirectory), path, 2, 0x200, describing: "")
+    }
+    return result == 0
+}

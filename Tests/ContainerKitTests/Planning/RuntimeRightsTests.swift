@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import InitProgram
+import RuntimeSpec
+import Testing
+
+@testable import ContainerKit
+
+@Suite("What the runtime may do")
+struct RuntimeRightsTests {
+    private func ranges(_ outside: UInt32, _ count: UInt32 = 1) -> [IDRange] {
+        [IDRange(inside: 0, outside: outside, count: count)]
+    }
+
+    @Test("who maps ids: root any, a user the own ones, the tools all others")
+    func writers() {
+        let own = IDMaps(users: ranges(1000), groups: ranges(1000))
+        let user = RuntimeRights.ordinaryUser
+        #expect(RuntimeRights().writer(of: own) == .runtime)
+        #expect(user.writer(of: own) == .user)
+        #expect(user.writer(of: IDMaps(users: ranges(1001), groups: ranges(1000))) == .tools)
+        #expect(user.writer(of: IDMaps(users: ranges(1000), groups: ranges(5))) == .tools)
+        #expect(user.writer(of: IDMaps(users: ranges(1000, 2), groups: ranges(1000))) == .tools)
+    }
+
+    private func refusal(
+        _ rights: RuntimeRights = .ordinaryUser, _ change: (inout Spec) -> Void
+    ) -> String? {
+        var spec = Spec.rootlessTemplate(userID: 1000, groupID: 1000)
+        spec.process?.terminal = false
+        change(&spec)
+        var facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: .planNone)
+        facts.rights = rights
+        do throws(SpecError) {
+            _ = try Launch(creating: spec, facts: facts, filter: nil)
+            return nil
+        } catch {
+            return "\(error.path): \(error.message)"
+        }
+    }
+
+    @Test("an ordinary user needs a user namespace, with maps")
+    func namespace() {
+        let text = refusal { $0.linux?.namespaces?.removeAll { $0.kind == .user } }
+        #expect(
+            text?.hasPrefix("linux.namespaces: rootless container requires user namespaces")
+                == true)
+        #expect(
+            refusal { $0.linux?.gidMappings = nil }
+                == "linux.gidMappings: rootless containers requires at least one mapping of a user "
+                + "and of a group")
+        #expect(refusal { _ in } == nil)
+    }
+
+    @Test("what an ordinary user cannot have of mounts is refused by its field")
+    func mounts() {
+        func mount(_ type: String?, _ options: String...) -> Mount {
+            Mount(destination: "/data", type: type, source: "/srv", options: options)
+        }
+        #expect(
+            refusal { $0.mounts?.append(mount("tmpfs", "tmpcopyup")) }
+                == "mounts[7].options: tmpcopyup is not possible for a runtime that has no rights "
+                + "over mounts")
+        for mount in [mount(nil, "bind", "idmap"), mount("tmpfs", "idmap")] {
+            #expect(
+                refusal { $0.mounts?.append(mount) }
+                    == "mounts[7].options: a runtime that has no rights over mounts cannot map the "
+                    + "ids of a mount")
+        }
+    }
+
+    @Test("a limit without a cgroup is refused by its field; device rules are left out")
+    func limits() {
+        #expect(
+            refusal { $0.linux?.resources = Resources(memory: .init(limit: 1 << 20)) }
+                == "linux.resources.memory.limit: the container has no cgroup for this limit: the "
+                + "runtime may not make one here (leave the limit out, or have a cgroup delegated)")
+        let rules = [DeviceCgroupRule(allow: false, access: "rwm")]
+        #expect(refusal { $0.linux?.resources = Resources(devices: rules) } == nil)
+    }
+
+    @Test(
+        "what is bound from /sys read-only is so with all that is below it",
+        arguments: [true, false])
+    func readOnlySys(_ isReadOnly: Bool) throws {
+        var spec = Spec.rootlessTemplate(userID: 1000, groupID: 1000)
+        spec.process?.terminal = false
+        if !isReadOnly { spec.mounts?[5].options?.removeAll { $0 == "ro" } }
+        var facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: .planNone)
+        facts.rights = .ordinaryUser
+        let plan = try Launch(creating: spec, facts: facts, filter: nil).plan
+        let tree = plan.childSteps.lazy.compactMap { planned -> HostTree? in
+            guard case .cloneHostTree(let tree, .mountTree(5)) = planned.step else { return nil }
+            return tree
+        }.first
+        let found = try #require(tree)
+        #expect(found.path == "/sys" && found.recursive)
+        #expect(found.changes.contains(MountChange(set: 1, recursive: true)) == isReadOnly)
+    }
+}

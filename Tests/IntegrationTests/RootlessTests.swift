@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import Testing
+
+/// An ordinary user who has no account.
+private let userID: UInt32 = 12_345
+
+extension TestBundle {
+    /// Makes the bundle and its state directory an ordinary user's, and the config one for that user.
+    func makeRootless() throws {
+        var config = Spec.rootlessTemplate(userID: userID, groupID: userID)
+        config.process?.terminal = false
+        config.process?.env = spec.process?.env
+        config.root?.readonly = false
+        if !Host.isUnified { config.linux?.namespaces?.removeAll { $0.kind == .cgroup } }
+        spec = config
+        try giveToUser()
+    }
+
+    func giveToUser() throws {
+        try? makeDirectory(store, mode: 0o700)
+        let words = [Host.busybox, "chown", "-Rh", "\(userID):\(userID)", directory]
+        let done = try RunningCommand(words, token: token).wait()
+        try #require(done.status == 0, "\(done)")
+    }
+
+    static func setpriv(_ user: UInt32 = userID) -> [String] {
+        ["/usr/bin/setpriv", "--reuid", "\(user)", "--regid", "\(user)", "--clear-groups"]
+    }
+
+    /// Calls the runtime as the user.
+    func asUser(_ words: String..., options: CommandOptions = CommandOptions()) throws
+        -> FinishedCommand
+    {
+        try RunningCommand(
+            Self.setpriv() + [Host.runtime, "--root", store] + words, options, token: token
+        ).wait()
+    }
+
+    /// Writes the config and runs the container to its end, as the user.
+    func runAsUser(
+        _ words: String..., before: [String] = [], options: CommandOptions = CommandOptions()
+    ) throws -> FinishedCommand {
+        try writeConfig()
+        return try RunningCommand(
+            Self.setpriv() + before + [Host.runtime, "--root", store] + words
+                + ["run", "--bundle", directory, id], options, token: token
+        ).wait()
+    }
+
+    func outputAsUser(
+        of text: String, before: [String] = [], sourceLocation: SourceLocation = #_sourceLocation
+    ) throws -> String {
+        script(text)
+        let done = try runAsUser(before: before)
+        #expect(done.status == 0 && done.error == "", "\(done)", sourceLocation: sourceLocation)
+        return done.text
+    }
+
+    func startSleepingAsUser() throws {
+        process.args = ["/bin/sleep", "100"]
+        try writeConfig()
+        for words in [["create", "--bundle", directory, id], ["start", id]] {
+            let done = try RunningCommand(
+                Self.setpriv() + [Host.runtime, "--root", store] + words, token: token
+            ).wait()
+            try #require(done.status == 0 && done.error == "", "\(done)")
+        }
+    }
+}
+
+extension Host {
+    /// An ordinary user can be had, reaches the binary, and may make user namespaces.
+    static let rootless: ConditionTrait = .enabled(
+        if: isRoot && canBeRootless,
+        "needs root to begin with, setpriv, and user namespaces for all")
+
+    private static let canBeRootless: Bool = {
+        let words = TestBundle.setpriv() + ["/usr/bin/unshare", "--user", runtime, "--version"]
+        return (try? RunningCommand(words, token: "none").wait())?.status == 0
+    }()
+}
+
+@Suite("An ordinary user", Host.rootless)
+struct RootlessTests {
+    @Test("what spec --rootless writes runs")
+    func template() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.giveToUser()
+            let written = try bundle.asUser("spec", "--rootless", "--bundle", bundle.directory)
+            #expect(written.status == 0, "\(written)")
+            bundle.spec = try Spec(json: readBytes("\(bundle.directory)/config.json"))
+            bundle.process.terminal = false
+            let text = try bundle.outputAsUser(
+                of: "id -u; id -g; cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; "
+                    + "hostname; echo $$; cat /dev/null; echo > /dev/null")
+            let words = text.split { $0 == " " || $0 == "\n" || $0 == "\t" }.map(String.init)
+            let map = ["0", "\(userID)", "1"]
+            #expect(words == ["0", "0"] + map + map + ["deny", "swrunc", "1"])
+        }
+    }
+
+    @Test("the whole life of a container")
+    func lifecycle() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            try bundle.startSleepingAsUser()
+            let state = try State(json: Array(bundle.asUser("state", bundle.id).output.utf8))
+            #expect(state.status == .running)
+            let pids = try bundle.asUser("ps", "--format", "json", bundle.id)
+            #expect(pids.text == "[\(state.pid)]")
+            #expect(try bundle.asUser("list", "-q").text == bundle.id)
+            let done = try bundle.asUser("exec", bundle.id, "/bin/sh", "-c", "id -u; echo $$")
+            #expect(done.status == 0 && done.error == "", "\(done)")
+            #expect(done.text.lines.first == "0")
+            #expect(try bundle.asUser("kill", bundle.id, "KILL").status == 0)
+            #expect(try bundle.waits(for: .stopped))
+            let deleted = try bundle.asUser("delete", bundle.id)
+            #expect(deleted.status == 0 && deleted.error == "", "\(deleted)")
+        }
+    }
+
+    @Test("containers are remembered below XDG_RUNTIME_DIR, where only the user may look")
+    func runtimeDirectory() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            bundle.script("true")
+            try bundle.writeConfig()
+            let words =
+                TestBundle.setpriv() + ["/usr/bin/env", "XDG_RUNTIME_DIR=\(bundle.directory)"]
+                + [Host.runtime]
+            let create = ["create", "--bundle", bundle.directory, bundle.id]
+            let done = try RunningCommand(words + create, token: bundle.token).wait()
+            #expect(done.status == 0 && done.error == "", "\(done)")
+            #expect(exists("\(bundle.directory)/swrunc/\(bundle.id)/state.json"))
+            var status = stat()
+            #expect(lstat("\(bundle.directory)/swrunc", &status) == 0)
+            #expect(status.st_mode & 0o777 == 0o700)
+            let deleted = try RunningCommand(
+                words + ["delete", bundle.id], token: bundle.token
+            ).wait()
+            #expect(deleted.status == 0, "\(deleted)")
+        }
+    }
+
+    @Test("the runtime's executable is sealed, also where it may not clone mounts")
+    func sealed() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            bundle.script("true")
+            try bundle.writeConfig()
+            let done = try bundle.asUser("create", "--bundle", bundle.directory, bundle.id)
+            #expect(done.status == 0 && done.error == "", "\(done)")
+            var target = [CChar](repeating: 0, count: 64)
+            let count = readlink("/proc/\(try bundle.state().pid)/exe", &target, 63)
+            let text = String(decoding: target.prefix(max(count, 0)).map(UInt8.init), as: UTF8.self)
+            #expect(text.hasPrefix("/memfd:"), "\(text)")
+            let exec = try bundle.asUser("exec", bundle.id, "/bin/true")
+            bundle.expectFailure(exec, status: 255, naming: ["before it is started"])
+        }
+    }
+
+    @Test("nothing below /sys can be written to, whether or not the config mounts cgroups")
+    func systemFiles() throws {
+        for mountsCgroups in [true, false] {
+            try TestBundle.use { bundle throws in
+                try bundle.makeRootless()
+                if !mountsCgroups {
+                    bundle.spec.mounts?.removeAll { $0.type == "cgroup" }
+                }
+                let text = try bundle.outputAsUser(of: "cat /proc/mounts")
+                let mounts = text.lines.map { $0.split(separator: " ") }.filter {
+                    $0.count > 3 && ($0[1] == "/sys" || $0[1].hasPrefix("/sys/"))
+                }
+                #expect(!mounts.isEmpty)
+                for mount in mounts {
+                    #expect(mount[3].split(separator: ",").first == "ro", "\(mount)")
+                }
+            }
+        }
+    }
+
+    @Test("a sysfs that the network namespace does not allow is the host's, read-only")
+    func hostSysfs() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            let index = try #require(
+                bundle.spec.mounts?.firstIndex { $0.destination == "/sys" })
+            bundle.spec.mounts?[index].type = "sysfs"
+            bundle.spec.mounts?[index].source = "sysfs"
+            bundle.spec.mounts?[index].options = ["nosuid", "noexec", "nodev", "ro"]
+            let text = try bundle.outputAsUser(
+                of: "ls /sys/class/net; touch /sys/x 2> /dev/null || echo refused")
+            #expect(text.lines.contains("lo") && text.lines.last == "refused", "\(text)")
+        }
+    }
+
+    @Test("a network namespace of its own has a loopback interface and nothing else")
+    func emptyNetwork() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            bundle.setNamespace(.network)
+            let text = try bundle.outputAsUser(of: "cut -d: -f1 /proc/net/dev | tail -n +3")
+            #expect(text == "lo")
+        }
+    }
+
+    @Test("a bind mount shows the user's files, and a volume's own options count")
+    func volumes() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            try makeDirectory("\(bundle.directory)/volume")
+            try writeText("here", to: "\(bundle.directory)/volume/file")
+            try bundle.giveToUser()
+            bundle.addMount(nil, "\(bundle.directory)/volume", at: "/data", "rbind", "ro", "nosuid")
+            bundle.addMount(nil, "\(bundle.directory)/volume/file", at: "/etc/one", "bind", "rw")
+            let text = try bundle.outputAsUser(
+                of: "cat /data/file /etc/one; echo new > /etc/one; cat /data/file; "
+                    + "touch /data/x 2> /dev/null || echo refused")
+            #expect(text == "hereherenew\nrefused")
+        }
+    }
+
+    @Test(
+        "what takes privilege is refused by its field, and nothing is left",
+        arguments: [
+            ("linux.namespaces", "requires user namespaces"),
+            ("linux.resources.memory.limit", "has no cgroup for this limit"),
+            ("linux.cgroupsPath", "permission denied"),
+            ("process.oomScoreAdj", "permission denied"),
+            ("process.rlimits", "operation not permitted"),
+            ("mounts[7]", "no such file or directory"),
+            ("linux.devices[0]", "the host has no device 1:250 at /dev/null"),
+            ("mounts[7].options", "cannot map the ids"),
+        ])
+    func refusals(_ field: String, _ words: String) throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            switch field {
+            case "linux.namespaces":
+                bundle.removeNamespace(.user)
+                bundle.linux.uidMappings = nil
+                bundle.linux.gidMappings = nil
+            case "linux.resources.memory.limit":
+                bundle.linux.resources = Resources(memory: .init(limit: 64 << 20))
+            case "linux.cgroupsPath": bundle.linux.cgroupsPath = "/\(bundle.id)"
+            case "process.oomScoreAdj": bundle.process.oomScoreAdj = -1000
+            case "process.rlimits":
+                bundle.process.rlimits = [Rlimit(type: "RLIMIT_NOFILE", hard: 1 << 40, soft: 5)]
+            case "mounts[7]": bundle.addMount(nil, "/nowhere", at: "/data", "bind")
+            case "mounts[7].options": bundle.addMount(nil, "/srv", at: "/data", "bind", "idmap")
+            default:
+                bundle.linux.devices = [
+                    DeviceNode(kind: .character, path: "/dev/null", major: 1, minor: 250)
+                ]
+            }
+            bundle.script("true")
+            bundle.expectFailure(try bundle.runAsUser(), naming: [field, words])
+        }
+    }
+
+    @Test("without a cgroup and without a pid namespace all processes are found and killed")
+    func allProcesses() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            bundle.removeNamespace(.pid)
+            // The host's procfs: a new one needs a pid namespace.
+            let index = try #require(bundle.spec.mounts?.firstIndex { $0.type == "proc" })
+            bundle.spec.mounts?[index] = Mount(
+                destination: "/proc", type: nil, source: "/proc", options: ["rbind"])
+            bundle.linux.maskedPaths = nil
+            bundle.linux.readonlyPaths = nil
+            bundle.script("sleep 100 & sleep 100 & wait")
+            try bundle.writeConfig()
+            let words = ["run", "-d", "--bundle", bundle.directory, bundle.id]
+            let done = try RunningCommand(
+                TestBundle.setpriv() + [Host.runtime, "--root", bundle.store] + words,
+                token: bundle.token
+            ).wait()
+            #expect(done.status == 0 && done.error == "", "\(done)")
+            #expect(
+                try waits {
+                    try bundle.asUser("ps", "-f", "json", bundle.id).text.split(separator: ",")
+                        .count == 3
+                })
+            let killed = try bundle.asUser("kill", bundle.id, "KILL")
+            #expect(killed.status == 0, "\(killed)")
+            #expect(waits { bundle.leftovers.processes().isEmpty })
+        }
+    }
+
+    @Test("pause says what is missing")
+    func noFreezer() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            try bundle.startSleepingAsUser()
+            bundle.expectFailure(
+                try bundle.asUser("pause", bundle.id), naming: ["cgroups not configured"])
+        }
+    }
+}
+
+@Suite("Ranges of subordinate ids", Host.rootless)
+struct SubordinateIDTests {
+    private static let hasTools =
+        access("/usr/bin/newuidmap", X_OK) == 0 && access("/usr/bin/newgidmap", X_OK) == 0
+
+    private func map(_ bundle: TestBundle) {
+        let maps = [
+            IDMapping(containerID: 0, hostID: userID, size: 1),
+            IDMapping(containerID: 1, hostID: 300_000, size: 65536),
+        ]
+        bundle.linux.uidMappings = maps
+        bundle.linux.gidMappings = maps
+    }
+
+    /// Calls the runtime as the user, who has an account and ranges there alone.
+    private func run(_ bundle: TestBundle, ranges: String) throws -> FinishedCommand {
+        try bundle.writeConfig()
+        let accounts = try readText("/etc/passwd")
+        try writeText(
+            accounts + "swrunc-it:x:\(userID):\(userID)::/:/bin/sh\n",
+            to: "\(bundle.directory)/passwd")
+        try writeText(ranges, to: "\(bundle.directory)/ranges")
+        let text = """
+            for name in subuid subgid; do
+                [ -e /etc/$name ] || exit 99
+                mount --bind $0/ranges /etc/$name || exit 99
+            done
+            mount --bind $0/passwd /etc/passwd || exit 99
+            exec "$@"
+            """
+        let words = ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", text, bundle.directory]
+        return try RunningCommand(
+            words + TestBundle.setpriv() + [Host.runtime, "--root", bundle.store] + [
+                "run", "--bundle", bundle.directory, bundle.id,
+            ], token: bundle.token
+        ).wait()
+    }
+
+    @Test(
+        "newuidmap and newgidmap map them, and groups are allowed",
+        .enabled(if: hasTools, "needs newuidmap and newgidmap"))
+    func mapped() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            map(bundle)
+            bundle.process.user = User(uid: 1000, gid: 7, additionalGids: [8])
+            bundle.script("id -u; id -G; touch /tmp/new; cat /proc/self/setgroups")
+            let done = try run(bundle, ranges: "swrunc-it:300000:65536\n")
+            #expect(done.status == 0, "\(done)")
+            #expect(done.text.lines == ["1000", "7 8", "allow"])
+            var status = stat()
+            #expect(lstat("\(bundle.rootfs)/tmp/new", &status) == 0)
+            #expect(status.st_uid == 300_999 && status.st_gid == 300_006)
+        }
+    }
+
+    @Test(
+        "a range that is not the user's is an error with the remedy",
+        .enabled(if: hasTools, "needs newuidmap and newgidmap"))
+    func foreignRange() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            map(bundle)
+            bundle.script("true")
+            let done = try run(bundle, ranges: "swrunc-it:400000:65536\n")
+            bundle.expectFailure(done, naming: ["linux.uidMappings", "newuidmap", "not allowed"])
+            #expect(done.error.contains("/etc/subuid"))
+        }
+    }
+
+    @Test("a missing program is an error with the remedy")
+    func missingTools() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            map(bundle)
+            bundle.script("true")
+            let done = try bundle.runAsUser(before: ["/usr/bin/env", "PATH=/nowhere"])
+            bundle.expectFailure(done, naming: ["linux.uidMappings", "newuidmap is not installed"])
+            #expect(done.error.contains("package uidmap"))
+        }
+    }
+}
+
+@Suite("Root of a user namespace", Host.rootless)
+struct NamespaceRootTests {
+    /// A config without a user namespace: it is there already.
+    private func plain(_ bundle: TestBundle) throws {
+        try bundle.makeRootless()
+        bundle.removeNamespace(.user)
+        bundle.linux.uidMappings = nil
+        bundle.linux.gidMappings = nil
+    }
+
+    @Test(
+        "a container needs no user namespace of its own there",
+        arguments: [["--user", "--map-root-user", "--mount"], ["--user", "--map-root-user"]])
+    func withoutOwn(_ flags: [String]) throws {
+        try TestBundle.use { bundle throws in
+            try plain(bundle)
+            let text = try bundle.outputAsUser(
+                of: "id -u; echo > /dev/null; cat /proc/self/uid_map",
+                before: ["/usr/bin/unshare"] + flags)
+            let words = text.split { $0 == " " || $0 == "\n" }.map(String.init)
+            #expect(words == ["0", "0", "\(userID)", "1"])
+        }
+    }
+
+    @Test("a container may have a user namespace of its own there", arguments: [["--mount"], []])
+    func nested(_ flags: [String]) throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            bundle.linux.uidMappings = [IDMapping(containerID: 0, hostID: 0, size: 1)]
+            bundle.linux.gidMappings = bundle.linux.uidMappings
+            let text = try bundle.outputAsUser(
+                of: "id -u; echo > /dev/null",
+                before: ["/usr/bin/unshare", "--user", "--map-root-user"] + flags)
+            #expect(text == "0")
+        }
+    }
+
+    @Test("limits are refused there too, and with --rootless=false the cgroup itself is")
+    func limits() throws {
+        try TestBundle.use { bundle throws in
+            try plain(bundle)
+            bundle.script("true")
+            let unshare = ["/usr/bin/unshare", "--user", "--map-root-user", "--mount"]
+            bundle.linux.resources = Resources(memory: .init(limit: 64 << 20))
+            bundle.expectFailure(
+                try bundle.runAsUser(before: unshare),
+                naming: ["linux.resources.memory.limit", "has no cgroup for this limit"])
+            bundle.linux.resources = nil
+            bundle.expectFailure(
+                try bundle.runAsUser("--rootless=false", before: unshare),
+                naming: ["linux.cgroupsPath", "permission denied"])
+        }
+    }
+}
