@@ -51,6 +51,8 @@ public enum ParentStep: Equatable, Sendable {
     case connectListener(path: String)
     /// Waits for the child's listener and sends it.
     case sendListener
+    /// Makes the directory of the socket on which the container tells that it is ready; and that socket.
+    case prepareReadiness(listens: Bool)
     /// Makes the socket on which `start` gives its order.
     case listenForStart
     /// Clones the child into new namespaces.

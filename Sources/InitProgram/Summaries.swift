@@ -241,6 +241,8 @@ extension ParentStep {
         case .recordRootMount(let path):
             "record the mount that will be on \(path), among the host's"
         case .connectConsole(let path): "connect to the console socket \(path)"
+        case .prepareReadiness(let listens):
+            listens ? "listen for readiness" : "make a place for readiness to be told"
         case .listenForStart: "listen for start"
         case .startChild(let kinds, _):
             "clone the child with new namespaces: \(kinds.list)"

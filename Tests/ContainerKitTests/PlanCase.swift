@@ -123,6 +123,12 @@ extension PlanCase {
         PlanCase(name: "default-v1", host: .planV1),
         PlanCase(name: "run", facts: { $0.startsAtOnce = true }),
         PlanCase(
+            name: "run-with-readiness",
+            facts: {
+                $0.startsAtOnce = true
+                $0.readinessDirectory = "/run/swrunc/box/notify"
+            }),
+        PlanCase(
             name: "run-with-terminal",
             facts: {
                 $0.startsAtOnce = true

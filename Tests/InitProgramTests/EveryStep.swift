@@ -216,7 +216,7 @@ let everyParentStep: [ParentStep] = [
     .recordRootMount(path: "/bundle/rootfs"), .connectConsole(path: "/run/console.sock"),
     .findListener(path: "/a.sock"),
     .connectListener(path: "/a.sock"), .sendListener,
-    .listenForStart,
+    .prepareReadiness(listens: true), .listenForStart,
     .startChild([.pid, .mount], intoCgroup: true),
     .moveNetDevices([NetDeviceMove(name: "eth1", newName: "eth0", field: "linux.netDevices.eth1")]),
     .setOOMScore(-5), .writeIDMaps(sampleMaps, by: .tools), .checkIDMaps(sampleMaps),
@@ -241,7 +241,7 @@ enum ParentStepName: CaseIterable {
     case prepareMappedFilesystem, prepareTmpfsCopy, prepareDevice, prepareCgroupMount
     case delegateCgroup, openNamespace, openProcess, openRootOfInit, recordRootMount
     case connectConsole, findListener, connectListener, sendListener
-    case listenForStart, startChild, moveNetDevices
+    case prepareReadiness, listenForStart, startChild, moveNetDevices
     case setOOMScore, writeIDMaps, checkIDMaps, release, adoptSecondChild, receiveTerminal,
         stageRecord
     case awaitChild, recordProcess, runHooks, superviseHooks, setLimits, sendPidfd
@@ -273,6 +273,7 @@ enum ParentStepName: CaseIterable {
             case .findListener: .findListener
             case .connectListener: .connectListener
             case .sendListener: .sendListener
+            case .prepareReadiness: .prepareReadiness
             case .listenForStart: .listenForStart
             case .startChild: .startChild
             case .moveNetDevices: .moveNetDevices

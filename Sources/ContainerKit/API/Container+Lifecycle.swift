@@ -10,8 +10,10 @@ extension Container {
 
     /// Starts the process of a created container, and returns when it runs.
     ///
+    /// - Parameter notifySocket: the socket of a service manager that shall know when the process is
+    ///   ready, for a container that was created with one; the call returns after that.
     /// - Throws: `wrongState`, or what became of init: `initFailed`, `executableNotFound`.
-    public func start() throws(ContainerError) {
+    public func start(notifySocket: String? = nil) throws(ContainerError) {
         let found = try find(locking: true)
         switch found.status {
         case .created: break
@@ -24,6 +26,8 @@ extension Container {
         }
         guard let record = found.record else { return }
         store.logger.debug("init, process \(record.pid), is told to go on")
+        let readiness = try Self.listen(for: notifySocket, found.state)
+        defer { if let readiness { _ = OwnedDescriptor(taking: readiness.socket) } }
         let connection = try Self.connectToInit(found.state.descriptor)
         let hooks = record.hooks?.planned(.startContainer) ?? []
         // A filter with a listener is loaded before hooks run: it decides on their calls, too.
@@ -44,13 +48,36 @@ extension Container {
         }
         try Self.checkExecution(record, found.state)
         let last = record.hooks?.planned(.poststart) ?? []
-        guard !last.isEmpty else { return }
+        guard !last.isEmpty || readiness != nil else { return }
         // The container runs: what a hook does to it must not wait for this lock.
         found.state.unlock()
+        if !last.isEmpty { try Self.runPoststartHooks(last, record) }
+        guard let readiness, let process = try? record.openInit() else { return }
+        try reporting("unable to tell the service manager that the container is ready") {
+            () throws(SystemCallError) in
+            try readiness.run(until: process.number, mainProcess: record.pid)
+        }
+    }
+
+    private static func listen(for notifySocket: String?, _ state: borrowing StateDirectory)
+        throws(ContainerError) -> ReadinessRelay?
+    {
+        guard let notifySocket else { return nil }
+        let directory = state.descriptor
+        let socket = try reporting("unable to listen for the container's readiness") {
+            () throws(SystemCallError) -> CInt? in
+            try ReadinessRelay.listen(in: directory)?.release()
+        }
+        return socket.map { ReadinessRelay(socket: $0, listener: notifySocket) }
+    }
+
+    private static func runPoststartHooks(_ hooks: [PlannedHook], _ record: ContainerRecord)
+        throws(ContainerError)
+    {
         do throws(ContainerError) {
-            try HookRun(record, .running, pid: record.pid).run(last)
+            try HookRun(record, .running, pid: record.pid).run(hooks)
         } catch {
-            Self.killAll(record)
+            killAll(record)
             throw error
         }
     }

@@ -12,18 +12,36 @@ public final class ContainerProcess: Sendable {
     /// The master of the process's terminal if the caller asked for it; closed with this object.
     public let terminalMaster: CInt?
     let pidfd: CInt
+    private let readiness: ReadinessRelay?
 
     init(taking launcher: Launcher) {
         pid = launcher.pid
         pidfd = launcher.pidfd
         terminalMaster = launcher.terminalMaster
+        readiness = launcher.readiness
         launcher.disown(pidfd)
+        if let readiness { launcher.disown(readiness.socket) }
         if let terminalMaster { launcher.disown(terminalMaster) }
     }
 
     deinit {
         _ = OwnedDescriptor(taking: pidfd)
         if let terminalMaster { _ = OwnedDescriptor(taking: terminalMaster) }
+        if let readiness { _ = OwnedDescriptor(taking: readiness.socket) }
+    }
+
+    /// Waits until the process has told that it is ready, and passes that on to the service manager of
+    /// `LaunchOptions.notifySocket`; without one, or once the process has ended, there is nothing to
+    /// wait for.
+    ///
+    /// The manager is told to watch the process from then on.
+    /// - Throws: `systemCall` when the manager cannot be told.
+    public func waitUntilReady() throws(ContainerError) {
+        guard let readiness else { return }
+        try reporting("unable to tell the service manager that the container is ready") {
+            () throws(SystemCallError) in
+            try readiness.run(until: pidfd, mainProcess: pid)
+        }
     }
 
     /// Waits until the process has ended.
@@ -50,7 +68,8 @@ public final class ContainerProcess: Sendable {
     /// Waits as a command in the foreground does: signals of the caller go to the process, and its
     /// terminal, if this object has the master, is the caller's own.
     ///
-    /// Descriptor 0 is raw while this runs, if it is a terminal. No handler is installed.
+    /// Descriptor 0 is raw while this runs, if it is a terminal. No handler is installed. Readiness is
+    /// passed on, with the caller as the process to watch.
     /// - Parameter signals: the signals to pass on, blocked since before the process was started.
     /// - Returns: How the process ended.
     /// - Throws: `systemCall`.
@@ -58,7 +77,10 @@ public final class ContainerProcess: Sendable {
         -> ExitStatus
     {
         do throws(SystemCallError) {
-            try ForegroundRelay(pidfd: pidfd, pid: pid, terminalMaster: terminalMaster).run(signals)
+            var relay = ForegroundRelay(
+                pidfd: pidfd, pid: pid, terminalMaster: terminalMaster)
+            relay.readiness = readiness
+            try relay.run(signals)
         } catch {
             throw ContainerError(error)
         }

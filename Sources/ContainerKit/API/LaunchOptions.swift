@@ -61,6 +61,9 @@ public struct LaunchOptions: Sendable {
     public var pidfdSocket: FilePath?
     /// Listening sockets that a service manager handed to the caller, for a new container's process.
     public var activation: SocketActivation?
+    /// The socket of a service manager that shall know when a new container's process is ready, as
+    /// NOTIFY_SOCKET has it; for a container that is only created, `start` is given it again.
+    public var notifySocket: String?
     /// How many descriptors from 3 on the process inherits; they must not be close-on-exec.
     public var preservedDescriptorCount = 0
     /// Whether the container keeps the caller's session keyring instead of getting its own.

@@ -43,6 +43,10 @@ struct Creation {
         facts.pidFile = options.pidFile?.string
         facts.pidfdSocket = options.pidfdSocket?.string
         facts.startsAtOnce = startsAtOnce
+        if options.notifySocket != nil {
+            facts.readinessDirectory =
+                "\(store.path.string)/\(id)/\(ReadinessRelay.directoryName)"
+        }
         facts.joinsSessionKeyring = !options.keepsSessionKeyring
         facts.sourceLinks = try Self.sourceLinks(spec, bundle)
         if spec.linux?.intelRdt != nil {
@@ -63,7 +67,7 @@ struct Creation {
         let filter = try compileFilter(spec.linux?.seccomp, options.logger)
         do {
             launch = try Launch(
-                creating: Self.activated(spec, options.activation), facts: facts, filter: filter)
+                creating: Self.told(spec, options), facts: facts, filter: filter)
         } catch {
             throw ContainerError(error)
         }
@@ -73,12 +77,14 @@ struct Creation {
         self.options = options
     }
 
-    /// The config with what tells its process of sockets that were handed over.
-    private static func activated(_ spec: Spec, _ activation: SocketActivation?) -> Spec {
-        guard let activation else { return spec }
+    /// The config with what tells its process of the sockets that it has.
+    private static func told(_ spec: Spec, _ options: LaunchOptions) -> Spec {
+        var environment = options.activation?.environment ?? []
+        if options.notifySocket != nil { environment += ReadinessRelay.environment }
+        guard !environment.isEmpty else { return spec }
         var spec = spec
-        let environment = spec.process?.env ?? []
-        spec.process?.env = environment + activation.environment
+        let configured = spec.process?.env ?? []
+        spec.process?.env = configured + environment
         return spec
     }
 

@@ -19,6 +19,8 @@ struct ForegroundRelay {
     let pid: Int32
     /// The master of its terminal, which is left open; nil when it has none.
     let terminalMaster: CInt?
+    /// What passes on that the process is ready.
+    var readiness: ReadinessRelay?
     /// What is typed: the caller's descriptor 0.
     var input: CInt = 0
     /// Where the output goes: the caller's descriptor 1.
@@ -61,15 +63,25 @@ struct ForegroundRelay {
     // MARK: Without a terminal
 
     private func relaySignals(_ signals: borrowing ForegroundSignals) throws(SystemCallError) {
-        var entries = [PollEntry(pidfd, .readable), PollEntry(signals.number, .readable)]
+        var entries = [
+            PollEntry(pidfd, .readable), PollEntry(signals.number, .readable),
+            PollEntry(readiness?.socket ?? -1, .readable),
+        ]
         while true {
             try poll(&entries)
+            if !entries[2].seen.isEmpty, passReadiness() { entries[2].descriptor = -1 }
             if !entries[1].seen.isEmpty {
                 // There is no terminal to resize.
                 signals.take { if $0 != ForegroundSignals.windowChange { forward($0) } }
             }
             if !entries[0].seen.isEmpty { return }
         }
+    }
+
+    /// A manager that cannot be told does not end the container's process, nor what it waits for.
+    private func passReadiness() -> Bool {
+        let pid = Int32(truncatingIfNeeded: raw_system_call(Int(__NR_getpid), 0, 0, 0, 0, 0, 0))
+        return (try? readiness?.relay(mainProcess: pid, staysThere: true)) ?? true
     }
 
     /// The process may be gone already, or be another user's; nobody could be told.
@@ -85,16 +97,19 @@ struct ForegroundRelay {
         var streams = TerminalStreams(master: master, input: input, output: output)
         defer { streams.close() }
         var hasEnded = false
+        var isReady = false
         while true {
             var entries = [
                 PollEntry(hasEnded ? -1 : pidfd, .readable),
                 PollEntry(signals.number, .readable),
+                PollEntry(isReady || hasEnded ? -1 : readiness?.socket ?? -1, .readable),
             ]
             streams.addEntries(to: &entries)
             // After the end, what the terminal holds is there at once: poll(2) looks for it.
             let ready = try poll(
                 &entries, timeoutMilliseconds: hasEnded && !streams.hasOutput ? 0 : -1)
             if hasEnded, ready == 0 { return }
+            if !entries[2].seen.isEmpty { isReady = passReadiness() }
             if !entries[0].seen.isEmpty {
                 hasEnded = true
                 streams.endInput()

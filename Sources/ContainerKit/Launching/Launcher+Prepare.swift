@@ -199,6 +199,16 @@ extension Launcher {
         inputs[.consoleSocket] = own(socket)
     }
 
+    func prepareReadiness(listens: Bool, _ state: inout StateDirectory?) throws(ContainerError) {
+        guard let directory = state?.descriptor, let listener = options.notifySocket else { return }
+        try reporting("unable to listen for the container's readiness") {
+            () throws(SystemCallError) in
+            try ReadinessRelay.makeDirectory(in: directory)
+            guard listens, let socket = try ReadinessRelay.listen(in: directory) else { return }
+            readiness = ReadinessRelay(socket: own(socket), listener: listener)
+        }
+    }
+
     func listenForStart(_ state: inout StateDirectory?) throws(ContainerError) {
         guard let directory = state?.descriptor, let path = state?.path else { return }
         let socket = try reporting("unable to listen for start in \(path)") {

@@ -12,6 +12,7 @@
 //   HostProgram         a program of the host as a child of the runtime: hooks, these tools
 //   IDMapFiles          uid_map and gid_map, and a namespace for mapped mounts
 //   Launcher+Listener   the descriptor of seccomp's notifications
+//   ReadinessRelay      the container's word to the service manager: NOTIFY_SOCKET
 //   DanglingMountPoints mount points behind links to nowhere, made before the clone
 //   LoadedProgram       the child's program at its address
 //   ProgressPage        where the child says how far it is
@@ -68,6 +69,8 @@ final class Launcher {
     /// The connection to the seccomp listener.
     var listenerConnection: CInt = -1
     var terminalMaster: CInt?
+    /// What passes on that the container is ready.
+    var readiness: ReadinessRelay?
     /// The groups of resctrl that were made.
     private var resctrl: ResctrlGroup?
     /// What was moved into the container's network namespace.
@@ -188,6 +191,7 @@ final class Launcher {
         case .openRootOfInit: try openRootOfInit()
         case .recordRootMount(let path): try recordRootMount(path, &state, field)
         case .connectConsole(let path): try connectConsole(path)
+        case .prepareReadiness(let listens): try prepareReadiness(listens: listens, &state)
         case .listenForStart: try listenForStart(&state)
         case .startChild(let kinds, let intoCgroup):
             try startChild(kinds, intoCgroup: intoCgroup, &state)

@@ -45,6 +45,9 @@ extension CreateRecipe {
                 from: SeccompListener.field)
         }
         add(.recordCreating)
+        if facts.readinessDirectory != nil {
+            add(.prepareReadiness(listens: facts.startsAtOnce))
+        }
         if let scope = cgroups.layout.scope {
             add(
                 .startScope(

@@ -24,7 +24,7 @@ extension Launch {
             spec.mounts ?? [], propagation: Self.baseChange(linux.rootfsPropagation),
             cgroups: cgroups.layout,
             namespaces: namespaces, userNamespace: userNamespace, mountLabel: linux.mountLabel,
-            facts: facts)
+            facts: facts, further: facts.furtherMounts)
         mounts.addDevices(linux.devices ?? [])
 
         let preparations =
@@ -76,6 +76,18 @@ extension Launch {
             MountChange(recursive: true, propagation: Linux.Propagation.private.kernelValue)
         default: MountChange(recursive: true, propagation: Linux.Propagation.slave.kernelValue)
         }
+    }
+}
+
+extension LaunchFacts {
+    /// Mounts that the config does not name.
+    fileprivate var furtherMounts: [Mount] {
+        guard let readinessDirectory else { return [] }
+        return [
+            Mount(
+                destination: ReadinessRelay.mountPoint, type: "bind", source: readinessDirectory,
+                options: ["bind", "nosuid", "noexec", "nodev", "ro"])
+        ]
     }
 }
 

@@ -42,6 +42,8 @@ struct LaunchFacts {
     var systemd: SystemdHost?
     /// How many descriptors behind 2 the container inherits.
     var preservedDescriptorCount = 0
+    /// Where the container tells that it is ready: a directory that is mounted into it.
+    var readinessDirectory: String?
     /// Which standard streams the caller replaces.
     var replacedStreams: [Int] = []
     /// Where the terminal's master goes.

@@ -34,7 +34,7 @@ struct MountPlan {
     init(
         _ mounts: [Mount], propagation: MountChange, cgroups: CgroupLayout,
         namespaces: NamespacePlan, userNamespace: UserNamespacePlan?, mountLabel: String? = nil,
-        facts: LaunchFacts
+        facts: LaunchFacts, further: [Mount] = []
     ) throws(SpecError) {
         bundlePath = facts.bundlePath
         rights = facts.rights
@@ -44,15 +44,17 @@ struct MountPlan {
         self.mountLabel = mountLabel.flatMap { $0.isEmpty ? nil : $0 }
         self.namespaces = namespaces
         self.userNamespace = userNamespace
-        nextTree = mounts.count
+        nextTree = mounts.count + further.count
         sourceLinks = facts.sourceLinks
         for (index, mount) in mounts.enumerated() {
-            try add(mount, index)
+            try add(mount, index, "mounts[\(index)]")
+        }
+        for (index, mount) in further.enumerated() {
+            try add(mount, mounts.count + index, "swrunc")
         }
     }
 
-    private mutating func add(_ mount: Mount, _ index: Int) throws(SpecError) {
-        let field = "mounts[\(index)]"
+    private mutating func add(_ mount: Mount, _ index: Int, _ field: String) throws(SpecError) {
         let options = MountOptions(mount.options ?? [], type: mount.type)
         let destination = Self.absolute(mount.destination)
         try Self.checkProc(mount, options, destination, field)

@@ -10,6 +10,7 @@ internal import SystemPackage
 ///   config.json   the config as it was at create, with the limits that update changed
 ///   progress      the page that init writes its progress to
 ///   start         the socket on which `start` gives its order
+///   notify/       where the process tells that it is ready, if anybody wants to know
 ///
 /// Commands that change a container hold flock(2) on the directory itself.
 struct StateDirectory: ~Copyable {
@@ -232,6 +233,9 @@ struct StateDirectory: ~Copyable {
                 try removeDirectory(path)
             } catch  where error.errno == .noSuchFileOrDirectory {
                 return
+            } catch  where error.errno == .directoryNotEmpty {
+                try ReadinessRelay.remove(in: descriptor)
+                try removeDirectory(path)
             }
         }
     }

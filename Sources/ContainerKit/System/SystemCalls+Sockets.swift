@@ -35,7 +35,7 @@ func socketPair() throws(SystemCallError) -> SocketPair {
 }
 
 /// `struct sockaddr_un` with a path that the kernel gets whole.
-private struct UnixAddress {
+struct UnixAddress {
     /// sun_path has 108 bytes with its end; one that is longer is named through its directory.
     static let longestPath = 107
 
@@ -44,6 +44,19 @@ private struct UnixAddress {
     /// An address for a path of at most `longestPath` bytes.
     init(_ path: String) {
         bytes = [UInt8(familyUnix), 0] + Array(path.utf8) + [0]
+    }
+
+    private init(bytes: [UInt8]) {
+        self.bytes = bytes
+    }
+
+    /// An address as NOTIFY_SOCKET has it; an abstract name has no end but its length.
+    init(listener address: String) {
+        guard address.hasPrefix("@") else {
+            self.init(address)
+            return
+        }
+        self.init(bytes: [UInt8(familyUnix), 0, 0] + Array(address.utf8.dropFirst()))
     }
 
     func with(_ body: (_ address: Int, _ length: Int) throws(SystemCallError) -> Void)

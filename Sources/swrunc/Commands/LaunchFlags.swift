@@ -91,12 +91,18 @@ extension Invocation {
     /// The same for a new container, which gets the sockets that a service manager handed to this call.
     func containerOptions(terminal: Bool, detached: Bool) throws(ContainerError) -> LaunchOptions {
         var options = try launchOptions(terminal: terminal, detached: detached)
+        options.notifySocket = notifySocket
         guard variable("LISTEN_PID") == String(getpid()),
             let count = variable("LISTEN_FDS").flatMap(Int.init), (1...1024).contains(count)
         else { return options }
         options.activation = SocketActivation(count: count, names: variable("LISTEN_FDNAMES"))
         options.preservedDescriptorCount += count
         return options
+    }
+
+    /// Where the service manager of this call wants to hear that the container is ready.
+    var notifySocket: String? {
+        variable("NOTIFY_SOCKET").flatMap { $0.isEmpty ? nil : $0 }
     }
 
     private func variable(_ name: String) -> String? {

@@ -31,7 +31,9 @@ extension Command {
         let options = try invocation.containerOptions(
             terminal: bundle.spec.process?.terminal ?? false, detached: detached)
         if detached {
-            _ = try Container.run(id, from: bundle, in: invocation.store, options: options)
+            let process = try Container.run(
+                id, from: bundle, in: invocation.store, options: options)
+            try process.waitUntilReady()
             return 0
         }
         let signals = try ForegroundSignals()

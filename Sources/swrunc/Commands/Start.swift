@@ -8,7 +8,7 @@ extension Command {
             name: "start", summary: "start the process of a created container",
             operands: containerOperand,
             perform: { invocation throws(ContainerError) in
-                try invocation.container().start()
+                try invocation.container().start(notifySocket: invocation.notifySocket)
                 return 0
             })
     }
