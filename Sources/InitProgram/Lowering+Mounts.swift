@@ -185,13 +185,15 @@ extension Assembler {
 
     // MARK: Attaching
 
-    mutating func moveMount(_ tree: Cell, onto target: Cell) {
+    mutating func moveMount(
+        _ tree: Cell, onto target: Cell, into result: Cell? = nil, ignoring: [Int16] = []
+    ) {
         call(
             .moveMount,
             [
                 .cell(tree), text(""), .cell(target), text(""),
                 .named(0x44, "MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH"),
-            ])
+            ], into: result, ignoring: ignoring)
     }
 
     /// A detached copy of the mount (or subtree) at a descriptor.
@@ -222,11 +224,45 @@ extension Assembler {
             ])
     }
 
+    /// Puts a tree in its place.
+    ///
+    /// move_mount answers "invalid argument" where only one of the two is a directory, the most common
+    /// mistake with volumes; what people know, and engines look for, is "not a directory".
     fileprivate mutating func attach(
         _ tree: Cell, at path: String, in root: Cell, kind: MountPointKind
     ) {
         let target = resolveMaking(path, below: root, kind: kind, source: tree)
+        guard kind != .directory else { return moveMount(tree, onto: target) }
+        let moved = cell("moved")
+        moveMount(tree, onto: target, into: moved, ignoring: [IgnoredErrno.invalid])
+        let done = skip(when: .isNotNegative(moved))
+        let note =
+            "unable to mount a directory onto a file, or a file onto a directory, at \(path)"
+        enter(target, into: moved, ignoring: [IgnoredErrno.notDirectory])
+        let ontoFile = skip(when: .isNegative(moved))
+        enter(tree, note: note)
+        let bothDirectories = skip(when: .always)
+        place(ontoFile)
+        enter(tree, into: moved, ignoring: [IgnoredErrno.notDirectory])
+        let bothFiles = skip(when: .isNegative(moved))
+        enter(target, note: note)
+        place(bothDirectories)
+        place(bothFiles)
         moveMount(tree, onto: target)
+        place(done)
+    }
+
+    /// Opens the directory at a descriptor: anything else is no directory (ENOTDIR).
+    private mutating func enter(
+        _ place: Cell, into result: Cell? = nil, ignoring: [Int16] = [], note: String? = nil
+    ) {
+        call(
+            .openat,
+            [
+                .cell(place), text("."),
+                .named(Self.pathOnly | Self.directory, "O_PATH|O_DIRECTORY|O_CLOEXEC"),
+                .literal(0),
+            ], into: result, ignoring: ignoring, note: note)
     }
 
     /// The tmpfs is ours and empty, so names in it need no resolving.

@@ -35,8 +35,13 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
             naming: "mounts[7]", "fsconfig", "invalid argument"
         ) { $0.addMount("tmpfs", "tmpfs", at: "/mnt", "size=bogus") },
         FailureCase(
-            "a directory on a file", naming: "mounts[7]", "move_mount"
+            "a directory on a file",
+            naming: "mounts[7]", "a directory onto a file", "/etc/passwd", "not a directory"
         ) { $0.addMount(nil, $0.rootfs, at: "/etc/passwd", "bind") },
+        FailureCase(
+            "a file on a directory",
+            naming: "mounts[7]", "a file onto a directory", "at /etc", "not a directory"
+        ) { $0.addMount(nil, "\($0.rootfs)/etc/passwd", at: "/etc", "bind") },
         FailureCase(
             "a file in the way of a destination", naming: "mounts[7]", "not a directory"
         ) { $0.addMount("tmpfs", "tmpfs", at: "/etc/passwd/deep") },

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engines' scripts share: cases with a time limit, calls of programs, a terminal, leftovers.
+
+A script names an engine, declares cases with @case, and ends in main(). It prints a line a case:
+
+    ok         3.2 s  NAME
+    FAILED     0.4 s  NAME: reason
+    not run    0.0 s  NAME: reason
+
+and a total. Detail of a failure follows its line, indented. The status is 1 where a case failed.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import fcntl
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+BUSYBOX = pathlib.Path("/opt/busybox")
+# The machine may be emulated: a client of an engine alone takes a second there.
+CALL_SECONDS = 120
+
+
+class Failed(Exception):
+    """A case went wrong; what follows the first line of the message is detail."""
+
+
+class NotRun(Exception):
+    """A case cannot be run here; the message says why."""
+
+
+class OutOfTime(Exception):
+    """The time limit of a case was reached."""
+
+
+@dataclasses.dataclass
+class Case:
+    name: str
+    limit: int
+    group: str
+    function: object
+
+
+CASES = []
+
+
+def case(name, limit=180, group=""):
+    """Declares a case; the cases of a group run together, in the order they are declared."""
+
+    def declare(function):
+        CASES.append(Case(name, limit, group, function))
+        return function
+
+    return declare
+
+
+def call(*command, status=0, stdin=None, limit=CALL_SECONDS, **options):
+    """Runs a program; gives what it wrote, both streams, without space around.
+
+    `status` is the one that is expected; None: any.
+    """
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(
+            words,
+            input=stdin,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=limit,
+            **options,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Failed(f"{' '.join(words)}: no end within {limit} s\n{error.output or ''}") from None
+    if status is not None and done.returncode != status:
+        shown = " ".join(words)
+        raise Failed(f"status {done.returncode}, expected {status}, of {shown}\n{done.stdout}")
+    return done.stdout.strip()
+
+
+def expect(found, wanted, what="output"):
+    """Fails unless the two are the same."""
+    if found != wanted:
+        raise Failed(f"{what}: {found!r}, expected {wanted!r}")
+
+
+def expect_in(part, text, what="output"):
+    """Fails unless the text has the part."""
+    if part not in text:
+        raise Failed(f"{what} lacks {part!r}\n{text}")
+
+
+def eventually(check, what, seconds=60, pause=0.3):
+    """Waits until check() gives something true, and gives that."""
+    deadline = time.monotonic() + seconds
+    while not (found := check()):
+        if time.monotonic() > deadline:
+            raise Failed(f"not within {seconds} s: {what}")
+        time.sleep(pause)
+    return found
+
+
+class Terminal:
+    """A program with a terminal of its own, as a person would run it."""
+
+    def __init__(self, *command, rows=24, columns=80):
+        self.seen = ""
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            try:
+                os.execvp(command[0], [str(word) for word in command])
+            except OSError as error:
+                print(f"{command[0]}: {error}")
+            os._exit(127)
+        self.resize(rows, columns)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def read(self, seconds):
+        """Takes in what was written; False: the terminal is closed."""
+        if select.select([self.master], [], [], seconds)[0]:
+            try:
+                got = os.read(self.master, 4096)
+            except OSError:
+                return False
+            self.seen += got.decode(errors="replace")
+            return bool(got)
+        return True
+
+    def wait_for(self, text, seconds=60):
+        """Waits until a text was written that was not waited for before."""
+        deadline = time.monotonic() + seconds
+        while text not in self.seen:
+            if not self.read(0.2) or time.monotonic() > deadline:
+                raise Failed(f"the terminal did not show {text!r}\n{self.seen}")
+        self.seen = self.seen.split(text, 1)[1]
+
+    def status(self, seconds=60):
+        """Waits for the program's end; gives its exit status."""
+        deadline = time.monotonic() + seconds
+        while True:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.pid = None
+                return os.waitstatus_to_exitcode(status)
+            if time.monotonic() > deadline:
+                raise Failed(f"the program at the terminal did not end\n{self.seen}")
+            self.read(0.1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.master)
+
+
+@dataclasses.dataclass
+class Runtime:
+    path: str
+    name: str
+    version: str
+
+
+def find_runtime(given):
+    path = shutil.which(given) if "/" not in given else os.path.realpath(given)
+    if not path or not os.access(path, os.X_OK):
+        sys.exit(f"no runtime at {given}")
+    first = call(path, "--version").splitlines()[0]
+    match = re.search(r"version (\S+)", first)
+    return Runtime(path, os.path.basename(given), match[1] if match else "unknown")
+
+
+def processes(part):
+    """The processes whose command line has a text, but this one."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if part in line:
+                    found[int(entry.name)] = line.strip()
+    return found
+
+
+def mounts(part):
+    lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line.split()[4] for line in lines if part in line.split()[4]]
+
+
+def cgroups(pattern):
+    """The cgroups whose name matches."""
+    name = re.compile(pattern)
+    return {folder for folder, _, _ in os.walk("/sys/fs/cgroup") if name.search(folder)}
+
+
+class Unit:
+    """A daemon that systemd runs, so that what it starts is told from this script."""
+
+    def __init__(self, name, *command, **properties):
+        self.name = name
+        given = [f"--property={key}={value}" for key, value in properties.items()]
+        call("systemd-run", "--quiet", "--collect", f"--unit={name}", *given, "--", *command)
+
+    def log(self):
+        return call("journalctl", "--no-pager", "-n", "30", "-o", "cat", "-u", self.name, status=None)
+
+    def stop(self):
+        call("systemctl", "stop", self.name, status=None)
+        call("systemctl", "reset-failed", self.name, status=None)
+
+
+@contextlib.contextmanager
+def scratch_folder(name):
+    """A folder on the disk (the upper directories of overlays have to be there), removed at the end."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}.", dir="/var/tmp"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        for place in sorted(mounts(str(folder)), reverse=True):
+            call("umount", "--lazy", place, status=None)
+        call("rm", "-rf", folder, status=None)
+
+
+def stop(number, _):
+    sys.exit(128 + number)
+
+
+def on_alarm(*_):
+    raise OutOfTime
+
+
+def perform(one):
+    """Runs a case; gives the word for its result, and the reason."""
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.alarm(one.limit)
+    try:
+        one.function()
+        return "ok", ""
+    except NotRun as error:
+        return "not run", str(error)
+    except OutOfTime:
+        return "FAILED", f"no end within {one.limit} s"
+    except (Failed, OSError, LookupError, ValueError) as error:
+        return "FAILED", str(error) or repr(error)
+    finally:
+        signal.alarm(0)
+
+
+def run_group(engine, chosen, after):
+    """Runs cases one after the other; `after` puts things in order after each. Gives the words."""
+    words = []
+    for one in chosen:
+        began = time.monotonic()
+        word, reason = perform(one)
+        first, _, detail = reason.partition("\n")
+        print(
+            f"{word:8} {time.monotonic() - began:5.1f} s  {one.name}{': ' if first else ''}{first}",
+            *(f"    {line}" for line in detail.splitlines()[-30:]),
+            sep="\n",
+            flush=True,
+        )
+        words.append(word)
+        try:
+            after(word)
+        except (Failed, OSError) as error:
+            print(f"    afterwards: {error}", flush=True)
+    return words
+
+
+def main(engine, groups, description):
+    """Runs the cases of an engine.
+
+    `groups` gives for each group of cases a context manager, called with the runtime, in which they
+    run; it gives what is called after each case with the word for its result.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runtime", default="runc", help="path or command (default: runc)")
+    parser.add_argument("--only", metavar="REGEX", help=f"cases whose name, '{engine}: ...', matches")
+    parser.add_argument("--list", action="store_true", help="print the names of the cases")
+    arguments = parser.parse_args()
+    only = re.compile(arguments.only or "")
+    chosen = [one for one in CASES if only.search(f"{engine}: {one.name}")]
+    if arguments.list:
+        print(*(one.name for one in chosen), sep="\n")
+        return
+    if os.geteuid():
+        sys.exit(f"{engine}: needs root")
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+    runtime = find_runtime(arguments.runtime)
+    print(f"{engine} with {runtime.name} {runtime.version}", flush=True)
+    words = []
+    for group, opened in groups.items():
+        if of_group := [one for one in chosen if one.group == group]:
+            with opened(runtime) as after:
+                words += run_group(engine, of_group, after)
+    counted = ", ".join(f"{words.count(word)} {word}" for word in ("ok", "FAILED", "not run"))
+    print(f"total: {len(words)} cases, {counted}")
+    sys.exit(1 if "FAILED" in words else 0)

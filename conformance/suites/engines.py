@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Container engines, with the runtime below them, in the test VM (conformance/vm).
+
+Each program of conformance/engines is run in a fresh VM. A runtime that the VM has itself (runc, crun)
+is taken from there.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+
+from results import OURS, Result
+from sources import Unavailable
+
+REPO = pathlib.Path(__file__).resolve().parent.parent.parent
+ENGINES = ("docker", "containerd", "podman", "buildah")
+LIMIT_SECONDS = 3000
+# What decides these results is the VM, not this machine.
+MACHINE = "test VM: cgroup v2, systemd"
+STATUS = {"ok": "pass", "FAILED": "fail", "not run": "skip"}
+LINE = re.compile(r"^(ok|FAILED|not run) +[\d.]+ s  (.+?)(?:: (.*))?$")
+HEADER = re.compile(r"^\w+ with (\S+) (\S+)$", re.M)
+
+
+def results(text):
+    """The result of each case, by name, with what is told below it."""
+    found, last = {}, None
+    for line in text.splitlines():
+        if match := LINE.match(line):
+            last = found[match[2]] = Result(STATUS[match[1]], match[3] or "")
+        elif line.startswith("    ") and last:
+            last.detail += f"\n{line[4:]}"
+    return found
+
+
+def command(runtime, engine, only):
+    """What runs an engine's cases in the VM."""
+    vm = [REPO / "conformance/vm/run-in-vm", "--timeout", LIMIT_SECONDS]
+    given = runtime.name
+    if not runtime.path.startswith("/usr/"):
+        vm += ["--copy", runtime.path]
+        given = f"./{pathlib.Path(runtime.path).name}"
+    script = [REPO / "conformance/engines" / engine, "--runtime", given]
+    if only:
+        script += ["--only", only.pattern]
+    return [str(word) for word in [*vm, "--", *script]]
+
+
+def packages():
+    """The engines that the VM has, with their versions."""
+    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    image = pathlib.Path(os.environ.get("OCI_TEST_VM") or pathlib.Path(home, "oci-test-vm"))
+    versions = dict(line.split() for line in (image / "packages").read_text().splitlines())
+    names = ("docker.io", "containerd", "podman", "buildah")
+    return ", ".join(f"{name} {versions[name]}" for name in names if name in versions)
+
+
+def run(runtime, only, logs):
+    subprocess.run([REPO / "conformance/vm/run-in-vm", "--prepare"], check=True)
+    found = {}
+    for engine in ENGINES:
+        script = REPO / "conformance/engines" / engine
+        if not script.exists():
+            continue
+        listed = subprocess.run([script, "--list"], capture_output=True, text=True).stdout
+        if only and not any(only.search(f"{engine}: {name}") for name in listed.splitlines()):
+            continue
+        print(f"engines: {engine}", flush=True)
+        with open(logs / engine, "w+") as log:
+            done = subprocess.run(command(runtime, engine, only), stdout=log, stderr=subprocess.STDOUT)
+            log.seek(0)
+            text = log.read()
+        if done.returncode not in (0, 1) or not (header := HEADER.search(text)):
+            raise Unavailable(f"{engine}: status {done.returncode}\n{text[-2000:]}")
+        runtime.version = header[2]
+        found.update({f"{engine}: {name}": one for name, one in results(text).items()})
+    return packages(), found
