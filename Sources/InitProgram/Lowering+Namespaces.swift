@@ -8,11 +8,9 @@ extension InitStep {
             code.call(.setns, [.cell(namespace), .namespaces([kind])])
         case .joinUserNamespace(let kinds): code.joinUserNamespace(with: kinds)
         case .becomeNamespaceRoot:
-            code.dropGroups()
             code.call(.setgid, [.literal(0)])
             code.call(.setuid, [.literal(0)])
         case .joinProcess(let kinds):
-            if kinds.contains(.user) { code.dropGroups() }
             let process = code.input(.process)
             code.call(.setns, [.cell(process), .namespaces(kinds)])
         case .unshareNamespaces(let kinds):
@@ -48,7 +46,6 @@ extension Assembler {
     /// One that an outer user namespace owns can be joined before only, one that belongs to the joined
     /// user namespace perhaps after only: that is so for a runtime without rights over it.
     fileprivate mutating func joinUserNamespace(with kinds: [NamespaceKind]) {
-        dropGroups()
         var attempts: [(NamespaceKind, Cell)] = []
         for kind in kinds {
             let joined = cell("\(kind.rawValue)-joined")

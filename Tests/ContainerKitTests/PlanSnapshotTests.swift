@@ -242,6 +242,25 @@ struct PlanSnapshotTests {
         }
     }
 
+    @Test(
+        "a label is given by the option that the annotation names",
+        arguments: ["context", "fscontext", "defcontext", "rootcontext"])
+    func labelOption(_ option: String) throws {
+        let example = PlanCase(
+            name: "label", facts: { $0.labelOption = option },
+            change: {
+                $0.mounts = [
+                    Mount(destination: "/new", type: "tmpfs"),
+                    Mount(destination: "/old", type: "tmpfs", options: ["iversion"]),
+                ]
+                $0.linux?.mountLabel = "u:r:t:s0:c1,c2"
+            })
+        let options = try example.plan().childSteps.compactMap { planned in
+            if case .mountFilesystem(let mount) = planned.step { mount.options } else { nil }
+        }
+        #expect(options == [["\(option)=u:r:t:s0:c1,c2"], ["\(option)=\"u:r:t:s0:c1,c2\""]])
+    }
+
     @Test("the bytes for mount(2) are the options as they stand, a label in quotes")
     func bytesOfMount() throws {
         let example = PlanCase(

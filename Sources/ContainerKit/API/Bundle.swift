@@ -57,7 +57,8 @@ public struct Bundle: Sendable {
 
     private init(path: FilePath, spec: Spec, config: [UInt8]) throws(ContainerError) {
         do {
-            try spec.check()
+            // Only start needs one.
+            try spec.check(requiringProcess: false)
         } catch {
             throw ContainerError(error)
         }

@@ -67,6 +67,7 @@ extension Container {
         facts.joinsSessionKeyring = record.hasSessionKeyring
         facts.home = Self.home(process, record)
         facts.initPid = record.pid
+        facts.keepsGroups = record.annotations[ConfigAnnotation.keepGroups] != nil
         let (namespaces, own) = try Self.foreignNamespaces(record.pid)
         facts.rights.isInUserNamespace = own != RuntimeRights.firstUserNamespace
         // Who enters a user namespace has all capabilities there.
@@ -84,7 +85,8 @@ extension Container {
         let launch = Launch(
             entering: process, of: spec.linux ?? Linux(), namespaces: namespaces,
             cgroups: record.cgroups, facts: facts,
-            filter: try compileFilter(spec.linux?.seccomp, options.logger))
+            filter: try compileFilter(
+                spec.linux?.seccomp, annotations: record.annotations, options.logger))
         let launcher = Launcher(
             launch, options: options, storePath: store.path.string, record: nil,
             target: initProcess.number, targetPid: record.pid,

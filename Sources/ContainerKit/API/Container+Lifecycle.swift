@@ -25,6 +25,12 @@ extension Container {
                 .wrongState, "cannot start a container in the \(found.status.rawValue) state")
         }
         guard let record = found.record else { return }
+        // Spec: runtime.md, Start.
+        guard record.hasProgram else {
+            throw ContainerError(
+                .invalidSpec, "process property must not be empty", field: "process",
+                hint: "the container was created from a config without process")
+        }
         store.logger.debug("init, process \(record.pid), is told to go on")
         let readiness = try Self.listen(for: notifySocket, found.state)
         defer { if let readiness { _ = OwnedDescriptor(taking: readiness.socket) } }
@@ -90,9 +96,7 @@ extension Container {
         guard let progress = ProgressPage.read(page) else { return }
         let instruction = record.lastInstructions.first { $0.index == progress.index }
         // A kill at the very instant of execve looks like success; one before it does not.
-        let execution = record.lastInstructions.first {
-            $0.call == "execve" && $0.field == "process.args"
-        }
+        let execution = record.lastInstructions.first(where: \.isExecution)
         let wasKilled = progress.error == 0 && progress.index < execution?.index ?? 0
         guard wasKilled || progress.error != 0 else { return }
         // A process closes its connections before it has ended: who asks after this error shall see

@@ -22,6 +22,11 @@ struct Creation {
         try Container.check(id)
         try options.checkPreservedDescriptors()
         let spec = bundle.spec
+        if startsAtOnce, spec.process == nil {
+            // The text is runc's.
+            throw ContainerError(
+                .invalidSpec, "process property must not be empty", field: "process")
+        }
         for warning in spec.warnings { options.logger.warning("\(warning)") }
         if !explainsOnly {
             try SecurityModules.check(spec.process, mountLabel: spec.linux?.mountLabel)
@@ -48,6 +53,8 @@ struct Creation {
                 "\(store.path.string)/\(id)/\(ReadinessRelay.directoryName)"
         }
         facts.joinsSessionKeyring = !options.keepsSessionKeyring
+        facts.keepsGroups = spec.annotations?[ConfigAnnotation.keepGroups] != nil
+        facts.labelOption = try Self.labelOption(spec)
         facts.sourceLinks = try Self.sourceLinks(spec, bundle)
         if spec.linux?.intelRdt != nil {
             facts.resctrl = try reporting { () throws(SystemCallError) in
@@ -64,7 +71,8 @@ struct Creation {
             facts.limitCapabilities(of: spec.process, options.logger)
         }
         if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
-        let filter = try compileFilter(spec.linux?.seccomp, options.logger)
+        let filter = try compileFilter(
+            spec.linux?.seccomp, annotations: spec.annotations, options.logger)
         do {
             launch = try Launch(
                 creating: Self.told(spec, options), facts: facts, filter: filter)
@@ -121,6 +129,18 @@ struct Creation {
         } catch {
             throw ContainerError(error)
         }
+    }
+
+    private static func labelOption(_ spec: Spec) throws(ContainerError) -> String {
+        guard let option = spec.annotations?[ConfigAnnotation.labelOption] else { return "context" }
+        guard ConfigAnnotation.labelOptions.contains(option) else {
+            throw ContainerError(
+                .invalidSpec,
+                "\(option.debugDescription) is none of "
+                    + ConfigAnnotation.labelOptions.joined(separator: ", "),
+                field: "annotations.\(ConfigAnnotation.labelOption)")
+        }
+        return option
     }
 
     /// What the sources that are to be copied as links say.
@@ -223,17 +243,22 @@ struct Creation {
 }
 
 /// Compiles the profile of a config, if it has one.
-func compileFilter(_ profile: Seccomp?, _ logger: Logger) throws(ContainerError) -> SeccompFilter? {
+func compileFilter(
+    _ profile: Seccomp?, annotations: [String: String]?, _ logger: Logger
+) throws(ContainerError) -> SeccompFilter? {
     guard let profile else { return nil }
-    do {
-        let filter = try SeccompFilter(compiling: profile)
-        if !filter.unknownSystemCalls.isEmpty {
-            logger.debug(
-                "seccomp: unknown system calls: \(filter.unknownSystemCalls.joined(separator: " "))"
-            )
-        }
-        return filter
+    let filter: SeccompFilter
+    do throws(SeccompError) {
+        filter = try SeccompFilter(compiling: profile)
     } catch {
         throw ContainerError(error)
     }
+    guard !filter.unknownSystemCalls.isEmpty else { return filter }
+    let names = filter.unknownSystemCalls.joined(separator: " ")
+    if annotations?[ConfigAnnotation.failOnUnknownSystemCall] != nil {
+        throw ContainerError(
+            .invalidSpec, "unknown system calls: \(names)", field: "linux.seccomp.syscalls")
+    }
+    logger.debug("seccomp: unknown system calls: \(names)")
+    return filter
 }

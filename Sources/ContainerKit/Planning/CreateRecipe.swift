@@ -176,6 +176,9 @@ struct CreateRecipe {
             // Until here the process is the host's root to files, though without its rights.
             if userNamespace.isCloned { steps.add(.waitForParent(.prepared), from: "swrunc") }
             if isMappedByUser { steps.add(.forbidPtrace, from: "swrunc") }
+            if !facts.keepsGroups {
+                steps.add(.dropGroups, from: namespaces.field(of: .user))
+            }
             steps.add(.becomeNamespaceRoot, from: namespaces.field(of: .user))
         }
         // From inside its cgroup: v2 lets nobody enter one of a namespace that he is outside of.
@@ -204,6 +207,9 @@ struct CreateRecipe {
         let joined = namespaces.joined.filter { $0.kind != .cgroup }
         if namespaces.joins(.user) {
             let others = joined.map(\.kind).filter { $0 != .user }
+            if !facts.keepsGroups {
+                steps.add(.dropGroups, from: namespaces.field(of: .user))
+            }
             steps.add(.joinUserNamespace(with: others), from: namespaces.field(of: .user))
         } else {
             for namespace in joined {

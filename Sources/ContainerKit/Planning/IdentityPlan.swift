@@ -19,6 +19,8 @@ struct IdentityPlan {
     private let isInUserNamespace: Bool
     /// Whether the runtime's own user namespace may deny setgroups(2).
     private let mayDenyGroups: Bool
+    /// Whether the groups of the caller stay.
+    private let keepsGroups: Bool
     /// Masks of the five sets.
     let sets: CapabilityMasks
     /// The capabilities that the runtime itself holds.
@@ -27,12 +29,13 @@ struct IdentityPlan {
     init(
         process: Process, linux: Linux = Linux(), filter: SeccompFilter?, home: String,
         grantable: UInt64 = .max, isInUserNamespace: Bool = false,
-        mayDenyGroups: Bool = false
+        mayDenyGroups: Bool = false, keepsGroups: Bool = false
     ) {
         self.process = process
         self.linux = linux
         self.isInUserNamespace = isInUserNamespace
         self.mayDenyGroups = mayDenyGroups
+        self.keepsGroups = keepsGroups
         self.filter = filter
         self.home = home
         self.grantable = grantable
@@ -64,13 +67,7 @@ struct IdentityPlan {
         steps.add(
             .limitBoundingSet(keeping: sets.bounding, last: 63),
             from: "process.capabilities.bounding")
-        let groups = user.additionalGids ?? []
-        // Where the namespace denies setgroups(2), only who asks for groups is refused.
-        if !isInUserNamespace, mayDenyGroups, groups.isEmpty {
-            steps.add(.dropGroups, from: "process.user.additionalGids")
-        } else if !isInUserNamespace || !groups.isEmpty {
-            steps.add(.setGroups(groups), from: "process.user.additionalGids")
-        }
+        if !keepsGroups { addGroups(to: &steps) }
         steps.add(.setGroupID(user.gid), from: "process.user.gid")
         steps.add(.setUserID(user.uid), from: "process.user.uid")
         if changesUser { steps.add(.enterDirectory(process.cwd), from: "process.cwd") }
@@ -80,14 +77,25 @@ struct IdentityPlan {
             addCapabilities(to: &steps)
         }
         // With the rights that execve will have, as far as they are set by now.
-        steps.add(
-            .findExecutable(name: process.args?.first ?? "", candidates: candidates),
-            from: "process.args[0]")
+        if let name = process.args?.first {
+            steps.add(
+                .findExecutable(name: name, candidates: candidates), from: "process.args[0]")
+        }
         if process.noNewPrivileges {
             steps.add(.forbidNewPrivileges, from: "process.noNewPrivileges")
         }
         steps.add(.resetSignals, from: "swrunc")
         steps.add(.unblockSignals, from: "swrunc")
+    }
+
+    /// Where the namespace denies setgroups(2), only who asks for groups is refused.
+    private func addGroups(to steps: inout StepList) {
+        let groups = process.user.additionalGids ?? []
+        if !isInUserNamespace, mayDenyGroups, groups.isEmpty {
+            steps.add(.dropGroups, from: "process.user.additionalGids")
+        } else if !isInUserNamespace || !groups.isEmpty {
+            steps.add(.setGroups(groups), from: "process.user.additionalGids")
+        }
     }
 
     /// The limits that this kernel has.

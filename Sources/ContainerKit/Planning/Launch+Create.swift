@@ -17,9 +17,9 @@ extension Launch {
         try RootEntry.check(linux, namespaces, movesRoot: facts.kernelTrees != nil)
         var cgroups = try Self.cgroups(spec, linux, facts)
         cgroups.owner = CgroupDelegation.owner(spec, isUnified: cgroups.layout.isUnified)
-        guard let process = spec.process, let root = spec.root else {
-            throw SpecError("process", "process property must not be empty")
-        }
+        guard let root = spec.root else { throw SpecError("root", "must be present") }
+        // Spec: runtime.md, Start: only start needs a process.
+        let process = spec.process ?? Process(cwd: "/")
         var mounts = try MountPlan(
             spec.mounts ?? [], propagation: Self.baseChange(linux.rootfsPropagation),
             cgroups: cgroups.layout,
@@ -37,7 +37,7 @@ extension Launch {
                 process: process, linux: linux, filter: filter, home: facts.home,
                 grantable: facts.grantableCapabilities,
                 isInUserNamespace: userNamespace != nil,
-                mayDenyGroups: facts.rights.isInUserNamespace))
+                mayDenyGroups: facts.rights.isInUserNamespace, keepsGroups: facts.keepsGroups))
         let child = recipe.childSteps(mounts: mounts, preparations?.steps ?? StepList())
         let parent = recipe.parentSteps(mounts: mounts)
         self.init(

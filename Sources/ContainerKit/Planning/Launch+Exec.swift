@@ -22,7 +22,7 @@ extension Launch {
             process: process, linux: linux, filter: filter, home: facts.home,
             grantable: facts.grantableCapabilities,
             isInUserNamespace: namespaces.contains(.user),
-            mayDenyGroups: facts.rights.isInUserNamespace)
+            mayDenyGroups: facts.rights.isInUserNamespace, keepsGroups: facts.keepsGroups)
         // A joined pid namespace is for children only.
         let needsSecondProcess = namespaces.contains(.pid)
         let cgroupCount = cgroups.v1DirectoryCount
@@ -58,7 +58,7 @@ extension Launch {
         // From here on the container's processes can see this one (CVE-2016-9962).
         steps.add(.forbidPtrace, from: "swrunc")
         if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
-        Self.addJoining(namespaces, cgroups, to: &steps)
+        Self.addJoining(namespaces, cgroups, keepsGroups: facts.keepsGroups, to: &steps)
         steps.addCPUAffinity(of: process, .final)
         steps.add(.startSession, from: "swrunc")
         steps.add(facts.sharesMounts ? .enterRootOfInit : .openRoot, from: "swrunc")
@@ -91,13 +91,16 @@ extension Launch {
 
     /// The way into the container: its namespaces, its pids, its cgroup.
     private static func addJoining(
-        _ namespaces: NamespaceSet, _ cgroups: CgroupLayout, to steps: inout StepList
+        _ namespaces: NamespaceSet, _ cgroups: CgroupLayout, keepsGroups: Bool,
+        to steps: inout StepList
     ) {
+        let dropsGroups = namespaces.contains(.user) && !keepsGroups
         let cgroupCount = cgroups.v1DirectoryCount
         // The cgroup namespace from inside the cgroup: v2 lets nobody enter one of a namespace that he
         // is outside of.
         var first = namespaces
         first.remove(.cgroup)
+        if dropsGroups { steps.add(.dropGroups, from: "swrunc") }
         steps.add(.joinProcess(first), from: "swrunc")
         if namespaces.contains(.pid) {
             steps.add(.continueInChild(intoCgroup: cgroups.unifiedIndex != nil), from: "swrunc")
@@ -112,6 +115,7 @@ extension Launch {
                 isInUserNamespace ? .joinNamespace(.cgroup) : .joinProcess([.cgroup]),
                 from: "swrunc")
         }
+        if dropsGroups { steps.add(.dropGroups, from: "swrunc") }
         if namespaces.contains(.user) { steps.add(.becomeNamespaceRoot, from: "swrunc") }
     }
 

@@ -44,6 +44,10 @@ struct LaunchFacts {
     var preservedDescriptorCount = 0
     /// Where the container tells that it is ready: a directory that is mounted into it.
     var readinessDirectory: String?
+    /// The mount option that labels of SELinux are given by.
+    var labelOption = "context"
+    /// Whether the process keeps the caller's supplementary groups.
+    var keepsGroups = false
     /// Which standard streams the caller replaces.
     var replacedStreams: [Int] = []
     /// Where the terminal's master goes.

@@ -21,6 +21,8 @@ struct MountPlan {
     private let base: MountChange
     private let cgroups: CgroupLayout
     private let mountLabel: String?
+    /// Which option of mount(2) it is given by.
+    private let labelOption: String
     /// What links among the sources say, by the index in `mounts`.
     private let sourceLinks: [Int: String]
     let namespaces: NamespacePlan
@@ -41,6 +43,7 @@ struct MountPlan {
         hasUnifiedCgroups = facts.hasUnifiedCgroups || cgroups.isUnified
         base = propagation
         self.cgroups = cgroups
+        labelOption = facts.labelOption
         self.mountLabel = mountLabel.flatMap { $0.isEmpty ? nil : $0 }
         self.namespaces = namespaces
         self.userNamespace = userNamespace
@@ -259,7 +262,7 @@ struct MountPlan {
     /// kernel already, so that only their root can still be labelled.
     private func labelOptions(_ type: String) -> [String] {
         guard let mountLabel, !["proc", "sysfs", "mqueue"].contains(type) else { return [] }
-        return ["context=\(mountLabel)"]
+        return ["\(labelOption)=\(mountLabel)"]
     }
 
     private static func parameters(_ options: MountOptions, type: String) -> [String] {
@@ -276,7 +279,7 @@ struct MountPlan {
     {
         let label = (type.map(labelOptions) ?? []).map { option in
             // A level such as s0:c1,c2 has a comma of its own.
-            "context=\"\(option.dropFirst("context=".count))\""
+            option.replacingFirstEquals(with: "=\"") + "\""
         }
         let options = options.filesystemOptions + label
         let length = options.reduce(-1) { $0 + $1.utf8.count + 1 }
@@ -425,6 +428,11 @@ struct MountPlan {
 }
 
 extension String {
+    fileprivate func replacingFirstEquals(with text: String) -> String {
+        let key = prefix { $0 != "=" }
+        return key + text + dropFirst(key.count + 1)
+    }
+
     /// Whether fsconfig(2) does not take this option: its value may have 255 bytes.
     fileprivate var isLong: Bool { utf8.count > 255 }
 }

@@ -52,6 +52,11 @@ struct ContainerRecord: Equatable, Sendable {
     /// What the instructions from there on are, to name one that fails.
     var lastInstructions: [RecordedInstruction] = []
 
+    /// Whether its config had a process.
+    var hasProgram: Bool {
+        lastInstructions.contains(where: \.isExecution)
+    }
+
     var json: JSONValue {
         var object: JSONObject = ["version": .integer(Self.version), "id": .string(id)]
         object.append("ociVersion", .string(ociVersion))
@@ -208,4 +213,9 @@ struct RecordedInstruction: Equatable, Sendable {
         else { return nil }
         self.init(index: Int(index), field: field, call: call, arguments: arguments, note: note)
     }
+}
+
+extension RecordedInstruction {
+    /// Whether it replaces init by the config's program.
+    var isExecution: Bool { call == "execve" && field == "process.args" }
 }

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import Testing
+
+@Suite("Annotations that change what is done", Host.root)
+struct AnnotationTests {
+    private let groups = ["grep", "Groups", "/proc/self/status"]
+
+    /// Runs the command as a user with these groups.
+    private func swrunc(_ bundle: TestBundle, in groups: String, _ words: String...) throws
+        -> FinishedCommand
+    {
+        let python =
+            "import os, sys; os.setgroups([\(groups)]); os.execv(sys.argv[1], sys.argv[1:])"
+        return try RunningCommand(
+            ["/usr/bin/python3", "-c", python, Host.runtime, "--root", bundle.store] + words,
+            token: bundle.token
+        ).wait()
+    }
+
+    @Test(
+        "the caller's groups stay where that is asked for, in run and exec, also with ids mapped",
+        .enabled(if: exists("/usr/bin/python3"), "no python3 to change groups with"),
+        arguments: [false, true])
+    func keptGroups(_ hasUserNamespace: Bool) throws {
+        try TestBundle.use { bundle throws in
+            if hasUserNamespace { try bundle.makeUserNamespace() }
+            bundle.process.user.additionalGids = hasUserNamespace ? [] : [7]
+            bundle.process.args = groups
+            let ids = hasUserNamespace ? "100005,100006" : "5,6"
+            func lines(_ keeps: Bool) throws -> [String] {
+                bundle.spec.annotations = keeps ? ["run.oci.keep_original_groups": "1"] : nil
+                bundle.process.args = groups
+                try bundle.writeConfig()
+                let ran = try swrunc(
+                    bundle, in: ids, "run", "--bundle", bundle.directory, bundle.id)
+                try bundle.startSleeping()
+                let entered = try swrunc(
+                    bundle, in: ids, "exec", bundle.id, groups[0], groups[1], groups[2])
+                #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
+                return [ran.text, entered.text]
+            }
+            let own = hasUserNamespace ? "Groups:" : "Groups:\t7"
+            #expect(try lines(true) == ["Groups:\t5 6", "Groups:\t5 6"])
+            let without = try lines(false)
+            #expect(without[0] == own && !without[1].contains("5 6"), "\(without)")
+        }
+    }
+
+    @Test("a system call that nobody knows is an error where that is asked for")
+    func unknownSystemCall() throws {
+        try TestBundle.use { bundle throws in
+            bundle.linux.seccomp = Seccomp(
+                defaultAction: .allow,
+                syscalls: [SeccompRule(names: ["of_tomorrow", "mkdir"], action: .errno)])
+            #expect(try bundle.output(of: "echo runs").trimmed == "runs")
+            bundle.spec.annotations = ["run.oci.seccomp_fail_unknown_syscall": ""]
+            bundle.expectFailure(
+                try bundle.run(),
+                naming: ["linux.seccomp.syscalls", "unknown system calls: of_tomorrow"])
+        }
+    }
+
+    @Test("an option that no label is given by is refused")
+    func labelOption() throws {
+        try TestBundle.use { bundle throws in
+            bundle.spec.annotations = ["run.oci.mount_context_type": "nosuchcontext"]
+            bundle.expectFailure(
+                try bundle.run(),
+                naming: ["annotations.run.oci.mount_context_type", "rootcontext"])
+        }
+    }
+}
+
+@Suite("A config without a process", Host.root)
+struct WithoutProcessTests {
+    @Test("it is created and deleted; start and run refuse it, and start leaves it as it was")
+    func noProcess() throws {
+        try TestBundle.use { bundle throws in
+            bundle.spec.process = nil
+            try bundle.create()
+            #expect(try bundle.state().status == .created)
+            let words = ["process property must not be empty"]
+            bundle.expectFailure(try bundle.swrunc("start", bundle.id), naming: words)
+            #expect(try bundle.state().status == .created)
+            #expect(try bundle.swrunc("delete", bundle.id).status == 0)
+            bundle.expectFailure(
+                try bundle.swrunc("run", "--bundle", bundle.directory, bundle.id), naming: words)
+            #expect(entries(of: bundle.store).isEmpty)
+        }
+    }
+}
