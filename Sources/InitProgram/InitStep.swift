@@ -38,6 +38,8 @@ public enum InitStep: Equatable, Sendable {
     ///
     /// Spec: config.md, Linux Process, execCPUAffinity. Kernel: sched_setaffinity(2).
     case setCPUAffinity(NumberSet, AffinityMoment)
+    /// Undoes the CPU affinity of the caller: all CPUs that the cgroup allows.
+    case resetCPUAffinity
     /// Sets policy, nice value and priority.
     ///
     /// Kernel: sched_setattr(2).

@@ -4,6 +4,7 @@ extension InitStep {
     func lowerAttribute(into code: inout Assembler, _ state: inout LoweringState) {
         switch self {
         case .setCPUAffinity(let set, _): code.setCPUAffinity(set)
+        case .resetCPUAffinity: code.resetCPUAffinity()
         case .setScheduler(let attributes): code.setScheduler(attributes)
         case .setIOPriority(let priority):
             let value = priority.schedulingClass << 13 | priority.level
@@ -24,6 +25,15 @@ extension Assembler {
         call(
             .schedSetaffinity, [.literal(0), .literal(set.words.count * 8), .address(mask)],
             note: "unable to use the CPUs \(set.text)")
+    }
+
+    /// Who may not do so keeps the caller's affinity.
+    fileprivate mutating func resetCPUAffinity() {
+        // 8,192 CPUs, as many as a kernel can have.
+        let mask = words([UInt64](repeating: .max, count: 128))
+        call(
+            .schedSetaffinity, [.literal(0), .literal(1024), .address(mask)],
+            ignoring: [IgnoredErrno.permission, IgnoredErrno.invalid])
     }
 
     /// `struct sched_attr` of 56 bytes, the version with utilization clamps (Linux 5.3).

@@ -77,7 +77,8 @@ extension InitStep {
             .setSysctl, .openTerminal, .tryDirectory, .enterDirectory:
             lowerFile(into: &code, &state)
         case .openHostProc, .setSecurityLabels: lowerLabel(into: &code, &state)
-        case .setCPUAffinity, .setScheduler, .setIOPriority, .setMemoryPolicy, .setPersonality:
+        case .setCPUAffinity, .resetCPUAffinity, .setScheduler, .setIOPriority, .setMemoryPolicy,
+            .setPersonality:
             lowerAttribute(into: &code, &state)
         default:
             lowerIdentity(into: &code, &state)

@@ -142,6 +142,7 @@ extension InitStep {
         case .setCPUAffinity(let set, .initial):
             "bind to the CPUs \(set.text) until the container's cgroup is entered"
         case .setCPUAffinity(let set, .final): "bind to the CPUs \(set.text)"
+        case .resetCPUAffinity: "take all CPUs that the cgroup allows"
         case .setScheduler(let attributes): attributes.summary
         case .setIOPriority(let priority):
             "set the I/O priority to \(priority.className) \(priority.level)"

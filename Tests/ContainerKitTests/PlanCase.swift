@@ -270,6 +270,24 @@ extension PlanCase {
 
     private static let userNamespaces: [PlanCase] = [
         PlanCase(
+            name: "locked-attributes",
+            facts: {
+                guard let first = Spec.template.mounts?.count else { return }
+                $0.sourceAttributes = [
+                    first: [.readOnly, .noExecution, .noSymlinkFollowing, .noDirectoryAccessTime],
+                    first + 1: [.noSetUserID],
+                ]
+            },
+            change: {
+                $0.linux?.namespaces?.append(Namespace(kind: .user))
+                $0.linux?.uidMappings = maps
+                $0.linux?.gidMappings = maps
+                $0.mounts?.append(
+                    Mount(destination: "/a", source: "/srv/a", options: ["bind", "dev"]))
+                $0.mounts?.append(
+                    Mount(destination: "/b", source: "/srv/b", options: ["bind", "ro"]))
+            }),
+        PlanCase(
             name: "user-namespace",
             change: {
                 $0.linux?.namespaces?.append(Namespace(kind: .user))

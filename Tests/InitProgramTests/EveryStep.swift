@@ -10,7 +10,7 @@ private let cpus = NumberSet(text: "0-1,65", words: [3, 2])
 let everyInitStep: [InitStep] = [
     .closeDescriptors(phase: 0, keeping: [.rendezvous, .startSocket], preserved: 2),
     .setStandardStreams([0, 1, 2]), .forbidPtrace, .startSession, .enterCgroups(count: 2),
-    .setOOMScore(-500), .setCPUAffinity(cpus, .final),
+    .setOOMScore(-500), .setCPUAffinity(cpus, .final), .resetCPUAffinity,
     .setScheduler(
         SchedulingAttributes(policyName: "SCHED_FIFO", policy: 1, flags: 1, priority: 5)),
     .setIOPriority(IOPriorityValue(className: "IOPRIO_CLASS_BE", schedulingClass: 2, level: 7)),
@@ -85,7 +85,8 @@ let everyInitStep: [InitStep] = [
 /// The cases of `InitStep` by name.
 enum StepName: CaseIterable {
     case closeDescriptors, setStandardStreams, forbidPtrace, startSession, enterCgroups
-    case setOOMScore, setCPUAffinity, setScheduler, setIOPriority, setMemoryPolicy, setPersonality
+    case setOOMScore, setCPUAffinity, resetCPUAffinity, setScheduler, setIOPriority,
+        setMemoryPolicy, setPersonality
     case openHostProc, setSecurityLabels
     case waitForParent, reportToParent, waitForStart, runHook, enterHostDirectory
     case joinNamespace, joinUserNamespace, becomeNamespaceRoot, joinProcess
@@ -117,11 +118,9 @@ enum StepName: CaseIterable {
         case .startSession: .startSession
         case .enterCgroups: .enterCgroups
         case .setOOMScore: .setOOMScore
-        case .setCPUAffinity: .setCPUAffinity
-        case .setScheduler: .setScheduler
-        case .setIOPriority: .setIOPriority
-        case .setMemoryPolicy: .setMemoryPolicy
-        case .setPersonality: .setPersonality
+        case .setCPUAffinity, .resetCPUAffinity, .setScheduler, .setIOPriority, .setMemoryPolicy,
+            .setPersonality:
+            attributeName(of: step)
         case .openHostProc: .openHostProc
         case .setSecurityLabels: .setSecurityLabels
         case .waitForParent: .waitForParent
@@ -187,6 +186,18 @@ enum StepName: CaseIterable {
         case .resetSignals: .resetSignals
         case .unblockSignals: .unblockSignals
         case .execute: .execute
+        }
+    }
+
+    private static func attributeName(of step: InitStep) -> StepName {
+        switch step {
+        case .setCPUAffinity: .setCPUAffinity
+        case .resetCPUAffinity: .resetCPUAffinity
+        case .setScheduler: .setScheduler
+        case .setIOPriority: .setIOPriority
+        case .setMemoryPolicy: .setMemoryPolicy
+        case .setPersonality: .setPersonality
+        default: preconditionFailure("\(step) is no attribute")
         }
     }
 }

@@ -131,6 +131,25 @@ struct AttributeTests {
         }
     }
 
+    @Test("the CPUs that the caller is bound to bind neither a container nor an exec")
+    func callersCPUs() throws {
+        try TestBundle.use { bundle throws in
+            let all = try readText("/proc/self/status").value(of: "Cpus_allowed_list:")
+            bundle.process.args = ["sleep", "100"]
+            try bundle.writeConfig()
+            func bound(_ words: String...) throws -> FinishedCommand {
+                let call = [Host.busybox, "taskset", "1", Host.runtime, "--root", bundle.store]
+                return try RunningCommand(call + words, token: bundle.token).wait()
+            }
+            let created = try bound("run", "-d", "-b", bundle.directory, bundle.id)
+            try #require(created.status == 0, "\(created)")
+            for pid in ["1", "self"] {
+                let done = try bound("exec", bundle.id, "cat", "/proc/\(pid)/status")
+                #expect(done.output.value(of: "Cpus_allowed_list:") == all, "\(done)")
+            }
+        }
+    }
+
     @Test("initial CPUs alone stay until the kernel says otherwise; missing ones stop the exec")
     func initialAffinity() throws {
         try TestBundle.use { bundle throws in

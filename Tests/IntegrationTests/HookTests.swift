@@ -280,7 +280,7 @@ struct HookTests {
                     "execve(\"/no/such/hook\"): no such file or directory",
                 ])
             bundle.spec.hooks = only(point, [script("kill -9 $$")])
-            bundle.expectFailure(try bundle.run(), naming: ["hook #0: signal 9"])
+            bundle.expectFailure(try bundle.run(), naming: ["hook #0: signal: killed"])
         }
     }
 

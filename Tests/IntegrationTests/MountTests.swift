@@ -92,6 +92,27 @@ struct MountTests {
         }
     }
 
+    @Test("a tmpfs without a mode has that of the directory that it covers, if there is one")
+    func coveredMode() throws {
+        try TestBundle.use { bundle throws in
+            try makeDirectory("\(bundle.rootfs)/covered")
+            try check(chmod("\(bundle.rootfs)/covered", 0o2751), "chmod")
+            try check(symlink("/covered", "\(bundle.rootfs)/link"), "symlink")
+            for path in ["/covered", "/link", "/new"] {
+                bundle.addMount("tmpfs", "tmpfs", at: path)
+            }
+            bundle.addMount("tmpfs", "tmpfs", at: "/covered", "mode=700")
+            bundle.script(
+                "umount /covered; stat -c %a /covered /new; umount /covered; stat -c %a /covered")
+            bundle.process.capabilities = .some(
+                Capabilities(
+                    bounding: ["CAP_SYS_ADMIN"], effective: ["CAP_SYS_ADMIN"],
+                    permitted: ["CAP_SYS_ADMIN"]))
+            let done = try bundle.run()
+            #expect(done.output.lines == ["2751", "1777", "2751"], "\(done)")
+        }
+    }
+
     @Test("a ro tmpfs is read-only although mount points are made in it")
     func readOnlyTmpfs() throws {
         try TestBundle.use { bundle throws in

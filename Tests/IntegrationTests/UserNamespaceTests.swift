@@ -104,6 +104,33 @@ struct UserNamespaceTests {
         }
     }
 
+    @Test(
+        "a bind mount keeps what its source's mount has, and may not ask for less",
+        arguments: [["nodev"], ["rw"], ["exec"], ["noatime"]])
+    func lockedAttributes(_ named: [String]) throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeUserNamespace()
+            let data = "\(bundle.directory)/data"
+            try makeDirectory(data)
+            let flags = UInt(MS_RDONLY | MS_NOEXEC)
+            try check(mount("tmpfs", data, "tmpfs", flags, nil), "mount")
+            defer { umount2(data, CInt(MNT_DETACH)) }
+            bundle.spec.mounts?.append(
+                Mount(destination: "/data", source: data, options: ["bind"] + named))
+            let index = (bundle.spec.mounts?.count ?? 0) - 1
+            bundle.process.args = ["grep", " /data ", "/proc/mounts"]
+            let done = try bundle.run()
+            guard named == ["nodev"] else {
+                bundle.expectFailure(
+                    done, naming: ["mounts[\(index)].options", "operation not permitted"])
+                return
+            }
+            let options = done.output.split(separator: " ").dropFirst(3).first?.split(
+                separator: ",")
+            #expect(Set(options ?? []).isSuperset(of: ["ro", "noexec", "nodev"]), "\(done)")
+        }
+    }
+
     @Test("a device of the config that the host has not is an error with its place")
     func missingDevice() throws {
         try TestBundle.use { bundle throws in

@@ -135,6 +135,22 @@ struct clinux_winsize {
     uint16_t ws_ypixel;
 };
 
+/// The kernel's `struct statfs` of 64-bit machines.
+struct clinux_statfs {
+    long f_type;
+    long f_bsize;
+    long f_blocks;
+    long f_bfree;
+    long f_bavail;
+    long f_files;
+    long f_ffree;
+    long f_fsid;
+    long f_namelen;
+    long f_frsize;
+    long f_flags;
+    long f_spare[4];
+};
+
 enum {
     CLINUX_AT_FDCWD = -100,
     CLINUX_AT_EMPTY_PATH = 0x1000,

@@ -56,6 +56,7 @@ struct Creation {
         facts.keepsGroups = spec.annotations?[ConfigAnnotation.keepGroups] != nil
         facts.labelOption = try Self.labelOption(spec)
         facts.sourceLinks = try Self.sourceLinks(spec, bundle)
+        facts.coveredModes = Self.coveredModes(spec, bundle)
         if spec.linux?.intelRdt != nil {
             facts.resctrl = try reporting { () throws(SystemCallError) in
                 try ResctrlTree.discover()
@@ -65,6 +66,9 @@ struct Creation {
         facts.home = Self.home(spec, bundle)
         let userNamespace = spec.linux?.namespace(.user)
         facts.isInUserNamespace = Self.isOwn(userNamespace)
+        if userNamespace != nil || facts.rights.isInUserNamespace {
+            facts.sourceAttributes = Self.sourceAttributes(spec, bundle)
+        }
         // Who enters a user namespace has all capabilities there; who needs one is refused in a moment.
         let needsNamespace = userNamespace == nil && facts.rights.isOrdinaryUser
         if !needsNamespace, userNamespace == nil || facts.isInUserNamespace {
@@ -143,31 +147,6 @@ struct Creation {
         return option
     }
 
-    /// What the sources that are to be copied as links say.
-    private static func sourceLinks(_ spec: Spec, _ bundle: Bundle) throws(ContainerError)
-        -> [Int: String]
-    {
-        var links: [Int: String] = [:]
-        for (index, mount) in (spec.mounts ?? []).enumerated()
-        where (mount.options ?? []).contains("copy-symlink") {
-            let source = mount.source ?? ""
-            let path = source.hasPrefix("/") ? source : bundle.path.string + "/" + source
-            links[index] = try reporting(field: "mounts[\(index)].source") {
-                () throws(SystemCallError) -> String? in
-                let file = try openFile(path, [.pathOnly, .noFollow])
-                guard try status(of: file.number).stx_mode & 0o170000 == 0o120000 else {
-                    return nil
-                }
-                guard let text = String(validating: try readLink(file.number), as: UTF8.self) else {
-                    throw SystemCallError(
-                        "readlinkat", "\"\(path)\"", errno: .illegalByteSequence)
-                }
-                return text
-            }
-        }
-        return links
-    }
-
     /// Where procfs and sysfs are mounted.
     private static func kernelTrees() throws(ContainerError) -> [String] {
         try reporting { () throws(SystemCallError) in
@@ -195,14 +174,13 @@ struct Creation {
 
     /// The home directory of the user, read from the image only when the config names none.
     private static func home(_ spec: Spec, _ bundle: Bundle) -> String {
-        guard let process = spec.process, let root = spec.root,
-            process.lacksHome
-        else { return "/" }
+        guard let process = spec.process, spec.root != nil, process.lacksHome else { return "/" }
         if let users = mountedPasswordFile(spec, bundle) {
             return PasswordFile.home(ofUser: process.user.uid, in: users) ?? "/"
         }
-        let path = root.path.hasPrefix("/") ? root.path : bundle.path.string + "/" + root.path
-        guard let directory = try? openFile(path, [.pathOnly, .directory]) else { return "/" }
+        guard let directory = try? openFile(rootPath(spec, bundle), [.pathOnly, .directory]) else {
+            return "/"
+        }
         return homeDirectory(ofUser: process.user.uid, inRoot: directory.number)
     }
 

@@ -52,14 +52,8 @@ private func isOfKernel(_ file: CInt) throws(SystemCallError) -> Bool {
     let debugfs = 0x6462_6720
     let configfs = 0x6265_6570
     let securityfs = 0x7363_6673
-    // struct statfs is 120 bytes; f_type is the first word.
-    var words: InlineArray<16, Int> = .init(repeating: 0)
-    try withAddress(of: &words) { (address) throws(SystemCallError) in
-        _ = try systemCall(
-            "fstatfs", __NR_fstatfs, Int(file), address, describing: "\"etc/passwd\"")
-    }
     return [proc, sysfs, cgroup, cgroup2, tracefs, debugfs, configfs, securityfs]
-        .contains(words[0])
+        .contains(try filesystemStatus(of: file).f_type)
 }
 
 /// The lines of passwd(5), as bytes: names need not be UTF-8.

@@ -170,7 +170,7 @@ extension ExitStatus {
         switch self {
         case .exited(0): nil
         case .exited(let code): "exit status \(code)"
-        case .signaled(let number): "signal \(number)"
+        case .signaled(let number): "signal: \(Signal(rawValue: number)?.words ?? "\(number)")"
         }
     }
 }

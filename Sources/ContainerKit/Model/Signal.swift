@@ -37,6 +37,25 @@ public struct Signal: RawRepresentable, Hashable, Sendable, CustomStringConverti
     /// Signal 0: nothing is delivered, the call only tells whether it could be.
     public static let probe = Signal(0)
 
+    /// What a process that it ended is said to have met: "killed", "bad system call".
+    ///
+    /// The words are those of runc's errors.
+    var words: String {
+        let index = Int(rawValue) - 1
+        return Self.words.indices.contains(index) ? Self.words[index] : "signal \(rawValue)"
+    }
+
+    private static let words = [
+        "hangup", "interrupt", "quit", "illegal instruction", "trace/breakpoint trap", "aborted",
+        "bus error", "floating point exception", "killed", "user defined signal 1",
+        "segmentation fault", "user defined signal 2", "broken pipe", "alarm clock", "terminated",
+        "stack fault", "child exited", "continued", "stopped (signal)", "stopped",
+        "stopped (tty input)", "stopped (tty output)", "urgent I/O condition",
+        "CPU time limit exceeded", "file size limit exceeded", "virtual timer expired",
+        "profiling timer expired", "window changed", "I/O possible", "power failure",
+        "bad system call",
+    ]
+
     private static let lowestRealTime: Int32 = 34
     private static let highestRealTime: Int32 = 64
 

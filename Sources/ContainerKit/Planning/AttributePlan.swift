@@ -24,6 +24,11 @@ extension StepList {
             case .initial: process.execCPUAffinity?.initial
             case .final: process.execCPUAffinity?.final
             }
+        let affinity = process.execCPUAffinity
+        if moment == .final, affinity?.initial == nil, affinity?.final == nil {
+            // What the caller was bound to, by systemd perhaps, is not meant for the container.
+            add(.resetCPUAffinity, from: "swrunc")
+        }
         guard let list, let set = NumberSet(list: list) else { return }
         add(.setCPUAffinity(set, moment), from: "process.execCPUAffinity.\(moment.rawValue)")
     }

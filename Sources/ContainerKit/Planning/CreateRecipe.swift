@@ -129,6 +129,7 @@ struct CreateRecipe {
     private func addCgroups(to steps: inout StepList) {
         let count = cgroups.layout.v1DirectoryCount
         if count > 0 { steps.add(.enterCgroups(count: count), from: "linux.cgroupsPath") }
+        steps.add(.resetCPUAffinity, from: "swrunc")
     }
 
     private func inheritedDescriptors(_ mounts: MountPlan) -> [InheritedDescriptor] {

@@ -69,6 +69,11 @@ struct LaunchFacts {
     var kernelTrees: [String]?
     /// What the sources of mounts with `copy-symlink` say that are links, by the index in `mounts`.
     var sourceLinks: [Int: String] = [:]
+    /// The modes of the image's directories that a tmpfs without `mode=` covers, by the index in `mounts`.
+    var coveredModes: [Int: UInt16] = [:]
+    /// What the mounts of bind mounts' sources have, by the index in `mounts`, where the container may
+    /// not clear it.
+    var sourceAttributes: [Int: MountAttributes] = [:]
     /// The host's resctrl, where the config needs it.
     var resctrl: ResctrlTree?
     /// The groups of resctrl that an exec enters.

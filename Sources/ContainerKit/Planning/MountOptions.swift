@@ -72,6 +72,45 @@ struct MountOptions: Equatable, Sendable {
         return change
     }
 
+    /// The same in a user namespace, where the attributes of the host's mounts are locked: one that the
+    /// source has stays unless an option names it, which is refused then.
+    ///
+    /// Kernel: mount_namespaces(7), Restrictions on mount namespaces.
+    func bindAttributes(keeping locked: MountAttributes, _ field: String) throws(SpecError)
+        -> MountAttributeChange
+    {
+        let lockable: [(MountAttributes, word: String)] = [
+            (.readOnly, "rw"), (.noSetUserID, "suid"), (.noDevices, "dev"), (.noExecution, "exec"),
+        ]
+        for (attribute, word) in lockable
+        where locked.contains(attribute) && attributes.toClear.contains(attribute) {
+            throw SpecError(
+                "\(field).options",
+                "\"\(word)\": the mount of the source has it otherwise, which a container in a user "
+                    + "namespace may not change: operation not permitted")
+        }
+        var change = bindAttributes
+        for (attribute, _) in lockable where locked.contains(attribute) {
+            change.toClear.subtract(attribute)
+        }
+        if locked.contains(.noDirectoryAccessTime),
+            !attributes.toClear.contains(.noDirectoryAccessTime)
+        {
+            change.toClear.subtract(.noDirectoryAccessTime)
+        }
+        let times: MountAttributes = [.accessTimeMode, .noDirectoryAccessTime]
+        let result = locked.subtracting(change.toClear).union(change.toSet)
+        guard result.intersection(times) == locked.intersection(times) else {
+            throw SpecError(
+                "\(field).options",
+                "the mount of the source treats access times otherwise, which a container in a user "
+                    + "namespace may not change: operation not permitted")
+        }
+        change.toSet.subtract(times)
+        change.toClear.subtract(times)
+        return change
+    }
+
     private mutating func apply(_ option: String) {
         if let meaning = MountOptionWords.meaning(of: option) {
             apply(meaning)

@@ -25,6 +25,10 @@ struct MountPlan {
     private let labelOption: String
     /// What links among the sources say, by the index in `mounts`.
     private let sourceLinks: [Int: String]
+    /// The modes of what a tmpfs covers, by the index in `mounts`.
+    private let coveredModes: [Int: UInt16]
+    /// What a bind mount keeps of its source's mount, by the index in `mounts`.
+    private let sourceAttributes: [Int: MountAttributes]
     let namespaces: NamespacePlan
     let userNamespace: UserNamespacePlan?
     let rights: RuntimeRights
@@ -49,6 +53,8 @@ struct MountPlan {
         self.userNamespace = userNamespace
         nextTree = mounts.count + further.count
         sourceLinks = facts.sourceLinks
+        sourceAttributes = facts.sourceAttributes
+        coveredModes = facts.coveredModes
         for (index, mount) in mounts.enumerated() {
             try add(mount, index, "mounts[\(index)]")
         }
@@ -131,7 +137,10 @@ struct MountPlan {
             return try addLinkCopy(target, destination, field)
         }
         var changes = [base]
-        let attributes = options.bindAttributes
+        var attributes = options.bindAttributes
+        if let kept = sourceAttributes[index] {
+            attributes = try options.bindAttributes(keeping: kept, field)
+        }
         if !attributes.isEmpty {
             changes.append(
                 MountChange(
@@ -177,6 +186,9 @@ struct MountPlan {
     ) throws(SpecError) {
         let type = mount.type ?? ""
         var options = options
+        if let mode = coveredModes[index] {
+            options.filesystemOptions.insert("mode=" + String(mode, radix: 8), at: 0)
+        }
         // What is made inside (devices, mount points) is made while it can still be written.
         if type == "tmpfs" || destination == "/dev", options.takeReadOnly() {
             readOnlyLater.append((destination, field))

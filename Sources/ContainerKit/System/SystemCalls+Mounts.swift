@@ -42,6 +42,35 @@ private func cloneFlags(recursive: Bool) -> Int {
     1 | OpenFlags.closeOnExec.rawValue | (recursive ? Int(CLINUX_AT_RECURSIVE) : 0)
 }
 
+/// The file system that an open file is on, and its mount.
+///
+/// Kernel: fstatfs(2).
+func filesystemStatus(of file: CInt) throws(SystemCallError) -> clinux_statfs {
+    var status = clinux_statfs()
+    try withAddress(of: &status) { (buffer) throws(SystemCallError) in
+        _ = try systemCall(
+            "fstatfs", __NR_fstatfs, Int(file), buffer, describing: "descriptor \(file)")
+    }
+    return status
+}
+
+/// The attributes of the mount that a path of the host is on.
+///
+/// Kernel: statfs(2), f_flags.
+func mountAttributes(at path: String) throws(SystemCallError) -> MountAttributes {
+    let file = try openFile(path, .pathOnly)
+    let status = try filesystemStatus(of: file.number)
+    let flags: [(bit: Int, MountAttributes)] = [
+        (0x1, .readOnly), (0x2, .noSetUserID), (0x4, .noDevices), (0x8, .noExecution),
+        (0x400, .noAccessTime), (0x800, .noDirectoryAccessTime), (0x2000, .noSymlinkFollowing),
+    ]
+    var attributes: MountAttributes = []
+    for (bit, attribute) in flags where status.f_flags & bit != 0 { attributes.insert(attribute) }
+    // Neither noatime nor relatime (ST_RELATIME).
+    if status.f_flags & 0x1400 == 0 { attributes.insert(.strictAccessTime) }
+    return attributes
+}
+
 /// Changes attributes or propagation of the mount whose root `tree` is; an empty change is no call.
 ///
 /// Kernel: mount_setattr(2), Linux 5.12.

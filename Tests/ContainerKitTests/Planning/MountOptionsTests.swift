@@ -190,6 +190,53 @@ struct MountOptionsTests {
         #expect(written == expected)
     }
 
+    @Test(
+        "what the source's mount has and a user namespace may not clear stays, unless it is named",
+        arguments: [
+            (["bind", "nosuid"], [.readOnly, .noExecution], [.noSetUserID], [.noDevices]),
+            (["bind", "ro"], [.noSetUserID], [.readOnly], [.noDevices, .noExecution]),
+            (
+                ["bind", "dev"], [.readOnly, .noDirectoryAccessTime, .noSymlinkFollowing], [],
+                [.noSetUserID, .noDevices, .noExecution]
+            ),
+            (
+                ["bind", "noatime", "nosuid", "nodev", "noexec"], [.readOnly, .noAccessTime],
+                [.noSetUserID, .noDevices, .noExecution], []
+            ),
+            (
+                ["bind", "relatime", "nosuid", "nodev", "noexec"],
+                [.readOnly, .noDirectoryAccessTime],
+                [.noSetUserID, .noDevices, .noExecution], []
+            ),
+        ] as [([String], MountAttributes, MountAttributes, MountAttributes)])
+    func lockedAttributes(
+        _ words: [String], _ locked: MountAttributes, _ toSet: MountAttributes,
+        _ toClear: MountAttributes
+    ) throws {
+        let change = try MountOptions(words).bindAttributes(keeping: locked, "mounts[0]")
+        #expect(change.toSet == toSet)
+        // Not locked.
+        #expect(change.toClear.subtracting(.noSymlinkFollowing).subtracting(.readOnly) == toClear)
+    }
+
+    @Test(
+        "to name it is refused",
+        arguments: [
+            (["bind", "rw"], .readOnly, "rw"), (["bind", "suid"], .noSetUserID, "suid"),
+            (["bind", "dev"], .noDevices, "dev"), (["bind", "exec"], .noExecution, "exec"),
+            (["bind", "strictatime"], .noAccessTime, "access times"),
+            (["bind", "diratime"], .noDirectoryAccessTime, "access times"),
+        ] as [([String], MountAttributes, String)])
+    func refusedAttributes(_ words: [String], _ locked: MountAttributes, _ text: String) {
+        do {
+            _ = try MountOptions(words).bindAttributes(keeping: locked, "mounts[3]")
+            Issue.record("taken")
+        } catch {
+            #expect(error.path.description == "mounts[3].options")
+            #expect(error.message.contains(text) && error.message.contains("not permitted"))
+        }
+    }
+
     @Test("the known words are those of the specification, sorted, none twice")
     func knownWords() {
         // Spec: config.md, Linux mount options; three are crun's. idmap and ridmap have a field of their

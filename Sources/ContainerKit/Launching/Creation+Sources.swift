@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import RuntimeSpec
+internal import SystemPackage
+
+// What a plan must know of the sources of mounts.
+
+extension Creation {
+    private static func sourcePath(of mount: Mount, _ bundle: Bundle) -> String {
+        let source = mount.source ?? ""
+        return source.hasPrefix("/") ? source : bundle.path.string + "/" + source
+    }
+
+    /// What the sources that are to be copied as links say.
+    static func sourceLinks(_ spec: Spec, _ bundle: Bundle) throws(ContainerError)
+        -> [Int: String]
+    {
+        var links: [Int: String] = [:]
+        for (index, mount) in (spec.mounts ?? []).enumerated()
+        where (mount.options ?? []).contains("copy-symlink") {
+            let path = sourcePath(of: mount, bundle)
+            links[index] = try reporting(field: "mounts[\(index)].source") {
+                () throws(SystemCallError) -> String? in
+                let file = try openFile(path, [.pathOnly, .noFollow])
+                guard try status(of: file.number).stx_mode & 0o170000 == 0o120000 else {
+                    return nil
+                }
+                guard let text = String(validating: try readLink(file.number), as: UTF8.self) else {
+                    throw SystemCallError(
+                        "readlinkat", "\"\(path)\"", errno: .illegalByteSequence)
+                }
+                return text
+            }
+        }
+        return links
+    }
+
+    /// The modes of the directories that a tmpfs covers without an option that says its own.
+    static func coveredModes(_ spec: Spec, _ bundle: Bundle) -> [Int: UInt16] {
+        var modes: [Int: UInt16] = [:]
+        for (index, mount) in (spec.mounts ?? []).enumerated() where mount.type == "tmpfs" {
+            let words = mount.options ?? []
+            guard !words.contains(where: { $0.hasPrefix("mode=") || $0 == "tmpcopyup" }),
+                let root = try? openFile(rootPath(spec, bundle), [.pathOnly, .directory]),
+                let directory = try? openInRoot(
+                    root.number, mount.destination, [.pathOnly, .directory]),
+                let mode = try? status(of: directory.number).stx_mode
+            else { continue }
+            modes[index] = mode & 0o7777
+        }
+        return modes
+    }
+
+    static func rootPath(_ spec: Spec, _ bundle: Bundle) -> String {
+        let path = spec.root?.path ?? ""
+        return path.hasPrefix("/") ? path : bundle.path.string + "/" + path
+    }
+
+    /// The attributes of the mounts that the sources of bind mounts are on.
+    ///
+    /// A source that is missing has none here: the mount fails with its name.
+    static func sourceAttributes(_ spec: Spec, _ bundle: Bundle) -> [Int: MountAttributes] {
+        var found: [Int: MountAttributes] = [:]
+        for (index, mount) in (spec.mounts ?? []).enumerated() {
+            let options = MountOptions(mount.options ?? [], type: mount.type)
+            guard options.isBind, !options.bindAttributes.isEmpty else { continue }
+            found[index] = try? mountAttributes(at: sourcePath(of: mount, bundle))
+        }
+        return found
+    }
+}
