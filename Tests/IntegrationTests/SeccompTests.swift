@@ -118,4 +118,23 @@ struct SeccompTests {
             #expect(done.status == 1 && done.error.contains("Operation not permitted"), "\(done)")
         }
     }
+
+    @Test("a long profile is compiled once for all containers of a store, which list does not show")
+    func cachedFilter() throws {
+        try TestBundle.use { bundle throws in
+            let names = (1...40).map { "call_of_tomorrow_\($0)" } + ["mkdir", "mkdirat"]
+            bundle.linux.seccomp = Seccomp(
+                defaultAction: .allow,
+                syscalls: [SeccompRule(names: names, action: .errno, errnoRet: 28)])
+            bundle.script("mkdir /tmp/x")
+            // The first container makes the store.
+            for _ in 0..<3 {
+                let done = try bundle.run()
+                #expect(done.error.contains("No space left on device"), "\(done)")
+            }
+            #expect(entries(of: bundle.store) == ["@seccomp"])
+            #expect(entries(of: "\(bundle.store)/@seccomp").count == 1)
+            #expect(try bundle.swrunc("list", "-q").text == "")
+        }
+    }
 }

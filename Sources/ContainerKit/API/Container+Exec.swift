@@ -86,7 +86,8 @@ extension Container {
             entering: process, of: spec.linux ?? Linux(), namespaces: namespaces,
             cgroups: record.cgroups, facts: facts,
             filter: try compileFilter(
-                spec.linux?.seccomp, annotations: record.annotations, options.logger))
+                spec.linux?.seccomp, annotations: record.annotations,
+                SeccompCache(in: store.path.string), options.logger))
         let launcher = Launcher(
             launch, options: options, storePath: store.path.string, record: nil,
             target: initProcess.number, targetPid: record.pid,

@@ -75,8 +75,10 @@ struct Creation {
             facts.limitCapabilities(of: spec.process, options.logger)
         }
         if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
+        var cache = SeccompCache(in: store.path.string)
+        cache.keeps = !explainsOnly
         let filter = try compileFilter(
-            spec.linux?.seccomp, annotations: spec.annotations, options.logger)
+            spec.linux?.seccomp, annotations: spec.annotations, cache, options.logger)
         do {
             launch = try Launch(
                 creating: Self.told(spec, options), facts: facts, filter: filter)
@@ -222,12 +224,12 @@ struct Creation {
 
 /// Compiles the profile of a config, if it has one.
 func compileFilter(
-    _ profile: Seccomp?, annotations: [String: String]?, _ logger: Logger
+    _ profile: Seccomp?, annotations: [String: String]?, _ cache: SeccompCache, _ logger: Logger
 ) throws(ContainerError) -> SeccompFilter? {
     guard let profile else { return nil }
     let filter: SeccompFilter
     do throws(SeccompError) {
-        filter = try SeccompFilter(compiling: profile)
+        filter = try cache.filter(of: profile)
     } catch {
         throw ContainerError(error)
     }

@@ -4,6 +4,7 @@
 //
 // SeccompFilter             the outcome: a BPF program and the flags of seccomp(2)
 // SeccompFilter+Compile     the rules of the profile, for one architecture after the other
+// SeccompCache              compiled filters of earlier launches
 // LibseccompFilter          libseccomp's calls, typed; the only file that makes them
 // SeccompListener           who is notified, and how it gets the descriptor
 // ArchitectureDispatch      one program out of one for each architecture; ENOSYS for newer calls

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RuntimeSpec
+import Testing
+
+@testable import ContainerKit
+
+@Suite("The cache of compiled filters")
+struct SeccompCacheTests {
+    /// A long profile, with a name that nobody knows.
+    private func profile(_ action: Seccomp.Action = .allow, count: Int = 40) -> Seccomp {
+        let names = [
+            "read", "write", "open", "close", "stat", "fstat", "lstat", "poll", "lseek", "mmap",
+            "mprotect", "munmap", "brk", "rt_sigaction", "rt_sigprocmask", "ioctl", "pread64",
+            "pwrite64", "readv", "writev", "access", "pipe", "select", "sched_yield", "mremap",
+            "msync", "mincore", "madvise", "shmget", "shmat", "shmctl", "dup", "dup2", "pause",
+            "nanosleep", "getitimer", "alarm", "setitimer", "getpid", "of_tomorrow",
+        ]
+        return Seccomp(
+            defaultAction: .errno, architectures: [.x86_64, .x86],
+            syscalls: [SeccompRule(names: Array(names.suffix(count)), action: action)])
+    }
+
+    private func withStore(_ body: (String) throws -> Void) throws {
+        var template = Array("/tmp/seccomp-cache-XXXXXX".utf8CString)
+        try #require(mkdtemp(&template) != nil)
+        let path = String(decoding: template.dropLast().map(UInt8.init), as: UTF8.self)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try body(path)
+    }
+
+    private func entries(_ store: String) -> [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: "\(store)/@seccomp")) ?? []
+    }
+
+    @Test("what is kept is what was compiled, and is taken the next time")
+    func roundTrip() throws {
+        try withStore { store in
+            let cache = SeccompCache(in: store)
+            let compiled = try SeccompFilter(compiling: profile())
+            #expect(compiled.unknownSystemCalls == ["of_tomorrow"])
+            #expect(try cache.filter(of: profile()) == compiled)
+            let name = try #require(entries(store).first)
+            #expect(entries(store).count == 1)
+
+            // Another program in the entry shows that it is read.
+            let path = "\(store)/@seccomp/\(name)"
+            var bytes = try [UInt8](Data(contentsOf: URL(filePath: path)))
+            let program = bytes.count - "of_tomorrow\n".utf8.count - compiled.program.count
+            bytes[program + 4] ^= 1
+            try Data(bytes).write(to: URL(filePath: path))
+            #expect(try cache.filter(of: profile()) != compiled)
+
+            var elsewhere = profile()
+            elsewhere.listenerPath = "/x"
+            elsewhere.listenerMetadata = "y"
+            #expect(try cache.filter(of: elsewhere) == cache.filter(of: profile()))
+        }
+    }
+
+    @Test("an entry counts only for the very same profile, and only whole")
+    func otherKeys() throws {
+        let filter = SeccompFilter(
+            program: [UInt8](0..<16), flags: [.log], unknownSystemCalls: ["a", "b"])
+        let entry = SeccompCache.entry(filter, Array("key".utf8))
+        #expect(SeccompCache.filter(in: entry, for: Array("key".utf8)) == filter)
+        #expect(SeccompCache.filter(in: entry, for: Array("kez".utf8)) == nil)
+        #expect(SeccompCache.filter(in: entry, for: Array("ke".utf8)) == nil)
+        for count in 0..<entry.count {
+            let part = SeccompCache.filter(in: Array(entry.prefix(count)), for: Array("key".utf8))
+            // Without names, and with the first alone, an entry is whole, too.
+            #expect(part == nil || part?.program == filter.program, "\(count) bytes")
+        }
+        for text in ["", "\n", "3 x 1\nkey", "3 16\nkey", "3 99999999999 0\nkey", "-3 16 0\n"] {
+            #expect(SeccompCache.filter(in: Array(text.utf8), for: Array("key".utf8)) == nil)
+        }
+    }
+
+    @Test("short profiles are not kept, nor is one that is only explained, nor a wrong one")
+    func notKept() throws {
+        try withStore { store in
+            var cache = SeccompCache(in: store)
+            _ = try cache.filter(of: profile(count: 31))
+            var wrong = profile()
+            wrong.defaultAction = .notify
+            #expect(throws: SeccompError.self) { try cache.filter(of: wrong) }
+            cache.keeps = false
+            _ = try cache.filter(of: profile())
+            #expect(entries(store).isEmpty)
+        }
+    }
+
+    @Test("a store that is not there, or that nobody may write to, is no error")
+    func noStore() throws {
+        let cache = SeccompCache(in: "/proc/no/such/store")
+        #expect(try cache.filter(of: profile()) == SeccompFilter(compiling: profile()))
+    }
+
+    @Test("what a killed writer left does not keep the place for ever")
+    func leftovers() throws {
+        try withStore { store in
+            let cache = SeccompCache(in: store)
+            _ = try cache.filter(of: profile())
+            let name = try #require(entries(store).first)
+            let path = "\(store)/@seccomp/\(name)"
+            try FileManager.default.moveItem(atPath: path, toPath: "\(path).new")
+            _ = try cache.filter(of: profile())
+            _ = try cache.filter(of: profile())
+            #expect(entries(store) == [name])
+        }
+    }
+
+    @Test("however many profiles there are, there are few entries")
+    func bounded() throws {
+        try withStore { store in
+            let cache = SeccompCache(in: store)
+            for number in 0..<60 {
+                var profile = profile()
+                profile.defaultErrnoRet = UInt(number)
+                _ = try cache.filter(of: profile)
+            }
+            #expect((8...16).contains(entries(store).count))
+        }
+    }
+}
