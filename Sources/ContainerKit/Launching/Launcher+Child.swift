@@ -199,6 +199,13 @@ extension Launcher {
             return ContainerError(instruction, errno: progress.error)
         }
         if case .signaled(let number) = status, (cgroup?.oomKillCount ?? 0) > 0 {
+            // An exec shares the cgroup with others, of which one may have been killed before.
+            guard record != nil else {
+                return ContainerError(
+                    .initFailed,
+                    "the process ended before its program ran, signal \(number) "
+                        + "(possibly OOM-killed)")
+            }
             return ContainerError(
                 .initFailed,
                 "container init was OOM-killed (memory limit too low?), signal \(number)",
