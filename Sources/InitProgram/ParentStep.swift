@@ -8,6 +8,9 @@ public enum ParentStep: Equatable, Sendable {
     case recordCreating
     /// Lets systemd start the container's scope, with a process that waits in it until init is there.
     case startScope(unit: String, properties: [String])
+    /// Lets systemd move the child into its scope, or a cgroup below, which the runtime may not do from
+    /// the cgroup that it is in.
+    case attachToScope(unit: String, below: String)
     /// Ends the process that waited in the scope, which is the container's alone from here on.
     case leaveScope
     /// Makes the container's cgroups and applies the limits, given as `file = text` lines.

@@ -211,6 +211,7 @@ extension ParentStep {
         case .startScope(let unit, let properties):
             "let systemd start \(unit) with a waiting process: "
                 + properties.joined(separator: "; ")
+        case .attachToScope(let unit, let path): "let systemd move the child into \(unit)\(path)"
         case .leaveScope: "end the process that waited in the scope"
         case .createCgroups(let paths, let writes):
             "make the cgroups \(paths.joined(separator: ", "))"

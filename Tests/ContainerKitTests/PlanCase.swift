@@ -254,6 +254,16 @@ extension PlanCase {
                 $0.mounts?.append(Mount(destination: "/data", source: "/srv", options: ["bind"]))
             }),
         PlanCase(
+            name: "rootless-systemd",
+            facts: {
+                $0.rights = .ordinaryUser
+                $0.systemd = SystemdHost(
+                    instance: .user, version: 252,
+                    controlGroup: "/user.slice/user-1000.slice/user@1000.service")
+                $0.staysOutsideCgroup = true
+            },
+            change: { $0 = rootlessSpec }),
+        PlanCase(
             name: "root-of-a-user-namespace",
             facts: {
                 $0.rights.isInUserNamespace = true

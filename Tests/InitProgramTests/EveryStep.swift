@@ -230,7 +230,9 @@ let everyParentStep: [ParentStep] = [
     .prepareReadiness(listens: true), .listenForStart,
     .startChild([.pid, .mount], intoCgroup: true),
     .moveNetDevices([NetDeviceMove(name: "eth1", newName: "eth0", field: "linux.netDevices.eth1")]),
-    .setOOMScore(-5), .writeIDMaps(sampleMaps, by: .tools), .checkIDMaps(sampleMaps),
+    .setOOMScore(-5), .attachToScope(unit: "runc-a.scope", below: ""),
+    .writeIDMaps(sampleMaps, by: .tools),
+    .checkIDMaps(sampleMaps),
     .release(.start),
     .adoptSecondChild, .receiveTerminal, .stageRecord, .awaitChild(.ready),
     .recordProcess, .runHooks([PlannedHook(.prestart, 0, path: "/bin/a", arguments: ["a"])]),
@@ -253,7 +255,8 @@ enum ParentStepName: CaseIterable {
     case delegateCgroup, openNamespace, openProcess, openRootOfInit, recordRootMount
     case connectConsole, findListener, connectListener, sendListener
     case prepareReadiness, listenForStart, startChild, moveNetDevices
-    case setOOMScore, writeIDMaps, checkIDMaps, release, adoptSecondChild, receiveTerminal,
+    case setOOMScore, attachToScope, writeIDMaps, checkIDMaps, release, adoptSecondChild,
+        receiveTerminal,
         stageRecord
     case awaitChild, recordProcess, runHooks, superviseHooks, setLimits, sendPidfd
     case recordCreated, writePidFile, awaitExecution
@@ -289,6 +292,7 @@ enum ParentStepName: CaseIterable {
             case .startChild: .startChild
             case .moveNetDevices: .moveNetDevices
             case .setOOMScore: .setOOMScore
+            case .attachToScope: .attachToScope
             case .writeIDMaps: .writeIDMaps
             case .checkIDMaps: .checkIDMaps
             case .release: .release

@@ -4,22 +4,22 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// An ordinary user who has no account.
-private let userID: UInt32 = 12_345
-
 extension TestBundle {
+    /// An ordinary user who has no account.
+    static let userID: UInt32 = 12_345
+
     /// Makes the bundle and its state directory an ordinary user's, and the config one for that user.
-    func makeRootless() throws {
+    func makeRootless(for userID: UInt32 = userID) throws {
         var config = Spec.rootlessTemplate(userID: userID, groupID: userID)
         config.process?.terminal = false
         config.process?.env = spec.process?.env
         config.root?.readonly = false
         if !Host.isUnified { config.linux?.namespaces?.removeAll { $0.kind == .cgroup } }
         spec = config
-        try giveToUser()
+        try giveToUser(userID)
     }
 
-    func giveToUser() throws {
+    func giveToUser(_ userID: UInt32 = userID) throws {
         try? makeDirectory(store, mode: 0o700)
         let words = [Host.busybox, "chown", "-Rh", "\(userID):\(userID)", directory]
         let done = try RunningCommand(words, token: token).wait()
@@ -97,7 +97,7 @@ struct RootlessTests {
                 of: "id -u; id -g; cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; "
                     + "hostname; echo $$; cat /dev/null; echo > /dev/null")
             let words = text.split { $0 == " " || $0 == "\n" || $0 == "\t" }.map(String.init)
-            let map = ["0", "\(userID)", "1"]
+            let map = ["0", "\(TestBundle.userID)", "1"]
             #expect(words == ["0", "0"] + map + map + ["deny", "swrunc", "1"])
         }
     }
@@ -298,144 +298,6 @@ struct RootlessTests {
             try bundle.startSleepingAsUser()
             bundle.expectFailure(
                 try bundle.asUser("pause", bundle.id), naming: ["cgroups not configured"])
-        }
-    }
-}
-
-@Suite("Ranges of subordinate ids", Host.rootless)
-struct SubordinateIDTests {
-    private static let hasTools =
-        access("/usr/bin/newuidmap", X_OK) == 0 && access("/usr/bin/newgidmap", X_OK) == 0
-
-    private func map(_ bundle: TestBundle) {
-        let maps = [
-            IDMapping(containerID: 0, hostID: userID, size: 1),
-            IDMapping(containerID: 1, hostID: 300_000, size: 65536),
-        ]
-        bundle.linux.uidMappings = maps
-        bundle.linux.gidMappings = maps
-    }
-
-    /// Calls the runtime as the user, who has an account and ranges there alone.
-    private func run(_ bundle: TestBundle, ranges: String) throws -> FinishedCommand {
-        try bundle.writeConfig()
-        let accounts = try readText("/etc/passwd")
-        try writeText(
-            accounts + "swrunc-it:x:\(userID):\(userID)::/:/bin/sh\n",
-            to: "\(bundle.directory)/passwd")
-        try writeText(ranges, to: "\(bundle.directory)/ranges")
-        let text = """
-            for name in subuid subgid; do
-                [ -e /etc/$name ] || exit 99
-                mount --bind $0/ranges /etc/$name || exit 99
-            done
-            mount --bind $0/passwd /etc/passwd || exit 99
-            exec "$@"
-            """
-        let words = ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", text, bundle.directory]
-        return try RunningCommand(
-            words + TestBundle.setpriv() + [Host.runtime, "--root", bundle.store] + [
-                "run", "--bundle", bundle.directory, bundle.id,
-            ], token: bundle.token
-        ).wait()
-    }
-
-    @Test(
-        "newuidmap and newgidmap map them, and groups are allowed",
-        .enabled(if: hasTools, "needs newuidmap and newgidmap"))
-    func mapped() throws {
-        try TestBundle.use { bundle throws in
-            try bundle.makeRootless()
-            map(bundle)
-            bundle.process.user = User(uid: 1000, gid: 7, additionalGids: [8])
-            bundle.script("id -u; id -G; touch /tmp/new; cat /proc/self/setgroups")
-            let done = try run(bundle, ranges: "swrunc-it:300000:65536\n")
-            #expect(done.status == 0, "\(done)")
-            #expect(done.text.lines == ["1000", "7 8", "allow"])
-            var status = stat()
-            #expect(lstat("\(bundle.rootfs)/tmp/new", &status) == 0)
-            #expect(status.st_uid == 300_999 && status.st_gid == 300_006)
-        }
-    }
-
-    @Test(
-        "a range that is not the user's is an error with the remedy",
-        .enabled(if: hasTools, "needs newuidmap and newgidmap"))
-    func foreignRange() throws {
-        try TestBundle.use { bundle throws in
-            try bundle.makeRootless()
-            map(bundle)
-            bundle.script("true")
-            let done = try run(bundle, ranges: "swrunc-it:400000:65536\n")
-            bundle.expectFailure(done, naming: ["linux.uidMappings", "newuidmap", "not allowed"])
-            #expect(done.error.contains("/etc/subuid"))
-        }
-    }
-
-    @Test("a missing program is an error with the remedy")
-    func missingTools() throws {
-        try TestBundle.use { bundle throws in
-            try bundle.makeRootless()
-            map(bundle)
-            bundle.script("true")
-            let done = try bundle.runAsUser(before: ["/usr/bin/env", "PATH=/nowhere"])
-            bundle.expectFailure(done, naming: ["linux.uidMappings", "newuidmap is not installed"])
-            #expect(done.error.contains("package uidmap"))
-        }
-    }
-}
-
-@Suite("Root of a user namespace", Host.rootless)
-struct NamespaceRootTests {
-    /// A config without a user namespace: it is there already.
-    private func plain(_ bundle: TestBundle) throws {
-        try bundle.makeRootless()
-        bundle.removeNamespace(.user)
-        bundle.linux.uidMappings = nil
-        bundle.linux.gidMappings = nil
-    }
-
-    @Test(
-        "a container needs no user namespace of its own there",
-        arguments: [["--user", "--map-root-user", "--mount"], ["--user", "--map-root-user"]])
-    func withoutOwn(_ flags: [String]) throws {
-        try TestBundle.use { bundle throws in
-            try plain(bundle)
-            let text = try bundle.outputAsUser(
-                of: "id -u; echo > /dev/null; cat /proc/self/uid_map",
-                before: ["/usr/bin/unshare"] + flags)
-            let words = text.split { $0 == " " || $0 == "\n" }.map(String.init)
-            #expect(words == ["0", "0", "\(userID)", "1"])
-        }
-    }
-
-    @Test("a container may have a user namespace of its own there", arguments: [["--mount"], []])
-    func nested(_ flags: [String]) throws {
-        try TestBundle.use { bundle throws in
-            try bundle.makeRootless()
-            bundle.linux.uidMappings = [IDMapping(containerID: 0, hostID: 0, size: 1)]
-            bundle.linux.gidMappings = bundle.linux.uidMappings
-            let text = try bundle.outputAsUser(
-                of: "id -u; echo > /dev/null",
-                before: ["/usr/bin/unshare", "--user", "--map-root-user"] + flags)
-            #expect(text == "0")
-        }
-    }
-
-    @Test("limits are refused there too, and with --rootless=false the cgroup itself is")
-    func limits() throws {
-        try TestBundle.use { bundle throws in
-            try plain(bundle)
-            bundle.script("true")
-            let unshare = ["/usr/bin/unshare", "--user", "--map-root-user", "--mount"]
-            bundle.linux.resources = Resources(memory: .init(limit: 64 << 20))
-            bundle.expectFailure(
-                try bundle.runAsUser(before: unshare),
-                naming: ["linux.resources.memory.limit", "has no cgroup for this limit"])
-            bundle.linux.resources = nil
-            bundle.expectFailure(
-                try bundle.runAsUser("--rootless=false", before: unshare),
-                naming: ["linux.cgroupsPath", "permission denied"])
         }
     }
 }

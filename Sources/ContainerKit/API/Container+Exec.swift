@@ -70,6 +70,7 @@ extension Container {
         facts.keepsGroups = record.annotations[ConfigAnnotation.keepGroups] != nil
         let (namespaces, own) = try Self.foreignNamespaces(record.pid)
         facts.rights.isInUserNamespace = own != RuntimeRights.firstUserNamespace
+        facts.stayOutside(cgroup.layout, ofContainer: record.cgroups, options.logger)
         // Who enters a user namespace has all capabilities there.
         if !namespaces.contains(.user) {
             facts.limitCapabilities(of: process, options.logger)
@@ -185,5 +186,32 @@ extension Container {
             if kind == .user { own = ours.stx_ino }
         }
         return (kinds, own)
+    }
+}
+
+extension LaunchFacts {
+    /// Finds out whether an exec can enter its cgroup; who was started as root can.
+    ///
+    /// Where it cannot, and systemd is not there to move it, it stays in the caller's cgroup, as with
+    /// runc: the container's user is the caller.
+    mutating func stayOutside(
+        _ cgroup: CgroupLayout, ofContainer own: CgroupLayout, _ logger: Logger
+    ) {
+        guard RuntimeRights.mayBeFewer || own.scope?.instance == .user,
+            let index = cgroup.unifiedIndex,
+            !CgroupHierarchies.mayEnter(cgroup.directories[index])
+        else { return }
+        staysOutsideCgroup = true
+        if let scope = own.scope {
+            let base = own.directories[index].cgroup
+            scopeToEnter = (
+                scope, String(cgroup.directories[index].cgroup.dropFirst(base.utf8.count))
+            )
+        } else {
+            let text =
+                "the process stays outside of the container's cgroup: the runtime may not move it "
+                + "from the cgroup that it is in itself"
+            logger.warning("\(text)")
+        }
     }
 }

@@ -19,11 +19,11 @@ public struct ContainerStore: Sendable {
         return FilePath(directory).appending("swrunc")
     }
 
-    /// Root of a user namespace is told from root by the name that the environment has for it: rootless
-    /// engines keep that of the user.
+    /// The directory in XDG_RUNTIME_DIR is that of a user, also for root of a user namespace, unless
+    /// the environment calls the user root; rootless engines keep his name, or none.
     private static var isRootless: Bool {
-        if !RuntimeRights.startedAsRoot { return true }
-        guard let user = environmentVariable("USER"), user != "root" else { return false }
+        guard RuntimeRights.startedAsRoot else { return true }
+        guard RuntimeRights.mayBeFewer, environmentVariable("USER") != "root" else { return false }
         return RuntimeRights.isInsideUserNamespace
     }
 

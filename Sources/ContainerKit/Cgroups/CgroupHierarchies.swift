@@ -97,6 +97,23 @@ extension CgroupHierarchies {
         return result
     }
 
+    /// Whether this process may move a child into a v2 cgroup: it has to write to the one above both.
+    ///
+    /// Kernel: cgroups(7), Delegation containment.
+    static func mayEnter(_ directory: CgroupDirectory) -> Bool {
+        guard let text = try? readFile("/proc/self/cgroup"),
+            let own = memberships(text).first(where: { $0.controllers.isEmpty })
+        else { return true }
+        var common = directory.mountPoint
+        for (one, other) in zip(
+            own.path.split(separator: "/"), directory.cgroup.split(separator: "/"))
+        {
+            guard one == other else { break }
+            common += "/\(one)"
+        }
+        return mayWrite("\(common)/cgroup.procs")
+    }
+
     /// Reads the texts of /proc/self/mountinfo and /proc/self/cgroup.
     ///
     /// The first mount of a hierarchy counts. Source: proc_pid_mountinfo(5), cgroups(7).

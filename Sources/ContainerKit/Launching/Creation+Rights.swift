@@ -49,6 +49,9 @@ extension LaunchFacts {
     /// A config that names a cgroup gets that one or an error, as with runc.
     mutating func limitCgroups(to path: String?) {
         hasUnifiedCgroups = cgroups.mode == .unified
+        if let systemd, systemd.instance == .user, let own = cgroups.hierarchies.last?.ownPath {
+            staysOutsideCgroup = !"\(own)/".hasPrefix("\(systemd.controlGroup)/")
+        }
         guard rights.sparesCgroups, systemd == nil, (path ?? "").isEmpty else { return }
         cgroups = cgroups.permitted(for: id)
     }

@@ -22,19 +22,31 @@ extension Launcher {
         let (result, descriptor) = program.start(
             kinds, intoCgroup: intoCgroup ? cgroupForClone : nil, page)
         guard result > 0 else {
-            throw ContainerError(
-                SystemCallError(
-                    "clone3",
-                    kinds.kinds.map(\.cloneFlagName).joined(separator: "|"),
-                    errno: Errno(rawValue: CInt(-result))), "unable to start the init process",
-                field: "linux.namespaces",
-                hint: kinds.contains(.user)
-                    ? ContainerError.userNamespaceHint(errno: CInt(-result)) : nil)
+            throw cloneFailure(kinds, intoCgroup: intoCgroup, errno: CInt(-result))
         }
         pid = Int32(result)
         pidfd = own(OwnedDescriptor(taking: descriptor))
         close(childRendezvous)
         childRendezvous = -1
+    }
+
+    private func cloneFailure(_ kinds: NamespaceSet, intoCgroup: Bool, errno: CInt)
+        -> ContainerError
+    {
+        let failure = SystemCallError(
+            "clone3", kinds.kinds.map(\.cloneFlagName).joined(separator: "|"),
+            errno: Errno(rawValue: errno))
+        // Namespaces are refused with EPERM.
+        if intoCgroup, cgroupForClone != nil, failure.errno == .permissionDenied {
+            return ContainerError(
+                failure, "unable to start a process in the container's cgroup",
+                field: "linux.cgroupsPath",
+                hint: "the runtime may only move a process from a cgroup that has one above it in "
+                    + "common with the container's which it may write to")
+        }
+        return ContainerError(
+            failure, "unable to start the init process", field: "linux.namespaces",
+            hint: kinds.contains(.user) ? ContainerError.userNamespaceHint(errno: errno) : nil)
     }
 
     private func openRendezvous() throws(ContainerError) {

@@ -14,6 +14,16 @@ extension Launcher {
         startedScope = true
     }
 
+    /// The systemd of the user has its own ways to move a process that the user may not.
+    func attachToScope(_ unit: String, below path: String) throws(ContainerError) {
+        do throws(SystemdError) {
+            let client = if let systemd { systemd } else { try SystemdClient(.user) }
+            try client.attach(pid, to: unit, below: path)
+        } catch {
+            throw ContainerError(CgroupError(error, "unable to enter \(unit)"))
+        }
+    }
+
     /// Init is in the scope by now, and keeps it.
     func leaveScope() throws(ContainerError) {
         scopeKeeper?.end()

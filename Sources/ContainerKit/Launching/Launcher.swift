@@ -165,6 +165,7 @@ final class Launcher {
         switch planned.step {
         case .recordCreating: try recordCreating(&state)
         case .startScope(let unit, _): try startScope(unit)
+        case .attachToScope(let unit, let path): try attachToScope(unit, below: path)
         case .leaveScope: try leaveScope()
         case .createCgroups: try createCgroups()
         case .makeResctrlGroup(let plan): try makeResctrlGroup(plan)

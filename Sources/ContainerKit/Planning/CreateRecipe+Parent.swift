@@ -111,12 +111,17 @@ extension CreateRecipe {
             steps.append(PlannedParentStep(field: field, step: step))
         }
         add(
-            .startChild(clonedNamespaces, intoCgroup: !needsSecondProcess),
+            .startChild(
+                clonedNamespaces, intoCgroup: !needsSecondProcess && !facts.staysOutsideCgroup),
             from: "linux.namespaces")
         if let score = process.oomScoreAdj, userNamespace?.isCloned == true {
             add(.setOOMScore(score), from: "process.oomScoreAdj")
         }
         if needsSecondProcess { add(.adoptSecondChild) }
+        if facts.staysOutsideCgroup, let scope = cgroups.layout.scope {
+            add(.attachToScope(unit: scope.unit, below: ""), from: "linux.cgroupsPath")
+        }
+        if waitsForCgroup { add(.release(.prepared)) }
         if let maps = userNamespace?.maps {
             add(
                 userNamespace?.isNew == true

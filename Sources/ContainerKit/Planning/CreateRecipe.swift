@@ -34,6 +34,16 @@ struct CreateRecipe {
     /// A joined pid namespace is for children only, and so is one that is made after the clone.
     var needsSecondProcess: Bool { namespaces.joins(.pid) || entersUserNamespace }
 
+    /// Whether the child is born in its v2 cgroup.
+    var entersUnifiedCgroup: Bool {
+        cgroups.layout.unifiedIndex != nil && !facts.staysOutsideCgroup
+    }
+
+    /// Whether nothing else makes the child wait until it has been moved into its cgroup.
+    var waitsForCgroup: Bool {
+        facts.staysOutsideCgroup && !needsSecondProcess && userNamespace?.isCloned != true
+    }
+
     /// Namespaces of the clone.
     ///
     /// The cgroup namespace comes later, from inside the cgroup, and so does the time namespace:
@@ -136,7 +146,7 @@ struct CreateRecipe {
         var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
         if !facts.startsAtOnce { keeping.append(.startSocket) }
         keeping += (0..<cgroups.layout.v1DirectoryCount).map { .cgroupTasks($0) }
-        if needsSecondProcess, cgroups.layout.unifiedIndex != nil {
+        if needsSecondProcess, entersUnifiedCgroup {
             keeping.append(.cgroupDirectory)
         }
         keeping += namespaces.joined.map { .namespace($0.kind.rawValue) }
@@ -157,6 +167,7 @@ struct CreateRecipe {
     }
 
     private func addNamespaces(to steps: inout StepList) {
+        if waitsForCgroup { steps.add(.waitForParent(.prepared), from: "linux.cgroupsPath") }
         addJoinedNamespaces(to: &steps)
         if namespaces.new.contains(.time) {
             let offsets = (linux.timeOffsets ?? [:]).sorted { $0.key < $1.key }.map {
@@ -167,7 +178,7 @@ struct CreateRecipe {
         }
         if needsSecondProcess {
             steps.add(
-                .continueInChild(intoCgroup: cgroups.layout.unifiedIndex != nil),
+                .continueInChild(intoCgroup: entersUnifiedCgroup),
                 from: namespaces.field(of: .pid))
             steps.add(.waitForParent(.adopted), from: "swrunc")
             steps.add(.startSession, from: "swrunc")

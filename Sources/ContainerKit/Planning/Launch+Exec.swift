@@ -33,7 +33,8 @@ extension Launch {
             keeping.append(.namespace(NamespaceKind.cgroup.rawValue))
         }
         keeping += (0..<cgroupCount).map { .cgroupTasks($0) }
-        if needsSecondProcess, cgroups.unifiedIndex != nil { keeping.append(.cgroupDirectory) }
+        let entersUnified = cgroups.unifiedIndex != nil && !facts.staysOutsideCgroup
+        if needsSecondProcess, entersUnified { keeping.append(.cgroupDirectory) }
         var toSocket = false
         if process.terminal, case .consoleSocket = facts.terminal {
             toSocket = true
@@ -58,7 +59,7 @@ extension Launch {
         // From here on the container's processes can see this one (CVE-2016-9962).
         steps.add(.forbidPtrace, from: "swrunc")
         if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
-        Self.addJoining(namespaces, cgroups, keepsGroups: facts.keepsGroups, to: &steps)
+        Self.addJoining(namespaces, cgroups, facts, entersUnified: entersUnified, to: &steps)
         steps.addCPUAffinity(of: process, .final)
         steps.add(.startSession, from: "swrunc")
         steps.add(facts.sharesMounts ? .enterRootOfInit : .openRoot, from: "swrunc")
@@ -91,10 +92,11 @@ extension Launch {
 
     /// The way into the container: its namespaces, its pids, its cgroup.
     private static func addJoining(
-        _ namespaces: NamespaceSet, _ cgroups: CgroupLayout, keepsGroups: Bool,
+        _ namespaces: NamespaceSet, _ cgroups: CgroupLayout, _ facts: LaunchFacts,
+        entersUnified: Bool,
         to steps: inout StepList
     ) {
-        let dropsGroups = namespaces.contains(.user) && !keepsGroups
+        let dropsGroups = namespaces.contains(.user) && !facts.keepsGroups
         let cgroupCount = cgroups.v1DirectoryCount
         // The cgroup namespace from inside the cgroup: v2 lets nobody enter one of a namespace that he
         // is outside of.
@@ -103,7 +105,7 @@ extension Launch {
         if dropsGroups { steps.add(.dropGroups, from: "swrunc") }
         steps.add(.joinProcess(first), from: "swrunc")
         if namespaces.contains(.pid) {
-            steps.add(.continueInChild(intoCgroup: cgroups.unifiedIndex != nil), from: "swrunc")
+            steps.add(.continueInChild(intoCgroup: entersUnified), from: "swrunc")
             steps.add(.waitForParent(.adopted), from: "swrunc")
             // The first process never was in the cgroup, whose pids limit has room for one.
             if cgroupCount > 0 { steps.add(.enterCgroups(count: cgroupCount), from: "swrunc") }
@@ -140,11 +142,12 @@ extension Launch {
         if toSocket, case .consoleSocket(let path) = facts.terminal {
             add(.connectConsole(path: path.string), from: "process.terminal")
         }
-        add(.startChild([], intoCgroup: !needsSecondProcess))
-        if needsSecondProcess {
-            add(.adoptSecondChild)
-            add(.release(.adopted))
+        add(.startChild([], intoCgroup: !needsSecondProcess && !facts.staysOutsideCgroup))
+        if needsSecondProcess { add(.adoptSecondChild) }
+        if facts.staysOutsideCgroup, let (scope, path) = facts.scopeToEnter {
+            add(.attachToScope(unit: scope.unit, below: path))
         }
+        if needsSecondProcess { add(.release(.adopted)) }
         if !facts.resctrlGroups.isEmpty { add(.enterResctrlGroup(facts.resctrlGroups)) }
         if process.terminal, !toSocket { add(.receiveTerminal, from: "process.terminal") }
         add(.awaitChild(.ready))

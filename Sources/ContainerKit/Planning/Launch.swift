@@ -80,12 +80,17 @@ struct LaunchFacts {
     var resctrlGroups: [String] = []
     /// Whether an exec enters a container whose mounts are the caller's, and so not its root.
     var sharesMounts = false
+    /// The scope that systemd moves an exec into, and the path of the cgroup below it.
+    var scopeToEnter: (SystemdScope, path: String)?
     /// The init process of the container that an exec enters.
     var initPid: Int32 = 0
     /// Whether the user namespace that the config joins is the runtime's own, which setns(2) refuses.
     var isInUserNamespace = false
     /// What the runtime may do on the host.
     var rights = RuntimeRights()
+    /// Whether the child is moved into its v2 cgroup by systemd, where there is a scope, or stays
+    /// outside: the kernel lets nobody move from a cgroup whose common parent he may not write to.
+    var staysOutsideCgroup = false
     /// Whether the host has cgroup v2 alone, also where the container gets no cgroup.
     var hasUnifiedCgroups = false
     /// The capabilities that the runtime itself holds, as a mask.

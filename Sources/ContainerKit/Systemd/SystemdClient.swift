@@ -243,6 +243,17 @@ final class SystemdClient {
         resetFailed(unit)
     }
 
+    /// Moves a process into the cgroup of a unit, or one below.
+    func attach(_ pid: Int32, to unit: String, below path: String) throws(SystemdError) {
+        let deadline = Deadline(secondsAhead: Self.timeoutSeconds)
+        _ = try reconnecting { () throws(SystemdError) in
+            try call(
+                "AttachProcessesToUnit",
+                [.string(unit), .string(path), .array(of: "u", [.uint32(UInt32(pid))])],
+                before: deadline)
+        }
+    }
+
     /// Changes properties of a unit until it is gone: all of them, or none.
     func set(_ properties: [UnitProperty], of unit: String) throws(SystemdError) {
         let deadline = Deadline(secondsAhead: Self.timeoutSeconds)
