@@ -14,13 +14,13 @@ from results import OURS, Result
 from sources import Unavailable
 
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
-ENGINES = ("docker", "containerd", "podman", "buildah")
+ENGINES = ("docker", "containerd", "podman", "rootless-podman", "buildah")
 LIMIT_SECONDS = 3000
 # What decides these results is the VM, not this machine.
 MACHINE = "test VM: cgroup v2, systemd"
 STATUS = {"ok": "pass", "FAILED": "fail", "not run": "skip"}
 LINE = re.compile(r"^(ok|FAILED|not run) +[\d.]+ s  (.+?)(?:: (.*))?$")
-HEADER = re.compile(r"^\w+ with (\S+) (\S+)$", re.M)
+HEADER = re.compile(r"^[\w-]+ with (\S+) (\S+)$", re.M)
 
 
 def results(text):
