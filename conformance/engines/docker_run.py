@@ -50,8 +50,8 @@ def exit_statuses():
     expect_in("no such file or directory", run(IMAGE, "/no/such/program", status=127))
     expect_in("permission denied", run(IMAGE, "/etc", status=126))
     expect_in("executable file not found", run(IMAGE, "no-such-program", status=127))
-    # A folder that is to be a file, the most common mistake with volumes.
-    expect_in("ot a directory", run("-v", "/etc:/etc/passwd", IMAGE, "true", status=127))
+    # A folder that is to be a file, the most common mistake with volumes: the daemon knows the error.
+    expect_in("Are you trying to mount", run("-v", "/etc:/etc/passwd", IMAGE, "true", status=None))
 
 
 @case("run -it with resize")
