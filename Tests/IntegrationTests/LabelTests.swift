@@ -22,9 +22,12 @@ struct LabelTests {
         let path = "/tmp/\(name).profile"
         try writeText(text, to: path)
         defer { unlink(path) }
-        let loaded = try RunningCommand(["apparmor_parser", "-Kr", path], token: "none").wait()
+        let loaded = try RunningCommand(["/usr/sbin/apparmor_parser", "-Kr", path], token: "none")
+            .wait()
         try #require(loaded.status == 0, "\(loaded)")
-        defer { _ = try? RunningCommand(["apparmor_parser", "-R", path], token: "none").wait() }
+        defer {
+            _ = try? RunningCommand(["/usr/sbin/apparmor_parser", "-R", path], token: "none").wait()
+        }
         try body()
     }
 
