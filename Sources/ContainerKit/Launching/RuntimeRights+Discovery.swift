@@ -16,7 +16,7 @@ extension RuntimeRights {
         // CAP_SETGID, CAP_SETUID and CAP_SYS_ADMIN.
         rights.mapsIDs = holds(6) && holds(7)
         rights.preparesMounts = holds(21) && (!rights.isInUserNamespace || ownsMountNamespace)
-        rights.userID = callNumber(__NR_geteuid)
+        rights.userID = effectiveUserID
         rights.groupID = callNumber(__NR_getegid)
         rights.sparesCgroups = sparesCgroups ?? (rights.userID != 0 || rights.isInUserNamespace)
         return rights

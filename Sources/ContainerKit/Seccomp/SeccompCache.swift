@@ -33,7 +33,7 @@ struct SeccompCache: Sendable {
     func filter(of profile: Seccomp) throws(SeccompError) -> SeccompFilter {
         guard let key = Self.key(of: profile) else { return try SeccompFilter(compiling: profile) }
         let name = Self.slot(of: key)
-        if let kept = try? readFile("\(directory)/\(name)"),
+        if let place = try? openDirectory(), let kept = try? contents(of: name, in: place.number),
             let filter = Self.filter(in: kept, for: key)
         {
             return filter
@@ -42,6 +42,22 @@ struct SeccompCache: Sendable {
         // Without room for it, or the right to write, the next launch compiles again.
         if keeps { try? keep(Self.entry(filter, key), as: name) }
         return filter
+    }
+
+    /// Opens the directory; one that others may write to, or have made, is none of ours: who could put a
+    /// filter there could open a container.
+    private func openDirectory() throws(SystemCallError) -> OwnedDescriptor {
+        let place = try openFile(directory, [.pathOnly, .directory, .noFollow])
+        let found = try status(of: place.number)
+        guard found.stx_uid == effectiveUserID, found.stx_mode & 0o022 == 0 else {
+            throw SystemCallError("openat", "\"\(directory)\"", errno: .notPermitted)
+        }
+        return place
+    }
+
+    private func contents(of name: String, in place: CInt) throws(SystemCallError) -> [UInt8] {
+        let file = try openFile(name, [.readOnly, .noFollow], at: place)
+        return try readFile(file.number, limitBytes: 1 << 20, named: "\"\(directory)/\(name)\"")
     }
 
     // MARK: The key
@@ -114,7 +130,7 @@ struct SeccompCache: Sendable {
         } catch  where error.errno == .fileExists {
             // As nearly always.
         }
-        let place = try openFile(directory, [.pathOnly, .directory, .noFollow])
+        let place = try openDirectory()
         let temporary = "\(name).new"
         do throws(SystemCallError) {
             let file = try openFile(

@@ -8,6 +8,13 @@ private import Glibc
 /// Source: getauxval(3), AT_EUID: the kernel left it with the program, so that nothing is called.
 var startingUserID: UInt { getauxval(UInt(AT_EUID)) }
 
+/// The user whose files this process makes.
+///
+/// Kernel: geteuid(2).
+var effectiveUserID: UInt32 {
+    UInt32(truncatingIfNeeded: raw_system_call(Int(__NR_geteuid), 0, 0, 0, 0, 0, 0))
+}
+
 /// A variable of the environment; nil where it is missing or empty.
 func environmentVariable(_ name: String) -> String? {
     getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }

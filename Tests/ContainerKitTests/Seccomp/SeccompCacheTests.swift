@@ -111,6 +111,28 @@ struct SeccompCacheTests {
         }
     }
 
+    @Test("what lies in a directory that others may write to, or behind a link, is not believed")
+    func otherWriters() throws {
+        try withStore { store in
+            let cache = SeccompCache(in: store)
+            let filter = try cache.filter(of: profile())
+            let name = try #require(entries(store).first)
+            let (place, path) = ("\(store)/@seccomp", "\(store)/@seccomp/\(name)")
+            // The entry of this profile with a program that allows everything.
+            var planted = try [UInt8](Data(contentsOf: URL(filePath: path)))
+            let whole = try #require(planted.firstRange(of: filter.program))
+            planted.replaceSubrange(whole, with: [UInt8](repeating: 0, count: whole.count))
+            try Data(planted).write(to: URL(filePath: path))
+            #expect(try cache.filter(of: profile()) != filter, "it is what would be taken")
+            chmod(place, 0o777)
+            #expect(try cache.filter(of: profile()) == filter)
+            chmod(place, 0o700)
+            try FileManager.default.moveItem(atPath: place, toPath: "\(store)/elsewhere")
+            symlink("elsewhere", place)
+            #expect(try cache.filter(of: profile()) == filter)
+        }
+    }
+
     @Test("however many profiles there are, there are few entries")
     func bounded() throws {
         try withStore { store in
