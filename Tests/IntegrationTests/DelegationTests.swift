@@ -7,8 +7,9 @@ import Testing
 extension Host {
     /// User 1000 has a systemd of its own, which has controllers to give.
     static let delegation: ConditionTrait = .enabled(
-        if: isRoot && isUnified && access("/run/user/1000/systemd/private", F_OK) == 0,
-        "needs root to begin with, cgroup v2 alone, and the systemd of user 1000")
+        if: isRoot && isUnified && canBeRootless
+            && access("/run/user/1000/systemd/private", F_OK) == 0,
+        "needs root, a user who reaches the binary, cgroup v2 alone, and the systemd of user 1000")
 }
 
 /// Calls as user 1000, from a cgroup that is root's unless `cgroup` names one to enter before.

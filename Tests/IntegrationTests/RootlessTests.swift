@@ -77,7 +77,7 @@ extension Host {
         if: isRoot && canBeRootless,
         "needs root to begin with, setpriv, and user namespaces for all")
 
-    private static let canBeRootless: Bool = {
+    static let canBeRootless: Bool = {
         let words = TestBundle.setpriv() + ["/usr/bin/unshare", "--user", runtime, "--version"]
         return (try? RunningCommand(words, token: "none").wait())?.status == 0
     }()
