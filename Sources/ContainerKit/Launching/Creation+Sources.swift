@@ -6,10 +6,16 @@ internal import SystemPackage
 
 // What a plan must know of the sources of mounts.
 
+extension Bundle {
+    /// A path of the config, which counts from the bundle where it is relative.
+    func absolute(_ path: String) -> String {
+        path.hasPrefix("/") ? path : self.path.string + "/" + path
+    }
+}
+
 extension Creation {
     private static func sourcePath(of mount: Mount, _ bundle: Bundle) -> String {
-        let source = mount.source ?? ""
-        return source.hasPrefix("/") ? source : bundle.path.string + "/" + source
+        bundle.absolute(mount.source ?? "")
     }
 
     /// What the sources that are to be copied as links say.
@@ -53,8 +59,7 @@ extension Creation {
     }
 
     static func rootPath(_ spec: Spec, _ bundle: Bundle) -> String {
-        let path = spec.root?.path ?? ""
-        return path.hasPrefix("/") ? path : bundle.path.string + "/" + path
+        bundle.absolute(spec.root?.path ?? "")
     }
 
     /// The attributes of the mounts that the sources of bind mounts are on.

@@ -190,7 +190,7 @@ struct Creation {
     private static func mountedPasswordFile(_ spec: Spec, _ bundle: Bundle) -> [UInt8]? {
         let mount = (spec.mounts ?? []).last { MountPlan.absolute($0.destination) == "/etc/passwd" }
         guard let source = mount?.source else { return nil }
-        let path = source.hasPrefix("/") ? source : bundle.path.string + "/" + source
+        let path = bundle.absolute(source)
         guard let file = try? openFile(path, [.readOnly, .nonBlocking, .noTerminal]),
             let status = try? status(of: file.number), status.stx_mode & 0xf000 == 0x8000
         else { return nil }
@@ -199,12 +199,11 @@ struct Creation {
 
     func launcher() -> Launcher {
         let spec = bundle.spec
-        let root = spec.root?.path ?? ""
         // A plan of a new container always has cgroups.
         guard let layout = launch.cgroups?.layout else { preconditionFailure("no cgroups planned") }
         var record = ContainerRecord(
             id: id, ociVersion: spec.ociVersion, bundle: bundle.path.string,
-            rootfs: root.hasPrefix("/") ? root : bundle.path.string + "/" + root,
+            rootfs: Self.rootPath(spec, bundle),
             created: Timestamp.now.description, annotations: spec.annotations ?? [:],
             cgroups: layout)
         record.hooks = spec.hooks?.afterCreate

@@ -31,12 +31,8 @@ final class SystemdClient {
 
     /// The systemd that keeps cgroups for whoever this process is.
     static var ownInstance: SystemdInstance {
-        let user = raw_system_call(Int(__NR_geteuid), 0, 0, 0, 0, 0, 0)
-        guard user == 0 else { return .user }
         // Root of a user namespace is a user of the machine.
-        guard let map = try? readFile("/proc/self/uid_map") else { return .system }
-        return words(of: map.map { $0 == UInt8(ascii: "\t") ? 32 : $0 })
-            == ["0", "0", "4294967295"] ? .system : .user
+        effectiveUserID == 0 && !RuntimeRights.isInsideUserNamespace ? .system : .user
     }
 
     /// Connects to systemd, or to the bus where its own socket cannot be used.
