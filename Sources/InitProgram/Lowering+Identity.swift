@@ -104,15 +104,22 @@ extension Assembler {
     }
 
     fileprivate mutating func limitBoundingSet(_ keeping: UInt64, _ last: Int) {
+        // CAP_CHECKPOINT_RESTORE: the last of Linux 5.9, which every kernel here knows.
+        let lastKnown = 40
+        var unknown: [Label] = []
         for capability in 0...last where keeping & (1 << UInt64(capability)) == 0 {
-            // EINVAL: a capability that this kernel does not know cannot be held either.
+            // EINVAL: a capability that this kernel does not know cannot be held either, and it knows
+            // none of those behind it.
+            let result = capability > lastKnown ? cell("drop-result") : nil
             call(
                 .prctl,
                 [
                     .named(24, "PR_CAPBSET_DROP"), .literal(capability), .literal(0), .literal(0),
                     .literal(0),
-                ], ignoring: [IgnoredErrno.invalid])
+                ], into: result, ignoring: [IgnoredErrno.invalid])
+            if let result { unknown.append(skip(when: .isNegative(result))) }
         }
+        for label in unknown { place(label) }
     }
 
     /// `_LINUX_CAPABILITY_VERSION_3`: two words of 32 bits for each set.

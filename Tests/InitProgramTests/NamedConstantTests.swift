@@ -89,6 +89,16 @@ struct NamedConstantTests {
         #expect(image.operands(of: "prctl").map { $0[1].value } == [0, 2, 4, 5])
     }
 
+    @Test("of the capabilities that a kernel may not know, the first that it does not ends the run")
+    func unknownCapabilities() {
+        func skips(last: Int) -> Int {
+            let image = ProgramImage(of: .limitBoundingSet(keeping: 0, last: last))
+            return image.instructions.count { if case .skip = $0 { true } else { false } }
+        }
+        #expect(skips(last: 40) == 0)
+        #expect(skips(last: 63) == 23)
+    }
+
     @Test("the ambient set is cleared first, then raised one by one")
     func ambientSet() {
         let image = ProgramImage(of: .setAmbientCapabilities(1 << 3 | 1 << 40))

@@ -18,11 +18,7 @@ extension Container {
     /// - Throws: `notRunning`, `cgroup`.
     public func statistics() throws(ContainerError) -> Statistics {
         let record = try runningRecord()
-        do throws(CgroupError) {
-            return try Cgroup(record.cgroups).statistics()
-        } catch {
-            throw ContainerError(error)
-        }
+        return try StatisticsSource(record).read()
     }
 
     /// Tells of the container until it ends: its statistics in regular intervals, and each time that it
@@ -42,7 +38,7 @@ extension Container {
         }
         let record = try runningRecord()
         let process = try record.openInit()
-        try ContainerWatch(of: Cgroup(record.cgroups), process, interval).run(receive)
+        try ContainerWatch(of: StatisticsSource(record), process, interval).run(receive)
     }
 
     private func runningRecord() throws(ContainerError) -> ContainerRecord {
@@ -55,23 +51,50 @@ extension Container {
     }
 }
 
+/// Where a container's statistics come from.
+private struct StatisticsSource {
+    let cgroup: Cgroup
+    private let resctrlGroups: [String]
+    private let tree: ResctrlTree?
+
+    /// The host's resctrl is only looked for where the container has a part of it.
+    init(_ record: ContainerRecord) throws(ContainerError) {
+        cgroup = Cgroup(record.cgroups)
+        resctrlGroups = record.resctrlGroups
+        tree =
+            resctrlGroups.isEmpty
+            ? nil
+            : try reporting { () throws(SystemCallError) in try ResctrlTree.discover() }
+    }
+
+    func read() throws(ContainerError) -> Statistics {
+        do throws(CgroupError) {
+            var statistics = try cgroup.statistics()
+            statistics.intelRdt = tree.map { Statistics.IntelRdt(of: resctrlGroups, in: $0) }
+            return statistics
+        } catch {
+            throw ContainerError(error)
+        }
+    }
+}
+
 /// The loop of `watch`.
 private struct ContainerWatch: ~Copyable {
-    private let cgroup: Cgroup
+    private let source: StatisticsSource
     private let process: OwnedDescriptor
     private let interval: Duration
     private var memory: OutOfMemoryWatch?
     private var next: ContinuousClock.Instant
 
-    init(of cgroup: Cgroup, _ process: consuming OwnedDescriptor, _ interval: Duration)
+    init(of source: StatisticsSource, _ process: consuming OwnedDescriptor, _ interval: Duration)
         throws(ContainerError)
     {
         do throws(CgroupError) {
-            memory = try OutOfMemoryWatch.start(of: cgroup)
+            memory = try OutOfMemoryWatch.start(of: source.cgroup)
         } catch {
             throw ContainerError(error)
         }
-        self.cgroup = cgroup
+        self.source = source
         self.process = process
         self.interval = interval
         next = .now + interval
@@ -95,17 +118,11 @@ private struct ContainerWatch: ~Copyable {
                 // Without a pid namespace of its own, a container outlives its init.
                 entries[0].descriptor = -1
             }
-            if entries[0].descriptor == -1, (try? cgroup.isEmpty) != false { return }
+            if entries[0].descriptor == -1, (try? source.cgroup.isEmpty) != false { return }
             guard ContinuousClock.now >= next else { continue }
             // Late ones are left out, not made up for.
             next = max(next + interval, .now)
-            let statistics: Statistics
-            do throws(CgroupError) {
-                statistics = try cgroup.statistics()
-            } catch {
-                throw ContainerError(error)
-            }
-            try receive(.statistics(statistics))
+            try receive(.statistics(try source.read()))
         }
     }
 

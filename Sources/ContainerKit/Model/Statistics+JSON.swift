@@ -19,7 +19,7 @@ extension Statistics {
         return .object([
             "cpu": cpu.encoded, "cpuset": cpuSet.encoded, "memory": memory.encoded,
             "pids": .object(pidCounts), "blkio": blockIO.encoded, "hugetlb": .object(pages),
-            "intel_rdt": .object([:]), "network_interfaces": .null,
+            "intel_rdt": intelRdt?.encoded ?? .object([:]), "network_interfaces": .null,
         ])
     }
 }
@@ -132,13 +132,17 @@ extension Statistics.Pressure.Share {
 }
 
 extension JSONValue {
-    fileprivate static func count(_ number: UInt64) -> JSONValue {
+    static func count(_ number: UInt64) -> JSONValue {
         Int64(exactly: number).map(JSONValue.integer) ?? .unsigned(number)
     }
 }
 
 extension JSONObject {
-    fileprivate mutating func addUnlessZero(_ key: String, _ number: UInt64) {
+    mutating func addUnlessZero(_ key: String, _ number: UInt64) {
         if number != 0 { append(key, .count(number)) }
+    }
+
+    mutating func addUnlessEmpty(_ key: String, _ text: String?) {
+        if let text, !text.isEmpty { append(key, .string(text)) }
     }
 }

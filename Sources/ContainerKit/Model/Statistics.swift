@@ -16,6 +16,8 @@ public struct Statistics: Equatable, Sendable {
     public var blockIO = BlockIO()
     /// Huge pages by their size, such as `2MB`, in the order of the sizes' names.
     public var hugePages: [HugePages] = []
+    /// The class in resctrl; nil for a container without one.
+    public var intelRdt: IntelRdt?
 
     /// A container that uses nothing.
     public init() {}

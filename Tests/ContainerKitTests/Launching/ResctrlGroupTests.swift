@@ -9,7 +9,7 @@ import Testing
 @testable import ContainerKit
 
 /// A directory that looks like resctrl; files behave like files.
-private final class ResctrlLookalike {
+final class ResctrlLookalike {
     let root: String
 
     init(_ offers: [String] = ["L3", "MB"]) throws {
