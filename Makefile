@@ -20,7 +20,8 @@ RUNTIME ?=
 RELEASE := -c release --product swrunc --static-swift-stdlib -Xswiftc -static-executable \
 	-Xswiftc -use-ld=lld -Xlinker -s -Xlinker -e -Xlinker swrunc_entry \
 	-Xswiftc -Xfrontend -Xswiftc -function-sections -Xlinker --no-warn-symbol-ordering \
-	-Xlinker --symbol-ordering-file=$(CURDIR)/Sources/swrunc/startup-order.txt
+	-Xlinker --symbol-ordering-file=$(CURDIR)/Sources/swrunc/startup-order.txt \
+	-Xlinker -T -Xlinker $(CURDIR)/Sources/swrunc/unnamed-functions.ld
 # g++ brings the C library and C++ runtime archives that the static link takes.
 PREREQUISITES := g++ binutils git ca-certificates libseccomp-dev pkg-config busybox-static
 
@@ -108,6 +109,8 @@ test: build
 	echo 'Not run on this host:'
 	grep -hE 'skipped: ' .build/test-logs/{unit,integration} | sed 's/^[^A-Z]*/    /' || echo '    nothing'
 	grep -hE '^[^A-Z]*Test run with' .build/test-logs/{unit,integration} || true
+	# Last, for who reads only the end: what failed, and where.
+	[ -z "$$failed" ] || grep -hE '^✘ ' .build/test-logs/{unit,integration} || true
 	[ -z "$$failed" ]
 
 lint:

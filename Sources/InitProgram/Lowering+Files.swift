@@ -120,8 +120,8 @@ extension Assembler {
             let same = skip(
                 when: .memory(
                     status + 128, mask: -1, value: Int(device.major) | Int(device.minor) << 32))
-            refuse(
-                "\(path)/\(name) exists and is another device than \(device.major):\(device.minor)")
+            let wanted = "\(Int(device.major)):\(Int(device.minor))"
+            refuse("\(path)/\(name) exists and is another device than \(wanted)")
             place(same)
         }
         call(.close, [.cell(node)])
@@ -188,9 +188,9 @@ extension Assembler {
     private mutating func resolveDirectory(
         _ path: String, _ root: Cell, into directory: Cell, ignoring: [Int16] = []
     ) {
-        let parts = Self.components(path)
+        let inner = path.rootedComponents.relativePath
         resolve(
-            parts.isEmpty ? "." : parts.joined(separator: "/"), below: root, into: directory,
+            inner.isEmpty ? "." : inner, below: root, into: directory,
             flags: Self.pathOnly | Self.directory, ignoring: ignoring,
             note: Self.directoryNote(path))
     }

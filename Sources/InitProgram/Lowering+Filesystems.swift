@@ -99,9 +99,8 @@ extension Assembler {
                 options.isEmpty ? .literal(0) : text(options),
             ])
         let tree = cell("mount")
-        let parts = Self.components(mount.destination)
-        resolve(
-            parts.isEmpty ? "." : parts.joined(separator: "/"), below: root, into: tree)
+        let inner = mount.destination.rootedComponents.relativePath
+        resolve(inner.isEmpty ? "." : inner, below: root, into: tree)
         let status = scratch()
         statx(.cell(tree), into: status)
         // stx_attributes, STATX_ATTR_MOUNT_ROOT

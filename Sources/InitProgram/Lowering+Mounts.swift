@@ -108,32 +108,19 @@ extension Assembler {
         return cell
     }
 
-    /// The components of a path, `.` and `..` taken out as in a root directory.
-    static func components(_ path: String) -> [String] {
-        var result: [String] = []
-        for part in path.split(separator: "/") where part != "." {
-            if part == ".." {
-                _ = result.popLast()
-            } else {
-                result.append(String(part))
-            }
-        }
-        return result
-    }
-
     /// Resolves `path`, making what is missing: directories, and at the end a directory or an empty file,
     /// as `kind` and the source tree say.
     mutating func resolveMaking(
         _ path: String, below root: Cell, kind: MountPointKind, source: Cell?,
         resolution: Int = Resolution.inRoot, note: String? = nil
     ) -> Cell {
-        let parts = Self.components(path)
+        let parts = path.rootedComponents
         let target = cell("target")
         guard let last = parts.last else {
             resolve(".", below: root, into: target)
             return target
         }
-        let whole = parts.joined(separator: "/")
+        let whole = parts.relativePath
         let flags =
             kind == .likeSourceOverLink ? Self.pathOnly | Self.noFollow : Self.pathOnly
         resolve(
@@ -141,21 +128,22 @@ extension Assembler {
             ignoring: [IgnoredErrno.noEntry], note: note)
         let exists = skip(when: .isNotNegative(target))
         var parent = root
-        for depth in 1..<max(parts.count, 1) {
-            let prefix = parts[0..<depth].joined(separator: "/")
+        var prefix = ""
+        for part in parts.dropLast() {
+            prefix += prefix.isEmpty ? part : "/" + part
             let directory = cell("directory")
             resolve(
                 prefix, below: root, into: directory, flags: Self.pathOnly | Self.directory,
                 ignoring: [IgnoredErrno.noEntry])
             let present = skip(when: .isNotNegative(directory))
             call(
-                .mkdirat, [.cell(parent), text(parts[depth - 1]), .named(0o755, "0755")],
+                .mkdirat, [.cell(parent), text(String(part)), .named(0o755, "0755")],
                 ignoring: [IgnoredErrno.exists])
             resolve(prefix, below: root, into: directory, flags: Self.pathOnly | Self.directory)
             place(present)
             parent = directory
         }
-        makeMountPoint(last, in: parent, kind: kind, source: source)
+        makeMountPoint(String(last), in: parent, kind: kind, source: source)
         resolve(
             whole, below: root, into: target, flags: flags, resolution: resolution, note: note)
         place(exists)

@@ -75,12 +75,13 @@ public enum InheritedDescriptor: Hashable, Sendable {
 /// its set-up.
 public struct DescriptorTable<Value: Sendable>: Sendable, ExpressibleByDictionaryLiteral {
     /// All descriptors with their values.
-    public private(set) var entries: [(descriptor: InheritedDescriptor, value: Value)] = []
+    @inlinable public var entries: [(descriptor: InheritedDescriptor, value: Value)] { stored }
+    @usableFromInline var stored: [(descriptor: InheritedDescriptor, value: Value)] = []
     /// `searchNumber` of each entry.
-    private var numbers: [Int] = []
+    @usableFromInline var numbers: [Int] = []
 
     /// An empty table.
-    public init() {}
+    @inlinable public init() {}
 
     /// The given entries.
     public init(dictionaryLiteral elements: (InheritedDescriptor, Value)...) {
@@ -88,27 +89,27 @@ public struct DescriptorTable<Value: Sendable>: Sendable, ExpressibleByDictionar
     }
 
     /// The value of a descriptor, if there is one.
-    public subscript(descriptor: InheritedDescriptor) -> Value? {
-        get { place(of: descriptor, descriptor.searchNumber).map { entries[$0].value } }
+    @inlinable public subscript(descriptor: InheritedDescriptor) -> Value? {
+        get { place(of: descriptor, descriptor.searchNumber).map { stored[$0].value } }
         set {
             let number = descriptor.searchNumber
             switch (place(of: descriptor, number), newValue) {
-            case (let place?, let value?): entries[place].value = value
+            case (let place?, let value?): stored[place].value = value
             case (let place?, nil):
-                entries.remove(at: place)
+                stored.remove(at: place)
                 numbers.remove(at: place)
             case (nil, let value?):
-                entries.append((descriptor, value))
+                stored.append((descriptor, value))
                 numbers.append(number)
             case (nil, nil): break
             }
         }
     }
 
-    private func place(of descriptor: InheritedDescriptor, _ number: Int) -> Int? {
+    @inlinable func place(of descriptor: InheritedDescriptor, _ number: Int) -> Int? {
         var index = 0
         while index < numbers.count {
-            if numbers[index] == number, entries[index].descriptor == descriptor { return index }
+            if numbers[index] == number, stored[index].descriptor == descriptor { return index }
             index += 1
         }
         return nil
@@ -117,7 +118,7 @@ public struct DescriptorTable<Value: Sendable>: Sendable, ExpressibleByDictionar
 
 extension InheritedDescriptor {
     /// A number that few descriptors share, cheap to make and to compare.
-    fileprivate var searchNumber: Int {
+    @usableFromInline var searchNumber: Int {
         switch self {
         case .rendezvous: 0
         case .startSocket: 1

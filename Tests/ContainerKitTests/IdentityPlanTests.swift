@@ -32,6 +32,12 @@ struct IdentityPlanTests {
         #expect(plan(env: given).environment == expected)
     }
 
+    @Test("names that differ in bytes alone, as composed accents do, are two variables")
+    func composedNames() {
+        let given = ["caf\u{e9}=1", "cafe\u{301}=2", "HOME=/"]
+        #expect(plan(env: given).environment.map { Array($0.utf8) } == given.map { Array($0.utf8) })
+    }
+
     @Test(
         "a name is looked for in each absolute directory of PATH, in order",
         arguments: [

@@ -107,7 +107,18 @@ struct AssemblerTests {
             ("/a/b/../../../c", ["c"]), ("/...", ["..."]), ("/a/..b", ["a", "..b"]),
         ] as [(String, [String])])
     func components(_ path: String, _ expected: [String]) {
-        #expect(Assembler.components(path) == expected)
+        #expect(path.rootedComponents.map(String.init) == expected)
+    }
+
+    @Test(
+        "a text is parted at each separator, also where a combining mark follows",
+        arguments: [
+            ("", []), (":", []), ("a", ["a"]), (":a::b:", ["a", "b"]),
+            ("a:\u{301}b", ["a", "\u{301}b"]),
+        ] as [(String, [String])])
+    func parts(_ text: String, _ expected: [String]) {
+        #expect(text.parts(between: ":").map(String.init) == expected)
+        #expect(text.parts(between: ":").relativePath == expected.joined(separator: "/"))
     }
 
     @Test("the memory that calls fill is behind nothing that is prepared")

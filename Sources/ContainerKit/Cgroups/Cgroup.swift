@@ -198,7 +198,7 @@ struct Cgroup: Equatable, Sendable {
         let present = words(of: text)
         guard !wanted.allSatisfy(present.contains) else { return }
         var above = directory.mountPoint
-        for part in directory.cgroup.split(separator: "/") {
+        for part in directory.cgroup.parts(between: "/") {
             let file = "\(above)/cgroup.subtree_control"
             let together = wanted.map { "+\($0)" }.joined(separator: " ")
             if (try? writeControlFile(file, together)) == nil {

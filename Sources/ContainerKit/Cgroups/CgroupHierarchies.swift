@@ -106,7 +106,7 @@ extension CgroupHierarchies {
         else { return true }
         var common = directory.mountPoint
         for (one, other) in zip(
-            own.path.split(separator: "/"), directory.cgroup.split(separator: "/"))
+            own.path.parts(between: "/"), directory.cgroup.parts(between: "/"))
         {
             guard one == other else { break }
             common += "/\(one)"

@@ -36,14 +36,14 @@ extension CgroupLayout {
     /// `path` as `/a/b`; empty for the cgroup itself.
     private static func inner(_ path: String) throws(ContainerError) -> String {
         var parts: [Substring] = []
-        for part in path.split(separator: "/") where part != "." {
+        for part in path.parts(between: "/") where part != "." {
             if part != ".." {
                 parts.append(part)
             } else if parts.popLast() == nil {
                 throw ContainerError(.invalidArgument, "\(path) is not a sub cgroup path")
             }
         }
-        return parts.map { "/\($0)" }.joined()
+        return parts.isEmpty ? "" : "/" + parts.relativePath
     }
 }
 

@@ -81,15 +81,8 @@ extension CgroupLayout {
 
     /// `path` as `/a/b`, without empty and `.` parts; a `..` at the top goes nowhere.
     private static func cleaned(_ path: String) -> String {
-        var parts: [Substring] = []
-        for part in path.split(separator: "/") where part != "." {
-            if part == ".." {
-                _ = parts.popLast()
-            } else {
-                parts.append(part)
-            }
-        }
-        return parts.map { "/\($0)" }.joined()
+        let inner = path.rootedComponents.relativePath
+        return inner.isEmpty ? "" : "/" + inner
     }
 
     private static func parent(of path: String) -> String {

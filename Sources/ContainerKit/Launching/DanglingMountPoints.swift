@@ -80,7 +80,7 @@ struct DanglingMountPoints {
     }
 
     private static func components(_ path: String) -> [String] {
-        path.split(separator: "/").map(String.init)
+        path.parts(between: "/").map(String.init)
     }
 
     private static func sourceIsDirectory(_ index: Int, _ plan: LaunchPlan)
@@ -167,7 +167,7 @@ private final class Walk {
                     let target = String(validating: try readLink(next.number), as: UTF8.self)
                 else { return false }
                 if target.hasPrefix("/") { leave(to: 0) }
-                pending += target.split(separator: "/").reversed().map(String.init)
+                pending += target.parts(between: "/").reversed().map(String.init)
             default:
                 return false
             }

@@ -2,6 +2,7 @@
 
 internal import CLinux
 @preconcurrency private import Glibc
+internal import InitProgram
 internal import SystemPackage
 
 /// Keeps the runtime's executable from being overwritten through a container (CVE-2019-5736).
@@ -221,7 +222,7 @@ public enum SealedExecutable {
     /// The last component of argv[0].
     private static func processName() -> String {
         let path = CommandLine.unsafeArgv[0].map { String(cString: $0) } ?? ""
-        return path.split(separator: "/").last.map(String.init) ?? "swrunc"
+        return path.parts(between: "/").last.map(String.init) ?? "swrunc"
     }
 
     private static func restoreName() {

@@ -44,8 +44,9 @@ public struct Timestamp: Equatable, Sendable, CustomStringConvertible {
     }
 
     private static func padded(_ number: Int, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        var digits = String(number)
+        while digits.utf8.count < width { digits = "0" + digits }
+        return digits
     }
 
     /// The date of a day counted from 1970-01-01, in the Gregorian calendar.

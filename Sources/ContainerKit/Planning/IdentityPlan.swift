@@ -13,7 +13,10 @@ struct IdentityPlan {
     /// The container's own settings, for what counts for each of its processes.
     let linux: Linux
     let filter: SeccompFilter?
-    let home: String
+    /// The environment: of a repeated name the last one counts; HOME is the user's where it is missing.
+    let environment: [String]
+    /// Where the program may be: the path itself, or each directory of PATH.
+    let candidates: [String]
     /// Whether the process is in a user namespace of the container: its limits are the parent's to
     /// raise, and its groups are dropped already.
     private let isInUserNamespace: Bool
@@ -37,9 +40,10 @@ struct IdentityPlan {
         self.mayDenyGroups = mayDenyGroups
         self.keepsGroups = keepsGroups
         self.filter = filter
-        self.home = home
         self.grantable = grantable
         sets = CapabilityMasks(process.capabilities, grantable: grantable)
+        environment = Self.environment(process.env ?? [], home: home)
+        candidates = Self.candidates(process.args?.first ?? "", environment)
     }
 
     /// Whether the filter is loaded while CAP_SYS_ADMIN is still there.
@@ -186,12 +190,12 @@ struct IdentityPlan {
 
     // MARK: Environment and program
 
-    /// The environment: of a repeated name the last one counts; HOME is the user's where it is missing.
-    var environment: [String] {
-        var seen: Set<Substring> = []
+    private static func environment(_ entries: [String], home: String) -> [String] {
+        // As bytes: strings are equal also where accents are composed in another way.
+        var seen: Set<[UInt8]> = []
         var kept: [String] = []
-        for entry in (process.env ?? []).reversed() {
-            let name = entry.prefix { $0 != "=" }
+        for entry in entries.reversed() {
+            let name = Array(entry.utf8.prefix { $0 != UInt8(ascii: "=") })
             if seen.insert(name).inserted { kept.append(entry) }
         }
         kept.reverse()
@@ -202,17 +206,15 @@ struct IdentityPlan {
         return kept
     }
 
-    /// Where the program may be: the path itself, or each directory of PATH.
-    var candidates: [String] {
-        let name = process.args?.first ?? ""
+    private static func candidates(_ name: String, _ environment: [String]) -> [String] {
         guard !name.isEmpty else { return [] }
-        guard !name.contains("/") else { return [name] }
-        guard let path = environment.first(where: { $0.hasPrefix("PATH=") })?.dropFirst(5) else {
-            return []
-        }
+        let slash = UInt8(ascii: "/")
+        guard !name.utf8.contains(slash) else { return [name] }
+        guard let path = environment.first(where: { $0.hasPrefix("PATH=") })?.utf8.dropFirst(5)
+        else { return [] }
         // A relative directory would make the program depend on the working directory.
-        return path.split(separator: ":").filter { $0.hasPrefix("/") }.map {
-            $0.hasSuffix("/") ? "\($0)\(name)" : "\($0)/\(name)"
+        return Substring(path).parts(between: ":").filter { $0.utf8.first == slash }.map {
+            $0.utf8.last == slash ? "\($0)\(name)" : "\($0)/\(name)"
         }
     }
 }

@@ -192,10 +192,10 @@ extension MountOptions {
         let escapes = type == "overlay"
         return filesystemOptions.flatMap { option in
             Self.cut(option, escapesCommas: escapes).map { piece in
-                guard let equals = piece.firstIndex(of: "=") else {
+                guard let equals = piece.utf8.firstIndex(of: UInt8(ascii: "=")) else {
                     return FilesystemParameter(key: piece, value: nil)
                 }
-                let value = piece[piece.index(after: equals)...]
+                let value = piece[piece.utf8.index(after: equals)...]
                 return FilesystemParameter(key: String(piece[..<equals]), value: String(value))
             }
         }
@@ -203,23 +203,23 @@ extension MountOptions {
 
     private static func cut(_ option: String, escapesCommas: Bool) -> [String] {
         var pieces: [String] = []
-        var piece = ""
+        var piece: [UInt8] = []
         var isQuoted = false
         var isEscaped = false
-        for character in option.unicodeScalars {
-            if character == "\"", !isEscaped {
+        for byte in option.utf8 {
+            if byte == UInt8(ascii: "\""), !isEscaped {
                 isQuoted.toggle()
                 continue
             }
-            if character == ",", !isQuoted, !isEscaped {
-                pieces.append(piece)
-                piece = ""
+            if byte == UInt8(ascii: ","), !isQuoted, !isEscaped {
+                pieces.append(String(decoding: piece, as: UTF8.self))
+                piece = []
                 continue
             }
-            isEscaped = escapesCommas && character == "\\" && !isEscaped
-            piece.unicodeScalars.append(character)
+            isEscaped = escapesCommas && byte == UInt8(ascii: "\\") && !isEscaped
+            piece.append(byte)
         }
-        pieces.append(piece)
+        pieces.append(String(decoding: piece, as: UTF8.self))
         return pieces.filter { !$0.isEmpty }
     }
 }

@@ -83,15 +83,7 @@ struct MountPlan {
     ///
     /// Spec: config.md, Mounts (relative is deprecated).
     static func absolute(_ destination: String) -> String {
-        "/" + components(destination).joined(separator: "/")
-    }
-
-    private static func components(_ path: String) -> [Substring] {
-        var components: [Substring] = []
-        for part in path.split(separator: "/") where part != "." {
-            if part == ".." { _ = components.popLast() } else { components.append(part) }
-        }
-        return components
+        "/" + destination.rootedComponents.relativePath
     }
 
     /// The files of procfs that may be covered: what emulations such as lxcfs provide.
@@ -360,7 +352,7 @@ struct MountPlan {
 
     /// The last component of the mount point, as systemd and runc name hierarchies.
     static func hierarchyName(_ directory: CgroupDirectory) -> String {
-        directory.mountPoint.split(separator: "/").last.map(String.init) ?? "cgroup"
+        directory.mountPoint.parts(between: "/").last.map(String.init) ?? "cgroup"
     }
 
     private static func furtherChanges(_ options: MountOptions) -> [MountChange] {
@@ -391,8 +383,8 @@ struct MountPlan {
             ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9),
             ("tty", 5, 0),
         ]
-        let named = Set(configured.map { Self.absolute($0.path) })
-        let devices = standard.filter { !named.contains("/dev/\($0.0)") }.map {
+        let named = configured.map { Self.absolute($0.path) }
+        let devices = standard.filter { !named.contains("/dev/" + $0.0) }.map {
             Device(name: $0.0, mode: 0o020666, major: $0.1, minor: $0.2)
         }
         if !devices.isEmpty { addNodes(devices, in: "/dev", from: "linux.devices") }

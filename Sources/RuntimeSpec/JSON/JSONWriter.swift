@@ -16,8 +16,9 @@ struct JSONWriter {
         switch value {
         case .null: add("null")
         case .bool(let value): add(value ? "true" : "false")
-        case .integer(let value): add(value.description)
-        case .unsigned(let value): add(value.description)
+        // By way of Int, for which the standard library has code of its own.
+        case .integer(let value): add(String(Int(value)))
+        case .unsigned(let value): add(Int(exactly: value).map { String($0) } ?? String(value))
         case .double(let value): add(value.isFinite ? value.description : "null")
         case .string(let value): writeString(value)
         case .array(let elements): writeArray(elements)

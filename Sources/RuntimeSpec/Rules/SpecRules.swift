@@ -17,19 +17,28 @@ func checkVersion(_ spec: Spec, _ found: inout [SpecError]) {
 
 /// The major version of a SemVer text; nil if it is not SemVer 2.0.0.
 private func majorVersion(_ text: String) -> Substring? {
-    let build = text.split(separator: "+", maxSplits: 1, omittingEmptySubsequences: false)
-    let release = build[0].split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
-    let numbers = release[0].split(separator: ".", omittingEmptySubsequences: false)
+    let build = parts(Substring(text), "+", most: 2)
+    let release = parts(build[0], "-", most: 2)
+    let numbers = parts(release[0], ".")
     guard numbers.count == 3, numbers.allSatisfy(isSemVerNumber) else { return nil }
     if release.count == 2 {
-        let parts = release[1].split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.allSatisfy({ isSemVerNumber($0) || isSemVerWord($0) }) else { return nil }
+        let words = parts(release[1], ".")
+        guard words.allSatisfy({ isSemVerNumber($0) || isSemVerWord($0) }) else { return nil }
     }
     if build.count == 2 {
-        let parts = build[1].split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.allSatisfy({ isSemVerWord($0) || isDigits($0) }) else { return nil }
+        let words = parts(build[1], ".")
+        guard words.allSatisfy({ isSemVerWord($0) || isDigits($0) }) else { return nil }
     }
     return numbers[0]
+}
+
+/// The parts of a text between bytes, also empty ones.
+private func parts(
+    _ text: Substring, _ separator: Unicode.Scalar, most count: Int = .max
+) -> [Substring] {
+    text.utf8.split(
+        separator: UInt8(ascii: separator), maxSplits: count - 1, omittingEmptySubsequences: false
+    ).map { Substring($0) }
 }
 
 private func isDigits(_ text: Substring) -> Bool {

@@ -33,17 +33,17 @@ struct Arguments: Sendable {
     private mutating func readFlag<Words: Collection<String>>(
         _ word: String, of flags: [Flag], rest: inout Words
     ) throws(UsageError) where Words.SubSequence == Words {
-        var text = word.dropFirst()
-        if text.first == "-" { text = text.dropFirst() }
-        guard let first = text.first, first != "-", first != "=" else {
+        var text = Substring(word.utf8.dropFirst())
+        if text.utf8.first == UInt8(ascii: "-") { text = Substring(text.utf8.dropFirst()) }
+        guard let first = text.unicodeScalars.first, first != "-", first != "=" else {
             throw UsageError("bad flag syntax: \(word)")
         }
-        let equals = text.firstIndex(of: "=")
+        let equals = text.utf8.firstIndex(of: UInt8(ascii: "="))
         let name = text[..<(equals ?? text.endIndex)]
         guard let flag = flags.first(where: { $0.isNamed(name) }) else {
             throw UsageError("flag provided but not defined: -\(name)")
         }
-        var value = equals.map { String(text[text.index(after: $0)...]) }
+        var value = equals.map { String(text[text.utf8.index(after: $0)...]) }
         if value == nil {
             if case .toggle = flag.value {
                 value = "true"

@@ -80,8 +80,8 @@ struct Command: Sendable {
 
     /// The complaint about a wrong number of operands, as runc words it; nil if there is none.
     func complaint(aboutOperandCount count: Int) -> String? {
-        let quoted = name.debugDescription
         if operandCount.contains(count) { return nil }
+        let quoted = name.debugDescription
         if operandCount.lowerBound == operandCount.upperBound {
             return "\(quoted) requires exactly \(operandCount.lowerBound) argument(s)"
         }
