@@ -72,6 +72,12 @@ public enum InitStep: Equatable, Sendable {
     ///
     /// Its connection is closed by a successful execve.
     case waitForStart
+    /// The same for the first process of a pid namespace, with all signals blocked; it ends at one that
+    /// asks a process to end.
+    ///
+    /// The kernel spares such a process the default action of signals. Kernel: pid_namespaces(7),
+    /// signalfd(2).
+    case waitForStartOrSignal
 
     // MARK: Hooks
 
@@ -146,6 +152,12 @@ public enum InitStep: Equatable, Sendable {
     case mountFilesystemOrAttach(FilesystemMount, Int)
     /// Attaches a tree that the parent prepared.
     case attachMount(Int, at: String, kind: MountPointKind)
+    /// Clones what earlier steps have mounted at a place of the container, for `mounts[index]`.
+    ///
+    /// Kernel: open_tree(2).
+    case cloneContainerTree(ContainerTree, for: Int)
+    /// Hands the parent the tree cloned for `mounts[index]`, so that it maps the ids of its files.
+    case sendMountTree(Int)
     /// Mounts a tmpfs and attaches v1 hierarchies in it, which the parent prepared; a hierarchy of
     /// several controllers gets links of their names.
     case mountCgroupHierarchies(Int, FilesystemMount, [CgroupHierarchyMount])

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Mount trees of the host that the child clones by path. It is in a mount namespace of its own by
-// then, and the host's tree is still as it was; no path here is inside the root file system.
+// Mount trees that the child clones by path. It is in a mount namespace of its own by then. Those of
+// the host come before anything is mounted: no such path is inside the root file system. Those of the
+// container are resolved below its root, like all paths there.
 
 extension Assembler {
     /// The tree takes the place of what the parent would have prepared.
@@ -43,6 +44,22 @@ extension Assembler {
                 .literal(0),
             ], into: source)
         return source
+    }
+
+    /// No link of the image leads a source to where the config does not want it, such as a procfs that
+    /// would escape its masks at its second place.
+    mutating func clone(_ tree: ContainerTree, in root: Cell) -> Cell {
+        let source = cell("container-path")
+        resolve(
+            tree.path == "/" ? "." : tree.path, below: root, into: source,
+            flags: Self.pathOnly | (tree.clonesLink ? Self.noFollow : 0),
+            resolution: Resolution.noLinks,
+            note: "unable to find the source \(tree.path), which lies in an earlier mount and leads "
+                + "through no link")
+        let clone = cloneTree(source, recursive: tree.recursive)
+        call(.close, [.cell(source)])
+        for change in tree.changes { setAttributes(clone, change) }
+        return clone
     }
 
     private mutating func verify(_ device: Device, at node: Cell, _ path: String) {

@@ -34,6 +34,11 @@ extension InitStep {
             let tree = code.input(.mountTree(index))
             code.attach(tree, at: path, in: state.root, kind: kind)
             state.mounts[path] = tree
+        case .cloneContainerTree(let tree, let index):
+            code.use(code.clone(tree, in: state.root), for: .mountTree(index))
+        case .sendMountTree(let index):
+            code.sendDescriptor(
+                code.input(.mountTree(index)), named: "mount", over: code.input(.rendezvous))
         case .mountCgroupHierarchies(let index, let mount, let hierarchies):
             state.mounts[mount.destination] = code.mountCgroupHierarchies(
                 index, mount, hierarchies, in: state.root)

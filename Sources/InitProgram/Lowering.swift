@@ -60,6 +60,7 @@ extension InitStep {
         case .waitForParent: code.waitForParent()
         case .reportToParent(let event): code.reportToParent(event)
         case .waitForStart: state.startConnection = code.waitForStart()
+        case .waitForStartOrSignal: state.startConnection = code.waitForStartOrSignal()
         case .runHook(let hook, let preparing, let underFilter):
             code.runHook(hook, preparing, underFilter: underFilter, &state)
         case .enterHostDirectory(let path): code.enterHostDirectory(path)
@@ -71,7 +72,7 @@ extension InitStep {
             .moveRoot,
             .changeRoot, .enterRootOfInit, .setRootPropagation,
             .mountFilesystem, .mountFilesystemOrAttach, .attachMount, .mountCgroupHierarchies,
-            .changeMount, .makeReadOnly, .maskPaths, .protectPaths:
+            .cloneContainerTree, .sendMountTree, .changeMount, .makeReadOnly, .maskPaths, .protectPaths:
             lowerMount(into: &code, &state)
         case .makeLinks, .copyLink, .makeDirectory, .makeDevices, .attachDevices, .linkPtmx,
             .setSysctl, .openTerminal, .tryDirectory, .enterDirectory:
@@ -164,9 +165,53 @@ extension Assembler {
     }
 
     mutating func waitForStart() -> Cell {
+        markStartWait()
+        return acceptStart()
+    }
+
+    /// The signals by which one asks a process to end: HUP, INT, QUIT, ABRT and TERM.
+    ///
+    /// They end runc's waiting init, too. Source: signal(7).
+    static let endingSignals = [1, 2, 3, 6, 15]
+
+    /// A signal that came before wins over a `start`: nothing of it is lost, since all are blocked.
+    ///
+    /// The exit status is what a shell says of a process that a signal has ended.
+    mutating func waitForStartOrSignal() -> Cell {
+        let signals = cell("signals")
+        let mask = words([Self.endingSignals.reduce(0) { $0 | 1 << UInt64($1 - 1) }])
+        call(
+            .signalfd4,
+            [
+                .literal(-1), .address(mask), .literal(8), .named(0o2_000_000, "SFD_CLOEXEC"),
+            ], into: signals)
+        // Two of struct pollfd: descriptor, POLLIN, and 16 bits for what was found.
+        let polled = words32([0, 1, 0, 1])
+        copy(signals, to: polled, width: 4)
+        copy(input(.startSocket), to: polled + 8, width: 4)
+        markStartWait()
+        call(
+            .ppoll,
+            [.address(polled), .literal(2), .literal(0), .literal(0), .literal(8)], retries: 1000)
+        let isStart = skip(when: .memory(polled, mask: 1 << 48, value: 0))
+        // struct signalfd_siginfo begins with the number.
+        let received = reserve(128)
+        call(.read, [.cell(signals), .address(received), .literal(128)])
+        let ends = Self.endingSignals.map { number in
+            (number, skip(when: .memory(received, mask: 0xffff_ffff, value: number)))
+        }
+        for (number, isThis) in ends {
+            place(isThis)
+            call(.exitGroup, [.literal(128 + number)])
+        }
+        place(isStart)
+        call(.close, [.cell(signals)])
+        return acceptStart()
+    }
+
+    private mutating func acceptStart() -> Cell {
         let connection = cell("start-connection")
         let socket = input(.startSocket)
-        markStartWait()
         // The connection itself is the order, so that a `start` that dies half-way loses nothing. It
         // stays open until execve closes it, which tells `start` that all went well.
         call(

@@ -69,6 +69,8 @@ public enum ParentStep: Equatable, Sendable {
     case writeIDMaps(IDMaps, by: IDMapWriter)
     /// Compares the id maps of the child's user namespace, which it joined, with the config's.
     case checkIDMaps(IDMaps)
+    /// Maps the ids of a tree that the child cloned for a mount, which it sends.
+    case mapClonedTree(MountIDMap, destination: String)
     /// Lets the child go on.
     case release(ParentEvent)
     /// Waits for the first child to end and takes over the second.

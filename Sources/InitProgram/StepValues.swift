@@ -12,6 +12,8 @@ public enum ParentEvent: String, Equatable, Sendable {
     case adopted
     /// The network devices are in the container.
     case devicesMoved
+    /// The ids of a mount's files are mapped.
+    case idsMapped
     /// Everything is done: become the user's process.
     case start
 }
@@ -172,6 +174,29 @@ public struct HostTree: Equatable, Sendable {
         self.recursive = recursive
         self.followsLink = followsLink
         self.kind = kind
+        self.changes = changes
+    }
+}
+
+/// A mount tree of the container itself, as the child clones it.
+public struct ContainerTree: Equatable, Sendable {
+    /// A path in the root file system.
+    public var path: String
+    /// Whether the mounts below come along.
+    public var recursive: Bool
+    /// Whether a link at the end of the path is itself what is cloned; else it is refused.
+    public var clonesLink: Bool
+    /// Attribute and propagation changes, in order.
+    public var changes: [MountChange]
+
+    /// A tree to clone.
+    public init(
+        path: String, recursive: Bool = false, clonesLink: Bool = false,
+        changes: [MountChange] = []
+    ) {
+        self.path = path
+        self.recursive = recursive
+        self.clonesLink = clonesLink
         self.changes = changes
     }
 }

@@ -16,6 +16,7 @@ extension InitStep {
         case .waitForParent(let event): "wait for the runtime: \(event.rawValue)"
         case .reportToParent(let event): "report that \(event.words)"
         case .waitForStart: "wait for start"
+        case .waitForStartOrSignal: "wait for start, or for a signal to end"
         case .runHook(let hook, _, _): "run the hook \(hook.path) in the container's namespaces"
         case .enterHostDirectory(let path):
             "enter the directory \(path) of the host, if it is there"
@@ -57,6 +58,10 @@ extension InitStep {
         case .mountFilesystemOrAttach(let mount, _):
             "mount \(mount.type) on \(mount.destination), or attach the host's where that is refused"
         case .attachMount(_, let path, _): "attach the prepared tree at \(path)"
+        case .cloneContainerTree(let tree, _):
+            "clone what is mounted at \(tree.path) by now"
+                + (tree.recursive ? ", and the mounts below" : "")
+        case .sendMountTree: "hand out the tree"
         case .mountCgroupHierarchies(_, let mount, []): "cover \(mount.destination)"
         case .mountCgroupHierarchies(_, let mount, let hierarchies):
             "mount the cgroup hierarchies \(hierarchies.map(\.name).joined(separator: ", ")) on "
@@ -260,6 +265,8 @@ extension ParentStep {
         case .setLimits(let limits):
             "set the child's limits: "
                 + limits.map { "\($0.name) \($0.soft):\($0.hard)" }.joined(separator: ", ")
+        case .mapClonedTree(let map, let destination):
+            "take the child's tree for \(destination), \(map.words)"
         case .release(let event): "release the child: \(event.rawValue)"
         case .adoptSecondChild: "wait for the first process and adopt the second"
         case .receiveTerminal: "take the terminal's master"

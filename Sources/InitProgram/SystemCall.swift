@@ -53,6 +53,7 @@ public struct SystemCall: Equatable, Sendable {
     static var openTree: SystemCall { SystemCall("open_tree", __NR_open_tree) }
     static var personality: SystemCall { SystemCall("personality", __NR_personality) }
     static var pivotRoot: SystemCall { SystemCall("pivot_root", __NR_pivot_root) }
+    static var ppoll: SystemCall { SystemCall("ppoll", __NR_ppoll) }
     static var prlimit64: SystemCall { SystemCall("prlimit64", __NR_prlimit64) }
     static var prctl: SystemCall { SystemCall("prctl", __NR_prctl) }
     static var read: SystemCall { SystemCall("read", __NR_read) }
@@ -74,6 +75,7 @@ public struct SystemCall: Equatable, Sendable {
     static var setns: SystemCall { SystemCall("setns", __NR_setns) }
     static var setsid: SystemCall { SystemCall("setsid", __NR_setsid) }
     static var setuid: SystemCall { SystemCall("setuid", __NR_setuid) }
+    static var signalfd4: SystemCall { SystemCall("signalfd4", __NR_signalfd4) }
     static var socket: SystemCall { SystemCall("socket", __NR_socket) }
     static var statx: SystemCall { SystemCall("statx", __NR_statx) }
     static var symlinkat: SystemCall { SystemCall("symlinkat", __NR_symlinkat) }

@@ -57,6 +57,11 @@ struct Session {
             do { try SealedExecutable.reenterIfNeeded() } catch { refusal = error }
         }
         try openLog(globals)
+        if Command.missing.contains(globals.operands[0]),
+            globals.operands.contains(where: { $0 == "-h" || $0 == "--help" })
+        {
+            return try print(HelpText.of(missing: globals.operands[0], program: program))
+        }
         let command = try find(globals.operands[0])
         if let refusal { throw Failure(refusal, of: command, program: program) }
         if let flag = globals.unsupported { throw Failure(unsupported: flag) }

@@ -87,6 +87,14 @@ final class SessionTests {
         #expect(try logText().contains(message))
     }
 
+    @Test("the help of a command that is still missing says so", arguments: Command.missing)
+    func missingCommands(_ name: String) {
+        #expect(
+            HelpText.of(missing: name, program: "runc")
+                == "NAME:\n   runc \(name) - not implemented yet\n")
+        #expect(Session.run(["swrunc", "--root", directory.string, name, "--help"]) == 0)
+    }
+
     @Test(
         "--rootless takes auto and the spellings of true and false, and nothing else",
         arguments: [

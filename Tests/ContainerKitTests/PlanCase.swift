@@ -369,6 +369,22 @@ extension PlanCase {
 
     private static let filesystems: [PlanCase] = [
         PlanCase(
+            name: "sources-in-earlier-mounts",
+            change: {
+                let map = [IDMapping(containerID: 0, hostID: 1000, size: 10)]
+                $0.mounts = [
+                    Mount(destination: "/mnt", source: "/srv/data", options: ["rbind"]),
+                    Mount(destination: "/mnt/fresh", type: "tmpfs", source: "tmpfs"),
+                    Mount(
+                        destination: "/bundle/rootfs/copy", source: "/bundle/rootfs/mnt",
+                        options: ["rbind", "ro"]),
+                    Mount(
+                        destination: "/mapped", source: "rootfs/mnt/fresh", options: ["bind"],
+                        uidMappings: map, gidMappings: map),
+                    Mount(destination: "/plain", source: "rootfs/usr", options: ["bind"]),
+                ]
+            }),
+        PlanCase(
             name: "private-rootfs", change: { $0.linux?.rootfsPropagation = .recursivelyPrivate }),
         PlanCase(name: "shared-rootfs", change: { $0.linux?.rootfsPropagation = .shared }),
         PlanCase(

@@ -152,4 +152,18 @@ struct AssemblerTests {
         #expect(call.name == "accept4")
         #expect(ProgramImage(of: .waitForParent(.start)).startWaitIndex == nil)
     }
+
+    @Test("the first process of a pid namespace waits for start and for signals at once")
+    func startOrSignalWait() throws {
+        let image = ProgramImage(of: .waitForStartOrSignal)
+        let index = try #require(image.startWaitIndex)
+        #expect(image.rendered(index).hasPrefix("ppoll("))
+        let statuses = image.instructions.compactMap { instruction -> Int? in
+            guard case .call(let call, let operands, _, _, _) = instruction,
+                call.name == "exit_group", case .literal(let status) = operands.first
+            else { return nil }
+            return status
+        }
+        #expect(statuses == [129, 130, 131, 134, 143])
+    }
 }

@@ -18,7 +18,7 @@ let everyInitStep: [InitStep] = [
     .setPersonality(ExecutionDomain(name: "PER_LINUX32", value: 8)),
     .openHostProc,
     .setSecurityLabels([SecurityLabel(file: "attr/exec", text: "l", purpose: "can't set it")]),
-    .waitForParent(.prepared), .reportToParent(.ready), .waitForStart,
+    .waitForParent(.prepared), .reportToParent(.ready), .waitForStart, .waitForStartOrSignal,
     .runHook(
         PlannedHook(
             .startContainer, 1, path: "/bin/hook", arguments: ["hook", "a"],
@@ -43,6 +43,10 @@ let everyInitStep: [InitStep] = [
         FilesystemMount(type: "sysfs", source: "sysfs", destination: "/sys", attributes: 2), 5),
     .changeMount(at: "/a/b", [MountChange(set: 1, recursive: true)]),
     .attachMount(3, at: "/a/b/c", kind: .likeSource),
+    .cloneContainerTree(
+        ContainerTree(
+            path: "/a/b", recursive: true, clonesLink: true, changes: [MountChange(set: 1)]),
+        for: 7), .sendMountTree(7),
     .mountCgroupHierarchies(
         6, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/sys/fs/cgroup"),
         [
@@ -88,12 +92,13 @@ enum StepName: CaseIterable {
     case setOOMScore, setCPUAffinity, resetCPUAffinity, setScheduler, setIOPriority,
         setMemoryPolicy, setPersonality
     case openHostProc, setSecurityLabels
-    case waitForParent, reportToParent, waitForStart, runHook, enterHostDirectory
+    case waitForParent, reportToParent, waitForStart, waitForStartOrSignal, runHook
+    case enterHostDirectory
     case joinNamespace, joinUserNamespace, becomeNamespaceRoot, joinProcess
     case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback
     case sendNetworkSocket, setHostname
     case setDomainname, cloneHostTree, isolateMounts, attachRootfs, openRoot, mountFilesystem
-    case mountFilesystemOrAttach, changeMount, attachMount
+    case mountFilesystemOrAttach, changeMount, attachMount, cloneContainerTree, sendMountTree
     case mountCgroupHierarchies, makeLinks, copyLink, makeDirectory, makeDevices, attachDevices
     case linkPtmx, setSysctl
     case maskPaths, protectPaths, makeReadOnly, enterRoot
@@ -126,6 +131,7 @@ enum StepName: CaseIterable {
         case .waitForParent: .waitForParent
         case .reportToParent: .reportToParent
         case .waitForStart: .waitForStart
+        case .waitForStartOrSignal: .waitForStartOrSignal
         case .runHook: .runHook
         case .enterHostDirectory: .enterHostDirectory
         case .joinNamespace: .joinNamespace
@@ -140,14 +146,10 @@ enum StepName: CaseIterable {
         case .setHostname: .setHostname
         case .setDomainname: .setDomainname
         case .cloneHostTree: .cloneHostTree
-        case .isolateMounts: .isolateMounts
-        case .attachRootfs: .attachRootfs
-        case .openRoot: .openRoot
-        case .mountFilesystem: .mountFilesystem
-        case .mountFilesystemOrAttach: .mountFilesystemOrAttach
-        case .changeMount: .changeMount
-        case .attachMount: .attachMount
-        case .mountCgroupHierarchies: .mountCgroupHierarchies
+        case .isolateMounts, .attachRootfs, .openRoot, .mountFilesystem, .mountFilesystemOrAttach,
+            .changeMount, .attachMount, .cloneContainerTree, .sendMountTree,
+            .mountCgroupHierarchies:
+            mountName(of: step)
         case .makeLinks: .makeLinks
         case .copyLink: .copyLink
         case .makeDirectory: .makeDirectory
@@ -186,6 +188,22 @@ enum StepName: CaseIterable {
         case .resetSignals: .resetSignals
         case .unblockSignals: .unblockSignals
         case .execute: .execute
+        }
+    }
+
+    private static func mountName(of step: InitStep) -> StepName {
+        switch step {
+        case .isolateMounts: .isolateMounts
+        case .attachRootfs: .attachRootfs
+        case .openRoot: .openRoot
+        case .mountFilesystem: .mountFilesystem
+        case .mountFilesystemOrAttach: .mountFilesystemOrAttach
+        case .changeMount: .changeMount
+        case .attachMount: .attachMount
+        case .cloneContainerTree: .cloneContainerTree
+        case .sendMountTree: .sendMountTree
+        case .mountCgroupHierarchies: .mountCgroupHierarchies
+        default: preconditionFailure("\(step) mounts nothing")
         }
     }
 
@@ -233,6 +251,7 @@ let everyParentStep: [ParentStep] = [
     .setOOMScore(-5), .attachToScope(unit: "runc-a.scope", below: ""),
     .writeIDMaps(sampleMaps, by: .tools),
     .checkIDMaps(sampleMaps),
+    .mapClonedTree(MountIDMap(sampleMaps, recursive: false), destination: "/late"),
     .release(.start),
     .adoptSecondChild, .receiveTerminal, .stageRecord, .awaitChild(.ready),
     .recordProcess, .runHooks([PlannedHook(.prestart, 0, path: "/bin/a", arguments: ["a"])]),
@@ -255,7 +274,8 @@ enum ParentStepName: CaseIterable {
     case delegateCgroup, openNamespace, openProcess, openRootOfInit, recordRootMount
     case connectConsole, findListener, connectListener, sendListener
     case prepareReadiness, listenForStart, startChild, moveNetDevices
-    case setOOMScore, attachToScope, writeIDMaps, checkIDMaps, release, adoptSecondChild,
+    case setOOMScore, attachToScope, writeIDMaps, checkIDMaps, mapClonedTree, release,
+        adoptSecondChild,
         receiveTerminal,
         stageRecord
     case awaitChild, recordProcess, runHooks, superviseHooks, setLimits, sendPidfd
@@ -295,6 +315,7 @@ enum ParentStepName: CaseIterable {
             case .attachToScope: .attachToScope
             case .writeIDMaps: .writeIDMaps
             case .checkIDMaps: .checkIDMaps
+            case .mapClonedTree: .mapClonedTree
             case .release: .release
             case .adoptSecondChild: .adoptSecondChild
             case .receiveTerminal: .receiveTerminal

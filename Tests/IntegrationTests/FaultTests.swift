@@ -163,6 +163,10 @@ private struct FaultyLaunches {
         var image = planned.image
         // The first of two processes ends so, and cannot fail to.
         if case .call(.exitGroup, _, _, _, _) = image.instructions[index] { return }
+        // A container is known by it to have a program; without, start has nothing to do.
+        if launching == .create, case .call(.execve, _, _, _, _) = image.instructions[index] {
+            return
+        }
         let field = planned.launch.plan.childSteps[image.stepOfInstruction[index]].field
         let mayBePassedOver = Self.mayBePassedOver(index, in: image)
         // The checker knows this call as one that always fails; the second operand, which close(2)

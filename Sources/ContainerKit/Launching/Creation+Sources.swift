@@ -45,18 +45,19 @@ extension Creation {
     /// The modes of the directories that a tmpfs covers without an option that says its own.
     static func coveredModes(_ spec: Spec, _ bundle: Bundle) -> [Int: UInt16] {
         var modes: [Int: UInt16] = [:]
+        let path = rootPath(spec, bundle)
+        let place = RootPath(path)
         var opened: OwnedDescriptor?
         for (index, mount) in (spec.mounts ?? []).enumerated() where mount.type == "tmpfs" {
             let words = mount.options ?? []
             guard !words.contains(where: { $0.hasPrefix("mode=") || $0 == "tmpcopyup" }) else {
                 continue
             }
-            if opened == nil {
-                opened = try? openFile(rootPath(spec, bundle), [.pathOnly, .directory])
-            }
+            if opened == nil { opened = try? openFile(path, [.pathOnly, .directory]) }
             guard let root = opened?.number else { break }
             guard
-                let directory = try? openInRoot(root, mount.destination, [.pathOnly, .directory]),
+                let directory = try? openInRoot(
+                    root, place.destination(mount.destination), [.pathOnly, .directory]),
                 let mode = try? status(of: directory.number).stx_mode
             else { continue }
             modes[index] = mode & 0o7777

@@ -188,7 +188,8 @@ struct Creation {
 
     /// The contents of a file of the host that is bound onto /etc/passwd, as engines do.
     private static func mountedPasswordFile(_ spec: Spec, _ bundle: Bundle) -> [UInt8]? {
-        let mount = (spec.mounts ?? []).last { MountPlan.absolute($0.destination) == "/etc/passwd" }
+        let root = RootPath(rootPath(spec, bundle))
+        let mount = (spec.mounts ?? []).last { root.destination($0.destination) == "/etc/passwd" }
         guard let source = mount?.source else { return nil }
         let path = bundle.absolute(source)
         guard let file = try? openFile(path, [.readOnly, .nonBlocking, .noTerminal]),

@@ -59,7 +59,7 @@ struct DanglingMountPoints {
     }
 
     private mutating func make(
-        _ path: String, isMount: Bool, isDirectory: () throws(SystemCallError) -> Bool
+        _ path: String, isMount: Bool, isDirectory: () throws(SystemCallError) -> Bool?
     ) throws(SystemCallError) {
         let parts = Self.components(path)
         defer { if isMount { covered.append(parts) } }
@@ -69,7 +69,8 @@ struct DanglingMountPoints {
         } catch  where error.errno == .noSuchFileOrDirectory {
             let walk = Walk(from: root, owner: owner)
             guard try walk.meetsLink(before: parts), !isCovered(walk.place) else { return }
-            try walk.makeMissing(asDirectory: isDirectory())
+            guard let isDirectory = try isDirectory() else { return }
+            try walk.makeMissing(asDirectory: isDirectory)
         } catch {
             // The child meets the same error, and says for which mount.
         }
@@ -84,7 +85,7 @@ struct DanglingMountPoints {
     }
 
     private static func sourceIsDirectory(_ index: Int, _ plan: LaunchPlan)
-        throws(SystemCallError) -> Bool
+        throws(SystemCallError) -> Bool?
     {
         for planned in plan.parentSteps {
             guard case .prepareBindMount(let bind) = planned.step, bind.index == index else {
@@ -93,6 +94,8 @@ struct DanglingMountPoints {
             return try status(at: bind.source).stx_mode & FileType.mask == FileType.directory
         }
         for planned in plan.childSteps {
+            // What an earlier mount will have there is not known yet.
+            if case .cloneContainerTree(_, index) = planned.step { return nil }
             guard case .cloneHostTree(let tree, .mountTree(index)) = planned.step else { continue }
             return try status(at: tree.path).stx_mode & FileType.mask == FileType.directory
         }

@@ -7,9 +7,10 @@ extension Launch {
     /// What the instructions from `index` on are, as an error would name them.
     func recordedInstructions(_ image: ProgramImage, from index: Int) -> [RecordedInstruction] {
         image.instructions.indices.dropFirst(max(index, 0)).compactMap { index in
-            guard case .call(let call, let operands, _, _, _) = image.instructions[index] else {
-                return nil
-            }
+            // exit_group cannot fail.
+            guard case .call(let call, let operands, _, _, _) = image.instructions[index],
+                call.name != "exit_group"
+            else { return nil }
             let refuses = operands == [.literal(-1)]
             return RecordedInstruction(
                 index: index, field: plan.childSteps[image.stepOfInstruction[index]].field,

@@ -28,6 +28,8 @@ extension Launcher {
         pidfd = own(OwnedDescriptor(taking: descriptor))
         close(childRendezvous)
         childRendezvous = -1
+        // A start that connects to an init that ends meanwhile must see the end.
+        if let socket = inputs[.startSocket] { close(socket) }
     }
 
     private func cloneFailure(_ kinds: NamespaceSet, intoCgroup: Bool, errno: CInt)

@@ -157,6 +157,14 @@ extension Launcher {
         return made
     }
 
+    /// The child, which may be in a user namespace, has no right over the file system of the tree.
+    func mapClonedTree(_ map: MountIDMap, _ destination: String, _ field: String?)
+        throws(ContainerError)
+    {
+        let tree = OwnedDescriptor(taking: try receiveFromChild())
+        try mapIDs(map, of: tree.number, from: nil, destination, field)
+    }
+
     func prepareMappedFilesystem(
         _ index: Int, _ mount: FilesystemMount, _ map: MountIDMap, _ field: String?
     ) throws(ContainerError) {

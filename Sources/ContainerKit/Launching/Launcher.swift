@@ -187,6 +187,8 @@ final class Launcher {
         case .setOOMScore(let score): try setOOMScore(score, field)
         case .writeIDMaps(let maps, let writer): try writeIDMaps(maps, by: writer, field)
         case .checkIDMaps(let maps): try checkIDMaps(maps, field)
+        case .mapClonedTree(let map, let destination):
+            try mapClonedTree(map, destination, field)
         case .setLimits(let limits): try setLimits(limits, field)
         case .openProcess: inputs[.process] = target
         case .openRootOfInit: try openRootOfInit()
@@ -261,7 +263,9 @@ final class Launcher {
         record.startTime = startTime(of: pid) ?? 0
         record.isComplete = true
         record.startWaitIndex = startWaitIndex
-        record.lastInstructions = launch.recordedInstructions(image, from: startWaitIndex)
+        let step = image.stepOfInstruction[startWaitIndex]
+        record.lastInstructions = launch.recordedInstructions(
+            image, from: image.instructionsOfStep(step).first ?? 0)
         self.record = record
         try state?.stage(record)
     }

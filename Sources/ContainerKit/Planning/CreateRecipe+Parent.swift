@@ -82,7 +82,7 @@ extension CreateRecipe {
             add(.connectConsole(path: path.string), from: "process.terminal")
         }
         if !facts.startsAtOnce { add(.listenForStart) }
-        addLaunch(to: &steps)
+        addLaunch(to: &steps, mounts)
         return steps
     }
 
@@ -106,7 +106,7 @@ extension CreateRecipe {
         return steps
     }
 
-    private func addLaunch(to steps: inout [PlannedParentStep]) {
+    private func addLaunch(to steps: inout [PlannedParentStep], _ mounts: MountPlan) {
         func add(_ step: ParentStep, from field: String = "swrunc") {
             steps.append(PlannedParentStep(field: field, step: step))
         }
@@ -134,6 +134,12 @@ extension CreateRecipe {
         if !netDevices.isEmpty {
             add(.moveNetDevices(netDevices), from: "linux.netDevices")
             add(.release(.devicesMoved))
+        }
+        for mapped in mounts.mappedLater {
+            add(
+                .mapClonedTree(mapped.map, destination: mapped.bind.destination),
+                from: mapped.field)
+            add(.release(.idsMapped))
         }
         let preparing = hooks(.prestart) + hooks(.createRuntime)
         if !(preparing + hooks(.createContainer)).isEmpty { add(.recordProcess) }

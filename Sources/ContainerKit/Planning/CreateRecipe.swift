@@ -96,7 +96,7 @@ struct CreateRecipe {
         if facts.joinsSessionKeyring {
             steps.add(.joinSessionKeyring("_ses." + facts.id), from: "swrunc")
         }
-        identity.addPreparation(to: &steps)
+        identity.addPreparation(to: &steps, leavingSignalsBlocked: takesSignals)
         addWait(to: &steps)
         identity.addExecution(
             to: &steps, channel: facts.startsAtOnce ? .rendezvous : .startConnection,
@@ -132,9 +132,18 @@ struct CreateRecipe {
             .closeDescriptors(
                 phase: 2, keeping: [socket], preserved: facts.preservedDescriptorCount),
             from: "swrunc")
-        steps.add(
-            facts.startsAtOnce ? .waitForParent(.start) : .waitForStart, from: "swrunc")
+        guard takesSignals else {
+            steps.add(
+                facts.startsAtOnce ? .waitForParent(.start) : .waitForStart, from: "swrunc")
+            return
+        }
+        steps.add(.waitForStartOrSignal, from: "swrunc")
+        steps.add(.unblockSignals, from: "swrunc")
     }
+
+    /// Whether a waiting init does itself what signals do to others: as first process of a pid namespace
+    /// it would be spared.
+    private var takesSignals: Bool { !facts.startsAtOnce && namespaces.new.contains(.pid) }
 
     private func addCgroups(to steps: inout StepList) {
         let count = cgroups.layout.v1DirectoryCount
@@ -325,7 +334,5 @@ struct CreateRecipe {
     }
 
     /// The absolute path of the rootfs on the host.
-    var rootPath: String {
-        root.path.hasPrefix("/") ? root.path : facts.bundlePath + "/" + root.path
-    }
+    var rootPath: String { facts.rootPath(root) }
 }

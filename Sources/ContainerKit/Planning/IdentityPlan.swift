@@ -50,7 +50,7 @@ struct IdentityPlan {
     private var loadsFilterEarly: Bool { filter != nil && !process.noNewPrivileges }
 
     /// Everything up to the word that all is prepared.
-    func addPreparation(to steps: inout StepList) {
+    func addPreparation(to steps: inout StepList, leavingSignalsBlocked: Bool = false) {
         let user = process.user
         if user.uid != 0 {
             steps.add(.ownStandardStreams(userID: user.uid), from: "process.user.uid")
@@ -89,7 +89,7 @@ struct IdentityPlan {
             steps.add(.forbidNewPrivileges, from: "process.noNewPrivileges")
         }
         steps.add(.resetSignals, from: "swrunc")
-        steps.add(.unblockSignals, from: "swrunc")
+        if !leavingSignalsBlocked { steps.add(.unblockSignals, from: "swrunc") }
     }
 
     /// Where the namespace denies setgroups(2), only who asks for groups is refused.

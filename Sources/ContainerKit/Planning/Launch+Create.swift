@@ -21,7 +21,7 @@ extension Launch {
         // Spec: runtime.md, Start: only start needs a process.
         let process = spec.process ?? Process(cwd: "/")
         var mounts = try MountPlan(
-            spec.mounts ?? [], propagation: Self.baseChange(linux.rootfsPropagation),
+            spec.mounts ?? [], rootPath: facts.rootPath(root), propagation: Self.baseChange(linux.rootfsPropagation),
             cgroups: cgroups.layout,
             namespaces: namespaces, userNamespace: userNamespace, mountLabel: linux.mountLabel,
             facts: facts, further: facts.furtherMounts)
@@ -80,6 +80,11 @@ extension Launch {
 }
 
 extension LaunchFacts {
+    /// The absolute path of the rootfs on the host.
+    func rootPath(_ root: Root) -> String {
+        root.path.hasPrefix("/") ? root.path : bundlePath + "/" + root.path
+    }
+
     /// Mounts that the config does not name.
     fileprivate var furtherMounts: [Mount] {
         guard let readinessDirectory else { return [] }

@@ -17,6 +17,12 @@ struct MountPlan {
     /// They are the user's business then.
     private var sharesDev = false
 
+    /// Entries of `mounts` whose tree the child clones and the parent maps.
+    private(set) var mappedLater: [(field: String, bind: BindMount, map: MountIDMap)] = []
+    /// Where the mounts so far go.
+    private(set) var destinations: [String] = []
+    let root: RootPath
+
     private let bundlePath: String
     private let base: MountChange
     private let cgroups: CgroupLayout
@@ -38,10 +44,11 @@ struct MountPlan {
     private var nextTree: Int
 
     init(
-        _ mounts: [Mount], propagation: MountChange, cgroups: CgroupLayout,
+        _ mounts: [Mount], rootPath: String, propagation: MountChange, cgroups: CgroupLayout,
         namespaces: NamespacePlan, userNamespace: UserNamespacePlan?, mountLabel: String? = nil,
         facts: LaunchFacts, further: [Mount] = []
     ) throws(SpecError) {
+        root = RootPath(rootPath)
         bundlePath = facts.bundlePath
         rights = facts.rights
         hasUnifiedCgroups = facts.hasUnifiedCgroups || cgroups.isUnified
@@ -65,7 +72,7 @@ struct MountPlan {
 
     private mutating func add(_ mount: Mount, _ index: Int, _ field: String) throws(SpecError) {
         let options = MountOptions(mount.options ?? [], type: mount.type)
-        let destination = Self.absolute(mount.destination)
+        let destination = root.destination(mount.destination)
         try Self.checkProc(mount, options, destination, field)
         if destination == "/dev", options.isBind || mount.type == "devtmpfs" { sharesDev = true }
         if options.isRemount { return try addRemount(mount, options, destination, field) }
@@ -77,6 +84,7 @@ struct MountPlan {
         } else {
             try addFilesystem(mount, options, idMap, index, destination, field)
         }
+        destinations.append(destination)
     }
 
     /// A destination from "/", also a relative one, in the one spelling that it is compared by.
@@ -128,9 +136,13 @@ struct MountPlan {
         if let target = sourceLinks[index] {
             return try addLinkCopy(target, destination, field)
         }
+        // Spec: config.md, Mounts: a relative source counts from the bundle.
+        var source = mount.source ?? ""
+        if !source.hasPrefix("/") { source = "\(bundlePath)/\(source)" }
+        let place = placeInEarlierMount(source)
         var changes = [base]
         var attributes = options.bindAttributes
-        if let kept = sourceAttributes[index] {
+        if place == nil, let kept = sourceAttributes[index] {
             attributes = try options.bindAttributes(keeping: kept, field)
         }
         if !attributes.isEmpty {
@@ -139,8 +151,6 @@ struct MountPlan {
                     set: attributes.toSet.rawValue, clear: attributes.toClear.rawValue))
         }
         changes += Self.furtherChanges(options)
-        // Spec: config.md, Mounts: a relative source counts from the bundle.
-        let source = mount.source ?? ""
         // The host's cgroups are below, and `ro` alone is for the top (CVE-2023-25809).
         if isUnprivileged, options.isRecursiveBind, Self.absolute(source) == "/sys",
             attributes.toSet.contains(.readOnly)
@@ -148,11 +158,19 @@ struct MountPlan {
             changes.append(MountChange(set: MountAttributes.readOnly.rawValue, recursive: true))
         }
         var bind = BindMount(
-            index: index, source: source.hasPrefix("/") ? source : "\(bundlePath)/\(source)",
-            recursive: options.isRecursiveBind, changes: changes, idMap: idMap,
-            destination: destination)
+            index: index, source: source, recursive: options.isRecursiveBind, changes: changes,
+            idMap: idMap, destination: destination)
         bind.followsLink = !options.keepsSourceLink
-        parentSteps.append(PlannedParentStep(field: field, step: .prepareBindMount(bind)))
+        if let place {
+            childSteps.add(.cloneContainerTree(bind.tree(at: place), for: index), from: field)
+            if let idMap {
+                mappedLater.append((field, bind, idMap))
+                childSteps.add(.sendMountTree(index), from: field)
+                childSteps.add(.waitForParent(.idsMapped), from: field)
+            }
+        } else {
+            parentSteps.append(PlannedParentStep(field: field, step: .prepareBindMount(bind)))
+        }
         childSteps.add(
             .attachMount(
                 index, at: destination,

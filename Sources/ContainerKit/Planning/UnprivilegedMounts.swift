@@ -11,6 +11,7 @@ struct UnprivilegedMounts {
     private(set) var steps = StepList()
 
     init(_ mounts: MountPlan, _ cgroups: CgroupLayout) throws(SpecError) {
+        if let mapped = mounts.mappedLater.first { throw Self.mapsNoIDs(mapped.field) }
         for planned in mounts.parentSteps {
             let (tree, descriptor) = try Self.tree(planned, cgroups)
             steps.add(.cloneHostTree(tree, for: descriptor), from: planned.field)
@@ -46,8 +47,12 @@ struct UnprivilegedMounts {
                 "tmpcopyup is not possible for a runtime that has no rights over mounts")
         default: break
         }
-        throw SpecError(
-            JSONPath(stringLiteral: "\(planned.field).options"),
+        throw mapsNoIDs(planned.field)
+    }
+
+    private static func mapsNoIDs(_ field: String) -> SpecError {
+        SpecError(
+            JSONPath(stringLiteral: "\(field).options"),
             "a runtime that has no rights over mounts cannot map the ids of a mount")
     }
 }

@@ -42,6 +42,44 @@ struct MountPlanTests {
     }
 
     @Test(
+        "a destination that names the root file system's own directory is one of the container",
+        arguments: [
+            ("/bundle/rootfs/data", "/data"), ("/bundle/./rootfs//a/../b", "/b"),
+            ("/bundle/rootfs", "/"), ("/bundle/rootfs2", "/bundle/rootfs2"), ("/bundle", "/bundle"),
+        ])
+    func destinationOfTheHost(_ destination: String, _ expected: String) throws {
+        let mount = Mount(destination: destination, type: "tmpfs")
+        #expect(try filesystems(plan([mount])).map(\.destination) == [expected])
+    }
+
+    @Test(
+        "a source in the rootfs that an earlier mount decides on is cloned by the child",
+        arguments: [
+            ("rootfs/mnt", "/mnt"), ("/bundle/rootfs/mnt/a/b", "/mnt/a/b"),
+            ("/bundle/./rootfs//mnt/", "/mnt"), ("rootfs", "/"), ("rootfs/mnt2", nil),
+            ("rootfs/later", nil), ("/mnt", nil), ("/bundle", nil), ("rootfs/../rootfs/mnt", nil),
+            ("/bundle/rootfs2/mnt", nil), ("rootfs/deep", "/deep"), ("rootfs/deep/er/x", "/deep/er/x"),
+        ] as [(String, String?)])
+    func earlierMounts(_ source: String, _ place: String?) throws {
+        let found = try plan([
+            Mount(destination: "/mnt", type: "tmpfs"),
+            Mount(destination: "/deep/er", source: "/srv", options: ["bind"]),
+            Mount(destination: "/copy", source: source, options: ["bind"]),
+            Mount(destination: "/later", type: "tmpfs"),
+        ])
+        let cloned = found.childSteps.compactMap { planned -> String? in
+            guard case .cloneContainerTree(let tree, for: 2) = planned.step else { return nil }
+            return tree.path
+        }
+        #expect(cloned == (place.map { [$0] } ?? []))
+        let isPrepared = found.parentSteps.contains { planned in
+            guard case .prepareBindMount(let bind) = planned.step else { return false }
+            return bind.index == 2
+        }
+        #expect(isPrepared == (place == nil))
+    }
+
+    @Test(
         "no device is made in a /dev that others use too",
         arguments: [
             Mount(destination: "/dev", source: "/dev", options: ["rbind"]),

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+
+/// Where the root file system is on the host, for paths of a config that lead into it.
+///
+/// Paths are compared as they are spelled: nothing is looked up.
+struct RootPath {
+    private let path: String
+
+    init(_ path: String) {
+        self.path = MountPlan.absolute(path)
+    }
+
+    /// A path of the host as one of the container, where it leads into the root file system.
+    func inside(_ path: String) -> String? {
+        let path = MountPlan.absolute(path)
+        // The host's own root is a container's as it is.
+        guard self.path != "/", path.isPath(within: self.path) else { return nil }
+        let below = String(path.utf8.dropFirst(self.path.utf8.count)) ?? "/"
+        return below.isEmpty ? "/" : below
+    }
+
+    /// A destination, also one that names the root file system's own directory, which runc takes.
+    func destination(_ path: String) -> String {
+        inside(path) ?? MountPlan.absolute(path)
+    }
+}
+
+extension String {
+    /// Whether this path is another one or leads below it; both are spelled as `absolute` does it.
+    fileprivate func isPath(within other: String) -> Bool {
+        guard other != "/" else { return true }
+        guard utf8.starts(with: other.utf8) else { return false }
+        return utf8.count == other.utf8.count
+            || utf8.dropFirst(other.utf8.count).first == UInt8(ascii: "/")
+    }
+}
+
+extension MountPlan {
+    /// Where in the container the source of a bind mount is, if an earlier mount decides on what is there.
+    ///
+    /// All other sources are cloned by the runtime before the container's mounts are made. One with `..`
+    /// counts as the host's: where that leads cannot be told from its spelling.
+    func placeInEarlierMount(_ source: String) -> String? {
+        guard let place = root.inside(source), !source.split(separator: "/").contains("..")
+        else { return nil }
+        let isEarlier = destinations.contains {
+            place.isPath(within: $0) || $0.isPath(within: place)
+        }
+        return isEarlier ? place : nil
+    }
+}
+
+extension BindMount {
+    /// What the child does for it, where its source is in an earlier mount.
+    func tree(at place: String) -> ContainerTree {
+        ContainerTree(
+            path: place, recursive: recursive, clonesLink: !followsLink, changes: changes)
+    }
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import Testing
+
+/// Bind mounts whose source, a path of the host, lies in the root file system where an earlier mount of
+/// the same container has something else.
+@Suite("Bind mounts of what an earlier mount shows", Host.root)
+struct EarlierMountTests {
+    /// A directory of the host with a file, and one below it that a mount covers.
+    private func makeSource(_ bundle: TestBundle) throws -> String {
+        let source = "\(bundle.directory)/source"
+        try makeDirectory("\(source)")
+        try makeDirectory("\(source)/inner")
+        try writeText("host", to: "\(source)/inner/file")
+        // Nobody but the owner gets at it by its path on the host.
+        try check(chmod(source, 0o750), "chmod")
+        return source
+    }
+
+    enum Kind: CaseIterable {
+        case plain, userNamespace, mapped, mappedInUserNamespace
+
+        var hasUserNamespace: Bool { self == .userNamespace || self == .mappedInUserNamespace }
+        var isMapped: Bool { self == .mapped || self == .mappedInUserNamespace }
+    }
+
+    @Test("the source is what is mounted there by then", arguments: Kind.allCases)
+    func source(_ kind: Kind) throws {
+        try TestBundle.use { bundle throws in
+            let source = try makeSource(bundle)
+            try makeDirectory("\(bundle.rootfs)/mnt")
+            try makeDirectory("\(bundle.rootfs)/mnt/inner")
+            // Mapped ids are not the owner's.
+            if kind != .plain { try check(chmod(source, 0o755), "chmod") }
+            if kind.hasUserNamespace { try bundle.makeUserNamespace() }
+            bundle.addMount(nil, source, at: "/mnt", "rbind", "rprivate")
+            bundle.addMount("tmpfs", "tmpfs", at: "/mnt/inner", "nosuid")
+            let first = TestBundle.firstID
+            let map = [IDMapping(containerID: 0, hostID: first, size: 100)]
+            // As engines spell paths of the container that they have on the host.
+            bundle.spec.mounts?.append(
+                Mount(
+                    destination: "\(bundle.rootfs)/copy", source: "\(bundle.rootfs)/mnt",
+                    options: ["rbind", "ro"], uidMappings: kind.isMapped ? map : [],
+                    gidMappings: kind.isMapped ? map : []))
+            bundle.script(
+                """
+                echo new >/mnt/inner/file; cat /copy/inner/file
+                touch /copy/file 2>/dev/null || echo read-only
+                stat -c %u:%g /copy
+                """)
+            let done = try bundle.run()
+            #expect(done.error == "")
+            let owner =
+                switch kind {
+                case .plain: "0:0"
+                case .userNamespace: "65534:65534"
+                case .mapped: "\(first):\(first)"
+                case .mappedInUserNamespace: "0:0"
+                }
+            #expect(done.output.lines == ["new", "read-only", owner])
+            #expect(try readText("\(source)/inner/file") == "host")
+        }
+    }
+
+    @Test("without recursion the mounts below stay out")
+    func withoutRecursion() throws {
+        try TestBundle.use { bundle throws in
+            let source = try makeSource(bundle)
+            bundle.addMount(nil, source, at: "/mnt", "bind")
+            bundle.addMount("tmpfs", "tmpfs", at: "/mnt/inner")
+            bundle.addMount(nil, "rootfs/mnt", at: "/copy", "bind")
+            #expect(try bundle.output(of: "cat /copy/inner/file") == "host")
+        }
+    }
+
+    @Test("a file of an earlier mount is a source, too")
+    func file() throws {
+        try TestBundle.use { bundle throws in
+            let source = try makeSource(bundle)
+            bundle.addMount(nil, source, at: "/mnt", "bind")
+            bundle.addMount(nil, "\(bundle.rootfs)/mnt/inner/file", at: "/etc/of-mount", "bind")
+            #expect(try bundle.output(of: "cat /etc/of-mount") == "host")
+        }
+    }
+
+    @Test(
+        "no link leads such a source elsewhere",
+        arguments: ["/proc", "../proc", "../../../../proc", "/", "inner"])
+    func links(_ target: String) throws {
+        try TestBundle.use { bundle throws in
+            let source = try makeSource(bundle)
+            try check(symlink(target, "\(source)/link"), "symlink")
+            bundle.addMount(nil, source, at: "/mnt", "bind")
+            for path in ["link", "link/sys"] {
+                bundle.addMount(nil, "\(bundle.rootfs)/mnt/\(path)", at: "/copy", "rbind")
+                bundle.script("ls /copy")
+                bundle.expectFailure(
+                    try bundle.run(),
+                    naming: [
+                        "mounts[8]", "/mnt/\(path)", "lies in an earlier mount",
+                        "too many levels of symbolic links",
+                    ])
+                bundle.spec.mounts?.removeLast()
+                #expect(bundle.leftovers.found() == [])
+            }
+        }
+    }
+
+    @Test("one that is missing is told with its place")
+    func missing() throws {
+        try TestBundle.use { bundle throws in
+            let source = try makeSource(bundle)
+            bundle.addMount(nil, source, at: "/mnt", "bind")
+            bundle.addMount(nil, "\(bundle.rootfs)/mnt/nothing", at: "/copy", "bind")
+            bundle.expectFailure(
+                try bundle.run(),
+                naming: [
+                    "mounts[8]", "unable to find the source /mnt/nothing",
+                    "no such file or directory",
+                ])
+            #expect(bundle.leftovers.found() == [])
+        }
+    }
+
+    @Test("a file system that cannot map ids is told, and nothing is left")
+    func unmappable() throws {
+        try TestBundle.use { bundle throws in
+            try makeDirectory("\(bundle.rootfs)/copy")
+            let map = [IDMapping(containerID: 0, hostID: 1000, size: 10)]
+            bundle.spec.mounts?.append(
+                Mount(
+                    destination: "/copy", source: "\(bundle.rootfs)/proc", options: ["rbind"],
+                    uidMappings: map, gidMappings: map))
+            bundle.expectFailure(
+                try bundle.run(),
+                naming: [
+                    "mounts[7]", "unable to map the ids of the mount on /copy", "mount_setattr",
+                ])
+            #expect(bundle.leftovers.found() == [])
+        }
+    }
+
+    @Test("a source of the rootfs that no mount covers is the image's")
+    func uncovered() throws {
+        try TestBundle.use { bundle throws in
+            try makeDirectory("\(bundle.rootfs)/srv")
+            try writeText("image", to: "\(bundle.rootfs)/srv/file")
+            bundle.addMount(nil, "rootfs/srv", at: "/copy", "bind")
+            #expect(try bundle.output(of: "cat /copy/file") == "image")
+        }
+    }
+}

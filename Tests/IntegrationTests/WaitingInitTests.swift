@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import SystemPackage
+import Testing
+
+/// What signals do to an init between create and start.
+@Suite("An init that waits for start", Host.root)
+struct WaitingInitTests {
+    /// Creates a container of this program, so that its init is a child of it.
+    private func create(_ bundle: TestBundle) throws -> Container {
+        try Container.create(
+            bundle.id, from: Bundle(at: FilePath(bundle.directory), spec: bundle.spec),
+            in: ContainerStore(at: FilePath(bundle.store)))
+    }
+
+    /// The status with which the init ends, as wait(2) has it; nil if it does not end.
+    private func end(of pid: Int32) -> CInt? {
+        var status: CInt = 0
+        // __WALL: it has no exit signal before it executes.
+        let ended = waits { waitpid(pid, &status, WNOHANG | CInt(bitPattern: 0x4000_0000)) == pid }
+        return ended ? status : nil
+    }
+
+    @Test(
+        "a signal that asks a process to end ends it as first process of its pid namespace, too",
+        arguments: [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT])
+    func ends(_ signal: CInt) throws {
+        try TestBundle.use { bundle throws in
+            let container = try create(bundle)
+            let pid = Int32(try container.state().pid)
+            kill(pid, signal)
+            // The status of a shell whose child died so.
+            #expect(end(of: pid) == (128 + signal) << 8)
+            #expect(try container.state().status == .stopped)
+            #expect(throws: ContainerError.self) { try container.start() }
+            try container.delete()
+            #expect(bundle.leftovers.found() == [])
+        }
+    }
+
+    @Test("it dies by the signal where it is no first process")
+    func hostNamespace() throws {
+        try TestBundle.use { bundle throws in
+            bundle.removeNamespace(.pid)
+            let container = try create(bundle)
+            let pid = Int32(try container.state().pid)
+            kill(pid, SIGTERM)
+            #expect(end(of: pid).map { $0 & 0x7f } == SIGTERM)
+            #expect(try container.state().status == .stopped)
+            try container.delete()
+        }
+    }
+
+    @Test("swrunc kill ends a created container")
+    func killCommand() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.create()
+            #expect(try bundle.swrunc("kill", bundle.id).status == 0)
+            #expect(try bundle.waits(for: .stopped))
+            bundle.expectFailure(
+                try bundle.swrunc("start", bundle.id),
+                naming: ["cannot start a container that has stopped"])
+        }
+    }
+
+    @Test("another signal does not reach the program, whose signals are as ever")
+    func others() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["dd", "if=/proc/self/status", "of=/tmp/signals"]
+            try bundle.create()
+            let pid = Int32(try bundle.state().pid)
+            for signal in [SIGUSR1, SIGUSR2, SIGWINCH, SIGCHLD] { kill(pid, signal) }
+            #expect(try bundle.state().status == .created)
+            #expect(try bundle.swrunc("start", bundle.id).status == 0)
+            #expect(try bundle.waits(for: .stopped))
+            let signals = try readText("\(bundle.rootfs)/tmp/signals")
+            for name in ["ShdPnd:", "SigBlk:", "SigIgn:"] {
+                #expect(signals.value(of: name) == "0000000000000000", "\(signals)")
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""runc's integration suite in the test VM: cgroup v2 alone, systemd, and an ordinary user.
+
+The suite is built here and carried there; vm/runc-suite runs it. The VM is emulated and slow: what is
+run is what decides differently there, in three ways of calling the runtime.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+
+import runc
+import sources
+from engines import MACHINE, REPO
+from results import Result
+from sources import Unavailable
+
+# What the VM alone can show; the other files find nothing there that they do not find here.
+WAYS = {
+    "v2": (
+        "cgroup_delegation", "cgroups", "cpu_affinity", "delete", "dev", "events", "exec", "kill",
+        "mounts", "pause", "pidfd-socket", "ps", "run", "start_hello", "update", "userns",
+    ),
+    "systemd": (
+        "cgroup_delegation", "cgroups", "cpu_affinity", "delete", "dev", "events", "exec", "kill",
+        "pause", "pidfd-socket", "ps", "run", "start_hello", "update",
+    ),
+    "rootless": (
+        "cgroups", "create", "cwd", "delete", "events", "exec", "kill", "mask", "pause", "ps", "run",
+        "spec", "start_hello", "tty", "update",
+    ),
+}  # fmt: skip
+LIMIT_SECONDS = 3000
+
+
+def archive(folder, tree):
+    """The built suite and gawk with its libraries, in one file."""
+    extra = folder / "gawk"
+    extra.mkdir()
+    program = pathlib.Path("/usr/bin/gawk")
+    listed = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+    libraries = re.findall(r"=> (/\S+)", listed)
+    # The VM has its own C library.
+    for path in [program, *(p for p in libraries if not re.search(r"/lib[cm]\.so", p))]:
+        sources.checked("cp", "-L", path, extra)
+    file = folder / "suite.tar"
+    sources.checked("tar", "-cf", file, "-C", folder, "gawk", "-C", tree, "tests")
+    return file
+
+
+def chosen(path, way, only):
+    """The names of a file's tests that are to run, and the word that tells the VM so."""
+    names = runc.test_names(path)
+    wanted = [n for n in names if not only or only.search(f"{way}: {path.stem}: {n}")]
+    if wanted == names:
+        return names, path.stem
+    escaped = (re.sub(r"([][.*+?^${}()|\\])", r"\\\1", name) for name in wanted)
+    return wanted, f"{path.stem}=^({'|'.join(escaped)}) *$"
+
+
+def run(runtime, only, logs):
+    subprocess.run([REPO / "conformance/vm/run-in-vm", "--prepare"], check=True)
+    tree, version, _ = runc.built()
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        packed = archive(pathlib.Path(folder), tree)
+        for way, files in WAYS.items():
+            names, words = {}, []
+            for file in files:
+                wanted, word = chosen(tree / f"tests/integration/{file}.bats", way, only)
+                if wanted:
+                    names[file] = wanted
+                    words.append(word)
+            if words:
+                found.update(run_way(runtime, way, names, words, packed, logs))
+    return version, found
+
+
+def run_way(runtime, way, names, words, packed, logs):
+    print(f"runc-vm: {way}", flush=True)
+    # The VM's own runc is older than the suite.
+    command = [
+        REPO / "conformance/vm/run-in-vm", "--timeout", LIMIT_SECONDS, "--copy", packed,
+        "--copy", runtime.path, "--", REPO / "conformance/vm/runc-suite", "--archive", packed.name,
+        "--runtime", f"./{os.path.basename(runtime.path)}", "--way", way, *words,
+    ]  # fmt: skip
+    log = logs / way
+    with open(log, "w") as output:
+        done = subprocess.run(
+            [str(word) for word in command], stdout=output, stderr=subprocess.STDOUT
+        )
+    text = log.read_text(errors="replace")
+    if done.returncode not in (0, 124):
+        raise Unavailable(f"runc-vm: {way}: status {done.returncode}\n{text[-2000:]}")
+    found = {}
+    parts = re.split(r"^== (\S+)\n", text, flags=re.M)[1:]
+    for file, part in zip(parts[::2], parts[1::2]):
+        for name, result in runc.judge(file, part, names[file]).items():
+            found[f"{way}: {name}"] = result
+    return found
