@@ -54,7 +54,8 @@ extension Assembler {
             tree.path == "/" ? "." : tree.path, below: root, into: source,
             flags: Self.pathOnly | (tree.clonesLink ? Self.noFollow : 0),
             resolution: Resolution.noLinks,
-            note: "unable to find the source \(tree.path), which lies in an earlier mount and leads "
+            note:
+                "unable to find the source \(tree.path), which lies in an earlier mount and leads "
                 + "through no link")
         let clone = cloneTree(source, recursive: tree.recursive)
         call(.close, [.cell(source)])

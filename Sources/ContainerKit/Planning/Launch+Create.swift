@@ -21,7 +21,8 @@ extension Launch {
         // Spec: runtime.md, Start: only start needs a process.
         let process = spec.process ?? Process(cwd: "/")
         var mounts = try MountPlan(
-            spec.mounts ?? [], rootPath: facts.rootPath(root), propagation: Self.baseChange(linux.rootfsPropagation),
+            spec.mounts ?? [], rootPath: facts.rootPath(root),
+            propagation: Self.baseChange(linux.rootfsPropagation),
             cgroups: cgroups.layout,
             namespaces: namespaces, userNamespace: userNamespace, mountLabel: linux.mountLabel,
             facts: facts, further: facts.furtherMounts)

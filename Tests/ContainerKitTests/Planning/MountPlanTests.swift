@@ -58,7 +58,8 @@ struct MountPlanTests {
             ("rootfs/mnt", "/mnt"), ("/bundle/rootfs/mnt/a/b", "/mnt/a/b"),
             ("/bundle/./rootfs//mnt/", "/mnt"), ("rootfs", "/"), ("rootfs/mnt2", nil),
             ("rootfs/later", nil), ("/mnt", nil), ("/bundle", nil), ("rootfs/../rootfs/mnt", nil),
-            ("/bundle/rootfs2/mnt", nil), ("rootfs/deep", "/deep"), ("rootfs/deep/er/x", "/deep/er/x"),
+            ("/bundle/rootfs2/mnt", nil), ("rootfs/deep", "/deep"),
+            ("rootfs/deep/er/x", "/deep/er/x"),
         ] as [(String, String?)])
     func earlierMounts(_ source: String, _ place: String?) throws {
         let found = try plan([
