@@ -44,7 +44,7 @@ extension MountPlan {
     /// All other sources are cloned by the runtime before the container's mounts are made. One with `..`
     /// counts as the host's: where that leads cannot be told from its spelling.
     func placeInEarlierMount(_ source: String) -> String? {
-        guard let place = root.inside(source), !source.split(separator: "/").contains("..")
+        guard let place = root.inside(source), !source.parts(between: "/").contains("..")
         else { return nil }
         let isEarlier = destinations.contains {
             place.isPath(within: $0) || $0.isPath(within: place)
