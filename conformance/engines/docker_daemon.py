@@ -9,7 +9,7 @@ import pathlib
 import socket
 import subprocess
 
-from harness import BUSYBOX, Failed, Unit, call, cgroups, eventually, mounts, processes, scratch_folder
+from harness import BUSYBOX, Failed, Unit, call, cgroups, eventually, mounts, nothing_left, processes, scratch_folder
 
 IMAGE = "bb"
 SOCKET = pathlib.Path("/run/engines-docker.sock")
@@ -175,4 +175,4 @@ def settle(daemon, word):
 def leaves_nothing(runtime):
     """The last case of a group."""
     remove_containers()
-    eventually(lambda: not leftovers(runtime), "nothing is left behind", 30)
+    nothing_left(lambda: leftovers(runtime))

@@ -114,6 +114,15 @@ def eventually(check, what, seconds=60, pause=0.3):
     return found
 
 
+def nothing_left(leftovers, seconds=30):
+    """Waits until leftovers() finds nothing more; what it still finds is a failure."""
+    deadline = time.monotonic() + seconds
+    while (found := leftovers()) and time.monotonic() < deadline:
+        time.sleep(0.3)
+    if found:
+        raise Failed("\n".join([f"{len(found)} left behind", *map(str, found)]))
+
+
 class Terminal:
     """A program with a terminal of its own, as a person would run it."""
 
