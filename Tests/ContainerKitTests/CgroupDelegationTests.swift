@@ -77,12 +77,12 @@ struct CgroupDelegationTests {
             "needs root and cgroup v2"))
     func onDisk() throws {
         let id = "swrunc-test-owner-\(getpid())"
-        var plan = try CgroupPlan(
+        let plan = try CgroupPlan(
             cgroupsPath: nil, id: id, resources: Resources(pids: .init(limit: 9)),
             host: try CgroupHierarchies.discover())
-        plan.owner = 4242
         let cgroup = try Cgroup.create(plan)
         defer { try? cgroup.remove() }
+        try cgroup.delegate(to: 4242)
         let path = cgroup.layout.directories[0].path
         func user(_ name: String) -> UInt32 {
             var status = Glibc.stat()

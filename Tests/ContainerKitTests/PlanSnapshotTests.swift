@@ -111,6 +111,18 @@ struct PlanSnapshotTests {
         try compare(plan.explained(), with: "exec-attributes")
     }
 
+    @Test(
+        "a cgroup that was given away is entered before the user namespace, any other by the process",
+        arguments: [true, false])
+    func ownedCgroup(_ hasOwner: Bool) throws {
+        let kinds: NamespaceSet = [.user, .mount, .pid, .cgroup]
+        let plan = try execution(.planV2, namespaces: kinds) { _, facts in
+            facts.cgroupHasOwner = hasOwner
+        }
+        #expect(plan.childSteps.contains { $0.step == .continueInChild(intoCgroup: !hasOwner) })
+        #expect(plan.parentSteps.contains { $0.step == .startChild([], intoCgroup: hasOwner) })
+    }
+
     @Test("an exec opens the host's procfs before it is in the container")
     func executionWithLabels() throws {
         let plan = try execution(.planV2, namespaces: [.mount, .pid]) { process, _ in

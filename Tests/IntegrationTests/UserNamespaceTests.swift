@@ -197,6 +197,36 @@ struct UserNamespaceTests {
         return String(decoding: buffer.prefix(count), as: UTF8.self)
     }
 
+    @Test(
+        "a cgroup that was given to the container's root is entered by further processes and pods",
+        .enabled(if: Host.isUnified, "only a cgroup of v2 is given away"))
+    func ownedCgroup() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeUserNamespace()
+            bundle.setNamespace(.cgroup)
+            bundle.spec.mounts?.append(
+                Mount(destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup"))
+            try bundle.startSleeping()
+            let path = try #require(bundle.leftovers.cgroups().first { $0.hasSuffix(bundle.id) })
+            #expect(try #require(owner("\(path)/cgroup.procs")).0 == TestBundle.firstID)
+            #expect(try #require(owner("\(path)/pids.max")).0 == 0)
+            let script = "cat /proc/self/cgroup; mkdir /sys/fs/cgroup/inner && echo made"
+            let done = try bundle.swrunc("exec", bundle.id, "sh", "-c", script)
+            #expect(done.output.lines == ["0::/", "made"], "\(done)")
+
+            let pid = try bundle.state().pid
+            bundle.joinUserNamespace(of: pid)
+            bundle.setNamespace(.pid, path: "/proc/\(pid)/ns/pid")
+            let maps = [IDMapping(containerID: 0, hostID: TestBundle.firstID, size: 65536)]
+            bundle.linux.uidMappings = maps
+            bundle.linux.gidMappings = maps
+            let other = "\(bundle.id)-pod"
+            try bundle.create(id: other)
+            let second = try bundle.swrunc("exec", other, "cat", "/proc/self/cgroup")
+            #expect(second.text == "0::/", "\(second)")
+        }
+    }
+
     @Test("a container joins the user namespace of another, alone or with all others")
     func joined() throws {
         try TestBundle.use { bundle throws in

@@ -8,16 +8,18 @@ import time
 
 import containerd_daemon
 from containerd_daemon import IMAGE, SOCKET, ctr
-from harness import Failed, NotRun, case, cgroups, eventually, expect, expect_in, mounts, nothing_left, processes
+from harness import Failed, NotRun, case, cgroups, eventually, expect, expect_in, mounts, nothing_left, processes, states
 
 PAUSE = "docker.io/local/pause:1"
-# The handler's lines are those of README.md.
+# The lines from `containerd]` on are those of README.md.
 CONFIG = """
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "docker.io/local/pause:1"
 [plugins."io.containerd.grpc.v1.cri".cni]
   bin_dir = "/usr/lib/cni"
   conf_dir = "{scratch}/cni"
+[plugins."io.containerd.grpc.v1.cri".containerd]
+  default_runtime_name = "swrunc"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.swrunc]
   runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.swrunc.options]
@@ -215,7 +217,7 @@ def nothing():
     def leftovers():
         found = [f"process: {line}" for line in processes("containerd-shim-runc-v2").values()]
         found += [f"mount: {place}" for place in mounts("/io.containerd.runtime.v2.task/")]
-        found += [f"state: {path}" for path in pathlib.Path("/run/containerd/runc/k8s.io").glob("*")]
+        found += [f"state: {path}" for path in states("/run/containerd/runc/k8s.io")]
         found += [f"network: {path}" for path in pathlib.Path("/run/netns").glob("cni-*")]
         return found + [f"cgroup: {name}" for name in cgroups(r"cri-containerd-|containerd-[0-9a-f]{64}")]
 
@@ -235,7 +237,10 @@ def opened(runtime):
     with containerd_daemon.opened(runtime, images, CONFIG, "k8s.io", files):
         current["client"] = client.Client(SOCKET)
         try:
+            cri("Version", version="v1")
             yield lambda word: remove()
+        except Failed as error:
+            raise SystemExit(f"{error}\n{containerd_daemon.current['unit'].log()}") from None
         finally:
             with contextlib.suppress(Failed):
                 remove()

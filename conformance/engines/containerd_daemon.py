@@ -68,6 +68,7 @@ def opened(runtime, images, configuration, namespace="default", files=()):
             f"engines-containerd-{os.getpid()}", "containerd", "--config", scratch / "config.toml",
             Type="notify", Delegate="yes", KillMode="process", TimeoutStartSec="240",
         )  # fmt: skip
+        current["unit"] = unit
         try:
             for tag, command in images.items():
                 make_image(scratch / "image.tar", tag, command)

@@ -9,7 +9,7 @@ import pathlib
 import socket
 import subprocess
 
-from harness import BUSYBOX, Failed, Unit, call, cgroups, eventually, mounts, nothing_left, processes, scratch_folder
+from harness import BUSYBOX, Failed, Unit, call, cgroups, eventually, mounts, nothing_left, processes, scratch_folder, states
 
 IMAGE = "bb"
 SOCKET = pathlib.Path("/run/engines-docker.sock")
@@ -116,11 +116,13 @@ def remove_containers():
 
 def leftovers(runtime):
     """What containers, and the runtime, left behind, though none is there any more."""
-    found = [f"process: {line}" for line in processes(f"{EXEC_ROOT}/").values()]
+    own = f"containerd --config {EXEC_ROOT}/"
+    found = [f"process: {line}" for line in processes(f"{EXEC_ROOT}/").values() if not line.startswith(own)]
     found += [f"process: {line}" for line in processes(runtime.path).values() if __file__ not in line]
     found += [f"mount: {place}" for place in mounts("/overlay2/") if "engines-docker" in place]
     found += [f"cgroup: {name}" for name in cgroups(r"/docker-[0-9a-f]{12}|/docker/[0-9a-f]{12}")]
-    found += [f"state: {path}" for path in EXEC_ROOT.glob("runtime-*/moby/*")]
+    for root in EXEC_ROOT.glob("runtime-*/*"):
+        found += [f"state: {path}" for path in states(root)]
     return found
 
 

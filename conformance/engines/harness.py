@@ -217,6 +217,11 @@ def mounts(part):
     return [line.split()[4] for line in lines if part in line.split()[4]]
 
 
+def states(root):
+    """What a runtime keeps of containers below its root; swrunc's cache of filters is none of them."""
+    return [str(path) for path in pathlib.Path(root).glob("*") if path.is_dir() and not path.name.startswith("@")]
+
+
 def cgroups(pattern):
     """The cgroups whose name matches."""
     name = re.compile(pattern)

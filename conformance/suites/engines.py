@@ -14,7 +14,7 @@ from results import OURS, Result
 from sources import Unavailable
 
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
-ENGINES = ("docker", "containerd", "podman", "rootless-podman", "buildah")
+ENGINES = ("docker", "containerd", "podman", "rootless-podman", "rootless-docker", "buildah")
 LIMIT_SECONDS = 3000
 # What decides these results is the VM, not this machine.
 MACHINE = "test VM: cgroup v2, systemd"
@@ -52,7 +52,7 @@ def packages():
     home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     image = pathlib.Path(os.environ.get("OCI_TEST_VM") or pathlib.Path(home, "oci-test-vm"))
     versions = dict(line.split() for line in (image / "packages").read_text().splitlines())
-    names = ("docker.io", "containerd", "podman", "buildah")
+    names = ("docker.io", "docker-buildx", "containerd", "podman", "buildah", "rootlesskit")
     return ", ".join(f"{name} {versions[name]}" for name in names if name in versions)
 
 

@@ -67,6 +67,8 @@ extension Container {
         facts.joinsSessionKeyring = record.hasSessionKeyring
         facts.home = Self.home(process, record)
         facts.initPid = record.pid
+        facts.cgroupHasOwner =
+            CgroupDelegation.owner(spec, isUnified: record.cgroups.isUnified) != nil
         facts.keepsGroups = record.annotations[ConfigAnnotation.keepGroups] != nil
         let (namespaces, own) = try Self.foreignNamespaces(record.pid)
         facts.rights.isInUserNamespace = own != RuntimeRights.firstUserNamespace

@@ -33,7 +33,6 @@ struct Cgroup: Equatable, Sendable {
                 // Spec: config-linux.md, Allowed Device list; runc does the same.
             }
             try cgroup.apply(plan.resources)
-            if let owner = plan.owner { try cgroup.delegate(to: owner) }
         } catch {
             cgroup.removeMadeDirectories()
             throw error

@@ -33,6 +33,14 @@ extension Launcher {
         }
     }
 
+    func delegateCgroup(to user: UInt32) throws(ContainerError) {
+        do throws(CgroupError) {
+            try cgroup?.delegate(to: user)
+        } catch {
+            throw ContainerError(error)
+        }
+    }
+
     // MARK: Mounts
 
     func prepareRootfs(_ path: String, _ changes: [MountChange], _ field: String?)

@@ -52,34 +52,6 @@ extension Launcher {
         }
     }
 
-    // MARK: The cgroup
-
-    /// What the kernel says can be handed on; the three of every kernel where it does not say.
-    ///
-    /// Kernel: /sys/kernel/cgroup/delegate, cgroups(7).
-    func delegateCgroup(to userID: UInt32, _ field: String?) throws(ContainerError) {
-        guard let directory = cgroupForClone else { return }
-        var names = ["", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"]
-        if let list = try? readFile("/sys/kernel/cgroup/delegate", limitBytes: 1 << 16) {
-            let listed = String(decoding: list, as: UTF8.self).split(separator: "\n")
-            names = [""] + listed.map(String.init)
-        }
-        for name in names where !name.contains("/") {
-            do throws(SystemCallError) {
-                try withPath(name) { (path) throws(SystemCallError) in
-                    // AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW; the group stays.
-                    _ = try systemCall(
-                        "fchownat", __NR_fchownat, Int(directory), path, Int(userID), -1, 0x1100,
-                        describing: "\"\(name)\", \(userID)")
-                }
-            } catch  where error.errno == .noSuchFileOrDirectory {
-                continue
-            } catch {
-                throw ContainerError(error, "unable to hand the cgroup on", field: field)
-            }
-        }
-    }
-
     // MARK: Devices
 
     /// Clones a device node of the host: the one of the same path, or, where the container has it at

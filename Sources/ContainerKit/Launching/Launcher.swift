@@ -183,7 +183,7 @@ final class Launcher {
             try prepareMappedFilesystem(index, mount, map, field)
         case .prepareDevice(let index, let path, let device):
             try prepareDevice(index, path, device, field)
-        case .delegateCgroup(let userID): try delegateCgroup(to: userID, field)
+        case .delegateCgroup(let userID): try delegateCgroup(to: userID)
         case .setOOMScore(let score): try setOOMScore(score, field)
         case .writeIDMaps(let maps, let writer): try writeIDMaps(maps, by: writer, field)
         case .checkIDMaps(let maps): try checkIDMaps(maps, field)

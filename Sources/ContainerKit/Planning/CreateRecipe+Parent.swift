@@ -20,19 +20,6 @@ extension CreateRecipe {
         }
     }
 
-    /// Who may make cgroups below the container's: its root, where it sees them and may write.
-    private var cgroupOwner: UInt32? {
-        guard cgroups.layout.isUnified, namespaces.new.contains(.cgroup),
-            let owner = userNamespace?.maps?.users.outside(0)
-        else { return nil }
-        let isWritable = (spec.mounts ?? []).contains { mount in
-            (mount.type == "cgroup" || mount.type == "cgroup2")
-                && MountPlan.absolute(mount.destination) == "/sys/fs/cgroup"
-                && !(mount.options ?? []).contains("ro")
-        }
-        return isWritable ? owner : nil
-    }
-
     func parentSteps(mounts: MountPlan) -> [PlannedParentStep] {
         var steps: [PlannedParentStep] = []
         func add(_ step: ParentStep, from field: String = "swrunc") {
@@ -62,7 +49,7 @@ extension CreateRecipe {
             add(.openCgroups, from: "linux.cgroupsPath")
         }
         if let resctrl { add(.makeResctrlGroup(resctrl), from: "linux.intelRdt") }
-        if let owner = cgroupOwner {
+        if let owner = cgroups.owner {
             add(.delegateCgroup(userID: owner), from: "linux.cgroupsPath")
         }
         for joined in namespaces.joined {
@@ -112,7 +99,8 @@ extension CreateRecipe {
         }
         add(
             .startChild(
-                clonedNamespaces, intoCgroup: !needsSecondProcess && !facts.staysOutsideCgroup),
+                clonedNamespaces,
+                intoCgroup: (!needsSecondProcess || entersCgroupFirst) && !facts.staysOutsideCgroup),
             from: "linux.namespaces")
         if let score = process.oomScoreAdj, userNamespace?.isCloned == true {
             add(.setOOMScore(score), from: "process.oomScoreAdj")

@@ -39,6 +39,11 @@ struct CreateRecipe {
         cgroups.layout.unifiedIndex != nil && !facts.staysOutsideCgroup
     }
 
+    /// Whether the first of two processes enters the v2 cgroup, whose second then is there already.
+    ///
+    /// Once in the user namespace nobody but its owner may enter a cgroup that was given away.
+    var entersCgroupFirst: Bool { entersUnifiedCgroup && cgroups.owner != nil }
+
     /// Whether nothing else makes the child wait until it has been moved into its cgroup.
     var waitsForCgroup: Bool {
         facts.staysOutsideCgroup && !needsSecondProcess && userNamespace?.isCloned != true
@@ -155,7 +160,7 @@ struct CreateRecipe {
         var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
         if !facts.startsAtOnce { keeping.append(.startSocket) }
         keeping += (0..<cgroups.layout.v1DirectoryCount).map { .cgroupTasks($0) }
-        if needsSecondProcess, entersUnifiedCgroup {
+        if needsSecondProcess, entersUnifiedCgroup, !entersCgroupFirst {
             keeping.append(.cgroupDirectory)
         }
         keeping += namespaces.joined.map { .namespace($0.kind.rawValue) }
@@ -187,7 +192,7 @@ struct CreateRecipe {
         }
         if needsSecondProcess {
             steps.add(
-                .continueInChild(intoCgroup: entersUnifiedCgroup),
+                .continueInChild(intoCgroup: entersUnifiedCgroup && !entersCgroupFirst),
                 from: namespaces.field(of: .pid))
             steps.add(.waitForParent(.adopted), from: "swrunc")
             steps.add(.startSession, from: "swrunc")

@@ -34,7 +34,10 @@ extension Launch {
         }
         keeping += (0..<cgroupCount).map { .cgroupTasks($0) }
         let entersUnified = cgroups.unifiedIndex != nil && !facts.staysOutsideCgroup
-        if needsSecondProcess, entersUnified { keeping.append(.cgroupDirectory) }
+        // Once in the user namespace nobody but its owner may enter a cgroup that was given away; the
+        // second of two processes is where the first is.
+        let entersFirst = entersUnified && facts.cgroupHasOwner
+        if needsSecondProcess, entersUnified, !entersFirst { keeping.append(.cgroupDirectory) }
         var toSocket = false
         if process.terminal, case .consoleSocket = facts.terminal {
             toSocket = true
@@ -59,7 +62,7 @@ extension Launch {
         // From here on the container's processes can see this one (CVE-2016-9962).
         steps.add(.forbidPtrace, from: "swrunc")
         if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
-        Self.addJoining(namespaces, cgroups, facts, entersUnified: entersUnified, to: &steps)
+        Self.addJoining(namespaces, cgroups, facts, entersUnified: entersUnified && !entersFirst, to: &steps)
         steps.addCPUAffinity(of: process, .final)
         steps.add(.startSession, from: "swrunc")
         steps.add(facts.sharesMounts ? .enterRootOfInit : .openRoot, from: "swrunc")
@@ -85,7 +88,7 @@ extension Launch {
             plan: LaunchPlan(
                 parentSteps: Self.parentSteps(
                     process, facts, identity, namespaces, needsSecondProcess: needsSecondProcess,
-                    toSocket: toSocket),
+                    entersFirst: entersFirst, toSocket: toSocket),
                 childSteps: steps.steps),
             cgroups: nil, listener: facts.listener)
     }
@@ -123,7 +126,7 @@ extension Launch {
 
     private static func parentSteps(
         _ process: Process, _ facts: LaunchFacts, _ identity: IdentityPlan,
-        _ namespaces: NamespaceSet, needsSecondProcess: Bool, toSocket: Bool
+        _ namespaces: NamespaceSet, needsSecondProcess: Bool, entersFirst: Bool, toSocket: Bool
     ) -> [PlannedParentStep] {
         var steps: [PlannedParentStep] = []
         func add(_ step: ParentStep, from field: String = "swrunc") {
@@ -142,7 +145,8 @@ extension Launch {
         if toSocket, case .consoleSocket(let path) = facts.terminal {
             add(.connectConsole(path: path.string), from: "process.terminal")
         }
-        add(.startChild([], intoCgroup: !needsSecondProcess && !facts.staysOutsideCgroup))
+        let isBornInside = !needsSecondProcess || entersFirst
+        add(.startChild([], intoCgroup: isBornInside && !facts.staysOutsideCgroup))
         if needsSecondProcess { add(.adoptSecondChild) }
         if facts.staysOutsideCgroup, let (scope, path) = facts.scopeToEnter {
             add(.attachToScope(unit: scope.unit, below: path))

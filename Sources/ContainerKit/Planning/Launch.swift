@@ -91,6 +91,8 @@ struct LaunchFacts {
     /// Whether the child is moved into its v2 cgroup by systemd, where there is a scope, or stays
     /// outside: the kernel lets nobody move from a cgroup whose common parent he may not write to.
     var staysOutsideCgroup = false
+    /// Whether the v2 cgroup that an exec enters was given to a user of the container.
+    var cgroupHasOwner = false
     /// Whether the host has cgroup v2 alone, also where the container gets no cgroup.
     var hasUnifiedCgroups = false
     /// The capabilities that the runtime itself holds, as a mask.

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import Testing
+
+extension Host {
+    /// The program is here, and an ordinary user may make network devices with it.
+    static func makesDevices(_ program: String) -> ConditionTrait {
+        var tun = stat()
+        let isOpen = stat("/dev/net/tun", &tun) == 0 && tun.st_mode & 0o006 == 0o006
+        return .enabled(
+            if: isOpen && access(program, X_OK) == 0,
+            "needs \(program), and a /dev/net/tun that everybody may open")
+    }
+}
+
+/// Programs that give the network namespace of an ordinary user's container a way out.
+@Suite("An ordinary user's network", Host.rootless)
+struct UserNetworkTests {
+    /// Waits until the container has a network device beside `lo`, and gives its name and address.
+    private func device(_ bundle: TestBundle) throws -> [String] {
+        let script =
+            "i=0; while [ $i -lt 300 ]; do i=$((i+1)); for d in /sys/class/net/*; do "
+            + "[ ${d##*/} = lo ] || { busybox ip -4 addr show ${d##*/} | busybox grep inet && "
+            + "echo ${d##*/} && exit; }; done; busybox usleep 100000; done"
+        return try bundle.asUser("exec", bundle.id, "/bin/sh", "-c", script).output.lines
+    }
+
+    @Test(
+        "slirp4netns attaches to the pid of a container",
+        Host.makesDevices("/usr/bin/slirp4netns"))
+    func slirp() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            try bundle.startSleepingAsUser()
+            let words =
+                TestBundle.setpriv()
+                + ["/usr/bin/slirp4netns", "--configure", "\(bundle.state().pid)", "tap0"]
+            let program = try RunningCommand(words, token: bundle.token)
+            let found = try device(bundle)
+            #expect(found.last == "tap0", "\(found)")
+            #expect(found.first?.contains("10.0.2.100/24") == true, "\(found)")
+            kill(program.pid, SIGTERM)
+            _ = try program.wait()
+        }
+    }
+
+    @Test("pasta attaches to the pid of a container", Host.makesDevices("/usr/bin/pasta"))
+    func pasta() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            try bundle.startSleepingAsUser()
+            let words =
+                TestBundle.setpriv()
+                + ["/usr/bin/pasta", "--foreground", "--config-net", "\(bundle.state().pid)"]
+            let program = try RunningCommand(words, token: bundle.token)
+            let found = try device(bundle)
+            #expect(found.count >= 2, "\(found)")
+            kill(program.pid, SIGTERM)
+            _ = try program.wait()
+        }
+    }
+}
