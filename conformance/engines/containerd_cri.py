@@ -54,7 +54,8 @@ def pod(name="pod", **options):
     """Runs a pod; gives its id and its config."""
     config = {
         "metadata": {"name": name, "uid": f"uid-{name}", "namespace": "default"},
-        "hostname": name,
+        # As the kubelet: who shares the host's network shares its name.
+        "hostname": "" if options.get("network") == NODE else name,
         "linux": {"cgroup_parent": SLICE, "security_context": {"namespace_options": options}},
     }
     made = cri("RunPodSandbox", config=config, runtime_handler="swrunc")
@@ -159,10 +160,10 @@ def rights():
     one = container(
         sandbox, "one", "sleep", "1000",
         readonly_rootfs=True, no_new_privs=True, run_as_user={"value": 1000}, supplemental_groups=[77],
-        masked_paths=["/proc/kcore"], readonly_paths=["/proc/sys"], capabilities={"drop_capabilities": ["ALL"]},
+        masked_paths=["/proc/keys"], readonly_paths=["/proc/sys"], capabilities={"drop_capabilities": ["ALL"]},
     )  # fmt: skip
     expect_in("Read-only", execute(one, "echo x >/x", status=1))
-    expect(execute(one, "id -u; id -G; cat /proc/kcore | wc -c"), "1000\n0 77\n0")
+    expect(execute(one, "id -u; id -G; cat /proc/keys | wc -c"), "1000\n0 77\n0")
     said = execute(one, "cat /proc/self/status")
     for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000"):
         expect_in(line, said)
@@ -174,14 +175,14 @@ def rights():
 
 @case("CRI: a pod in a user namespace", group="cri", limit=300)
 def user_namespace():
-    sandbox = pod(pid=CONTAINER, userns_options={"mode": 0, "uids": MAPS, "gids": MAPS})
+    sandbox = pod(pid=CONTAINER, userns_options={"uids": MAPS, "gids": MAPS})
     one = container(sandbox, "one", "sleep", "1000", resources={"memory_limit_in_bytes": 64 << 20})
     said = execute(one, "cat /proc/self/uid_map; id -u; stat -c %u /bin/busybox; echo x >/x; stat -c %u /x")
     expect(said.split(), ["0", "300000", "65536", "0", "0", "0"])
     other = container(sandbox, "other", "sleep", "1000")
     expect(execute(one, "readlink /proc/self/ns/user"), execute(other, "readlink /proc/self/ns/user"))
     expect(str(pathlib.Path(f"/proc/{pid(one)}").stat().st_uid), "300000", "owner of the process")
-    expect_in("denied", execute(one, "mount -t tmpfs none /tmp 2>&1", status=1))
+    expect_in("denied", execute(one, "mount -t tmpfs none /tmp || true"))
 
 
 def pid(identifier):
