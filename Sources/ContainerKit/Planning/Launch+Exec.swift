@@ -62,7 +62,8 @@ extension Launch {
         // From here on the container's processes can see this one (CVE-2016-9962).
         steps.add(.forbidPtrace, from: "swrunc")
         if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
-        Self.addJoining(namespaces, cgroups, facts, entersUnified: entersUnified && !entersFirst, to: &steps)
+        Self.addJoining(
+            namespaces, cgroups, facts, entersUnified: entersUnified && !entersFirst, to: &steps)
         steps.addCPUAffinity(of: process, .final)
         steps.add(.startSession, from: "swrunc")
         steps.add(facts.sharesMounts ? .enterRootOfInit : .openRoot, from: "swrunc")
