@@ -34,10 +34,10 @@ struct UserNetworkTests {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
             try bundle.startSleepingAsUser()
-            let words =
-                TestBundle.setpriv()
-                + ["/usr/bin/slirp4netns", "--configure", "\(bundle.state().pid)", "tap0"]
-            let program = try RunningCommand(words, token: bundle.token)
+            let pid = try bundle.state().pid
+            let words = ["/usr/bin/slirp4netns", "--configure", "\(pid)", "tap0"]
+            let program = try RunningCommand(
+                TestBundle.setpriv() + words, token: bundle.token)
             let found = try device(bundle)
             #expect(found.last == "tap0", "\(found)")
             #expect(found.first?.contains("10.0.2.100/24") == true, "\(found)")
@@ -51,10 +51,10 @@ struct UserNetworkTests {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
             try bundle.startSleepingAsUser()
-            let words =
-                TestBundle.setpriv()
-                + ["/usr/bin/pasta", "--foreground", "--config-net", "\(bundle.state().pid)"]
-            let program = try RunningCommand(words, token: bundle.token)
+            let pid = try bundle.state().pid
+            let words = ["/usr/bin/pasta", "--foreground", "--config-net", "\(pid)"]
+            let program = try RunningCommand(
+                TestBundle.setpriv() + words, token: bundle.token)
             let found = try device(bundle)
             #expect(found.count >= 2, "\(found)")
             kill(program.pid, SIGTERM)

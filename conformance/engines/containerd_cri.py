@@ -39,6 +39,7 @@ SLICE = "engines-pods.slice"
 EXITED = 2
 # enum values of the API
 CONTAINER, NODE = 1, 2
+RUNTIME_DEFAULT = 0
 MAPS = [{"host_id": 300000, "container_id": 0, "length": 65536}]
 
 current = {}
@@ -159,7 +160,7 @@ def rights():
     sandbox = pod(pid=CONTAINER)
     one = container(
         sandbox, "one", "sleep", "1000",
-        readonly_rootfs=True, no_new_privs=True, run_as_user={"value": 1000}, supplemental_groups=[77],
+        readonly_rootfs=True, no_new_privs=True, seccomp={"profile_type": RUNTIME_DEFAULT}, run_as_user={"value": 1000}, supplemental_groups=[77],
         masked_paths=["/proc/keys"], readonly_paths=["/proc/sys"], capabilities={"drop_capabilities": ["ALL"]},
     )  # fmt: skip
     expect_in("Read-only", execute(one, "echo x >/x", status=1))
