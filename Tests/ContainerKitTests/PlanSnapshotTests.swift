@@ -192,6 +192,27 @@ struct PlanSnapshotTests {
                     ], destination: "/b"))
     }
 
+    @Test("the host's /dev/ptmx gives way to the container's own", arguments: [false, true])
+    func hostPtmx(_ hasUserNamespace: Bool) throws {
+        func plan(_ devices: [DeviceNode]) throws -> LaunchPlan {
+            try PlanCase(
+                name: "ptmx",
+                change: {
+                    $0.linux?.devices = devices
+                    guard hasUserNamespace else { return }
+                    $0.linux?.namespaces?.append(Namespace(kind: .user))
+                    $0.linux?.uidMappings = [IDMapping(containerID: 0, hostID: 9, size: 9)]
+                    $0.linux?.gidMappings = [IDMapping(containerID: 0, hostID: 9, size: 9)]
+                }
+            ).plan()
+        }
+        let ptmx = DeviceNode(kind: .character, path: "/dev/ptmx", major: 5, minor: 2)
+        let given = try plan([ptmx])
+        let without = try plan([])
+        #expect(given.childSteps == without.childSteps)
+        #expect(given.parentSteps.count == without.parentSteps.count)
+    }
+
     @Test(
         "what trees get first follows rootfsPropagation",
         arguments: [

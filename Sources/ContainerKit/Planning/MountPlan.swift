@@ -406,7 +406,9 @@ struct MountPlan {
             Device(name: $0.0, mode: 0o020666, major: $0.1, minor: $0.2)
         }
         if !devices.isEmpty { addNodes(devices, in: "/dev", from: "linux.devices") }
-        for (index, node) in configured.enumerated() {
+        // What engines pass on of the host's ptmx gives way to the container's own, as with runc.
+        for (index, node) in configured.enumerated()
+        where Self.absolute(node.path) != "/dev/ptmx" {
             let parts = Self.absolute(node.path).split(separator: "/")
             let directory = "/" + parts.dropLast().joined(separator: "/")
             addNodes(
