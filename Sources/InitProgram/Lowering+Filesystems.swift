@@ -21,16 +21,21 @@ extension Assembler {
         call(
             .fsopen, [text(type), .named(1, "FSOPEN_CLOEXEC")], into: context, ignoring: ignored)
         mayRefuse(context)
-        func configure(_ command: Int, _ name: String, _ key: Operand, _ value: Operand) {
+        func configure(
+            _ command: Int, _ name: String, _ key: Operand, _ value: Operand, note: String? = nil
+        ) {
             call(
                 .fsconfig,
-                [.cell(context), .named(command, name), key, value, .literal(0)])
+                [.cell(context), .named(command, name), key, value, .literal(0)], note: note)
         }
         configure(1, "FSCONFIG_SET_STRING", text("source"), text(source))
         for option in options {
             let parts = option.split(separator: "=", maxSplits: 1)
             if parts.count == 2 {
-                configure(1, "FSCONFIG_SET_STRING", text(String(parts[0])), text(String(parts[1])))
+                configure(
+                    1, "FSCONFIG_SET_STRING", text(String(parts[0])), text(String(parts[1])),
+                    // context, fscontext, defcontext, rootcontext
+                    note: parts[0].hasSuffix("context") ? Self.labelNote : nil)
             } else {
                 configure(0, "FSCONFIG_SET_FLAG", text(option), .literal(0))
             }
@@ -57,6 +62,9 @@ extension Assembler {
         place(made)
         return mount
     }
+
+    /// What fails in no other way than by a label that the policy does not know.
+    static let labelNote = "unable to set a label of SELinux"
 
     /// procfs and sysfs go onto a real directory only: through a symbolic link an image could send
     /// them elsewhere and leave /proc to itself (CVE-2023-27561).
@@ -139,7 +147,7 @@ extension Assembler {
         call(
             .fsetxattr,
             [.cell(root), name, text(label), .literal(label.utf8.count), .literal(0)],
-            note: "unable to set the label \"\(label)\"")
+            note: Self.labelNote)
         call(.close, [.cell(root)])
     }
 }

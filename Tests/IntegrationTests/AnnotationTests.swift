@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ContainerKit
+import Foundation
 import Glibc
 import Testing
 
@@ -60,6 +61,52 @@ struct AnnotationTests {
             bundle.expectFailure(
                 try bundle.run(),
                 naming: ["linux.seccomp.syscalls", "unknown system calls: of_tomorrow"])
+        }
+    }
+
+    @Test("a filter in base64 is loaded in place of the profile, for exec as well")
+    func givenFilter() throws {
+        try TestBundle.use { bundle throws in
+            #if arch(arm64)
+                let calls: [UInt8] = [34, 0, 34, 0]
+            #else
+                let calls: [UInt8] = [83, 0, 2, 1]  // mkdir, and mkdirat as 258
+            #endif
+            // The number of the call; mkdir and mkdirat fail with ENOMEDIUM.
+            let program: [UInt8] = [
+                0x20, 0, 0, 0, 0, 0, 0, 0,
+                0x15, 0, 2, 0, calls[0], calls[1], 0, 0,
+                0x15, 0, 1, 0, calls[2], calls[3], 0, 0,
+                0x06, 0, 0, 0, 0, 0, 0xff, 0x7f,
+                0x06, 0, 0, 0, UInt8(ENOMEDIUM), 0, 5, 0,
+            ]
+            bundle.linux.seccomp = Seccomp(defaultAction: .kill)
+            bundle.spec.annotations = [
+                "run.oci.seccomp_bpf_data": Data(program).base64EncodedString()
+            ]
+            bundle.script("mkdir /tmp/x; grep Seccomp: /proc/self/status")
+            let done = try bundle.run()
+            #expect(done.error.contains("No medium found"), "\(done)")
+            #expect(done.text == "Seccomp:\t2", "\(done)")
+            try bundle.startSleeping()
+            let entered = try bundle.swrunc("exec", bundle.id, "mkdir", "/tmp/y")
+            #expect(entered.error.contains("No medium found"), "\(entered)")
+            #expect(!exists("\(bundle.rootfs)/tmp/x") && !exists("\(bundle.rootfs)/tmp/y"))
+        }
+    }
+
+    @Test("a filter that the kernel refuses fails the launch, and so does what is none")
+    func refusedFilter() throws {
+        try TestBundle.use { bundle throws in
+            // A program has to end with a return.
+            for (text, words) in [
+                ("IAAAAAAAAAA=", ["linux.seccomp", "invalid argument"]),
+                ("nothing", ["annotations", "run.oci.seccomp_bpf_data", "is not base64"]),
+            ] {
+                bundle.spec.annotations = ["run.oci.seccomp_bpf_data": text]
+                bundle.expectFailure(try bundle.run(), naming: words)
+                #expect(bundle.leftovers.found() == [])
+            }
         }
     }
 

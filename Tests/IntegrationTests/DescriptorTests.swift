@@ -35,6 +35,23 @@ struct DescriptorTests {
         }
     }
 
+    @Test("an annotation names the socket for the pidfd where no flag does")
+    func pidfdByAnnotation() throws {
+        try TestBundle.use { bundle throws in
+            let socket = try ConsoleSocket("\(bundle.directory)/pidfd")
+            bundle.process.args = ["sleep", "100"]
+            bundle.spec.annotations = ["run.oci.pidfd_receiver": socket.path]
+            try bundle.create()
+            let created = try socket.receiveDescriptor()
+            defer { close(created.number) }
+            #expect(try pid(created.number) == bundle.state().pid)
+            #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
+            let other = try ConsoleSocket("\(bundle.directory)/other")
+            try bundle.create("--pidfd-socket", other.path)
+            close(try other.receiveDescriptor().number)
+        }
+    }
+
     @Test("run sends a pidfd, too; a socket that nobody listens on fails it and leaves nothing")
     func pidfdOfRun() throws {
         try TestBundle.use { bundle throws in

@@ -6,10 +6,10 @@ import Testing
 
 @Suite("AppArmor and SELinux", Host.root)
 struct LabelTests {
+    static let hasSELinux = access("/sys/fs/selinux/enforce", F_OK) == 0
     private static let hasAppArmor =
         (try? readText("/sys/module/apparmor/parameters/enabled"))?.hasPrefix("Y") == true
         && access("/sys/kernel/security/apparmor/profiles", F_OK) == 0
-    private static let hasSELinux = access("/sys/fs/selinux/enforce", F_OK) == 0
 
     /// Loads a profile that allows all but writing to /tmp/locked; unloads it after `body`.
     private func withProfile(_ name: String, _ body: () throws -> Void) throws {

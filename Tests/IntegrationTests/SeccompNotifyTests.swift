@@ -79,6 +79,23 @@ struct SeccompNotifyTests {
         }
     }
 
+    @Test("an annotation names the agent where the profile does not")
+    func receiver() throws {
+        try TestBundle.use { bundle throws in
+            let agent = try notify(bundle, makingDirectories)
+            bundle.linux.seccomp?.listenerPath = nil
+            bundle.linux.seccomp?.listenerMetadata = nil
+            bundle.spec.annotations = ["run.oci.seccomp.receiver": agent.path]
+            bundle.process.args = ["/bin/mkdir", "/tmp/x"]
+            try bundle.create()
+            let starting = try bundle.start(["start", bundle.id], CommandOptions())
+            let connection = try agent.accept()
+            #expect(try starting.wait().status == 0)
+            #expect(try agent.serve(connection, .error(ENOMEDIUM)) == 1)
+            #expect(!exists("\(bundle.rootfs)/tmp/x"))
+        }
+    }
+
     @Test(
         "calls that the runtime's own last steps make can be notified as well",
         arguments: [true, false])

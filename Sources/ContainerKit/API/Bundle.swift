@@ -10,7 +10,8 @@ public import SystemPackage
 public struct Bundle: Sendable {
     /// The absolute path of the directory.
     public let path: FilePath
-    /// The decoded config; every rule of the spec has been checked.
+    /// The decoded config, with what annotations say in place of its fields; every rule of the spec has
+    /// been checked.
     public let spec: Spec
     /// The config's text, kept as it is in the state directory.
     let config: [UInt8]
@@ -56,6 +57,7 @@ public struct Bundle: Sendable {
     }
 
     private init(path: FilePath, spec: Spec, config: [UInt8]) throws(ContainerError) {
+        let spec = try spec.followingAnnotations()
         do {
             // Only start needs one.
             try spec.check(requiringProcess: false)

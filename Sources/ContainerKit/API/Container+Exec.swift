@@ -122,7 +122,7 @@ extension Container {
             throw ContainerError(
                 .state, "\(state.path)/\(StateDirectory.configName) is missing or damaged")
         }
-        return spec
+        return try spec.followingAnnotations()
     }
 
     /// Where the process goes: the container's cgroups, or what the caller names below them.

@@ -46,7 +46,8 @@ struct Creation {
         facts.preservedDescriptorCount = options.preservedDescriptorCount
         facts.terminal = options.terminal
         facts.pidFile = options.pidFile?.string
-        facts.pidfdSocket = options.pidfdSocket?.string
+        facts.pidfdSocket =
+            options.pidfdSocket?.string ?? spec.annotations?[ConfigAnnotation.pidfdReceiver]
         facts.startsAtOnce = startsAtOnce
         if options.notifySocket != nil {
             facts.readinessDirectory =
@@ -222,13 +223,16 @@ struct Creation {
     }
 }
 
-/// Compiles the profile of a config, if it has one.
+/// Compiles the profile of a config, if it has one; an annotation can have the program itself.
 func compileFilter(
     _ profile: Seccomp?, annotations: [String: String]?, _ cache: SeccompCache, _ logger: Logger
 ) throws(ContainerError) -> SeccompFilter? {
-    guard let profile else { return nil }
+    let given = annotations?[ConfigAnnotation.seccompProgram]
+    guard given != nil || profile != nil else { return nil }
     let filter: SeccompFilter
     do throws(SeccompError) {
+        if let given { return try SeccompFilter(base64: given) }
+        guard let profile else { return nil }
         filter = try cache.filter(of: profile)
     } catch {
         throw ContainerError(error)

@@ -67,6 +67,8 @@ extension ContainerError {
         case ("setgroups", 22), ("setuid", 22), ("setgid", 22):
             "the id has no mapping in the container's user namespace"
         case ("setgroups", 1): "the user namespace denies groups (setgroups in /proc)"
+        case ("fsconfig", 22) where !instruction.note.isEmpty, ("fsetxattr", 22):
+            "the policy does not know the label (linux.mountLabel, or an option of the mount)"
         case ("fsopen", 1), ("fsconfig", 1), ("fsmount", 1):
             "in a user namespace proc needs a pid namespace of its own, sysfs a network namespace, "
                 + "mqueue an ipc namespace, and the host's proc and sysfs must not be covered"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import RuntimeSpec
+
 /// The annotations of a config that change what the runtime does.
 ///
 /// Those that begin with `run.oci.` are crun's; who lets others choose annotations must know of all
@@ -16,6 +18,12 @@ enum ConfigAnnotation {
     static let labelOption = "run.oci.mount_context_type"
     /// Whatever its text: a system call of the profile that libseccomp does not know is an error.
     static let failOnUnknownSystemCall = "run.oci.seccomp_fail_unknown_syscall"
+    /// The socket that takes seccomp's notify descriptor, where `listenerPath` names none.
+    static let seccompReceiver = "run.oci.seccomp.receiver"
+    /// The program of the filter itself, in base64: it stands for all of `linux.seccomp`.
+    static let seccompProgram = "run.oci.seccomp_bpf_data"
+    /// The socket that is sent init's pidfd, where the caller names none.
+    static let pidfdReceiver = "run.oci.pidfd_receiver"
     /// With the name of a property behind it: a property of the systemd scope.
     static let systemdProperty = "org.systemd.property."
 
@@ -23,7 +31,7 @@ enum ConfigAnnotation {
     static var all: [String] {
         [
             systemdProperty, hookErrors, hookOutput, keepGroups, labelOption,
-            failOnUnknownSystemCall,
+            failOnUnknownSystemCall, seccompReceiver, seccompProgram, pidfdReceiver,
         ].sorted()
     }
 
@@ -32,4 +40,34 @@ enum ConfigAnnotation {
     ///
     /// Kernel: security/selinux, mount(8).
     static let labelOptions = ["context", "fscontext", "defcontext", "rootcontext"]
+}
+
+extension Spec {
+    /// The config with what annotations say in place of its fields.
+    ///
+    /// - Throws: `invalidSpec` for an annotation that says nothing useful.
+    func followingAnnotations() throws(ContainerError) -> Spec {
+        guard let annotations, !annotations.isEmpty else { return self }
+        var spec = self
+        for name in [ConfigAnnotation.seccompReceiver, ConfigAnnotation.pidfdReceiver] {
+            // The working directory of who calls is no place that a config could know.
+            guard let path = annotations[name], !path.hasPrefix("/") else { continue }
+            throw ContainerError(
+                .invalidSpec, "must be an absolute path, not \(path.debugDescription)",
+                field: "annotations.\(name)")
+        }
+        if annotations[ConfigAnnotation.seccompProgram] != nil {
+            guard annotations[ConfigAnnotation.seccompReceiver] == nil else {
+                throw ContainerError(
+                    .invalidSpec, "excludes \(ConfigAnnotation.seccompReceiver)",
+                    field: "annotations.\(ConfigAnnotation.seccompProgram)")
+            }
+            spec.linux?.seccomp = nil
+        } else if (linux?.seccomp?.listenerPath ?? "").isEmpty,
+            let receiver = annotations[ConfigAnnotation.seccompReceiver]
+        {
+            spec.linux?.seccomp?.listenerPath = receiver
+        }
+        return spec
+    }
 }

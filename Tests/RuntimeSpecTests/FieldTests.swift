@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+@testable import RuntimeSpec
+
+/// Every field that the runtime-spec 1.3 has for Linux, as spec-fixtures/fields.txt lists them, with a
+/// good config and bad ones.
+///
+/// `[]` stands for the elements of a list, `.*` for the members of a map. The bad configs are made of the
+/// good one that has the field, by changing that field alone; what is said of each is in field-errors.txt.
+@Suite("every field of the specification")
+struct FieldTests {
+    private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().appending(path: "spec-fixtures")
+
+    /// The fields of spec-fixtures/fields.txt.
+    private func fields() throws -> [String] {
+        try String(contentsOf: Self.folder.appending(path: "fields.txt"), encoding: .utf8)
+            .split(separator: "\n").map(String.init).filter { !$0.hasPrefix("#") }
+    }
+
+    /// Each field's first place in the good configs, the one that sets all of them first.
+    private func places() throws -> [String: (document: JSONValue, place: Place)] {
+        var found: [String: (JSONValue, Place)] = [:]
+        for fixture in [try Fixture.good("full")] + Fixture.good {
+            let document = try JSONValue(json: fixture.json)
+            for place in document.places() where found[place.field] == nil {
+                found[place.field] = (document, place)
+            }
+        }
+        return found
+    }
+
+    @Test("is in a good config, and the good configs have no other")
+    func good() throws {
+        let listed = try fields()
+        let found = try places()
+        #expect(Set(listed).count == listed.count)
+        #expect(listed.count > 250)
+        #expect(Set(listed).subtracting(found.keys) == [])
+        #expect(Set(found.keys).subtracting(listed) == [])
+    }
+
+    @Test("is refused with the expected words when it is wrong")
+    func bad() throws {
+        let found = try places()
+        var text = ""
+        for field in try fields() {
+            let (document, place) = try #require(found[field])
+            let refusals = Self.wrongValues(of: place).compactMap { name, value in
+                Self.errors(of: document.setting(place.steps[...], to: value)).map {
+                    "    \(name): \($0)\n"
+                }
+            }
+            #expect(!refusals.isEmpty, "nothing is ever wrong with \(field)")
+            text += "\(field)\n\(refusals.joined())"
+        }
+        let file = Self.folder.appending(path: "field-errors.txt")
+        if ProcessInfo.processInfo.environment["UPDATE_SNAPSHOTS"] == "1" {
+            try text.write(to: file, atomically: true, encoding: .utf8)
+        }
+        let expected = try String(contentsOf: file, encoding: .utf8)
+        let lines = text.split(separator: "\n")
+        for (line, wanted) in zip(lines, expected.split(separator: "\n")) where line != wanted {
+            Issue.record("\(line) in place of \(wanted)")
+            break
+        }
+        #expect(text.count == expected.count)
+    }
+
+    /// What may be wrong with a value: its type, its range, its words, and that it is missing.
+    private static func wrongValues(of place: Place) -> [(String, JSONValue?)] {
+        var values: [(String, JSONValue?)] =
+            if case .bool = place.value {
+                [("\"true\"", .string("true"))]
+            } else {
+                [("true", .bool(true))]
+            }
+        switch place.value {
+        case .integer, .unsigned, .double:
+            values += [
+                ("-2", .integer(-2)), ("2^64", .double(18_446_744_073_709_551_616)),
+                ("0.5", .double(0.5)),
+            ]
+        case .string: values += [("\"\"", .string("")), ("\"?\"", .string("?"))]
+        case .array: values += [("[]", .array([]))]
+        default: break
+        }
+        return values + [("missing", nil)]
+    }
+
+    /// What is said of a config; nil if it is taken.
+    private static func errors(of document: JSONValue) -> String? {
+        do {
+            try Spec(json: document.encoded()).check()
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+}
+
+/// A value inside a document.
+private struct Place {
+    /// The way to it.
+    var steps: [Step]
+    /// The field, whichever element or member it is in.
+    var field: String
+    var value: JSONValue
+
+    enum Step {
+        case member(String)
+        case element(Int)
+    }
+}
+
+extension JSONValue {
+    /// Fields whose members are named by the user.
+    private static let maps: Set = [
+        "annotations", "linux.sysctl", "linux.resources.unified", "linux.resources.rdma",
+        "linux.netDevices", "linux.timeOffsets",
+    ]
+
+    /// All values inside this one.
+    fileprivate func places(steps: [Place.Step] = [], field: String = "") -> [Place] {
+        func below(_ value: JSONValue, _ step: Place.Step, _ name: String) -> [Place] {
+            let steps = steps + [step]
+            return [Place(steps: steps, field: name, value: value)]
+                + value.places(steps: steps, field: name)
+        }
+        switch self {
+        case .object(let object):
+            return object.members.flatMap { member in
+                let name = Self.maps.contains(field) ? "*" : member.key
+                return below(
+                    member.value, .member(member.key), field.isEmpty ? name : "\(field).\(name)")
+            }
+        case .array(let elements):
+            return elements.enumerated().flatMap { index, element in
+                below(element, .element(index), "\(field)[]")
+            }
+        default: return []
+        }
+    }
+
+    /// The document with another value there, or without one.
+    fileprivate func setting(_ steps: ArraySlice<Place.Step>, to value: JSONValue?) -> JSONValue {
+        guard let step = steps.first else { return value ?? .null }
+        let rest = steps.dropFirst()
+        switch (self, step) {
+        case (.object(let object), .member(let key)):
+            var copy = JSONObject()
+            for member in object.members {
+                if member.key != key {
+                    copy.append(member.key, member.value)
+                } else if !rest.isEmpty || value != nil {
+                    copy.append(key, member.value.setting(rest, to: value))
+                }
+            }
+            return .object(copy)
+        case (.array(var elements), .element(let index)):
+            if rest.isEmpty, value == nil {
+                elements.remove(at: index)
+            } else {
+                elements[index] = elements[index].setting(rest, to: value)
+            }
+            return .array(elements)
+        default: return self
+        }
+    }
+}
