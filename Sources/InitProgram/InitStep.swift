@@ -27,6 +27,8 @@ public enum InitStep: Equatable, Sendable {
     /// A process that moves itself by `tasks` is spared the RCU grace period that a move by
     /// `cgroup.procs` from outside waits for.
     case enterCgroups(count: Int)
+    /// Enters the v2 cgroup below the container's that is left to the container.
+    case enterDelegatedCgroup
     /// Sets the OOM score adjustment.
     ///
     /// Kernel: proc_pid_oom_score_adj(5).

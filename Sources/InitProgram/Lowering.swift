@@ -56,6 +56,8 @@ extension InitStep {
         case .forbidPtrace: code.prctl("PR_SET_DUMPABLE", 4, 0)
         case .startSession: code.call(.setsid, [], ignoring: [IgnoredErrno.permission])
         case .enterCgroups(let count): code.enterCgroups(count)
+        // Where there are v1 cgroups nothing is delegated.
+        case .enterDelegatedCgroup: code.enterCgroups(1)
         case .setOOMScore(let score): code.setOOMScore(score)
         case .waitForParent: code.waitForParent()
         case .reportToParent(let event): code.reportToParent(event)

@@ -39,6 +39,8 @@ public enum ParentStep: Equatable, Sendable {
     case openNamespace(NamespaceKind, path: String, mustDiffer: Bool)
     /// Gives the container's v2 cgroup to a user, who may make cgroups of its own below.
     case delegateCgroup(userID: UInt32)
+    /// Gives the cgroups from the container's to the delegated one their controllers.
+    case enableControllers(below: String)
     /// Opens the process whose namespaces are joined.
     case openProcess
     /// Opens the root directory of that process.

@@ -12,6 +12,7 @@ extension InitStep {
         case .forbidPtrace: "forbid ptrace and /proc access until the program runs"
         case .startSession: "start a session"
         case .enterCgroups(let count): "enter \(count) v1 cgroups"
+        case .enterDelegatedCgroup: "enter the cgroup that is left to the container"
         case .setOOMScore(let score): "set the OOM score adjustment to \(score)"
         case .waitForParent(let event): "wait for the runtime: \(event.rawValue)"
         case .reportToParent(let event): "report that \(event.words)"
@@ -242,6 +243,7 @@ extension ParentStep {
         case .prepareDevice(_, let path, let device):
             "clone the host's \(path) (\(device.major):\(device.minor))"
         case .delegateCgroup(let userID): "give the cgroup to user \(userID)"
+        case .enableControllers(let path): "enable the controllers down to \(path) below the cgroup"
         case .openNamespace(let kind, let path, _): "open the \(kind.rawValue) namespace \(path)"
         case .openProcess: "open the container's process"
         case .openRootOfInit: "open the root directory of the container's process"

@@ -168,6 +168,14 @@ extension PlanCase {
                     memory: .init(limit: 64 << 20), cpu: .init(quota: 50_000, period: 100_000),
                     pids: .init(limit: 32))
             }),
+        PlanCase(
+            name: "subgroup-and-delegated-cgroup", facts: { $0.systemd = systemd },
+            change: {
+                $0.annotations = [
+                    "run.oci.systemd.subgroup": "container", "run.oci.delegate-cgroup": "/init",
+                ]
+                $0.linux?.namespaces?.append(Namespace(kind: .cgroup))
+            }),
         PlanCase(name: "systemd-v1", host: .planV1, facts: { $0.systemd = systemd }),
     ]
 

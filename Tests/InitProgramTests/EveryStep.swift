@@ -10,6 +10,7 @@ private let cpus = NumberSet(text: "0-1,65", words: [3, 2])
 let everyInitStep: [InitStep] = [
     .closeDescriptors(phase: 0, keeping: [.rendezvous, .startSocket], preserved: 2),
     .setStandardStreams([0, 1, 2]), .forbidPtrace, .startSession, .enterCgroups(count: 2),
+    .enterDelegatedCgroup,
     .setOOMScore(-500), .setCPUAffinity(cpus, .final), .resetCPUAffinity,
     .setScheduler(
         SchedulingAttributes(policyName: "SCHED_FIFO", policy: 1, flags: 1, priority: 5)),
@@ -89,6 +90,7 @@ let everyInitStep: [InitStep] = [
 /// The cases of `InitStep` by name.
 enum StepName: CaseIterable {
     case closeDescriptors, setStandardStreams, forbidPtrace, startSession, enterCgroups
+    case enterDelegatedCgroup
     case setOOMScore, setCPUAffinity, resetCPUAffinity, setScheduler, setIOPriority,
         setMemoryPolicy, setPersonality
     case openHostProc, setSecurityLabels
@@ -122,6 +124,7 @@ enum StepName: CaseIterable {
         case .forbidPtrace: .forbidPtrace
         case .startSession: .startSession
         case .enterCgroups: .enterCgroups
+        case .enterDelegatedCgroup: .enterDelegatedCgroup
         case .setOOMScore: .setOOMScore
         case .setCPUAffinity, .resetCPUAffinity, .setScheduler, .setIOPriority, .setMemoryPolicy,
             .setPersonality:
@@ -240,7 +243,7 @@ let everyParentStep: [ParentStep] = [
     .prepareTmpfsCopy(2, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/etc")),
     .prepareDevice(5, path: "/dev/null", Device(name: "null", mode: 0o020666, major: 1, minor: 3)),
     .prepareCgroupMount(3, name: "memory", readOnly: true),
-    .delegateCgroup(userID: 100_000),
+    .delegateCgroup(userID: 100_000), .enableControllers(below: "/init"),
     .openNamespace(.network, path: "/run/netns/a", mustDiffer: true), .openProcess, .openRootOfInit,
     .recordRootMount(path: "/bundle/rootfs"), .connectConsole(path: "/run/console.sock"),
     .findListener(path: "/a.sock"),
@@ -271,7 +274,8 @@ enum ParentStepName: CaseIterable {
     case enterResctrlGroup, openCgroups, prepareRootfs, openRootfs
     case prepareBindMount
     case prepareMappedFilesystem, prepareTmpfsCopy, prepareDevice, prepareCgroupMount
-    case delegateCgroup, openNamespace, openProcess, openRootOfInit, recordRootMount
+    case delegateCgroup, enableControllers
+    case openNamespace, openProcess, openRootOfInit, recordRootMount
     case connectConsole, findListener, connectListener, sendListener
     case prepareReadiness, listenForStart, startChild, moveNetDevices
     case setOOMScore, attachToScope, writeIDMaps, checkIDMaps, mapClonedTree, release,
@@ -299,6 +303,7 @@ enum ParentStepName: CaseIterable {
             case .prepareDevice: .prepareDevice
             case .prepareCgroupMount: .prepareCgroupMount
             case .delegateCgroup: .delegateCgroup
+            case .enableControllers: .enableControllers
             case .openNamespace: .openNamespace
             case .openProcess: .openProcess
             case .openRootOfInit: .openRootOfInit

@@ -61,6 +61,35 @@ struct SystemdTests {
         }
     }
 
+    @Test("an annotation puts the container below its scope, with limits of its own")
+    func subgroup() throws {
+        try TestBundle.use { bundle throws in
+            let scope = "/sys/fs/cgroup/machine.slice/swr-\(bundle.token).scope"
+            bundle.linux.cgroupsPath = "machine.slice:swr:\(bundle.token)"
+            bundle.linux.resources = Resources(
+                memory: .init(limit: 64 << 20), pids: .init(limit: 1))
+            bundle.spec.annotations = ["run.oci.systemd.subgroup": "inner"]
+            bundle.process.args = ["/bin/sleep", "100"]
+            let made = try create(bundle)
+            try #require(made.status == 0 && made.error == "", "\(made)")
+            let pid = try bundle.state().pid
+            #expect(try readText("\(scope)/inner/cgroup.procs").lines == ["\(pid)"])
+            #expect(try readText("\(scope)/cgroup.procs") == "")
+            #expect(try readText("\(scope)/inner/memory.max").trimmed == "\(64 << 20)")
+            #expect(try readText("\(scope)/inner/pids.max").trimmed == "1")
+            #expect(try show("swr-\(bundle.token).scope", "MemoryMax") == ["\(64 << 20)"])
+            #expect(try bundle.swrunc("update", "--pids-limit", "9", bundle.id).status == 0)
+            #expect(try readText("\(scope)/inner/pids.max").trimmed == "9")
+            #expect(try bundle.swrunc("start", bundle.id).status == 0)
+            let entered = try bundle.swrunc("exec", bundle.id, "cat", "/proc/self/cgroup")
+            #expect(entered.text == "0::/", "\(entered)")
+            #expect(try bundle.swrunc("pause", bundle.id).status == 0)
+            #expect(try bundle.swrunc("resume", bundle.id).status == 0)
+            #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
+            #expect(!exists(scope))
+        }
+    }
+
     @Test("one container after the other runs in a scope of the same name")
     func again() throws {
         try TestBundle.use { bundle throws in

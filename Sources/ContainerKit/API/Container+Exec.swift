@@ -206,9 +206,8 @@ extension LaunchFacts {
         staysOutsideCgroup = true
         if let scope = own.scope {
             let base = own.directories[index].cgroup
-            scopeToEnter = (
-                scope, String(cgroup.directories[index].cgroup.dropFirst(base.utf8.count))
-            )
+            let below = cgroup.directories[index].cgroup.dropFirst(base.utf8.count)
+            scopeToEnter = (scope, "\(scope.subgroup)\(below)")
         } else {
             let text =
                 "the process stays outside of the container's cgroup: the runtime may not move it "

@@ -21,10 +21,17 @@ struct Cgroup: Equatable, Sendable {
     /// Makes the directories and applies the limits; a failure removes what was made.
     ///
     /// A cgroup that exists already is taken over if it is empty and not frozen.
-    static func create(_ plan: CgroupPlan) throws(CgroupError) -> Cgroup {
+    ///
+    /// - Parameters:
+    ///   - plan: what is made.
+    ///   - keeper: the process that keeps the scope, if there is one.
+    /// - Returns: the cgroup, with what was made for it.
+    /// - Throws: what the kernel refuses.
+    static func create(_ plan: CgroupPlan, keeper: Int32? = nil) throws(CgroupError) -> Cgroup {
         var cgroup = Cgroup(plan.layout)
         do throws(CgroupError) {
             try cgroup.makeDirectories()
+            try cgroup.takeKeeper(keeper)
             try cgroup.prepareCPUSet()
             if plan.layout.isUnified { cgroup.enableControllers() }
             do throws(CgroupError) {
@@ -33,6 +40,7 @@ struct Cgroup: Equatable, Sendable {
                 // Spec: config-linux.md, Allowed Device list; runc does the same.
             }
             try cgroup.apply(plan.resources)
+            try cgroup.makeDelegated(plan)
         } catch {
             cgroup.removeMadeDirectories()
             throw error

@@ -48,7 +48,11 @@ extension Cgroup {
     /// Makes a user of the host the owner of the v2 cgroup and of the files that are for owners.
     func delegate(to owner: UInt32) throws(CgroupError) {
         guard let index = layout.unifiedIndex else { return }
-        let path = layout.directories[index].path
+        try delegate(layout.directories[index].path, to: owner)
+    }
+
+    /// Makes a user the owner of one directory.
+    func delegate(_ path: String, to owner: UInt32) throws(CgroupError) {
         do throws(SystemCallError) {
             let directory = try openFile(path, [.readOnly, .directory])
             do throws(SystemCallError) {

@@ -34,7 +34,7 @@ extension CgroupLayout {
     }
 
     /// `path` as `/a/b`; empty for the cgroup itself.
-    private static func inner(_ path: String) throws(ContainerError) -> String {
+    static func inner(_ path: String) throws(ContainerError) -> String {
         var parts: [Substring] = []
         for part in path.parts(between: "/") where part != "." {
             if part != ".." {

@@ -15,6 +15,8 @@ struct CgroupPlan: Equatable, Sendable {
     /// Whether it is no error that the kernel refuses device rules: what a user namespace cannot make,
     /// it need not be forbidden.
     var toleratesDeviceRefusal = false
+    /// The cgroup below the container's that its process is in, as `/a/b`; empty for the container's own.
+    var delegated = ""
     /// The user of the host that the v2 cgroup is given to; nil leaves it to root.
     var owner: UInt32?
 
@@ -36,7 +38,8 @@ struct CgroupPlan: Equatable, Sendable {
     ) throws(SpecError) {
         let scope = try SystemdScope(cgroupsPath: cgroupsPath, id: id, host: systemd)
         try self.init(
-            layout: CgroupLayout(scope: scope, host: systemd, in: host), resources: resources)
+            layout: CgroupLayout(scope: scope, host: systemd, in: host).inSubgroup(annotations),
+            resources: resources)
         properties =
             UnitProperties.base(of: scope, id: id, isUnified: layout.isUnified)
             + (try PropertyAnnotation.properties(annotations))

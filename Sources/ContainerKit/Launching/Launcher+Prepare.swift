@@ -10,7 +10,7 @@ extension Launcher {
     func createCgroups() throws(ContainerError) {
         guard let plan = launch.cgroups else { return }
         do throws(CgroupError) {
-            cgroup = try Cgroup.create(plan.withRoomForKeeper)
+            cgroup = try Cgroup.create(plan.withRoomForKeeper, keeper: scopeKeeper?.pid)
         } catch {
             throw ContainerError(error)
         }
@@ -23,6 +23,9 @@ extension Launcher {
                 let number = own(directory)
                 cgroupForClone = number
                 inputs[.cgroupDirectory] = number
+            }
+            if let plan = launch.cgroups, !plan.delegated.isEmpty {
+                inputs[.cgroupTasks(0)] = own(try cgroup.openDelegated(plan.delegated))
             }
             var entrance = try cgroup.openEntrance()
             for (index, number) in entrance.release().enumerated() {

@@ -184,6 +184,7 @@ final class Launcher {
         case .prepareDevice(let index, let path, let device):
             try prepareDevice(index, path, device, field)
         case .delegateCgroup(let userID): try delegateCgroup(to: userID)
+        case .enableControllers(let path): cgroup?.enableControllers(below: path)
         case .setOOMScore(let score): try setOOMScore(score, field)
         case .writeIDMaps(let maps, let writer): try writeIDMaps(maps, by: writer, field)
         case .checkIDMaps(let maps): try checkIDMaps(maps, field)

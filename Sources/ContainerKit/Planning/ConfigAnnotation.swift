@@ -24,6 +24,10 @@ enum ConfigAnnotation {
     static let seccompProgram = "run.oci.seccomp_bpf_data"
     /// The socket that is sent init's pidfd, where the caller names none.
     static let pidfdReceiver = "run.oci.pidfd_receiver"
+    /// The cgroup below systemd's scope that is the container's; the scope itself without one.
+    static let systemdSubgroup = "run.oci.systemd.subgroup"
+    /// The cgroup below the container's that its process is in, so that it can divide its own.
+    static let delegatedCgroup = "run.oci.delegate-cgroup"
     /// With the name of a property behind it: a property of the systemd scope.
     static let systemdProperty = "org.systemd.property."
 
@@ -32,6 +36,7 @@ enum ConfigAnnotation {
         [
             systemdProperty, hookErrors, hookOutput, keepGroups, labelOption,
             failOnUnknownSystemCall, seccompReceiver, seccompProgram, pidfdReceiver,
+            systemdSubgroup, delegatedCgroup,
         ].sorted()
     }
 

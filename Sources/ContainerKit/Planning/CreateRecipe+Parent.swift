@@ -107,7 +107,8 @@ extension CreateRecipe {
         }
         if needsSecondProcess { add(.adoptSecondChild) }
         if facts.staysOutsideCgroup, let scope = cgroups.layout.scope {
-            add(.attachToScope(unit: scope.unit, below: ""), from: "linux.cgroupsPath")
+            add(
+                .attachToScope(unit: scope.unit, below: scope.subgroup), from: "linux.cgroupsPath")
         }
         if waitsForCgroup { add(.release(.prepared)) }
         if let maps = userNamespace?.maps {
@@ -146,6 +147,11 @@ extension CreateRecipe {
         steps += identity.parentSteps
         if let path = facts.pidfdSocket { add(.sendPidfd(path: path, name: "standard")) }
         if cgroups.layout.scope != nil { add(.leaveScope, from: "linux.cgroupsPath") }
+        if !cgroups.delegated.isEmpty {
+            add(
+                .enableControllers(below: cgroups.delegated),
+                from: "annotations.\(ConfigAnnotation.delegatedCgroup)")
+        }
         add(.recordCreated)
         if let path = facts.pidFile { add(.writePidFile(path: path)) }
         if facts.startsAtOnce {

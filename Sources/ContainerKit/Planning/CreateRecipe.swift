@@ -160,6 +160,7 @@ struct CreateRecipe {
         var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
         if !facts.startsAtOnce { keeping.append(.startSocket) }
         keeping += (0..<cgroups.layout.v1DirectoryCount).map { .cgroupTasks($0) }
+        if !cgroups.delegated.isEmpty { keeping.append(.cgroupTasks(0)) }
         if needsSecondProcess, entersUnifiedCgroup, !entersCgroupFirst {
             keeping.append(.cgroupDirectory)
         }
@@ -213,6 +214,11 @@ struct CreateRecipe {
         }
         if namespaces.new.contains(.cgroup) {
             steps.add(.unshareNamespaces([.cgroup]), from: namespaces.field(of: .cgroup))
+        }
+        // From the namespace's root down: what is above it stays the container's.
+        if !cgroups.delegated.isEmpty {
+            steps.add(
+                .enterDelegatedCgroup, from: "annotations.\(ConfigAnnotation.delegatedCgroup)")
         }
         if namespaces.new.contains(.network) {
             steps.add(.bringUpLoopback, from: namespaces.field(of: .network))

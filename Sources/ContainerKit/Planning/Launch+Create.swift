@@ -63,6 +63,7 @@ extension Launch {
                 cgroupsPath: linux.cgroupsPath, id: facts.id, resources: resources,
                 host: facts.cgroups)
         }
+        try plan.delegate(spec.annotations ?? [:])
         plan.toleratesDeviceRefusal = facts.rights.sparesCgroups
         return plan
     }

@@ -42,6 +42,8 @@ struct SystemdScope: Equatable, Sendable {
     var instance: SystemdInstance
     /// The version of that systemd, by which properties are chosen.
     var version: Int
+    /// The container's cgroup below that of the unit, as `/a`; usually empty.
+    var subgroup = ""
 
     /// Reads `slice:prefix:name`; without a path the unit is `runc-ID.scope` in the usual slice, which
     /// is what users of runc look for.
@@ -127,10 +129,12 @@ struct SystemdScope: Equatable, Sendable {
 extension SystemdScope {
     /// What the state file keeps.
     var record: JSONValue {
-        .object([
+        var object: JSONObject = [
             "unit": .string(unit), "slice": .string(slice),
             "instance": .string(instance.rawValue), "version": .integer(Int64(version)),
-        ])
+        ]
+        if !subgroup.isEmpty { object.append("subgroup", .string(subgroup)) }
+        return .object(object)
     }
 
     /// Reads a record back; nil if it is not one.
@@ -143,6 +147,7 @@ extension SystemdScope {
         else { return nil }
         self.init(
             unit: unit, slice: slice, instance: instance, version: Int(version))
+        if case .string(let path)? = object["subgroup"] { subgroup = path }
     }
 }
 

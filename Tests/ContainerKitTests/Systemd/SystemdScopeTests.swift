@@ -93,6 +93,33 @@ struct SystemdScopeTests {
         var plain = layout
         plain.scope = nil
         #expect(CgroupLayout(record: plain.record) == plain)
+        let inner = try layout.inSubgroup(["run.oci.systemd.subgroup": "a/./b"])
+        #expect(inner.scope?.subgroup == "/a/b")
+        #expect(inner.directories.allSatisfy { $0.path.hasSuffix("/p-n.scope/a/b") })
+        #expect(CgroupLayout(record: inner.record) == inner)
+        #expect(try layout.inSubgroup(["run.oci.systemd.subgroup": ""]) == layout)
+    }
+
+    @Test("annotations name cgroups below the container's, and nothing else")
+    func annotatedCgroups() throws {
+        func plan(_ host: CgroupHierarchies, _ annotations: [String: String]) throws(SpecError)
+            -> CgroupPlan
+        {
+            var plan = try CgroupPlan(cgroupsPath: nil, id: "box", resources: nil, host: host)
+            try plan.delegate(annotations)
+            return plan
+        }
+        let name = "run.oci.delegate-cgroup"
+        #expect(try plan(.planV2, [name: "/init"]).delegated == "/init")
+        #expect(try plan(.planV2, [name: ""]).delegated == "")
+        #expect(try plan(.planV1, [:]).delegated == "")
+        for (host, path, message) in [
+            (CgroupHierarchies.planV2, "../x", "../x is not a sub cgroup path"),
+            (.planV1, "init", "needs cgroup v2 alone"),
+        ] {
+            let error = #expect(throws: SpecError.self) { try plan(host, [name: path]) }
+            #expect(error?.description == "annotations.\(name): \(message)")
+        }
     }
 
     @Test("one task is all that is allowed only once the waiting process has left")
