@@ -8,7 +8,19 @@ import time
 
 import containerd_daemon
 from containerd_daemon import IMAGE, SOCKET, ctr
-from harness import Failed, NotRun, case, cgroups, eventually, expect, expect_in, mounts, nothing_left, processes, states
+from harness import (
+    Failed,
+    NotRun,
+    case,
+    cgroups,
+    eventually,
+    expect,
+    expect_in,
+    mounts,
+    nothing_left,
+    processes,
+    states,
+)
 
 PAUSE = "docker.io/local/pause:1"
 # The lines from `containerd]` on are those of README.md.
@@ -160,7 +172,8 @@ def rights():
     sandbox = pod(pid=CONTAINER)
     one = container(
         sandbox, "one", "sleep", "1000",
-        readonly_rootfs=True, no_new_privs=True, seccomp={"profile_type": RUNTIME_DEFAULT}, run_as_user={"value": 1000}, supplemental_groups=[77],
+        readonly_rootfs=True, no_new_privs=True, seccomp={"profile_type": RUNTIME_DEFAULT},
+        run_as_user={"value": 1000}, supplemental_groups=[77],
         masked_paths=["/proc/keys"], readonly_paths=["/proc/sys"], capabilities={"drop_capabilities": ["ALL"]},
     )  # fmt: skip
     expect_in("Read-only", execute(one, "echo x >/x", status=1))

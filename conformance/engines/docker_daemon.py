@@ -9,7 +9,19 @@ import pathlib
 import socket
 import subprocess
 
-from harness import BUSYBOX, Failed, Unit, call, cgroups, eventually, mounts, nothing_left, processes, scratch_folder, states
+from harness import (
+    BUSYBOX,
+    Failed,
+    Unit,
+    call,
+    cgroups,
+    eventually,
+    mounts,
+    nothing_left,
+    processes,
+    scratch_folder,
+    states,
+)
 
 IMAGE = "bb"
 SOCKET = pathlib.Path("/run/engines-docker.sock")

@@ -234,7 +234,10 @@ class Unit:
     def __init__(self, name, *command, **properties):
         self.name = name
         given = [f"--property={key}={value}" for key, value in properties.items()]
-        call("systemd-run", "--quiet", "--collect", f"--unit={name}", *given, "--", *command)
+        try:
+            call("systemd-run", "--quiet", "--collect", f"--unit={name}", *given, "--", *command)
+        except Failed as error:
+            raise Failed(f"{error}\n{self.log()}") from None
 
     def log(self):
         return call("journalctl", "--no-pager", "-n", "30", "-o", "cat", "-u", self.name, status=None)

@@ -41,7 +41,9 @@ def command(runtime, engine, only):
     if not runtime.path.startswith("/usr/"):
         vm += ["--copy", runtime.path]
         given = f"./{pathlib.Path(runtime.path).name}"
-    script = [REPO / "conformance/engines" / engine, "--runtime", given]
+    # How many containers the cases of many take.
+    counts = [f"{name}={os.environ[name]}" for name in ("COUNT", "ROUNDS") if name in os.environ]
+    script = ["env", *counts, REPO / "conformance/engines" / engine, "--runtime", given]
     if only:
         script += ["--only", only.pattern]
     return [str(word) for word in [*vm, "--", *script]]

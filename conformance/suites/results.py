@@ -15,6 +15,7 @@ import re
 
 EXPECTED = pathlib.Path(__file__).resolve().parent.parent / "expected"
 README = EXPECTED.parent / "README.md"
+ENGINES_README = EXPECTED.parent.parent / "README.md"
 OURS = "swrunc"
 UNEXPLAINED = "unexplained"
 
@@ -158,9 +159,34 @@ def summarize():
                 numbers = [words.count(word) for word in ("pass", "fail", "skip", "either")]
                 version = f"{runtime} {machine['runtimes'][runtime]}"
                 rows.append(f"| {path.stem} | {kind} | {version} | {' | '.join(map(str, numbers))} |")
-    begin, end = "<!-- results -->\n", "<!-- end of results -->"
-    before, rest = README.read_text().split(begin)
-    README.write_text(before + begin + "\n".join(rows) + "\n" + end + rest.split(end)[1])
+    replace(README, "results", rows)
+    summarize_engines()
+
+
+def summarize_engines():
+    """Writes the counts of each engine's cases, ours and runc's, into the README of all."""
+    path = EXPECTED / "engines.json"
+    if not path.exists():
+        return
+    rows = ["| engine | cases | swrunc: pass, fail, skip | runc: pass, fail, skip |", "|---" * 4 + "|"]
+    for machine in json.loads(path.read_text())["machines"].values():
+        tests = machine["tests"]
+        for engine in dict.fromkeys(name.split(": ")[0] for name in tests):
+            cases = [test for name, test in tests.items() if name.startswith(f"{engine}: ")]
+            cells = []
+            for runtime in (OURS, "runc"):
+                words = [test[runtime].split()[0] for test in cases if runtime in test]
+                numbers = ", ".join(str(words.count(word)) for word in ("pass", "fail", "skip"))
+                cells.append(numbers if words else "not run")
+            rows.append(f"| {engine} | {len(cases)} | {' | '.join(cells)} |")
+    replace(ENGINES_README, "engines", rows)
+
+
+def replace(path, name, rows):
+    """Puts a table between two comments of a file."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    before, rest = path.read_text().split(begin)
+    path.write_text(before + begin + "\n".join(rows) + "\n" + end + rest.split(end)[1])
 
 
 def order(test):
