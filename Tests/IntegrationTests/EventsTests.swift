@@ -73,7 +73,14 @@ struct EventsTests {
             bundle.process.args = ["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1"]
             try bundle.create()
             let events = try bundle.start(["events", "--interval", "1h", bundle.id])
-            usleep(200_000)
+            #expect(
+                waits {
+                    let files = "/proc/\(events.pid)/fd"
+                    return entries(of: files).contains {
+                        readLink("\(files)/\($0)").hasPrefix("anon_inode:")
+                    }
+                }, "the command watches")
+            usleep(50_000)
             #expect(try bundle.swrunc("start", bundle.id).status == 0)
             let finished = try events.wait()
             #expect(finished.output == #"{"type":"oom","id":"\#(bundle.id)"}"# + "\n")

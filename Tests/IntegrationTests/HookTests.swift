@@ -6,12 +6,6 @@ import Testing
 
 @Suite("Hooks", Host.root)
 struct HookTests {
-    private func readLink(_ path: String) -> String {
-        var buffer = [UInt8](repeating: 0, count: 256)
-        let count = readlink(path, &buffer, buffer.count)
-        return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
-    }
-
     // MARK: What a hook gets
 
     /// A script of the host that notes its surroundings in `log`.

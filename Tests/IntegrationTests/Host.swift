@@ -239,3 +239,10 @@ func waits(_ seconds: Double = 5, until condition: () throws -> Bool) rethrows -
         usleep(5000)
     }
 }
+
+/// Where a symbolic link leads; empty if it cannot be read.
+func readLink(_ path: String) -> String {
+    var buffer = [UInt8](repeating: 0, count: 256)
+    let count = readlink(path, &buffer, buffer.count)
+    return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+}
