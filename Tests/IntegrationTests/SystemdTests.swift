@@ -164,6 +164,19 @@ struct SystemdTests {
         }
     }
 
+    @Test("a frozen cgroup in the place of a scope is refused, before anything hangs in it")
+    func frozen() throws {
+        try TestBundle.use { bundle throws in
+            bundle.linux.cgroupsPath = "system.slice:swr:\(bundle.token)"
+            let path = "/sys/fs/cgroup/system.slice/swr-\(bundle.token).scope"
+            try makeDirectory(path)
+            defer { rmdir(path) }
+            try writeText("1", to: "\(path)/cgroup.freeze")
+            bundle.expectFailure(
+                try run(bundle), naming: ["container's cgroup unexpectedly frozen"])
+        }
+    }
+
     @Test("a scope of someone else is left alone, one that failed makes room")
     func sameName() throws {
         try TestBundle.use { bundle throws in
@@ -176,7 +189,8 @@ struct SystemdTests {
                     "--property=RuntimeMaxSec=\(5 * Host.slowness)", "/bin/sleep", "1000",
                 ], token: "none")
             #expect(try waits(20) { try show(unit, "ActiveState") == ["active"] })
-            bundle.expectFailure(try run(bundle), naming: ["UnitExists", unit])
+            bundle.expectFailure(
+                try run(bundle), naming: ["container's cgroup is not empty: 1 process(es) found"])
             #expect(try show(unit, "ActiveState") == ["active"])
             // Its time is over some day, which is a failure.
             #expect(try waits(100) { try show(unit, "ActiveState") == ["failed"] })

@@ -48,6 +48,17 @@ struct DecodingTests {
         #expect(try Spec(json: bytes(json)) == Spec(ociVersion: "1.3.0", linux: Linux()))
     }
 
+    @Test("a field that must be there is found with other capitals, too, but after its own name")
+    func otherCapitals() throws {
+        let one = #"{"OCIVersion": "1.3.0", "root": {"PATH": "r"}}"#
+        #expect(
+            try Spec(json: bytes(one)) == Spec(ociVersion: "1.3.0", root: Root(path: "r")))
+        let both = #"{"ociversion": "wrong", "ociVersion": "1.3.0", "Hostname": "ignored"}"#
+        #expect(try Spec(json: bytes(both)) == Spec(ociVersion: "1.3.0"))
+        #expect(errors(#"{"ociversion": null}"#) == "ociVersion: is missing")
+        #expect(errors(#"{"OCIVERSION": 1}"#)?.hasPrefix("ociVersion: found a number") == true)
+    }
+
     @Test("members are found in any order")
     func anyOrder() throws {
         let json = #"{"root": {"readonly": true, "path": "r"}, "hostname": "h", "ociVersion": "1"}"#

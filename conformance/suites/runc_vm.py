@@ -36,7 +36,11 @@ LIMIT_SECONDS = 3000
 
 
 def archive(folder, tree):
-    """The built suite and gawk with its libraries, in one file."""
+    """The built suite, the programs that its tests compile, and gawk with its libraries, in one file."""
+    compiled = folder / "compiled"
+    compiled.mkdir()
+    for source in (tree / "tests/integration/testdata").glob("*.c"):
+        sources.checked("gcc", "-static", "-o", compiled / source.stem, source)
     extra = folder / "gawk"
     extra.mkdir()
     program = pathlib.Path("/usr/bin/gawk")
@@ -46,7 +50,7 @@ def archive(folder, tree):
     for path in [program, *(p for p in libraries if not re.search(r"/lib[cm]\.so", p))]:
         sources.checked("cp", "-L", path, extra)
     file = folder / "suite.tar"
-    sources.checked("tar", "-cf", file, "-C", folder, "gawk", "-C", tree, "tests")
+    sources.checked("tar", "-cf", file, "-C", folder, "gawk", "compiled", "-C", tree, "tests")
     return file
 
 

@@ -138,7 +138,8 @@ struct Cgroup: Equatable, Sendable {
         }
     }
 
-    private func refuseOccupied() throws(CgroupError) {
+    /// Refuses a cgroup that is there already if anyone is in it, or nobody could run in it.
+    func refuseOccupied() throws(CgroupError) {
         let count = try processes().count
         guard count == 0 else {
             throw CgroupError(

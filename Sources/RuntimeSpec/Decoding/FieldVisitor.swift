@@ -89,7 +89,7 @@ struct FieldReader: FieldVisitor {
     }
 
     mutating func required<Value: SpecValue>(_ key: String, _ value: inout Value) {
-        guard let found = member(key) else {
+        guard let found = member(key) ?? memberOfOtherCase(key) else {
             context.enter(.key(key))
             context.fail("is missing")
             context.leave()
@@ -132,6 +132,15 @@ struct FieldReader: FieldVisitor {
         }
         if case .null = members[likely - 1].value { return nil }
         return members[likely - 1].value
+    }
+
+    /// The value of a key that is spelled with other capitals, as what is written in Go takes it, too.
+    ///
+    /// Only what must be there is worth the search.
+    private func memberOfOtherCase(_ key: String) -> JSONValue? {
+        let wanted = key.lowercased()
+        let found = object.members.first { $0.key.lowercased() == wanted }?.value
+        return found == .null ? nil : found
     }
 
     private mutating func decode<Value: SpecValue>(_ found: JSONValue, _ key: String) -> Value? {
