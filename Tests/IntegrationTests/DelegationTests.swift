@@ -63,10 +63,13 @@ struct DelegationTests {
             devices: [DeviceCgroupRule(allow: false, access: "rwm")], pids: .init(limit: 20))
     }
 
-    @Test("the user's systemd keeps a scope, also for who is outside of its cgroups")
-    func userScope() throws {
+    @Test(
+        "the user's systemd keeps a scope, also for who is outside of its cgroups",
+        arguments: ["", "/inner"])
+    func userScope(_ subgroup: String) throws {
         try TestBundle.use { bundle throws in
             try makeLimited(bundle)
+            bundle.spec.annotations = ["run.oci.systemd.subgroup": subgroup]
             try bundle.writeConfig()
             let caller = Caller(bundle: bundle)
             try caller.succeed(
@@ -75,8 +78,10 @@ struct DelegationTests {
             let path =
                 "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/user.slice/"
                 + "runc-\(bundle.id).scope"
-            #expect(try readText("\(path)/cgroup.procs").lines == ["\(bundle.state().pid)"])
-            try checkControl(caller, path)
+            let own = path + subgroup
+            #expect(try readText("\(own)/cgroup.procs").lines == ["\(bundle.state().pid)"])
+            try checkControl(caller, own)
+            #expect(!exists(path))
         }
     }
 
