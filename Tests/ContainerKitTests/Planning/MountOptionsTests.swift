@@ -140,6 +140,8 @@ struct MountOptionsTests {
             (["sync"], ["sync"], []),
             (["ro", "lazytime", "dirsync"], ["ro", "dirsync", "lazytime"], []),
             (["mand"], ["mand"], []),
+            (["rsync", "rdirsync", "rmand"], ["sync", "dirsync", "mand"], []),
+            (["rsync", "rmand", "rasync", "rnomand"], [], []),
             (["sync", "async", "lazytime", "nolazytime", "mand", "nomand", "ro", "rw"], [], []),
             (["silent", "iversion"], [], [.silent, .inodeVersion]),
             (["silent", "iversion", "loud", "noiversion"], [], []),
@@ -239,14 +241,14 @@ struct MountOptionsTests {
 
     @Test("the known words are those of the specification, sorted, none twice")
     func knownWords() {
-        // Spec: config.md, Linux mount options; three are crun's. idmap and ridmap have a field of their
+        // Spec: config.md, Linux mount options; eight are crun's. idmap and ridmap have a field of their
         // own.
         let expected = """
             async atime bind copy-symlink defaults dest-nofollow dev diratime dirsync exec iversion
             lazytime loud mand noatime nodev nodiratime noexec noiversion nolazytime nomand norelatime nostrictatime nosuid
-            nosymfollow private ratime rbind rdev rdiratime relatime remount rexec rnoatime rnodev
-            rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime
-            rro rrw rshared rslave rstrictatime rsuid rsymfollow runbindable rw shared silent slave
+            nosymfollow private rasync ratime rbind rdev rdiratime rdirsync relatime remount rexec rmand rnoatime rnodev
+            rnodiratime rnoexec rnomand rnorelatime rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime
+            rro rrw rshared rslave rstrictatime rsuid rsymfollow rsync runbindable rw shared silent slave
             src-nofollow strictatime suid symfollow sync tmpcopyup unbindable
             """
         let words = expected.split(whereSeparator: \.isWhitespace).map(String.init)
