@@ -108,7 +108,7 @@ def remove():
         cri("RemovePodSandbox", pod_sandbox_id=one["id"])
 
 
-@case("CRI: a pod and containers that share its namespaces", group="cri", limit=300)
+@case("CRI, a pod and containers that share its namespaces", group="cri", limit=300)
 def shared():
     expect(cri("Version", version="v1")["runtime_name"], "containerd")
     sandbox = pod(pid=CONTAINER)
@@ -128,7 +128,7 @@ def shared():
     cri("RemoveContainer", container_id=other)
 
 
-@case("CRI: a pod with one pid namespace", group="cri", limit=300)
+@case("CRI, a pod with one pid namespace", group="cri", limit=300)
 def one_pid_namespace():
     sandbox = pod()
     container(sandbox, "first", "sleep", "1234")
@@ -139,7 +139,7 @@ def one_pid_namespace():
     expect(status(second)["exit_code"], 3, "exit code")
 
 
-@case("CRI: the host's namespaces", group="cri", limit=300)
+@case("CRI, the host's namespaces", group="cri", limit=300)
 def host_namespaces():
     sandbox = pod(network=NODE, pid=NODE, ipc=NODE)
     one = container(sandbox, "one", "sleep", "1000")
@@ -147,7 +147,7 @@ def host_namespaces():
         expect(execute(one, f"readlink /proc/self/ns/{name}"), os.readlink(f"/proc/self/ns/{name}"), name)
 
 
-@case("CRI: limits, update, stats and an OOM kill", group="cri", limit=300)
+@case("CRI, limits, update, stats and an OOM kill", group="cri", limit=300)
 def limits():
     sandbox = pod(pid=CONTAINER)
     one = container(
@@ -167,7 +167,7 @@ def limits():
     expect((status(oom)["exit_code"], status(oom)["reason"]), (137, "OOMKilled"), "how it ended")
 
 
-@case("CRI: rights", group="cri", limit=300)
+@case("CRI, rights", group="cri", limit=300)
 def rights():
     sandbox = pod(pid=CONTAINER)
     one = container(
@@ -187,7 +187,7 @@ def rights():
         expect_in("cri-containerd.apparmor.d", execute(one, "cat /proc/self/attr/current"))
 
 
-@case("CRI: a pod in a user namespace", group="cri", limit=300)
+@case("CRI, a pod in a user namespace", group="cri", limit=300)
 def user_namespace():
     sandbox = pod(pid=CONTAINER, userns_options={"uids": MAPS, "gids": MAPS})
     one = container(sandbox, "one", "sleep", "1000", resources={"memory_limit_in_bytes": 64 << 20})
@@ -204,7 +204,7 @@ def pid(identifier):
     return next(line.split()[1] for line in lines if line.startswith(identifier))
 
 
-@case("CRI: a runtime handler that is not there", group="cri")
+@case("CRI, a runtime handler that is not there", group="cri")
 def no_handler():
     try:
         cri("RunPodSandbox", config={"metadata": {"name": "x", "uid": "x", "namespace": "x"}}, runtime_handler="none")
@@ -214,7 +214,7 @@ def no_handler():
         raise Failed("the pod runs")
 
 
-@case("CRI: what cannot be started", group="cri", limit=300)
+@case("CRI, what cannot be started", group="cri", limit=300)
 def failures():
     sandbox = pod(pid=CONTAINER)
     try:
@@ -225,7 +225,7 @@ def failures():
         raise Failed("the container runs")
 
 
-@case("CRI: nothing is left behind", group="cri")
+@case("CRI, nothing is left behind", group="cri")
 def nothing():
     remove()
 
