@@ -46,7 +46,7 @@ struct UserNetworkTests {
                 TestBundle.setpriv() + words, token: bundle.token)
             let found = try device(bundle)
             #expect(found.contains("inet 10.0.2.100/24") && found.contains("tap0"), "\(found)")
-            kill(program.pid, SIGTERM)
+            kill(program.pid, SIGKILL)
             _ = try program.wait()
         }
     }
@@ -60,7 +60,7 @@ struct UserNetworkTests {
                 TestBundle.setpriv() + words, token: bundle.token)
             let found = try device(bundle)
             #expect(found.contains("inet ") && !found.contains("127.0.0.1"), "\(found)")
-            kill(program.pid, SIGTERM)
+            kill(program.pid, SIGKILL)
             _ = try program.wait()
         }
     }
