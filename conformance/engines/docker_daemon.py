@@ -36,11 +36,12 @@ class Connection(http.client.HTTPConnection):
         self.sock.connect(str(SOCKET))
 
 
-def api(method, path):
+def api(method, path, content=None):
     """Asks the daemon without its client, which takes a second on an emulated machine."""
-    connection = Connection("docker", timeout=60)
+    connection = Connection("docker", timeout=120)
     with contextlib.closing(connection):
-        connection.request(method, path)
+        body = None if content is None else json.dumps(content)
+        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
         answer = connection.getresponse()
         text = answer.read()
     if answer.status >= 400:

@@ -117,15 +117,26 @@ def swarm():
         docker("swarm", "leave", "--force", status=None)
 
 
+def begin(name, *command):
+    """Creates and starts a container by the daemon's interface."""
+    config = {"Image": IMAGE, "Cmd": command, "HostConfig": {"NetworkMode": "none"}}
+    api("POST", f"/containers/create?name={name}", config)
+    api("POST", f"/containers/{name}/start")
+
+
+def end(name):
+    api("DELETE", f"/containers/{name}?force=1&v=1")
+
+
 @case("many containers at once", limit=900)
 def many():
     """COUNT containers that run at the same time, started by eight clients."""
     with ThreadPoolExecutor(8) as clients:
         names = [f"many{number}" for number in range(COUNT)]
-        list(clients.map(lambda name: start("--network", "none", *SLEEP, name=name), names))
+        list(clients.map(lambda name: begin(name, "sleep", "1000"), names))
         expect(len(api("GET", "/containers/json")), COUNT, "running containers")
         expect(docker("exec", names[-1], "echo", "alive"), "alive")
-        list(clients.map(lambda name: api("DELETE", f"/containers/{name}?force=1&v=1"), names))
+        list(clients.map(end, names))
     docker_daemon.leaves_nothing(many.runtime)
 
 
@@ -135,7 +146,9 @@ def rounds():
     counts = []
     for _ in range(ROUNDS):
         with ThreadPoolExecutor(4) as clients:
-            list(clients.map(lambda _: run("--network", "none", IMAGE, "true"), range(COUNT)))
+            names = [f"round{number}" for number in range(COUNT)]
+            list(clients.map(lambda name: begin(name, "true"), names))
+            list(clients.map(end, names))
         time.sleep(1)
         pid = pathlib.Path(docker_daemon.opened.current.scratch, "docker.pid").read_text()
         counts.append(len(os.listdir(f"/proc/{pid}/fd")))
