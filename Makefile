@@ -36,6 +36,10 @@ build: prerequisites
 	for word in $$(printf %.48s "$$commit" | od -An -v -tx8); do
 		stamp+=(-Xlinker "--defsym=build_commit_$$((number++))=0x$$word")
 	done
+	# The linker's input is of no target, so that nobody else sees when it has changed.
+	for input in Sources/swrunc/{startup-order.txt,unnamed-functions.ld}; do
+		if [ $$input -nt $(BINARY) ]; then rm -f $(BINARY); fi
+	done
 	swift build $(RELEASE) "$${stamp[@]}"
 	if readelf -lSW $(BINARY) | grep -E '\.dynamic|INTERP|\.symtab'; then
 		echo '$(BINARY) is not one static, stripped file' >&2

@@ -26,10 +26,11 @@ func checkWorkingDirectory(_ process: Process, _ found: inout [SpecError]) {
 ///
 /// Kernel: PATH_MAX, 4096 bytes with the NUL at the end.
 func checkLength(
-    _ path: String, _ field: JSONPath, _ section: String, _ found: inout [SpecError]
+    _ path: String, _ field: @autoclosure () -> JSONPath, _ section: String,
+    _ found: inout [SpecError]
 ) {
     guard path.utf8.count >= 4096 else { return }
-    found.append(SpecError(field, "is longer than 4095 bytes", section: section))
+    found.append(SpecError(field(), "is longer than 4095 bytes", section: section))
 }
 
 /// Each variable has a name and a value.

@@ -99,7 +99,7 @@ private func checkHostName(
 func checkMountDestinations(_ spec: Spec, _ found: inout [SpecError]) {
     let section = "config.md, Mounts"
     for (index, mount) in (spec.mounts ?? []).enumerated() {
-        let path: JSONPath = "mounts[\(index)].destination"
+        var path: JSONPath { "mounts[\(index)].destination" }
         if mount.destination.isEmpty {
             found.append(SpecError(path, "must not be empty", section: section))
         }
