@@ -89,7 +89,7 @@ struct FieldReader: FieldVisitor {
     }
 
     mutating func required<Value: SpecValue>(_ key: String, _ value: inout Value) {
-        guard let found = member(key) ?? memberOfOtherCase(key) else {
+        guard let found = member(key) else {
             context.enter(.key(key))
             context.fail("is missing")
             context.leave()
@@ -125,7 +125,9 @@ struct FieldReader: FieldVisitor {
         let members = object.members
         if likely < members.count, members[likely].key == key {
             likely += 1
-        } else if let position = members.firstIndex(where: { $0.key == key }) {
+        } else if let position = members.firstIndex(where: { $0.key == key })
+            ?? members.firstIndex(where: { $0.key.isName(key) })
+        {
             likely = position + 1
         } else {
             return nil
@@ -134,19 +136,21 @@ struct FieldReader: FieldVisitor {
         return members[likely - 1].value
     }
 
-    /// The value of a key that is spelled with other capitals, as what is written in Go takes it, too.
-    ///
-    /// Only what must be there is worth the search.
-    private func memberOfOtherCase(_ key: String) -> JSONValue? {
-        let wanted = key.lowercased()
-        let found = object.members.first { $0.key.lowercased() == wanted }?.value
-        return found == .null ? nil : found
-    }
-
     private mutating func decode<Value: SpecValue>(_ found: JSONValue, _ key: String) -> Value? {
         context.enter(.key(key))
         defer { context.leave() }
         return Value.decode(found, &context)
+    }
+}
+
+extension String {
+    /// Whether this is another name but for its capitals: what is written in Go takes such, too.
+    fileprivate func isName(_ name: String) -> Bool {
+        guard utf8.count == name.utf8.count else { return false }
+        // Names of the specification are letters: the other bit of them is their case.
+        return zip(utf8, name.utf8).allSatisfy { byte, letter in
+            byte == letter || (byte ^ letter == 0x20 && byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7a)
+        }
     }
 }
 
