@@ -12,6 +12,7 @@
 // SWRUNC names the binary (default: .build/release/swrunc of this package).
 
 import Glibc
+import Synchronization
 import Testing
 
 /// What the tests need to know of the machine.
@@ -170,12 +171,16 @@ func readText(_ path: String) throws -> String {
 }
 
 func writeText(_ text: String, to path: String, mode: mode_t = 0o644) throws {
-    let file = try check(
-        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode), "open \(path)")
-    defer { close(file) }
-    let bytes = Array(text.utf8)
-    try check(write(file, bytes, bytes.count), "write \(path)")
-    try check(fchmod(file, mode), "chmod \(path)")
+    func write() throws {
+        let file = try check(
+            open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode), "open \(path)")
+        defer { close(file) }
+        let bytes = Array(text.utf8)
+        try check(Glibc.write(file, bytes, bytes.count), "write \(path)")
+        try check(fchmod(file, mode), "chmod \(path)")
+    }
+    if mode & 0o111 == 0 { return try write() }
+    try writingPrograms.withLock { _ in try write() }
 }
 
 func makeDirectory(_ path: String, mode: mode_t = 0o755) throws {

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import Synchronization
+
+/// Held while a process is started, and while something is written that is executed later: else the new
+/// process has that open for writing until it has executed its own program.
+let writingPrograms = Mutex<Void>(())
 
 /// How a program is started.
 struct CommandOptions {
@@ -122,8 +127,11 @@ final class RunningCommand {
         var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
         defer { for pointer in arguments + variables { free(pointer) } }
         var pid: pid_t = 0
-        errno = posix_spawn(&pid, words[0], &actions, &attributes, &arguments, &variables)
-        if errno != 0 { throw CallError("start \(words[0])") }
+        let failure = writingPrograms.withLock { _ in
+            posix_spawn(&pid, words[0], &actions, &attributes, &arguments, &variables)
+        }
+        errno = failure
+        if failure != 0 { throw CallError("start \(words[0])") }
         return pid
     }
 
