@@ -101,7 +101,7 @@ struct CreateRecipe {
         if facts.joinsSessionKeyring {
             steps.add(.joinSessionKeyring("_ses." + facts.id), from: "swrunc")
         }
-        identity.addPreparation(to: &steps, leavingSignalsBlocked: takesSignals)
+        identity.addPreparation(to: &steps, leavingSignalsBlocked: waitsBlocked)
         addWait(to: &steps)
         identity.addExecution(
             to: &steps, channel: facts.startsAtOnce ? .rendezvous : .startConnection,
@@ -137,18 +137,21 @@ struct CreateRecipe {
             .closeDescriptors(
                 phase: 2, keeping: [socket], preserved: facts.preservedDescriptorCount),
             from: "swrunc")
-        guard takesSignals else {
+        guard waitsBlocked else {
             steps.add(
                 facts.startsAtOnce ? .waitForParent(.start) : .waitForStart, from: "swrunc")
             return
         }
-        steps.add(.waitForStartOrSignal, from: "swrunc")
+        steps.add(
+            facts.startsAtOnce ? .waitForParent(.start) : .waitForStartOrSignal, from: "swrunc")
         steps.add(.unblockSignals, from: "swrunc")
     }
 
-    /// Whether a waiting init does itself what signals do to others: as first process of a pid namespace
-    /// it would be spared.
-    private var takesSignals: Bool { !facts.startsAtOnce && namespaces.new.contains(.pid) }
+    /// Whether a waiting init does itself what signals do to others.
+    ///
+    /// As first process of a pid namespace it would be spared. Who starts at once waits for its runtime
+    /// alone.
+    private var waitsBlocked: Bool { namespaces.new.contains(.pid) }
 
     private func addCgroups(to steps: inout StepList) {
         let count = cgroups.layout.v1DirectoryCount
