@@ -29,6 +29,11 @@ extension String {
         Substring(self).parts(between: separator)
     }
 
+    /// This path, counted from a directory where it is relative.
+    public func path(from directory: String) -> String {
+        utf8.first == UInt8(ascii: "/") ? self : directory + "/" + self
+    }
+
     /// The components of a path, with `.` and `..` taken out as in a root directory.
     public var rootedComponents: [Substring] {
         var components: [Substring] = []
@@ -40,6 +45,9 @@ extension String {
 }
 
 extension [Substring] {
+    /// A path of these components as `/a/b`; empty if there are none.
+    public var pathBelow: String { isEmpty ? "" : "/" + relativePath }
+
     /// A path of these components, relative to where it is used; empty if there are none.
     public var relativePath: String {
         var path = ""

@@ -26,6 +26,18 @@ struct UserNetworkTests {
         return try bundle.state().pid
     }
 
+    /// What the container sees of its network while a program is attached to its pid.
+    private func attach(_ words: (Int) -> [String]) throws -> String {
+        try TestBundle.use { bundle throws in
+            let program = try RunningCommand(
+                TestBundle.setpriv() + words(start(bundle)), token: bundle.token)
+            let found = try device(bundle)
+            kill(program.pid, SIGKILL)
+            _ = try program.wait()
+            return found
+        }
+    }
+
     /// Waits until a device beside `lo` has an address, and gives what is told of it.
     private func device(_ bundle: TestBundle) throws -> String {
         let script =
@@ -39,29 +51,13 @@ struct UserNetworkTests {
         "slirp4netns attaches to the pid of a container",
         Host.makesDevices("/usr/bin/slirp4netns"))
     func slirp() throws {
-        try TestBundle.use { bundle throws in
-            let pid = try start(bundle)
-            let words = ["/usr/bin/slirp4netns", "--configure", "\(pid)", "tap0"]
-            let program = try RunningCommand(
-                TestBundle.setpriv() + words, token: bundle.token)
-            let found = try device(bundle)
-            #expect(found.contains("inet 10.0.2.100/24") && found.contains("tap0"), "\(found)")
-            kill(program.pid, SIGKILL)
-            _ = try program.wait()
-        }
+        let found = try attach { ["/usr/bin/slirp4netns", "--configure", "\($0)", "tap0"] }
+        #expect(found.contains("inet 10.0.2.100/24") && found.contains("tap0"), "\(found)")
     }
 
     @Test("pasta attaches to the pid of a container", Host.makesDevices("/usr/bin/pasta"))
     func pasta() throws {
-        try TestBundle.use { bundle throws in
-            let pid = try start(bundle)
-            let words = ["/usr/bin/pasta", "--foreground", "--config-net", "\(pid)"]
-            let program = try RunningCommand(
-                TestBundle.setpriv() + words, token: bundle.token)
-            let found = try device(bundle)
-            #expect(found.contains("inet ") && !found.contains("127.0.0.1"), "\(found)")
-            kill(program.pid, SIGKILL)
-            _ = try program.wait()
-        }
+        let found = try attach { ["/usr/bin/pasta", "--foreground", "--config-net", "\($0)"] }
+        #expect(found.contains("inet ") && !found.contains("127.0.0.1"), "\(found)")
     }
 }

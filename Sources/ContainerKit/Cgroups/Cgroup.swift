@@ -117,7 +117,7 @@ struct Cgroup: Equatable, Sendable {
     }
 
     /// Makes a directory, and those above it as needed; false if it exists.
-    private mutating func makeDirectory(_ path: String, below mountLength: Int)
+    mutating func makeDirectory(_ path: String, below mountLength: Int)
         throws(SystemCallError) -> Bool
     {
         // Another runtime may remove a parent at the same time that it was found to exist.

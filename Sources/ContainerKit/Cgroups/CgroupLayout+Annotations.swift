@@ -45,18 +45,12 @@ extension CgroupPlan {
 
 extension Cgroup {
     /// Makes the cgroup that the container's process is going to be in.
-    func makeDelegated(_ plan: CgroupPlan) throws(CgroupError) {
+    mutating func makeDelegated(_ plan: CgroupPlan) throws(CgroupError) {
         guard !plan.delegated.isEmpty, let own = layout.directories.first?.path else { return }
-        var path = own
+        let path = own + plan.delegated
         do throws(SystemCallError) {
-            for part in plan.delegated.parts(between: "/") {
-                path += "/\(part)"
-                do throws(SystemCallError) {
-                    try makeDirectory(path, mode: 0o755)
-                } catch  where error.errno == .fileExists {
-                    // Of an earlier container with the same path.
-                }
-            }
+            // One that is there is of an earlier container with the same path.
+            _ = try makeDirectory(path, below: own.utf8.count)
         } catch {
             throw CgroupError(failure: error, message: "unable to create the delegated cgroup")
         }

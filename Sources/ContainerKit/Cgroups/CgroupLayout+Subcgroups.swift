@@ -43,7 +43,7 @@ extension CgroupLayout {
                 throw ContainerError(.invalidArgument, "\(path) is not a sub cgroup path")
             }
         }
-        return parts.isEmpty ? "" : "/" + parts.relativePath
+        return parts.pathBelow
     }
 }
 

@@ -81,8 +81,7 @@ extension CgroupLayout {
 
     /// `path` as `/a/b`, without empty and `.` parts; a `..` at the top goes nowhere.
     private static func cleaned(_ path: String) -> String {
-        let inner = path.rootedComponents.relativePath
-        return inner.isEmpty ? "" : "/" + inner
+        path.rootedComponents.pathBelow
     }
 
     private static func parent(of path: String) -> String {

@@ -9,7 +9,7 @@ internal import SystemPackage
 extension Bundle {
     /// A path of the config, which counts from the bundle where it is relative.
     func absolute(_ path: String) -> String {
-        path.hasPrefix("/") ? path : self.path.string + "/" + path
+        path.path(from: self.path.string)
     }
 }
 
@@ -46,7 +46,7 @@ extension Creation {
     static func coveredModes(_ spec: Spec, _ bundle: Bundle) -> [Int: UInt16] {
         var modes: [Int: UInt16] = [:]
         let path = rootPath(spec, bundle)
-        let place = RootPath(path)
+        lazy var place = RootPath(path)
         var opened: OwnedDescriptor?
         for (index, mount) in (spec.mounts ?? []).enumerated() where mount.type == "tmpfs" {
             let words = mount.options ?? []

@@ -137,14 +137,9 @@ struct CreateRecipe {
             .closeDescriptors(
                 phase: 2, keeping: [socket], preserved: facts.preservedDescriptorCount),
             from: "swrunc")
-        guard waitsBlocked else {
-            steps.add(
-                facts.startsAtOnce ? .waitForParent(.start) : .waitForStart, from: "swrunc")
-            return
-        }
-        steps.add(
-            facts.startsAtOnce ? .waitForParent(.start) : .waitForStartOrSignal, from: "swrunc")
-        steps.add(.unblockSignals, from: "swrunc")
+        let waiting: InitStep = waitsBlocked ? .waitForStartOrSignal : .waitForStart
+        steps.add(facts.startsAtOnce ? .waitForParent(.start) : waiting, from: "swrunc")
+        if waitsBlocked { steps.add(.unblockSignals, from: "swrunc") }
     }
 
     /// Whether a waiting init does itself what signals do to others.

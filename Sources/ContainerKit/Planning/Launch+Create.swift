@@ -84,7 +84,7 @@ extension Launch {
 extension LaunchFacts {
     /// The absolute path of the rootfs on the host.
     func rootPath(_ root: Root) -> String {
-        root.path.hasPrefix("/") ? root.path : bundlePath + "/" + root.path
+        root.path.path(from: bundlePath)
     }
 
     /// Mounts that the config does not name.

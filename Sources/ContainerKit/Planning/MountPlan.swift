@@ -137,8 +137,7 @@ struct MountPlan {
             return try addLinkCopy(target, destination, field)
         }
         // Spec: config.md, Mounts: a relative source counts from the bundle.
-        var source = mount.source ?? ""
-        if !source.hasPrefix("/") { source = "\(bundlePath)/\(source)" }
+        let source = (mount.source ?? "").path(from: bundlePath)
         let place = placeInEarlierMount(source)
         var changes = [base]
         var attributes = options.bindAttributes
@@ -407,9 +406,8 @@ struct MountPlan {
         }
         if !devices.isEmpty { addNodes(devices, in: "/dev", from: "linux.devices") }
         // What engines pass on of the host's ptmx gives way to the container's own, as with runc.
-        for (index, node) in configured.enumerated()
-        where Self.absolute(node.path) != "/dev/ptmx" {
-            let parts = Self.absolute(node.path).split(separator: "/")
+        for (index, node) in configured.enumerated() where named[index] != "/dev/ptmx" {
+            let parts = named[index].parts(between: "/")
             let directory = "/" + parts.dropLast().joined(separator: "/")
             addNodes(
                 [Device(node, name: String(parts.last ?? ""))], in: directory,

@@ -57,7 +57,8 @@ enum RootEntry: Equatable, Sendable {
         case .move(let trees):
             steps.add(.isolateMounts(private: isPrivate), from: "linux.rootfsPropagation")
             // What is below the rootfs is covered in a moment, and its path then leads to the copy.
-            let covered = trees.filter { Self.isBelow(rootPath, $0) }
+            let root = MountPlan.absolute(rootPath)
+            let covered = trees.filter { $0.isPath(within: root) }
             if !covered.isEmpty {
                 steps.add(.dropKernelTrees(covered.reversed()), from: "swrunc")
             }
@@ -84,7 +85,8 @@ enum RootEntry: Equatable, Sendable {
         switch self {
         case .pivot: steps.add(.enterRoot, from: "root.path")
         case .move(let trees):
-            var others = trees.filter { !Self.isBelow(rootPath, $0) }
+            let root = MountPlan.absolute(rootPath)
+            var others = trees.filter { !$0.isPath(within: root) }
             if masksPaths { others.append("/proc") }
             if !others.isEmpty {
                 steps.add(.dropKernelTrees(others.reversed()), from: "swrunc")
@@ -92,10 +94,5 @@ enum RootEntry: Equatable, Sendable {
             steps.add(.moveRoot, from: "root.path")
         case .change: steps.add(.changeRoot, from: "root.path")
         }
-    }
-
-    private static func isBelow(_ rootPath: String, _ path: String) -> Bool {
-        let root = MountPlan.absolute(rootPath)
-        return path == root || path.hasPrefix(root == "/" ? root : root + "/")
     }
 }

@@ -14,8 +14,9 @@ struct RootPath {
     }
 
     /// A path of the host as one of the container, where it leads into the root file system.
-    func inside(_ path: String) -> String? {
-        let path = MountPlan.absolute(path)
+    func inside(_ path: String) -> String? { inside(spelled: MountPlan.absolute(path)) }
+
+    private func inside(spelled path: String) -> String? {
         // The host's own root is a container's as it is.
         guard self.path != "/", path.isPath(within: self.path) else { return nil }
         let below = String(path.utf8.dropFirst(self.path.utf8.count)) ?? "/"
@@ -24,13 +25,14 @@ struct RootPath {
 
     /// A destination, also one that names the root file system's own directory, which runc takes.
     func destination(_ path: String) -> String {
-        inside(path) ?? MountPlan.absolute(path)
+        let path = MountPlan.absolute(path)
+        return inside(spelled: path) ?? path
     }
 }
 
 extension String {
     /// Whether this path is another one or leads below it; both are spelled as `absolute` does it.
-    fileprivate func isPath(within other: String) -> Bool {
+    func isPath(within other: String) -> Bool {
         guard other != "/" else { return true }
         guard utf8.starts(with: other.utf8) else { return false }
         return utf8.count == other.utf8.count

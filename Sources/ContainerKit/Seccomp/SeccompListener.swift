@@ -20,7 +20,7 @@ struct SeccompListener: Sendable {
     /// A relative path counts from the bundle, where runc looks for it.
     init?(_ profile: Seccomp?, state: State) {
         guard let profile, profile.notifies, let path = profile.listenerPath else { return nil }
-        self.path = path.hasPrefix("/") ? path : "\(state.bundle)/\(path)"
+        self.path = path.path(from: state.bundle)
         metadata = profile.listenerMetadata
         self.state = state
     }

@@ -125,15 +125,23 @@ struct FieldReader: FieldVisitor {
         let members = object.members
         if likely < members.count, members[likely].key == key {
             likely += 1
-        } else if let position = members.firstIndex(where: { $0.key == key })
-            ?? members.firstIndex(where: { $0.key.isName(key) })
-        {
+        } else if let position = Self.position(of: key, in: members) {
             likely = position + 1
         } else {
             return nil
         }
         if case .null = members[likely - 1].value { return nil }
         return members[likely - 1].value
+    }
+
+    /// Where the member is; its exact name counts before one with other capitals.
+    private static func position(of key: String, in members: [JSONObject.Member]) -> Int? {
+        var other: Int?
+        for (position, member) in members.enumerated() {
+            if member.key == key { return position }
+            if other == nil, member.key.isName(key) { other = position }
+        }
+        return other
     }
 
     private mutating func decode<Value: SpecValue>(_ found: JSONValue, _ key: String) -> Value? {
