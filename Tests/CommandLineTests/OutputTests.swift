@@ -54,7 +54,8 @@ struct OutputTests {
         let failure = Failure(refusal, of: .create, program: "runc")
         #expect(
             failure.record(time: "T").line(.json)
-                == #"{"level":"error","msg":"runc create failed: \#(escapedRefusal)","time":"T","#
+                == #"{"level":"error","msg":"runc create failed: unable to start container process: "#
+                + #"error during container init: \#(escapedRefusal)","time":"T","#
                 + #""code":"initFailed","field":"linux.maskedPaths[3]","#
                 + #""call":"openat2(\"/proc/kcore\")","errno":13,"#
                 + #""hint":"look at the owner of the rootfs"}"# + "\n")
@@ -78,14 +79,41 @@ struct OutputTests {
     @Test(
         "runc's words before a failure, and its status, depend on the command",
         arguments: [
-            ("create", "swrunc create failed: ", Int32(1)), ("run", "swrunc run failed: ", 1),
-            ("exec", "exec failed: ", 255), ("state", "", 1), ("kill", "", 1), ("delete", "", 1),
+            (
+                "create",
+                "swrunc create failed: unable to start container process: "
+                    + "error during container init: ", Int32(1)
+            ),
+            (
+                "run",
+                "swrunc run failed: unable to start container process: "
+                    + "error during container init: ", 1
+            ),
+            ("exec", "exec failed: unable to start container process: ", 255), ("state", "", 1),
+            ("kill", "", 1), ("delete", "", 1),
         ])
     func leads(_ name: String, _ lead: String, _ status: Int32) throws {
         let command = try #require(Command.named(name))
         let failure = Failure(refusal, of: command, program: "swrunc")
         #expect(failure.lead == lead)
         #expect(failure.status == status)
+    }
+
+    @Test(
+        "how far a container was is told in runc's words, where init or a mount failed",
+        arguments: [
+            (.initFailed, "mounts[1]", "error during container init: error mounting: "),
+            (.systemCall, "mounts[1]", "error during container init: error mounting: "),
+            (.invalidSpec, "mounts[1].options", "error during container init: error mounting: "),
+            (.initFailed, "hostname", "error during container init: "),
+            (.executableNotFound, "process.args[0]", "error during container init: "),
+            (.invalidSpec, "process.cwd", nil), (.alreadyExists, nil, nil), (.cgroup, nil, nil),
+        ] as [(ContainerError.Code, String?, String?)])
+    func contexts(_ code: ContainerError.Code, _ field: String?, _ context: String?) {
+        let failure = Failure(
+            ContainerError(code, "m", field: field), of: .run, program: "runc")
+        let start = context.map { "unable to start container process: " + $0 } ?? ""
+        #expect(failure.lead == "runc run failed: " + start)
     }
 
     private static let state = State(

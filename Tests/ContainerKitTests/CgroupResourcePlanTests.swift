@@ -117,8 +117,18 @@ struct CgroupResourcePlanTests {
                 legacy: ["cpu.cfs_burst_us=0", "cpu.cfs_quota_us=5000"],
                 unified: ["cpu.max.burst=0", "cpu.max=5000 100000"]),
             WritesCase(
-                "idle comes after the weight it forbids", Resources(cpu: .init(shares: 2, idle: 1)),
-                legacy: ["cpu.shares=2", "cpu.idle=1"], unified: ["cpu.weight=1", "cpu.idle=1"]),
+                "an idle cgroup has no weight", Resources(cpu: .init(shares: 2, idle: 1)),
+                legacy: ["cpu.shares=2", "cpu.idle=1"], unified: ["cpu.idle=1"]),
+            WritesCase(
+                "idleness ends before the weight", Resources(cpu: .init(shares: 2, idle: 0)),
+                legacy: ["cpu.idle=0", "cpu.shares=2"], unified: ["cpu.idle=0", "cpu.weight=1"]),
+            WritesCase(
+                "an idle cgroup has no weight, by files",
+                Resources(unified: ["cpu.weight": "8", "cpu.idle": "1"]), unified: ["cpu.idle=1"]),
+            WritesCase(
+                "a weight and no idleness, by files",
+                Resources(unified: ["cpu.weight": "8", "cpu.idle": "0"]),
+                unified: ["cpu.idle=0", "cpu.weight=8"]),
             WritesCase(
                 "realtime",
                 Resources(cpu: .init(realtimeRuntime: 900, realtimePeriod: 1000)),
@@ -259,6 +269,19 @@ struct CgroupResourcePlanTests {
                         field: "linux.resources.pids.limit"))
             ])
         #expect(layout.directories[5].path == "/sys/fs/cgroup/pids/c1")
+    }
+
+    @Test("a weight that an idle cgroup cannot have is told, not dropped in silence")
+    func idleWarns() throws {
+        let layout = try CgroupLayout(cgroupsPath: "/c1", id: "c1", in: unifiedHost)
+        for resources in [
+            Resources(cpu: .init(shares: 2, idle: 1)),
+            Resources(unified: ["cpu.weight": "8", "cpu.idle": "1"]),
+        ] {
+            let warnings = try ResourcePlan(resources, on: layout).warnings
+            // Engines and people search for runc's words.
+            #expect(warnings.count == 1 && warnings[0].hasPrefix("unable to apply both linux."))
+        }
     }
 
     @Test("a limit that no kernel has any more is told, not dropped in silence")

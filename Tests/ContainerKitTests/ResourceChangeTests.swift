@@ -73,4 +73,27 @@ struct ResourceChangeTests {
         let other = ResourceChange(of: Resources(devices: rules), by: Resources(devices: []))
         #expect(other.written.devices == [])
     }
+
+    @Test("a weight ends that the cgroup is idle, unless the update says that it is")
+    func idleness() {
+        let idle = [
+            Resources(cpu: .init(shares: 100, idle: 1)),
+            Resources(cpu: .init(shares: 100), unified: ["cpu.idle": " 1\n", "cpu.max": "max"]),
+        ]
+        for current in idle {
+            let shares = ResourceChange(of: current, by: Resources(cpu: .init(shares: 200)))
+            #expect(shares.written == Resources(cpu: .init(shares: 200, idle: 0)))
+            #expect(shares.result.cpu == .init(shares: 200, idle: 0))
+            #expect(shares.result.unified?["cpu.idle"] == nil)
+            let weight = ResourceChange(of: current, by: Resources(unified: ["cpu.weight": "8"]))
+            #expect(
+                weight.written == Resources(cpu: .init(idle: 0), unified: ["cpu.weight": "8"]))
+            let period = Resources(cpu: .init(shares: 0, period: 1000))
+            #expect(ResourceChange(of: current, by: period).written == period)
+            let both = Resources(cpu: .init(shares: 200, idle: 1))
+            #expect(ResourceChange(of: current, by: both).written == both)
+        }
+        let shares = Resources(cpu: .init(shares: 200))
+        #expect(ResourceChange(of: Resources(), by: shares).written == shares)
+    }
 }

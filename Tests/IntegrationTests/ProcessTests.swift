@@ -84,13 +84,30 @@ struct ProcessTests {
         }
     }
 
-    @Test("a program of an unknown format is told by run")
-    func badFormat() throws {
+    @Test(
+        "a program that the kernel does not execute is told by run as runc's init does, in one bare line",
+        arguments: [
+            ("not a program", "exec format error"), ("#!/nosuch x\n", "no such file or directory"),
+        ])
+    func badFormat(_ text: String, _ reason: String) throws {
         try TestBundle.use { bundle throws in
-            try writeText("not a program", to: "\(bundle.rootfs)/bin/odd", mode: 0o755)
+            try writeText(text, to: "\(bundle.rootfs)/bin/odd", mode: 0o755)
             bundle.process.args = ["/bin/odd"]
-            bundle.expectFailure(
-                try bundle.run(), naming: ["process.args", "exec format error"])
+            let done = try bundle.run()
+            #expect(done.status == 1 && done.output == "")
+            #expect(done.error == "exec /bin/odd: \(reason)\n")
+
+            // A log of its own still gets what engines read, and start has no words but these.
+            let log = "\(bundle.directory)/log.json"
+            let logged = try bundle.swrunc(
+                "--log", log, "--log-format", "json", "run", "--bundle", bundle.directory, bundle.id
+            )
+            #expect(logged.status == 1 && logged.error == done.error)
+            let record = try readText(log)
+            #expect(record.contains(#""field":"process.args""#) && record.contains(reason))
+            try bundle.create()
+            let started = try bundle.swrunc("start", bundle.id)
+            bundle.expectFailure(started, naming: ["process.args", reason])
         }
     }
 

@@ -117,7 +117,7 @@ struct SystemdTests {
                     "67108864", "59", "260ms", "1",
                 ])
             for (name, text) in [
-                ("memory.max", "67108864"), ("cpu.weight", "59"), ("cpu.max", "25500 100000"),
+                ("memory.max", "67108864"), ("cpu.weight", "59"), ("cpu.max", "26000 100000"),
                 ("pids.max", "1"),
             ] {
                 let file = try #require(try bundle.cgroupFile("memory", name))

@@ -48,7 +48,32 @@ struct DecodingTests {
         #expect(try Spec(json: bytes(json)) == Spec(ociVersion: "1.3.0", linux: Linux()))
     }
 
-    @Test("a field is found with other capitals, too, but after its own name")
+    @Test("names that differ in capitals alone are one field, as they are in Go")
+    func spellings() throws {
+        let json = #"""
+            {"ociVersion": "1", "Root": {"path": "a", "readonly": true}, "linux": {"resources": {
+                "cpu": {"shares": 2, "cpus": "1"}, "new": 1, "CPU": {"Cpus": "0", "MEMS": "3"},
+                "Unified": {"a": "1", "A": "2"}, "unified": {"b": "3"}, "pids": {"limit": 1},
+                "PIDS": null, "cPU": {"idle": 1}}},
+             "root": {"Path": "b"}, "OCIVERSION": "2"}
+            """#
+        let spec = try Spec(json: bytes(json))
+        #expect(spec.ociVersion == "2")
+        #expect(spec.root == Root(path: "b", readonly: true))
+        let resources = try #require(spec.linux?.resources)
+        #expect(resources.cpu == CPUResources(shares: 2, cpus: "0", mems: "3", idle: 1))
+        // A map's keys are no names of fields.
+        #expect(resources.unified == ["a": "1", "A": "2", "b": "3"])
+        #expect(resources.pids == nil)
+        // Each violation is told once, and only of what counts.
+        #expect(errors(#"{"ociVersion": 5, "OCIVersion": "1"}"#) == nil)
+        #expect(
+            errors(#"{"OCIVersion": "1", "ociVersion": 5, "hostname": 1}"#)
+                == "ociVersion: found a number, expected a string; "
+                + "hostname: found a number, expected a string")
+    }
+
+    @Test("a field is found with other capitals, too")
     func otherCapitals() throws {
         let one = #"{"OCIVersion": "1.3.0", "root": {"PATH": "r"}}"#
         #expect(

@@ -54,7 +54,9 @@ struct RuleTests {
                 capabilities: Capabilities(
                     bounding: ["CAP_KILL", "CAP_FLY"], inheritable: ["CAP_KILL"],
                     permitted: ["CAP_KILL", "CAP_CHOWN"], ambient: ["CAP_KILL", "CAP_CHOWN"])),
-            root: Root(path: "r"), mounts: [Mount(destination: "data", type: "tmpfs")])
+            root: Root(path: "r"), mounts: [Mount(destination: "data", type: "tmpfs")],
+            linux: Linux(
+                resources: Resources(devices: [DeviceCgroupRule(allow: false, access: "rwa")])))
         try spec.check()
         #expect(
             spec.warnings.map(\.description) == [
@@ -63,6 +65,8 @@ struct RuleTests {
                     + "left out",
                 "process.capabilities.ambient[1]: can't raise ambient capability CAP_CHOWN: it is "
                     + "not both permitted and inheritable",
+                "linux.resources.devices[0].access: \"rwa\" has other letters than r, w and m, "
+                    + "which are left out",
             ])
     }
 

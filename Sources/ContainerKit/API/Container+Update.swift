@@ -39,7 +39,8 @@ extension Container {
         } catch {
             throw ContainerError(error)
         }
-        for warning in plan.warnings { options.logger.warning("\(warning)") }
+        let warnings = resources.warnings.map(\.description) + plan.warnings
+        for warning in warnings { options.logger.warning("\(warning)") }
         var schemata = try resctrlChange(intelRdt, of: spec.linux?.intelRdt)
         if let schemata { spec.linux?.intelRdt = schemata.result }
         // Staged first: a full disk must not leave limits that nobody remembers.

@@ -15,8 +15,8 @@ extension Cgroup {
 
     /// Tells systemd of changed limits, without which it would put the old ones back some day.
     ///
-    /// It writes all it knows of the unit then: whole percents for a quota, the usual weight where it
-    /// was told of none. The files have what they had before, when this returns.
+    /// It writes all it knows of the unit then: whole percents for a quota of `unified`, the usual weight
+    /// where it was told of none. The files have what they had before, when this returns.
     func setProperties(_ properties: [UnitProperty]) throws(CgroupError) {
         guard let scope = layout.scope, !properties.isEmpty else { return }
         let exact = exactFiles

@@ -137,12 +137,13 @@ struct DeviceAccess: Equatable, Sendable {
             case UInt8(ascii: "r"): operations.insert(.read)
             case UInt8(ascii: "w"): operations.insert(.write)
             case UInt8(ascii: "m"): operations.insert(.makeNode)
-            default:
-                throw SpecError(
-                    path.appending(key: "access"),
-                    "\"\(text)\" has other letters than r, w and m",
-                    section: "config-linux.md, Allowed Device list")
+            default: continue
             }
+        }
+        guard !operations.isEmpty else {
+            throw SpecError(
+                path.appending(key: "access"), "\"\(text)\" is not made of r, w and m",
+                section: "config-linux.md, Allowed Device list")
         }
         return operations
     }

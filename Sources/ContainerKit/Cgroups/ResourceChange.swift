@@ -31,9 +31,16 @@ struct ResourceChange {
         if let files = update.unified {
             result.unified = (current.unified ?? [:]).merging(files) { $1 }
         }
+        var written = update
+        if Self.endsIdleness(of: current, update) {
+            written.cpu = written.cpu ?? CPUResources()
+            written.cpu?.idle = 0
+            result.cpu = result.cpu ?? CPUResources()
+            result.cpu?.idle = 0
+            result.unified?["cpu.idle"] = nil
+        }
         self.result = result
 
-        var written = update
         if update.cpu?.quota != nil || update.cpu?.period != nil {
             written.cpu?.quota = result.cpu?.quota
             written.cpu?.period = result.cpu?.period
@@ -47,6 +54,14 @@ struct ResourceChange {
         // has added to them, as tools for graphics cards do.
         if written.devices == current.devices { written.devices = nil }
         self.written = written
+    }
+
+    /// Whether an idle cgroup gets a weight, which only one that is not idle can have.
+    private static func endsIdleness(of current: Resources, _ update: Resources) -> Bool {
+        let setsWeight = (update.cpu?.shares ?? 0) != 0 || update.unified?["cpu.weight"] != nil
+        let setsIdle = update.cpu?.idle != nil || update.unified?["cpu.idle"] != nil
+        let isIdle = current.cpu?.idle == 1 || UnifiedFiles.isIdle(current.unified)
+        return isIdle && setsWeight && !setsIdle
     }
 
     private static func overlaid(_ current: CPUResources?, _ update: CPUResources?)

@@ -50,6 +50,8 @@ struct ResourcePlan: Equatable, Sendable {
     ///
     /// Wrong values and limits whose controller is missing are errors; what is not set is left alone.
     init(_ resources: Resources, on layout: CgroupLayout) throws(SpecError) {
+        var resources = resources
+        if layout.scope != nil { UnitProperties.roundQuota(&resources.cpu) }
         var writes = ControlWrites(layout: layout)
         if let cpu = resources.cpu {
             try CPUSetController.plan(cpu, into: &writes)
@@ -134,6 +136,13 @@ struct ControlWrites {
         ControlWrite(
             directory: try directory(of: controller, for: field), file: file, text: text,
             field: path(field), tolerance: tolerance)
+    }
+
+    /// Tells that a weight is left out; the first words are runc's.
+    mutating func warnIdle(over weight: String, _ idle: String) {
+        warnings.append(
+            "unable to apply both \(path(weight)) and \(path(idle)): an idle cgroup has no weight; "
+                + "the weight is ignored")
     }
 
     /// An error at a field of `linux.resources`.

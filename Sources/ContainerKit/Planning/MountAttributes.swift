@@ -74,14 +74,20 @@ struct MountAttributeChange: Hashable, Sendable {
         toClear.formUnion(.accessTimeMode)
     }
 
-    /// Takes an access time mode back, which leaves the kernel's default in its place.
+    /// Takes a choice of an access time mode back; another mode that was chosen before stays.
+    mutating func withdraw(accessTimeMode mode: MountAttributes) {
+        guard accessTimeMode == mode else { return }
+        toSet.subtract(.accessTimeMode)
+        toClear.subtract(.accessTimeMode)
+    }
+
+    /// Ends an access time mode, which leaves the kernel's default in its place.
     ///
     /// Another mode that was chosen before stays. "Not relatime" on its own chooses nothing:
     /// relatime is what the kernel falls back to.
-    mutating func reject(accessTimeMode mode: MountAttributes) {
+    mutating func end(accessTimeMode mode: MountAttributes) {
         if mode == .relativeAccessTime {
-            guard accessTimeMode == mode else { return }
-            toClear.subtract(.accessTimeMode)
+            withdraw(accessTimeMode: mode)
         } else if accessTimeMode == nil || accessTimeMode == mode {
             choose(accessTimeMode: .relativeAccessTime)
         }

@@ -56,9 +56,10 @@ struct MountOptions: Equatable, Sendable {
 
     /// What a bind mount changes: named attributes are set, and those not named are cleared.
     ///
-    /// This is what a remount of the bind mount by mount(2) does, so access times are only touched
-    /// where an option spoke of them. Empty where no attribute was named at all: the mount then
-    /// keeps what its source has.
+    /// This is what a remount of the bind mount by mount(2) does, and so it is with runc and mount(8):
+    /// access times stay as the source has them unless an option chooses some. `atime`, `diratime` and
+    /// their like choose none, but for taking back a choice before them; `ratime` and its like do.
+    /// Empty where no attribute was named at all: the mount then keeps what its source has.
     var bindAttributes: MountAttributeChange {
         guard namesAnyAttribute else { return MountAttributeChange() }
         var change = attributes
@@ -66,7 +67,13 @@ struct MountOptions: Equatable, Sendable {
             .readOnly, .noSetUserID, .noDevices, .noExecution, .noSymlinkFollowing,
         ]
         change.toClear.formUnion(plain.subtracting(attributes.toSet))
-        if attributes.accessTimeMode != nil, !attributes.toSet.contains(.noDirectoryAccessTime) {
+        let skipsDirectories = attributes.toSet.contains(.noDirectoryAccessTime)
+        if attributes.accessTimeMode == nil, skipsDirectories {
+            change.choose(accessTimeMode: .relativeAccessTime)
+        }
+        if attributes.accessTimeMode == nil || skipsDirectories {
+            change.toClear.subtract(.noDirectoryAccessTime)
+        } else {
             change.toClear.formUnion(.noDirectoryAccessTime)
         }
         return change
@@ -137,7 +144,11 @@ struct MountOptions: Equatable, Sendable {
         case .idMapping(let scope): idMapping = scope
         case .plain(let change):
             namesAnyAttribute = true
-            attributes.apply(change)
+            if case .rejectAccessTime(let mode) = change {
+                attributes.withdraw(accessTimeMode: mode)
+            } else {
+                attributes.apply(change)
+            }
         case .recursive(let change):
             recursiveAttributes.apply(change)
         case .superblock(let flags, let isSet):
@@ -169,7 +180,7 @@ extension MountAttributeChange {
         case .set(let attributes): set(attributes)
         case .clear(let attributes): clear(attributes)
         case .chooseAccessTime(let mode): choose(accessTimeMode: mode)
-        case .rejectAccessTime(let mode): reject(accessTimeMode: mode)
+        case .rejectAccessTime(let mode): end(accessTimeMode: mode)
         }
     }
 }

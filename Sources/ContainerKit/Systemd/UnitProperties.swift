@@ -105,8 +105,7 @@ enum UnitProperties {
 
     /// Adds a quota as microseconds of CPU time each second.
     ///
-    /// systemd keeps whole percents of a CPU, and rounding up leaves room for what cgroups below ask
-    /// for. The file gets the exact quota afterwards.
+    /// systemd keeps whole percents of a CPU, and rounding up leaves room for what cgroups below ask for.
     private static func addQuota(
         _ quota: Int64, _ period: UInt64, _ version: Int, to properties: inout [UnitProperty]
     ) {
@@ -123,6 +122,20 @@ enum UnitProperties {
         let (product, overflows) = UInt64(quota).multipliedReportingOverflow(by: 1_000_000)
         guard !overflows, product / period < .max - 10_000 else { return .max }
         return (product / period + 9_999) / 10_000 * 10_000
+    }
+
+    /// Rounds a quota up to what systemd makes of it, so that the file says what the unit says.
+    ///
+    /// As runc does; a text of `unified` goes to its file as it is, there as here.
+    static func roundQuota(_ cpu: inout CPUResources?) {
+        guard let quota = cpu?.quota, quota > 0 else { return }
+        let given = cpu?.period ?? 0
+        let period = given == 0 ? 100_000 : given
+        let perSecond = quotaPerSecond(quota, period)
+        let (product, overflows) = perSecond.multipliedReportingOverflow(by: period)
+        // A quota without end is the kernel's to refuse.
+        guard perSecond != .max, !overflows else { return }
+        cpu?.quota = max(quota, Int64(product / 1_000_000))
     }
 
     /// A list of CPUs or memory nodes as a set of bits, the lowest in the first byte.
@@ -180,7 +193,7 @@ enum UnitProperties {
             switch file {
             case "cpu.idle" where words == ["1"] && version >= 252:
                 properties.append(UnitProperty("CPUWeight", .uint64(0)))
-            case "cpu.weight" where !(isIdle(files) && version >= 252):
+            case "cpu.weight" where !(UnifiedFiles.isIdle(files) && version >= 252):
                 properties.append(UnitProperty("CPUWeight", try number()))
             case "cpu.max":
                 guard let first = words.first, words.count <= 2,
@@ -201,10 +214,6 @@ enum UnitProperties {
                 }
             }
         }
-    }
-
-    private static func isIdle(_ files: [String: String]) -> Bool {
-        files["cpu.idle"].map { words(of: Array($0.utf8)) } == ["1"]
     }
 
     private static let memoryFiles = [

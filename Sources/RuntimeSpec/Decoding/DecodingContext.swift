@@ -41,6 +41,11 @@ struct DecodingContext {
         violations.append(SpecError(path, message, section: section))
     }
 
+    /// Drops the violations after the first `count`: what they are about is read again.
+    mutating func forgetViolations(after count: Int) {
+        violations.removeLast(violations.count - count)
+    }
+
     /// Records that a value is of another type.
     mutating func mismatch(_ value: JSONValue, expected: String) {
         fail("found \(value.noun), expected \(expected)")

@@ -39,11 +39,14 @@ extension SpecObject {
         var reader = FieldReader(object)
         swap(&reader.context, &context)
         reader.context.section = section
+        let violationCount = reader.context.violations.count
         var result = blank
         result.visitFields(&reader)
         swap(&reader.context, &context)
         context.section = outerSection
-        return result
+        guard reader.passedOver, let joined = object.joiningSpellings() else { return result }
+        context.forgetViolations(after: violationCount)
+        return decode(.object(joined), &context)
     }
 
     func encode() -> JSONValue {
@@ -83,6 +86,10 @@ struct FieldReader: FieldVisitor {
     var context = DecodingContext(section: "")
     private let object: JSONObject
     private var likely = 0
+    private var foundCount = 0
+
+    /// Whether there are members that no one asked for.
+    var passedOver: Bool { foundCount < object.members.count }
 
     init(_ object: JSONObject) {
         self.object = object
@@ -130,6 +137,7 @@ struct FieldReader: FieldVisitor {
         } else {
             return nil
         }
+        foundCount += 1
         if case .null = members[likely - 1].value { return nil }
         return members[likely - 1].value
     }
@@ -148,6 +156,33 @@ struct FieldReader: FieldVisitor {
         context.enter(.key(key))
         defer { context.leave() }
         return Value.decode(found, &context)
+    }
+}
+
+extension JSONObject {
+    /// The object with one member in place of several whose names differ in capitals alone; nil where
+    /// there are no such.
+    ///
+    /// Who reads the same text in Go sees one field: members of objects come together, and of all else
+    /// the last counts.
+    fileprivate func joiningSpellings() -> JSONObject? {
+        var joined: [Member] = []
+        for member in members {
+            guard let first = joined.firstIndex(where: { $0.key.isName(member.key) }) else {
+                joined.append(member)
+                continue
+            }
+            joined[first] = Member(
+                key: joined[first].key, value: joined[first].value.overlaid(by: member.value))
+        }
+        return joined.count == members.count ? nil : JSONObject(members: joined)
+    }
+}
+
+extension JSONValue {
+    fileprivate func overlaid(by other: JSONValue) -> JSONValue {
+        guard case .object(let own) = self, case .object(let later) = other else { return other }
+        return .object(JSONObject(members: own.members + later.members))
     }
 }
 

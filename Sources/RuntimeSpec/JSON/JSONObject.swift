@@ -26,6 +26,11 @@ public struct JSONObject: Equatable, Sendable, ExpressibleByDictionaryLiteral {
         members = elements.map { Member(key: $0.0, value: $0.1) }
     }
 
+    /// An object of the given members, some of which may have the same name.
+    init(members: [Member]) {
+        self.members = members
+    }
+
     /// An object of members read from text, where a repeated name keeps its last value.
     init(reading read: [Member]) {
         members = Self.repeatsName(read) ? Self.keepingLast(read) : read

@@ -2,12 +2,13 @@
 
 /// Device rules are about reading, writing and making nodes.
 ///
-/// Spec: config-linux.md, Allowed Device list.
+/// Other letters beside these change nothing, as with runc; a rule of such alone would do nothing, be it
+/// to deny. Spec: config-linux.md, Allowed Device list.
 func checkDeviceRules(_ resources: Resources, _ found: inout [SpecError]) {
     let section = "config-linux.md, Allowed Device list"
     for (index, rule) in (resources.devices ?? []).enumerated() {
         let path: JSONPath = "linux.resources.devices[\(index)]"
-        if let access = rule.access, !access.allSatisfy({ "rwm".contains($0) }) {
+        if let access = rule.access, !access.isEmpty, !access.utf8.contains(where: isDeviceLetter) {
             let message = "\(quoted(access)) is not made of r, w and m"
             found.append(SpecError(path.appending(key: "access"), message, section: section))
         }
@@ -16,6 +17,24 @@ func checkDeviceRules(_ resources: Resources, _ found: inout [SpecError]) {
             let message = "\(number) is out of range (-1...4294967295)"
             found.append(SpecError(path.appending(key: key), message, section: section))
         }
+    }
+}
+
+private func isDeviceLetter(_ letter: UInt8) -> Bool {
+    letter == UInt8(ascii: "r") || letter == UInt8(ascii: "w") || letter == UInt8(ascii: "m")
+}
+
+/// Letters of a device rule that say nothing.
+///
+/// Spec: config-linux.md, Allowed Device list.
+func warnOfDeviceLetters(_ resources: Resources, _ found: inout [SpecError]) {
+    for (index, rule) in (resources.devices ?? []).enumerated() {
+        guard let access = rule.access, !access.utf8.allSatisfy(isDeviceLetter) else { continue }
+        found.append(
+            SpecError(
+                "linux.resources.devices[\(index)].access",
+                "\(quoted(access)) has other letters than r, w and m, which are left out",
+                section: "config-linux.md, Allowed Device list"))
     }
 }
 

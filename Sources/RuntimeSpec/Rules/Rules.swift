@@ -53,7 +53,7 @@ extension Spec {
     public var warnings: [SpecError] {
         var found: [SpecError] = []
         for rule in warningRules { rule(self, &found) }
-        return found + (process?.warnings ?? [])
+        return found + (process?.warnings ?? []) + (linux?.resources?.warnings ?? [])
     }
 }
 
@@ -79,5 +79,12 @@ extension Resources {
         var found: [SpecError] = []
         for rule in resourcesRules { rule(self, &found) }
         if let errors = SpecErrors(found) { throw errors }
+    }
+
+    /// What is allowed but likely not what was meant; to be logged, never a reason to fail.
+    public var warnings: [SpecError] {
+        var found: [SpecError] = []
+        warnOfDeviceLetters(self, &found)
+        return found
     }
 }

@@ -9,7 +9,9 @@ struct Command: Sendable {
         /// The message alone.
         case plain
         /// `NAME create failed: ...`, with the name swrunc was called by.
-        case named
+        case create
+        /// `NAME run failed: ...`; a program that cannot be executed is told as its init would.
+        case run
         /// `exec failed: ...`, and 255 as the status, to tell it from that of the program run.
         case exec
     }

@@ -11,21 +11,48 @@ struct Failure: Error {
     /// What precedes the message in the log and where engines read, such as `exec failed: `.
     let lead: String
     let status: Int32
+    /// The one line in place of all others on standard error, if the failure is told so.
+    private let line: String?
 
-    init(_ error: ContainerError, lead: String = "", status: Int32 = 1) {
+    init(_ error: ContainerError, lead: String = "", status: Int32 = 1, line: String? = nil) {
         self.error = error
         self.lead = lead
         self.status = status
+        self.line = line
     }
 
     /// The failure of a command that was understood.
     init(_ error: ContainerError, of command: Command, program: String) {
         switch command.failureText {
         case .plain: self.init(error)
-        case .named: self.init(error, lead: "\(program) \(command.name) failed: ")
-        case .exec: self.init(error, lead: "exec failed: ", status: 255)
+        case .create, .run:
+            let lead = "\(program) \(command.name) failed: " + Self.context(of: error)
+            // When runc executes the program, its init has no log any more, and tells this itself.
+            let isRefused =
+                error.code == .executableNotFound && error.field == "process.args"
+            let isBare = command.failureText == .run && isRefused
+            self.init(error, lead: lead, line: isBare ? error.message : nil)
+        case .exec:
+            self.init(error, lead: "exec failed: " + Self.start(of: error), status: 255)
         }
     }
+
+    /// How far the container was, in the words that people search for, which are runc's.
+    private static func context(of error: ContainerError) -> String {
+        let isMount = error.field?.hasPrefix("mounts[") ?? false
+        let start = isMount ? Self.processStart : start(of: error)
+        guard !start.isEmpty else { return "" }
+        return start + "error during container init: " + (isMount ? "error mounting: " : "")
+    }
+
+    private static func start(of error: ContainerError) -> String {
+        switch error.code {
+        case .initFailed, .executableNotFound: processStart
+        default: ""
+        }
+    }
+
+    private static let processStart = "unable to start container process: "
 
     /// Words that were not understood; `help` is the call that explains them.
     init(_ error: UsageError, helpOf help: String, lead: String = "") {
@@ -43,13 +70,17 @@ struct Failure: Error {
     /// Tells the log, and standard error if that is not the log.
     ///
     /// A person at a terminal gets the message without the engines' wrapping, and the hint on a
-    /// line of its own.
+    /// line of its own. A program that `run` could not execute is told as runc's init tells it.
     func tell(program: String, command: Command?, to outlet: LogOutlet) {
         let isTerminal = isatty(FileDescriptor.standardError.rawValue) == 1
-        if outlet.isFile || !isTerminal { outlet.write(record(time: Timestamp.now.wholeSeconds)) }
+        if outlet.isFile || !isTerminal && line == nil {
+            outlet.write(record(time: Timestamp.now.wholeSeconds))
+        }
         let text: String
         if isTerminal {
             text = personText(program: program, command: command)
+        } else if let line {
+            text = "\(line)\n"
         } else if outlet.isFile {
             text = "\(lead)\(error.description)\n"
         } else {

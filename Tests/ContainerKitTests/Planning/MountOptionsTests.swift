@@ -56,27 +56,27 @@ struct MountOptionsTests {
     @Test(
         "an access time mode is chosen with the whole group cleared; the later mode wins",
         arguments: [
-            (["noatime"], .noAccessTime),
-            (["strictatime"], .strictAccessTime),
-            (["relatime"], .relativeAccessTime),
-            (["noatime", "strictatime"], .strictAccessTime),
-            (["strictatime", "noatime"], .noAccessTime),
-            (["noatime", "relatime"], .relativeAccessTime),
-            (["atime"], .relativeAccessTime),
-            (["noatime", "atime"], .relativeAccessTime),
-            (["strictatime", "atime"], .strictAccessTime),
-            (["nostrictatime"], .relativeAccessTime),
-            (["strictatime", "nostrictatime"], .relativeAccessTime),
-            (["noatime", "nostrictatime"], .noAccessTime),
-            (["noatime", "norelatime"], .noAccessTime),
-            (["norelatime"], nil),
-            (["relatime", "norelatime"], nil),
-            (["nodev"], nil),
-        ] as [([String], MountAttributes?)])
-    func accessTimes(_ words: [String], _ mode: MountAttributes?) {
-        for change in [
-            MountOptions(words).attributes,
-            MountOptions(words.map { "r" + $0 }).recursiveAttributes,
+            (["noatime"], .noAccessTime, .noAccessTime),
+            (["strictatime"], .strictAccessTime, .strictAccessTime),
+            (["relatime"], .relativeAccessTime, .relativeAccessTime),
+            (["noatime", "strictatime"], .strictAccessTime, .strictAccessTime),
+            (["strictatime", "noatime"], .noAccessTime, .noAccessTime),
+            (["noatime", "relatime"], .relativeAccessTime, .relativeAccessTime),
+            (["atime"], nil, .relativeAccessTime),
+            (["noatime", "atime"], nil, .relativeAccessTime),
+            (["strictatime", "atime"], .strictAccessTime, .strictAccessTime),
+            (["nostrictatime"], nil, .relativeAccessTime),
+            (["strictatime", "nostrictatime"], nil, .relativeAccessTime),
+            (["noatime", "nostrictatime"], .noAccessTime, .noAccessTime),
+            (["noatime", "norelatime"], .noAccessTime, .noAccessTime),
+            (["norelatime"], nil, nil),
+            (["relatime", "norelatime"], nil, nil),
+            (["nodev"], nil, nil),
+        ] as [([String], MountAttributes?, MountAttributes?)])
+    func accessTimes(_ words: [String], _ own: MountAttributes?, _ recursive: MountAttributes?) {
+        for (change, mode) in [
+            (MountOptions(words).attributes, own),
+            (MountOptions(words.map { "r" + $0 }).recursiveAttributes, recursive),
         ] {
             #expect(change.accessTimeMode == mode)
             // mount_setattr(2) refuses anything between none and all of the group.
@@ -84,6 +84,30 @@ struct MountOptionsTests {
             #expect(cleared == (mode == nil ? 0 : 0x70))
             #expect(change.toSet.rawValue & 0x70 == mode?.rawValue ?? 0)
         }
+    }
+
+    @Test(
+        "a bind mount keeps its source's access times unless an option chooses some, as with mount(8)",
+        arguments: [
+            (["dev"], [], []), (["atime"], [], []), (["norelatime"], [], []),
+            (["nostrictatime", "diratime"], [], []), (["noatime", "atime"], [], []),
+            (["relatime"], [], [.accessTimeMode, .noDirectoryAccessTime]),
+            (["relatime", "diratime"], [], [.accessTimeMode, .noDirectoryAccessTime]),
+            (["strictatime"], .strictAccessTime, [.accessTimeMode, .noDirectoryAccessTime]),
+            (["nodiratime"], .noDirectoryAccessTime, .accessTimeMode),
+            (["nodiratime", "norelatime"], .noDirectoryAccessTime, .accessTimeMode),
+            (
+                ["nodiratime", "strictatime"], [.noDirectoryAccessTime, .strictAccessTime],
+                .accessTimeMode
+            ),
+            (["nodiratime", "diratime"], [], []),
+        ] as [([String], MountAttributes, MountAttributes)])
+    func bindAccessTimes(_ words: [String], _ toSet: MountAttributes, _ toClear: MountAttributes) {
+        let change = MountOptions(["bind"] + words).bindAttributes
+        let times: MountAttributes = [.accessTimeMode, .noDirectoryAccessTime]
+        #expect(change.toSet.intersection(times) == toSet)
+        #expect(change.toClear.intersection(times) == toClear)
+        #expect(change.toClear.contains(.readOnly))
     }
 
     @Test(
@@ -210,6 +234,11 @@ struct MountOptionsTests {
                 [.readOnly, .noDirectoryAccessTime],
                 [.noSetUserID, .noDevices, .noExecution], []
             ),
+            (
+                ["bind", "atime", "diratime", "nosuid", "nodev", "noexec"],
+                [.noAccessTime, .noDirectoryAccessTime],
+                [.noSetUserID, .noDevices, .noExecution], []
+            ),
         ] as [([String], MountAttributes, MountAttributes, MountAttributes)])
     func lockedAttributes(
         _ words: [String], _ locked: MountAttributes, _ toSet: MountAttributes,
@@ -227,7 +256,9 @@ struct MountOptionsTests {
             (["bind", "rw"], .readOnly, "rw"), (["bind", "suid"], .noSetUserID, "suid"),
             (["bind", "dev"], .noDevices, "dev"), (["bind", "exec"], .noExecution, "exec"),
             (["bind", "strictatime"], .noAccessTime, "access times"),
-            (["bind", "diratime"], .noDirectoryAccessTime, "access times"),
+            (["bind", "relatime", "diratime"], .noDirectoryAccessTime, "access times"),
+            (["bind", "relatime"], .noAccessTime, "access times"),
+            (["bind", "nodiratime"], [], "access times"),
         ] as [([String], MountAttributes, String)])
     func refusedAttributes(_ words: [String], _ locked: MountAttributes, _ text: String) {
         do {

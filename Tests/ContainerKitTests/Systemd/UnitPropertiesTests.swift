@@ -81,8 +81,21 @@ struct UnitPropertiesTests {
         #expect(UnitProperties.quotaPerSecond(quota, period) == expected)
     }
 
+    @Test(
+        "the file gets the quota that systemd makes of it",
+        arguments: [
+            (500_000, 1_000_000, 500_000), (500_000, 900_000, 504_000),
+            (600_000, 900_000, 603_000), (25_500, nil, 26_000), (25_500, 0, 26_000),
+            (-1, 100_000, -1), (0, 5000, 0), (nil, 5000, nil), (.max, 1, .max),
+        ] as [(Int64?, UInt64?, Int64?)])
+    func writtenQuotas(quota: Int64?, period: UInt64?, expected: Int64?) {
+        var cpu: CPUResources? = CPUResources(quota: quota, period: period)
+        UnitProperties.roundQuota(&cpu)
+        #expect(cpu == CPUResources(quota: expected, period: period))
+    }
+
     @Test("a quota never becomes less, and never a whole percent more")
-    func quotaBounds() {
+    func quotaBounds() throws {
         var random = SplitMix(state: 4)
         for _ in 0..<10_000 {
             let quota = Int64.random(in: 1...10_000_000, using: &random)
@@ -90,6 +103,12 @@ struct UnitPropertiesTests {
             let exact = UInt64(quota) * 1_000_000 / period
             let told = UnitProperties.quotaPerSecond(quota, period)
             #expect(told % 10_000 == 0 && told >= exact && told < exact + 10_000)
+            // What is written is the same share, to the microsecond, and never less.
+            var cpu: CPUResources? = CPUResources(quota: quota, period: period)
+            UnitProperties.roundQuota(&cpu)
+            let written = try #require(cpu?.quota)
+            #expect(written >= quota && UnitProperties.quotaPerSecond(written, period) == told)
+            #expect(UInt64(written) <= max(UInt64(quota), told * period / 1_000_000))
         }
     }
 

@@ -83,11 +83,15 @@ enum CPUController {
             throw writes.error("cpu.\(name)", "cgroup v2 has no limits of realtime scheduling")
         }
         // An idle cgroup refuses a weight.
-        if cpu.idle == 0 { try writes.write("cpu", "cpu.idle", "0", from: "cpu.idle") }
+        if let idle = cpu.idle { try writes.write("cpu", "cpu.idle", "\(idle)", from: "cpu.idle") }
         if let shares = set(cpu.shares) {
-            try writes.write("cpu", "cpu.weight", "\(weight(ofShares: shares))", from: "cpu.shares")
+            if cpu.idle == 1 {
+                writes.warnIdle(over: "cpu.shares", "cpu.idle")
+            } else {
+                try writes.write(
+                    "cpu", "cpu.weight", "\(weight(ofShares: shares))", from: "cpu.shares")
+            }
         }
-        if cpu.idle == 1 { try writes.write("cpu", "cpu.idle", "1", from: "cpu.idle") }
         if let burst = cpu.burst {
             try writes.write(
                 "cpu", "cpu.max.burst", "\(burst)", from: "cpu.burst", .waitsForOthers)

@@ -29,6 +29,11 @@ enum UnifiedFiles {
                 throw writes.error(
                     field, "unified resource \"\(name)\" must be in the form CONTROLLER.PARAMETER")
             }
+            if name == "cpu.weight", isIdle(files) {
+                writes.warnIdle(
+                    over: field, JSONPath("unified").appending(key: "cpu.idle").description)
+                continue
+            }
             let controller = String(name[..<dot])
             guard controller == "cgroup" || writes.layout.index(of: controller) != nil else {
                 throw writes.error(
@@ -44,5 +49,10 @@ enum UnifiedFiles {
                             field: writes.path(field))))
             }
         }
+    }
+
+    /// Whether the files ask for an idle cgroup, which has no weight.
+    static func isIdle(_ files: [String: String]?) -> Bool {
+        files?["cpu.idle"].map { words(of: Array($0.utf8)) } == ["1"]
     }
 }
