@@ -8,26 +8,43 @@ import os
 import pathlib
 import socket
 import subprocess
+import time
 
+from docker_host import CGROUP_PARENT, EXEC_ROOT, descriptors, of_containers, put_back
 from harness import (
-    BUSYBOX,
+    SYSTEMD,
     Failed,
+    NotRun,
+    Program,
     Unit,
     call,
-    cgroups,
     eventually,
-    mounts,
     nothing_left,
     processes,
+    root_filesystem,
     scratch_folder,
-    states,
 )
 
 IMAGE = "bb"
 SOCKET = pathlib.Path("/run/engines-docker.sock")
-EXEC_ROOT = pathlib.Path("/run/engines-docker")
 UNIT = "engines-docker"
-BRIDGES = ("docker0", "docker_gwbridge")
+# A machine without systemd may be one that works: its network and firewall are left alone.
+BARE = {
+    "bridge": "none",
+    "iptables": False,
+    "ip6tables": False,
+    "ip-forward": False,
+    "ip-masq": False,
+    "cgroup-parent": f"/{CGROUP_PARENT}",
+}
+NO_FORWARDING = "WARNING: IPv4 forwarding is disabled. Networking will not work."
+# Limits of cgroup v2, and the controller and file that has the same in v1.
+V1 = {
+    "memory.max": "memory/memory.limit_in_bytes",
+    "memory.swap.max": "memory/memory.memsw.limit_in_bytes",
+    "pids.max": "pids/pids.max",
+    "cpuset.cpus": "cpuset/cpuset.cpus",
+}
 
 
 class Connection(http.client.HTTPConnection):
@@ -50,7 +67,8 @@ def api(method, path, content=None):
 
 
 def docker(*arguments, **options):
-    return call("docker", *arguments, **options)
+    # Said of each container that names no network, even where there is no bridge.
+    return call("docker", *arguments, **options).replace(NO_FORWARDING, "").strip()
 
 
 def run(*arguments, **options):
@@ -76,10 +94,66 @@ def wait_status(wanted, name="box", seconds=60):
     eventually(lambda: state(name)["Status"] == wanted, f"the container is {wanted}", seconds)
 
 
-def cgroup(name="box"):
+def release():
+    """The first number of the daemon's version, or of its client's where that is older."""
+    client = call("docker", "version", "--format", "{{.Client.Version}}")
+    return min(int(version.split(".")[0]) for version in (api("GET", "/version")["Version"], client))
+
+
+def everything():
+    """All capabilities that this daemon can hand out, as the kernel writes them."""
+    text = pathlib.Path("/proc/self/status").read_text()
+    bounding = next(line.split()[1] for line in text.splitlines() if line.startswith("CapBnd"))
+    # Docker before 23 knows those up to CAP_AUDIT_READ.
+    known = 1 << (41 if release() >= 23 else 38)
+    return f"{int(bounding, 16) & (known - 1):016x}"
+
+
+def needs_metrics():
+    """containerd reads no cgroup v1 where it finds one of the kernel's controllers not mounted."""
+    text = pathlib.Path("/proc/self/mountinfo").read_text()
+    mounted = {option for line in text.splitlines() if " - cgroup " in line for option in line.split()[-1].split(",")}
+    for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
+        missing = set(filter(None, line.split(":")[1].split(","))) - mounted
+        if missing:
+            raise NotRun(f"containerd finds no cgroups where {', '.join(missing)} is not mounted")
+
+
+def needs_bridge():
+    if not SYSTEMD:
+        raise NotRun("without systemd the daemon is started without a bridge")
+
+
+def cgroup(name="box", controller=""):
     """The folder of a container's cgroup."""
-    line = pathlib.Path(f"/proc/{state(name)['Pid']}/cgroup").read_text().splitlines()[-1]
-    return pathlib.Path("/sys/fs/cgroup" + line.split(":", 2)[2])
+    lines = pathlib.Path(f"/proc/{state(name)['Pid']}/cgroup").read_text().splitlines()
+    ids, names, path = next(line for line in lines if line.split(":")[1] == controller).split(":", 2)
+    return pathlib.Path(f"/sys/fs/cgroup/{controller}{path}")
+
+
+def limit(file, name="box"):
+    """What a container's cgroup says of a limit, named as cgroup v2 names it."""
+    if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        return (cgroup(name) / file).read_text().strip()
+    if file == "cpu.max":
+        files = ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")
+        return " ".join(v1_limit(file, name) for file in files)
+    if file == "cpu.weight":
+        return str(1 + (int(v1_limit("cpu/cpu.shares", name)) - 2) * 9999 // 262142)
+    if file == "memory.swap.max":
+        return str(int(v1_limit(V1[file], name)) - int(v1_limit(V1["memory.max"], name)))
+    return v1_limit(V1[file], name)
+
+
+def v1_limit(path, name):
+    controller, file = path.split("/")
+    return (cgroup(name, controller) / file).read_text().strip()
+
+
+def frozen(name="box"):
+    if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        return "frozen 1" in (cgroup(name) / "cgroup.events").read_text()
+    return v1_limit("freezer/freezer.state", name) == "FROZEN"
 
 
 class Daemon:
@@ -95,6 +169,7 @@ class Daemon:
             "runtimes": {"tested": {"path": runtime.path}},
             "default-runtime": "tested",
             "shutdown-timeout": 5,
+            **({} if SYSTEMD else BARE),
             **configuration,
         }
         self.unit = None
@@ -104,17 +179,30 @@ class Daemon:
         file = self.scratch / "daemon.json"
         file.write_text(json.dumps(self.configuration))
         self.starts += 1
-        # Containers outlive the daemon where it is told to let them; BuildKit calls the first runc of PATH.
+        # BuildKit calls the first runc of PATH.
+        path = f"{self.scratch}/path:{os.environ['PATH']}"
+        command = ("dockerd", "--config-file", file)
+        if not SYSTEMD:
+            self.unit = Program(self.scratch / "log", *command, path=path)
+            eventually(self.answers, "dockerd answers")
+            return
         self.unit = Unit(
             f"{UNIT}-{os.getpid()}-{self.starts}",
-            *("dockerd", "--config-file", file),
+            *command,
             Type="notify",
+            # Containers outlive the daemon where it is told to let them.
             KillMode="process",
             Delegate="yes",
             TimeoutStartSec="240",
             TimeoutStopSec="60",
-            Environment=f"PATH={self.scratch}/path:{os.environ['PATH']}",
+            Environment=f"PATH={path}",
         )
+
+    def answers(self):
+        if self.unit.process.poll() is not None:
+            raise Failed("dockerd ended")
+        with contextlib.suppress(OSError):
+            return api("GET", "/version")
 
     def stop(self):
         if self.unit:
@@ -127,37 +215,10 @@ def remove_containers():
         api("DELETE", f"/containers/{container['Id']}?force=1&v=1")
 
 
-def leftovers(runtime):
-    """What containers, and the runtime, left behind, though none is there any more."""
-    own = f"containerd --config {EXEC_ROOT}/"
-    found = [f"process: {line}" for line in processes(f"{EXEC_ROOT}/").values() if not line.startswith(own)]
-    found += [f"process: {line}" for line in processes(runtime.path).values() if __file__ not in line]
-    found += [f"mount: {place}" for place in mounts("/overlay2/") if "engines-docker" in place]
-    found += [f"cgroup: {name}" for name in cgroups(r"/docker-[0-9a-f]{12}|/docker/[0-9a-f]{12}")]
-    for root in EXEC_ROOT.glob("runtime-*/*"):
-        found += [f"state: {path}" for path in states(root)]
-    return found
-
-
-@contextlib.contextmanager
-def own_network():
-    """Puts the firewall back, and removes the bridges that were not there before."""
-    had = {bridge for bridge in BRIDGES if os.path.exists(f"/sys/class/net/{bridge}")}
-    rules = {tool: call(f"{tool}-save", status=None) for tool in ("iptables", "ip6tables")}
-    try:
-        yield
-    finally:
-        for bridge in BRIDGES:
-            if bridge not in had and os.path.exists(f"/sys/class/net/{bridge}"):
-                call("ip", "link", "delete", bridge, status=None)
-        for tool, text in rules.items():
-            call(f"{tool}-restore", stdin=text + "\n", status=None)
-
-
 @contextlib.contextmanager
 def opened(runtime, **configuration):
     """A daemon with the test image, for a group of cases."""
-    with scratch_folder("engines-docker") as scratch, own_network():
+    with scratch_folder("engines-docker") as scratch, put_back(network=SYSTEMD):
         os.environ.update(DOCKER_HOST=f"unix://{SOCKET}", DOCKER_CONFIG=str(scratch / "client"))
         (scratch / "path").mkdir()
         (scratch / "path/runc").symlink_to(runtime.path)
@@ -165,10 +226,12 @@ def opened(runtime, **configuration):
         opened.current = daemon
         try:
             daemon.start()
-            tar = subprocess.Popen(["tar", "-C", BUSYBOX, "-c", "."], stdout=subprocess.PIPE)
+            root = root_filesystem(scratch)
+            tar = subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE)
             subprocess.run(
                 ["docker", "import", "-", IMAGE], stdin=tar.stdout, check=True, capture_output=True
             )
+            daemon.before = of_containers(scratch)
             yield lambda word: settle(daemon, word)
         except Failed as error:
             raise SystemExit(f"{error}\n{daemon.unit.log() if daemon.unit else ''}") from None
@@ -176,7 +239,7 @@ def opened(runtime, **configuration):
             with contextlib.suppress(Failed, OSError):
                 remove_containers()
             daemon.stop()
-            call("rm", "-rf", EXEC_ROOT, SOCKET, status=None)
+            call("rm", "-rf", SOCKET, status=None)
 
 
 def settle(daemon, word):
@@ -187,7 +250,19 @@ def settle(daemon, word):
     remove_containers()
 
 
-def leaves_nothing(runtime):
-    """The last case of a group."""
+def leaves_nothing():
+    """There is as much of containers as before the first one: nothing."""
     remove_containers()
-    nothing_left(lambda: leftovers(runtime))
+    daemon = opened.current
+    nothing_left(lambda: list((of_containers(daemon.scratch) - daemon.before).elements()))
+
+
+@contextlib.contextmanager
+def no_descriptors(seconds=30):
+    """At the end dockerd and containerd have no more open than at the beginning."""
+    run(IMAGE, "true")
+    scratch = opened.current.scratch
+    time.sleep(2)
+    before = descriptors(scratch)
+    yield
+    nothing_left(lambda: list((descriptors(scratch) - before).elements()))

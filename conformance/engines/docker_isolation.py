@@ -8,7 +8,7 @@ import pathlib
 import socket
 import tempfile
 
-from docker_daemon import IMAGE, api, docker, inspected, run, start, state
+from docker_daemon import IMAGE, api, docker, everything, inspected, needs_bridge, release, run, start, state
 from docker_run import SLEEP, shell
 from harness import Failed, NotRun, call, case, eventually, expect, expect_in
 
@@ -63,13 +63,13 @@ def tmpfs():
 def capability():
     expect(capabilities(), "00000000a80425fb", "default")
     expect(capabilities("--cap-drop", "ALL", "--cap-add", "NET_ADMIN"), "0000000000001000", "one")
-    expect(capabilities("--cap-add", "ALL"), "000001ffffffffff", "all")
+    expect(capabilities("--cap-add", "ALL"), everything(), "all")
     expect_in("not permitted", run("--cap-drop", "CHOWN", IMAGE, "chown", "1", "/etc/passwd", status=1))
 
 
 @case("--privileged")
 def privileged():
-    expect(capabilities("--privileged"), "000001ffffffffff", "capabilities")
+    expect(capabilities("--privileged"), everything(), "capabilities")
     text = "mount -t tmpfs none /tmp && test -e /dev/vda && echo 1 >/proc/sys/vm/compact_memory && echo mounted"
     expect(run("--privileged", *shell(text)), "mounted")
     expect_in("permission denied", run(*shell("mount -t tmpfs none /tmp"), status=1))
@@ -77,6 +77,11 @@ def privileged():
 
 @case("--device")
 def device():
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            os.close(os.open("/dev/vda", os.O_RDONLY))
+        except PermissionError:
+            raise NotRun("/dev/vda cannot be opened on this machine") from None
     text = "dd if=/dev/given of=/dev/null bs=512 count=1; : >>/dev/given"
     said = run("--device", "/dev/vda:/dev/given:r", *shell(text), status=1)
     expect_in("1+0 records in", said)
@@ -104,6 +109,7 @@ def settings():
 def network():
     expect(run("--network", "host", IMAGE, "readlink", "/proc/self/ns/net"), namespace("net"), "host's")
     expect(run("--network", "none", IMAGE, "ls", "/sys/class/net").split(), ["lo"], "devices")
+    needs_bridge()
     start(*shell("mkdir /www; echo served >/www/page; httpd -f -p 80 -h /www"))
     get = (IMAGE, "wget", "-T", "20", "-qO-", "http://127.0.0.1/page")
     eventually(lambda: run("--network", "container:box", *get, status=None) == "served", "the page is served")
@@ -111,6 +117,7 @@ def network():
 
 @case("a bridge and a published port")
 def port():
+    needs_bridge()
     start("-p", "127.0.0.1:18080:80", *shell("mkdir /www; echo served >/www/page; httpd -f -p 80 -h /www"))
     address = next(iter(inspected()["NetworkSettings"]["Networks"].values()))["IPAddress"]
 
@@ -197,9 +204,10 @@ def api_has(name):
 def restrictions():
     said = run("--security-opt", "no-new-privileges", IMAGE, "cat", "/proc/self/status")
     expect_in("NoNewPrivs:\t1", said)
-    text = "cat /proc/kcore | wc -c; ls /proc/scsi /sys/firmware 2>/dev/null | grep -vc :; echo x >/proc/sys/kernel/hostname"
+    text = "cat /proc/kcore 2>/dev/null | wc -c; ls /proc/scsi /sys/firmware 2>/dev/null | grep -vc :; echo x >/proc/sys/kernel/hostname"
     expect_in("Read-only file system", said := run(*shell(text), status=1))
-    expect(said.splitlines()[0], "0", "bytes of /proc/kcore")
+    # Error output may come first.
+    expect_in("0", said.splitlines(), "bytes of /proc/kcore")
     said = run("--security-opt", "systempaths=unconfined", *shell("grep -c ' /proc/' /proc/mounts"), status=None)
     expect(said, "0", "mounts below /proc where the paths are unconfined")
 
@@ -218,10 +226,13 @@ def volumes():
         sub.mkdir()
         call("mount", "-t", "tmpfs", "below", sub)
         mount = f"type=bind,src={folder},dst=/data,readonly"
-        expect_in("Read-only", run("--mount", mount, *shell("echo x >/data/sub/x"), status=1), "recursively read-only")
-        run("--mount", f"{mount},bind-recursive=writable", *shell("echo x >/data/sub/x"))
-        text = ("grep", "-c", " /data/sub ", "/proc/mounts")
-        expect(run("--mount", f"type=bind,src={folder},dst=/data,bind-recursive=disabled", IMAGE, *text, status=1), "0")
+        if release() >= 25:
+            said = run("--mount", mount, *shell("echo x >/data/sub/x"), status=1)
+            expect_in("Read-only", said, "recursively read-only")
+            run("--mount", f"{mount},bind-recursive=writable", *shell("echo x >/data/sub/x"))
+            text = ("grep", "-c", " /data/sub ", "/proc/mounts")
+            mount = f"type=bind,src={folder},dst=/data,bind-recursive=disabled"
+            expect(run("--mount", mount, IMAGE, *text, status=1), "0")
     docker("volume", "rm", "kept")
 
 

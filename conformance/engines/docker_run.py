@@ -5,7 +5,21 @@ import contextlib
 import os
 import time
 
-from docker_daemon import IMAGE, api, cgroup, docker, inspected, run, start, state, wait_status
+from docker_daemon import (
+    IMAGE,
+    api,
+    docker,
+    everything,
+    frozen,
+    inspected,
+    limit,
+    needs_metrics,
+    release,
+    run,
+    start,
+    state,
+    wait_status,
+)
 from harness import Failed, Terminal, case, eventually, expect, expect_in
 
 SLEEP = (IMAGE, "sleep", "1000")
@@ -48,7 +62,8 @@ def exit_statuses():
     run(*shell("exit 7"), status=7)
     run(*shell("sh -c 'kill -9 $$'; exit $?"), status=137)
     expect_in("no such file or directory", run(IMAGE, "/no/such/program", status=127))
-    expect_in("permission denied", run(IMAGE, "/etc", status=126))
+    # Of "is a directory", which runc says as well since Go does, Docker before 23 knows no status.
+    expect_in('exec: "/etc": ', run(IMAGE, "/etc", status=126 if release() >= 23 else None))
     expect_in("executable file not found", run(IMAGE, "no-such-program", status=127))
     # A folder that is to be a file, the most common mistake with volumes: the daemon knows the error.
     expect_in("Are you trying to mount", run("-v", "/etc:/etc/passwd", IMAGE, "true", status=None))
@@ -76,7 +91,7 @@ def execute():
     expect_in("no such file or directory", docker("exec", "box", "/no/such/program", status=None))
     docker("exec", "-d", *in_box("echo later >/later"))
     eventually(lambda: docker("exec", "box", "cat", "/later", status=None) == "later", "the detached exec ran")
-    expect_in("CapEff:\t000001ffffffffff", docker("exec", "--privileged", "box", "cat", "/proc/self/status"))
+    expect_in(f"CapEff:\t{everything()}", docker("exec", "--privileged", "box", "cat", "/proc/self/status"))
     expect_in("CapEff:\t00000000a80425fb", docker("exec", "box", "cat", "/proc/self/status"))
 
 
@@ -157,7 +172,7 @@ def pause():
     docker("pause", "box")
     expect(state()["Status"], "paused", "status")
     expect_in("paused", docker("exec", "box", "true", status=1))
-    expect((cgroup() / "cgroup.events").read_text().splitlines()[-1], "frozen 1", "the cgroup")
+    expect(frozen(), True, "the cgroup is frozen")
     docker("unpause", "box")
     first = docker("exec", "box", "cat", "/count")
     eventually(lambda: docker("exec", "box", "cat", "/count") != first, "it counts on")
@@ -165,6 +180,7 @@ def pause():
 
 @case("stats")
 def stats():
+    needs_metrics()
     start("--memory", "64m", *SLEEP)
     line = docker("stats", "--no-stream", "--format", "{{.MemUsage}} {{.PIDs}}", "box")
     expect_in("64MiB", line)
@@ -184,12 +200,12 @@ def top():
 def update():
     start("--memory", "128m", *SLEEP)
     docker("update", "--memory", "64m", "--memory-swap", "96m", "--cpus", "0.5", "--pids-limit", "33", "box")
-    expect((cgroup() / "memory.max").read_text(), f"{64 << 20}\n", "memory.max")
-    expect((cgroup() / "memory.swap.max").read_text(), f"{32 << 20}\n", "memory.swap.max")
-    expect((cgroup() / "cpu.max").read_text(), "50000 100000\n", "cpu.max")
-    expect((cgroup() / "pids.max").read_text(), "33\n", "pids.max")
+    expect(limit("memory.max"), f"{64 << 20}", "memory.max")
+    expect(limit("memory.swap.max"), f"{32 << 20}", "memory.swap.max")
+    expect(limit("cpu.max"), "50000 100000", "cpu.max")
+    expect(limit("pids.max"), "33", "pids.max")
     docker("update", "--cpu-shares", "512", "--cpuset-cpus", "0", "box")
-    expect((cgroup() / "cpuset.cpus").read_text(), "0\n", "cpuset.cpus")
+    expect(limit("cpuset.cpus"), "0", "cpuset.cpus")
 
 
 @case("cp")
@@ -225,18 +241,19 @@ def init():
 
 @case("--memory with an OOM kill")
 def out_of_memory():
-    docker("run", "--name", "box", "--memory", "32m", "--memory-swap", "32m", IMAGE, "tail", "/dev/zero", status=137)
-    eventually(lambda: state()["OOMKilled"], "the daemon knows of the OOM kill", 15)
     start("--memory", "48m", *SLEEP, name="other")
-    expect((cgroup("other") / "memory.max").read_text(), f"{48 << 20}\n", "memory.max")
+    expect(limit("memory.max", "other"), f"{48 << 20}", "memory.max")
+    docker("run", "--name", "box", "--memory", "32m", "--memory-swap", "32m", IMAGE, "tail", "/dev/zero", status=137)
+    needs_metrics()
+    eventually(lambda: state()["OOMKilled"], "the daemon knows of the OOM kill", 15)
 
 
 @case("--cpus, --cpu-shares and --cpuset-cpus")
 def cpus():
     start("--cpus", "0.5", "--cpu-shares", "2048", "--cpuset-cpus", "0", *SLEEP)
-    expect((cgroup() / "cpu.max").read_text(), "50000 100000\n", "cpu.max")
-    expect(int((cgroup() / "cpu.weight").read_text()) > 39, True, "a weight above the default")
-    expect((cgroup() / "cpuset.cpus").read_text(), "0\n", "cpuset.cpus")
+    expect(limit("cpu.max"), "50000 100000", "cpu.max")
+    expect(int(limit("cpu.weight")) > 39, True, "a weight above the default")
+    expect(limit("cpuset.cpus"), "0", "cpuset.cpus")
 
 
 @case("--pids-limit")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Container engines, with the runtime below them, in the test VM (conformance/vm).
+"""Container engines, with the runtime below them, in the test VM (conformance/vm), and Docker here.
 
 Each program of conformance/engines is run in a fresh VM. A runtime that the VM has itself (runc, crun)
-is taken from there.
+is taken from there. The VM is emulated: a hundred containers at once are run on this machine.
 """
 
 import os
@@ -11,11 +11,13 @@ import re
 import subprocess
 
 from results import OURS, Result
-from sources import Unavailable
+from sources import Unavailable, checked, install
 
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
 ENGINES = ("docker", "containerd", "podman", "rootless-podman", "rootless-docker", "buildah")
 LIMIT_SECONDS = 3000
+# What Docker needs on this machine: where it comes from, and what its image is made of.
+PACKAGES = ("docker.io", "containerd", "busybox-static")
 # What decides these results is the VM, not this machine.
 MACHINE = "test VM: cgroup v2, systemd"
 STATUS = {"ok": "pass", "FAILED": "fail", "not run": "skip"}
@@ -28,7 +30,9 @@ def results(text):
     found, last = {}, None
     for line in text.splitlines():
         if match := LINE.match(line):
-            last = found[match[2]] = Result(STATUS[match[1]], match[3] or "")
+            status, reason = STATUS[match[1]], match[3] or ""
+            # What an engine's program does not run, it does not for what the machine lacks.
+            last = found[match[2]] = Result(status, f"machine: {reason}" if status == "skip" else reason)
         elif line.startswith("    ") and last:
             last.detail += f"\n{line[4:]}"
     return found
@@ -69,12 +73,28 @@ def run(runtime, only, logs):
         if only and not any(only.search(f"{engine}: {name}") for name in listed.splitlines()):
             continue
         print(f"engines: {engine}", flush=True)
-        with open(logs / engine, "w+") as log:
-            done = subprocess.run(command(runtime, engine, only), stdout=log, stderr=subprocess.STDOUT)
-            log.seek(0)
-            text = log.read()
-        if done.returncode not in (0, 1) or not (header := HEADER.search(text)):
-            raise Unavailable(f"{engine}: status {done.returncode}\n{text[-2000:]}")
-        runtime.version = header[2]
-        found.update({f"{engine}: {name}": one for name, one in results(text).items()})
+        found.update(perform(runtime, engine, command(runtime, engine, only), logs))
     return packages(), found
+
+
+def run_here(runtime, only, logs):
+    """Docker's cases on this machine, with a daemon of their own."""
+    install(*PACKAGES)
+    script = [REPO / "conformance/engines/docker", "--runtime", runtime.path]
+    if only:
+        script += ["--only", only.pattern]
+    found = perform(runtime, "docker", script, logs)
+    versions = checked("dpkg-query", "-W", "-f", "${Package} ${Version}\n", *PACKAGES[:2])
+    return ", ".join(versions.splitlines()), found
+
+
+def perform(runtime, engine, command, logs):
+    """Runs an engine's program; gives the result of each case."""
+    with open(logs / engine, "w+") as log:
+        done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT)
+        log.seek(0)
+        text = log.read()
+    if done.returncode not in (0, 1) or not (header := HEADER.search(text)):
+        raise Unavailable(f"{engine}: status {done.returncode}\n{text[-2000:]}")
+    runtime.version = header[2]
+    return {f"{engine}: {name}": one for name, one in results(text).items()}

@@ -31,7 +31,7 @@ class Result:
     def reason(self):
         """The reason, as far as the output tells it."""
         if self.status == "skip":
-            return f"suite: {self.detail}"
+            return self.detail if self.detail.startswith("machine: ") else f"suite: {self.detail}"
         missing = [
             match[1] or match[2]
             for match in re.finditer(
@@ -165,21 +165,26 @@ def summarize():
 
 def summarize_engines():
     """Writes the counts of each engine's cases, ours and runc's, into the README of all."""
-    path = EXPECTED / "engines.json"
-    if not path.exists():
-        return
     rows = ["| engine | cases | swrunc: pass, fail, skip | runc: pass, fail, skip |", "|---" * 4 + "|"]
-    for machine in json.loads(path.read_text())["machines"].values():
-        tests = machine["tests"]
-        for engine in dict.fromkeys(name.split(": ")[0] for name in tests):
-            cases = [test for name, test in tests.items() if name.startswith(f"{engine}: ")]
-            cells = []
-            for runtime in (OURS, "runc"):
-                words = [test[runtime].split()[0] for test in cases if runtime in test]
-                numbers = ", ".join(str(words.count(word)) for word in ("pass", "fail", "skip"))
-                cells.append(numbers if words else "not run")
-            rows.append(f"| {engine} | {len(cases)} | {' | '.join(cells)} |")
+    for suite in ("engines", "engines-here"):
+        path = EXPECTED / f"{suite}.json"
+        machines = json.loads(path.read_text())["machines"] if path.exists() else {}
+        for kind, machine in machines.items():
+            # The test VM is the one that has all engines.
+            where = "" if suite == "engines" else f", {kind}"
+            rows += engine_rows(machine["tests"], where)
     replace(ENGINES_README, "engines", rows)
+
+
+def engine_rows(tests, where):
+    for engine in dict.fromkeys(name.split(": ")[0] for name in tests):
+        cases = [test for name, test in tests.items() if name.startswith(f"{engine}: ")]
+        cells = []
+        for runtime in (OURS, "runc"):
+            words = [test[runtime].split()[0] for test in cases if runtime in test]
+            numbers = ", ".join(str(words.count(word)) for word in ("pass", "fail", "skip"))
+            cells.append(numbers if words else "not run")
+        yield f"| {engine}{where} | {len(cases)} | {' | '.join(cells)} |"
 
 
 def replace(path, name, rows):
