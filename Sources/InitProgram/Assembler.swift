@@ -4,7 +4,6 @@
 public struct Assembler {
     /// What is built so far.
     public private(set) var image = ProgramImage()
-    private var texts: [String: Int] = [:]
     private var step = 0
     /// What the child opens itself in place of an inherited descriptor.
     private var opened = DescriptorTable<Cell>()
@@ -42,7 +41,9 @@ public struct Assembler {
 
     // MARK: Cells
 
-    mutating func cell(_ name: String) -> Cell {
+    mutating func cell(_ name: String) -> Cell { cell(.own(name)) }
+
+    private mutating func cell(_ name: CellName) -> Cell {
         image.cellNames.append(name)
         return Cell(index: image.cellNames.count - 1)
     }
@@ -50,7 +51,7 @@ public struct Assembler {
     mutating func input(_ descriptor: InheritedDescriptor) -> Cell {
         if !opened.entries.isEmpty, let cell = opened[descriptor] { return cell }
         if let cell = image.inputs[descriptor] { return cell }
-        let cell = cell(descriptor.cellName)
+        let cell = cell(.inherited(descriptor))
         image.inputs[descriptor] = cell
         return cell
     }
@@ -104,13 +105,13 @@ public struct Assembler {
         withUnsafeBytes(of: word.littleEndian) { image.data.append(contentsOf: $0) }
     }
 
-    /// The offset of `text` with a NUL behind it; equal texts share a place.
+    /// The offset of `text` with a NUL behind it.
+    ///
+    /// Equal texts get a place each: to look for them costs more than the bytes.
     mutating func textOffset(_ text: String) -> Int {
-        if let offset = texts[text] { return offset }
         let offset = image.data.count
         image.data.append(contentsOf: text.utf8)
         image.data.append(0)
-        texts[text] = offset
         return offset
     }
 
@@ -205,9 +206,19 @@ public struct Assembler {
     }
 }
 
+extension CellName {
+    /// The name as `explain --calls` prints it.
+    var text: String {
+        switch self {
+        case .own(let name): name
+        case .inherited(let descriptor): descriptor.cellName
+        }
+    }
+}
+
 extension InheritedDescriptor {
     /// How `explain --calls` prints the descriptor.
-    var cellName: String {
+    fileprivate var cellName: String {
         switch self {
         case .rendezvous: "rendezvous"
         case .startSocket: "start-socket"

@@ -49,7 +49,7 @@ extension ProgramImage {
         switch instructions[index] {
         case .call(let call, let operands, let result, let ignoring, _):
             var text = call.name + "(" + operands.map(rendered).joined(separator: ", ") + ")"
-            if let result { text += " -> $" + cellNames[result.index] }
+            if let result { text += " -> $" + cellNames[result.index].text }
             if !ignoring.isEmpty {
                 text += " unless errno " + ignoring.map { String($0) }.joined(separator: ", ")
             }
@@ -58,13 +58,13 @@ extension ProgramImage {
             }
             return text
         case .copy(let cell, _, let width):
-            return "copy $\(cellNames[cell.index]) into memory (\(width) bytes)"
+            return "copy $\(cellNames[cell.index].text) into memory (\(width) bytes)"
         case .skip(let test, let mask, let value, let distance):
             let condition: String =
                 switch test {
                 case .cellAddress(let cell) where mask == Int.min:
-                    "$\(cellNames[cell.index]) \(value == 0 ? "succeeded" : "failed")"
-                case .cellAddress(let cell): "$\(cellNames[cell.index]) is \(value)"
+                    "$\(cellNames[cell.index].text) \(value == 0 ? "succeeded" : "failed")"
+                case .cellAddress(let cell): "$\(cellNames[cell.index].text) is \(value)"
                 default:
                     mask == 0
                         ? "always"
@@ -79,10 +79,10 @@ extension ProgramImage {
         switch operand {
         case .literal(let value): String(value)
         case .named(_, let name): name
-        case .cell(let cell): "$" + cellNames[cell.index]
+        case .cell(let cell): "$" + cellNames[cell.index].text
         case .address: "memory"
         case .text(_, let text): "\"\(text)\""
-        case .cellAddress(let cell): "&$" + cellNames[cell.index]
+        case .cellAddress(let cell): "&$" + cellNames[cell.index].text
         case .progress: "progress"
         }
     }
@@ -91,13 +91,14 @@ extension ProgramImage {
 extension ProgramImage {
     /// The operands that mean something to a reader: texts, names and numbers; no addresses.
     public func renderedArguments(_ operands: [Operand]) -> String {
-        operands.compactMap { operand in
+        let arguments: [String] = operands.compactMap { operand in
             switch operand {
             case .text(_, ""): nil
             case .text, .named, .cell: rendered(operand)
             case .literal(let value) where value != 0: String(value)
             default: nil
             }
-        }.joined(separator: ", ")
+        }
+        return String.joined(arguments, by: ", ")
     }
 }

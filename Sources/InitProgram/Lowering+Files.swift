@@ -36,7 +36,7 @@ extension Assembler {
     fileprivate mutating func withDirectory(
         _ path: String, _ state: LoweringState, _ body: (inout Assembler, Cell) -> Void
     ) {
-        if let mount = state.mounts[path] {
+        if let mount = state.mount(at: path) {
             body(&self, mount)
             return
         }

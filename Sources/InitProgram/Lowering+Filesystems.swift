@@ -30,12 +30,13 @@ extension Assembler {
         }
         configure(1, "FSCONFIG_SET_STRING", text("source"), text(source))
         for option in options {
-            let parts = option.split(separator: "=", maxSplits: 1)
-            if parts.count == 2 {
+            if let sign = option.utf8.firstIndex(of: UInt8(ascii: "=")) {
+                let key = String(option[..<sign])
+                let value = String(option[option.utf8.index(after: sign)...])
                 configure(
-                    1, "FSCONFIG_SET_STRING", text(String(parts[0])), text(String(parts[1])),
+                    1, "FSCONFIG_SET_STRING", text(key), text(value),
                     // context, fscontext, defcontext, rootcontext
-                    note: parts[0].hasSuffix("context") ? Self.labelNote : nil)
+                    note: key.ends(with: "context") ? Self.labelNote : nil)
             } else {
                 configure(0, "FSCONFIG_SET_FLAG", text(option), .literal(0))
             }

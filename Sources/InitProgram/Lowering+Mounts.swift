@@ -26,22 +26,26 @@ extension InitStep {
                 MountChange(
                     recursive: propagation.recursive, propagation: propagation.flag))
         case .mountFilesystem(let mount):
-            state.mounts[mount.destination] = code.mountFilesystem(mount, in: state.root)
+            state.attached(
+                code.mountFilesystem(mount, in: state.root), at: mount.destination)
         case .mountFilesystemOrAttach(let mount, let index):
-            state.mounts[mount.destination] = code.mountFilesystem(
-                mount, in: state.root, instead: code.input(.mountTree(index)))
+            let alternative = code.input(.mountTree(index))
+            state.attached(
+                code.mountFilesystem(mount, in: state.root, instead: alternative),
+                at: mount.destination)
         case .attachMount(let index, let path, let kind):
             let tree = code.input(.mountTree(index))
             code.attach(tree, at: path, in: state.root, kind: kind)
-            state.mounts[path] = tree
+            state.attached(tree, at: path)
         case .cloneContainerTree(let tree, let index):
             code.use(code.clone(tree, in: state.root), for: .mountTree(index))
         case .sendMountTree(let index):
             code.sendDescriptor(
                 code.input(.mountTree(index)), named: "mount", over: code.input(.rendezvous))
         case .mountCgroupHierarchies(let index, let mount, let hierarchies):
-            state.mounts[mount.destination] = code.mountCgroupHierarchies(
-                index, mount, hierarchies, in: state.root)
+            state.attached(
+                code.mountCgroupHierarchies(index, mount, hierarchies, in: state.root),
+                at: mount.destination)
         case .changeMount(let path, let changes):
             code.changeMount(at: path, changes, in: state.root)
         case .makeReadOnly(let path): code.makeReadOnly(path, state)
@@ -135,7 +139,8 @@ extension Assembler {
         var parent = root
         var prefix = ""
         for part in parts.dropLast() {
-            prefix += prefix.isEmpty ? part : "/" + part
+            if !prefix.isEmpty { prefix += "/" }
+            prefix += String(part)
             let directory = cell("directory")
             resolve(
                 prefix, below: root, into: directory, flags: Self.pathOnly | Self.directory,
@@ -371,7 +376,7 @@ extension Assembler {
 
     /// A mount of the config is changed by its descriptor: its path may lead to a later mount by now.
     fileprivate mutating func makeReadOnly(_ path: String, _ state: LoweringState) {
-        if path != "/", let mount = state.mounts[path] {
+        if path != "/", let mount = state.mount(at: path) {
             setAttributes(mount, MountChange(set: 1))
             return
         }

@@ -16,8 +16,7 @@ struct LoweringState {
         }
         return openedRoot
     }
-    /// The mount that was attached last at each destination.
-    var mounts: [String: Cell] = [:]
+    private var mounts: [(path: String, tree: Cell)] = []
     /// The host's procfs, from the step that opens it to the one that uses it.
     var hostProc: Cell?
     /// The connection of `start`, once it is there.
@@ -28,6 +27,15 @@ struct LoweringState {
     var triedDirectory: Cell?
     /// Cells with the result of looking for each executable candidate.
     var executableChecks: [Cell] = []
+
+    mutating func attached(_ tree: Cell, at path: String) {
+        mounts.append((path, tree))
+    }
+
+    /// The mount that was attached last at a destination.
+    func mount(at path: String) -> Cell? {
+        mounts.last { $0.path.isSame(path) }?.tree
+    }
 }
 
 extension ProgramImage {

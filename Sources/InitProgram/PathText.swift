@@ -23,6 +23,35 @@ extension Substring {
     }
 }
 
+// Byte by byte, as the kernel takes paths and names. Swift's own comparisons are of written language: for
+// them "/" with a combining mark behind it is another character, and accents composed in two ways are one.
+extension StringProtocol {
+    /// Whether the first bytes are those of `prefix`.
+    @inlinable public func begins(with prefix: String) -> Bool { utf8.starts(with: prefix.utf8) }
+
+    /// Whether the last bytes are those of `suffix`.
+    @inlinable public func ends(with suffix: String) -> Bool {
+        utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)
+    }
+}
+
+extension String {
+    /// Whether both are the same bytes.
+    public func isSame(_ other: String) -> Bool { utf8.elementsEqual(other.utf8) }
+
+    /// The texts with `separator` between them.
+    ///
+    /// The standard library's `joined` looks for its collection's conformances at run time, at each call.
+    public static func joined(_ texts: [String], by separator: String) -> String {
+        var result = ""
+        for (index, text) in texts.enumerated() {
+            if index > 0 { result += separator }
+            result += text
+        }
+        return result
+    }
+}
+
 extension String {
     /// The parts between occurrences of an ASCII character, without empty ones; as bytes.
     public func parts(between separator: Unicode.Scalar) -> [Substring] {
@@ -53,7 +82,8 @@ extension [Substring] {
         var path = ""
         for component in self {
             if !path.isEmpty { path += "/" }
-            path += component
+            // A substring's own `+=` looks for its conformances at run time.
+            path += String(component)
         }
         return path
     }

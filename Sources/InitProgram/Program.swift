@@ -69,6 +69,14 @@ public enum InheritedDescriptor: Hashable, Sendable {
     case gapEnd(phase: Int, Int)
 }
 
+/// What a cell is called in `explain`; made into text there only.
+public enum CellName: Sendable {
+    /// A result of one of the program's calls.
+    case own(String)
+    /// A descriptor that the launcher provides.
+    case inherited(InheritedDescriptor)
+}
+
 /// A value for each of a few descriptors, in the order of their first mention.
 ///
 /// A look-up walks numbers, one for each entry: there are some dozens, and a dictionary would cost
@@ -159,7 +167,7 @@ public struct ProgramImage: Sendable {
     /// Places in `data` that hold the address of the progress page plus an offset.
     public internal(set) var progressRelocations: [(at: Int, offset: Int)] = []
     /// The names of the cells, for `explain`.
-    public internal(set) var cellNames: [String] = []
+    public internal(set) var cellNames: [CellName] = []
     /// Which cell the launcher fills for which descriptor before the clone.
     public internal(set) var inputs = DescriptorTable<Cell>()
     /// Text for an instruction whose failure means more than its errno.

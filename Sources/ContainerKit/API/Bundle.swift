@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import InitProgram
 internal import RuntimeSpec
 public import SystemPackage
 
@@ -31,7 +32,7 @@ public struct Bundle: Sendable {
         } catch {
             throw ContainerError(
                 .systemCall, "unable to read the config", failure: error,
-                hint: error.errno == .noSuchFileOrDirectory && !configName.hasPrefix("/")
+                hint: error.errno == .noSuchFileOrDirectory && !configName.begins(with: "/")
                     ? "\(configName) is missing in the bundle; `spec` writes a template" : nil)
         }
         do {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import InitProgram
 public import Logging
 public import RuntimeSpec
 public import SystemPackage
@@ -13,7 +14,7 @@ public struct ContainerStore: Sendable {
     /// Where the containers of whoever runs this program are remembered: an ordinary user's below
     /// XDG_RUNTIME_DIR, as with runc; root's at `standardPath`.
     public static var ownPath: FilePath {
-        guard let directory = environmentVariable("XDG_RUNTIME_DIR"), directory.hasPrefix("/"),
+        guard let directory = environmentVariable("XDG_RUNTIME_DIR"), directory.begins(with: "/"),
             isRootless
         else { return standardPath }
         return FilePath(directory).appending("swrunc")

@@ -113,7 +113,7 @@ public enum RuntimeFeatures {
         func limits(_ file: String, _ host: CgroupHierarchies) -> Bool {
             prepares(on: host) { step in
                 guard case .createCgroups(_, let writes) = step else { return false }
-                return writes.contains { $0.hasPrefix(file) }
+                return writes.contains { $0.begins(with: file) }
             } from: {
                 $0.linux?.resources = Resources(
                     pids: PidsResources(limit: 1), rdma: ["device": RdmaLimit(hcaHandles: 1)])

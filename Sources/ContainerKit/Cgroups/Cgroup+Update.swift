@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
 internal import RuntimeSpec
 
 extension Cgroup {
@@ -50,16 +51,16 @@ extension ControlWrite {
         switch file {
         case "memory.oom_control":
             let key = "oom_kill_disable "
-            guard let line = lines.first(where: { $0.hasPrefix(key) }) else { return nil }
+            guard let line = lines.first(where: { $0.begins(with: key) }) else { return nil }
             write.text = String(line.dropFirst(key.count))
         case "io.weight", "io.bfq.weight", "io.max", "rdma.max", "net_prio.ifpriomap",
-            _ where file.hasPrefix("blkio.") && file.hasSuffix("_device"):
+            _ where file.begins(with: "blkio.") && file.ends(with: "_device"):
             guard let key = text.split(separator: " ").first else { return nil }
             if let line = lines.first(where: { $0.split(separator: " ").first == key }) {
                 write.text = String(line)
             } else if !key.utf8.contains(UInt8(ascii: ":")) {
                 // A weight of the whole cgroup stands behind the word "default".
-                guard let line = lines.first(where: { $0.hasPrefix("default ") }) else {
+                guard let line = lines.first(where: { $0.begins(with: "default ") }) else {
                     return nil
                 }
                 write.text = String(line)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -161,7 +162,7 @@ struct Cgroup: Equatable, Sendable {
         let directory = layout.directories[index]
         let prefix = "\(directory.mountPoint)/"
         do throws(SystemCallError) {
-            for path in madeDirectories where path.hasPrefix(prefix) && path != directory.path {
+            for path in madeDirectories where path.begins(with: prefix) && path != directory.path {
                 try inheritCPUSet(path, directory.mountPoint, isNew: true)
             }
             try inheritCPUSet(

@@ -14,6 +14,7 @@
 //
 // A plan is made and compared without touching the host; Cgroup carries it out in its order.
 
+internal import InitProgram
 internal import SystemPackage
 
 /// One mounted cgroup hierarchy and the caller's place in it.
@@ -214,8 +215,8 @@ private struct CgroupMount {
     ///
     /// A path outside of the mounted subtree (another cgroup namespace) counts as the mount's root.
     func pathBelowRoot(_ path: String) -> String {
-        if root == "/" { return path == "/" || path.hasPrefix("/..") ? "" : path }
-        guard path.hasPrefix("\(root)/") else { return "" }
+        if root == "/" { return path == "/" || path.begins(with: "/..") ? "" : path }
+        guard path.begins(with: "\(root)/") else { return "" }
         return String(path.dropFirst(root.utf8.count))
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
 internal import RuntimeSpec
 
 /// The cgroup of one container in one hierarchy.
@@ -157,7 +158,7 @@ extension CgroupLayout {
             guard line.starts(with: "0::".utf8) else { continue }
             let path = String(decoding: line.dropFirst(3), as: UTF8.self)
             // As seen from another root (a cgroup namespace of ours) the paths do not match: keep ours.
-            guard path.hasPrefix(own + "/"), !path.hasSuffix("/..") else { return self }
+            guard path.begins(with: own + "/"), !path.ends(with: "/..") else { return self }
             var result = self
             result.directories[index].cgroup = path
             return result

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
 internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
@@ -50,7 +51,7 @@ extension LaunchFacts {
     mutating func limitCgroups(to path: String?) {
         hasUnifiedCgroups = cgroups.mode == .unified
         if let systemd, systemd.instance == .user, let own = cgroups.hierarchies.last?.ownPath {
-            staysOutsideCgroup = !"\(own)/".hasPrefix("\(systemd.controlGroup)/")
+            staysOutsideCgroup = !"\(own)/".begins(with: "\(systemd.controlGroup)/")
         }
         guard rights.sparesCgroups, systemd == nil, (path ?? "").isEmpty else { return }
         cgroups = cgroups.permitted(for: id)

@@ -20,9 +20,9 @@ extension Creation {
 
     /// What the sources that are to be copied as links say.
     static func sourceLinks(_ spec: Spec, _ bundle: Bundle) throws(ContainerError)
-        -> [Int: String]
+        -> MountFacts<String>
     {
-        var links: [Int: String] = [:]
+        var links: MountFacts<String> = [:]
         for (index, mount) in (spec.mounts ?? []).enumerated()
         where (mount.options ?? []).contains("copy-symlink") {
             let path = sourcePath(of: mount, bundle)
@@ -43,14 +43,14 @@ extension Creation {
     }
 
     /// The modes of the directories that a tmpfs covers without an option that says its own.
-    static func coveredModes(_ spec: Spec, _ bundle: Bundle) -> [Int: UInt16] {
-        var modes: [Int: UInt16] = [:]
+    static func coveredModes(_ spec: Spec, _ bundle: Bundle) -> MountFacts<UInt16> {
+        var modes: MountFacts<UInt16> = [:]
         let path = rootPath(spec, bundle)
         lazy var place = RootPath(path)
         var opened: OwnedDescriptor?
         for (index, mount) in (spec.mounts ?? []).enumerated() where mount.type == "tmpfs" {
             let words = mount.options ?? []
-            guard !words.contains(where: { $0.hasPrefix("mode=") || $0 == "tmpcopyup" }) else {
+            guard !words.contains(where: { $0.begins(with: "mode=") || $0 == "tmpcopyup" }) else {
                 continue
             }
             if opened == nil { opened = try? openFile(path, [.pathOnly, .directory]) }
@@ -72,8 +72,8 @@ extension Creation {
     /// The attributes of the mounts that the sources of bind mounts are on.
     ///
     /// A source that is missing has none here: the mount fails with its name.
-    static func sourceAttributes(_ spec: Spec, _ bundle: Bundle) -> [Int: MountAttributes] {
-        var found: [Int: MountAttributes] = [:]
+    static func sourceAttributes(_ spec: Spec, _ bundle: Bundle) -> MountFacts<MountAttributes> {
+        var found: MountFacts<MountAttributes> = [:]
         for (index, mount) in (spec.mounts ?? []).enumerated() {
             let options = MountOptions(mount.options ?? [], type: mount.type)
             guard options.isBind, !options.bindAttributes.isEmpty else { continue }

@@ -169,7 +169,7 @@ private final class Walk {
                 guard linkCount <= Self.mostLinks,
                     let target = String(validating: try readLink(next.number), as: UTF8.self)
                 else { return false }
-                if target.hasPrefix("/") { leave(to: 0) }
+                if target.begins(with: "/") { leave(to: 0) }
                 pending += target.parts(between: "/").reversed().map(String.init)
             default:
                 return false

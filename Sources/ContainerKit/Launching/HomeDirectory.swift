@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
 
 extension Process {
     /// Whether HOME has to be found in the image: the last value counts, and an empty one is none.
     var lacksHome: Bool {
-        guard let home = env?.last(where: { $0.hasPrefix("HOME=") }) else { return true }
+        guard let home = env?.last(where: { $0.begins(with: "HOME=") }) else { return true }
         return home == "HOME="
     }
 }

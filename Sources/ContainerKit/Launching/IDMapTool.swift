@@ -61,7 +61,7 @@ struct IDMapTool {
     /// The program in PATH, of which relative directories do not count.
     private static func find(_ name: String) -> String? {
         let path = environmentVariable("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin"
-        for directory in path.split(separator: ":") where directory.hasPrefix("/") {
+        for directory in path.split(separator: ":") where directory.begins(with: "/") {
             let candidate = "\(directory)/\(name)"
             if let status = try? status(at: candidate), status.stx_mode & 0o170000 == 0o100000,
                 status.stx_mode & 0o111 != 0

@@ -29,11 +29,11 @@ extension ContainerError {
             return
         }
         let field = instruction.field == "swrunc" ? nil : instruction.field
-        let isExecutable = instruction.field.hasPrefix("process.args")
+        let isExecutable = instruction.field.begins(with: "process.args")
         let code: Code =
             isExecutable
             ? .executableNotFound
-            : instruction.field.hasPrefix("hooks.") ? .hookFailed : .initFailed
+            : instruction.field.begins(with: "hooks.") ? .hookFailed : .initFailed
         guard !instruction.call.isEmpty else {
             self.init(code, instruction.note, field: field)
             return
@@ -55,7 +55,7 @@ extension ContainerError {
         case ("capset", 1), ("prctl", 1), ("prlimit64", 1):
             "the runtime itself lacks a capability that the config asks for"
         case ("sched_setattr", 1):
-            instruction.note.hasSuffix("SCHED_DEADLINE")
+            instruction.note.ends(with: "SCHED_DEADLINE")
                 ? "process scheduler can't be used together with AllowedCPUs "
                     + "(linux.resources.cpu.cpus), and needs CAP_SYS_NICE"
                 : "it needs CAP_SYS_NICE, and a real-time policy also real-time shares of the "

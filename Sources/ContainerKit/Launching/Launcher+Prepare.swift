@@ -137,9 +137,7 @@ extension Launcher {
         let tree = try reporting("unable to prepare the cgroup mount", field: field) {
             () throws(SystemCallError) in
             let tree = try cloneMountTree(at: directory.path, recursive: false)
-            for change in MountChange.ofCgroupMount(readOnly: readOnly) {
-                try changeMount(tree.number, change)
-            }
+            try changeMount(tree.number, MountChange.ofCgroupMount(readOnly: readOnly))
             return tree
         }
         inputs[name.map { .cgroupTree(index, $0) } ?? .mountTree(index)] = own(tree)

@@ -245,8 +245,7 @@ final class Launcher {
     private func recordCreating(_ state: inout StateDirectory?) throws(ContainerError) {
         guard let record else { return }
         try state?.stage(record)
-        try state?.putRecordInPlace()
-        try state?.writeConfig(config)
+        try state?.putFirstRecordInPlace()
     }
 
     private func recordProcess(_ state: inout StateDirectory?) throws(ContainerError) {
@@ -258,8 +257,10 @@ final class Launcher {
         try state?.putRecordInPlace()
     }
 
+    /// Together with the config, which nobody reads earlier: the child has its own work meanwhile.
     private func stageRecord(_ state: inout StateDirectory?) throws(ContainerError) {
         guard var record else { return }
+        try state?.writeConfig(config)
         record.pid = pid
         record.startTime = startTime(of: pid) ?? 0
         record.isComplete = true

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
 internal import SystemPackage
 
 extension Statistics.IntelRdt {
@@ -35,7 +36,7 @@ extension Statistics.IntelRdt {
 
     /// Reads the counters of every L3 cache; other monitors of newer kernels have other names.
     private mutating func count(_ features: Set<String>, _ files: ResctrlFiles) {
-        let caches = files.directories.filter { $0.hasPrefix("mon_L3_") }.sorted()
+        let caches = files.directories.filter { $0.begins(with: "mon_L3_") }.sorted()
         let hasTotal = features.contains("mbm_total_bytes")
         let hasLocal = features.contains("mbm_local_bytes")
         if hasTotal || hasLocal {
@@ -89,7 +90,7 @@ private struct ResctrlFiles {
 extension [String] {
     /// The lines of the named resources, as one text.
     fileprivate func schema(of names: [String]) -> String? {
-        let found = filter { line in names.contains { line.hasPrefix("\($0):") } }
+        let found = filter { line in names.contains { line.begins(with: "\($0):") } }
         return found.isEmpty ? nil : found.joined(separator: "\n")
     }
 }

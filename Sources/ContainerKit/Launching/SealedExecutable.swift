@@ -64,7 +64,7 @@ public enum SealedExecutable {
     static func isSealed() throws(SystemCallError) -> Bool {
         let target = try linkTarget(own)
         if target == "/" { return try isReadOnly(own) }
-        guard target.hasPrefix(memoryPrefix) else { return false }
+        guard target.begins(with: memoryPrefix) else { return false }
         return try hasAllSeals(try openFile(own, .readOnly))
     }
 
@@ -209,7 +209,7 @@ public enum SealedExecutable {
                 return false
             }
             let text = String(cString: name)
-            guard text.hasPrefix("/dev/fd/"), let number = Int(text.dropFirst(8)) else {
+            guard text.begins(with: "/dev/fd/"), let number = Int(text.dropFirst(8)) else {
                 return false
             }
             return number >= lowestDescriptor

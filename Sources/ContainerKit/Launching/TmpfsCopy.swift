@@ -49,7 +49,7 @@ func tmpfsCopy(of mount: FilesystemMount, from root: CInt, owner: IDMaps? = nil)
 private func giveToRoot(of maps: IDMaps, _ tree: CInt, _ options: [String]) throws(SystemCallError)
 {
     func id(_ ranges: [IDRange], _ option: String) -> Int {
-        let isNamed = options.contains { $0.hasPrefix(option) }
+        let isNamed = options.contains { $0.begins(with: option) }
         return isNamed ? -1 : ranges.outside(0).map(Int.init) ?? -1
     }
     try withPath("") { (empty) throws(SystemCallError) in

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
+
 /// A signal of Linux, under its number.
 ///
 /// Kernel: signal(7); the numbers of x86_64 and aarch64. Real-time signals count from 34, as in
@@ -76,7 +78,7 @@ public struct Signal: RawRepresentable, Hashable, Sendable, CustomStringConverti
     private static func number(of text: String) -> Int32? {
         if let number = Int32(text) { return number }
         var name = text.uppercased()[...]
-        if name.hasPrefix("SIG") { name = name.dropFirst(3) }
+        if name.begins(with: "SIG") { name = name.dropFirst(3) }
         if let number = aliases[String(name)] { return number }
         if let index = names.firstIndex(of: String(name)) { return Int32(index) + 1 }
         return realTimeNumber(of: name)
@@ -99,7 +101,7 @@ public struct Signal: RawRepresentable, Hashable, Sendable, CustomStringConverti
     }
 
     private static func digits(of name: Substring, after prefix: String) -> Int32? {
-        guard name.hasPrefix(prefix) else { return nil }
+        guard name.begins(with: prefix) else { return nil }
         // A byte is enough, and leaves no sum that could overflow.
         return UInt8(name.dropFirst(prefix.count)).map(Int32.init)
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
 internal import RuntimeSpec
 
 /// The annotations of a config that change what the runtime does.
@@ -56,7 +57,7 @@ extension Spec {
         var spec = self
         for name in [ConfigAnnotation.seccompReceiver, ConfigAnnotation.pidfdReceiver] {
             // The working directory of who calls is no place that a config could know.
-            guard let path = annotations[name], !path.hasPrefix("/") else { continue }
+            guard let path = annotations[name], !path.begins(with: "/") else { continue }
             throw ContainerError(
                 .invalidSpec, "must be an absolute path, not \(path.debugDescription)",
                 field: "annotations.\(name)")

@@ -191,16 +191,26 @@ struct IdentityPlan {
     // MARK: Environment and program
 
     private static func environment(_ entries: [String], home: String) -> [String] {
-        // As bytes: strings are equal also where accents are composed in another way.
-        var seen: Set<[UInt8]> = []
         var kept: [String] = []
+        // A walk over hashes: a set would cost its set-up, and there are some dozens.
+        var hashes: [UInt64] = []
         for entry in entries.reversed() {
-            let name = Array(entry.utf8.prefix { $0 != UInt8(ascii: "=") })
-            if seen.insert(name).inserted { kept.append(entry) }
+            let name = entry.utf8.prefix { $0 != UInt8(ascii: "=") }
+            // FNV-1a
+            let hash = name.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { hash, byte in
+                (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+            }
+            let isKnown = hashes.indices.contains { index in
+                hashes[index] == hash
+                    && kept[index].utf8.prefix { $0 != UInt8(ascii: "=") }.elementsEqual(name)
+            }
+            guard !isKnown else { continue }
+            hashes.append(hash)
+            kept.append(entry)
         }
         kept.reverse()
-        if !kept.contains(where: { $0.hasPrefix("HOME=") && $0 != "HOME=" }) {
-            kept.removeAll { $0.hasPrefix("HOME=") }
+        if !kept.contains(where: { $0.begins(with: "HOME=") && $0 != "HOME=" }) {
+            kept.removeAll { $0.begins(with: "HOME=") }
             kept.append("HOME=\(home)")
         }
         return kept
@@ -210,7 +220,7 @@ struct IdentityPlan {
         guard !name.isEmpty else { return [] }
         let slash = UInt8(ascii: "/")
         guard !name.utf8.contains(slash) else { return [name] }
-        guard let path = environment.first(where: { $0.hasPrefix("PATH=") })?.utf8.dropFirst(5)
+        guard let path = environment.first(where: { $0.begins(with: "PATH=") })?.utf8.dropFirst(5)
         else { return [] }
         // A relative directory would make the program depend on the working directory.
         return Substring(path).parts(between: ":").filter { $0.utf8.first == slash }.map {

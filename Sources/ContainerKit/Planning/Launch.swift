@@ -68,12 +68,12 @@ struct LaunchFacts {
     /// nil where the root is changed by pivot_root(2).
     var kernelTrees: [String]?
     /// What the sources of mounts with `copy-symlink` say that are links, by the index in `mounts`.
-    var sourceLinks: [Int: String] = [:]
+    var sourceLinks: MountFacts<String> = [:]
     /// The modes of the image's directories that a tmpfs without `mode=` covers, by the index in `mounts`.
-    var coveredModes: [Int: UInt16] = [:]
+    var coveredModes: MountFacts<UInt16> = [:]
     /// What the mounts of bind mounts' sources have, by the index in `mounts`, where the container may
     /// not clear it.
-    var sourceAttributes: [Int: MountAttributes] = [:]
+    var sourceAttributes: MountFacts<MountAttributes> = [:]
     /// The host's resctrl, where the config needs it.
     var resctrl: ResctrlTree?
     /// The groups of resctrl that an exec enters.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
 internal import RuntimeSpec
 
 /// What the options of one entry of `mounts` ask for, sorted by the call that carries it out.
@@ -121,8 +122,8 @@ struct MountOptions: Equatable, Sendable {
     private mutating func apply(_ option: String) {
         if let meaning = MountOptionWords.meaning(of: option) {
             apply(meaning)
-        } else if option.hasPrefix("idmap=") || option.hasPrefix("ridmap=") {
-            idMapping = option.hasPrefix("r") ? .tree : .mount
+        } else if option.begins(with: "idmap=") || option.begins(with: "ridmap=") {
+            idMapping = option.begins(with: "r") ? .tree : .mount
             idMapText = String(option.drop { $0 != "=" }.dropFirst())
         } else if let change = Linux.Propagation(rawValue: option) {
             propagation.append(change)

@@ -60,14 +60,14 @@ extension MountPlan {
         guard let userNamespace else { return options }
         var mapped: [String] = []
         for option in options {
-            guard option.hasPrefix("uid=") || option.hasPrefix("gid="),
+            guard option.begins(with: "uid=") || option.begins(with: "gid="),
                 let id = UInt32(option.dropFirst(4))
             else {
                 mapped.append(option)
                 continue
             }
             let maps = userNamespace.maps
-            let ranges = option.hasPrefix("uid=") ? maps?.users : maps?.groups
+            let ranges = option.begins(with: "uid=") ? maps?.users : maps?.groups
             guard let outside = ranges?.outside(id) else {
                 throw SpecError(
                     "\(field).options",

@@ -30,11 +30,11 @@ struct MountPlan {
     /// Which option of mount(2) it is given by.
     private let labelOption: String
     /// What links among the sources say, by the index in `mounts`.
-    private let sourceLinks: [Int: String]
+    private let sourceLinks: MountFacts<String>
     /// The modes of what a tmpfs covers, by the index in `mounts`.
-    private let coveredModes: [Int: UInt16]
+    private let coveredModes: MountFacts<UInt16>
     /// What a bind mount keeps of its source's mount, by the index in `mounts`.
-    private let sourceAttributes: [Int: MountAttributes]
+    private let sourceAttributes: MountFacts<MountAttributes>
     let namespaces: NamespacePlan
     let userNamespace: UserNamespacePlan?
     let rights: RuntimeRights
@@ -95,7 +95,7 @@ struct MountPlan {
     }
 
     /// The files of procfs that may be covered: what emulations such as lxcfs provide.
-    private static let coverableProcFiles: Set<String> = [
+    private static let coverableProcFiles = [
         "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps",
         "/proc/uptime", "/proc/loadavg", "/proc/slabinfo", "/proc/net/dev",
         "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
@@ -112,7 +112,7 @@ struct MountPlan {
             if isProc { return }
             problem = "it is not of type proc"
         } else {
-            guard destination.hasPrefix("/proc/"), !coverableProcFiles.contains(destination) else {
+            guard destination.begins(with: "/proc/"), !coverableProcFiles.contains(destination) else {
                 return
             }
             problem = "it is inside /proc"
@@ -356,7 +356,7 @@ struct MountPlan {
             parentSteps.append(
                 PlannedParentStep(
                     field: field, step: .prepareCgroupMount(index, name: name, readOnly: readOnly)))
-            let links = directory.controllers.filter { $0 != name && !$0.hasPrefix("name=") }
+            let links = directory.controllers.filter { $0 != name && !$0.begins(with: "name=") }
             hierarchies.append(CgroupHierarchyMount(name: name, links: links))
         }
         let tmpfs = FilesystemMount(

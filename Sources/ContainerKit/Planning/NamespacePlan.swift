@@ -10,7 +10,7 @@ struct NamespacePlan: Equatable, Sendable {
     /// Joined ones with their paths, in the order in which setns must be called.
     var joined: [(kind: NamespaceKind, path: String, field: String)] = []
     /// The index of each kind in `linux.namespaces`.
-    private var fields: [NamespaceKind: String] = [:]
+    private var fields: [(kind: NamespaceKind, field: String)] = []
 
     /// Kernel: namespaces(7).
     ///
@@ -29,7 +29,7 @@ struct NamespacePlan: Equatable, Sendable {
                 continue
             }
             let field = "linux.namespaces[\(index)]"
-            fields[kind] = field
+            fields.append((kind, field))
             if let path = namespace.path, !path.isEmpty {
                 joined.append((kind, path, field))
             } else {
@@ -47,7 +47,7 @@ struct NamespacePlan: Equatable, Sendable {
 
     /// Where the config names `kind`.
     func field(of kind: NamespaceKind) -> String {
-        fields[kind] ?? "linux.namespaces"
+        fields.last { $0.kind == kind }?.field ?? "linux.namespaces"
     }
 
     /// Whether the container has a namespace of this kind apart from the host's.
@@ -60,7 +60,7 @@ struct NamespacePlan: Equatable, Sendable {
     }
 
     static func == (one: NamespacePlan, other: NamespacePlan) -> Bool {
-        one.new == other.new && one.fields == other.fields
+        one.new == other.new && one.fields.elementsEqual(other.fields, by: ==)
             && one.joined.map(\.path) == other.joined.map(\.path)
     }
 }

@@ -26,7 +26,7 @@ extension ResctrlPlan {
         }
         var lines = cache.split(separator: "\n").map(String.init)
         if !bandwidth.isEmpty {
-            lines.removeAll { $0.hasPrefix("MB:") }
+            lines.removeAll { $0.begins(with: "MB:") }
             lines.append(bandwidth)
         }
         lines += config.schemata ?? []

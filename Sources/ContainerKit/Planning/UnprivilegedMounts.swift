@@ -39,7 +39,7 @@ struct UnprivilegedMounts {
             else { break }
             let tree = HostTree(
                 path: directory.path,
-                changes: MountChange.ofCgroupMount(readOnly: readOnly))
+                changes: [MountChange.ofCgroupMount(readOnly: readOnly)])
             return (tree, name.map { .cgroupTree(index, $0) } ?? .mountTree(index))
         case .prepareTmpfsCopy:
             throw SpecError(
@@ -61,10 +61,7 @@ extension MountChange {
     /// How the directories of a container's own cgroups are mounted in it.
     ///
     /// nosuid, nodev and noexec, as runc mounts hierarchies; bit 1 is read-only.
-    static func ofCgroupMount(readOnly: Bool) -> [MountChange] {
-        [
-            MountChange(set: 0x2 | 0x4 | 0x8 | (readOnly ? 1 : 0)),
-            MountChange(propagation: 0x40000),
-        ]
+    static func ofCgroupMount(readOnly: Bool) -> MountChange {
+        MountChange(set: 0x2 | 0x4 | 0x8 | (readOnly ? 1 : 0), propagation: 0x40000)
     }
 }

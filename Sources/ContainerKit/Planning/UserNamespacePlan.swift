@@ -43,12 +43,12 @@ extension IDMaps {
         let everything = [IDRange(inside: 0, outside: 0, count: .max)]
         self = container ?? IDMaps(users: everything, groups: everything)
         for part in text.split(separator: ";") {
-            if part.hasPrefix("uids=") {
+            if part.begins(with: "uids=") {
                 guard let ranges = Self.ranges(part.dropFirst(5), container?.users) else {
                     return nil
                 }
                 users = ranges
-            } else if part.hasPrefix("gids=") {
+            } else if part.begins(with: "gids=") {
                 guard let ranges = Self.ranges(part.dropFirst(5), container?.groups) else {
                     return nil
                 }
@@ -62,7 +62,7 @@ extension IDMaps {
     private static func ranges(_ text: Substring, _ container: [IDRange]?) -> [IDRange]? {
         var ranges: [IDRange] = []
         for word in text.split(separator: "#", omittingEmptySubsequences: false) {
-            let isRelative = word.hasPrefix("@")
+            let isRelative = word.begins(with: "@")
             let numbers = (isRelative ? word.dropFirst() : word).split(
                 separator: "-", omittingEmptySubsequences: false
             ).compactMap { UInt32($0) }

@@ -130,10 +130,29 @@ struct StateDirectory: ~Copyable {
         try write(record.json.encoded(), to: Self.stagedName)
     }
 
-    /// Replaces the record by the staged one, whole or not at all.
-    func putRecordInPlace() throws(ContainerError) {
+    /// Makes the staged record the first one.
+    func putFirstRecordInPlace() throws(ContainerError) {
         try reporting("unable to save the state in \(path)") { () throws(SystemCallError) in
             try renameFile(Self.stagedName, to: Self.recordName, at: descriptor)
+        }
+    }
+
+    /// Replaces the record by the staged one, whole or not at all.
+    ///
+    /// The two change places: ext4 (and others that delay allocation) would write the new file out at once
+    /// where it is renamed over another. What this is to outlive is a process, not the machine.
+    func putRecordInPlace() throws(ContainerError) {
+        try reporting("unable to save the state in \(path)") { () throws(SystemCallError) in
+            do throws(SystemCallError) {
+                try exchangeFiles(Self.stagedName, Self.recordName, at: descriptor)
+            } catch  where error.errno == .noSuchFileOrDirectory
+                || error.errno == .invalidArgument
+            {
+                // There is no record yet, or the file system cannot exchange.
+                try renameFile(Self.stagedName, to: Self.recordName, at: descriptor)
+                return
+            }
+            try removeFile(Self.stagedName, at: descriptor)
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import InitProgram
 internal import SystemPackage
 
 private let familyUnix = 1
@@ -52,7 +53,7 @@ struct UnixAddress {
 
     /// An address as NOTIFY_SOCKET has it; an abstract name has no end but its length.
     init(listener address: String) {
-        guard address.hasPrefix("@") else {
+        guard address.begins(with: "@") else {
             self.init(address)
             return
         }

@@ -238,10 +238,23 @@ func removeDirectory(_ path: String, at directory: CInt = currentDirectory)
 ///
 /// Kernel: renameat2(2).
 func renameFile(_ from: String, to: String, at directory: CInt) throws(SystemCallError) {
+    try rename(from, to, at: directory, flags: 0)
+}
+
+/// Lets two files of a directory change places.
+///
+/// Kernel: renameat2(2), RENAME_EXCHANGE. EINVAL where the file system cannot do so.
+func exchangeFiles(_ one: String, _ other: String, at directory: CInt) throws(SystemCallError) {
+    try rename(one, other, at: directory, flags: 2)
+}
+
+private func rename(
+    _ from: String, _ to: String, at directory: CInt, flags: Int
+) throws(SystemCallError) {
     _ = try withPath(from) { (source) throws(SystemCallError) in
         try withPath(to) { (target) throws(SystemCallError) in
             try systemCall(
-                "renameat2", __NR_renameat2, Int(directory), source, Int(directory), target, 0,
+                "renameat2", __NR_renameat2, Int(directory), source, Int(directory), target, flags,
                 describing: "\"\(from)\", \"\(to)\"")
         }
     }

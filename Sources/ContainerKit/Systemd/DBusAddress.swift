@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
+
 /// The addresses of a message bus, as `DBUS_SESSION_BUS_ADDRESS` lists them.
 ///
 /// Source: D-Bus specification, Server Addresses. Only unix sockets are of use here.
@@ -7,7 +9,7 @@ enum DBusAddress {
     /// The sockets that a list of addresses names, in its order; what is something else is left out.
     static func sockets(in list: String) -> [UnixSocketName] {
         list.split(separator: ";").compactMap { address in
-            guard address.hasPrefix("unix:") else { return nil }
+            guard address.begins(with: "unix:") else { return nil }
             for pair in address.dropFirst(5).split(separator: ",") {
                 let parts = pair.split(separator: "=", maxSplits: 1)
                 guard parts.count == 2, let value = unescaped(parts[1]) else { continue }

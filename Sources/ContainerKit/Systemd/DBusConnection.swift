@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
 internal import SystemPackage
 
 /// Why systemd did not do what it was asked to.
@@ -64,9 +65,9 @@ final class DBusConnection {
         try send(
             [0] + Array("AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n".utf8), before: deadline)
         var line = try readLine(before: deadline)
-        let asked = line == "DATA" || line.hasPrefix("DATA ")
+        let asked = line == "DATA" || line.begins(with: "DATA ")
         if asked { line = try readLine(before: deadline) }
-        guard line == "OK" || line.hasPrefix("OK ") else {
+        guard line == "OK" || line.begins(with: "OK ") else {
             throw SystemdError("authentication was refused: \(line.debugDescription)")
         }
         // Before version 246 the first line is enough, and the second an error that does not matter.

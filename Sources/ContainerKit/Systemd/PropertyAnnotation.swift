@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
 internal import RuntimeSpec
 
 /// Annotations `org.systemd.property.NAME`, whose text is a value in the format of GVariant.
@@ -9,7 +10,7 @@ enum PropertyAnnotation {
     /// The properties of the annotations, in the order of their names.
     static func properties(_ annotations: [String: String]) throws(SpecError) -> [UnitProperty] {
         var properties: [UnitProperty] = []
-        for (key, text) in annotations.sorted(by: { $0.key < $1.key }) where key.hasPrefix(prefix) {
+        for (key, text) in annotations.sorted(by: { $0.key < $1.key }) where key.begins(with: prefix) {
             let field = JSONPath("annotations").appending(key: key)
             let name = String(key.dropFirst(prefix.count))
             guard name.utf8.count > 2, name.utf8.allSatisfy(isLetter) else {
@@ -31,7 +32,7 @@ enum PropertyAnnotation {
         throws(SpecError) -> UnitProperty
     {
         let stem = name.dropLast(3)
-        guard name.hasSuffix("Sec"), let last = stem.utf8.last,
+        guard name.ends(with: "Sec"), let last = stem.utf8.last,
             (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(last)
         else { return UnitProperty(name, value) }
         guard let microseconds = microseconds(value) else {

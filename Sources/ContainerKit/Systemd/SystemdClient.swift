@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import InitProgram
 internal import SystemPackage
 
 /// The calls to systemd that containers need.
@@ -53,7 +54,7 @@ final class SystemdClient {
             .map { String(decoding: $0, as: UTF8.self) }
         func variable(_ name: String) -> String? {
             let prefix = "\(name)="
-            let pair = environment.first { $0.hasPrefix(prefix) }
+            let pair = environment.first { $0.begins(with: prefix) }
             return pair.map { String($0.dropFirst(prefix.count)) }.flatMap { $0.isEmpty ? nil : $0 }
         }
         func buses(_ name: String) -> [Endpoint] {
@@ -222,7 +223,7 @@ final class SystemdClient {
     private static func isMember(_ pid: Int32, _ unit: String) -> Bool {
         guard let text = try? readFile("/proc/\(pid)/cgroup") else { return false }
         return text.split(separator: UInt8(ascii: "\n")).contains {
-            String(decoding: $0, as: UTF8.self).hasSuffix("/\(unit)")
+            String(decoding: $0, as: UTF8.self).ends(with: "/\(unit)")
         }
     }
 

@@ -11,6 +11,7 @@
 //
 // What systemd has no property for is written to the files of the cgroup, by Cgroup, as without it.
 
+internal import InitProgram
 internal import RuntimeSpec
 
 /// Which systemd keeps a unit.
@@ -79,7 +80,7 @@ struct SystemdScope: Equatable, Sendable {
     private static func unit(prefix: String, name: String, in path: String) throws(SpecError)
         -> String
     {
-        guard !name.hasSuffix(".slice") else {
+        guard !name.ends(with: ".slice") else {
             throw error("\"\(path)\" names a slice, in which systemd lets no process be")
         }
         let unit = "\(prefix)-\(name).scope"
@@ -107,7 +108,7 @@ struct SystemdScope: Equatable, Sendable {
         if slice == "-.slice" { return "" }
         let name = slice.dropLast(".slice".count)
         let parts = name.split(separator: "-", omittingEmptySubsequences: false)
-        guard slice.hasSuffix(".slice"), slice.utf8.count < 256,
+        guard slice.ends(with: ".slice"), slice.utf8.count < 256,
             parts.allSatisfy({ !$0.isEmpty }), name.utf8.allSatisfy(isUnitCharacter)
         else {
             throw error("invalid slice name: \"\(slice)\"")

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
+
 /// What is wrong with the text of a value.
 struct VariantTextError: Error, Equatable, Sendable, CustomStringConvertible {
     let description: String
@@ -248,7 +250,7 @@ struct VariantText {
         guard let first = digits.utf8.first,
             (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first)
         else { return nil }
-        if digits.hasPrefix("0x") { return Number(sign + digits.dropFirst(2), radix: 16) }
+        if digits.begins(with: "0x") { return Number(sign + digits.dropFirst(2), radix: 16) }
         if digits.utf8.count > 1, first == UInt8(ascii: "0") {
             return Number(sign + digits.dropFirst(), radix: 8)
         }

@@ -101,17 +101,22 @@ extension JSONReader {
     private mutating func readEscapedString(
         from start: Int, opening: Int, _ bytes: Span<UInt8>
     ) throws(JSONSyntaxError) -> String {
-        var text = try validated(bytes.extracting(start..<index), at: start, bytes)
+        var text = Array(try validated(bytes.extracting(start..<index), at: start, bytes).utf8)
         var plain = index
         while index < bytes.count {
             switch bytes[index] {
             case UInt8(ascii: "\""):
-                text += try validated(bytes.extracting(plain..<index), at: plain, bytes)
+                text += try validated(bytes.extracting(plain..<index), at: plain, bytes).utf8
                 index += 1
-                return text
+                return String(decoding: text, as: UTF8.self)
             case UInt8(ascii: "\\"):
-                text += try validated(bytes.extracting(plain..<index), at: plain, bytes)
-                text.unicodeScalars.append(try readEscape(bytes))
+                text += try validated(bytes.extracting(plain..<index), at: plain, bytes).utf8
+                let scalar = try readEscape(bytes)
+                if let byte = UInt8(exactly: scalar.value), byte < 0x80 {
+                    text.append(byte)
+                } else {
+                    text += String(Character(scalar)).utf8
+                }
                 plain = index
             case 0..<0x20: throw controlCharacter(bytes)
             default: index += 1

@@ -20,7 +20,7 @@ private func checkHiddenPaths(
     guard let paths, !paths.isEmpty else { return }
     for (index, hidden) in paths.enumerated() {
         checkLength(hidden, path.appending(index: index), section, &found)
-        if hidden.hasPrefix("/") { continue }
+        if hidden.isAbsolutePath { continue }
         let message = "\(quoted(hidden)) is not an absolute path"
         found.append(SpecError(path.appending(index: index), message, section: section))
     }
@@ -51,7 +51,7 @@ func checkDeviceNodes(_ spec: Spec, _ found: inout [SpecError]) {
     for (index, device) in (spec.linux?.devices ?? []).enumerated() {
         let path: JSONPath = "linux.devices[\(index)]"
         checkLength(device.path, path.appending(key: "path"), section, &found)
-        if !device.path.hasPrefix("/") {
+        if !device.path.isAbsolutePath {
             let message = "\(quoted(device.path)) is not an absolute path"
             found.append(SpecError(path.appending(key: "path"), message, section: section))
         }

@@ -19,7 +19,7 @@ func checkNamespacesAreUnique(_ spec: Spec, _ found: inout [SpecError]) {
 /// Spec: config-linux.md, Namespaces.
 func checkNamespacePaths(_ spec: Spec, _ found: inout [SpecError]) {
     for (index, namespace) in (spec.linux?.namespaces ?? []).enumerated() {
-        guard let path = namespace.path, !path.isEmpty, !path.hasPrefix("/") else { continue }
+        guard let path = namespace.path, !path.isEmpty, !path.isAbsolutePath else { continue }
         found.append(
             SpecError(
                 "linux.namespaces[\(index)].path", "\(quoted(path)) is not an absolute path",

@@ -15,7 +15,7 @@ func checkArguments(_ process: Process, _ found: inout [SpecError]) {
 /// Spec: config.md, Process.
 func checkWorkingDirectory(_ process: Process, _ found: inout [SpecError]) {
     checkLength(process.cwd, "process.cwd", "config.md, Process", &found)
-    guard !process.cwd.hasPrefix("/") else { return }
+    guard !process.cwd.isAbsolutePath else { return }
     let message =
         process.cwd.isEmpty
         ? "must not be empty" : "\(quoted(process.cwd)) is not an absolute path"

@@ -166,7 +166,7 @@ func checkHooks(_ spec: Spec, _ found: inout [SpecError]) {
     for (name, hooks) in lists {
         for (index, hook) in (hooks ?? []).enumerated() {
             let path: JSONPath = "hooks.\(name)[\(index)]"
-            if !hook.path.hasPrefix("/") {
+            if !hook.path.isAbsolutePath {
                 let message = "\(quoted(hook.path)) is not an absolute path"
                 found.append(SpecError(path.appending(key: "path"), message, section: section))
             }
@@ -184,7 +184,7 @@ func checkHooks(_ spec: Spec, _ found: inout [SpecError]) {
 /// Spec: config.md, Mounts.
 func warnOfRelativeDestinations(_ spec: Spec, _ found: inout [SpecError]) {
     for (index, mount) in (spec.mounts ?? []).enumerated()
-    where !mount.destination.hasPrefix("/") {
+    where !mount.destination.isAbsolutePath {
         found.append(
             SpecError(
                 "mounts[\(index)].destination", "is relative, which is deprecated; taken from /",

@@ -39,7 +39,8 @@ struct Command: Sendable {
 
     /// The command of that name.
     static func named(_ name: String) -> Command? {
-        Name(rawValue: name)?.command
+        // Not init(rawValue:), which would build a dictionary of the names for this one look-up.
+        Name.allCases.first { $0.rawValue == name }?.command
     }
 
     /// Every command, in the order of the help.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
 internal import RuntimeSpec
 
 /// `linux.resources.hugepageLimits`: pages in use, and pages reserved where the kernel counts these.
@@ -66,7 +67,7 @@ extension HugepageController {
     private static func pageSizes() -> [String] {
         let names = (try? directoryEntries("/sys/kernel/mm/hugepages")) ?? []
         return names.compactMap { name in
-            guard name.hasPrefix("hugepages-"), name.hasSuffix("kB"),
+            guard name.begins(with: "hugepages-"), name.ends(with: "kB"),
                 let kilobytes = UInt64(name.dropFirst("hugepages-".count).dropLast(2))
             else { return nil }
             return pageSize(ofKilobytes: kilobytes)

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import InitProgram
+
+@Suite("Paths and names are bytes")
+struct PathTextTests {
+    @Test("a slash begins a path also where a combining mark follows it")
+    func beginnings() {
+        #expect("/\u{301}x".begins(with: "/"))
+        #expect("/proc/\u{301}x".begins(with: "/proc/"))
+        #expect(!"/pro".begins(with: "/proc"))
+        #expect("\u{e9}t\u{e9}".dropFirst().begins(with: "t"))
+    }
+
+    @Test("an ending is found also where a combining mark begins it")
+    func endings() {
+        #expect("x\u{301}/..".ends(with: "\u{301}/.."))
+        #expect(!"/..".ends(with: "x/.."))
+    }
+
+    @Test("accents composed in two ways are two names")
+    func sameness() {
+        #expect("/\u{e9}".isSame("/\u{e9}"))
+        #expect(!"/\u{e9}".isSame("/e\u{301}"))
+    }
+
+    @Test("texts are joined with the separator between them alone")
+    func joining() {
+        #expect(String.joined([], by: ", ").isEmpty)
+        #expect(String.joined(["a"], by: ", ") == "a")
+        #expect(String.joined(["a", "", "b"], by: ", ") == "a, , b")
+    }
+
+    @Test("components make a path below a root and one from where it is used")
+    func components() {
+        #expect("/a/./b/../c//".rootedComponents.pathBelow == "/a/c")
+        #expect("../a/c".rootedComponents.relativePath == "a/c")
+        #expect("/".rootedComponents.pathBelow.isEmpty)
+    }
+}
