@@ -112,9 +112,8 @@ struct MountPlan {
             if isProc { return }
             problem = "it is not of type proc"
         } else {
-            guard destination.begins(with: "/proc/"), !coverableProcFiles.contains(destination) else {
-                return
-            }
+            guard destination.begins(with: "/proc/"), !coverableProcFiles.contains(destination)
+            else { return }
             problem = "it is inside /proc"
         }
         throw SpecError(

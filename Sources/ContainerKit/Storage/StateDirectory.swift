@@ -145,9 +145,7 @@ struct StateDirectory: ~Copyable {
         try reporting("unable to save the state in \(path)") { () throws(SystemCallError) in
             do throws(SystemCallError) {
                 try exchangeFiles(Self.stagedName, Self.recordName, at: descriptor)
-            } catch  where error.errno == .noSuchFileOrDirectory
-                || error.errno == .invalidArgument
-            {
+            } catch  where [.noSuchFileOrDirectory, .invalidArgument].contains(error.errno) {
                 // There is no record yet, or the file system cannot exchange.
                 try renameFile(Self.stagedName, to: Self.recordName, at: descriptor)
                 return

@@ -10,7 +10,8 @@ enum PropertyAnnotation {
     /// The properties of the annotations, in the order of their names.
     static func properties(_ annotations: [String: String]) throws(SpecError) -> [UnitProperty] {
         var properties: [UnitProperty] = []
-        for (key, text) in annotations.sorted(by: { $0.key < $1.key }) where key.begins(with: prefix) {
+        for (key, text) in annotations.sorted(by: { $0.key < $1.key })
+        where key.begins(with: prefix) {
             let field = JSONPath("annotations").appending(key: key)
             let name = String(key.dropFirst(prefix.count))
             guard name.utf8.count > 2, name.utf8.allSatisfy(isLetter) else {
