@@ -36,9 +36,14 @@ private func majorVersion(_ text: String) -> Substring? {
 private func parts(
     _ text: Substring, _ separator: Unicode.Scalar, most count: Int = .max
 ) -> [Substring] {
-    text.utf8.split(
-        separator: UInt8(ascii: separator), maxSplits: count - 1, omittingEmptySubsequences: false
-    ).map { Substring($0) }
+    let separator = UInt8(ascii: separator)
+    var parts: [Substring] = []
+    var rest = text
+    while parts.count < count - 1, let place = rest.utf8.firstIndex(of: separator) {
+        parts.append(rest[..<place])
+        rest = rest[rest.utf8.index(after: place)...]
+    }
+    return parts + [rest]
 }
 
 private func isDigits(_ text: Substring) -> Bool {

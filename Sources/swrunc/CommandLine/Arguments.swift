@@ -33,8 +33,8 @@ struct Arguments: Sendable {
     private mutating func readFlag<Words: Collection<String>>(
         _ word: String, of flags: [Flag], rest: inout Words
     ) throws(UsageError) where Words.SubSequence == Words {
-        var text = Substring(word.utf8.dropFirst())
-        if text.utf8.first == UInt8(ascii: "-") { text = Substring(text.utf8.dropFirst()) }
+        let dashes = word.utf8.starts(with: "--".utf8) ? 2 : 1
+        let text = word[word.utf8.index(word.startIndex, offsetBy: dashes)...]
         guard let first = text.unicodeScalars.first, first != "-", first != "=" else {
             throw UsageError("bad flag syntax: \(word)")
         }
