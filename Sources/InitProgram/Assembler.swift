@@ -30,8 +30,9 @@ public struct Assembler {
     /// An empty program.
     public init() {
         image.data.reserveCapacity(8192)
-        image.instructions.reserveCapacity(256)
-        image.stepOfInstruction.reserveCapacity(256)
+        // A usual container has six or seven hundred.
+        image.instructions.reserveCapacity(768)
+        image.stepOfInstruction.reserveCapacity(768)
     }
 
     /// Says that the following instructions belong to step `index` of the plan.

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command line for Swift's CommandLine, as glibc hands it to every function of .init_array. The standard
+// library has a function of the same name, which the linker leaves out for this one: it finds the command
+// line by reading /proc/self/maps at each start, and needs stdio's scanf for that.
+#include "EarlyEntry.h"
+
+#include <features.h>
+
+#ifdef __GLIBC__
+
+static char *none[] = {0};
+static char **arguments = none;
+static int count;
+
+static void keep_arguments(int argument_count, char **argument_list, char **environment) {
+    (void)environment;
+    count = argument_count;
+    arguments = argument_list;
+}
+
+__attribute__((section(".init_array"), used)) static void (*const keeper)(int, char **, char **) =
+    keep_arguments;
+
+char **_swift_stdlib_getUnsafeArgvArgc(int *argument_count) {
+    *argument_count = count;
+    return arguments;
+}
+
+#endif
