@@ -95,9 +95,15 @@ def run_way(runtime, way, names, words, packed, logs):
         done = subprocess.run(
             [str(word) for word in command], stdout=output, stderr=subprocess.STDOUT
         )
-    text = log.read_text(errors="replace")
     if done.returncode not in (0, 124):
+        text = log.read_text(errors="replace")
         raise Unavailable(f"runc-vm: {way}: status {done.returncode}\n{text[-2000:]}")
+    return results(way, log, names)
+
+
+def results(way, log, names):
+    """What vm/runc-suite wrote of each file."""
+    text = log.read_text(errors="replace")
     found = {}
     parts = re.split(r"^== (\S+)\n", text, flags=re.M)[1:]
     for file, part in zip(parts[::2], parts[1::2]):
