@@ -18,6 +18,10 @@ public enum InitStep: Equatable, Sendable {
     ///
     /// Kernel: PR_SET_DUMPABLE.
     case forbidPtrace
+    /// Lets who has a right over this process trace it, and so take its descriptors.
+    ///
+    /// Kernel: PR_SET_DUMPABLE, pidfd_getfd(2).
+    case permitPtrace
     /// Becomes leader of a session of its own.
     ///
     /// Kernel: setsid(2).

@@ -62,6 +62,7 @@ extension InitStep {
             code.closeDescriptors(phase, gapCount: keeping.count + 1)
         case .setStandardStreams(let numbers): code.setStandardStreams(numbers)
         case .forbidPtrace: code.prctl("PR_SET_DUMPABLE", 4, 0)
+        case .permitPtrace: code.prctl("PR_SET_DUMPABLE", 4, 1)
         case .startSession: code.call(.setsid, [], ignoring: [IgnoredErrno.permission])
         case .enterCgroups(let count): code.enterCgroups(count)
         // Where there are v1 cgroups nothing is delegated.

@@ -10,6 +10,7 @@ extension InitStep {
         case .setStandardStreams(let numbers):
             "take over standard streams \(numbers.map(String.init).joined(separator: ", "))"
         case .forbidPtrace: "forbid ptrace and /proc access until the program runs"
+        case .permitPtrace: "let the runtime, an ordinary user, take the seccomp listener"
         case .startSession: "start a session"
         case .enterCgroups(let count): "enter \(count) v1 cgroups"
         case .enterDelegatedCgroup: "enter the cgroup that is left to the container"

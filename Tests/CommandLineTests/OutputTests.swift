@@ -107,7 +107,9 @@ struct OutputTests {
             (.invalidSpec, "mounts[1].options", "error during container init: error mounting: "),
             (.initFailed, "hostname", "error during container init: "),
             (.executableNotFound, "process.args[0]", "error during container init: "),
-            (.invalidSpec, "process.cwd", nil), (.alreadyExists, nil, nil), (.cgroup, nil, nil),
+            (.invalidSpec, "process.cwd", nil), (.alreadyExists, nil, nil),
+            (.cgroup, "linux.resources.pids.limit", nil),
+            (.cgroup, "linux.cgroupsPath", "unable to apply cgroup configuration: "),
         ] as [(ContainerError.Code, String?, String?)])
     func contexts(_ code: ContainerError.Code, _ field: String?, _ context: String?) {
         let failure = Failure(

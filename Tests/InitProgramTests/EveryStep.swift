@@ -9,7 +9,8 @@ private let cpus = NumberSet(text: "0-1,65", words: [3, 2])
 /// A new case does not compile until `StepName` knows it, and then needs a sample here.
 let everyInitStep: [InitStep] = [
     .closeDescriptors(phase: 0, keeping: [.rendezvous, .startSocket], preserved: 2),
-    .setStandardStreams([0, 1, 2]), .forbidPtrace, .startSession, .enterCgroups(count: 2),
+    .setStandardStreams([0, 1, 2]), .forbidPtrace, .permitPtrace, .startSession,
+    .enterCgroups(count: 2),
     .enterDelegatedCgroup,
     .setOOMScore(-500), .setCPUAffinity(cpus, .final), .resetCPUAffinity,
     .setScheduler(
@@ -89,7 +90,8 @@ let everyInitStep: [InitStep] = [
 
 /// The cases of `InitStep` by name.
 enum StepName: CaseIterable {
-    case closeDescriptors, setStandardStreams, forbidPtrace, startSession, enterCgroups
+    case closeDescriptors, setStandardStreams, forbidPtrace, permitPtrace, startSession
+    case enterCgroups
     case enterDelegatedCgroup
     case setOOMScore, setCPUAffinity, resetCPUAffinity, setScheduler, setIOPriority,
         setMemoryPolicy, setPersonality
@@ -122,6 +124,7 @@ enum StepName: CaseIterable {
         case .closeDescriptors: .closeDescriptors
         case .setStandardStreams: .setStandardStreams
         case .forbidPtrace: .forbidPtrace
+        case .permitPtrace: .permitPtrace
         case .startSession: .startSession
         case .enterCgroups: .enterCgroups
         case .enterDelegatedCgroup: .enterDelegatedCgroup

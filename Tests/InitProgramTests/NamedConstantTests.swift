@@ -72,6 +72,7 @@ struct NamedConstantTests {
         "prctl gets its numbers, and zero for what it does not use",
         arguments: [
             (.forbidPtrace, [Int(PR_SET_DUMPABLE), 0, 0, 0, 0]),
+            (.permitPtrace, [Int(PR_SET_DUMPABLE), 1, 0, 0, 0]),
             (.keepCapabilities, [Int(PR_SET_KEEPCAPS), 1, 0, 0, 0]),
             (.forbidNewPrivileges, [Int(PR_SET_NO_NEW_PRIVS), 1, 0, 0, 0]),
             (

@@ -162,6 +162,37 @@ struct RootlessTests {
         }
     }
 
+    @Test("an agent gets the listener of its seccomp filter, at run and at start")
+    func listener() throws {
+        for starts in [false, true] {
+            try TestBundle.use { bundle throws in
+                try bundle.makeRootless()
+                let agent = try NotifyAgent("\(bundle.directory)/agent.sock")
+                try bundle.giveToUser()
+                bundle.linux.seccomp = Seccomp(
+                    defaultAction: .allow, listenerPath: agent.path,
+                    syscalls: [SeccompRule(names: ["mkdir", "mkdirat"], action: .notify)])
+                bundle.script("mkdir /tmp/x")
+                try bundle.writeConfig()
+                var words = ["run", "--detach", "--bundle", bundle.directory, bundle.id]
+                if starts {
+                    let made = try bundle.asUser(
+                        "create", "--bundle", bundle.directory, bundle.id)
+                    try #require(made.status == 0, "\(made)")
+                    words = ["start", bundle.id]
+                }
+                let running = try RunningCommand(
+                    TestBundle.setpriv() + [Host.runtime, "--root", bundle.store] + words,
+                    CommandOptions(), token: bundle.token)
+                let connection = try agent.accept()
+                #expect(connection.message.contains("\"id\":\"\(bundle.id)\""))
+                #expect(try agent.serve(connection, .error(ENOMEDIUM)) == 1)
+                let done = try running.wait()
+                #expect(done.status == 0, "\(done)")
+            }
+        }
+    }
+
     @Test("nothing below /sys can be written to, whether or not the config mounts cgroups")
     func systemFiles() throws {
         for mountsCgroups in [true, false] {

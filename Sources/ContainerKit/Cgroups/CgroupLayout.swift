@@ -41,8 +41,9 @@ struct CgroupLayout: Equatable, Sendable {
     /// What an error says of a limit whose controller is missing.
     func lack(of controller: String) -> String {
         guard mode != .none else {
-            return "the container has no cgroup for this limit: the runtime may not make one here "
-                + "(leave the limit out, or have a cgroup delegated)"
+            // The second part is runc's, which people search for.
+            return "the container has no cgroup for this limit: rootless needs no limits + no "
+                + "cgrouppath when no permission is granted for cgroups (or have one delegated)"
         }
         return "the cgroup controller \"\(controller)\" is not available on this host "
             + "(cgroup \(mode.rawValue))"

@@ -24,6 +24,8 @@ struct IdentityPlan {
     private let mayDenyGroups: Bool
     /// Whether the groups of the caller stay.
     private let keepsGroups: Bool
+    /// Whether only a process that may be traced can have its seccomp listener taken from it.
+    private let yieldsListener: Bool
     /// Masks of the five sets.
     let sets: CapabilityMasks
     /// The capabilities that the runtime itself holds.
@@ -32,13 +34,14 @@ struct IdentityPlan {
     init(
         process: Process, linux: Linux = Linux(), filter: SeccompFilter?, home: String,
         grantable: UInt64 = .max, isInUserNamespace: Bool = false,
-        mayDenyGroups: Bool = false, keepsGroups: Bool = false
+        mayDenyGroups: Bool = false, keepsGroups: Bool = false, yieldsListener: Bool = false
     ) {
         self.process = process
         self.linux = linux
         self.isInUserNamespace = isInUserNamespace
         self.mayDenyGroups = mayDenyGroups
         self.keepsGroups = keepsGroups
+        self.yieldsListener = yieldsListener
         self.filter = filter
         self.grantable = grantable
         sets = CapabilityMasks(process.capabilities, grantable: grantable)
@@ -144,6 +147,8 @@ struct IdentityPlan {
                     .runHook(hook, preparing: preparing.steps.map(\.step)), from: hook.field)
             }
             addLateLimits(to: &steps)
+            // Not before a hook, which is the image's and could be the one who traces.
+            if notifies, yieldsListener { steps.add(.permitPtrace, from: "linux.seccomp") }
             addFilter(to: &steps, channel: channel)
         }
         steps.add(

@@ -38,7 +38,10 @@ extension Launch {
                 process: process, linux: linux, filter: filter, home: facts.home,
                 grantable: facts.grantableCapabilities,
                 isInUserNamespace: userNamespace != nil,
-                mayDenyGroups: facts.rights.isInUserNamespace, keepsGroups: facts.keepsGroups))
+                mayDenyGroups: facts.rights.isInUserNamespace, keepsGroups: facts.keepsGroups,
+                // Nobody else has a right over the process, and can name it, until it is the program.
+                yieldsListener: facts.rights.isOrdinaryUser
+                    && namespaces.new.contains(.user) && namespaces.new.contains(.pid)))
         let child = recipe.childSteps(mounts: mounts, preparations?.steps ?? StepList())
         let parent = recipe.parentSteps(mounts: mounts)
         self.init(

@@ -39,8 +39,11 @@ struct Failure: Error {
 
     /// How far the container was, in the words that people search for, which are runc's.
     private static func context(of error: ContainerError) -> String {
+        if error.code == .cgroup, error.field == "linux.cgroupsPath" {
+            return processStart + "unable to apply cgroup configuration: "
+        }
         let isMount = error.field?.hasPrefix("mounts[") ?? false
-        let start = isMount ? Self.processStart : start(of: error)
+        let start = isMount ? processStart : start(of: error)
         guard !start.isEmpty else { return "" }
         return start + "error during container init: " + (isMount ? "error mounting: " : "")
     }

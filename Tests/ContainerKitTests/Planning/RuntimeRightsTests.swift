@@ -52,6 +52,44 @@ struct RuntimeRightsTests {
         #expect(refusal { _ in } == nil)
     }
 
+    @Test(
+        "an ordinary user's container may be traced for its seccomp listener where nobody else can do so"
+    )
+    func listener() throws {
+        func steps(_ rights: RuntimeRights, _ change: (inout Spec) -> Void) throws -> [InitStep] {
+            var spec = Spec.rootlessTemplate(userID: 1000, groupID: 1000)
+            spec.process?.terminal = false
+            spec.linux?.seccomp = Seccomp(
+                defaultAction: .allow, listenerPath: "/agent",
+                syscalls: [SeccompRule(names: ["mkdir"], action: .notify)])
+            change(&spec)
+            let filter = try SeccompFilter(compiling: try #require(spec.linux?.seccomp))
+            var facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: .planNone)
+            facts.rights = rights
+            let launch = try Launch(creating: spec, facts: facts, filter: filter)
+            return launch.plan.childSteps.map(\.step)
+        }
+        let own = try steps(.ordinaryUser) { _ in }
+        let index = try #require(own.firstIndex(of: .permitPtrace))
+        guard case .loadSeccomp = own[index + 1] else {
+            Issue.record("\(own[index + 1])")
+            return
+        }
+        // Root takes it anyway; a hook is the image's; who shares the pid namespace can name the process.
+        let hook = Hook(path: "/bin/hook")
+        #expect(try !steps(RuntimeRights()) { _ in }.contains(.permitPtrace))
+        #expect(
+            try !steps(.ordinaryUser) { $0.hooks = Hooks(startContainer: [hook]) }
+                .contains(.permitPtrace))
+        #expect(
+            try !steps(.ordinaryUser) {
+                $0.linux?.namespaces?.removeAll { $0.kind == .pid }
+            }.contains(.permitPtrace))
+        #expect(
+            try !steps(.ordinaryUser) { $0.linux?.seccomp?.syscalls?[0].action = .allow }
+                .contains(.permitPtrace))
+    }
+
     @Test("what an ordinary user cannot have of mounts is refused by its field")
     func mounts() {
         func mount(_ type: String?, _ options: String...) -> Mount {
@@ -73,8 +111,9 @@ struct RuntimeRightsTests {
     func limits() {
         #expect(
             refusal { $0.linux?.resources = Resources(memory: .init(limit: 1 << 20)) }
-                == "linux.resources.memory.limit: the container has no cgroup for this limit: the "
-                + "runtime may not make one here (leave the limit out, or have a cgroup delegated)")
+                == "linux.resources.memory.limit: the container has no cgroup for this limit: "
+                + "rootless needs no limits + no cgrouppath when no permission is granted for "
+                + "cgroups (or have one delegated)")
         let rules = [DeviceCgroupRule(allow: false, access: "rwm")]
         #expect(refusal { $0.linux?.resources = Resources(devices: rules) } == nil)
     }
