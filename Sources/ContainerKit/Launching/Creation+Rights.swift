@@ -54,6 +54,12 @@ extension LaunchFacts {
             staysOutsideCgroup = !"\(own)/".begins(with: "\(systemd.controlGroup)/")
         }
         guard rights.sparesCgroups, systemd == nil, (path ?? "").isEmpty else { return }
+        let present = cgroups.hierarchies
         cgroups = cgroups.permitted(for: id)
+        guard cgroups.mode == .none, !rights.preparesMounts else { return }
+        ownCgroups = present.filter { !$0.controllers.isEmpty }.map {
+            CgroupDirectory(
+                controllers: $0.controllers, mountPoint: $0.mountPoint, cgroup: $0.ownPath)
+        }
     }
 }

@@ -90,6 +90,17 @@ struct Creation {
         self.bundle = bundle
         self.store = store
         self.options = options
+        warnOfMingledProcesses()
+    }
+
+    /// The middle is runc's text, which people search for.
+    private func warnOfMingledProcesses() {
+        guard launch.mingles(bundle.spec) else { return }
+        options.logger.warning(
+            """
+            the container has no cgroup and no private pid namespace. Such configuration is \
+            strongly discouraged: nothing but a user namespace holds its processes together
+            """)
     }
 
     /// The config with what tells its process of the sockets that it has.

@@ -17,19 +17,22 @@ extension Launch {
         try RootEntry.check(linux, namespaces, movesRoot: facts.kernelTrees != nil)
         var cgroups = try Self.cgroups(spec, linux, facts)
         cgroups.owner = CgroupDelegation.owner(spec, isUnified: cgroups.layout.isUnified)
+        // As with runc, mounts of cgroups show those of the caller to who has no other.
+        var shown = cgroups.layout
+        if shown.mode == .none { shown.directories = facts.ownCgroups }
         guard let root = spec.root else { throw SpecError("root", "must be present") }
         // Spec: runtime.md, Start: only start needs a process.
         let process = spec.process ?? Process(cwd: "/")
         var mounts = try MountPlan(
             spec.mounts ?? [], rootPath: facts.rootPath(root),
             propagation: Self.baseChange(linux.rootfsPropagation),
-            cgroups: cgroups.layout,
+            cgroups: shown,
             namespaces: namespaces, userNamespace: userNamespace, mountLabel: linux.mountLabel,
             facts: facts, further: facts.furtherMounts)
         mounts.addDevices(linux.devices ?? [])
 
         let preparations =
-            facts.rights.preparesMounts ? nil : try UnprivilegedMounts(mounts, cgroups.layout)
+            facts.rights.preparesMounts ? nil : try UnprivilegedMounts(mounts, shown)
         let recipe = CreateRecipe(
             spec: spec, linux: linux, process: process, root: root, namespaces: namespaces,
             userNamespace: userNamespace, facts: facts, cgroups: cgroups,
@@ -48,6 +51,12 @@ extension Launch {
             plan: LaunchPlan(
                 parentSteps: parent, childSteps: child, laterSteps: recipe.laterSteps),
             cgroups: cgroups, listener: recipe.listener)
+    }
+
+    /// Whether neither a cgroup nor a pid namespace tells the container's processes from others.
+    func mingles(_ spec: Spec) -> Bool {
+        guard let cgroups, cgroups.layout.mode == .none else { return false }
+        return spec.linux?.namespace(.pid) == nil
     }
 
     private static func cgroups(_ spec: Spec, _ linux: Linux, _ facts: LaunchFacts)

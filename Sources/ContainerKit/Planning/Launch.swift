@@ -93,6 +93,8 @@ struct LaunchFacts {
     var staysOutsideCgroup = false
     /// Whether the v2 cgroup that an exec enters was given to a user of the container.
     var cgroupHasOwner = false
+    /// The caller's own v1 cgroups, where a container without one is shown these.
+    var ownCgroups: [CgroupDirectory] = []
     /// Whether the host has cgroup v2 alone, also where the container gets no cgroup.
     var hasUnifiedCgroups = false
     /// The capabilities that the runtime itself holds, as a mask.

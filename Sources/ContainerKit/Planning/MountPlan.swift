@@ -335,7 +335,7 @@ struct MountPlan {
                 "\"\(option)\" cannot be applied to a mount of the host's cgroup hierarchies")
         }
         var options = options
-        let readOnly = options.takeReadOnly() || cgroups.directories.isEmpty
+        let readOnly = options.takeReadOnly() || cgroups.mode == .none
         guard !cgroups.isUnified else {
             let isPrivate = { $0 == Linux.Propagation.private || $0 == .recursivelyPrivate }
             guard options.propagation.allSatisfy(isPrivate) else {
