@@ -99,7 +99,7 @@ struct Creation {
         options.logger.warning(
             """
             the container has no cgroup and no private pid namespace. Such configuration is \
-            strongly discouraged: nothing but a user namespace holds its processes together
+            strongly discouraged: orphans of its processes, and those of exec, are not found
             """)
     }
 
