@@ -21,7 +21,7 @@ RELEASE := -c release --product swrunc --static-swift-stdlib -Xswiftc -static-ex
 	-Xswiftc -use-ld=lld -Xlinker -s -Xlinker -e -Xlinker swrunc_entry \
 	-Xswiftc -Xfrontend -Xswiftc -function-sections -Xlinker --no-warn-symbol-ordering \
 	-Xlinker --symbol-ordering-file=$(CURDIR)/Sources/swrunc/startup-order.txt \
-	-Xlinker -T -Xlinker $(CURDIR)/Sources/swrunc/unnamed-functions.ld
+	-Xlinker -T -Xlinker $(CURDIR)/Sources/swrunc/layout.ld
 # g++ brings the C library and C++ runtime archives that the static link takes.
 PREREQUISITES := g++ binutils git ca-certificates libseccomp-dev pkg-config busybox-static
 
@@ -37,7 +37,7 @@ build: prerequisites
 		stamp+=(-Xlinker "--defsym=build_commit_$$((number++))=0x$$word")
 	done
 	# The linker's input is of no target, so that nobody else sees when it has changed.
-	for input in Sources/swrunc/{startup-order.txt,unnamed-functions.ld}; do
+	for input in Sources/swrunc/{startup-order.txt,layout.ld}; do
 		if [ $$input -nt $(BINARY) ]; then rm -f $(BINARY); fi
 	done
 	swift build $(RELEASE) "$${stamp[@]}"

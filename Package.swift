@@ -50,7 +50,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
-            exclude: ["startup-order.txt", "unnamed-functions.ld"], swiftSettings: strict),
+            exclude: ["startup-order.txt", "layout.ld"], swiftSettings: strict),
         // The program of the README, kept equal to it by a test.
         .executableTarget(
             name: "EmbeddingExample",
