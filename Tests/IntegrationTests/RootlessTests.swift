@@ -162,6 +162,41 @@ struct RootlessTests {
         }
     }
 
+    @Test("v1 cgroups that were given by hand are used, without the v2 one beside them")
+    func delegatedByHand() throws {
+        guard !Host.isUnified else { return print("skipped: this host has no cgroup v1") }
+        try TestBundle.use { bundle throws in
+            func forEachHierarchy(_ words: String) throws {
+                let script =
+                    "for d in /sys/fs/cgroup/*; do [ -L $d ] || [ ! -e $d/tasks ] || ( \(words) "
+                    + "); done"
+                let done = try RunningCommand(
+                    [Host.busybox, "sh", "-c", script], token: bundle.token
+                )
+                .wait()
+                try #require(done.status == 0, "\(done)")
+            }
+            let name = "swrunc-test-\(bundle.id)"
+            try forEachHierarchy(
+                "mkdir $d/\(name) && chown -R \(TestBundle.userID) $d/\(name)")
+            defer { try? forEachHierarchy("rmdir $d/\(name)") }
+            try bundle.makeRootless()
+            bundle.linux.cgroupsPath = "/\(name)/box"
+            bundle.linux.resources = Resources(pids: .init(limit: 20))
+            bundle.process.args = ["/bin/sleep", "100"]
+            try bundle.writeConfig()
+            let done = try bundle.asUser("create", "--bundle", bundle.directory, bundle.id)
+            try #require(done.status == 0, "\(done)")
+            #expect(try readText("/sys/fs/cgroup/pids/\(name)/box/pids.max") == "20\n")
+            #expect(try bundle.asUser("start", bundle.id).status == 0)
+            #expect(try bundle.asUser("pause", bundle.id).status == 0)
+            #expect(try bundle.state().status == .paused)
+            let deleted = try bundle.asUser("delete", "--force", bundle.id)
+            #expect(deleted.status == 0 && deleted.error == "", "\(deleted)")
+            #expect(!exists("/sys/fs/cgroup/pids/\(name)/box"))
+        }
+    }
+
     @Test("cgroup v1 without a cgroup namespace: the caller's own cgroups are seen, and only seen")
     func ownCgroups() throws {
         guard !Host.isUnified else { return print("skipped: this host has no cgroup v1") }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""runc's integration suite as an ordinary user of this machine: with subordinate ids and without.
+"""runc's integration suite as an ordinary user of this machine: with subordinate ids, without, and with
+cgroups as well.
 
 The user is made for the run alone, in mounts that nobody else sees.
 """
@@ -12,7 +13,7 @@ import runc_vm
 import scratch
 from engines import REPO
 
-WAYS = ("rootless", "plain")
+WAYS = ("rootless", "plain", "delegated")
 # No one here has this one.
 USER_ID = 64_100
 BEGIN, COUNT = 6_410_000, 65_536

@@ -98,6 +98,27 @@ extension CgroupHierarchies {
         return result
     }
 
+    /// The hierarchies for a cgroup that the config names, without the v2 one of a hybrid host where this
+    /// process may not make it or move anybody there.
+    ///
+    /// It limits nothing, and runc does without it. A closed v1 hierarchy is an error of its own.
+    func withoutClosedUnified(for id: String, at path: String) -> CgroupHierarchies {
+        guard mode == .hybrid,
+            let layout = try? CgroupLayout(cgroupsPath: path, id: id, in: self),
+            let index = layout.unifiedIndex
+        else { return self }
+        let directory = layout.directories[index]
+        var present = directory.path
+        while !present.isEmpty, (try? status(at: present)) == nil {
+            present = Cgroup.parent(of: present)
+        }
+        guard !mayWrite(present) || !Self.mayEnter(directory) else { return self }
+        var result = self
+        result.hierarchies.remove(at: index)
+        result.mode = .legacy
+        return result
+    }
+
     /// Whether this process may move a child into a v2 cgroup: it has to write to the one above both.
     ///
     /// Kernel: cgroups(7), Delegation containment.

@@ -53,7 +53,11 @@ extension LaunchFacts {
         if let systemd, systemd.instance == .user, let own = cgroups.hierarchies.last?.ownPath {
             staysOutsideCgroup = !"\(own)/".begins(with: "\(systemd.controlGroup)/")
         }
-        guard rights.sparesCgroups, systemd == nil, (path ?? "").isEmpty else { return }
+        guard rights.sparesCgroups, systemd == nil else { return }
+        if let path, !path.isEmpty {
+            cgroups = cgroups.withoutClosedUnified(for: id, at: path)
+            return
+        }
         let present = cgroups.hierarchies
         cgroups = cgroups.permitted(for: id)
         guard cgroups.mode == .none, !rights.preparesMounts else { return }
