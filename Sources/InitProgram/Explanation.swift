@@ -95,7 +95,7 @@ extension ProgramImage {
             switch operand {
             case .text(_, ""): nil
             case .text, .named, .cell: rendered(operand)
-            case .literal(let value) where value != 0: String(value)
+            case .literal(let value) where value != 0: value.decimalText
             default: nil
             }
         }

@@ -120,7 +120,7 @@ extension Assembler {
             let same = skip(
                 when: .memory(
                     status + 128, mask: -1, value: Int(device.major) | Int(device.minor) << 32))
-            let wanted = "\(Int(device.major)):\(Int(device.minor))"
+            let wanted = Int(device.major).decimalText + ":" + Int(device.minor).decimalText
             refuse("\(path)/\(name) exists and is another device than \(wanted)")
             place(same)
         }

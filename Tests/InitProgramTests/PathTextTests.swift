@@ -40,3 +40,13 @@ struct PathTextTests {
         #expect("/".rootedComponents.pathBelow.isEmpty)
     }
 }
+
+@Suite("Numbers as text")
+struct DecimalTextTests {
+    @Test(
+        "a number is its decimal digits",
+        arguments: [0, 7, 10, 4096, -1, -255, Int.max, Int.min])
+    func digits(_ number: Int) {
+        #expect(number.decimalText == number.description)
+    }
+}

@@ -171,4 +171,10 @@ struct DecodingTests {
         #expect(JSONPath.root.appending(key: "a").appending(index: 2) == "a[2]")
         #expect(JSONPath.root.appending(key: "a.b") == #"["a.b"]"#)
     }
+    @Test(
+        "a number in a text is its decimal digits",
+        arguments: [0, 7, 10, 4096, -1, -255, Int.max, Int.min])
+    func numbers(_ number: Int) {
+        #expect("<\(number)>" == "<" + number.description + ">")
+    }
 }

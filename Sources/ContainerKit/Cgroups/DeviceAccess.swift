@@ -56,8 +56,8 @@ struct DeviceException: Equatable, Sendable {
     /// The line of the v1 files: `c 1:3 rwm`.
     var line: String {
         let kind = devices.kind == .block ? "b" : "c"
-        let major = devices.major.map { String(Int($0)) } ?? "*"
-        let minor = devices.minor.map { String(Int($0)) } ?? "*"
+        let major = devices.major.map { "\(Int($0))" } ?? "*"
+        let minor = devices.minor.map { "\(Int($0))" } ?? "*"
         return "\(kind) \(major):\(minor) \(access.letters)"
     }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import RuntimeSpec
+
 /// A moment of the wall clock, in UTC.
 public struct Timestamp: Equatable, Sendable, CustomStringConvertible {
     /// Seconds since 1970-01-01.
@@ -44,7 +46,7 @@ public struct Timestamp: Equatable, Sendable, CustomStringConvertible {
     }
 
     private static func padded(_ number: Int, _ width: Int) -> String {
-        var digits = String(number)
+        var digits = "\(number)"
         while digits.utf8.count < width { digits = "0" + digits }
         return digits
     }

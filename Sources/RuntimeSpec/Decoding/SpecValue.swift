@@ -105,23 +105,26 @@ extension SpecValue where Self: FixedWidthInteger {
     static var pluralNoun: String { "integers" }
 
     static func decode(_ value: JSONValue, _ context: inout DecodingContext) -> Self? {
-        let result: Self?
         let text: String
         switch value {
-        case .integer(let found): (result, text) = (Self(exactly: found), "\(found)")
-        case .unsigned(let found): (result, text) = (Self(exactly: found), "\(found)")
+        case .integer(let found):
+            if let result = Self(exactly: found) { return result }
+            text = "\(found)"
+        case .unsigned(let found):
+            if let result = Self(exactly: found) { return result }
+            text = "\(found)"
         case .double(let found):
             guard found.magnitude >= 0x1p63 else {
                 context.fail("found \(found), expected \(noun)")
                 return nil
             }
-            (result, text) = (nil, "\(found)")
+            text = "\(found)"
         default:
             context.mismatch(value, expected: noun)
             return nil
         }
-        if result == nil { context.fail("\(text) is out of range (\(min)...\(max))") }
-        return result
+        context.fail("\(text) is out of range (\(min)...\(max))")
+        return nil
     }
 
     func encode() -> JSONValue {

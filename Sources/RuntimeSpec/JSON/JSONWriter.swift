@@ -16,9 +16,8 @@ struct JSONWriter {
         switch value {
         case .null: add("null")
         case .bool(let value): add(value ? "true" : "false")
-        // By way of Int, for which the standard library has code of its own.
-        case .integer(let value): add(String(Int(value)))
-        case .unsigned(let value): add(Int(exactly: value).map { String($0) } ?? String(value))
+        case .integer(let value): add("\(Int(value))")
+        case .unsigned(let value): add(Int(exactly: value).map { "\($0)" } ?? String(value))
         case .double(let value): add(value.isFinite ? value.description : "null")
         case .string(let value): writeString(value)
         case .array(let elements): writeArray(elements)

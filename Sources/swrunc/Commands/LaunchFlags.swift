@@ -92,7 +92,7 @@ extension Invocation {
     func containerOptions(terminal: Bool, detached: Bool) throws(ContainerError) -> LaunchOptions {
         var options = try launchOptions(terminal: terminal, detached: detached)
         options.notifySocket = notifySocket
-        guard variable("LISTEN_PID") == String(getpid()),
+        guard let pid = variable("LISTEN_PID"), pid == String(getpid()),
             let count = variable("LISTEN_FDS").flatMap(Int.init), (1...1024).contains(count)
         else { return options }
         options.activation = SocketActivation(count: count, names: variable("LISTEN_FDNAMES"))

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Int {
+    /// The number in decimal digits.
+    ///
+    /// Every command writes some; the standard library's own way takes 128 KiB of its code into memory.
+    /// RuntimeSpec has the same for its interpolations, but neither module knows the other.
+    var decimalText: String {
+        var digits: [UInt8] = []
+        var rest = magnitude
+        repeat {
+            digits.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
+            rest /= 10
+        } while rest > 0
+        if self < 0 { digits.append(UInt8(ascii: "-")) }
+        digits.reverse()
+        return String(decoding: digits, as: UTF8.self)
+    }
+}
