@@ -245,7 +245,7 @@ def out_of_memory():
     expect(limit("memory.max", "other"), f"{48 << 20}", "memory.max")
     docker("run", "--name", "box", "--memory", "32m", "--memory-swap", "32m", IMAGE, "tail", "/dev/zero", status=137)
     needs_metrics()
-    eventually(lambda: state()["OOMKilled"], "the daemon knows of the OOM kill", 15)
+    eventually(lambda: state()["OOMKilled"], "the daemon knows of the OOM kill")
 
 
 @case("--cpus, --cpu-shares and --cpuset-cpus")
