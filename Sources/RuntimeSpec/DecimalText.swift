@@ -15,4 +15,9 @@ extension DefaultStringInterpolation {
         digits.reverse()
         appendLiteral(String(decoding: digits, as: UTF8.self))
     }
+
+    /// The number of a process or a descriptor in decimal digits.
+    package mutating func appendInterpolation(_ number: Int32) {
+        appendInterpolation(Int(number))
+    }
 }

@@ -10,7 +10,7 @@ internal import SystemPackage
 /// Kernel: pidfd_open(2), Linux 5.3.
 func openProcess(_ pid: Int32) throws(SystemCallError) -> OwnedDescriptor {
     let number = try systemCall(
-        "pidfd_open", __NR_pidfd_open, Int(pid), 0, describing: "\(Int(pid))")
+        "pidfd_open", __NR_pidfd_open, Int(pid), 0, describing: "\(pid)")
     return OwnedDescriptor(taking: CInt(number))
 }
 
@@ -177,7 +177,7 @@ struct ProcessStat: Equatable {
 
 /// The state and start time of a process; nil when there is none of that number.
 func stat(of pid: Int32) -> ProcessStat? {
-    guard let line = try? readFile("/proc/\(Int(pid))/stat", limitBytes: 4096) else { return nil }
+    guard let line = try? readFile("/proc/\(pid)/stat", limitBytes: 4096) else { return nil }
     return ProcessStat(parsing: line)
 }
 
