@@ -13,7 +13,14 @@ EXEC_ROOT = pathlib.Path("/run/engines-docker")
 CGROUP_PARENT = "engines-docker"
 BRIDGES = ("docker0", "docker_gwbridge")
 # What dockerd and containerd make wherever their own folders are told to be.
-PLACES = ("/run/containerd", "/run/docker", "/etc/docker", "/opt/containerd", "/var/lib/docker")
+PLACES = (
+    "/run/containerd",
+    "/run/docker",
+    "/etc/docker/key.json",
+    "/etc/docker",
+    "/opt/containerd",
+    "/var/lib/docker",
+)
 
 
 def daemons(scratch):
