@@ -280,16 +280,16 @@ final class Launcher {
     }
 
     private func writePidFile(_ path: String) throws(ContainerError) {
-        let parts = FilePath(path)
-        let name = parts.lastComponent?.string ?? path
-        let directory = parts.removingLastComponent().string
-        let temporary = (directory.isEmpty ? "" : directory + "/") + ".\(name)"
+        // Beside it, hidden, until it is whole.
+        let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+        let nameStart = slash.map { path.utf8.index(after: $0) } ?? path.startIndex
+        let temporary = String(path[..<nameStart]) + "." + String(path[nameStart...])
         let process = pid
         try reporting("unable to write the pid file") { () throws(SystemCallError) in
             let file = try Self.makeFile(temporary)
             do throws(SystemCallError) {
                 try writeAll(
-                    Array(String(process).utf8), to: file.number, named: "\"\(temporary)\"")
+                    Array("\(process)".utf8), to: file.number, named: "\"\(temporary)\"")
                 try renameFile(temporary, to: path, at: currentDirectory)
             } catch {
                 try? removeFile(temporary)
