@@ -24,8 +24,7 @@ struct CreateRecipe {
     ///
     /// The status is runc's, which loads the filter while it creates.
     var listener: SeccompListener? {
-        guard linux.seccomp?.listenerPath != nil else { return nil }
-        return SeccompListener(
+        SeccompListener(
             linux.seccomp,
             state: State(
                 ociVersion: RuntimeVersion.specVersion, id: facts.id, pid: 0, status: .creating,

@@ -34,7 +34,7 @@ extension String {
     /// Whether this path is another one or leads below it; both are spelled as `absolute` does it.
     func isPath(within other: String) -> Bool {
         guard other != "/" else { return true }
-        guard utf8.starts(with: other.utf8) else { return false }
+        guard begins(with: other) else { return false }
         return utf8.count == other.utf8.count
             || utf8.dropFirst(other.utf8.count).first == UInt8(ascii: "/")
     }

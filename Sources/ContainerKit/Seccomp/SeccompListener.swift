@@ -18,8 +18,9 @@ struct SeccompListener: Sendable {
     /// The listener of a profile, or nil when no rule needs one: the path is ignored then.
     ///
     /// A relative path counts from the bundle, where runc looks for it.
-    init?(_ profile: Seccomp?, state: State) {
+    init?(_ profile: Seccomp?, state: @autoclosure () -> State) {
         guard let profile, profile.notifies, let path = profile.listenerPath else { return nil }
+        let state = state()
         self.path = path.path(from: state.bundle)
         metadata = profile.listenerMetadata
         self.state = state

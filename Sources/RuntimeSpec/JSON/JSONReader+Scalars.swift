@@ -111,12 +111,7 @@ extension JSONReader {
                 return String(decoding: text, as: UTF8.self)
             case UInt8(ascii: "\\"):
                 text += try validated(bytes.extracting(plain..<index), at: plain, bytes).utf8
-                let scalar = try readEscape(bytes)
-                if let byte = UInt8(exactly: scalar.value), byte < 0x80 {
-                    text.append(byte)
-                } else {
-                    text += String(Character(scalar)).utf8
-                }
+                text += try readEscape(bytes).utf8
                 plain = index
             case 0..<0x20: throw controlCharacter(bytes)
             default: index += 1
