@@ -4,6 +4,15 @@ internal import InitProgram
 internal import SystemPackage
 
 extension Launch {
+    /// What init still does once its creator, told that all is prepared, listens to it no more.
+    func instructionsAfterReport(_ image: ProgramImage) -> [RecordedInstruction] {
+        let report = plan.childSteps.lastIndex {
+            if case .reportToParent(.ready) = $0.step { true } else { false }
+        }
+        let first = image.stepOfInstruction.firstIndex { $0 > report ?? -1 }
+        return recordedInstructions(image, from: first ?? 0)
+    }
+
     /// What the instructions from `index` on are, as an error would name them.
     func recordedInstructions(_ image: ProgramImage, from index: Int) -> [RecordedInstruction] {
         image.instructions.indices.dropFirst(max(index, 0)).compactMap { index in

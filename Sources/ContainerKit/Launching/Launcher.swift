@@ -265,9 +265,7 @@ final class Launcher {
         record.startTime = startTime(of: pid) ?? 0
         record.isComplete = true
         record.startWaitIndex = startWaitIndex
-        let step = image.stepOfInstruction[startWaitIndex]
-        record.lastInstructions = launch.recordedInstructions(
-            image, from: image.instructionsOfStep(step).first ?? 0)
+        record.lastInstructions = launch.instructionsAfterReport(image)
         self.record = record
         try state?.stage(record)
     }

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import InitProgram
+import RuntimeSpec
+import Testing
+
+@testable import ContainerKit
+
+@Suite("What the record keeps for start")
+struct LastInstructionsTests {
+    /// Where init fails between its report and its wait, it may still live when `start` looks for it.
+    @Test("every call after the report to create is kept by its name")
+    func afterReport() throws {
+        let facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: .planV2)
+        let launch = try Launch(creating: .template, facts: facts, filter: nil)
+        let image = launch.plan.lowered()
+        let kept = launch.instructionsAfterReport(image)
+
+        let report = try #require(
+            launch.plan.childSteps.lastIndex { $0.step == .reportToParent(.ready) })
+        let write = try #require(image.instructionsOfStep(report).last)
+        let calls = image.instructions.indices.filter { index in
+            guard index > write, case .call(let call, _, _, _, _) = image.instructions[index]
+            else { return false }
+            return call.name != "exit_group"
+        }
+        #expect(kept.map(\.index) == calls)
+        #expect(kept.first?.call == "close_range")
+        let executes = kept.contains { $0.isExecution }
+        #expect(executes)
+    }
+}
