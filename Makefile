@@ -17,9 +17,11 @@ RUNTIME ?=
 # lld comes with the Swift toolchain; gold, its default, is leaving the distributions. The entry point
 # starts the program sealed (Sources/EarlyEntry). Functions that the same commands run lie together, which
 # spares a third of the memory (conformance/bench/startup-order); the code runs once, so that its size counts.
+# Type metadata comes from functions instead of names, which the runtime would first have to take apart.
 RELEASE := -c release --product swrunc --static-swift-stdlib -Xswiftc -static-executable -Xswiftc -Osize \
 	-Xswiftc -use-ld=lld -Xlinker -s -Xlinker -e -Xlinker swrunc_entry \
 	-Xswiftc -Xfrontend -Xswiftc -function-sections -Xlinker --no-warn-symbol-ordering \
+	-Xswiftc -Xfrontend -Xswiftc -disable-concrete-type-metadata-mangled-name-accessors \
 	-Xlinker --symbol-ordering-file=$(CURDIR)/Sources/swrunc/startup-order.txt \
 	-Xlinker -T -Xlinker $(CURDIR)/Sources/swrunc/layout.ld
 # g++ brings the C library and C++ runtime archives that the static link takes.

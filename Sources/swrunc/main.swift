@@ -11,4 +11,5 @@
 
 internal import Glibc
 
-exit(Session.run(CommandLine.arguments))
+// Nothing is buffered, and nothing waits for exit(3).
+_exit(Session.run(CommandLine.arguments))

@@ -98,6 +98,19 @@ extension TidyRule {
             },
             bad: SourceFile("Sources/swrunc/A.swift", "import FoundationEssentials"),
             good: SourceFile("Tests/TidyTests/A.swift", "import Foundation")),
+        TidyRule(
+            // The binary is linked without the start of libdispatch (Sources/swrunc/layout.ld).
+            sentence: "nothing waits for a task, or starts one",
+            violations: { file in
+                guard file.isSource, file.isSwift else { return [] }
+                return ["async", "await", "Task", "actor"].flatMap {
+                    file.lines(
+                        with: $0,
+                        matching: /^[^"\/]*\b((async|await)\b|Task(\.\w+)? *[{(]|actor +[A-Z])/)
+                }
+            },
+            bad: SourceFile("Sources/swrunc/A.swift", "let a = await b()"),
+            good: SourceFile("Sources/swrunc/A.swift", "case \"async\": flag(.asynchronous)")),
     ]
 
     /// The module that a line imports.

@@ -125,24 +125,29 @@ func readFile(_ descriptor: CInt, limitBytes: Int = 16 << 20, named name: String
     throws(SystemCallError) -> [UInt8]
 {
     var contents: [UInt8] = []
-    var chunk = 4096
+    var room = 8192
     while contents.count < limitBytes {
-        let start = contents.count
+        room = min(room, limitBytes - contents.count)
         var failure: SystemCallError?
-        let room = min(chunk, limitBytes - start)
         let more = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
             do throws(SystemCallError) {
-                count = try systemCall(
-                    "read", __NR_read, Int(descriptor), Int(bitPattern: buffer.baseAddress), room,
-                    describing: "\"\(name)\"")
+                // Files of procfs end a read early; only an empty one is the end.
+                while count < room {
+                    let address = Int(bitPattern: buffer.baseAddress) + count
+                    let read = try systemCall(
+                        "read", __NR_read, Int(descriptor), address, room - count,
+                        describing: "\"\(name)\"")
+                    guard read > 0 else { break }
+                    count += read
+                }
             } catch {
                 failure = error
             }
         }
         if let failure { throw failure }
-        if more.isEmpty { break }
         if contents.isEmpty { contents = more } else { contents.append(contentsOf: more) }
-        chunk = min(chunk * 4, 1 << 20)
+        guard more.count == room else { break }
+        room = min(room * 4, 1 << 20)
     }
     return contents
 }
