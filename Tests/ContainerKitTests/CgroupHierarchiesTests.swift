@@ -134,6 +134,26 @@ struct CgroupHierarchiesTests {
         #expect(host.hierarchies.isEmpty)
     }
 
+    @Test("a v2 root at its usual place is the same with and without the table of mounts")
+    func usualPlace() throws {
+        var host = CgroupHost.unified.hierarchies
+        host.unifiedControllers = ["cpu", "memory"]
+        let ownCgroups = Array(CgroupHost.unified.ownCgroups.utf8)
+        let found = CgroupHierarchies(
+            usualUnified: Array("cpu memory\n".utf8), ownCgroups: ownCgroups)
+        #expect(found == host)
+        let atRoot = CgroupHierarchies(usualUnified: [], ownCgroups: Array("0::/\n".utf8))
+        #expect(atRoot?.hierarchies.first?.ownPath == "")
+    }
+
+    @Test(
+        "who is in v1 hierarchies, or outside of his cgroup namespace, needs the table of mounts",
+        arguments: ["4:memory:/\n0::/\n", "1:name=systemd:/\n", "0::/../other\n", ""])
+    func unusual(_ ownCgroups: String) {
+        let found = CgroupHierarchies(usualUnified: [], ownCgroups: Array(ownCgroups.utf8))
+        #expect(found == nil)
+    }
+
     @Test("this machine's hierarchies can be read")
     func discovery() throws {
         let host = try CgroupHierarchies.discover()

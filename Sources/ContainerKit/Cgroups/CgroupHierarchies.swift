@@ -14,6 +14,7 @@
 //
 // A plan is made and compared without touching the host; Cgroup carries it out in its order.
 
+internal import CLinux
 internal import InitProgram
 internal import SystemPackage
 
@@ -56,13 +57,20 @@ extension CgroupHierarchies {
         CgroupHierarchies(mode: .unified, hierarchies: [], unifiedControllers: [])
     }
 
-    /// Looks at the host: one read of /proc/self/mountinfo and one of /proc/self/cgroup.
+    /// Looks at the host: one read of /proc/self/cgroup and, but for a v2 hierarchy at the usual place,
+    /// one of /proc/self/mountinfo.
     ///
     /// No cgroup file system at all is a `CgroupError`.
     static func discover() throws(CgroupError) -> CgroupHierarchies {
         do throws(SystemCallError) {
-            let mounts = try readFile("/proc/self/mountinfo")
             let own = try readFile("/proc/self/cgroup")
+            // A node of Kubernetes has mounts by the hundred, and the kernel renders all of them.
+            if let controllers = usualUnifiedControllers,
+                let found = CgroupHierarchies(usualUnified: controllers, ownCgroups: own)
+            {
+                return found
+            }
+            let mounts = try readFile("/proc/self/mountinfo")
             var found = CgroupHierarchies(mountInfo: mounts, ownCgroups: own)
             if found.mode == .unified, let root = found.hierarchies.first {
                 let names = try readFile("\(root.mountPoint)/cgroup.controllers")
@@ -76,6 +84,35 @@ extension CgroupHierarchies {
             throw CgroupError(
                 field: nil, failure: error, message: "no cgroup file system can be used")
         }
+    }
+
+    /// Where systemd, and everybody else on a host with v2 alone, mounts the hierarchy.
+    private static let usualMountPoint = "/sys/fs/cgroup"
+
+    /// What `cgroup.controllers` says at the usual place, if the root of the v2 hierarchy is mounted there.
+    ///
+    /// That root has inode 1 and no other cgroup has; a mount of a cgroup below, or one made in a cgroup
+    /// namespace, shows that cgroup's.
+    private static var usualUnifiedControllers: [UInt8]? {
+        guard let root = try? status(at: usualMountPoint), root.stx_ino == 1 else { return nil }
+        // Also a tmpfs, in which v1 hierarchies are mounted, begins with inode 1.
+        return try? readFile("\(usualMountPoint)/cgroup.controllers")
+    }
+
+    /// A v2 hierarchy whose root is mounted at the usual place; nil if this process is in another as well,
+    /// or outside of what its cgroup namespace shows.
+    init?(usualUnified controllers: [UInt8], ownCgroups: [UInt8]) {
+        let memberships = Self.memberships(ownCgroups)
+        guard let own = memberships.first, memberships.count == 1, own.controllers.isEmpty,
+            !own.path.begins(with: "/..")
+        else { return nil }
+        mode = .unified
+        hierarchies = [
+            CgroupHierarchy(
+                controllers: [], mountPoint: Self.usualMountPoint,
+                ownPath: own.path == "/" ? "" : own.path)
+        ]
+        unifiedControllers = words(of: controllers)
     }
 
     /// The hierarchies in which this process may make cgroups beside or below its own, and move a
