@@ -224,17 +224,17 @@ extension InheritedDescriptor {
         case .rendezvous: "rendezvous"
         case .startSocket: "start-socket"
         case .rootfsTree: "rootfs"
-        case .mountTree(let index): "mount-\(index)"
-        case .cgroupTree(let index, let hierarchy): "mount-\(index)-\(hierarchy)"
-        case .cgroupTasks(let index): "cgroup-\(index)"
+        case .mountTree(let index): "mount-" + index.decimalText
+        case .cgroupTree(let index, let hierarchy): "mount-" + index.decimalText + "-" + hierarchy
+        case .cgroupTasks(let index): "cgroup-" + index.decimalText
         case .cgroupDirectory: "cgroup"
         case .namespace(let kind): "\(kind)-namespace"
         case .process: "container-process"
         case .rootOfInit: "container-root"
         case .consoleSocket: "console-socket"
-        case .standardStream(let number): "stream-\(number)"
-        case .gapStart(_, let index): "gap-\(index)-first"
-        case .gapEnd(_, let index): "gap-\(index)-last"
+        case .standardStream(let number): "stream-" + number.decimalText
+        case .gapStart(_, let index): "gap-" + index.decimalText + "-first"
+        case .gapEnd(_, let index): "gap-" + index.decimalText + "-last"
         }
     }
 }

@@ -14,8 +14,7 @@ struct Session {
     /// Does what the words of the command line ask for and tells a failure; gives the exit status.
     static func run(_ words: [String]) -> Int32 {
         StandardStreams.fillGaps()
-        let name = words.first.flatMap { FilePath($0).lastComponent?.string }
-        var session = Session(program: name ?? "swrunc")
+        var session = Session(program: name(calledBy: words.first ?? ""))
         do throws(Failure) {
             return try session.perform(words.dropFirst())
         } catch {
@@ -26,6 +25,12 @@ struct Session {
 
     private init(program: String) {
         self.program = program
+    }
+
+    /// The last component of a path.
+    private static func name(calledBy path: String) -> String {
+        let last = path.utf8.split(separator: UInt8(ascii: "/")).last
+        return last.map { String(Substring($0)) } ?? "swrunc"
     }
 
     private mutating func perform(_ words: ArraySlice<String>) throws(Failure) -> Int32 {

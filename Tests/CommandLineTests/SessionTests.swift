@@ -105,6 +105,12 @@ final class SessionTests {
         #expect(try logText().contains("for --rootless") == !isTaken)
     }
 
+    @Test("the help names the directory of the states that a store has without being told")
+    func standardRoot() {
+        let standard = ContainerStore.standardPath.string
+        #expect(GlobalFlags.root.standard?.hasPrefix("\(standard), ") == true)
+    }
+
     @Test("/ is never the directory of the states", arguments: ["/", "//", "/x/.."])
     func rootIsRefused(_ root: String) throws {
         let words = ["swrunc", "--log", log, "--root", root, "state", "x"]

@@ -73,7 +73,9 @@ extension TidyRule {
             "RuntimeSpec", "SystemPackage",
         ],
         // Glibc for the standard streams and the exit status.
-        "swrunc": ["ContainerKit", "Glibc", "Logging", "RuntimeSpec", "SystemPackage"],
+        "swrunc": [
+            "ContainerKit", "EarlyEntry", "Glibc", "Logging", "RuntimeSpec", "SystemPackage",
+        ],
     ]
 
     static let imports: [TidyRule] = [
@@ -133,6 +135,7 @@ extension TidyRule {
         ("Sources/ContainerKit/Launching/LoadedProgram.swift", "the program at its address"),
         ("Sources/ContainerKit/Launching/ProgressPage.swift", "memory shared with the child"),
         ("Sources/ContainerKit/Seccomp/LibseccompFilter.swift", "libseccomp's calls"),
+        ("Sources/swrunc/main.swift", "the command line as C has it"),
     ]
 
     static let unsafety: [TidyRule] = [

@@ -34,6 +34,15 @@
 // The promise that the compiler then checks in every `@_noLocks` caller.
 #define CLINUX_NO_LOCKS __attribute__((swift_attr("@_noLocks"), always_inline))
 
+// The C library's, as errno.h declares it under _GNU_SOURCE.
+extern char *program_invocation_short_name;
+
+/// What this process was called by, without the directories before it; "" where nobody said.
+CLINUX_NO_LOCKS
+static inline const char *calling_name(void) {
+    return program_invocation_short_name ? program_invocation_short_name : "";
+}
+
 /// One system call. Returns the kernel's result; an error is -errno (-4095...-1).
 CLINUX_NO_LOCKS
 static inline long raw_system_call(long number, long a, long b, long c, long d, long e, long f) {

@@ -25,7 +25,7 @@ public struct Bundle: Sendable {
     /// - Throws: `invalidSpec` with every violation, or `systemCall` when a file cannot be read.
     public init(at path: FilePath, configName: String = "config.json") throws(ContainerError) {
         let absolute = try Self.absolute(path)
-        let file = configName.path(from: absolute.string)
+        let file = configName.path(from: absolute.text)
         let bytes: [UInt8]
         do {
             bytes = try readFile(file)

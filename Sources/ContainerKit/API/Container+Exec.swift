@@ -60,8 +60,8 @@ extension Container {
         var facts = LaunchFacts(id: id, bundlePath: record.bundle, cgroups: .none)
         facts.preservedDescriptorCount = options.preservedDescriptorCount
         facts.terminal = options.terminal
-        facts.pidFile = options.pidFile?.string
-        facts.pidfdSocket = options.pidfdSocket?.string
+        facts.pidFile = options.pidFile?.text
+        facts.pidfdSocket = options.pidfdSocket?.text
         facts.startsAtOnce = true
         facts.resctrlGroups = record.resctrlGroups
         facts.joinsSessionKeyring = record.hasSessionKeyring
@@ -90,9 +90,9 @@ extension Container {
             cgroups: record.cgroups, facts: facts,
             filter: try compileFilter(
                 spec.linux?.seccomp, annotations: record.annotations,
-                SeccompCache(in: store.path.string), options.logger))
+                SeccompCache(in: store.path.text), options.logger))
         let launcher = Launcher(
-            launch, options: options, storePath: store.path.string, record: nil,
+            launch, options: options, storePath: store.path.text, record: nil,
             target: initProcess.number, targetPid: record.pid,
             cgroup: cgroup)
         try launcher.run()

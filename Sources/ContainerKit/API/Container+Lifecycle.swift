@@ -281,7 +281,7 @@ extension Container {
         do throws(ContainerError) {
             return try find(locking: true)
         } catch  where error.code == .state && force {
-            guard let state = try StateDirectory.open(id, in: store.path.string) else {
+            guard let state = try StateDirectory.open(id, in: store.path.text) else {
                 throw ContainerError(.notFound, "container does not exist")
             }
             try state.lock()
@@ -305,7 +305,7 @@ extension Container {
 
     /// A create or start that waits for a stuck init holds the lock: the init is killed without it.
     private func endWhatHoldsLock() throws(ContainerError) {
-        guard let state = try StateDirectory.open(id, in: store.path.string) else { return }
+        guard let state = try StateDirectory.open(id, in: store.path.text) else { return }
         // LOCK_EX | LOCK_NB; the lock goes with the descriptor.
         let isFree = raw_system_call(Int(__NR_flock), Int(state.descriptor), 6, 0, 0, 0, 0) == 0
         guard !isFree, let record = try? state.readRecord() else { return }

@@ -33,7 +33,7 @@ extension Container {
     ///
     /// With `locking`, commands that change the container exclude each other.
     func find(locking: Bool) throws(ContainerError) -> FoundContainer {
-        guard let state = try StateDirectory.open(id, in: store.path.string) else {
+        guard let state = try StateDirectory.open(id, in: store.path.text) else {
             throw ContainerError(.notFound, "container does not exist")
         }
         if locking {

@@ -43,7 +43,7 @@ public struct ContainerStore: Sendable {
     /// - Throws: `invalidID`, or `notFound` when the store has no such container.
     public func container(_ id: String) throws(ContainerError) -> Container {
         try Container.check(id)
-        guard try StateDirectory.open(id, in: path.string) != nil else {
+        guard try StateDirectory.open(id, in: path.text) != nil else {
             throw ContainerError(.notFound, "container does not exist")
         }
         return Container(id: id, store: self)
@@ -58,7 +58,7 @@ public struct ContainerStore: Sendable {
     public func states() throws(ContainerError) -> [State] {
         let names: [String]
         do throws(SystemCallError) {
-            names = try directoryEntries(path.string)
+            names = try directoryEntries(path.text)
         } catch  where error.errno == .noSuchFileOrDirectory {
             if path == Self.ownPath { return [] }
             throw ContainerError(.notFound, "the store does not exist", failure: error)
@@ -70,7 +70,7 @@ public struct ContainerStore: Sendable {
         for name in names.sorted() {
             guard (try? Container.check(name)) != nil else { continue }
             guard var state = try? Container(id: name, store: self).state(),
-                let directory = try? status(at: "\(path.string)/\(name)")
+                let directory = try? status(at: "\(path.text)/\(name)")
             else { continue }
             if users == nil { users = (try? readFile("/etc/passwd")) ?? [] }
             state.owner = PasswordFile.name(ofUser: directory.stx_uid, in: users ?? [])

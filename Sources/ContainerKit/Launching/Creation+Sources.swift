@@ -9,7 +9,7 @@ internal import SystemPackage
 extension Bundle {
     /// A path of the config, which counts from the bundle where it is relative.
     func absolute(_ path: String) -> String {
-        path.path(from: self.path.string)
+        path.path(from: self.path.text)
     }
 }
 

@@ -35,7 +35,7 @@ struct Creation {
         }
 
         var facts = LaunchFacts(
-            id: id, bundlePath: bundle.path.string, cgroups: try Self.hostCgroups())
+            id: id, bundlePath: bundle.path.text, cgroups: try Self.hostCgroups())
         (systemd, facts.systemd) = try Self.systemd(options.cgroupDriver)
         if explainsOnly || looksAtRights || options.rootless == true
             || RuntimeRights.mayBeFewer || facts.systemd?.instance == .user
@@ -45,13 +45,13 @@ struct Creation {
         facts.limitCgroups(to: spec.linux?.cgroupsPath)
         facts.preservedDescriptorCount = options.preservedDescriptorCount
         facts.terminal = options.terminal
-        facts.pidFile = options.pidFile?.string
+        facts.pidFile = options.pidFile?.text
         facts.pidfdSocket =
-            options.pidfdSocket?.string ?? spec.annotations?[ConfigAnnotation.pidfdReceiver]
+            options.pidfdSocket?.text ?? spec.annotations?[ConfigAnnotation.pidfdReceiver]
         facts.startsAtOnce = startsAtOnce
         if options.notifySocket != nil {
             facts.readinessDirectory =
-                "\(store.path.string)/\(id)/\(ReadinessRelay.directoryName)"
+                "\(store.path.text)/\(id)/\(ReadinessRelay.directoryName)"
         }
         facts.joinsSessionKeyring = !options.keepsSessionKeyring
         facts.keepsGroups = spec.annotations?[ConfigAnnotation.keepGroups] != nil
@@ -76,7 +76,7 @@ struct Creation {
             facts.limitCapabilities(of: spec.process, options.logger)
         }
         if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
-        var cache = SeccompCache(in: store.path.string)
+        var cache = SeccompCache(in: store.path.text)
         cache.keeps = !explainsOnly
         let filter = try compileFilter(
             spec.linux?.seccomp, annotations: spec.annotations, cache, options.logger)
@@ -215,7 +215,7 @@ struct Creation {
         // A plan of a new container always has cgroups.
         guard let layout = launch.cgroups?.layout else { preconditionFailure("no cgroups planned") }
         var record = ContainerRecord(
-            id: id, ociVersion: spec.ociVersion, bundle: bundle.path.string,
+            id: id, ociVersion: spec.ociVersion, bundle: bundle.path.text,
             rootfs: Self.rootPath(spec, bundle),
             created: Timestamp.now.description, annotations: spec.annotations ?? [:],
             cgroups: layout)
@@ -229,7 +229,7 @@ struct Creation {
         record.hasPidNamespace =
             spec.linux?.namespace(.pid).map { ($0.path ?? "").isEmpty } ?? false
         return Launcher(
-            launch, options: options, storePath: store.path.string, record: record,
+            launch, options: options, storePath: store.path.text, record: record,
             config: bundle.config, systemd: systemd)
     }
 }

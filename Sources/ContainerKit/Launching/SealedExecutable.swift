@@ -140,17 +140,20 @@ public enum SealedExecutable {
 
     private static func memoryFile() throws(SystemCallError) -> OwnedDescriptor {
         let flags = 1 | 2  // MFD_CLOEXEC, MFD_ALLOW_SEALING
-        let number = try withPath(processName()) { (name) throws(SystemCallError) in
-            do throws(SystemCallError) {
-                // MFD_EXEC: since Linux 6.3 a sysctl may make other files not executable.
-                return try systemCall(
-                    "memfd_create", __NR_memfd_create, name, flags | 0x10, describing: "executable")
-            } catch  where error.errno == .invalidArgument {
-                return try systemCall(
-                    "memfd_create", __NR_memfd_create, name, flags, describing: "sealable")
-            }
+        let name = Int(bitPattern: calling_name())
+        do throws(SystemCallError) {
+            // MFD_EXEC: since Linux 6.3 a sysctl may make other files not executable.
+            return OwnedDescriptor(
+                taking: CInt(
+                    try systemCall(
+                        "memfd_create", __NR_memfd_create, name, flags | 0x10,
+                        describing: "executable")))
+        } catch  where error.errno == .invalidArgument {
+            return OwnedDescriptor(
+                taking: CInt(
+                    try systemCall(
+                        "memfd_create", __NR_memfd_create, name, flags, describing: "sealable")))
         }
-        return OwnedDescriptor(taking: CInt(number))
     }
 
     private static func execute(_ file: borrowing OwnedDescriptor) throws(SystemCallError) {
@@ -219,18 +222,9 @@ public enum SealedExecutable {
 
     // MARK: The name
 
-    /// The last component of argv[0].
-    private static func processName() -> String {
-        let path = CommandLine.unsafeArgv[0].map { String(cString: $0) } ?? ""
-        return path.parts(between: "/").last.map(String.init) ?? "swrunc"
-    }
-
     private static func restoreName() {
         // The kernel keeps 15 bytes.
-        let name = processName()
-        _ = try? withPath(name) { (address) throws(SystemCallError) in
-            try systemCall(
-                "prctl", __NR_prctl, Int(PR_SET_NAME), address, describing: "PR_SET_NAME")
-        }
+        _ = raw_system_call(
+            Int(__NR_prctl), Int(PR_SET_NAME), Int(bitPattern: calling_name()), 0, 0, 0, 0)
     }
 }

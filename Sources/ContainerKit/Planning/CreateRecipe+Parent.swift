@@ -66,7 +66,7 @@ extension CreateRecipe {
         if rootEntry == .change { add(.recordRootMount(path: rootPath), from: "root.path") }
         if facts.rights.preparesMounts { steps += mounts.parentSteps }
         if process.terminal, case .consoleSocket(let path) = facts.terminal {
-            add(.connectConsole(path: path.string), from: "process.terminal")
+            add(.connectConsole(path: path.text), from: "process.terminal")
         }
         if !facts.startsAtOnce { add(.listenForStart) }
         addLaunch(to: &steps, mounts)

@@ -144,7 +144,7 @@ extension Launch {
         }
         add(.openCgroups)
         if toSocket, case .consoleSocket(let path) = facts.terminal {
-            add(.connectConsole(path: path.string), from: "process.terminal")
+            add(.connectConsole(path: path.text), from: "process.terminal")
         }
         let isBornInside = !needsSecondProcess || entersFirst
         add(.startChild([], intoCgroup: isBornInside && !facts.staysOutsideCgroup))

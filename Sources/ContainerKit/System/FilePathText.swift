@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import SystemPackage
+
+extension FilePath {
+    /// What `string` gives, by functions that every command has in memory anyway.
+    var text: String {
+        let size = length
+        return withPlatformString { start in
+            start.withMemoryRebound(to: UInt8.self, capacity: size) { bytes in
+                String(decoding: UnsafeBufferPointer(start: bytes, count: size), as: UTF8.self)
+            }
+        }
+    }
+}
