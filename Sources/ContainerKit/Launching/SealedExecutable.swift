@@ -141,19 +141,16 @@ public enum SealedExecutable {
     private static func memoryFile() throws(SystemCallError) -> OwnedDescriptor {
         let flags = 1 | 2  // MFD_CLOEXEC, MFD_ALLOW_SEALING
         let name = Int(bitPattern: calling_name())
+        let number: Int
         do throws(SystemCallError) {
             // MFD_EXEC: since Linux 6.3 a sysctl may make other files not executable.
-            return OwnedDescriptor(
-                taking: CInt(
-                    try systemCall(
-                        "memfd_create", __NR_memfd_create, name, flags | 0x10,
-                        describing: "executable")))
+            number = try systemCall(
+                "memfd_create", __NR_memfd_create, name, flags | 0x10, describing: "executable")
         } catch  where error.errno == .invalidArgument {
-            return OwnedDescriptor(
-                taking: CInt(
-                    try systemCall(
-                        "memfd_create", __NR_memfd_create, name, flags, describing: "sealable")))
+            number = try systemCall(
+                "memfd_create", __NR_memfd_create, name, flags, describing: "sealable")
         }
+        return OwnedDescriptor(taking: CInt(number))
     }
 
     private static func execute(_ file: borrowing OwnedDescriptor) throws(SystemCallError) {

@@ -7,7 +7,7 @@
 /// The entry point that the release link names (`-e swrunc_entry`).
 void swrunc_entry(void);
 
-/// The command line, for the standard library alone: see Arguments.c.
+/// The command line, for the standard library and swrunc's main.swift: see Arguments.c.
 char **_swift_stdlib_getUnsafeArgvArgc(int *argument_count);
 
 #endif

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import ContainerKit
-internal import SystemPackage
-
 /// The flags before the command's name.
 enum GlobalFlags {
     static let root = Flag(
