@@ -264,14 +264,18 @@ extension Assembler {
     /// The slave goes onto /dev/console by descriptor: its path could be swapped (CVE-2025-52565).
     private mutating func mountConsole(_ slave: Cell, in directory: Cell) {
         let target = resolveNode("console", in: directory)
-        moveMount(cloneTree(slave), onto: target)
-        call(.close, [.cell(target)])
+        let console = cloneTree(slave)
+        moveMount(console, onto: target)
+        close(console)
+        close(target)
     }
 
     fileprivate mutating func attachDevice(_ device: AttachedDevice, in directory: Cell) {
         let target = resolveNode(device.name, in: directory)
-        moveMount(input(.mountTree(device.tree)), onto: target)
-        call(.close, [.cell(target)])
+        let tree = input(.mountTree(device.tree))
+        moveMount(tree, onto: target)
+        close(tree)
+        close(target)
     }
 
     /// The file of this name, made when missing; it is no link and leads nowhere else.

@@ -89,6 +89,7 @@ extension Assembler {
         for change in mount.changes { setAttributes(tree, change) }
         if let label = mount.rootLabel { setLabel(label, ofRootOf: tree) }
         moveMount(tree, onto: target)
+        close(target)
         return tree
     }
 
@@ -100,6 +101,7 @@ extension Assembler {
         _ mount: FilesystemMount, _ flags: UInt64, on target: Cell, below root: Cell
     ) -> Cell {
         call(.fchdir, [.cell(target)])
+        close(target)
         let options = mount.options.joined(separator: ",")
         call(
             .mount,

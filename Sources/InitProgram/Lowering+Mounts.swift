@@ -27,16 +27,17 @@ extension InitStep {
                     recursive: propagation.recursive, propagation: propagation.flag))
         case .mountFilesystem(let mount):
             state.attached(
-                code.mountFilesystem(mount, in: state.root), at: mount.destination)
+                code.mountFilesystem(mount, in: state.root), at: mount.destination, in: &code)
         case .mountFilesystemOrAttach(let mount, let index):
             let alternative = code.input(.mountTree(index))
             state.attached(
                 code.mountFilesystem(mount, in: state.root, instead: alternative),
-                at: mount.destination)
+                at: mount.destination, in: &code)
+            code.close(alternative)
         case .attachMount(let index, let path, let kind):
             let tree = code.input(.mountTree(index))
             code.attach(tree, at: path, in: state.root, kind: kind)
-            state.attached(tree, at: path)
+            state.attached(tree, at: path, in: &code)
         case .cloneContainerTree(let tree, let index):
             code.use(code.clone(tree, in: state.root), for: .mountTree(index))
         case .sendMountTree(let index):
@@ -45,7 +46,7 @@ extension InitStep {
         case .mountCgroupHierarchies(let index, let mount, let hierarchies):
             state.attached(
                 code.mountCgroupHierarchies(index, mount, hierarchies, in: state.root),
-                at: mount.destination)
+                at: mount.destination, in: &code)
         case .changeMount(let path, let changes):
             code.changeMount(at: path, changes, in: state.root)
         case .makeReadOnly(let path): code.makeReadOnly(path, state)
@@ -151,9 +152,11 @@ extension Assembler {
                 ignoring: [IgnoredErrno.exists])
             resolve(prefix, below: root, into: directory, flags: Self.pathOnly | Self.directory)
             place(present)
+            if parent != root { close(parent) }
             parent = directory
         }
         makeMountPoint(String(last), in: parent, kind: kind, source: source)
+        if parent != root { close(parent) }
         resolve(
             whole, below: root, into: target, flags: flags, resolution: resolution, note: note)
         place(exists)
@@ -197,6 +200,11 @@ extension Assembler {
     /// A detached copy of the mount (or subtree) at a descriptor.
     mutating func cloneTree(_ source: Cell, recursive: Bool = false) -> Cell {
         let tree = cell("clone")
+        cloneTree(source, recursive: recursive, into: tree)
+        return tree
+    }
+
+    private mutating func cloneTree(_ source: Cell, recursive: Bool = false, into tree: Cell) {
         let flags = 0x1000 | 1 | 0o2_000_000 | (recursive ? 0x8000 : 0)
         call(
             .openTree,
@@ -207,7 +215,6 @@ extension Assembler {
                     "AT_EMPTY_PATH|OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC"
                         + (recursive ? "|AT_RECURSIVE" : "")),
             ], into: tree)
-        return tree
     }
 
     mutating func setAttributes(_ tree: Cell, _ change: MountChange) {
@@ -230,7 +237,10 @@ extension Assembler {
         _ tree: Cell, at path: String, in root: Cell, kind: MountPointKind
     ) {
         let target = resolveMaking(path, below: root, kind: kind, source: tree)
-        guard kind != .directory else { return moveMount(tree, onto: target) }
+        guard kind != .directory else {
+            moveMount(tree, onto: target)
+            return close(target)
+        }
         let moved = cell("moved")
         moveMount(tree, onto: target, into: moved, ignoring: [IgnoredErrno.invalid])
         let done = skip(when: .isNotNegative(moved))
@@ -248,6 +258,7 @@ extension Assembler {
         place(bothFiles)
         moveMount(tree, onto: target)
         place(done)
+        close(target)
     }
 
     /// Opens the directory at a descriptor: anything else is no directory (ENOTDIR).
@@ -281,7 +292,10 @@ extension Assembler {
                         Self.pathOnly | Self.directory | Self.noFollow,
                         "O_PATH|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC"), .literal(0),
                 ], into: target)
-            moveMount(input(.cgroupTree(index, hierarchy.name)), onto: target)
+            let tree = input(.cgroupTree(index, hierarchy.name))
+            moveMount(tree, onto: target)
+            close(tree)
+            close(target)
             for link in hierarchy.links {
                 call(.symlinkat, [name, .cell(tmpfs), text(link)])
             }
@@ -372,6 +386,7 @@ extension Assembler {
         resolve(
             path == "/" ? "." : path, below: root, into: target, resolution: Resolution.noLinks)
         for change in changes { setAttributes(target, change) }
+        close(target)
     }
 
     /// A mount of the config is changed by its descriptor: its path may lead to a later mount by now.
@@ -383,6 +398,7 @@ extension Assembler {
         let target = cell("target")
         resolve(path == "/" ? "." : path, below: state.root, into: target)
         setAttributes(target, MountChange(set: 1))
+        close(target)
     }
 
     // MARK: Masked and read-only paths
@@ -425,11 +441,15 @@ extension Assembler {
         let missing = skip(when: .isNegative(target))
         statx(.cell(target), into: status)
         let isDirectory = skip(when: .memory(status + 28, mask: 0xf000, value: 0x4000))
-        moveMount(cloneTree(null), onto: target)
-        let done = skip(when: .always)
+        let hidden = cell("mask")
+        cloneTree(null, into: hidden)
+        let isCloned = skip(when: .always)
         place(isDirectory)
-        moveMount(cloneTree(empty), onto: target)
-        place(done)
+        cloneTree(empty, into: hidden)
+        place(isCloned)
+        moveMount(hidden, onto: target)
+        close(hidden)
+        close(target)
         place(missing)
     }
 
@@ -443,6 +463,8 @@ extension Assembler {
             let tree = cloneTree(target, recursive: true)
             setAttributes(tree, MountChange(set: 1))
             moveMount(tree, onto: target)
+            close(tree)
+            close(target)
             place(missing)
         }
     }

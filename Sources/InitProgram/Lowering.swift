@@ -16,7 +16,10 @@ struct LoweringState {
         }
         return openedRoot
     }
+    /// Mounts that later steps change or make things in, with their descriptors.
     private var mounts: [(path: String, tree: Cell)] = []
+    /// Where those mounts go.
+    private let keptPaths: Set<String>
     /// The host's procfs, from the step that opens it to the one that uses it.
     var hostProc: Cell?
     /// The connection of `start`, once it is there.
@@ -28,11 +31,21 @@ struct LoweringState {
     /// Cells with the result of looking for each executable candidate.
     var executableChecks: [Cell] = []
 
-    mutating func attached(_ tree: Cell, at path: String) {
-        mounts.append((path, tree))
+    init(of steps: [InitStep] = []) {
+        keptPaths = Set(steps.compactMap(\.usedMount))
     }
 
-    /// The mount that was attached last at a destination.
+    /// Keeps the descriptor of a mount that is in its place, or closes it: there may be more mounts than
+    /// a process may have descriptors.
+    mutating func attached(_ tree: Cell, at path: String, in code: inout Assembler) {
+        if keptPaths.contains(path) {
+            mounts.append((path, tree))
+        } else {
+            code.close(tree)
+        }
+    }
+
+    /// The mount that was attached last at a destination, for a step that has it as its `usedMount`.
     func mount(at path: String) -> Cell? {
         mounts.last { $0.path.isSame(path) }?.tree
     }
@@ -44,7 +57,7 @@ extension ProgramImage {
     /// The last step must be `execute`.
     public init(lowering steps: [InitStep]) {
         var code = Assembler()
-        var state = LoweringState()
+        var state = LoweringState(of: steps)
         for (index, step) in steps.enumerated() {
             code.beginStep(index)
             step.lower(into: &code, &state)
@@ -56,6 +69,18 @@ extension ProgramImage {
 }
 
 extension InitStep {
+    /// The destination of a mount of the config that this step changes, or makes something in.
+    fileprivate var usedMount: String? {
+        switch self {
+        case .makeLinks(let directory, _), .copyLink(let directory, _),
+            .makeDevices(let directory, _), .attachDevices(let directory, _):
+            directory
+        case .makeReadOnly(let path): path
+        case .linkPtmx, .openTerminal: "/dev"
+        default: nil
+        }
+    }
+
     func lower(into code: inout Assembler, _ state: inout LoweringState) {
         switch self {
         case .closeDescriptors(let phase, let keeping, _):
@@ -105,6 +130,10 @@ extension Assembler {
     mutating func prctl(_ name: String, _ option: Int, _ a: Int, _ b: Int = 0) {
         call(
             .prctl, [.named(option, name), .literal(a), .literal(b), .literal(0), .literal(0)])
+    }
+
+    mutating func close(_ descriptor: Cell) {
+        call(.close, [.cell(descriptor)])
     }
 
     /// An empty gap has its first descriptor behind its last, which the kernel answers with EINVAL.

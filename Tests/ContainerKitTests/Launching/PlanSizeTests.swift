@@ -11,7 +11,7 @@ struct PlanSizeTests {
     func tooLarge() throws {
         var spec = Spec.template
         spec.process?.terminal = false
-        spec.linux?.maskedPaths = (0..<22_000).map { "/proc/masked/\($0)" }
+        spec.linux?.maskedPaths = (0..<35_000).map { "/proc/masked/\($0)" }
         let facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: .planV2)
         let launch = try Launch(creating: spec, facts: facts, filter: nil)
         let launcher = Launcher(
