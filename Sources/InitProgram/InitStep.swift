@@ -158,6 +158,10 @@ public enum InitStep: Equatable, Sendable {
     case mountFilesystemOrAttach(FilesystemMount, Int)
     /// Attaches a tree that the parent prepared.
     case attachMount(Int, at: String, kind: MountPointKind)
+    /// Takes over a tree that the parent prepared and sends.
+    ///
+    /// Kernel: recvmsg(2), SCM_RIGHTS.
+    case receiveMountTree(InheritedDescriptor)
     /// Clones what earlier steps have mounted at a place of the container, for `mounts[index]`.
     ///
     /// Kernel: open_tree(2).

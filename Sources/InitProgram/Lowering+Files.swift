@@ -292,6 +292,33 @@ extension Assembler {
         return target
     }
 
+    /// Takes the one descriptor of the next message; `without` says what it means that none comes.
+    ///
+    /// The kernel writes the number, four bytes, behind the 16 of the control message's header: that
+    /// lands in a cell when the header fills the two cells before it. Kernel: recvmsg(2), cmsg(3).
+    mutating func receiveDescriptor(_ name: String, from socket: Cell, without: String) -> Cell {
+        let length = cell("\(name)-length")
+        _ = cell("\(name)-type")
+        let descriptor = cell(name)
+        let vector = words([0, 1])
+        relocate(at: vector, to: bytes([0]))
+        // struct msghdr: no name; one vector; 24 bytes of control.
+        let message = words([0, 0, 0, 1, 0, 24, 0])
+        relocate(at: message + 16, to: vector)
+        relocateToCell(at: message + 32, cell: length)
+        let count = cell("received")
+        call(
+            .recvmsg, [.cell(socket), .address(message), .literal(0)], into: count, retries: 1000)
+        let received = skip(when: .equals(count, 1))
+        refuse(without)
+        place(received)
+        // Nothing is written where the process may not have one more descriptor.
+        let fits = skip(when: .equals(length, 20))
+        refuse("no descriptor is left for what the runtime sends (RLIMIT_NOFILE)")
+        place(fits)
+        return descriptor
+    }
+
     /// One SCM_RIGHTS message with exactly one descriptor and a name as payload.
     ///
     /// Kernel: unix(7).

@@ -15,7 +15,8 @@ extension Assembler {
     ) {
         let socket = state.startConnection ?? input(.rendezvous)
         let streams = ["input", "output", "error"].map {
-            receiveDescriptor("hook-\($0)", from: socket)
+            receiveDescriptor(
+                "hook-\($0)", from: socket, without: "the runtime ended before the hooks ran")
         }
         // Where SIGCHLD is ignored, the kernel forgets how a child ended.
         call(
@@ -87,29 +88,6 @@ extension Assembler {
         let envp = textArray(hook.environment)
         call(
             .execve, [text(hook.path), .address(argv), .address(envp)], note: hook.failureText)
-    }
-
-    /// Takes the one descriptor of the next message.
-    ///
-    /// The kernel writes the number, four bytes, behind the 16 of the control message's header: that
-    /// lands in a cell when the header fills the two cells before it. Kernel: recvmsg(2), cmsg(3).
-    private mutating func receiveDescriptor(_ name: String, from socket: Cell) -> Cell {
-        let header = cell("\(name)-length")
-        _ = cell("\(name)-type")
-        let descriptor = cell(name)
-        let vector = words([0, 1])
-        relocate(at: vector, to: bytes([0]))
-        // struct msghdr: no name; one vector; 24 bytes of control.
-        let message = words([0, 0, 0, 1, 0, 24, 0])
-        relocate(at: message + 16, to: vector)
-        relocateToCell(at: message + 32, cell: header)
-        let count = cell("received")
-        call(
-            .recvmsg, [.cell(socket), .address(message), .literal(0)], into: count, retries: 1000)
-        let received = skip(when: .equals(count, 1))
-        refuse("the runtime ended before the hooks ran")
-        place(received)
-        return descriptor
     }
 
     /// Enters a directory of the host; where it is gone, the present one will do.

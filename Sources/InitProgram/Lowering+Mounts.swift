@@ -40,6 +40,11 @@ extension InitStep {
             state.attached(tree, at: path, in: &code)
         case .cloneContainerTree(let tree, let index):
             code.use(code.clone(tree, in: state.root), for: .mountTree(index))
+        case .receiveMountTree(let descriptor):
+            let tree = code.receiveDescriptor(
+                "mount", from: code.input(.rendezvous),
+                without: "the runtime ended before the mounts were made")
+            code.use(tree, for: descriptor)
         case .sendMountTree(let index):
             code.sendDescriptor(
                 code.input(.mountTree(index)), named: "mount", over: code.input(.rendezvous))

@@ -108,7 +108,8 @@ extension InitStep {
             .moveRoot,
             .changeRoot, .enterRootOfInit, .setRootPropagation,
             .mountFilesystem, .mountFilesystemOrAttach, .attachMount, .mountCgroupHierarchies,
-            .cloneContainerTree, .sendMountTree, .changeMount, .makeReadOnly, .maskPaths,
+            .cloneContainerTree, .receiveMountTree, .sendMountTree, .changeMount, .makeReadOnly,
+            .maskPaths,
             .protectPaths:
             lowerMount(into: &code, &state)
         case .makeLinks, .copyLink, .makeDirectory, .makeDevices, .attachDevices, .linkPtmx,

@@ -73,6 +73,8 @@ public enum ParentStep: Equatable, Sendable {
     case checkIDMaps(IDMaps)
     /// Maps the ids of a tree that the child cloned for a mount, which it sends.
     case mapClonedTree(MountIDMap, destination: String)
+    /// Sends the child a tree prepared for one of its mounts.
+    case sendPreparedTree(InheritedDescriptor)
     /// Lets the child go on.
     case release(ParentEvent)
     /// Waits for the first child to end and takes over the second.

@@ -63,6 +63,7 @@ extension InitStep {
         case .cloneContainerTree(let tree, _):
             "clone what is mounted at \(tree.path) by now"
                 + (tree.recursive ? ", and the mounts below" : "")
+        case .receiveMountTree: "take over the prepared tree"
         case .sendMountTree: "hand out the tree"
         case .mountCgroupHierarchies(_, let mount, []): "cover \(mount.destination)"
         case .mountCgroupHierarchies(_, let mount, let hierarchies):
@@ -270,6 +271,7 @@ extension ParentStep {
                 + limits.map { "\($0.name) \($0.soft):\($0.hard)" }.joined(separator: ", ")
         case .mapClonedTree(let map, let destination):
             "take the child's tree for \(destination), \(map.words)"
+        case .sendPreparedTree: "send the child the tree"
         case .release(let event): "release the child: \(event.rawValue)"
         case .adoptSecondChild: "wait for the first process and adopt the second"
         case .receiveTerminal: "take the terminal's master"

@@ -48,7 +48,7 @@ let everyInitStep: [InitStep] = [
     .cloneContainerTree(
         ContainerTree(
             path: "/a/b", recursive: true, clonesLink: true, changes: [MountChange(set: 1)]),
-        for: 7), .sendMountTree(7),
+        for: 7), .sendMountTree(7), .receiveMountTree(.mountTree(8)),
     .mountCgroupHierarchies(
         6, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/sys/fs/cgroup"),
         [
@@ -103,6 +103,7 @@ enum StepName: CaseIterable {
     case sendNetworkSocket, setHostname
     case setDomainname, cloneHostTree, isolateMounts, attachRootfs, openRoot, mountFilesystem
     case mountFilesystemOrAttach, changeMount, attachMount, cloneContainerTree, sendMountTree
+    case receiveMountTree
     case mountCgroupHierarchies, makeLinks, copyLink, makeDirectory, makeDevices, attachDevices
     case linkPtmx, setSysctl
     case maskPaths, protectPaths, makeReadOnly, enterRoot
@@ -154,7 +155,7 @@ enum StepName: CaseIterable {
         case .cloneHostTree: .cloneHostTree
         case .isolateMounts, .attachRootfs, .openRoot, .mountFilesystem, .mountFilesystemOrAttach,
             .changeMount, .attachMount, .cloneContainerTree, .sendMountTree,
-            .mountCgroupHierarchies:
+            .receiveMountTree, .mountCgroupHierarchies:
             mountName(of: step)
         case .makeLinks: .makeLinks
         case .copyLink: .copyLink
@@ -208,6 +209,7 @@ enum StepName: CaseIterable {
         case .attachMount: .attachMount
         case .cloneContainerTree: .cloneContainerTree
         case .sendMountTree: .sendMountTree
+        case .receiveMountTree: .receiveMountTree
         case .mountCgroupHierarchies: .mountCgroupHierarchies
         default: preconditionFailure("\(step) mounts nothing")
         }
@@ -258,7 +260,7 @@ let everyParentStep: [ParentStep] = [
     .writeIDMaps(sampleMaps, by: .tools),
     .checkIDMaps(sampleMaps),
     .mapClonedTree(MountIDMap(sampleMaps, recursive: false), destination: "/late"),
-    .release(.start),
+    .sendPreparedTree(.mountTree(1)), .release(.start),
     .adoptSecondChild, .receiveTerminal, .stageRecord, .awaitChild(.ready),
     .recordProcess, .runHooks([PlannedHook(.prestart, 0, path: "/bin/a", arguments: ["a"])]),
     .superviseHooks([PlannedHook(.createContainer, 0, path: "/bin/b", arguments: ["b"])]),
@@ -281,7 +283,8 @@ enum ParentStepName: CaseIterable {
     case openNamespace, openProcess, openRootOfInit, recordRootMount
     case connectConsole, findListener, connectListener, sendListener
     case prepareReadiness, listenForStart, startChild, moveNetDevices
-    case setOOMScore, attachToScope, writeIDMaps, checkIDMaps, mapClonedTree, release,
+    case setOOMScore, attachToScope, writeIDMaps, checkIDMaps, mapClonedTree, sendPreparedTree,
+        release,
         adoptSecondChild,
         receiveTerminal,
         stageRecord
@@ -318,6 +321,7 @@ enum ParentStepName: CaseIterable {
             case .prepareReadiness: .prepareReadiness
             case .listenForStart: .listenForStart
             case .startChild: .startChild
+            case .sendPreparedTree: .sendPreparedTree
             case .moveNetDevices: .moveNetDevices
             case .setOOMScore: .setOOMScore
             case .attachToScope: .attachToScope

@@ -28,6 +28,10 @@ extension Launcher {
         pidfd = own(OwnedDescriptor(taking: descriptor))
         close(childRendezvous)
         childRendezvous = -1
+        // The child's: few descriptors may be left for the mounts that are to be prepared.
+        for (descriptor, number) in inputs.entries {
+            if case .cgroupTasks = descriptor { close(number) }
+        }
         // A start that connects to an init that ends meanwhile must see the end.
         if let socket = inputs[.startSocket] { close(socket) }
     }
@@ -101,6 +105,25 @@ extension Launcher {
         } catch {
             throw childFailure()
         }
+    }
+
+    /// Sends the child a tree and closes it here.
+    func sendPreparedTree(_ descriptor: InheritedDescriptor, _ field: String?)
+        throws(ContainerError)
+    {
+        guard let tree = inputs[descriptor] else { return }
+        inputs[descriptor] = nil
+        let socket = rendezvous
+        do throws(SystemCallError) {
+            // The child reads one byte with each.
+            try sendDescriptor(tree, text: "m", over: socket)
+        } catch  where error.errno == .brokenPipe {
+            throw childFailure()
+        } catch {
+            throw ContainerError(
+                error, "unable to hand a mount to the init process", field: field)
+        }
+        close(tree)
     }
 
     /// Reads the child's next byte; nil when it ended without one.

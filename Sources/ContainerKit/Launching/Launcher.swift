@@ -200,6 +200,7 @@ final class Launcher {
         case .startChild(let kinds, let intoCgroup):
             try startChild(kinds, intoCgroup: intoCgroup, &state)
         case .moveNetDevices(let devices): try moveNetDevices(devices)
+        case .sendPreparedTree(let tree): try sendPreparedTree(tree, field)
         case .release: try release()
         case .adoptSecondChild: try adoptSecondChild()
         case .receiveTerminal: try receiveTerminal()

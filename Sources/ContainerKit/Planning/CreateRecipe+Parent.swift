@@ -20,7 +20,7 @@ extension CreateRecipe {
         }
     }
 
-    func parentSteps(mounts: MountPlan) -> [PlannedParentStep] {
+    func parentSteps(_ trees: TreeSupply) -> [PlannedParentStep] {
         var steps: [PlannedParentStep] = []
         func add(_ step: ParentStep, from field: String = "swrunc") {
             steps.append(PlannedParentStep(field: field, step: step))
@@ -64,12 +64,12 @@ extension CreateRecipe {
                 : .openRootfs(path: rootPath),
             from: "root.path")
         if rootEntry == .change { add(.recordRootMount(path: rootPath), from: "root.path") }
-        if facts.rights.preparesMounts { steps += mounts.parentSteps }
+        steps += trees.earlyParentSteps
         if process.terminal, case .consoleSocket(let path) = facts.terminal {
             add(.connectConsole(path: path.text), from: "process.terminal")
         }
         if !facts.startsAtOnce { add(.listenForStart) }
-        addLaunch(to: &steps, mounts)
+        addLaunch(to: &steps, trees)
         return steps
     }
 
@@ -93,7 +93,7 @@ extension CreateRecipe {
         return steps
     }
 
-    private func addLaunch(to steps: inout [PlannedParentStep], _ mounts: MountPlan) {
+    private func addLaunch(to steps: inout [PlannedParentStep], _ trees: TreeSupply) {
         func add(_ step: ParentStep, from field: String = "swrunc") {
             steps.append(PlannedParentStep(field: field, step: step))
         }
@@ -124,12 +124,7 @@ extension CreateRecipe {
             add(.moveNetDevices(netDevices), from: "linux.netDevices")
             add(.release(.devicesMoved))
         }
-        for mapped in mounts.mappedLater {
-            add(
-                .mapClonedTree(mapped.map, destination: mapped.bind.destination),
-                from: mapped.field)
-            add(.release(.idsMapped))
-        }
+        steps += trees.lateParentSteps
         let preparing = hooks(.prestart) + hooks(.createRuntime)
         if !(preparing + hooks(.createContainer)).isEmpty { add(.recordProcess) }
         add(.stageRecord)

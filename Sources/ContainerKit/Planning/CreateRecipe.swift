@@ -71,11 +71,11 @@ struct CreateRecipe {
 
     /// - Parameters:
     ///   - mounts: what is mounted.
-    ///   - preparations: what the child does for that in the place of the parent.
+    ///   - trees: how the child gets what is prepared for that.
     /// - Returns: The child's column.
-    func childSteps(mounts: MountPlan, _ preparations: StepList) -> [PlannedStep] {
+    func childSteps(mounts: MountPlan, _ trees: TreeSupply) -> [PlannedStep] {
         var steps = StepList()
-        let keeping = inheritedDescriptors(mounts)
+        let keeping = inheritedDescriptors(trees)
         steps.add(
             .closeDescriptors(
                 phase: 0, keeping: keeping, preserved: facts.preservedDescriptorCount),
@@ -96,8 +96,8 @@ struct CreateRecipe {
         }
         addNamespaces(to: &steps)
         if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
-        steps.append(preparations)
-        addRootfs(to: &steps, mounts)
+        steps.append(trees.earlyChildSteps)
+        addRootfs(to: &steps, mounts, trees)
         if facts.joinsSessionKeyring {
             steps.add(.joinSessionKeyring("_ses." + facts.id), from: "swrunc")
         }
@@ -154,7 +154,7 @@ struct CreateRecipe {
         steps.add(.resetCPUAffinity, from: "swrunc")
     }
 
-    private func inheritedDescriptors(_ mounts: MountPlan) -> [InheritedDescriptor] {
+    private func inheritedDescriptors(_ trees: TreeSupply) -> [InheritedDescriptor] {
         var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
         if !facts.startsAtOnce { keeping.append(.startSocket) }
         keeping += (0..<cgroups.layout.v1DirectoryCount).map { .cgroupTasks($0) }
@@ -163,17 +163,7 @@ struct CreateRecipe {
             keeping.append(.cgroupDirectory)
         }
         keeping += namespaces.joined.map { .namespace($0.kind.rawValue) }
-        for planned in facts.rights.preparesMounts ? mounts.parentSteps : [] {
-            switch planned.step {
-            case .prepareBindMount(let bind): keeping.append(.mountTree(bind.index))
-            case .prepareTmpfsCopy(let index, _), .prepareMappedFilesystem(let index, _, _),
-                .prepareDevice(let index, _, _):
-                keeping.append(.mountTree(index))
-            case .prepareCgroupMount(let index, let name, _):
-                keeping.append(name.map { .cgroupTree(index, $0) } ?? .mountTree(index))
-            default: break
-            }
-        }
+        keeping += trees.inherited
         if process.terminal, case .consoleSocket = facts.terminal { keeping.append(.consoleSocket) }
         keeping += facts.replacedStreams.map { .standardStream($0) }
         return keeping
@@ -265,7 +255,7 @@ struct CreateRecipe {
         }
     }
 
-    private func addRootfs(to steps: inout StepList, _ mounts: MountPlan) {
+    private func addRootfs(to steps: inout StepList, _ mounts: MountPlan, _ trees: TreeSupply) {
         if !facts.rights.preparesMounts {
             steps.add(
                 .cloneHostTree(
@@ -277,7 +267,7 @@ struct CreateRecipe {
         let isHidden = userNamespace != nil && rootEntry == .pivot
         rootEntry.addAttachment(
             to: &steps, rootPath: isHidden ? "/" : rootPath, linux.rootfsPropagation)
-        steps.append(mounts.childSteps)
+        steps.append(trees.mountSteps)
         addCreationHooks(to: &steps)
         if process.terminal { steps.add(.openTerminal(terminalRequest), from: "process.terminal") }
         if let sysctl = linux.sysctl, !sysctl.isEmpty {

@@ -33,6 +33,7 @@ extension Launch {
 
         let preparations =
             facts.rights.preparesMounts ? nil : try UnprivilegedMounts(mounts, shown)
+        let trees = TreeSupply(mounts, preparations)
         let recipe = CreateRecipe(
             spec: spec, linux: linux, process: process, root: root, namespaces: namespaces,
             userNamespace: userNamespace, facts: facts, cgroups: cgroups,
@@ -45,8 +46,8 @@ extension Launch {
                 // Nobody else has a right over the process, and can name it, until it is the program.
                 yieldsListener: facts.rights.isOrdinaryUser
                     && namespaces.new.contains(.user) && namespaces.new.contains(.pid)))
-        let child = recipe.childSteps(mounts: mounts, preparations?.steps ?? StepList())
-        let parent = recipe.parentSteps(mounts: mounts)
+        let child = recipe.childSteps(mounts: mounts, trees)
+        let parent = recipe.parentSteps(trees)
         self.init(
             plan: LaunchPlan(
                 parentSteps: parent, childSteps: child, laterSteps: recipe.laterSteps),

@@ -187,4 +187,39 @@ struct MountPlanTests {
         #expect(filesystems(found).map(\.changes) == [[]])
         #expect(found.childSteps.contains { $0.step == .makeReadOnly("/t") })
     }
+
+    @Test(
+        "of many trees the child inherits none: each is sent in the order in which it is attached")
+    func manyTrees() throws {
+        let mounts = (0..<20).map {
+            Mount(destination: "/m/\($0)", type: "bind", source: "/usr", options: ["bind"])
+        }
+        func trees(_ mounts: [Mount]) throws -> (sent: [Int], received: [Int], inherited: Int) {
+            let plan = try plan(mounts)
+            let sent = plan.parentSteps.compactMap { planned -> Int? in
+                guard case .sendPreparedTree(.mountTree(let index)) = planned.step else {
+                    return nil
+                }
+                return index
+            }
+            let received = plan.childSteps.compactMap { planned -> Int? in
+                guard case .receiveMountTree(.mountTree(let index)) = planned.step else {
+                    return nil
+                }
+                return index
+            }
+            var inherited = 0
+            for case .closeDescriptors(0, let keeping, _) in plan.childSteps.map(\.step) {
+                inherited += keeping.count { if case .mountTree = $0 { true } else { false } }
+            }
+            return (sent, received, inherited)
+        }
+        let many = try trees(mounts)
+        #expect(many.sent == Array(0..<20))
+        #expect(many.received == many.sent)
+        #expect(many.inherited == 0)
+        let few = try trees(Array(mounts.prefix(TreeSupply.mostInherited)))
+        #expect(few.sent == [] && few.received == [])
+        #expect(few.inherited == TreeSupply.mostInherited)
+    }
 }
