@@ -60,7 +60,7 @@ struct RuleTests {
         try spec.check()
         #expect(
             spec.warnings.map(\.description) == [
-                "mounts[0].destination: is relative, which is deprecated; taken from /",
+                "mounts[0].destination (data): is relative, which is deprecated; taken from /",
                 "process.capabilities.bounding[1]: \"CAP_FLY\" is not a known capability and is "
                     + "left out",
                 "process.capabilities.ambient[1]: can't raise ambient capability CAP_CHOWN: it is "

@@ -75,7 +75,9 @@ extension SpecObject {
     ) throws(SpecDecodingError) -> Self {
         var context = DecodingContext(section: section, startingAt: path)
         let result = decode(value, &context)
-        if let errors = SpecErrors(context.violations) { throw .fields(errors) }
+        if let errors = SpecErrors(context.violations) {
+            throw .fields(errors.naming(value, in: path.map { "\($0)" } ?? .root))
+        }
         // Without a violation there is a result.
         return result ?? blank
     }

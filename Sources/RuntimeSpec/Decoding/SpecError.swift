@@ -8,17 +8,24 @@ public struct SpecError: Error, Equatable, Sendable, CustomStringConvertible {
     public let message: String
     /// Where the specification says so, such as `config-linux.md, Namespaces`.
     public let section: String?
+    /// What the document calls the element of a list that `path` leads into, such as the destination of
+    /// a mount.
+    public let subject: String?
 
     /// A violation at `path`.
-    public init(_ path: JSONPath, _ message: String, section: String? = nil) {
+    public init(
+        _ path: JSONPath, _ message: String, section: String? = nil, subject: String? = nil
+    ) {
         self.path = path
         self.message = message
         self.section = section
+        self.subject = subject
     }
 
-    /// One line: the path and the message.
+    /// One line: the path, what it leads into, and the message.
     public var description: String {
-        path == .root ? message : "\(path): \(message)"
+        guard path != .root else { return message }
+        return "\(Self.place(path.description, subject, before: message)): \(message)"
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Mapped ranges are not empty and end below the last number.
+/// Mapped ranges are not empty and end with the last id, 4294967294: -1 is none.
 ///
 /// Spec: config-linux.md, User namespace mappings. Kernel: user_namespaces(7).
 func checkIDMappingRanges(_ spec: Spec, _ found: inout [SpecError]) {
@@ -31,10 +31,11 @@ private func checkRanges(
             found.append(SpecError(path, message, section: section))
         }
         for (key, first) in [("containerID", mapping.containerID), ("hostID", mapping.hostID)]
-        where UInt64(first) + UInt64(mapping.size) > 1 << 32 {
+        where UInt64(first) + UInt64(mapping.size) > UInt64(UInt32.max) {
             found.append(
                 SpecError(
-                    path, "\(key) \(first) and size \(mapping.size) exceed 4294967295",
+                    path,
+                    "\(key) \(first) and size \(mapping.size) exceed 4294967294, the last id",
                     section: section))
         }
     }

@@ -66,6 +66,28 @@ func checkConsoleSize(_ process: Process, _ found: inout [SpecError]) {
     }
 }
 
+/// The ids are ids, and the groups no more than the kernel takes.
+///
+/// Spec: config.md, User. Kernel: setuid(2), where -1 is no id; setgroups(2), NGROUPS_MAX.
+func checkUserIDs(_ process: Process, _ found: inout [SpecError]) {
+    let section = "config.md, User"
+    func check(_ id: UInt32, _ path: @autoclosure () -> JSONPath) {
+        guard id == .max else { return }
+        let message = "\(id) is no id: to the kernel it is -1, and the last one is \(id - 1)"
+        found.append(SpecError(path(), message, section: section))
+    }
+    check(process.user.uid, "process.user.uid")
+    check(process.user.gid, "process.user.gid")
+    let groups = process.user.additionalGids ?? []
+    for (index, group) in groups.enumerated() {
+        check(group, "process.user.additionalGids[\(index)]")
+    }
+    if groups.count > 65536 {
+        let message = "has \(groups.count) groups, and the kernel takes no more than 65536"
+        found.append(SpecError("process.user.additionalGids", message, section: section))
+    }
+}
+
 /// The umask has permission bits only.
 ///
 /// Spec: config.md, User.
@@ -183,6 +205,24 @@ extension Capabilities {
             ("inheritable", inheritable ?? []), ("permitted", permitted ?? []),
             ("ambient", ambient ?? []),
         ]
+    }
+}
+
+/// What is effective is permitted: no process can have it otherwise.
+///
+/// Kernel: capabilities(7), capset(2).
+func checkEffectiveCapabilities(_ process: Process, _ found: inout [SpecError]) {
+    guard let capabilities = process.capabilities else { return }
+    let permitted = (capabilities.permitted ?? []).compactMap { Capability(name: $0)?.number }
+    for (index, name) in (capabilities.effective ?? []).enumerated() {
+        guard let number = Capability(name: name)?.number, !permitted.contains(number) else {
+            continue
+        }
+        found.append(
+            SpecError(
+                "process.capabilities.effective[\(index)]",
+                "\(name) is not in process.capabilities.permitted",
+                section: "config.md, Linux Process"))
     }
 }
 

@@ -16,7 +16,8 @@ private let specRules: [Rule<Spec>] = [
 ]
 
 private let processRules: [Rule<Process>] = [
-    checkArguments, checkWorkingDirectory, checkEnvironment, checkConsoleSize, checkUmask,
+    checkArguments, checkWorkingDirectory, checkEnvironment, checkConsoleSize, checkUserIDs,
+    checkUmask, checkEffectiveCapabilities,
     checkRlimits, checkOOMScoreAdjustment, checkScheduler, checkIOPriority, checkCPUAffinity,
 ]
 
@@ -46,14 +47,17 @@ extension Spec {
         if let resources = linux?.resources {
             for rule in resourcesRules { rule(resources, &found) }
         }
-        if let errors = SpecErrors(found) { throw errors }
+        if let errors = SpecErrors(found) { throw errors.naming(encoded) }
     }
 
     /// What is allowed but likely not what was meant; to be logged, never a reason to fail.
     public var warnings: [SpecError] {
         var found: [SpecError] = []
         for rule in warningRules { rule(self, &found) }
-        return found + (process?.warnings ?? []) + (linux?.resources?.warnings ?? [])
+        found += (process?.warnings ?? []) + (linux?.resources?.warnings ?? [])
+        guard !found.isEmpty else { return [] }
+        let document = encoded
+        return found.map { $0.naming(document) }
     }
 }
 
@@ -62,7 +66,7 @@ extension Process {
     public func check() throws(SpecErrors) {
         var found: [SpecError] = []
         for rule in processRules { rule(self, &found) }
-        if let errors = SpecErrors(found) { throw errors }
+        if let errors = SpecErrors(found) { throw errors.naming(encoded, in: "process") }
     }
 
     /// What is allowed but likely not what was meant; to be logged, never a reason to fail.
@@ -78,7 +82,9 @@ extension Resources {
     public func check() throws(SpecErrors) {
         var found: [SpecError] = []
         for rule in resourcesRules { rule(self, &found) }
-        if let errors = SpecErrors(found) { throw errors }
+        if let errors = SpecErrors(found) {
+            throw errors.naming(encoded, in: "linux.resources")
+        }
     }
 
     /// What is allowed but likely not what was meant; to be logged, never a reason to fail.
