@@ -149,51 +149,88 @@ extension Assembler {
     }
 
     /// Checks the candidates in turn; returns a cell for each, negative where it cannot be run.
+    ///
+    /// A file of PATH with a permission to be executed that this process has not (it is another's, or the
+    /// mount is one without execution) was found: it is refused as that, unless another can be run.
     fileprivate mutating func findExecutable(_ name: String, _ candidates: [String]) -> [Cell] {
+        // A single candidate is a path that the user wrote: the kernel's own word on it is best.
+        if name.contains("/") { return candidates.map { findExecutable(atPath: $0) } }
         let ignored = [
             IgnoredErrno.noEntry, IgnoredErrno.access, IgnoredErrno.notDirectory, 40,
         ]
-        // A single candidate is a path that the user wrote: the kernel's own word on it is best.
-        let isPath = name.contains("/")
         var checks: [Cell] = []
         var found: [Label] = []
+        var denied: [(candidate: String, check: Cell)] = []
         for candidate in candidates {
             let check = cell("executable")
             checks.append(check)
+            let refusal = cell("refused")
+            denied.append((candidate, refusal))
             let status = scratch()
-            let path = text(candidate)
-            call(
-                .statx,
-                [
-                    .named(-100, "AT_FDCWD"), path, .literal(0), .named(0x7ff, "STATX_BASIC_STATS"),
-                    .address(status),
-                ], into: check, ignoring: isPath ? [] : ignored,
-                note: isPath ? "exec: \"\(name)\": stat \(name)" : nil)
+            statx(atPath: candidate, into: status, result: check, ignoring: ignored)
             let missing = skip(when: .isNegative(check))
             let isDirectory = skip(when: .memory(status + 28, mask: 0xf000, value: 0x4000))
-            let isFile = skip(when: .always)
-            place(isDirectory)
-            if isPath {
-                refuse("exec: \"\(name)\": is a directory")
-            } else {
-                // Unusable: the cell takes the result of a call that fails, EBADF.
-                call(.close, [.literal(-1)], into: check, ignoring: [9])
-            }
-            place(isFile)
-            let unusable = skip(when: .isNegative(check))
-            call(
-                .faccessat2,
-                [
-                    .named(-100, "AT_FDCWD"), path, .named(1, "X_OK"), .named(0x200, "AT_EACCESS"),
-                ], into: check, ignoring: isPath ? [] : ignored,
-                note: isPath ? "exec: \"\(name)\"" : nil)
+            let isForNobody = skip(when: .memory(status + 28, mask: 0o111, value: 0))
+            mayExecute(candidate, into: check, ignoring: ignored)
             found.append(skip(when: .isNotNegative(check)))
+            fail(into: refusal)
+            let unusable = skip(when: .always)
+            place(isDirectory)
+            place(isForNobody)
+            fail(into: check)
             place(unusable)
             place(missing)
+        }
+        for (candidate, refusal) in denied {
+            let isNot = skip(when: .isNotNegative(refusal))
+            mayExecute(candidate, note: "exec: \"\(name)\"")
+            place(isNot)
         }
         refuse("exec: \"\(name)\": executable file not found in $PATH")
         for label in found { place(label) }
         return checks
+    }
+
+    private mutating func findExecutable(atPath path: String) -> Cell {
+        let check = cell("executable")
+        let status = scratch()
+        statx(
+            atPath: path, into: status, result: check, note: "exec: \"\(path)\": stat \(path)")
+        let isDirectory = skip(when: .memory(status + 28, mask: 0xf000, value: 0x4000))
+        let isFile = skip(when: .always)
+        place(isDirectory)
+        refuse("exec: \"\(path)\": is a directory")
+        place(isFile)
+        mayExecute(path, into: check, note: "exec: \"\(path)\"")
+        return check
+    }
+
+    private mutating func statx(
+        atPath path: String, into offset: Int, result: Cell, ignoring: [Int16] = [],
+        note: String? = nil
+    ) {
+        call(
+            .statx,
+            [
+                .named(-100, "AT_FDCWD"), text(path), .literal(0),
+                .named(0x7ff, "STATX_BASIC_STATS"), .address(offset),
+            ], into: result, ignoring: ignoring, note: note)
+    }
+
+    private mutating func mayExecute(
+        _ path: String, into result: Cell? = nil, ignoring: [Int16] = [], note: String? = nil
+    ) {
+        call(
+            .faccessat2,
+            [
+                .named(-100, "AT_FDCWD"), text(path), .named(1, "X_OK"),
+                .named(0x200, "AT_EACCESS"),
+            ], into: result, ignoring: ignoring, note: note)
+    }
+
+    /// Makes a cell negative, as the result of a call that fails with EBADF.
+    private mutating func fail(into cell: Cell) {
+        call(.close, [.literal(-1)], into: cell, ignoring: [9])
     }
 
     fileprivate mutating func loadSeccomp(

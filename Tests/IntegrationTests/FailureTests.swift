@@ -32,7 +32,7 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
         ) { $0.addMount(nil, "/no/such/source", at: "/mnt", "bind") },
         FailureCase(
             "a mount option that the file system refuses",
-            naming: "mounts[7]", "fsconfig", "invalid argument"
+            naming: "mounts[7] (/mnt)", "fsconfig", "invalid argument"
         ) { $0.addMount("tmpfs", "tmpfs", at: "/mnt", "size=bogus") },
         FailureCase(
             "a directory on a file",
@@ -43,7 +43,8 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
             naming: "mounts[7]", "a file onto a directory", "at /etc", "not a directory"
         ) { $0.addMount(nil, "\($0.rootfs)/etc/passwd", at: "/etc", "bind") },
         FailureCase(
-            "a file in the way of a destination", naming: "mounts[7]", "not a directory"
+            "a file in the way of a destination", naming: "mounts[7]", "/etc/passwd/deep",
+            "not a directory"
         ) { $0.addMount("tmpfs", "tmpfs", at: "/etc/passwd/deep") },
         FailureCase(
             "tmpcopyup from a file", naming: "mounts[7]", "not a directory"
@@ -67,6 +68,22 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
         FailureCase(
             "an unknown program", naming: "process.args", "executable file not found in $PATH"
         ) { $0.process.args = ["no-such-program"] },
+        FailureCase(
+            "a program of PATH on a mount without execution", naming: "process.args",
+            "exec: \"tool\": permission denied"
+        ) {
+            try writeText("#!/bin/sh\n", to: "\($0.rootfs)/tmp/tool", mode: 0o755)
+            $0.process.args = ["tool"]
+            $0.process.env = ["PATH=/no/such:/mnt:/bin"]
+            $0.addMount(nil, "\($0.rootfs)/tmp", at: "/mnt", "bind", "noexec")
+        },
+        FailureCase(
+            "a program of PATH that nobody may execute", naming: "process.args",
+            "executable file not found in $PATH"
+        ) {
+            try writeText("#!/bin/sh\n", to: "\($0.rootfs)/bin/tool", mode: 0o644)
+            $0.process.args = ["tool"]
+        },
         FailureCase(
             "a working directory that is a file", naming: "process.cwd", "/etc/passwd"
         ) { $0.process.cwd = "/etc/passwd" },
@@ -191,7 +208,7 @@ struct FailureTests {
             try bundle.create()
             bundle.expectFailure(
                 try bundle.swrunc("start", bundle.id),
-                naming: ["process.args", "exec format error"])
+                naming: ["process.args", "exec format error (neither a program nor a script"])
             #expect(try bundle.state().status == .stopped)
             #expect(try bundle.swrunc("delete", bundle.id).status == 0)
         }

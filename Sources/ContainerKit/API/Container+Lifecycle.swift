@@ -102,7 +102,12 @@ extension Container {
         // A process closes its connections before it has ended: who asks after this error shall see
         // a stopped container.
         if let process = try? record.openInit() { try awaitEnd(of: process) }
-        guard wasKilled else { throw ContainerError(instruction, errno: progress.error) }
+        guard wasKilled else {
+            let mounts = (try? recordedSpec(state))?.mounts ?? []
+            throw ContainerError(
+                instruction, errno: progress.error,
+                in: ImageView(path: record.rootfs, mounts: mounts.map(\.destination)))
+        }
         throw ContainerError(
             .initFailed, "init was killed before the program ran", field: instruction?.field)
     }
@@ -166,7 +171,7 @@ extension Container {
         else { return ContainerError(.wrongState, text) }
         let instruction = record.lastInstructions.first { $0.index == progress.index }
         return ContainerError(
-            .wrongState, "\(text) (\(ContainerError(instruction, errno: progress.error)))")
+            .wrongState, "\(text) (\(ContainerError(instruction, errno: progress.error, in: nil)))")
     }
 
     private static func connectToInit(_ directory: CInt) throws(ContainerError) -> OwnedDescriptor {

@@ -81,7 +81,12 @@ public struct Container: Sendable, Equatable {
         _ id: String, from bundle: Bundle, in store: ContainerStore,
         options: LaunchOptions = LaunchOptions()
     ) throws(ContainerError) -> LaunchPlan {
-        try Creation(id, bundle, store, options, startsAtOnce: false, explainsOnly: true).launch
-            .plan
+        do throws(ContainerError) {
+            return try Creation(
+                id, bundle, store, options, startsAtOnce: false, explainsOnly: true
+            ).launch.plan
+        } catch {
+            throw error.naming(bundle.spec)
+        }
     }
 }

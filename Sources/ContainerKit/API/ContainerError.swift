@@ -50,6 +50,9 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
     public let message: String
     /// The config field as a JSON path, such as `linux.maskedPaths[3]`.
     public let field: String?
+    /// What the config calls the element of a list that `field` leads into, such as the destination of a
+    /// mount.
+    public let subject: String?
     /// The refused system call.
     public let failure: SystemCallError?
     /// What to do about it.
@@ -57,20 +60,22 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
 
     /// An error with its parts.
     public init(
-        _ code: Code, _ message: String, field: String? = nil, failure: SystemCallError? = nil,
-        hint: String? = nil
+        _ code: Code, _ message: String, field: String? = nil, subject: String? = nil,
+        failure: SystemCallError? = nil, hint: String? = nil
     ) {
         self.code = code
         self.message = message
         self.field = field
+        self.subject = subject
         self.failure = failure
-        self.hint = hint
+        // Whoever answers in the kernel's place, the kernel's reasons are not it.
+        self.hint = failure.flatMap { OuterFilter.hint(for: $0) } ?? hint
     }
 
     /// Field, message and call on one line, as far as there are such.
     public var description: String {
         var parts: [String] = []
-        if let field { parts.append(field) }
+        if let field { parts.append(SpecError.place(field, subject, before: message)) }
         if !message.isEmpty { parts.append(message) }
         if let failure { parts.append(failure.description) }
         return parts.joined(separator: ": ")
@@ -78,8 +83,20 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
 }
 
 extension ContainerError {
+    /// The same with the element of a list that it is about, as `spec` calls it.
+    ///
+    /// What a hook failed at has a text of its own, which is runc's and counts them too.
+    func naming(_ spec: Spec) -> ContainerError {
+        guard subject == nil, code != .hookFailed, let field,
+            let name = spec.subject(at: JSONPath(stringLiteral: field))
+        else { return self }
+        return ContainerError(
+            code, message, field: field, subject: name, failure: failure, hint: hint)
+    }
+
     init(_ error: SpecError) {
-        self.init(.invalidSpec, error.message, field: error.path.description)
+        self.init(
+            .invalidSpec, error.message, field: error.path.description, subject: error.subject)
     }
 
     init(_ errors: SpecErrors) {

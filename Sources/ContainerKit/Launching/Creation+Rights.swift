@@ -14,6 +14,17 @@ extension Creation {
         _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
         startsAtOnce: Bool
     ) throws(ContainerError) -> Launcher {
+        do throws(ContainerError) {
+            return try launch(id, bundle, store, options, startsAtOnce: startsAtOnce)
+        } catch {
+            throw error.naming(bundle.spec)
+        }
+    }
+
+    private static func launch(
+        _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
+        startsAtOnce: Bool
+    ) throws(ContainerError) -> Launcher {
         let launcher = try Creation(id, bundle, store, options, startsAtOnce: startsAtOnce)
             .launcher()
         launcher.mayBeTriedAgain = options.rootless == nil && RuntimeRights.startedAsRoot

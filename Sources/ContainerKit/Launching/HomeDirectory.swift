@@ -25,19 +25,22 @@ func homeDirectory(ofUser uid: UInt32, inRoot root: CInt) -> String {
 }
 
 private func passwordFile(inRoot root: CInt) throws(SystemCallError) -> [UInt8] {
-    // To open a device or a fifo can do something, or wait for ever. Whatever it is, a descriptor
-    // without access does neither, and opening that again cannot end up at another file.
-    let file = try openInRoot(root, "etc/passwd", .pathOnly)
+    let file = try openRegularFile("etc/passwd", inRoot: root)
+    return try readFile(file.number, limitBytes: 1 << 20, named: "etc/passwd")
+}
+
+/// Opens a regular file of an image for reading.
+///
+/// To open a device or a fifo can do something, or wait for ever. Whatever it is, a descriptor without
+/// access does neither, and opening that again cannot end up at another file.
+func openRegularFile(_ path: String, inRoot root: CInt) throws(SystemCallError) -> OwnedDescriptor {
+    let file = try openInRoot(root, path, .pathOnly)
     let type = try status(of: file.number).stx_mode & 0o170000
-    guard type == 0o100000 else {
-        throw SystemCallError("open", "\"etc/passwd\"", errno: .invalidArgument)
+    guard type == 0o100000, try !isOfKernel(file.number) else {
+        throw SystemCallError("open", "\"\(path)\"", errno: .invalidArgument)
     }
-    guard try !isOfKernel(file.number) else {
-        throw SystemCallError("open", "\"etc/passwd\"", errno: .invalidArgument)
-    }
-    let name = "/proc/self/fd/\(file.number)"
-    let opened = try openFile(name, [.readOnly, .nonBlocking, .noTerminal])
-    return try readFile(opened.number, limitBytes: 1 << 20, named: name)
+    return try openFile(
+        "/proc/self/fd/\(file.number)", [.readOnly, .nonBlocking, .noTerminal])
 }
 
 /// Whether a file is one of the kernel's own, whose type says nothing of what reading it does: of a

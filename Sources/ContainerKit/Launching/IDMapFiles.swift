@@ -96,7 +96,7 @@ extension IDMaps {
             throw ContainerError(
                 SystemCallError("clone3", "CLONE_NEWUSER", errno: Errno(rawValue: errno)),
                 "unable to make a user namespace", field: field,
-                hint: ContainerError.userNamespaceHint(errno: errno))
+                hint: InitHint.newNamespaces([.user], Errno(rawValue: errno)))
         }
         let process = OwnedDescriptor(taking: descriptor)
         defer {
@@ -109,17 +109,5 @@ extension IDMaps {
         }
         _ = consume rendezvous
         return namespace
-    }
-}
-
-extension ContainerError {
-    /// Why a clone into a new user namespace may have failed.
-    static func userNamespaceHint(errno: CInt) -> String? {
-        switch errno {
-        case 28: "the limit of user namespaces is reached (sysctl user.max_user_namespaces)"
-        case 1: "this host does not let the runtime make user namespaces"
-        case 22: "this kernel may lack user namespaces"
-        default: nil
-        }
     }
 }

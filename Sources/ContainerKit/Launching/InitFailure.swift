@@ -32,7 +32,12 @@ extension Launch {
 
 extension ContainerError {
     /// The error of a child that stopped at `instruction` with `errno`.
-    init(_ instruction: RecordedInstruction?, errno: CInt) {
+    ///
+    /// - Parameters:
+    ///   - instruction: where it stopped; nil if that is not known.
+    ///   - errno: the kernel's answer.
+    ///   - view: where its program's file can be looked at.
+    init(_ instruction: RecordedInstruction?, errno: CInt, in view: ImageView?) {
         guard let instruction else {
             self.init(.initFailed, "init failed", failure: nil)
             return
@@ -51,42 +56,29 @@ extension ContainerError {
             instruction.call, instruction.arguments, errno: Errno(rawValue: errno))
         // The texts of args[0] are runc's, which engines search; the call would only repeat them.
         if isExecutable, !instruction.note.isEmpty {
-            self.init(code, "\(instruction.note): \(failure.errno.words)", field: field)
+            let file = ProgramFile(
+                instruction.path ?? "", in: view, call: failure.call, errno: errno)
+            self.init(
+                code, "\(instruction.note): \(failure.errno.words)\(file.addition)", field: field,
+                hint: OuterFilter.hint(for: failure) ?? file.hint)
             return
         }
+        // A note that is a reason holds for the errnos that it is the reason of.
+        let isReason = instruction.note.begins(with: "filesystem ")
+        let holds = failure.errno == .notDirectory || failure.errno == .tooManySymbolicLinkLevels
         self.init(
-            code, instruction.note, field: field, failure: failure,
-            hint: Self.hint(for: instruction, errno))
+            code, isReason && !holds ? "" : instruction.note, field: field, failure: failure,
+            hint: InitHint.text(for: instruction, errno))
     }
+}
 
-    private static func hint(for instruction: RecordedInstruction, _ errno: CInt) -> String? {
-        switch (instruction.call, errno) {
-        case ("capset", 1), ("prctl", 1), ("prlimit64", 1):
-            "the runtime itself lacks a capability that the config asks for"
-        case ("sched_setattr", 1):
-            instruction.note.ends(with: "SCHED_DEADLINE")
-                ? "process scheduler can't be used together with AllowedCPUs "
-                    + "(linux.resources.cpu.cpus), and needs CAP_SYS_NICE"
-                : "it needs CAP_SYS_NICE, and a real-time policy also real-time shares of the "
-                    + "cgroup (linux.resources.cpu.realtimeRuntime) where the kernel counts them"
-        case ("ioprio_set", 1): "IOPRIO_CLASS_RT takes CAP_SYS_NICE or CAP_SYS_ADMIN"
-        case ("sched_setaffinity", 22): "none of the CPUs is there, or the cpuset has none of them"
-        case ("set_mempolicy", 22):
-            "nodes that this machine or the cpuset lacks, or flags that the mode does not take"
-        case ("setgroups", 22), ("setuid", 22), ("setgid", 22):
-            "the id has no mapping in the container's user namespace"
-        case ("setgroups", 1): "the user namespace denies groups (setgroups in /proc)"
-        case ("fsconfig", 22) where !instruction.note.isEmpty, ("fsetxattr", 22):
-            "the policy does not know the label (linux.mountLabel, or an option of the mount)"
-        case ("fsopen", 1), ("fsconfig", 1), ("fsmount", 1):
-            "in a user namespace proc needs a pid namespace of its own, sysfs a network namespace, "
-                + "mqueue an ipc namespace, and the host's proc and sysfs must not be covered"
-        case ("mkdirat", 13), ("mknodat", 13), ("mkdirat", 75), ("mknodat", 75):
-            "the container's root user may not write there: does it own the rootfs?"
-        case ("seccomp", 16): "a filter that the runtime itself runs under has a listener already"
-        case ("fsopen", 19): "this kernel does not know the file system type"
-        case ("pivot_root", 22): "the rootfs may be on the initial ramfs"
-        default: nil
-        }
+extension RecordedInstruction {
+    /// The first text among the call's arguments.
+    fileprivate var path: String? {
+        let bytes = arguments.utf8
+        guard let start = bytes.firstIndex(of: UInt8(ascii: "\"")),
+            let end = bytes.lastIndex(of: UInt8(ascii: "\"")), start < end
+        else { return nil }
+        return String(bytes[bytes.index(after: start)..<end])
     }
 }

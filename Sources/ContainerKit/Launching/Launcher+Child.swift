@@ -42,17 +42,28 @@ extension Launcher {
         let failure = SystemCallError(
             "clone3", kinds.kinds.map(\.cloneFlagName).joined(separator: "|"),
             errno: Errno(rawValue: errno))
-        // Namespaces are refused with EPERM.
-        if intoCgroup, cgroupForClone != nil, failure.errno == .permissionDenied {
+        // Namespaces are refused with EPERM, EINVAL and ENOSPC.
+        if intoCgroup, cgroupForClone != nil, let hint = Self.cgroupHint(failure.errno) {
             return ContainerError(
                 failure, "unable to start a process in the container's cgroup",
-                field: "linux.cgroupsPath",
-                hint: "the runtime may only move a process from a cgroup that has one above it in "
-                    + "common with the container's which it may write to")
+                field: "linux.cgroupsPath", hint: hint)
         }
         return ContainerError(
             failure, "unable to start the init process", field: "linux.namespaces",
-            hint: kinds.contains(.user) ? ContainerError.userNamespaceHint(errno: errno) : nil)
+            hint: InitHint.newNamespaces(kinds.kinds, failure.errno))
+    }
+
+    private static func cgroupHint(_ errno: Errno) -> String? {
+        switch errno {
+        case .permissionDenied:
+            "the runtime may only move a process from a cgroup that has one above it in "
+                + "common with the container's which it may write to"
+        case .resourceBusy:
+            "a cgroup with controllers for those below it (cgroup.subtree_control) takes no processes"
+        case .notSupportedOnSocket:
+            "a cgroup in or above a threaded one (cgroup.type) takes no processes"
+        default: nil
+        }
     }
 
     private func openRendezvous() throws(ContainerError) {
@@ -233,7 +244,7 @@ extension Launcher {
         }
         if progress.error != 0 {
             let instruction = launch.recordedInstructions(image, from: progress.index).first
-            return ContainerError(instruction, errno: progress.error)
+            return ContainerError(instruction, errno: progress.error, in: imageView)
         }
         if case .signaled(let number) = status, (cgroup?.oomKillCount ?? 0) > 0 {
             // An exec shares the cgroup with others, of which one may have been killed before.
@@ -252,6 +263,12 @@ extension Launcher {
         return ContainerError(
             .initFailed, "init ended unexpectedly (\(status.map(Self.words) ?? "gone"))",
             field: step?.field)
+    }
+
+    /// Where the program's file is: in the rootfs, under mounts of the config, or in a running container.
+    private var imageView: ImageView? {
+        guard let record else { return ImageView(path: "/proc/\(targetPid)/root") }
+        return ImageView(path: record.rootfs, mounts: launch.plan.mountPoints)
     }
 
     private static func words(_ status: ExitStatus) -> String {

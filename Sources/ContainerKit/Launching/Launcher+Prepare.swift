@@ -100,14 +100,17 @@ extension Launcher {
     }
 
     func prepareBindMount(_ bind: BindMount, _ field: String?) throws(ContainerError) {
-        let tree = try reporting("unable to prepare the mount on \(bind.destination)", field: field)
-        { () throws(SystemCallError) in
+        let number: CInt
+        do throws(SystemCallError) {
             let tree = try cloneMountTree(
                 at: bind.source, recursive: bind.recursive, followsLink: bind.followsLink)
             for change in bind.changes { try changeMount(tree.number, change) }
-            return tree
+            number = own(tree)
+        } catch {
+            throw ContainerError(
+                error, "unable to prepare the mount on \(bind.destination)", field: field,
+                hint: InitHint.hostTree(error))
         }
-        let number = own(tree)
         if let map = bind.idMap {
             try mapIDs(map, of: number, from: bind.source, bind.destination, field)
         }
@@ -167,8 +170,8 @@ extension Launcher {
             let found = NamespaceKind.allCases.first { Int($0.cloneFlag) == type }
             throw ContainerError(
                 .invalidSpec,
-                "\(path) is \(found.map { "a \($0.rawValue) namespace" } ?? "no namespace"), "
-                    + "not a \(kind.rawValue) namespace", field: field.map { $0 + ".path" })
+                found.map { "\(path) is a \($0.rawValue) namespace, not a \(kind.rawValue) one" }
+                    ?? "\(path) is no namespace", field: field.map { $0 + ".path" })
         }
         if mustDiffer {
             let isOwn = try reporting(field: field) { () throws(SystemCallError) in

@@ -33,9 +33,12 @@ extension Launcher {
 
     func setOOMScore(_ score: Int, _ field: String?) throws(ContainerError) {
         let path = "/proc/\(pid)/oom_score_adj"
-        try reporting(field: field) { () throws(SystemCallError) in
+        do throws(SystemCallError) {
             let file = try openFile(path, .writeOnly)
             try writeAll(Array(String(score).utf8), to: file.number, named: "\"\(path)\"")
+        } catch {
+            let isRefusal = error.call == "write" && error.errno == .permissionDenied
+            throw ContainerError(error, field: field, hint: isRefusal ? InitHint.oomScore : nil)
         }
     }
 
@@ -46,8 +49,7 @@ extension Launcher {
             } catch {
                 throw ContainerError(
                     .initFailed, "", field: field, failure: error,
-                    hint: error.errno == .notPermitted
-                        ? "the runtime itself lacks a capability that the config asks for" : nil)
+                    hint: error.errno == .notPermitted ? InitHint.limit(limit.name) : nil)
             }
         }
     }

@@ -103,6 +103,7 @@ struct Failure: Error {
     func record(time: String) -> LogRecord {
         var fields: [(key: String, value: JSONValue)] = [("code", .string(error.code.description))]
         if let field = error.field { fields.append(("field", .string(field))) }
+        if let subject = error.subject { fields.append(("subject", .string(subject))) }
         if let failure = error.failure {
             fields.append(("call", .string("\(failure.call)(\(failure.arguments))")))
             fields.append(("errno", .integer(Int64(failure.errno.rawValue))))

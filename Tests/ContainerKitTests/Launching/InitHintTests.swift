@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import SystemPackage
+import Testing
+
+@testable import ContainerKit
+@testable import InitProgram
+
+@Suite("Hints to a refusal in init")
+struct InitHintTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        let call: String
+        var arguments = ""
+        var field = "process"
+        var note = ""
+        let errno: CInt
+        /// What the hint must name; nil if there must be none.
+        let words: [String]?
+        var testDescription: String { "\(call)(\(arguments)): \(errno)" }
+    }
+
+    static let cases: [Case] = [
+        Case(call: "capset", errno: EPERM, words: ["process.capabilities.bounding", "runtime"]),
+        Case(
+            call: "prctl", arguments: "PR_CAPBSET_DROP, 3", errno: EPERM, words: ["CAP_SETPCAP"]),
+        Case(
+            call: "prlimit64", arguments: "RLIMIT_NOFILE", errno: EPERM,
+            words: ["CAP_SYS_RESOURCE", "fs.nr_open"]),
+        Case(call: "setuid", arguments: "7", errno: EINVAL, words: ["mapping"]),
+        Case(
+            call: "keyctl", errno: EDQUOT, words: ["kernel.keys", "--no-new-keyring"]),
+        Case(
+            call: "keyctl", errno: ENOMEM, words: ["kernel.keys", "--no-new-keyring"]),
+        Case(
+            call: "write", field: "process.oomScoreAdj", errno: EACCES,
+            words: ["CAP_SYS_RESOURCE"]),
+        Case(call: "write", field: "linux.sysctl", errno: EACCES, words: nil),
+        Case(call: "open_tree", errno: EINVAL, words: ["rbind", "unbindable"]),
+        Case(
+            call: "fsconfig", arguments: "$filesystem, FSCONFIG_SET_STRING, \"foo\", \"bar\"",
+            errno: EINVAL, words: ["option"]),
+        Case(
+            call: "fsconfig", arguments: "$filesystem, FSCONFIG_CMD_CREATE", errno: EINVAL,
+            words: nil),
+        Case(
+            call: "fsopen", arguments: "\"none\", FSOPEN_CLOEXEC", errno: ENODEV,
+            words: ["option bind"]),
+        Case(
+            call: "fsopen", arguments: "\"tmfs\", FSOPEN_CLOEXEC", errno: ENODEV,
+            words: ["file system type"]),
+        Case(call: "mkdirat", errno: EROFS, words: ["read-only"]),
+        Case(call: "unshare", arguments: "CLONE_NEWTIME", errno: ENOSPC, words: ["user.max_"]),
+        Case(call: "statx", errno: EACCES, words: nil),
+    ]
+
+    @Test(
+        "a hint names what the kernel may have meant, and is not given otherwise", arguments: cases)
+    func hint(_ wanted: Case) {
+        let instruction = RecordedInstruction(
+            index: 0, field: wanted.field, call: wanted.call, arguments: wanted.arguments,
+            note: wanted.note)
+        let hint = InitHint.text(for: instruction, wanted.errno)
+        guard let words = wanted.words else {
+            #expect(hint == nil)
+            return
+        }
+        for word in words { #expect(hint?.contains(word) == true, "\(hint ?? "none")") }
+    }
+
+    @Test("a refusal that the kernel itself gave is not blamed on a seccomp filter")
+    func kernelRefusals() {
+        for call in ["openat2", "statx", "keyctl", "setns", "mount", "clone3"] {
+            let failure = SystemCallError(call, "", errno: .notPermitted)
+            #expect(OuterFilter.hint(for: failure) == nil)
+        }
+    }
+
+    @Test("a kernel that has all kinds of namespaces is not said to lack one")
+    func namespaces() {
+        #expect(InitHint.newNamespaces([.pid, .mount], .invalidArgument) == nil)
+    }
+}
