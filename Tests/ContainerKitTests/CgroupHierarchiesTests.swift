@@ -219,15 +219,63 @@ struct CgroupLayoutTests {
     }
 }
 
+@Suite("Mounts of hierarchies")
+struct CgroupMountTests {
+    private func found(
+        _ mountInfo: String, _ own: String, hidden: Set<UInt64> = []
+    ) -> CgroupHierarchies {
+        CgroupHierarchies(
+            mountInfo: Array(mountInfo.utf8), ownCgroups: Array(own.utf8),
+            isReachable: { mount, _ in !hidden.contains(mount) })
+    }
+
+    @Test("hierarchies that another mount covers are none: v2 is what is left of a hybrid host")
+    func covered() {
+        let mounts =
+            CgroupHost.hybrid.mountInfo
+            + "\n50 31 0:38 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n"
+        let host = found(mounts, CgroupHost.hybrid.ownCgroups, hidden: Set(32...41))
+        #expect(host.mode == .unified)
+        #expect(host.hierarchies.map(\.mountPoint) == ["/sys/fs/cgroup"])
+        #expect(host.hierarchies.map(\.ownPath) == ["/caller"])
+    }
+
+    @Test("of two mounts of a hierarchy the usual place and the one that can be written to win")
+    func twice() {
+        let host = found(
+            """
+            20 1 0:32 / /odd\\040place/memory rw - cgroup cgroup rw,memory
+            21 1 0:32 / /sys/fs/cgroup/memory ro,relatime - cgroup cgroup rw,memory
+            22 1 0:32 / /sys/fs/cgroup/second rw shared:1 master:2 - cgroup cgroup memory,rw
+            23 1 0:33 / /odd\\040place/cpu rw - cgroup cgroup rw,cpuacct,cpu
+            24 1 0:32 / /sys/fs/cgroup/third rw - cgroup cgroup rw,memory
+            25 1 0:34 / /srv/2 rw - cgroup2 none rw
+            """, "1:cpu,cpuacct:/a\n4:memory:/\n0::/b\n", hidden: [25])
+        #expect(
+            host.hierarchies.map(\.mountPoint) == ["/sys/fs/cgroup/second", "/odd place/cpu"])
+        #expect(host.mode == .legacy)
+    }
+
+    @Test("a name that only begins like the usual place is an odd one")
+    func similarName() {
+        let host = found(
+            """
+            20 1 0:32 / /sys/fs/cgroups rw - cgroup cgroup rw,memory
+            21 1 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
+            """, "4:memory:/\n")
+        #expect(host.hierarchies.map(\.mountPoint) == ["/sys/fs/cgroup/memory"])
+    }
+}
+
 @Suite("The cgroup of an init that has moved")
 struct FollowedCgroupTests {
     @Test(
-        "who joins a container enters the child cgroup that its init moved to, and no other",
+        "the cgroup that an init has moved to is what the kernel names, if it can be named from here",
         arguments: [
             ("0::/pods/box/init.scope\n", "/pods/box/init.scope"),
-            ("0::/pods/box\n", "/pods/box"), ("0::/pods/boxes/a\n", "/pods/box"),
+            ("0::/pods/box\n", "/pods/box"), ("0::/pods/boxes/a\n", "/pods/boxes/a"),
             ("0::/../pods/box/../a\n", "/pods/box"), ("4:memory:/pods/box/a\n", "/pods/box"),
-            ("", "/pods/box"),
+            ("0::/\n", "/pods/box"), ("", "/pods/box"),
         ])
     func follows(membership: String, cgroup: String) throws {
         var host = CgroupHierarchies.none

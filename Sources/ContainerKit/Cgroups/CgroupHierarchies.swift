@@ -71,7 +71,10 @@ extension CgroupHierarchies {
                 return found
             }
             let mounts = try readFile("/proc/self/mountinfo")
-            var found = CgroupHierarchies(mountInfo: mounts, ownCgroups: own)
+            var found = CgroupHierarchies(mountInfo: mounts, ownCgroups: own) { mount, path in
+                // What another mount covers cannot be reached, nor what lies beyond our root.
+                (try? status(at: path))?.stx_mnt_id == mount
+            }
             if found.mode == .unified, let root = found.hierarchies.first {
                 let names = try readFile("\(root.mountPoint)/cgroup.controllers")
                 found.unifiedControllers = words(of: names)
@@ -87,7 +90,7 @@ extension CgroupHierarchies {
     }
 
     /// Where systemd, and everybody else on a host with v2 alone, mounts the hierarchy.
-    private static let usualMountPoint = "/sys/fs/cgroup"
+    fileprivate static let usualMountPoint = "/sys/fs/cgroup"
 
     /// What `cgroup.controllers` says at the usual place, if the root of the v2 hierarchy is mounted there.
     ///
@@ -175,28 +178,38 @@ extension CgroupHierarchies {
 
     /// Reads the texts of /proc/self/mountinfo and /proc/self/cgroup.
     ///
-    /// The first mount of a hierarchy counts. Source: proc_pid_mountinfo(5), cgroups(7).
-    init(mountInfo: [UInt8], ownCgroups: [UInt8]) {
+    /// Of several mounts of a hierarchy the first at the usual place that can be written to counts, else the
+    /// first of the next best. Source: proc_pid_mountinfo(5), cgroups(7).
+    ///
+    /// - Parameters:
+    ///   - mountInfo: the mounts.
+    ///   - ownCgroups: where the caller is.
+    ///   - isReachable: whether a path leads to the mount with this number.
+    init(
+        mountInfo: [UInt8], ownCgroups: [UInt8],
+        isReachable: (_ mount: UInt64, _ path: String) -> Bool = { _, _ in true }
+    ) {
         let memberships = Self.memberships(ownCgroups)
-        var legacy: [CgroupHierarchy] = []
-        var unified: CgroupHierarchy?
+        // In the order of the first usable mount.
+        var best: [(mount: CgroupMount, controllers: [String], own: String)] = []
         for line in mountInfo.split(separator: UInt8(ascii: "\n")) {
-            guard let mount = CgroupMount(line) else { continue }
-            if mount.isUnified {
-                guard unified == nil else { continue }
-                let own = memberships.first { $0.controllers.isEmpty }
-                unified = CgroupHierarchy(
-                    controllers: [], mountPoint: mount.mountPoint,
-                    ownPath: mount.pathBelowRoot(own?.path ?? "/"))
-            } else if let own = memberships.first(where: { mount.carries($0.controllers) }),
-                !legacy.contains(where: { $0.controllers == own.controllers })
-            {
-                legacy.append(
-                    CgroupHierarchy(
-                        controllers: own.controllers, mountPoint: mount.mountPoint,
-                        ownPath: mount.pathBelowRoot(own.path)))
-            }
+            guard let mount = CgroupMount(line),
+                let own = memberships.first(where: { mount.carries($0.controllers) })
+                    ?? (mount.isUnified ? ([], "/") : nil)
+            else { continue }
+            let known = best.firstIndex { $0.controllers == own.controllers }
+            if let known, best[known].mount.rank <= mount.rank { continue }
+            guard isReachable(mount.number, mount.mountPoint) else { continue }
+            let found = (mount, own.controllers, own.path)
+            if let known { best[known] = found } else { best.append(found) }
         }
+        let found = best.map { mount, controllers, own in
+            CgroupHierarchy(
+                controllers: controllers, mountPoint: mount.mountPoint,
+                ownPath: mount.pathBelowRoot(own))
+        }
+        let legacy = found.filter { !$0.controllers.isEmpty }
+        let unified = found.first { $0.controllers.isEmpty }
         unifiedControllers = []
         let hasLegacyController = legacy.contains { hierarchy in
             hierarchy.controllers.contains { !$0.utf8.contains(UInt8(ascii: "=")) }
@@ -230,9 +243,12 @@ extension CgroupHierarchies {
 
 /// A line of mountinfo that mounts a cgroup hierarchy.
 private struct CgroupMount {
+    /// The number that statx(2) tells of what is on it.
+    let number: UInt64
     let root: String
     let mountPoint: String
     let isUnified: Bool
+    let isReadOnly: Bool
     let options: [String]
 
     /// Nil if the line mounts something else.
@@ -245,7 +261,13 @@ private struct CgroupMount {
             dash + 3 < fields.count, fields[dash + 1].starts(with: "cgroup".utf8)
         else { return nil }
         let type = String(decoding: fields[dash + 1], as: UTF8.self)
-        guard type == "cgroup" || type == "cgroup2" else { return nil }
+        guard type == "cgroup" || type == "cgroup2",
+            let number = UInt64(String(decoding: fields[0], as: UTF8.self))
+        else { return nil }
+        self.number = number
+        isReadOnly = fields[5].split(separator: UInt8(ascii: ",")).contains {
+            $0.elementsEqual("ro".utf8)
+        }
         isUnified = type == "cgroup2"
         root = unescapedMountPath(fields[3])
         mountPoint = unescapedMountPath(fields[4])
@@ -264,9 +286,15 @@ private struct CgroupMount {
         return false
     }
 
-    /// Whether this is a v1 mount of the hierarchy with just these controllers.
+    /// Whether this is a mount of the hierarchy with just these controllers; none are those of v2.
     func carries(_ controllers: [String]) -> Bool {
-        !isUnified && !controllers.isEmpty && controllers.allSatisfy(options.contains)
+        isUnified == controllers.isEmpty && controllers.allSatisfy(options.contains)
+    }
+
+    /// How well it serves, 0 best: below /sys/fs/cgroup is what everybody else uses, too.
+    var rank: Int {
+        let isUsual = "\(mountPoint)/".begins(with: "\(CgroupHierarchies.usualMountPoint)/")
+        return (isUsual ? 0 : 2) + (isReadOnly ? 1 : 0)
     }
 
     /// `path` as seen below the mount: a mount of a subtree hides what leads to it.
