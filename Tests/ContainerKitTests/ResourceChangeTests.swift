@@ -39,6 +39,41 @@ struct ResourceChangeTests {
                 == Resources(memory: .init(reservation: 1)))
     }
 
+    /// Limit and swap of an update, what is written of them, and what is in force then.
+    struct MemoryCase: Sendable, CustomTestStringConvertible {
+        var update: (limit: Int64?, swap: Int64?)
+        var written: (limit: Int64?, swap: Int64?)
+        var result: (limit: Int64?, swap: Int64?)
+        var testDescription: String { "\(update)" }
+    }
+
+    @Test(
+        "on v2 a new limit of memory alone leaves that of swap alone as it is",
+        arguments: [
+            // Lower and higher: 4096 bytes of swap, before and after.
+            MemoryCase(update: (1024, nil), written: (1024, nil), result: (1024, 5120)),
+            MemoryCase(update: (9000, nil), written: (9000, nil), result: (9000, 13096)),
+            MemoryCase(update: (9000, 0), written: (9000, nil), result: (9000, 13096)),
+            MemoryCase(update: (-1, nil), written: (-1, nil), result: (-1, -1)),
+            MemoryCase(update: (nil, -1), written: (4096, -1), result: (4096, -1)),
+            MemoryCase(update: (0, 5000), written: (4096, 5000), result: (4096, 5000)),
+            MemoryCase(update: (100, 100), written: (100, 100), result: (100, 100)),
+            MemoryCase(update: (0, 0), written: (nil, nil), result: (4096, 8192)),
+            MemoryCase(
+                update: (.max, nil), written: (.max, nil), result: (.max, -1)),
+        ])
+    func unifiedSwap(_ memory: MemoryCase) {
+        let change = ResourceChange(
+            of: Resources(memory: .init(limit: 4096, swap: 8192)),
+            by: Resources(
+                memory: .init(limit: memory.update.limit, swap: memory.update.swap)),
+            isUnified: true)
+        #expect(change.written.memory?.limit == memory.written.limit)
+        #expect(change.written.memory?.swap == memory.written.swap)
+        #expect(change.result.memory?.limit == memory.result.limit)
+        #expect(change.result.memory?.swap == memory.result.swap)
+    }
+
     @Test("what an update leaves out stays as it was")
     func result() {
         let current = Resources(

@@ -27,7 +27,8 @@ extension Container {
         else { throw ContainerError(.notRunning, "container not running") }
         var spec = try Self.recordedSpec(found.state)
         let current = spec.linux?.resources ?? Resources()
-        let change = ResourceChange(of: current, by: resources)
+        let change = ResourceChange(
+            of: current, by: resources, isUnified: record.cgroups.isUnified)
         spec.linux = spec.linux ?? Linux()
         spec.linux?.resources = change.result
 
@@ -46,6 +47,12 @@ extension Container {
         // Staged first: a full disk must not leave limits that nobody remembers.
         try found.state.stage(config: spec.encoded.encoded())
         let cgroup = Cgroup(record.cgroups)
+        if !record.cgroups.directories.isEmpty,
+            let inside = try? cgroup.processes(), !inside.contains(Int(record.pid)), record.isAlive
+        {
+            options.logger.warning(
+                "init has left the container's cgroup: the limits do not reach it there")
+        }
         do throws(ContainerError) {
             try schemata?.apply(to: ((try? cgroup.processes()) ?? []).map(Int32.init))
             try Self.update(cgroup, plan, from: present)

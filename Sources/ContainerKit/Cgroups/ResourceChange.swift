@@ -12,10 +12,14 @@ struct ResourceChange {
     /// What the container has then.
     let result: Resources
 
-    init(of current: Resources, by update: Resources) {
+    /// What `given` makes of `current`; `isUnified` says whether the limits are those of cgroup v2.
+    init(of current: Resources, by given: Resources, isUnified: Bool = false) {
+        var update = given
+        update.memory = given.memory.map(Self.withoutZeroes)
         var result = current
         result.cpu = Self.overlaid(current.cpu, update.cpu)
         result.memory = Self.overlaid(current.memory, update.memory)
+        if isUnified { Self.keepSwap(of: current.memory, update.memory, in: &result.memory) }
         if let limit = update.pids?.limit { result.pids = PidsResources(limit: limit) }
         result.blockIO = Self.overlaid(current.blockIO, update.blockIO)
         result.devices = update.devices ?? current.devices
@@ -45,9 +49,10 @@ struct ResourceChange {
             written.cpu?.quota = result.cpu?.quota
             written.cpu?.period = result.cpu?.period
         }
-        if update.memory?.limit != nil || update.memory?.swap != nil {
+        if let memory = update.memory, memory.limit != nil || memory.swap != nil {
             written.memory?.limit = result.memory?.limit
-            written.memory?.swap = result.memory?.swap
+            // The limit of swap alone, which v2 has, does not hang on that of memory.
+            if !isUnified || memory.swap != nil { written.memory?.swap = result.memory?.swap }
             written.memory?.checkBeforeUpdate = result.memory?.checkBeforeUpdate
         }
         // Other runtimes never change the rules; writing those that hold would undo what somebody else
@@ -96,6 +101,31 @@ struct ResourceChange {
         overlay(&result.useHierarchy, update.useHierarchy)
         overlay(&result.checkBeforeUpdate, update.checkBeforeUpdate)
         return result
+    }
+
+    /// 0 is what engines write for "not set".
+    private static func withoutZeroes(_ memory: MemoryResources) -> MemoryResources {
+        func set(_ value: Int64?) -> Int64? { value == 0 ? nil : value }
+        var memory = memory
+        memory.limit = set(memory.limit)
+        memory.reservation = set(memory.reservation)
+        memory.swap = set(memory.swap)
+        memory.kernel = set(memory.kernel)
+        memory.kernelTCP = set(memory.kernelTCP)
+        return memory
+    }
+
+    /// A new limit of memory alone leaves that of swap alone as it is: the limit of both together, which
+    /// the config tells, moves with it.
+    private static func keepSwap(
+        of current: MemoryResources?, _ update: MemoryResources?, in result: inout MemoryResources?
+    ) {
+        guard let limit = update?.limit, limit > 0, update?.swap == nil,
+            let oldLimit = current?.limit, oldLimit > 0,
+            let oldSwap = current?.swap, oldSwap >= oldLimit
+        else { return }
+        let (swap, isTooLarge) = limit.addingReportingOverflow(oldSwap - oldLimit)
+        result?.swap = isTooLarge ? -1 : swap
     }
 
     /// Lists of devices are replaced as a whole: a device that is left out keeps what it has.
