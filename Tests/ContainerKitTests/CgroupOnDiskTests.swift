@@ -179,6 +179,32 @@ struct CgroupOnDiskTests {
         #expect(occupied?.message == "container's cgroup is not empty: 1 process(es) found")
     }
 
+    @Test("while a creation holds the cgroup another is refused, and takes nothing away")
+    func locked() throws {
+        let plan = try plan()
+        var lock: OwnedDescriptor?
+        let cgroup = try Cgroup.create(plan, keeper: nil, holding: &lock)
+        defer { try? cgroup.remove() }
+        let refused = #expect(throws: CgroupError.self) { try Cgroup.create(plan) }
+        #expect(refused?.message == "container's cgroup is being used by another create")
+        #expect(directoriesExist(plan.layout).allSatisfy { $0 })
+        lock = nil
+        _ = try Cgroup.create(plan)
+    }
+
+    @Test(
+        "an empty cgroup that somebody else had made is removed after a failure, not what is above")
+    func takenOver() throws {
+        let outer = try plan(path: "/\(id)"), inner = try plan(path: "/\(id)/inner")
+        for directory in outer.layout.directories + inner.layout.directories {
+            try makeDirectory(directory.path, mode: 0o755)
+        }
+        try Cgroup.create(inner).removeMadeDirectories()
+        #expect(directoriesExist(inner.layout).allSatisfy { !$0 })
+        #expect(directoriesExist(outer.layout).allSatisfy { $0 })
+        try Cgroup(outer.layout).remove()
+    }
+
     @Test("a frozen process is killed, and its cgroup removed with its children")
     func frozenIsKilled() throws {
         let cgroup = try Cgroup.create(try plan())

@@ -67,8 +67,22 @@ private struct StatisticsSource {
             : try reporting { () throws(SystemCallError) in try ResctrlTree.discover() }
     }
 
+    /// Whether no process is left.
+    var isEmpty: Bool {
+        get throws(ContainerError) {
+            do throws(CgroupError) {
+                return try cgroup.isEmpty
+            } catch {
+                throw ContainerError(error)
+            }
+        }
+    }
+
     func read() throws(ContainerError) -> Statistics {
         do throws(CgroupError) {
+            guard cgroup.layout.directories.isEmpty || cgroup.exists else {
+                throw CgroupError(message: "the container's cgroup is gone")
+            }
             var statistics = try cgroup.statistics()
             statistics.intelRdt = tree.map { Statistics.IntelRdt(of: resctrlGroups, in: $0) }
             return statistics
@@ -118,11 +132,25 @@ private struct ContainerWatch: ~Copyable {
                 // Without a pid namespace of its own, a container outlives its init.
                 entries[0].descriptor = -1
             }
-            if entries[0].descriptor == -1, (try? source.cgroup.isEmpty) != false { return }
+            if entries[0].descriptor == -1 {
+                guard try !source.isEmpty else { return }
+            }
             guard ContinuousClock.now >= next else { continue }
             // Late ones are left out, not made up for.
             next = max(next + interval, .now)
-            try receive(.statistics(try source.read()))
+            guard let statistics = try read() else { return }
+            try receive(.statistics(statistics))
+        }
+    }
+
+    /// Nil when the container has ended and been deleted meanwhile.
+    private func read() throws(ContainerError) -> Statistics? {
+        do throws(ContainerError) {
+            return try source.read()
+        } catch {
+            var entries = [PollEntry(process.number, [.readable])]
+            if let ended = try? poll(&entries, timeoutMilliseconds: 0), ended > 0 { return nil }
+            throw error
         }
     }
 

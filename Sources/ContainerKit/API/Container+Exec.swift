@@ -135,18 +135,16 @@ extension Container {
         return layout
     }
 
-    /// The container's cgroups, or on v2 the one below them that init has moved to because the
-    /// container's own takes no processes any more.
+    /// The container's cgroups, or on v2 the one that init has moved to where the container's own takes no
+    /// processes any more.
+    ///
+    /// A systemd in the container moves to a child first, so that its own can give controllers to it;
+    /// a privileged one may have removed its own. On v1 a cgroup that is gone is an error, as with runc.
     private static func presentCgroups(_ record: ContainerRecord) -> CgroupLayout {
-        guard record.cgroups.isUnified,
-            let membership = try? readFile("/proc/\(record.pid)/cgroup")
+        guard record.cgroups.isUnified, let own = record.cgroups.directories.last,
+            !Cgroup.takesProcesses(own)
         else { return record.cgroups }
-        let followed = record.cgroups.following(membership)
-        // Only where init has moved a further look is needed.
-        guard followed != record.cgroups, let own = record.cgroups.directories.last,
-            Cgroup.takesProcesses(own)
-        else { return followed }
-        return record.cgroups
+        return Cgroup(record.cgroups).following(initProcess: record.pid)?.layout ?? record.cgroups
     }
 
     /// Read through init's root, so that mounts over /etc count.
@@ -204,9 +202,10 @@ extension LaunchFacts {
             !CgroupHierarchies.mayEnter(cgroup.directories[index])
         else { return }
         staysOutsideCgroup = true
-        if let scope = own.scope {
-            let base = own.directories[index].cgroup
-            let below = cgroup.directories[index].cgroup.dropFirst(base.utf8.count)
+        let (base, entered) = (own.directories[index].cgroup, cgroup.directories[index].cgroup)
+        // systemd moves into the scope only, which init may have left.
+        if let scope = own.scope, "\(entered)/".begins(with: "\(base)/") {
+            let below = entered.dropFirst(base.utf8.count)
             scopeToEnter = (scope, "\(scope.subgroup)\(below)")
         } else {
             let text =

@@ -24,10 +24,14 @@ extension Container {
         let cgroup = Cgroup(record.cgroups)
         do throws(CgroupError) {
             try cgroup.freeze()
-            // Whoever pauses wants a container that can be resumed: one that ended meanwhile cannot.
-            guard try !cgroup.isEmpty else {
+            // Whoever pauses wants a container that stands still and can be resumed: one that ended
+            // meanwhile, or has gone elsewhere, does not.
+            guard try cgroup.frozenProcesses().contains(Int(record.pid)) else {
                 try cgroup.thaw()
-                throw CgroupError(message: "container process already exited")
+                throw CgroupError(
+                    message: record.isAlive
+                        ? "unable to freeze: init has left the container's cgroup"
+                        : "container process already exited")
             }
         } catch {
             throw ContainerError(error)

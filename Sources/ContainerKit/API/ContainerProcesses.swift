@@ -3,8 +3,8 @@
 internal import CLinux
 internal import SystemPackage
 
-/// The processes of a container, by its cgroup; or, where it has none of its own, by its init: those in
-/// the pid namespace that init has to itself, and the descendants of all of these.
+/// The processes of a container, by its cgroup; or, where it has none of its own or init has left it, by
+/// its init: those in the pid namespace that init has to itself, and the descendants of all of these.
 ///
 /// Without a pid namespace of its own, a process that exec started, or whose parent has ended, is nobody's
 /// child that could be known: it is missed.
@@ -23,14 +23,11 @@ struct ContainerProcesses {
     ///
     /// The kernel lists a process of another pid namespace than the caller's as 0; such are left out.
     func list() throws(ContainerError) -> [Int] {
-        guard !hasCgroup else {
-            do throws(CgroupError) {
-                return try cgroup.processes().filter { $0 > 0 }
-            } catch {
-                throw ContainerError(error)
-            }
+        guard hasCgroup else {
+            return try reporting { () throws(SystemCallError) in try related() }
         }
-        return try reporting { () throws(SystemCallError) in try related() }
+        let inside = try processesOfCgroup()
+        return try inside + outsiders(inside)
     }
 
     /// Whether none is left.
@@ -40,24 +37,55 @@ struct ContainerProcesses {
 
     /// Sends a signal to each.
     func signal(_ signal: Signal) throws(ContainerError) {
-        guard !hasCgroup else {
-            do throws(CgroupError) {
-                if signal == .kill {
-                    try cgroup.killAll()
-                } else {
-                    try cgroup.signalAll(signal.rawValue)
-                }
-            } catch {
-                throw ContainerError(error)
-            }
-            return
+        guard hasCgroup else {
+            return try send(signal, to: list)
         }
-        // A process can fork between two looks; SIGKILL is repeated until none is left.
+        // Before init may end, which tells which they are.
+        let outside = try outsiders(try processesOfCgroup())
+        do throws(CgroupError) {
+            if signal == .kill {
+                try cgroup.killAll()
+            } else {
+                try cgroup.signalAll(signal.rawValue)
+            }
+        } catch {
+            throw ContainerError(error)
+        }
+        guard !outside.isEmpty else { return }
+        try send(signal) { () throws(ContainerError) in
+            try outsiders(try processesOfCgroup())
+        }
+    }
+
+    /// Sends a signal to what `processes` lists; SIGKILL is repeated until none is left, since a process
+    /// can fork between two looks.
+    private func send(
+        _ signal: Signal, to processes: () throws(ContainerError) -> [Int]
+    ) throws(ContainerError) {
         for _ in 0..<(signal == .kill ? 100 : 1) {
-            let processes = try list()
-            if processes.isEmpty { return }
-            for process in processes { try? sendSignal(signal.rawValue, to: process) }
+            let found = try processes()
+            if found.isEmpty { return }
+            if let refusal = Cgroup.send(signal.rawValue, to: found) {
+                throw ContainerError(refusal)
+            }
             if signal == .kill { wait(milliseconds: 1) }
+        }
+    }
+
+    private func processesOfCgroup() throws(ContainerError) -> [Int] {
+        do throws(CgroupError) {
+            return try cgroup.processes().filter { $0 > 0 }
+        } catch {
+            throw ContainerError(error)
+        }
+    }
+
+    /// Those that are not `inside` the cgroup, where init has left it: a cgroup can be told from others no
+    /// longer then.
+    private func outsiders(_ inside: [Int]) throws(ContainerError) -> [Int] {
+        guard record.pid > 0, !inside.contains(Int(record.pid)), record.isAlive else { return [] }
+        return try reporting { () throws(SystemCallError) in
+            try related().filter { !inside.contains($0) }
         }
     }
 

@@ -15,6 +15,18 @@ extension Cgroup {
         }
     }
 
+    /// The processes that the freezer stops; on v1 its hierarchy alone tells.
+    func frozenProcesses() throws(CgroupError) -> [Int] {
+        let index = layout.isUnified ? 0 : layout.index(of: "freezer")
+        guard let index, layout.directories.indices.contains(index) else { return [] }
+        do throws(SystemCallError) {
+            return try CgroupTree.processes(in: layout.directories[index].path)
+        } catch {
+            throw CgroupError(
+                failure: error, message: "unable to list the processes of the container's cgroup")
+        }
+    }
+
     /// Whether no process is in the cgroup or below it.
     var isEmpty: Bool {
         get throws(CgroupError) { try processes().isEmpty }
@@ -51,11 +63,24 @@ extension Cgroup {
     func signalAll(_ signal: CInt) throws(CgroupError) {
         let wasFrozen = try isFrozen
         let stopped = !wasFrozen && freezer != nil && (try? freeze()) != nil
-        for process in try processes() where process > 0 {
-            // A process that is gone needs no signal.
-            try? sendSignal(signal, to: process)
-        }
+        let refusal = Self.send(signal, to: try processes())
         if stopped { try thaw() }
+        if let refusal { throw CgroupError(failure: refusal) }
+    }
+
+    /// Sends a signal to each, and gives the first refusal.
+    ///
+    /// A process that is gone needs no signal.
+    static func send(_ signal: CInt, to processes: [Int]) -> SystemCallError? {
+        var refusal: SystemCallError?
+        for process in processes where process > 0 {
+            do throws(SystemCallError) {
+                try sendSignal(signal, to: process)
+            } catch {
+                if error.errno != .noSuchProcess { refusal = refusal ?? error }
+            }
+        }
+        return refusal
     }
 
     /// The number of processes that the kernel killed for want of memory; 0 without the controller.
@@ -106,7 +131,11 @@ extension Cgroup {
                 wait(milliseconds: round < 10 ? 1 : 5)
             }
         } catch {
-            throw CgroupError(failure: error, message: "unable to freeze")
+            let isGone = error.errno == .noSuchFileOrDirectory && !exists
+            throw CgroupError(
+                failure: error,
+                message: isGone
+                    ? "unable to freeze: the container's cgroup is gone" : "unable to freeze")
         }
         try thaw()
         throw CgroupError(message: "unable to freeze: processes did not stop within 5 seconds")
@@ -152,7 +181,7 @@ extension Cgroup {
     /// The hierarchy whose membership counts: on v1 any does, as a process enters all of them.
     ///
     /// Nil for a layout without directories, of a record that lost them.
-    private var mainDirectory: String? {
+    var mainDirectory: String? {
         if layout.isUnified { return layout.directories.first?.path }
         let index = layout.index(of: "devices") ?? layout.index(of: "freezer")
         return index.map { layout.directories[$0].path } ?? layout.directories.first?.path
@@ -161,15 +190,15 @@ extension Cgroup {
     /// Kills what is listed until nothing is: a process can fork between two looks, so that they are
     /// stopped while there is a way to.
     private func killOneByOne() throws(CgroupError) {
+        var refusal: SystemCallError?
         for round in 0..<100 {
             var remaining = try processes()
             if remaining.isEmpty { break }
+            // Whoever may not kill does not wait for it.
+            if let refusal { throw CgroupError(failure: refusal) }
             let stopped = round > 0 && freezer != nil && (try? freeze()) != nil
             if stopped { remaining = try processes() }
-            for process in remaining where process > 0 {
-                // A process that is gone is what is wanted.
-                try? sendSignal(9, to: process)
-            }
+            refusal = Self.send(9, to: remaining)
             if stopped { try thaw() }
             wait(milliseconds: 1)
         }

@@ -114,6 +114,7 @@ extension Cgroup {
                 + "(current usage: \(usage), peak usage: \(peak))"
         }
         if error.errno == .noSuchFileOrDirectory {
+            guard exists else { return "the container's cgroup is gone" }
             // On v2 a file is also missing when a cgroup above did not pass its controller on, as one
             // with processes of its own cannot.
             let reason =

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CLinux
 internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
@@ -13,6 +14,8 @@ struct Cgroup: Equatable, Sendable {
     let layout: CgroupLayout
     /// The directories that `create` made, parents first; empty for a cgroup found from a record.
     private(set) var madeDirectories: [String] = []
+    /// Whether `create` has seen that nobody uses it, also where somebody else had made it.
+    private var isOurs = false
 
     /// The cgroup that an earlier command made.
     init(_ layout: CgroupLayout) {
@@ -29,9 +32,18 @@ struct Cgroup: Equatable, Sendable {
     /// - Returns: the cgroup, with what was made for it.
     /// - Throws: what the kernel refuses.
     static func create(_ plan: CgroupPlan, keeper: Int32? = nil) throws(CgroupError) -> Cgroup {
+        var lock: OwnedDescriptor?
+        return try create(plan, keeper: keeper, holding: &lock)
+    }
+
+    /// As above; `lock` keeps other creations out of the cgroup until it is closed, for as long as no
+    /// process tells them that it is taken.
+    static func create(
+        _ plan: CgroupPlan, keeper: Int32?, holding lock: inout OwnedDescriptor?
+    ) throws(CgroupError) -> Cgroup {
         var cgroup = Cgroup(plan.layout)
         do throws(CgroupError) {
-            try cgroup.makeDirectories()
+            try cgroup.makeDirectories(&lock)
             try cgroup.takeKeeper(keeper)
             try cgroup.prepareCPUSet()
             if plan.layout.isUnified { cgroup.enableControllers() }
@@ -49,10 +61,16 @@ struct Cgroup: Equatable, Sendable {
         return cgroup
     }
 
-    /// Removes exactly the directories that `create` made, so that a failed launch leaves none.
+    /// Takes a failed creation back: the container's own directories, whoever made them, and those above
+    /// that `create` made.
     ///
-    /// Directories above the container's own stay if others have come to use them.
+    /// Directories above the container's own stay if others have come to use them, and all do if the cgroup
+    /// is somebody else's.
     func removeMadeDirectories() {
+        for directory in layout.directories.reversed()
+        where isOurs && !madeDirectories.contains(directory.path) {
+            try? CgroupTree.remove(directory.path)
+        }
         for path in madeDirectories.reversed() {
             if layout.directories.contains(where: { $0.path == path }) {
                 try? CgroupTree.remove(path)
@@ -62,9 +80,16 @@ struct Cgroup: Equatable, Sendable {
         }
     }
 
-    /// Whether one of the directories is there.
+    /// Whether one of the directories is there, or may be.
     var exists: Bool {
-        layout.directories.contains { (try? status(at: $0.path)) != nil }
+        layout.directories.contains { directory in
+            do throws(SystemCallError) {
+                _ = try status(at: directory.path)
+                return true
+            } catch {
+                return error.errno != .noSuchFileOrDirectory
+            }
+        }
     }
 
     /// Removes the cgroup with its children; it has to be empty of processes, or about to be.
@@ -100,21 +125,55 @@ struct Cgroup: Equatable, Sendable {
 
     // MARK: - Making the directories
 
-    private mutating func makeDirectories() throws(CgroupError) {
+    private mutating func makeDirectories(_ lock: inout OwnedDescriptor?) throws(CgroupError) {
         var foundOne = false
-        do throws(SystemCallError) {
-            for directory in layout.directories {
-                let made = try makeDirectory(
-                    directory.path, below: directory.mountPoint.utf8.count)
-                foundOne = foundOne || !made
+        // Another creation may take its own away between the making and the lock.
+        for _ in 0..<8 {
+            do throws(SystemCallError) {
+                for directory in layout.directories {
+                    let made = try makeDirectory(
+                        directory.path, below: directory.mountPoint.utf8.count)
+                    foundOne = foundOne || !made
+                }
+            } catch {
+                throw CgroupError(
+                    field: "linux.cgroupsPath", failure: error,
+                    message: "unable to create the container's cgroup")
             }
+            // systemd has seen to it that a scope is nobody else's.
+            if layout.scope != nil { return }
+            lock = try lockMainDirectory()
+            if lock != nil { break }
+            foundOne = true
+        }
+        if foundOne { try refuseOccupied() }
+        isOurs = true
+    }
+
+    /// Keeps other creations away: of two at once, both find the cgroup empty.
+    ///
+    /// - Returns: what holds the lock; nil if the directory is not there any more.
+    private mutating func lockMainDirectory() throws(CgroupError) -> OwnedDescriptor? {
+        guard let path = mainDirectory else { return nil }
+        do throws(SystemCallError) {
+            let directory = try openFile(path, [.readOnly, .directory])
+            if try lockIfFree(directory.number) {
+                let isThere = try status(of: directory.number).stx_ino == status(at: path).stx_ino
+                guard isThere else { return nil }
+                return directory
+            }
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            return nil
         } catch {
             throw CgroupError(
                 field: "linux.cgroupsPath", failure: error,
-                message: "unable to create the container's cgroup")
+                message: "unable to lock the container's cgroup")
         }
-        // systemd has seen to it that a scope is nobody else's.
-        if foundOne, layout.scope == nil { try refuseOccupied() }
+        // The other one works with all of them.
+        madeDirectories = []
+        throw CgroupError(
+            field: "linux.cgroupsPath",
+            message: "container's cgroup is being used by another create")
     }
 
     /// Makes a directory, and those above it as needed; false if it exists.

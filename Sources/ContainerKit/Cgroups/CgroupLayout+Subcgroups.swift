@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import RuntimeSpec
+internal import SystemPackage
 
 extension CgroupLayout {
     /// The layout of cgroups below the container's: `paths` by controller, or one for all under "".
@@ -65,11 +66,28 @@ extension Cgroup {
     /// Whether processes may be in a cgroup of v2 itself: not beside children that it has given a
     /// controller to, unless the controller can tell threads apart.
     ///
+    /// One that is gone takes none; one that cannot be read is left to the kernel's answer.
     /// Kernel: cgroup-v2.rst, No Internal Process Constraint and Threads.
     static func takesProcesses(_ directory: CgroupDirectory) -> Bool {
-        guard directory.isUnified,
-            let text = try? readFile("\(directory.path)/cgroup.subtree_control")
-        else { return true }
-        return words(of: text).allSatisfy(["cpu", "cpuset", "perf_event", "pids"].contains)
+        guard directory.isUnified else { return true }
+        do throws(SystemCallError) {
+            let text = try readFile("\(directory.path)/cgroup.subtree_control")
+            return words(of: text).allSatisfy(["cpu", "cpuset", "perf_event", "pids"].contains)
+        } catch {
+            return error.errno != .noSuchFileOrDirectory
+        }
+    }
+
+    /// The cgroup that init is in now, where it has left the unified one for another.
+    ///
+    /// Nil unless init is listed there: what /proc names may be seen from elsewhere, or be another's by
+    /// now.
+    func following(initProcess pid: Int32) -> Cgroup? {
+        guard let membership = try? readFile("/proc/\(pid)/cgroup") else { return nil }
+        let followed = layout.following(membership)
+        guard followed != layout, let index = followed.unifiedIndex else { return nil }
+        let path = followed.directories[index].path
+        guard (try? CgroupTree.processes(in: path))?.contains(Int(pid)) == true else { return nil }
+        return Cgroup(followed)
     }
 }

@@ -145,21 +145,17 @@ extension CgroupLayout {
 }
 
 extension CgroupLayout {
-    /// The layout with init's present cgroup in place of the unified one, where init has moved below it.
-    ///
-    /// On v2 a cgroup that has given controllers to its children takes no processes itself: a systemd
-    /// in the container moves to a child first, and so must who joins it.
+    /// The layout with init's present cgroup in place of the unified one.
     ///
     /// - Parameter membership: the contents of /proc/PID/cgroup of init.
-    /// - Returns: the layout as it is where init is in its own cgroup, or none of ours is in its path.
+    /// - Returns: the layout as it is where init's cgroup cannot be named from here.
     func following(_ membership: [UInt8]) -> CgroupLayout {
         guard let index = unifiedIndex else { return self }
-        let own = directories[index].cgroup
         for line in membership.split(separator: UInt8(ascii: "\n")) {
             guard line.starts(with: "0::".utf8) else { continue }
             let path = String(decoding: line.dropFirst(3), as: UTF8.self)
-            // As seen from another root (a cgroup namespace of ours) the paths do not match: keep ours.
-            guard path.begins(with: own + "/"), !path.ends(with: "/..") else { return self }
+            // Outside of what our cgroup namespace shows; the root is no container's.
+            guard path.utf8.count > 1, !path.begins(with: "/..") else { return self }
             var result = self
             result.directories[index].cgroup = path
             return result

@@ -61,13 +61,22 @@ struct OutOfMemoryWatch: ~Copyable {
         return OutOfMemoryWatch(cgroup, at: path, counter, file)
     }
 
+    private var isGone: Bool {
+        do throws(SystemCallError) {
+            _ = try status(at: directory)
+            return false
+        } catch {
+            return error.errno == .noSuchFileOrDirectory
+        }
+    }
+
     /// Whether memory ran out since the last look.
     ///
     /// On v1 the removal of the cgroup raises the counter too, and is none. On v2 a change of the file
     /// may be of another line.
     mutating func hasNews() -> Bool {
         let isReady = drain(events.number)
-        if !cgroup.layout.isUnified { return isReady && (try? status(at: directory)) != nil }
+        if !cgroup.layout.isUnified { return isReady && !isGone }
         let kills = cgroup.oomKillCount
         defer { seenKills = max(kills, seenKills) }
         return kills > seenKills

@@ -213,6 +213,19 @@ func writeOrder(_ text: String, to file: CInt, named name: @autoclosure () -> St
     try outcome.get()
 }
 
+/// Locks an open file or directory for this descriptor, if nobody else has: false then.
+///
+/// Kernel: flock(2) with LOCK_EX and LOCK_NB.
+func lockIfFree(_ file: CInt) throws(SystemCallError) -> Bool {
+    do throws(SystemCallError) {
+        try systemCall(
+            "flock", __NR_flock, Int(file), 6, describing: "descriptor \(file), LOCK_EX|LOCK_NB")
+        return true
+    } catch  where error.errno == .wouldBlock {
+        return false
+    }
+}
+
 /// Sends a signal to a process.
 ///
 /// Kernel: kill(2).
