@@ -31,6 +31,8 @@ let package = Package(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         // The child: clone3 and the jump, the machine, the progress page.
         .target(name: "InitMachine", dependencies: ["CLinux"], swiftSettings: strict),
+        // A process that fills a tmpfs from inside the container's cgroup; freestanding C.
+        .target(name: "TreeCopy", dependencies: ["CLinux"]),
         // Pure: the model of config.json, its decoding and its rules.
         .target(name: "RuntimeSpec", swiftSettings: strict),
         // Pure: steps, plans, their lowering to machine instructions, explain.
@@ -39,6 +41,7 @@ let package = Package(
             name: "ContainerKit",
             dependencies: [
                 "BuildCommit", "CLinux", "CSeccomp", "InitMachine", "InitProgram", "RuntimeSpec",
+                "TreeCopy",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -30,9 +30,6 @@ struct KnownViolation: Sendable, CustomTestStringConvertible {
             rule: pointers, path: "Sources/ContainerKit/API/ForegroundSignals.swift",
             reason: "its system calls are not in System yet"),
         KnownViolation(
-            rule: pointers, path: "Sources/ContainerKit/Launching/TmpfsCopy.swift",
-            reason: "its system calls are not in System yet"),
-        KnownViolation(
             rule: pointers, path: "Sources/swrunc/Files.swift",
             reason: "a buffer for read(2) in place of the library's readFile"),
         KnownViolation(

@@ -70,7 +70,7 @@ extension TidyRule {
         "InitMachine": ["CLinux"],
         "ContainerKit": [
             "BuildCommit", "CLinux", "CSeccomp", "InitMachine", "InitProgram", "Logging",
-            "RuntimeSpec", "SystemPackage",
+            "RuntimeSpec", "SystemPackage", "TreeCopy",
         ],
         // Glibc for the standard streams and the exit status.
         "swrunc": [
@@ -134,6 +134,7 @@ extension TidyRule {
         ("Sources/ContainerKit/System/", "system calls take addresses"),
         ("Sources/ContainerKit/Launching/LoadedProgram.swift", "the program at its address"),
         ("Sources/ContainerKit/Launching/ProgressPage.swift", "memory shared with the child"),
+        ("Sources/ContainerKit/Launching/TreeCopy.swift", "memory shared with the child"),
         ("Sources/ContainerKit/Seccomp/LibseccompFilter.swift", "libseccomp's calls"),
         ("Sources/swrunc/main.swift", "the command line as C has it"),
     ]

@@ -10,7 +10,10 @@ extension Launcher {
     func createCgroups() throws(ContainerError) {
         guard let plan = launch.cgroups else { return }
         do throws(CgroupError) {
-            cgroup = try Cgroup.create(plan.withRoomForKeeper, keeper: scopeKeeper?.pid)
+            var lock: OwnedDescriptor?
+            cgroup = try Cgroup.create(
+                plan.withRoomForKeeper, keeper: scopeKeeper?.pid, holding: &lock)
+            if let lock = lock.take() { cgroupLock = own(lock) }
         } catch {
             throw ContainerError(error)
         }
@@ -18,6 +21,21 @@ extension Launcher {
 
     func openCgroups() throws(ContainerError) {
         guard let cgroup else { return }
+        do throws(ContainerError) {
+            try openCgroups(of: cgroup)
+        } catch {
+            // Init may have left it between two looks, or the unified one of a hybrid host, which limits
+            // nothing.
+            guard target != nil, options.subcgroups.isEmpty,
+                error.failure?.errno == .noSuchFileOrDirectory,
+                let present = cgroup.following(initProcess: targetPid)
+            else { throw error }
+            self.cgroup = present
+            try openCgroups(of: present)
+        }
+    }
+
+    private func openCgroups(of cgroup: Cgroup) throws(ContainerError) {
         do throws(CgroupError) {
             if let directory = try cgroup.openUnifiedDirectory() {
                 let number = own(directory)
@@ -120,13 +138,45 @@ extension Launcher {
     func prepareTmpfsCopy(_ index: Int, _ mount: FilesystemMount, _ field: String?)
         throws(ContainerError)
     {
-        let (root, owner) = (rootTree, launch.plan.idMaps)
-        let tree = try reporting(
-            "unable to prepare the mount on \(mount.destination)", field: field
-        ) { () throws(SystemCallError) in
-            try tmpfsCopy(of: mount, from: root, owner: owner)
+        let message = "unable to prepare the mount on \(mount.destination)"
+        do throws(SystemCallError) {
+            let tree = try tmpfsCopy(
+                of: mount, from: rootTree, owner: launch.plan.idMaps, in: treeCopyPlace)
+            inputs[.mountTree(index)] = own(tree)
+        } catch {
+            let hint: String? =
+                switch (error.call, error.errno) {
+                case (_, .noMemory):
+                    "what tmpcopyup copies counts against linux.resources.memory.limit"
+                case ("mknodat", .notPermitted):
+                    "linux.resources.devices must allow that the container makes the device (m)"
+                default: nil
+                }
+            let reason =
+                error.call == "copy" && error.errno == .noMemory
+                ? ": the copy of what the image has there was OOM-killed (memory limit too low?)"
+                : ""
+            throw ContainerError(error, message + reason, field: field, hint: hint)
         }
-        inputs[.mountTree(index)] = own(tree)
+    }
+
+    /// Where init is going to be: what it enters, the process that copies for it enters, too.
+    private var treeCopyPlace: TreeCopyPlace {
+        var place = TreeCopyPlace(cgroup: cgroup)
+        for planned in launch.plan.parentSteps {
+            if case .startChild(_, intoCgroup: true) = planned.step {
+                place.directory = cgroupForClone
+            }
+        }
+        for planned in launch.plan.childSteps {
+            switch planned.step {
+            case .continueInChild(intoCgroup: true): place.directory = cgroupForClone
+            case .enterCgroups(let count):
+                place.entrances = (0..<count).compactMap { inputs[.cgroupTasks($0)] }
+            default: break
+            }
+        }
+        return place
     }
 
     func prepareCgroupMount(_ index: Int, _ name: String?, _ readOnly: Bool, _ field: String?)

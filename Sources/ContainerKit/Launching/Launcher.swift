@@ -16,6 +16,8 @@
 //   DanglingMountPoints mount points behind links to nowhere, made before the clone
 //   LoadedProgram       the child's program at its address
 //   ProgressPage        where the child says how far it is
+//   TmpfsCopy           a tmpfs with what the image has there: tmpcopyup
+//   TreeCopy            the process that copies it, in the container's cgroup
 //   HookRun             the hooks of a container: in the runtime's namespaces, or in init's
 //   HookStreams         what a hook reads, and what it says
 //   InitFailure         index and errno as an error that names config field and call
@@ -57,6 +59,8 @@ final class Launcher {
     /// Whether systemd started the scope for this launch.
     var startedScope = false
     var cgroupForClone: CInt?
+    /// What keeps other creations out of the cgroup until init is in it.
+    var cgroupLock: CInt?
     /// The tree of the new root, for what is read from the image.
     var rootTree: CInt = -1
     var progress: ProgressPage?
@@ -156,6 +160,7 @@ final class Launcher {
             undo(state)
             throw error
         }
+        if let cgroupLock { close(cgroupLock) }
     }
 
     private func perform(_ planned: PlannedParentStep, _ state: inout StateDirectory?)

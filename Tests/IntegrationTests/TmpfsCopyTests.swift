@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import Testing
+
+@Suite("tmpcopyup and the container's cgroup", Host.root)
+struct TmpfsCopyTests {
+    /// A container whose image has so many MiB in /data, which become a tmpfs.
+    private func prepare(_ bundle: TestBundle, megabytes: Int) throws {
+        try makeDirectory("\(bundle.rootfs)/data")
+        let block = String(repeating: "x", count: megabytes << 20)
+        try writeText(block, to: "\(bundle.rootfs)/data/big")
+        bundle.addMount("tmpfs", "tmpfs", at: "/data", "tmpcopyup")
+        bundle.linux.cgroupsPath = "/\(bundle.token)-copy"
+    }
+
+    private func directory(_ bundle: TestBundle, _ controller: String) throws -> String {
+        let hierarchy = try #require(
+            Host.hierarchies.first {
+                Host.isUnified ? $0.isUnified : $0.controllers.contains(controller)
+            })
+        return "\(hierarchy.mountPoint)/\(bundle.token)-copy"
+    }
+
+    @Test("what it copies is charged to the container")
+    func charged() throws {
+        try TestBundle.use { bundle throws in
+            try prepare(bundle, megabytes: 40)
+            try bundle.startSleeping()
+            let file = Host.isUnified ? "memory.current" : "memory.usage_in_bytes"
+            let usage = Int(try readText("\(directory(bundle, "memory"))/\(file)").trimmed)
+            #expect(try #require(usage) > 40 << 20)
+        }
+    }
+
+    @Test("more than the memory limit is one error that names the mount and what happened")
+    func limit() throws {
+        try TestBundle.use { bundle throws in
+            try prepare(bundle, megabytes: 40)
+            bundle.linux.resources?.memory = MemoryResources(limit: 16 << 20, swap: 16 << 20)
+            let index = (bundle.spec.mounts?.count ?? 0) - 1
+            bundle.expectFailure(
+                try bundle.run(),
+                naming: ["mounts[\(index)]", "on /data", "OOM-killed", "\"/data/big\""])
+        }
+    }
+
+    @Test(
+        "without an OOM killer the copy does not wait for memory for ever",
+        .enabled(if: !Host.isUnified, "cgroup v2 has no such switch"))
+    func noKiller() throws {
+        try TestBundle.use { bundle throws in
+            try prepare(bundle, megabytes: 40)
+            bundle.linux.resources?.memory = MemoryResources(
+                limit: 16 << 20, swap: 16 << 20, disableOOMKiller: true)
+            bundle.expectFailure(
+                try bundle.run(), naming: ["on /data", "cannot allocate memory"])
+        }
+    }
+
+    @Test("the copy ends with a runtime that is killed, and delete takes the rest away")
+    func killed() throws {
+        try TestBundle.use { bundle throws in
+            try prepare(bundle, megabytes: 60)
+            // A hundredth of a CPU.
+            bundle.linux.resources?.cpu = CPUResources(quota: 1000, period: 100_000)
+            bundle.process.args = ["/bin/sleep", "100"]
+            try bundle.writeConfig()
+            let create = try bundle.start(["create", "--bundle", bundle.directory, bundle.id])
+            let file = "\(try directory(bundle, "cpu"))/cgroup.procs"
+            #expect(waits(20) { (try? readText(file).isEmpty) == false })
+            kill(create.pid, SIGKILL)
+            _ = try create.wait()
+            #expect(waits(20) { (try? readText(file).isEmpty) == true })
+            #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
+            #expect(bundle.leftovers.cgroups().isEmpty)
+        }
+    }
+}
