@@ -149,6 +149,8 @@ public enum InitStep: Equatable, Sendable {
     case isolateMounts(private: Bool)
     /// Puts the prepared root tree onto the rootfs directory, a path of the host.
     case attachRootfs(hostPath: String)
+    /// Checks that this process, root of a user namespace, may search the root directory.
+    case searchRootfs(hostUser: UInt32?)
     /// Uses "/" of the joined mount namespace as root.
     case openRoot
     /// Mounts a new instance of a file system.
@@ -240,8 +242,10 @@ public enum InitStep: Equatable, Sendable {
     ///
     /// Kernel: keyctl(2), KEYCTL_JOIN_SESSION_KEYRING; session-keyring(7).
     case joinSessionKeyring(String)
-    /// Gives the standard streams to the user, so that it can reopen them through /proc/self/fd.
-    case ownStandardStreams(userID: UInt32)
+    /// Gives standard streams to the user, so that it can reopen them through /proc/self/fd.
+    case ownStandardStreams([Int], userID: UInt32)
+    /// Opens standard streams anew by the container's own device nodes.
+    case reopenStreams([DeviceStreams])
     /// Changes into the working directory as far as this user may: the one to come tries again.
     case tryDirectory(String)
     /// Changes into the working directory, unless `tryDirectory` did.

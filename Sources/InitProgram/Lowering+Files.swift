@@ -225,7 +225,7 @@ extension Assembler {
                 .cell(master), .named(0x5441, "TIOCGPTPEER"),
                 .named(0o2_000_402, "O_RDWR|O_NOCTTY|O_CLOEXEC"),
             ], into: slave)
-        setTerminalModes(slave, request)
+        setSize(of: slave, request)
         if request.mountsConsole {
             withDirectory("/dev", state) { $0.mountConsole(slave, in: $1) }
         }
@@ -239,23 +239,9 @@ extension Assembler {
         call(.ioctl, [.literal(0), .named(0x540e, "TIOCSCTTY"), .literal(0)])
     }
 
-    /// The modes of a fresh terminal but ONLCR: line ends go out as the program writes them, since
-    /// engines copy the stream.
-    ///
-    /// Source: drivers/tty/tty_io.c, tty_std_termios.
-    private mutating func setTerminalModes(_ slave: Cell, _ request: TerminalRequest) {
-        let inputModes: UInt32 = 0o400 | 0o2000
-        let outputModes: UInt32 = 0o1
-        let controlModes: UInt32 = 0o17 | 0o60 | 0o200 | 0o2000
-        let localModes: UInt32 = 0o1 | 0o2 | 0o10 | 0o20 | 0o40 | 0o1000 | 0o4000 | 0o100000
-        // c_line, then INTR QUIT ERASE KILL EOF TIME MIN SWTC START STOP SUSP EOL REPRINT DISCARD
-        // WERASE LNEXT EOL2.
-        let control: [UInt8] = [
-            0, 3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0,
-        ]
-        let modes = words32([inputModes, outputModes, controlModes, localModes])
-        _ = bytes(control)
-        call(.ioctl, [.cell(slave), .named(0x5402, "TCSETS"), .address(modes)])
+    /// The modes stay the kernel's own, ONLCR too: who has the master decides, and Docker's client, for
+    /// one, counts on "\r\n".
+    private mutating func setSize(of slave: Cell, _ request: TerminalRequest) {
         guard let rows = request.rows, let columns = request.columns else { return }
         let size = words([UInt64(rows) | UInt64(columns) << 16])
         call(.ioctl, [.cell(slave), .named(0x5414, "TIOCSWINSZ"), .address(size)])

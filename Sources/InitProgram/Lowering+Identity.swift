@@ -5,7 +5,10 @@ extension InitStep {
         switch self {
         case .joinSessionKeyring(let name): code.joinSessionKeyring(name)
         case .setLimits(let limits): code.setLimits(limits)
-        case .ownStandardStreams(let userID): code.ownStandardStreams(userID)
+        case .ownStandardStreams(let streams, let userID):
+            code.ownStandardStreams(streams, userID)
+        case .reopenStreams(let devices):
+            for device in devices { code.reopen(device, below: state.root) }
         case .keepCapabilities: code.prctl("PR_SET_KEEPCAPS", 8, 1)
         case .limitBoundingSet(let keeping, let last): code.limitBoundingSet(keeping, last)
         case .setGroups(let groups):
@@ -70,25 +73,6 @@ extension Assembler {
                 [
                     .literal(0), .named(limit.resource, limit.name), .address(values), .literal(0),
                 ])
-        }
-    }
-
-    /// Nobody else may reopen a stream of another user; a stream that cannot be given away (a
-    /// read-only file system, an id without a mapping) keeps its owner.
-    fileprivate mutating func ownStandardStreams(_ userID: UInt32) {
-        for stream in 0...2 {
-            // /dev/null (character device 1:3) belongs to everybody and stays as it is.
-            let status = scratch()
-            let result = cell("stream-status")
-            statx(.literal(stream), into: status, result: result, ignoring: [9])
-            let missing = skip(when: .isNegative(result))
-            let isNull = skip(
-                when: .memory(status + 128, mask: -1, value: 1 | 3 << 32))
-            call(
-                .fchown, [.literal(stream), .literal(Int(userID)), .literal(-1)],
-                ignoring: [IgnoredErrno.permission, IgnoredErrno.invalid, 30])
-            place(isNull)
-            place(missing)
         }
     }
 

@@ -10,6 +10,7 @@ extension InitStep {
         switch self {
         case .cloneHostTree(let tree, let descriptor): code.clone(tree, for: descriptor)
         case .isolateMounts(let isPrivate): code.isolateMounts(isPrivate)
+        case .searchRootfs(let user): code.searchRootfs(state.root, user)
         case .attachRootfs(let path): state.openedRoot = code.attachRootfs(path)
         case .openRoot: state.openedRoot = code.openDirectory("/", "root")
         case .enterRoot: code.enterRoot(state.root)
@@ -327,6 +328,14 @@ extension Assembler {
         let place = openDirectory(path, "rootfs-directory")
         moveMount(root, onto: place)
         return root
+    }
+
+    /// Else the first mount would be what fails, with a word on its own directory.
+    fileprivate mutating func searchRootfs(_ root: Cell, _ user: UInt32?) {
+        let host = user.map { ", user \(Int($0).decimalText) of the host," } ?? ""
+        call(
+            .faccessat2, [.cell(root), text("."), .literal(0), .literal(0)],
+            note: "the container's root\(host) may not search the root directory")
     }
 
     /// The old root ends up on top of the new one, where it is let go.

@@ -104,7 +104,8 @@ extension InitStep {
             .unshareNamespaces, .enterNewTimeNamespace, .continueInChild,
             .bringUpLoopback, .sendNetworkSocket, .setHostname, .setDomainname:
             lowerNamespace(into: &code, &state)
-        case .cloneHostTree, .isolateMounts, .attachRootfs, .openRoot, .enterRoot, .dropKernelTrees,
+        case .cloneHostTree, .isolateMounts, .attachRootfs, .searchRootfs, .openRoot, .enterRoot,
+            .dropKernelTrees,
             .moveRoot,
             .changeRoot, .enterRootOfInit, .setRootPropagation,
             .mountFilesystem, .mountFilesystemOrAttach, .attachMount, .mountCgroupHierarchies,
@@ -145,13 +146,6 @@ extension Assembler {
             call(
                 .closeRange, [.cell(first), .cell(last), .literal(0)],
                 ignoring: [IgnoredErrno.invalid])
-        }
-    }
-
-    mutating func setStandardStreams(_ numbers: [Int]) {
-        for number in numbers {
-            let stream = input(.standardStream(number))
-            call(.dup3, [.cell(stream), .literal(number), .literal(0)])
         }
     }
 

@@ -93,6 +93,8 @@ public enum ParentStep: Equatable, Sendable {
     case superviseHooks([PlannedHook])
     /// Sets the child's resource limits, which a process of a user namespace may only lower.
     case setLimits([PlannedLimit])
+    /// Gives standard streams to the child's user, who could not reopen them otherwise.
+    case giveStreams([Int], to: StreamOwner)
     /// Sends the child's pidfd to whoever listens on a unix socket.
     case sendPidfd(path: String, name: String)
     /// Puts the staged record in place: the container is created.

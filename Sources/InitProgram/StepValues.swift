@@ -55,6 +55,14 @@ public struct TimeNamespaceOffset: Equatable, Sendable {
     }
 }
 
+/// Whom a standard stream is given to.
+public enum StreamOwner: Equatable, Sendable {
+    /// A user as the runtime sees it.
+    case user(UInt32)
+    /// A user as the child's user namespace has it.
+    case childUser(UInt32)
+}
+
 /// What is made where a mount goes when nothing is there.
 public enum MountPointKind: Equatable, Sendable {
     /// A directory.

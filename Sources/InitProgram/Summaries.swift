@@ -52,6 +52,7 @@ extension InitStep {
         case .isolateMounts(let isPrivate):
             "make all mounts \(isPrivate ? "private" : "slaves of the host's"), recursively"
         case .attachRootfs(let path): "put the root tree onto \(path)"
+        case .searchRootfs: "check that the container's root may search the root directory"
         case .openRoot: "use the root of the mount namespace"
         case .mountFilesystem(let mount):
             ((mount.mountFlags ?? 0) & 32 == 0 ? "mount \(mount.type) on " : "remount ")
@@ -112,7 +113,12 @@ extension InitStep {
             "set limits: "
                 + limits.map { "\($0.name) \($0.soft):\($0.hard)" }.joined(separator: ", ")
         case .joinSessionKeyring(let name): "join the session keyring \(name)"
-        case .ownStandardStreams(let id): "give the standard streams to user \(id)"
+        case .ownStandardStreams(let streams, let id):
+            "give the \(streams.streamWords) to user \(id)"
+        case .reopenStreams(let devices):
+            devices.map {
+                "open the \($0.streams.streamWords) anew by the container's /dev/\($0.name)"
+            }.joined(separator: ", ")
         case .tryDirectory(let path): "enter \(path), if root may"
         case .enterDirectory(let path): "enter \(path)"
         case .keepCapabilities: "keep capabilities over the change of user"
@@ -185,6 +191,23 @@ extension ChildEvent {
         case .ready: "all is prepared"
         case .mounted: "the mounts are made"
         case .listening: "the seccomp filter notifies"
+        }
+    }
+}
+
+extension [Int] {
+    /// The numbers of standard streams in words.
+    fileprivate var streamWords: String {
+        (count == 1 ? "standard stream " : "standard streams ")
+            + map(\.decimalText).joined(separator: ", ")
+    }
+}
+
+extension StreamOwner {
+    fileprivate var words: String {
+        switch self {
+        case .user(let id): "user \(id)"
+        case .childUser(let id): "user \(id) of the child's user namespace"
         }
     }
 }
@@ -283,6 +306,8 @@ extension ParentStep {
             "run \(hooks.map(\.path).joined(separator: ", ")) in the runtime's namespaces"
         case .superviseHooks(let hooks):
             "feed and time the child's hooks: \(hooks.map(\.path).joined(separator: ", "))"
+        case .giveStreams(let streams, let owner):
+            "give the \(streams.streamWords) to \(owner.words)"
         case .sendPidfd(let path, _): "send the child's pidfd to \(path)"
         case .recordCreated: "put the record in place: the container is created"
         case .writePidFile(let path): "write the pid file \(path)"

@@ -14,6 +14,8 @@ struct Invocation: Sendable {
     let cgroupDriver: CgroupDriver
     /// Whether containers go without cgroups that may not be made; nil leaves it to who runs this.
     let rootless: Bool?
+    /// Limits that this process has raised for itself, as its caller had them.
+    let callerLimits: [Rlimit]
 
     /// The first operand, which the tables of all commands but list, spec and features demand.
     var containerID: String {

@@ -14,6 +14,7 @@ struct Session {
     /// Does what the words of the command line ask for and tells a failure; gives the exit status.
     static func run(_ words: [String]) -> Int32 {
         StandardStreams.fillGaps()
+        CallerSettings.takeSignals()
         var session = Session(program: name(calledBy: words.first ?? ""))
         do throws(Failure) {
             return try session.perform(words.dropFirst())
@@ -61,6 +62,7 @@ struct Session {
             // Before anything is opened: this starts the binary over.
             do { try SealedExecutable.reenterIfNeeded() } catch { refusal = error }
         }
+        let callerLimits = CallerSettings.raiseLimits()
         try openLog(globals)
         if Command.missing.contains(globals.operands[0]),
             globals.operands.contains(where: { $0 == "-h" || $0 == "--help" })
@@ -96,7 +98,7 @@ struct Session {
         let invocation = Invocation(
             program: program, arguments: arguments, store: store, logger: logger,
             cgroupDriver: globals.has(GlobalFlags.systemdCgroup) ? .systemd : .cgroupfs,
-            rootless: try rootless(globals))
+            rootless: try rootless(globals), callerLimits: callerLimits)
         do {
             return try command.perform(invocation)
         } catch {

@@ -145,6 +145,11 @@ extension PlanCase {
             facts: {
                 $0.replacedStreams = [0, 1, 2]
                 $0.preservedDescriptorCount = 2
+                $0.streams = [
+                    StandardStream(number: 0, kind: .device(.null, flags: 0), owner: 0),
+                    StandardStream(number: 1, kind: .pipe, owner: 1000),
+                    StandardStream(number: 2, kind: .device(.null, flags: 1), owner: 0),
+                ]
             }),
         PlanCase(
             name: "limits-v2",

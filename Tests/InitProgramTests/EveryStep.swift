@@ -36,7 +36,8 @@ let everyInitStep: [InitStep] = [
             path: "/dev/fuse", followsLink: false,
             kind: .device(Device(name: "fuse", mode: 0o020666, major: 10, minor: 229)),
             changes: [MountChange(propagation: 1 << 18)]), for: .mountTree(9)),
-    .isolateMounts(private: true), .attachRootfs(hostPath: "/bundle/rootfs"), .openRoot,
+    .isolateMounts(private: true), .attachRootfs(hostPath: "/bundle/rootfs"),
+    .searchRootfs(hostUser: 100_000), .openRoot,
     .mountFilesystem(
         FilesystemMount(
             type: "tmpfs", source: "tmpfs", destination: "/a/b", options: ["mode=755", "ro"],
@@ -74,7 +75,9 @@ let everyInitStep: [InitStep] = [
     .openTerminal(
         TerminalRequest(rows: 24, columns: 80, toConsoleSocket: true, mountsConsole: true)),
     .setLimits([PlannedLimit(name: "RLIMIT_NOFILE", resource: 7, soft: 1, hard: 2)]),
-    .ownStandardStreams(userID: 1000), .tryDirectory("/srv"), .enterDirectory("/srv"),
+    .ownStandardStreams([0, 2], userID: 1000),
+    .reopenStreams([DeviceStreams([0, 1], name: "null", minor: 3, flags: 0o2002)]),
+    .tryDirectory("/srv"), .enterDirectory("/srv"),
     .keepCapabilities,
     .limitBoundingSet(keeping: 1 << 5, last: 40), .setGroups([1, 2]), .dropGroups, .setGroupID(3),
     .setUserID(4),
@@ -101,7 +104,8 @@ enum StepName: CaseIterable {
     case joinNamespace, joinUserNamespace, becomeNamespaceRoot, joinProcess
     case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback
     case sendNetworkSocket, setHostname
-    case setDomainname, cloneHostTree, isolateMounts, attachRootfs, openRoot, mountFilesystem
+    case setDomainname, cloneHostTree, isolateMounts, attachRootfs, searchRootfs
+    case openRoot, mountFilesystem
     case mountFilesystemOrAttach, changeMount, attachMount, cloneContainerTree, sendMountTree
     case receiveMountTree
     case mountCgroupHierarchies, makeLinks, copyLink, makeDirectory, makeDevices, attachDevices
@@ -109,7 +113,8 @@ enum StepName: CaseIterable {
     case maskPaths, protectPaths, makeReadOnly, enterRoot
     case dropKernelTrees, moveRoot, changeRoot, enterRootOfInit
     case setRootPropagation, openTerminal
-    case setLimits, ownStandardStreams, tryDirectory, enterDirectory, keepCapabilities,
+    case setLimits, ownStandardStreams, reopenStreams, tryDirectory, enterDirectory,
+        keepCapabilities,
         limitBoundingSet,
         setGroups, dropGroups
     case setGroupID, setUserID, setCapabilities, setAmbientCapabilities, raisePermitted, setUmask
@@ -153,7 +158,8 @@ enum StepName: CaseIterable {
         case .setHostname: .setHostname
         case .setDomainname: .setDomainname
         case .cloneHostTree: .cloneHostTree
-        case .isolateMounts, .attachRootfs, .openRoot, .mountFilesystem, .mountFilesystemOrAttach,
+        case .isolateMounts, .attachRootfs, .searchRootfs, .openRoot, .mountFilesystem,
+            .mountFilesystemOrAttach,
             .changeMount, .attachMount, .cloneContainerTree, .sendMountTree,
             .receiveMountTree, .mountCgroupHierarchies:
             mountName(of: step)
@@ -176,6 +182,7 @@ enum StepName: CaseIterable {
         case .openTerminal: .openTerminal
         case .setLimits: .setLimits
         case .ownStandardStreams: .ownStandardStreams
+        case .reopenStreams: .reopenStreams
         case .tryDirectory: .tryDirectory
         case .enterDirectory: .enterDirectory
         case .keepCapabilities: .keepCapabilities
@@ -202,6 +209,7 @@ enum StepName: CaseIterable {
         switch step {
         case .isolateMounts: .isolateMounts
         case .attachRootfs: .attachRootfs
+        case .searchRootfs: .searchRootfs
         case .openRoot: .openRoot
         case .mountFilesystem: .mountFilesystem
         case .mountFilesystemOrAttach: .mountFilesystemOrAttach
@@ -266,6 +274,7 @@ let everyParentStep: [ParentStep] = [
     .superviseHooks([PlannedHook(.createContainer, 0, path: "/bin/b", arguments: ["b"])]),
     .setLimits([PlannedLimit(name: "RLIMIT_CORE", resource: 4, soft: 0, hard: 0)]),
     .sendPidfd(path: "/run/pidfd.sock", name: "standard"),
+    .giveStreams([1, 2], to: .childUser(7)),
     .recordCreated, .writePidFile(path: "/run/pid"), .awaitExecution,
 ]
 
@@ -289,6 +298,7 @@ enum ParentStepName: CaseIterable {
         receiveTerminal,
         stageRecord
     case awaitChild, recordProcess, runHooks, superviseHooks, setLimits, sendPidfd
+    case giveStreams
     case recordCreated, writePidFile, awaitExecution
 
     init(_ step: ParentStep) {
@@ -338,6 +348,7 @@ enum ParentStepName: CaseIterable {
             case .superviseHooks: .superviseHooks
             case .setLimits: .setLimits
             case .sendPidfd: .sendPidfd
+            case .giveStreams: .giveStreams
             case .recordCreated: .recordCreated
             case .writePidFile: .writePidFile
             case .awaitExecution: .awaitExecution

@@ -82,6 +82,21 @@ struct UserNamespaceTests {
         }
     }
 
+    @Test("a root directory that the container's root may not search is told by root.path")
+    func closedRootfs() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeUserNamespace()
+            bundle.script("true")
+            try check(chown(bundle.rootfs, 0, 0), "chown")
+            try check(chmod(bundle.rootfs, 0o700), "chmod")
+            let done = try bundle.run()
+            bundle.expectFailure(done, naming: ["root.path", "user \(TestBundle.firstID)"])
+            #expect(done.error.contains("chmod o+x"), "\(done)")
+            try check(chmod(bundle.rootfs, 0o701), "chmod")
+            #expect(try bundle.run().status == 0)
+        }
+    }
+
     @Test("devices are the host's, attached; nobody makes one, and fifos are made")
     func devices() throws {
         try TestBundle.use { bundle throws in

@@ -126,16 +126,6 @@ typedef struct clone_args clinux_clone_args;
 /// `struct statx` of linux/stat.h (glibc declares its own under the same name).
 typedef struct statx clinux_statx;
 
-/// The kernel's `struct termios`, 36 bytes: not glibc's, whose name and size differ.
-struct clinux_termios {
-    uint32_t c_iflag;
-    uint32_t c_oflag;
-    uint32_t c_cflag;
-    uint32_t c_lflag;
-    uint8_t c_line;
-    uint8_t c_cc[19];
-};
-
 /// The kernel's `struct winsize`.
 struct clinux_winsize {
     uint16_t ws_row;

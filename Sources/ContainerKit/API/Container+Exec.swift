@@ -63,6 +63,7 @@ extension Container {
         facts.pidFile = options.pidFile?.text
         facts.pidfdSocket = options.pidfdSocket?.text
         facts.startsAtOnce = true
+        facts.limits = options.limits
         facts.resctrlGroups = record.resctrlGroups
         facts.joinsSessionKeyring = record.hasSessionKeyring
         facts.home = Self.home(process, record)
@@ -77,7 +78,8 @@ extension Container {
         if !namespaces.contains(.user) {
             facts.limitCapabilities(of: process, options.logger)
         }
-        if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
+        if RuntimeRights.mayBeFewer { facts.rights.userID = effectiveUserID }
+        facts.lookAtStreams(options.io, takesTerminal: process.terminal)
         facts.sharesMounts = !namespaces.contains(.mount)
         facts.listener = SeccompListener(
             spec.linux?.seccomp,

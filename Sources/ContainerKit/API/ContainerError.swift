@@ -121,6 +121,10 @@ extension ContainerError {
         _ failure: SystemCallError, _ message: String = "", field: String? = nil,
         hint: String? = nil
     ) {
+        var hint = hint
+        if hint == nil, failure.errno == .fileTooLarge {
+            hint = "the limit of the size of files is too low (ulimit -f, RLIMIT_FSIZE)"
+        }
         self.init(.systemCall, message, field: field, failure: failure, hint: hint)
     }
 }

@@ -13,12 +13,16 @@ public final class ContainerProcess: Sendable {
     public let terminalMaster: CInt?
     let pidfd: CInt
     private let readiness: ReadinessRelay?
+    /// Terminals of the caller that are the process's user's until it has ended.
+    private let givenTerminals: [GivenStream]
 
     init(taking launcher: Launcher) {
         pid = launcher.pid
         pidfd = launcher.pidfd
         terminalMaster = launcher.terminalMaster
         readiness = launcher.readiness
+        givenTerminals = launcher.givenTerminals
+        for stream in givenTerminals { launcher.disown(stream.descriptor) }
         launcher.disown(pidfd)
         if let readiness { launcher.disown(readiness.socket) }
         if let terminalMaster { launcher.disown(terminalMaster) }
@@ -28,6 +32,7 @@ public final class ContainerProcess: Sendable {
         _ = OwnedDescriptor(taking: pidfd)
         if let terminalMaster { _ = OwnedDescriptor(taking: terminalMaster) }
         if let readiness { _ = OwnedDescriptor(taking: readiness.socket) }
+        for stream in givenTerminals { _ = OwnedDescriptor(taking: stream.descriptor) }
     }
 
     /// Waits until the process has told that it is ready, and passes that on to the service manager of
@@ -46,10 +51,14 @@ public final class ContainerProcess: Sendable {
 
     /// Waits until the process has ended.
     ///
+    /// A terminal of the caller that was a standard stream is the caller's again then.
     /// - Returns: How it ended.
-    /// - Throws: `systemCall` with ECHILD when somebody else has waited for it.
+    /// - Throws: `systemCall` with ECHILD when somebody else has waited for it, or the host program
+    ///   ignores SIGCHLD, and the kernel (before Linux 6.15) does not tell how it ended.
     public func wait() throws(ContainerError) -> ExitStatus {
-        try reporting { () throws(SystemCallError) in try waitProcess(pidfd) }
+        let status = try reporting { () throws(SystemCallError) in try waitProcess(pidfd) }
+        for stream in givenTerminals { stream.giveBack() }
+        return status
     }
 
     /// Sends a signal.

@@ -2,6 +2,7 @@
 
 internal import CLinux
 public import Logging
+public import RuntimeSpec
 public import SystemPackage
 
 /// Where the standard streams of a container's process come from.
@@ -89,6 +90,9 @@ public struct LaunchOptions: Sendable {
     /// Under the empty name one path for every hierarchy, the only form of cgroup v2; else a path for
     /// each controller that is named. A path never leads above the container's cgroup.
     public var subcgroups: [String: String] = [:]
+    /// Limits that the process gets where its config says nothing of them: the former ones of a caller
+    /// that has changed its own.
+    public var limits: [Rlimit] = []
     /// Takes debug lines and warnings.
     public var logger = Logger(label: "ContainerKit") { _ in SwiftLogNoOpLogHandler() }
 

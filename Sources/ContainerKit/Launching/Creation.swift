@@ -49,6 +49,8 @@ struct Creation {
         facts.pidfdSocket =
             options.pidfdSocket?.text ?? spec.annotations?[ConfigAnnotation.pidfdReceiver]
         facts.startsAtOnce = startsAtOnce
+        facts.limits = options.limits
+        facts.pageBytes = memoryPageBytes
         if options.notifySocket != nil {
             facts.readinessDirectory =
                 "\(store.path.text)/\(id)/\(ReadinessRelay.directoryName)"
@@ -75,7 +77,7 @@ struct Creation {
         if !needsNamespace, userNamespace == nil || facts.isInUserNamespace {
             facts.limitCapabilities(of: spec.process, options.logger)
         }
-        if case .descriptors = options.io { facts.replacedStreams = [0, 1, 2] }
+        facts.lookAtStreams(options.io, takesTerminal: spec.process?.terminal == true)
         var cache = SeccompCache(in: store.path.text)
         cache.keeps = !explainsOnly
         let filter = try compileFilter(

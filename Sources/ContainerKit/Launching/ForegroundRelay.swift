@@ -52,6 +52,12 @@ struct ForegroundRelay {
         ForegroundRelay(pidfd: -1, pid: 0, terminalMaster: nil).prepareTerminal(master)
     }
 
+    /// Whether a descriptor is one side of a terminal.
+    static func isTerminal(_ descriptor: CInt) -> Bool {
+        var modes = TerminalModes()
+        return terminalCall(descriptor, TCGETS, &modes)
+    }
+
     private func prepareTerminal(_ master: CInt) {
         copyWindowSize(to: master)
         var modes = TerminalModes()

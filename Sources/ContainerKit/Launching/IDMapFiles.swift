@@ -32,7 +32,7 @@ extension IDMaps {
     private static func write(_ ranges: [IDRange], to path: String, field: String?)
         throws(ContainerError)
     {
-        let lines = ranges.map { "\($0.inside) \($0.outside) \($0.count)\n" }.joined()
+        let lines = ranges.map(\.line).joined()
         do throws(SystemCallError) {
             let file = try openFile(path, .writeOnly)
             // In one call: a second one is refused.
@@ -41,8 +41,7 @@ extension IDMaps {
             let hint: String? =
                 switch error.errno {
                 case .notPermitted: "the runtime may map ids only that it has itself"
-                case .invalidArgument:
-                    "the ranges overlap, are more than 340, or are not mapped for the runtime"
+                case .invalidArgument: "the ranges overlap"
                 default: nil
                 }
             throw ContainerError(

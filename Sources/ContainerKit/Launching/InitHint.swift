@@ -39,6 +39,10 @@ enum InitHint {
             "it takes CAP_SETGID, and a user namespace that does not deny groups (/proc/self/setgroups)"
         case ("setgid", .notPermitted): "it takes CAP_SETGID"
         case ("setuid", .notPermitted): "it takes CAP_SETUID"
+        case ("faccessat2", .permissionDenied) where instruction.field == "root.path":
+            "give it to that user (chown), or let others search it (chmod o+x)"
+        case ("openat", .permissionDenied) where instruction.field == "root.path":
+            "each directory on the way must let the container's root search it (chmod o+x)"
         case ("sethostname", .notPermitted), ("setdomainname", .notPermitted):
             "the uts namespace belongs to another user namespace than the process is in"
         default: nil

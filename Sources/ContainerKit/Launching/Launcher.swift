@@ -11,6 +11,7 @@
 //   IDMapTool           newuidmap and newgidmap, for an ordinary user's ranges
 //   HostProgram         a program of the host as a child of the runtime: hooks, these tools
 //   IDMapFiles          uid_map and gid_map, and a namespace for mapped mounts
+//   GivenStreams        standard streams go to the user of the process, and terminals come back
 //   Launcher+Listener   the descriptor of seccomp's notifications
 //   ReadinessRelay      the container's word to the service manager: NOTIFY_SOCKET
 //   DanglingMountPoints mount points behind links to nowhere, made before the clone
@@ -73,6 +74,9 @@ final class Launcher {
     /// The connection to the seccomp listener.
     var listenerConnection: CInt = -1
     var terminalMaster: CInt?
+    /// What of the standard streams was given to the process's user.
+    var givenTerminals: [GivenStream] = []
+    var givenPipes: [GivenStream] = []
     /// What passes on that the container is ready.
     var readiness: ReadinessRelay?
     /// The groups of resctrl that were made.
@@ -218,6 +222,7 @@ final class Launcher {
             if hooks.first?.point == .poststart { state?.unlock() }
             try runHooks(hooks)
         case .superviseHooks(let hooks): try superviseHooks(hooks)
+        case .giveStreams(let streams, let owner): try giveStreams(streams, to: owner)
         case .sendPidfd(let path, let name): try sendPidfd(to: path, named: name)
         case .stageRecord: try stageRecord(&state)
         case .recordCreated: try state?.putRecordInPlace()
@@ -321,6 +326,7 @@ final class Launcher {
         // Before the namespace ends with the child, and virtual devices with it.
         netDevices?.takeBack()
         killChild()
+        takeStreamsBack()
         if let writtenPidFile { try? removeFile(writtenPidFile) }
         if record != nil {
             try? cgroup?.killAll()

@@ -267,6 +267,10 @@ struct CreateRecipe {
         let isHidden = userNamespace != nil && rootEntry == .pivot
         rootEntry.addAttachment(
             to: &steps, rootPath: isHidden ? "/" : rootPath, linux.rootfsPropagation)
+        if let userNamespace {
+            let user = userNamespace.isNew ? userNamespace.maps?.users.outside(0) : nil
+            steps.add(.searchRootfs(hostUser: user), from: "root.path")
+        }
         steps.append(trees.mountSteps)
         addCreationHooks(to: &steps)
         if process.terminal { steps.add(.openTerminal(terminalRequest), from: "process.terminal") }

@@ -13,6 +13,10 @@ struct IdentityPlan {
     /// The container's own settings, for what counts for each of its processes.
     let linux: Linux
     let filter: SeccompFilter?
+    /// What becomes of the standard streams.
+    let streams: StreamPlan
+    /// Limits of the caller that count where the config says nothing of them.
+    private let callerLimits: [Rlimit]
     /// The environment: of a repeated name the last one counts; HOME is the user's where it is missing.
     let environment: [String]
     /// Where the program may be: the path itself, or each directory of PATH.
@@ -34,9 +38,12 @@ struct IdentityPlan {
     init(
         process: Process, linux: Linux = Linux(), filter: SeccompFilter?, home: String,
         grantable: UInt64 = .max, isInUserNamespace: Bool = false,
-        mayDenyGroups: Bool = false, keepsGroups: Bool = false, yieldsListener: Bool = false
+        mayDenyGroups: Bool = false, keepsGroups: Bool = false, yieldsListener: Bool = false,
+        streams: StreamPlan = StreamPlan(), callerLimits: [Rlimit] = []
     ) {
+        self.callerLimits = callerLimits
         self.process = process
+        self.streams = streams
         self.linux = linux
         self.isInUserNamespace = isInUserNamespace
         self.mayDenyGroups = mayDenyGroups
@@ -55,9 +62,7 @@ struct IdentityPlan {
     /// Everything up to the word that all is prepared.
     func addPreparation(to steps: inout StepList, leavingSignalsBlocked: Bool = false) {
         let user = process.user
-        if user.uid != 0 {
-            steps.add(.ownStandardStreams(userID: user.uid), from: "process.user.uid")
-        }
+        streams.addSteps(to: &steps)
         // Either may have the right that the other lacks: the runtime over a directory of another user,
         // the user over one where root is nobody (root_squash).
         let changesUser = user.uid != 0 || user.gid != 0 || !(user.additionalGids ?? []).isEmpty
@@ -106,13 +111,18 @@ struct IdentityPlan {
     }
 
     /// The limits that this kernel has.
-    private var limits: [PlannedLimit] { (process.rlimits ?? []).compactMap(PlannedLimit.init) }
+    private var limits: [PlannedLimit] {
+        let own = process.rlimits ?? []
+        let others = callerLimits.filter { limit in !own.contains { $0.type == limit.type } }
+        return (own + others).compactMap(PlannedLimit.init)
+    }
 
     /// What the parent does once the child is prepared.
     var parentSteps: [PlannedParentStep] {
         let limits = limits.compactMap(\.whileWaiting)
-        guard isInUserNamespace, !limits.isEmpty else { return [] }
-        return [PlannedParentStep(field: "process.rlimits", step: .setLimits(limits))]
+        guard isInUserNamespace, !limits.isEmpty else { return streams.parentSteps }
+        return streams.parentSteps
+            + [PlannedParentStep(field: "process.rlimits", step: .setLimits(limits))]
     }
 
     /// Everything after the start.

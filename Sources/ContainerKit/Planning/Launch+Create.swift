@@ -45,9 +45,11 @@ extension Launch {
                 mayDenyGroups: facts.rights.isInUserNamespace, keepsGroups: facts.keepsGroups,
                 // Nobody else has a right over the process, and can name it, until it is the program.
                 yieldsListener: facts.rights.isOrdinaryUser
-                    && namespaces.new.contains(.user) && namespaces.new.contains(.pid)))
+                    && namespaces.new.contains(.user) && namespaces.new.contains(.pid),
+                streams: StreamPlan(process, facts, userNamespace), callerLimits: facts.limits))
         let child = recipe.childSteps(mounts: mounts, trees)
         let parent = recipe.parentSteps(trees)
+        try IDMapLimits(pageBytes: facts.pageBytes).check(parent)
         self.init(
             plan: LaunchPlan(
                 parentSteps: parent, childSteps: child, laterSteps: recipe.laterSteps),

@@ -22,7 +22,9 @@ extension Launch {
             process: process, linux: linux, filter: filter, home: facts.home,
             grantable: facts.grantableCapabilities,
             isInUserNamespace: namespaces.contains(.user),
-            mayDenyGroups: facts.rights.isInUserNamespace, keepsGroups: facts.keepsGroups)
+            mayDenyGroups: facts.rights.isInUserNamespace, keepsGroups: facts.keepsGroups,
+            streams: StreamPlan(process, facts, entersUserNamespace: namespaces.contains(.user)),
+            callerLimits: facts.limits)
         // A joined pid namespace is for children only.
         let needsSecondProcess = namespaces.contains(.pid)
         let cgroupCount = cgroups.v1DirectoryCount

@@ -8,12 +8,14 @@
 //   Launch+Exec         the recipe for a further process in a running one
 //   AttributePlan       scheduler, I/O priority, CPU affinity, memory policy, personality
 //   IdentityPlan        user, groups, capabilities, seccomp, the program: shared by both
+//   StreamPlan          the standard streams: whose they are, and the container's own devices
 //   SecurityLabels      AppArmor profile, SELinux label
 //   MountPlan           mounts, devices, masked and read-only paths
 //   UnprivilegedMounts  how the child makes the mounts that an ordinary user cannot prepare for it
 //   RuntimeRights       what the runtime may do, where it is not root of the host
 //   NamespacePlan       which namespaces are new, joined, or shared with the host
 //   UserNamespacePlan   how the container comes into its user namespace, and its id maps
+//   IDMapLimits         how long a map of ids may be
 //   ConfigAnnotation    the annotations that change what is done
 //   MountOptions ...    the vocabularies
 
@@ -48,8 +50,12 @@ struct LaunchFacts {
     var labelOption = "context"
     /// Whether the process keeps the caller's supplementary groups.
     var keepsGroups = false
+    /// Limits that the process gets where its config says nothing of them.
+    var limits: [Rlimit] = []
     /// Which standard streams the caller replaces.
     var replacedStreams: [Int] = []
+    /// What the standard streams are, where no terminal takes their place.
+    var streams: [StandardStream] = []
     /// Where the terminal's master goes.
     var terminal: TerminalOutlet?
     /// Who is notified by seccomp of an exec's calls.
@@ -86,6 +92,8 @@ struct LaunchFacts {
     var initPid: Int32 = 0
     /// Whether the user namespace that the config joins is the runtime's own, which setns(2) refuses.
     var isInUserNamespace = false
+    /// The size of a page of memory.
+    var pageBytes = 4096
     /// What the runtime may do on the host.
     var rights = RuntimeRights()
     /// Whether the child is moved into its v2 cgroup by systemd, where there is a scope, or stays

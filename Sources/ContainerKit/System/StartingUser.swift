@@ -8,6 +8,9 @@ private import Glibc
 /// Source: getauxval(3), AT_EUID: the kernel left it with the program, so that nothing is called.
 var startingUserID: UInt { getauxval(UInt(AT_EUID)) }
 
+/// The size of a page of memory, by getauxval(3).
+var memoryPageBytes: Int { Int(getauxval(UInt(AT_PAGESZ))) }
+
 /// The user whose files this process makes.
 ///
 /// Kernel: geteuid(2).

@@ -25,9 +25,39 @@ func sendSignal(_ pidfd: CInt, _ signal: Int32) throws(SystemCallError) {
 
 /// Waits until a child has ended, and takes it out of the process table.
 ///
+/// Where SIGCHLD is ignored, the kernel takes it out by itself: the wait ends with the process all the
+/// same, and the descriptor may still know its status. A status that nobody can tell is an error.
+///
 /// Kernel: waitid(2) with P_PIDFD, Linux 5.4.
 func waitProcess(_ pidfd: CInt) throws(SystemCallError) -> ExitStatus {
-    try waitProcess(pidfd, options: anyChild) ?? .exited(0)
+    let lost: SystemCallError
+    do throws(SystemCallError) {
+        if let status = try waitProcess(pidfd, options: anyChild) { return status }
+        lost = SystemCallError("waitid", "P_PIDFD, \(pidfd)", errno: .noChildProcess)
+    } catch  where error.errno == .noChildProcess {
+        lost = error
+    }
+    guard let status = keptStatus(pidfd) else { throw lost }
+    return status
+}
+
+/// How a process ended that somebody else has taken out of the process table; nil where the kernel
+/// does not tell.
+///
+/// Kernel: ioctl PIDFD_GET_INFO with PIDFD_INFO_EXIT of linux/pidfd.h, Linux 6.15.
+private func keptStatus(_ pidfd: CInt) -> ExitStatus? {
+    let exitInfo: UInt64 = 1 << 3
+    // struct pidfd_info, 64 bytes in its first version: the mask first, the status last.
+    var info: InlineArray<8, UInt64> = .init(repeating: 0)
+    info[0] = exitInfo
+    let result = withUnsafeMutablePointer(to: &info) {
+        raw_system_call(
+            Int(__NR_ioctl), Int(pidfd), 0xc040_ff0b, Int(bitPattern: $0), 0, 0, 0)
+    }
+    guard result == 0, info[0] & exitInfo != 0 else { return nil }
+    let status = Int32(truncatingIfNeeded: info[7] >> 32)
+    let signal = status & 0x7f
+    return signal == 0 ? .exited(status >> 8 & 0xff) : .signaled(signal)
 }
 
 /// The status of a child that has ended, which is taken out of the process table; nil while it

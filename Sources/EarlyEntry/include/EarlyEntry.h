@@ -10,4 +10,7 @@ void swrunc_entry(void);
 /// The command line, for the standard library and swrunc's main.swift: see Arguments.c.
 char **_swift_stdlib_getUnsafeArgvArgc(int *argument_count);
 
+/// Where the program is that prints backtraces, which nobody has: see RuntimePath.c.
+const char *swift_copyAuxiliaryExecutablePath(const char *name);
+
 #endif

@@ -49,6 +49,7 @@ extension Invocation {
         options.logger = logger
         options.cgroupDriver = cgroupDriver
         options.rootless = rootless
+        options.limits = callerLimits
         options.pidFile = try path(LaunchFlags.pidFile)
         options.pidfdSocket = try path(LaunchFlags.pidfdSocket)
         options.terminal = try outlet(

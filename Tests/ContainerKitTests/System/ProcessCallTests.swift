@@ -52,7 +52,19 @@ struct ProcessCallTests {
         var entries = [PollEntry(process.number, .readable)]
         #expect(try poll(&entries, timeoutMilliseconds: 10_000) == 1)
         #expect(try waitProcessIfEnded(process.number) == .signaled(15))
-        #expect(throws: SystemCallError.self) { try waitProcess(process.number) }
+    }
+
+    @Test("the end of a child that somebody else reaped is known or an error")
+    func takenStatus() throws {
+        let pid = try spawn(["/bin/sh", "-c", "exit 7"])
+        let process = try openProcess(pid)
+        #expect(waitpid(pid, nil, 0) == pid)
+        do throws(SystemCallError) {
+            // Linux 6.15 and later.
+            #expect(try waitProcess(process.number) == .exited(7))
+        } catch {
+            #expect(error.errno == .noChildProcess)
+        }
     }
 
     @Test("poll stops when its time is over and passes over negative descriptors")

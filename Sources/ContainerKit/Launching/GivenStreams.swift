@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import SystemPackage
+
+extension LaunchFacts {
+    /// Looks what the standard streams are; a terminal of the process takes their place.
+    mutating func lookAtStreams(_ io: ProcessIO, takesTerminal: Bool) {
+        var numbers: [CInt] = [0, 1, 2]
+        if case .descriptors(let input, let output, let error) = io {
+            replacedStreams = [0, 1, 2]
+            numbers = [input, output, error]
+        }
+        guard !takesTerminal else { return }
+        streams = numbers.enumerated().compactMap { StandardStream($0.offset, at: $0.element) }
+    }
+}
+
+extension StandardStream {
+    /// What a descriptor is; nil where nothing is to be done about it.
+    fileprivate init?(_ stream: Int, at descriptor: CInt) {
+        guard let status = try? status(of: descriptor) else { return nil }
+        number = stream
+        owner = status.stx_uid
+        switch status.stx_mode & 0xf000 {
+        case 0x1000: kind = .pipe
+        case 0xc000: kind = .socket
+        case 0x2000:
+            guard let kind = Kind(device: status, at: descriptor) else { return nil }
+            self.kind = kind
+        default: return nil
+        }
+    }
+}
+
+extension StandardStream.Kind {
+    /// A terminal is one that has modes; those of major number 5, such as /dev/tty, are everybody's.
+    fileprivate init?(device status: clinux_statx, at descriptor: CInt) {
+        if status.stx_rdev_major == 1 {
+            guard let device = StatelessDevice(rawValue: status.stx_rdev_minor) else { return nil }
+            // F_GETFL; access mode, O_APPEND and O_NONBLOCK are what a device has.
+            let flags = raw_system_call(Int(__NR_fcntl), Int(descriptor), 3, 0, 0, 0, 0)
+            guard flags >= 0 else { return nil }
+            self = .device(device, flags: flags & 0o6003)
+            return
+        }
+        guard status.stx_rdev_major != 5, ForegroundRelay.isTerminal(descriptor) else {
+            return nil
+        }
+        self = .terminal
+    }
+}
+
+/// A stream that was given away, and whose it was.
+struct GivenStream: Sendable {
+    let descriptor: CInt
+    let former: UInt32
+    let user: UInt32
+
+    /// Gives the stream back, unless it is another's by now.
+    func giveBack() {
+        guard let status = try? status(of: descriptor), status.stx_uid == user else { return }
+        try? changeOwner(of: descriptor, to: former)
+    }
+}
+
+extension Launcher {
+    /// Gives streams to the user of the process; where that is not possible they stay whose they are.
+    func giveStreams(_ streams: [Int], to owner: StreamOwner) throws(ContainerError) {
+        let user: UInt32
+        switch owner {
+        case .user(let id): user = id
+        case .childUser(let id):
+            // One that is not mapped cannot be the process's either.
+            guard let id = (try? IDMaps.read(of: pid))?.users.outside(id) else { return }
+            user = id
+        }
+        for stream in streams {
+            let descriptor = inputs[.standardStream(stream)] ?? CInt(stream)
+            try reporting("unable to give standard stream \(stream) to user \(user)") {
+                () throws(SystemCallError) in
+                try giveStream(descriptor, to: user)
+            }
+        }
+    }
+
+    private func giveStream(_ descriptor: CInt, to user: UInt32) throws(SystemCallError) {
+        let status = try status(of: descriptor)
+        guard status.stx_uid != user else { return }
+        do throws(SystemCallError) {
+            try changeOwner(of: descriptor, to: user)
+        } catch  where [.notPermitted, .readOnlyFileSystem].contains(error.errno) {
+            return
+        }
+        var given = descriptor
+        if status.stx_mode & 0xf000 == 0x2000 {
+            // A terminal goes back once the process has ended: longer than the launcher's copy is open.
+            // F_DUPFD_CLOEXEC
+            let copy = try systemCall(
+                "fcntl", __NR_fcntl, Int(descriptor), 1030, 3, describing: "F_DUPFD_CLOEXEC")
+            given = own(OwnedDescriptor(taking: CInt(copy)))
+            givenTerminals.append(
+                GivenStream(descriptor: given, former: status.stx_uid, user: user))
+        } else {
+            givenPipes.append(GivenStream(descriptor: given, former: status.stx_uid, user: user))
+        }
+    }
+
+    /// A launch that failed leaves the streams to whom they were.
+    func takeStreamsBack() {
+        for stream in givenTerminals + givenPipes { stream.giveBack() }
+    }
+}
+
+/// Gives an open file to a user; the group stays.
+///
+/// Kernel: fchown(2).
+private func changeOwner(of descriptor: CInt, to user: UInt32) throws(SystemCallError) {
+    try systemCall(
+        "fchown", __NR_fchown, Int(descriptor), Int(user), -1,
+        describing: "\(descriptor), \(user)")
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+
+/// What the kernel takes as one map of ids.
+///
+/// It says no more than "invalid argument" of a longer one, and only once a process is there.
+/// Kernel: user_namespaces(7); map_write of kernel/user_namespace.c.
+struct IDMapLimits {
+    /// UID_GID_MAP_MAX_EXTENTS.
+    static let rangeCount = 340
+    /// The size of a page; the text is shorter.
+    let pageBytes: Int
+
+    /// Checks every map that the runtime writes in a plan.
+    func check(_ steps: [PlannedParentStep]) throws(SpecError) {
+        for planned in steps {
+            switch planned.step {
+            case .writeIDMaps(let maps, _):
+                try check(maps.users, "linux.uidMappings")
+                try check(maps.groups, "linux.gidMappings")
+            case .prepareBindMount(let bind): try check(bind.idMap, planned.field)
+            case .prepareMappedFilesystem(_, _, let map), .mapClonedTree(let map, _):
+                try check(map, planned.field)
+            default: break
+            }
+        }
+    }
+
+    private func check(_ map: MountIDMap?, _ field: String) throws(SpecError) {
+        guard let maps = map?.maps else { return }
+        try check(maps.users, "\(field).uidMappings")
+        try check(maps.groups, "\(field).gidMappings")
+    }
+
+    private func check(_ ranges: [IDRange], _ field: String) throws(SpecError) {
+        guard ranges.count <= Self.rangeCount else {
+            throw SpecError(
+                JSONPath(stringLiteral: field),
+                "\(ranges.count) ranges: the kernel takes no more than \(Self.rangeCount)")
+        }
+        let byteCount = ranges.reduce(0) { $0 + $1.line.utf8.count }
+        guard byteCount < pageBytes else {
+            throw SpecError(
+                JSONPath(stringLiteral: field),
+                "\(ranges.count) ranges make a text of \(byteCount) bytes, which is too long: the "
+                    + "kernel takes less than a page (\(pageBytes) bytes). Join ranges, or use "
+                    + "smaller numbers")
+        }
+    }
+}
+
+extension IDRange {
+    /// The line of uid_map or gid_map.
+    var line: String { "\(inside) \(outside) \(count)\n" }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+
+/// A standard stream of the caller, as far as something is to be done about it: no file and no
+/// directory, and none of the devices that have a state.
+struct StandardStream: Equatable, Sendable {
+    /// 0, 1 or 2.
+    let number: Int
+    let kind: Kind
+    /// Whose it is, as the runtime sees it.
+    let owner: UInt32
+
+    enum Kind: Equatable, Sendable {
+        /// One of the devices of `StatelessDevice`, and the status flags that it is open with.
+        case device(StatelessDevice, flags: Int)
+        case pipe
+        case socket
+        case terminal
+    }
+}
+
+/// The devices of major number 1 that are the same whoever opens them; the raw value is the minor one.
+///
+/// Source: Documentation/admin-guide/devices.txt.
+enum StatelessDevice: UInt32, Sendable {
+    case null = 3
+    case zero = 5
+    case full = 7
+    case random = 8
+    case urandom = 9
+
+    /// The name below /dev.
+    var name: String {
+        switch self {
+        case .null: "null"
+        case .zero: "zero"
+        case .full: "full"
+        case .random: "random"
+        case .urandom: "urandom"
+        }
+    }
+}
+
+/// What becomes of the standard streams.
+///
+/// Pipes, sockets and terminals go to the user of the process, who could not open them by /dev/stdin
+/// and the like otherwise. Files keep their owner, and so does all else that has a name of its own on
+/// the host. Runc gives files away as well, but has none in the foreground, where it copies.
+///
+/// A device such as /dev/null is opened anew inside: its owner, the container's root, could change the
+/// host's node. In a user namespace the nodes are the host's in any case, and their owner is not there.
+struct StreamPlan: Equatable, Sendable {
+    private var reopened: [DeviceStreams] = []
+    private var owned: [Int] = []
+    private var given: [Int] = []
+    private var userID: UInt32 = 0
+    private var owner = StreamOwner.user(0)
+
+    /// Nothing is done.
+    init() {}
+
+    /// The streams of a new container's process.
+    init(_ process: Process, _ facts: LaunchFacts, _ userNamespace: UserNamespacePlan?) {
+        self.init(process, facts, entersUserNamespace: userNamespace != nil)
+        guard let userNamespace, userNamespace.isNew, let maps = userNamespace.maps else { return }
+        guard let id = maps.users.outside(userID) else {
+            // Nor can the process become that user.
+            given = []
+            return
+        }
+        give(facts, to: id)
+    }
+
+    /// The streams of a further process.
+    init(_ process: Process, _ facts: LaunchFacts, entersUserNamespace: Bool) {
+        userID = process.user.uid
+        if process.terminal {
+            // One of its own, which the child has made as root.
+            if userID != 0 { owned = [0] }
+            return
+        }
+        if !entersUserNamespace, !facts.rights.isInUserNamespace {
+            addDevices(facts.streams)
+        }
+        if facts.rights.userID != 0 {
+            // Only the child has the right; a terminal could not be taken back.
+            owned = facts.streams.compactMap {
+                $0.kind == .pipe || $0.kind == .socket ? $0.number : nil
+            }
+            if userID == 0 { owned = [] }
+        } else if entersUserNamespace {
+            owner = .childUser(userID)
+            given = facts.streams.filter(\.canBeGiven).map(\.number)
+        } else {
+            give(facts, to: userID)
+        }
+    }
+
+    private mutating func give(_ facts: LaunchFacts, to id: UInt32) {
+        guard facts.rights.userID == 0 else { return }
+        owner = .user(id)
+        given = facts.streams.filter { $0.canBeGiven && $0.owner != id }.map(\.number)
+    }
+
+    private mutating func addDevices(_ streams: [StandardStream]) {
+        for stream in streams {
+            guard case .device(let device, let flags) = stream.kind else { continue }
+            let isSame = reopened.firstIndex {
+                $0.minor == Int(device.rawValue) && $0.flags == flags
+            }
+            if let isSame {
+                reopened[isSame].streams.append(stream.number)
+            } else {
+                reopened.append(
+                    DeviceStreams(
+                        [stream.number], name: device.name, minor: Int(device.rawValue),
+                        flags: flags))
+            }
+        }
+    }
+
+    /// What the child does.
+    func addSteps(to steps: inout StepList) {
+        if !reopened.isEmpty { steps.add(.reopenStreams(reopened), from: "swrunc") }
+        if !owned.isEmpty {
+            steps.add(.ownStandardStreams(owned, userID: userID), from: "process.user.uid")
+        }
+    }
+
+    /// What the parent does once the child is prepared, and so in its user namespace.
+    var parentSteps: [PlannedParentStep] {
+        guard !given.isEmpty else { return [] }
+        return [
+            PlannedParentStep(field: "process.user.uid", step: .giveStreams(given, to: owner))
+        ]
+    }
+}
+
+extension StandardStream {
+    fileprivate var canBeGiven: Bool { kind == .pipe || kind == .socket || kind == .terminal }
+}

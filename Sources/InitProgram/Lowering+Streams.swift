@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The standard streams as the program finds them.
+
+/// Streams of the caller on one of the kernel's devices without a state, such as /dev/null.
+///
+/// Their node is the host's: whoever owns it may change its mode.
+public struct DeviceStreams: Equatable, Sendable {
+    /// The numbers of the streams.
+    public var streams: [Int]
+    /// The name below /dev.
+    public let name: String
+    /// The minor number; the major one is 1.
+    public let minor: Int
+    /// The status flags of open(2): access mode, O_APPEND and O_NONBLOCK.
+    public let flags: Int
+
+    /// Streams that are opened the same way.
+    public init(_ streams: [Int], name: String, minor: Int, flags: Int) {
+        self.streams = streams
+        self.name = name
+        self.minor = minor
+        self.flags = flags
+    }
+}
+
+extension Assembler {
+    mutating func setStandardStreams(_ numbers: [Int]) {
+        for number in numbers {
+            let stream = input(.standardStream(number))
+            call(.dup3, [.cell(stream), .literal(number), .literal(0)])
+        }
+    }
+
+    /// Nobody else may reopen a stream of another user; one that cannot be given away (a read-only
+    /// file system, an id without a mapping) keeps its owner.
+    mutating func ownStandardStreams(_ streams: [Int], _ userID: UInt32) {
+        let badDescriptor: Int16 = 9
+        let readOnly: Int16 = 30
+        for stream in streams {
+            call(
+                .fchown, [.literal(stream), .literal(Int(userID)), .literal(-1)],
+                ignoring: [
+                    IgnoredErrno.permission, IgnoredErrno.invalid, badDescriptor, readOnly,
+                ])
+        }
+    }
+
+    /// The container's node is used where it is the very device.
+    ///
+    /// An image may have anything there, and a process of the container may put it there at any moment.
+    /// So it is looked at before it is opened, for the sake of devices that opening has an effect on,
+    /// and again afterwards.
+    ///
+    /// Else the stream is opened by a node on a file system that nobody else sees. It stays as it is
+    /// where not even that may be made, for want of CAP_MKNOD.
+    mutating func reopen(_ device: DeviceStreams, below root: Cell) {
+        let path = "dev/" + device.name
+        let tooManyLinks: Int16 = 40
+        let found = cell("device")
+        resolve(
+            path, below: root, into: found, flags: Self.pathOnly | Self.noFollow,
+            ignoring: [
+                IgnoredErrno.noEntry, IgnoredErrno.notDirectory, IgnoredErrno.access, tooManyLinks,
+            ])
+        var unusable = [skip(when: .isNegative(found))]
+        let status = scratch()
+        statx(.cell(found), into: status)
+        call(.close, [.cell(found)])
+        unusable += skipUnless(status, is: device)
+
+        let opened = cell("stream")
+        // O_NONBLOCK and O_NOCTTY: nothing else that may be there by now holds the process up.
+        resolve(
+            path, below: root, into: opened,
+            flags: device.flags | Self.noFollow | 0o2_000_000 | 0o4000 | 0o400,
+            ignoring: [
+                IgnoredErrno.permission, IgnoredErrno.noEntry, IgnoredErrno.access, tooManyLinks,
+            ])
+        unusable.append(skip(when: .isNegative(opened)))
+        statx(.cell(opened), into: status)
+        let others = skipUnless(status, is: device)
+        let isOpen = skip(when: .always)
+        for label in others { place(label) }
+        call(.close, [.cell(opened)])
+        for label in unusable { place(label) }
+        openOwnNode(device, into: opened)
+        let isMissing = skip(when: .isNegative(opened))
+        place(isOpen)
+        call(
+            .fcntl, [.cell(opened), .named(4, "F_SETFL"), .literal(device.flags)])
+        for stream in device.streams {
+            call(.dup3, [.cell(opened), .literal(stream), .literal(0)])
+        }
+        call(.close, [.cell(opened)])
+        place(isMissing)
+    }
+
+    /// Skips where what statx(2) told is not this character device.
+    private mutating func skipUnless(_ status: Int, is device: DeviceStreams) -> [Label] {
+        let conditions: [Condition] = [
+            .memory(status + 28, mask: 0xf000, value: 0x2000),
+            .memory(status + 128, mask: -1, value: 1 | device.minor << 32),
+        ]
+        return conditions.map { condition in
+            let isSo = skip(when: condition)
+            let isNot = skip(when: .always)
+            place(isSo)
+            return isNot
+        }
+    }
+
+    /// The caller's umask may still be set: the mode is given twice.
+    private mutating func openOwnNode(_ device: DeviceStreams, into opened: Cell) {
+        let directory = newFilesystem(
+            "tmpfs", source: "tmpfs", options: ["nr_blocks=1", "nr_inodes=3", "mode=755"],
+            attributes: 0)
+        let name = text(device.name)
+        let refused = [IgnoredErrno.permission, IgnoredErrno.noEntry, IgnoredErrno.access]
+        call(
+            .mknodat,
+            [
+                .cell(directory), name, .named(0o020666, "S_IFCHR|0666"),
+                .literal(1 << 8 | device.minor),
+            ], ignoring: refused)
+        call(.fchmodat, [.cell(directory), name, .literal(0o666)], ignoring: refused)
+        resolve(
+            device.name, below: directory, into: opened,
+            flags: device.flags | Self.noFollow | 0o2_000_000, resolution: Resolution.name,
+            ignoring: refused)
+        call(.close, [.cell(directory)])
+    }
+}

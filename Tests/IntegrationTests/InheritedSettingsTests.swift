@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import Testing
+
+/// What a caller leaves to the runtime: signals, limits, umask, a directory that is gone.
+@Suite("What the runtime inherits", Host.root)
+struct InheritedSettingsTests {
+    /// Runs the runtime after the lines of a shell script, which change what it inherits.
+    private func run(
+        _ bundle: TestBundle, after script: String, _ words: [String],
+        _ options: CommandOptions = CommandOptions()
+    ) throws -> FinishedCommand {
+        let shell = ["/bin/bash", "-c", "\(script)\nexec \"$@\"", "bash"]
+        let call = [Host.runtime, "--root", bundle.store] + words
+        return try RunningCommand(shell + call, options, token: bundle.token).wait()
+    }
+
+    private static let bash: ConditionTrait = .enabled(
+        if: access("/bin/bash", X_OK) == 0, "needs /bin/bash")
+
+    @Test("with SIGCHLD ignored the exit status is not lost, and hooks work", bash)
+    func ignoredChildren() throws {
+        try TestBundle.use { bundle throws in
+            let ignore = "trap '' CHLD"
+            bundle.spec.hooks = Hooks(
+                createRuntime: [Hook(path: "/bin/true")], poststop: [Hook(path: "/bin/true")])
+            bundle.script("exit 7")
+            try bundle.writeConfig()
+            let place = ["--bundle", bundle.directory, bundle.id]
+            let done = try run(bundle, after: ignore, ["run"] + place)
+            #expect(done.status == 7 && done.error == "", "\(done)")
+            try bundle.startSleeping()
+            let exec = ["exec", bundle.id, "sh", "-c", "kill -9 $$"]
+            #expect(try run(bundle, after: ignore, exec).status == 128 + SIGKILL)
+            let deleted = try run(bundle, after: ignore, ["delete", "--force", bundle.id])
+            #expect(deleted.status == 0 && deleted.error == "", "\(deleted)")
+        }
+    }
+
+    @Test("the process starts with an empty signal mask, default actions and its own umask", bash)
+    func signals() throws {
+        try TestBundle.use { bundle throws in
+            let script = "trap '' CHLD PIPE HUP INT TERM USR1 XFSZ; umask 0777"
+            let look = ["/bin/grep", "-E", "^(Sig(Blk|Ign|Cgt)|Umask):", "/proc/self/status"]
+            let none = String(repeating: "0", count: 16)
+            let expected = [
+                "Umask:\t0022", "SigBlk:\t\(none)", "SigIgn:\t\(none)", "SigCgt:\t\(none)",
+            ]
+            bundle.process.args = look
+            try bundle.writeConfig()
+            let place = ["--bundle", bundle.directory, bundle.id]
+            let done = try run(bundle, after: script, ["run"] + place)
+            #expect(done.text.lines.map(String.init) == expected, "\(done)")
+            try bundle.startSleeping()
+            let found = try run(bundle, after: script, ["exec", bundle.id] + look)
+            #expect(found.text.lines.map(String.init) == expected, "\(found)")
+        }
+    }
+
+    @Test("a soft limit of file sizes is the container's, and does not stop the runtime", bash)
+    func fileSize() throws {
+        try TestBundle.use { bundle throws in
+            bundle.script("grep 'Max file size' /proc/self/limits >&2")
+            try bundle.writeConfig()
+            let place = ["--bundle", bundle.directory, bundle.id]
+            let limit = "ulimit -S -f 0"
+            let pipe = try ErrorPipe()
+            #expect(try run(bundle, after: limit, ["run"] + place, pipe.options).status == 0)
+            let words = pipe.text.split(separator: " ").map(String.init)
+            #expect(words.dropFirst(3).first == "0", "\(words)")
+            #expect(words.dropFirst(4).first == "unlimited", "\(words)")
+
+            bundle.process.rlimits = [Rlimit(type: "RLIMIT_FSIZE", hard: 8192, soft: 4096)]
+            try bundle.writeConfig()
+            let own = try ErrorPipe()
+            #expect(try run(bundle, after: limit, ["run"] + place, own.options).status == 0)
+            #expect(own.text.contains("4096") && own.text.contains("8192"), "\(own.text)")
+        }
+    }
+
+    @Test("a hard limit of file sizes gives one error, or none, and leaves nothing", bash)
+    func hardFileSize() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["/bin/true"]
+            try bundle.writeConfig()
+            let pipe = try ErrorPipe()
+            let create = ["create", "--bundle", bundle.directory, bundle.id]
+            let status = try run(bundle, after: "ulimit -f 0", create, pipe.options).status
+            // CAP_SYS_RESOURCE
+            guard !Host.hasCapability(24) else {
+                #expect(status == 0)
+                return
+            }
+            let text = pipe.text
+            #expect(
+                status == 1 && text.contains("RLIMIT_FSIZE") && text.lines.count == 1, "\(text)")
+            #expect(!entries(of: bundle.store).contains(bundle.id))
+        }
+    }
+
+    @Test("a working directory that is gone does not matter to who names absolute paths", bash)
+    func goneDirectory() throws {
+        try TestBundle.use { bundle throws in
+            bundle.script("pwd")
+            try bundle.writeConfig()
+            let script =
+                "mkdir \(bundle.directory)/gone; cd \(bundle.directory)/gone; rmdir ../gone"
+            let done = try run(
+                bundle, after: script, ["run", "--bundle", bundle.directory, bundle.id])
+            #expect(done.status == 0 && done.text == "/" && done.error == "", "\(done)")
+        }
+    }
+
+    @Test("without /proc no command aborts: those that need it say so")
+    func withoutProc() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["/bin/true"]
+            try bundle.writeConfig()
+            let shell = [
+                Host.busybox, "unshare", "-m", Host.busybox, "sh", "-c",
+                "umount -l /proc && exec \"$@\"", "sh", Host.runtime, "--root", bundle.store,
+            ]
+            func call(_ words: String...) throws -> FinishedCommand {
+                try RunningCommand(shell + words, token: bundle.token).wait()
+            }
+            #expect(try call("--version").status == 0)
+            #expect(try call("features").status == 0)
+            #expect(try call("list").status == 0)
+            let done = try call("run", "--bundle", bundle.directory, bundle.id)
+            bundle.expectFailure(done, naming: ["/proc"])
+        }
+    }
+
+    /// A pipe for standard error: writes to it have no limit of size.
+    private final class ErrorPipe {
+        private let ends: (reader: CInt, writer: CInt)
+
+        init() throws {
+            var ends: [CInt] = [-1, -1]
+            try check(pipe2(&ends, O_CLOEXEC | O_NONBLOCK), "pipe2")
+            self.ends = (ends[0], ends[1])
+        }
+
+        deinit {
+            close(ends.reader)
+            close(ends.writer)
+        }
+
+        var options: CommandOptions {
+            var options = CommandOptions()
+            options.descriptors = [2: ends.writer]
+            return options
+        }
+
+        var text: String {
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            let count = read(ends.reader, &bytes, bytes.count)
+            return String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self)
+        }
+    }
+}
