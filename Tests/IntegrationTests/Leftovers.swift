@@ -61,7 +61,7 @@ struct Leftovers {
         return processes().map { "process \($0.pid): \($0.text)" }
             + mounts().map { "mount \($0)" } + cgroups().map { "cgroup \($0)" }
             // The cache of filters stays with its store.
-            + states().filter { !$0.hasSuffix("/@seccomp") }.map { "state \($0)" }
+            + states().filter { !$0.contains("/@seccomp-") }.map { "state \($0)" }
     }
 
     /// Removes all of it, whatever it takes.

@@ -10,9 +10,12 @@ internal import SystemPackage
 /// rest of a launch. An entry has the profile itself beside the program, and is taken only where that
 /// is the same, byte for byte. Its place is one of a few, by a hash: what is there is replaced, so
 /// that the cache never grows beyond them.
+///
+/// The entries are files of the store itself, not of a directory in it: runc, which may share the store,
+/// takes each directory for a container.
 struct SeccompCache: Sendable {
-    /// No container can have this name.
-    static let directoryName = "@seccomp"
+    /// What the names of the files begin with; no container can have such a name.
+    static let namePrefix = "@seccomp-"
     /// How many entries there are at most; each has some ten kilobytes.
     private static let slotCount: UInt64 = 16
     /// Shorter profiles are compiled sooner than they are looked up.
@@ -20,20 +23,20 @@ struct SeccompCache: Sendable {
     /// Raised when entries are written otherwise, or filters compiled otherwise.
     private static let version = 1
 
-    private let directory: String
+    private let store: String
     /// Whether new filters are kept, too.
     var keeps = true
 
     /// The cache of the store in this directory.
     init(in store: String) {
-        directory = "\(store)/\(Self.directoryName)"
+        self.store = store
     }
 
     /// The filter of a profile, from the cache or compiled and kept.
     func filter(of profile: Seccomp) throws(SeccompError) -> SeccompFilter {
         guard let key = Self.key(of: profile) else { return try SeccompFilter(compiling: profile) }
         let name = Self.slot(of: key)
-        if let place = try? openDirectory(), let kept = try? contents(of: name, in: place.number),
+        if let place = try? openStore(), let kept = try? contents(of: name, in: place.number),
             let filter = Self.filter(in: kept, for: key)
         {
             return filter
@@ -44,20 +47,29 @@ struct SeccompCache: Sendable {
         return filter
     }
 
-    /// Opens the directory; one that others may write to, or have made, is none of ours: who could put a
-    /// filter there could open a container.
-    private func openDirectory() throws(SystemCallError) -> OwnedDescriptor {
-        let place = try openFile(directory, [.pathOnly, .directory, .noFollow])
-        let found = try status(of: place.number)
-        guard found.stx_uid == effectiveUserID, found.stx_mode & 0o022 == 0 else {
-            throw SystemCallError("openat", "\"\(directory)\"", errno: .notPermitted)
+    /// Opens the store; in one that others may write to, or have made, nothing is ours for sure: who could
+    /// put a filter there could open a container.
+    private func openStore() throws(SystemCallError) -> OwnedDescriptor {
+        let place = try openFile(store, [.pathOnly, .directory])
+        guard Self.isOwn(try status(of: place.number)) else {
+            throw SystemCallError("openat", "\"\(store)\"", errno: .notPermitted)
         }
         return place
     }
 
     private func contents(of name: String, in place: CInt) throws(SystemCallError) -> [UInt8] {
-        let file = try openFile(name, [.readOnly, .noFollow], at: place)
-        return try readFile(file.number, limitBytes: 1 << 20, named: "\"\(directory)/\(name)\"")
+        let file = try openFile(name, [.readOnly, .noFollow, .nonBlocking], at: place)
+        let found = try status(of: file.number)
+        // A regular file of that one name.
+        guard Self.isOwn(found), found.stx_mode & 0xf000 == 0x8000, found.stx_nlink == 1 else {
+            throw SystemCallError("openat", "\"\(store)/\(name)\"", errno: .notPermitted)
+        }
+        return try readFile(file.number, limitBytes: 1 << 20, named: "\"\(store)/\(name)\"")
+    }
+
+    /// Whether it is this user's, and nobody else may write to it.
+    private static func isOwn(_ status: clinux_statx) -> Bool {
+        status.stx_uid == effectiveUserID && status.stx_mode & 0o022 == 0
     }
 
     // MARK: The key
@@ -85,7 +97,7 @@ struct SeccompCache: Sendable {
         let hash = key.reduce(into: 0xcbf2_9ce4_8422_2325 as UInt64) { hash, byte in
             hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
         }
-        return String(hash % slotCount, radix: 16)
+        return namePrefix + String(hash % slotCount, radix: 16)
     }
 
     // MARK: An entry
@@ -125,17 +137,13 @@ struct SeccompCache: Sendable {
     ///
     /// Two writers of one place: the second gives up. What a killed one left is removed by the next.
     private func keep(_ entry: [UInt8], as name: String) throws(SystemCallError) {
-        do throws(SystemCallError) {
-            try makeDirectory(directory, mode: 0o700)
-        } catch  where error.errno == .fileExists {
-            // As nearly always.
-        }
-        let place = try openDirectory()
+        // The first container of a store makes it, after this.
+        let place = try openStore()
         let temporary = "\(name).new"
         do throws(SystemCallError) {
             let file = try openFile(
                 temporary, [.writeOnly, .create, .exclusive], at: place.number, mode: 0o600)
-            try writeAll(entry, to: file.number, named: "\"\(directory)/\(temporary)\"")
+            try writeAll(entry, to: file.number, named: "\"\(store)/\(temporary)\"")
             try renameFile(temporary, to: name, at: place.number)
         } catch {
             try? removeFile(temporary, at: place.number)

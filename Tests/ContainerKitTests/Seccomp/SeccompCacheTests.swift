@@ -31,7 +31,7 @@ struct SeccompCacheTests {
     }
 
     private func entries(_ store: String) -> [String] {
-        (try? FileManager.default.contentsOfDirectory(atPath: "\(store)/@seccomp")) ?? []
+        (try? FileManager.default.contentsOfDirectory(atPath: store)) ?? []
     }
 
     @Test("what is kept is what was compiled, and is taken the next time")
@@ -45,7 +45,7 @@ struct SeccompCacheTests {
             #expect(entries(store).count == 1)
 
             // Another program in the entry shows that it is read.
-            let path = "\(store)/@seccomp/\(name)"
+            let path = "\(store)/\(name)"
             var bytes = try [UInt8](Data(contentsOf: URL(filePath: path)))
             let program = bytes.count - "of_tomorrow\n".utf8.count - compiled.program.count
             bytes[program + 4] ^= 1
@@ -103,7 +103,7 @@ struct SeccompCacheTests {
             let cache = SeccompCache(in: store)
             _ = try cache.filter(of: profile())
             let name = try #require(entries(store).first)
-            let path = "\(store)/@seccomp/\(name)"
+            let path = "\(store)/\(name)"
             try FileManager.default.moveItem(atPath: path, toPath: "\(path).new")
             _ = try cache.filter(of: profile())
             _ = try cache.filter(of: profile())
@@ -111,25 +111,37 @@ struct SeccompCacheTests {
         }
     }
 
-    @Test("what lies in a directory that others may write to, or behind a link, is not believed")
+    @Test("what others may write to, or have put there by another name, is not believed")
     func otherWriters() throws {
         try withStore { store in
-            let cache = SeccompCache(in: store)
+            var cache = SeccompCache(in: store)
             let filter = try cache.filter(of: profile())
             let name = try #require(entries(store).first)
-            let (place, path) = ("\(store)/@seccomp", "\(store)/@seccomp/\(name)")
+            let path = "\(store)/\(name)"
             // The entry of this profile with a program that allows everything.
             var planted = try [UInt8](Data(contentsOf: URL(filePath: path)))
             let whole = try #require(planted.firstRange(of: filter.program))
             planted.replaceSubrange(whole, with: [UInt8](repeating: 0, count: whole.count))
             try Data(planted).write(to: URL(filePath: path))
             #expect(try cache.filter(of: profile()) != filter, "it is what would be taken")
-            chmod(place, 0o777)
-            #expect(try cache.filter(of: profile()) == filter)
-            chmod(place, 0o700)
-            try FileManager.default.moveItem(atPath: place, toPath: "\(store)/elsewhere")
-            symlink("elsewhere", place)
-            #expect(try cache.filter(of: profile()) == filter)
+            // What is not believed is compiled anew, and kept in its place where that can be.
+            cache.keeps = false
+            for (place, mode) in [(store, 0o777), (path, 0o666)] as [(String, mode_t)] {
+                var before = stat()
+                try #require(stat(place, &before) == 0)
+                chmod(place, mode)
+                #expect(try cache.filter(of: profile()) == filter, "\(place)")
+                chmod(place, before.st_mode & 0o7777)
+            }
+            #expect(try cache.filter(of: profile()) != filter)
+            link(path, "\(store)/second")
+            #expect(try cache.filter(of: profile()) == filter, "it has a second name")
+            unlink(path)
+            symlink("second", path)
+            #expect(try cache.filter(of: profile()) == filter, "it is a link")
+            unlink(path)
+            mkfifo(path, 0o600)
+            #expect(try cache.filter(of: profile()) == filter, "it is a pipe")
         }
     }
 
