@@ -132,9 +132,7 @@ private struct ContainerWatch: ~Copyable {
                 // Without a pid namespace of its own, a container outlives its init.
                 entries[0].descriptor = -1
             }
-            if entries[0].descriptor == -1 {
-                guard try !source.isEmpty else { return }
-            }
+            if entries[0].descriptor == -1, try source.isEmpty { return }
             guard ContinuousClock.now >= next else { continue }
             // Late ones are left out, not made up for.
             next = max(next + interval, .now)

@@ -12,6 +12,7 @@ extension Container {
     /// - Throws: `notFound`, `state`.
     public func template() throws(ContainerError) -> Process {
         let found = try find(locking: false)
+        try Self.checkThatItIsMade(found)
         guard let process = try Self.recordedSpec(found.state).process else {
             throw ContainerError(.state, "the container's config has no process")
         }
@@ -26,13 +27,15 @@ extension Container {
     ///     process, as with runc; all else is as it says.
     ///   - options: streams, terminal, pid file.
     /// - Returns: The process, a child of the caller.
-    /// - Throws: `wrongState` when the container is stopped or paused, `invalidSpec`, `unsupported`,
-    ///   `initFailed`, `executableNotFound`.
+    /// - Throws: `wrongState` when the container is stopped or paused, `notRunning` when it is being
+    ///   created, or ends before the process runs, `invalidSpec`, `unsupported`, `initFailed`,
+    ///   `executableNotFound`.
     public func exec(_ process: Process, options: LaunchOptions = LaunchOptions())
         throws(ContainerError) -> ContainerProcess
     {
         try options.checkPreservedDescriptors()
         let found = try find(locking: false)
+        try Self.checkThatItIsMade(found)
         switch found.status {
         case .created, .running: break
         case .paused where options.ignoresPause: break
@@ -55,8 +58,27 @@ extension Container {
         try SecurityModules.check(process)
         try Creation.checkTerminal(process.terminal, options, startsAtOnce: true)
 
-        let cgroup = Cgroup(try Self.entered(record, options.subcgroups))
         let initProcess = try record.openInit()
+        do throws(ContainerError) {
+            return try exec(process, in: record, initProcess, spec, options)
+        } catch {
+            // Once its init is gone, each call is refused in another way, and the reason is the same.
+            // Where it may have been killed with the container, that end is waited for a moment.
+            let mayBeKilled =
+                error.failure.map { $0.errno == .noMemory } ?? (error.code == .initFailed)
+            guard record.isEnding(initProcess, within: mayBeKilled ? 100 : 0) else {
+                throw error
+            }
+            throw ContainerError(.notRunning, "container not running")
+        }
+    }
+
+    /// Runs the process in the container whose init is open.
+    private func exec(
+        _ process: Process, in record: ContainerRecord, _ initProcess: borrowing OwnedDescriptor,
+        _ spec: Spec, _ options: LaunchOptions
+    ) throws(ContainerError) -> ContainerProcess {
+        let cgroup = Cgroup(try Self.entered(record, options.subcgroups))
         var facts = LaunchFacts(id: id, bundlePath: record.bundle, cgroups: .none)
         facts.preservedDescriptorCount = options.preservedDescriptorCount
         facts.terminal = options.terminal
@@ -116,13 +138,24 @@ extension Container {
         return process
     }
 
+    /// Refuses a container whose creation goes on, or died: it has no config yet.
+    private static func checkThatItIsMade(_ found: borrowing FoundContainer) throws(ContainerError)
+    {
+        guard found.status == .creating else { return }
+        throw ContainerError(.notRunning, "container not running: it is being created")
+    }
+
     /// The config as it was at create: later changes of the bundle have no effect.
     static func recordedSpec(_ state: borrowing StateDirectory) throws(ContainerError) -> Spec {
         guard let bytes = try state.read(StateDirectory.configName),
             let spec = try? Spec(json: bytes)
         else {
-            throw ContainerError(
-                .state, "\(state.path)/\(StateDirectory.configName) is missing or damaged")
+            // Of what is being deleted, the mode is changed before the first file goes.
+            if try state.isBeingRemoved() {
+                throw ContainerError(
+                    .notFound, "container does not exist: it is being deleted")
+            }
+            throw state.damage(to: StateDirectory.configName)
         }
         return try spec.followingAnnotations()
     }
@@ -176,9 +209,11 @@ extension Container {
                     .wrongState,
                     "an ordinary user cannot exec in a container before it is started",
                     failure: error)
-            } catch {
+            } catch  where error.errno == .noSuchFileOrDirectory || error.errno == .noSuchProcess {
                 // An init that has just ended has no namespaces any more.
                 throw ContainerError(.notRunning, "container not running")
+            } catch {
+                throw ContainerError(error, "unable to look at the container's namespaces")
             }
             let ours = try reporting { () throws(SystemCallError) in
                 try status(at: "/proc/self/ns/\(name)")

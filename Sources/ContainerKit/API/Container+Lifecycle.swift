@@ -34,8 +34,12 @@ extension Container {
         store.logger.debug("init, process \(record.pid), is told to go on")
         let readiness = try Self.listen(for: notifySocket, found.state)
         defer { if let readiness { _ = OwnedDescriptor(taking: readiness.socket) } }
-        let connection = try Self.connectToInit(found.state.descriptor)
         let hooks = record.hooks?.planned(.startContainer) ?? []
+        let last = record.hooks?.planned(.poststart) ?? []
+        // Who has to end init for a hook has it open before, whatever happens then.
+        let process = hooks.isEmpty && last.isEmpty ? nil : try record.openInit().release()
+        defer { if let process { _ = OwnedDescriptor(taking: process) } }
+        let connection = try Self.connectToInit(found.state.descriptor)
         // A filter with a listener is loaded before hooks run: it decides on their calls, too.
         var listensFirst = false
         if !hooks.isEmpty {
@@ -43,25 +47,26 @@ extension Container {
             listensFirst = spec.linux?.seccomp?.notifies == true
         }
         if !hooks.isEmpty, !listensFirst {
-            try Self.supervise(hooks, record, over: connection.number)
+            try Self.supervise(hooks, record, process, over: connection.number)
         }
         // Connecting was the order; the connection is closed by execve, or by init's end. Before that
         // init tells of the listener of its filter, if there is one.
         if let number = SeccompListener.receiveNumber(from: connection.number) {
             try handOver(listener: number, of: record, found.state, resuming: connection.number)
-            if listensFirst { try Self.supervise(hooks, record, over: connection.number) }
+            if listensFirst {
+                try Self.supervise(hooks, record, process, over: connection.number)
+            }
             _ = SeccompListener.receiveNumber(from: connection.number)
         }
         try Self.checkExecution(record, found.state)
-        let last = record.hooks?.planned(.poststart) ?? []
         guard !last.isEmpty || readiness != nil else { return }
         // The container runs: what a hook does to it must not wait for this lock.
         found.state.unlock()
-        if !last.isEmpty { try Self.runPoststartHooks(last, record) }
-        guard let readiness, let process = try? record.openInit() else { return }
+        if !last.isEmpty { try Self.runPoststartHooks(last, record, process) }
+        guard let readiness, let main = try record.openInitIfAlive() else { return }
         try reporting("unable to tell the service manager that the container is ready") {
             () throws(SystemCallError) in
-            try readiness.run(until: process.number, mainProcess: record.pid)
+            try readiness.run(until: main.number, mainProcess: record.pid)
         }
     }
 
@@ -77,13 +82,13 @@ extension Container {
         return socket.map { ReadinessRelay(socket: $0, listener: notifySocket) }
     }
 
-    private static func runPoststartHooks(_ hooks: [PlannedHook], _ record: ContainerRecord)
-        throws(ContainerError)
-    {
+    private static func runPoststartHooks(
+        _ hooks: [PlannedHook], _ record: ContainerRecord, _ process: CInt?
+    ) throws(ContainerError) {
         do throws(ContainerError) {
             try HookRun(record, .running, pid: record.pid).run(hooks)
         } catch {
-            killAll(record)
+            killAll(record, process)
             throw error
         }
     }
@@ -92,15 +97,16 @@ extension Container {
     private static func checkExecution(
         _ record: ContainerRecord, _ state: borrowing StateDirectory
     ) throws(ContainerError) {
-        let page = try state.read(StateDirectory.progressName) ?? []
-        guard let progress = ProgressPage.read(page) else { return }
+        guard let progress = try state.readProgress() else {
+            throw state.damage(to: StateDirectory.progressName)
+        }
         let instruction = record.lastInstructions.first { $0.index == progress.index }
         // A kill at the very instant of execve looks like success; one before it does not.
         let execution = record.lastInstructions.first(where: \.isExecution)
         let wasKilled = progress.error == 0 && progress.index < execution?.index ?? 0
         guard wasKilled || progress.error != 0 else { return }
         // A process closes its connections before it has ended: who asks after this error shall see
-        // a stopped container.
+        // a stopped container. Where that cannot be seen, the error is the same.
         if let process = try? record.openInit() { try awaitEnd(of: process) }
         guard wasKilled else {
             let mounts = (try? recordedSpec(state))?.mounts ?? []
@@ -114,14 +120,15 @@ extension Container {
 
     /// A hook that takes too long is ended with the container, whose process it is.
     private static func supervise(
-        _ hooks: [PlannedHook], _ record: ContainerRecord, over connection: CInt
+        _ hooks: [PlannedHook], _ record: ContainerRecord, _ process: CInt?,
+        over connection: CInt
     ) throws(ContainerError) {
         do throws(ContainerError) {
-            let run = HookRun(record, .created, pid: record.pidInside)
+            let run = HookRun(record, .created, pid: try record.pidInside())
             // If init told nothing, its end is told by the connection.
             _ = try run.supervise(hooks, over: connection)
         } catch {
-            killAll(record)
+            killAll(record, process)
             throw error
         }
     }
@@ -152,12 +159,10 @@ extension Container {
     }
 
     /// Kills init, and what does not end with it.
-    private static func killAll(_ record: ContainerRecord) {
+    private static func killAll(_ record: ContainerRecord, _ process: CInt?) {
         // First: once init has ended, nothing may tell which were its children.
         if !record.hasPidNamespace { try? ContainerProcesses(record).signal(.kill) }
-        if let process = try? record.openInit() {
-            try? sendSignal(process.number, Signal.kill.rawValue)
-        }
+        if let process { try? sendSignal(process, Signal.kill.rawValue) }
     }
 
     /// Why a container that was never started has no init any more, as far as init told.
@@ -165,8 +170,7 @@ extension Container {
         -> ContainerError
     {
         let text = "cannot start a container that has stopped"
-        let page = try found.state.read(StateDirectory.progressName) ?? []
-        guard let record = found.record, let progress = ProgressPage.read(page),
+        guard let record = found.record, let progress = try found.state.readProgress(),
             progress.error != 0
         else { return ContainerError(.wrongState, text) }
         let instruction = record.lastInstructions.first { $0.index == progress.index }
@@ -199,7 +203,7 @@ extension Container {
         let cgroup = Cgroup(record.cgroups)
         if all || (signal == .kill && !record.hasPidNamespace) {
             let processes = ContainerProcesses(record)
-            if found.status == .stopped, !all, (try? processes.isEmpty) != false {
+            if found.status == .stopped, !all, try processes.isEmpty {
                 throw ContainerError(.notRunning, "container not running")
             }
             store.logger.debug("signal \(signal.rawValue) to all processes of the cgroup")
@@ -219,7 +223,8 @@ extension Container {
             throw ContainerError(error)
         }
         // A frozen process dies only once it is thawed.
-        if signal == .kill, found.status == .paused { try? cgroup.thaw() }
+        guard signal == .kill, found.status == .paused else { return }
+        do throws(CgroupError) { try cgroup.thaw() } catch { throw ContainerError(error) }
     }
 
     // MARK: Delete
@@ -230,9 +235,9 @@ extension Container {
     /// - Parameter force: kills a running container first, and removes what a died creation left.
     /// - Throws: `wrongState` when the container runs and `force` is not given, `notFound`.
     public func delete(force: Bool = false) throws(ContainerError) {
-        if force { try endWhatHoldsLock() }
-        let found = try findForDelete(force: force)
+        let found = try force ? findForForcedDelete() : find(locking: true)
         guard let record = found.record else {
+            guard try found.state.isOfNoContainer() else { throw found.state.silence }
             try found.state.remove()
             return
         }
@@ -257,13 +262,14 @@ extension Container {
         Self.reap(record)
         // A creation that ended before it started init may not have looked yet whether the cgroup of its
         // config is another's.
-        if !record.isComplete, !found.state.hasProgressFile {
+        if !record.isComplete, try !found.state.holds(StateDirectory.progressName) {
             cgroup.removeIfUnused()
             try reporting { () throws(SystemCallError) in try record.detachRootMount() }
             try found.state.remove()
             record.runPoststopHooks { store.logger.warning("\($0)") }
             return
         }
+        // What is left in it after that keeps it from being removed.
         if !record.hasPidNamespace || !record.isComplete { try? cgroup.killAll() }
         do throws(CgroupError) {
             try cgroup.remove()
@@ -281,58 +287,35 @@ extension Container {
         record.runPoststopHooks { store.logger.warning("\($0)") }
     }
 
-    /// A record that cannot be read does not keep `force` from ending what it still tells of.
-    private func findForDelete(force: Bool) throws(ContainerError) -> FoundContainer {
-        do throws(ContainerError) {
-            return try find(locking: true)
-        } catch  where error.code == .state && force {
-            guard let state = try StateDirectory.open(id, in: store.path.text) else {
-                throw ContainerError(.notFound, "container does not exist")
-            }
-            try state.lock()
-            guard state.isCurrent else {
-                throw ContainerError(.notFound, "container does not exist")
-            }
-            let record = state.salvageRecord(id)
-            return FoundContainer(
-                state: state, record: record, status: record == nil ? .stopped : .running)
-        }
-    }
-
     /// Takes an init that was never started out of the process table, if it is a child of this process:
     /// nobody else can, since `create` gives no process to wait for.
     private static func reap(_ record: ContainerRecord) {
         guard record.pid > 0, let process = try? openProcess(record.pid),
-            startTime(of: record.pid) == record.startTime
+            (try? startTime(of: record.pid)) == record.startTime
         else { return }
         reapUnexecuted(process.number)
     }
 
-    /// A create or start that waits for a stuck init holds the lock: the init is killed without it.
-    private func endWhatHoldsLock() throws(ContainerError) {
-        guard let state = try StateDirectory.open(id, in: store.path.text) else { return }
-        // LOCK_EX | LOCK_NB; the lock goes with the descriptor.
-        let isFree = raw_system_call(Int(__NR_flock), Int(state.descriptor), 6, 0, 0, 0, 0) == 0
-        guard !isFree, let record = try? state.readRecord() else { return }
-        if let process = try? record.openInit() {
-            try? sendSignal(process.number, Signal.kill.rawValue)
-        }
-        guard record.isComplete else { return }
-        let cgroup = Cgroup(record.cgroups)
-        if (try? cgroup.isFrozen) == true { try? cgroup.thaw() }
-        try? cgroup.killAll()
-    }
-
     /// Kills init and waits up to ten seconds until it has ended.
     private static func end(_ record: ContainerRecord, _ cgroup: Cgroup) throws(ContainerError) {
-        guard record.pid > 0, let process = try? record.openInit() else { return }
+        guard let process = try record.openInitIfAlive() else { return }
         if record.cgroups.directories.isEmpty, !record.hasPidNamespace {
             // Once init has ended, nothing tells which were its children.
-            try? ContainerProcesses(record).signal(.kill)
+            try ContainerProcesses(record).signal(.kill)
         }
-        try? sendSignal(process.number, Signal.kill.rawValue)
-        if (try? cgroup.isFrozen) == true { try? cgroup.thaw() }
-        if !record.hasPidNamespace { try? cgroup.killAll() }
+        do throws(SystemCallError) {
+            try sendSignal(process.number, Signal.kill.rawValue)
+        } catch  where error.errno == .noSuchProcess {
+            return
+        } catch {
+            throw ContainerError(error, "unable to kill the container's process")
+        }
+        do throws(CgroupError) {
+            if try cgroup.isFrozen { try cgroup.thaw() }
+            if !record.hasPidNamespace { try cgroup.killAll() }
+        } catch {
+            throw ContainerError(error)
+        }
         try awaitEnd(of: process)
     }
 

@@ -38,47 +38,101 @@ extension Container {
         }
         if locking {
             try state.lock()
-            guard state.isCurrent else {
+            guard try state.isCurrent() else {
                 throw ContainerError(.notFound, "container does not exist")
             }
         }
-        let record = try state.readRecord()
-        let status = try Self.status(record, state)
+        let record = try state.readRecord(id)
+        let status = try Self.standing(record, state)
         return FoundContainer(state: state, record: record, status: status)
     }
 
     /// Where init stands: the pid with its start time, then the progress page, then the freezer.
-    private static func status(_ record: ContainerRecord?, _ state: borrowing StateDirectory)
+    private static func standing(_ record: ContainerRecord?, _ state: borrowing StateDirectory)
         throws(ContainerError) -> State.Status
     {
         guard let record, record.isComplete else { return .creating }
-        guard record.isAlive else { return .stopped }
-        let page = try state.read(StateDirectory.progressName) ?? []
-        if let progress = ProgressPage.read(page), progress.index <= record.startWaitIndex {
-            let isPaused =
-                record.isPausedBeforeStart && (try? Cgroup(record.cgroups).isFrozen) == true
-            return isPaused ? .paused : .created
+        guard try record.isAlive() else { return .stopped }
+        guard let progress = try state.readProgress() else {
+            // Who deletes it begins with the end of init.
+            guard try record.isAlive() else { return .stopped }
+            throw state.damage(to: StateDirectory.progressName)
         }
-        return (try? Cgroup(record.cgroups).isFrozen) == true ? .paused : .running
+        let isWaiting = progress.index <= record.startWaitIndex
+        guard !isWaiting || record.isPausedBeforeStart else { return .created }
+        do throws(CgroupError) {
+            if try Cgroup(record.cgroups).isFrozen { return .paused }
+        } catch {
+            throw ContainerError(error)
+        }
+        return isWaiting ? .created : .running
     }
 }
 
 extension ContainerRecord {
     /// Whether init still runs; another process of the same pid started at another time.
-    var isAlive: Bool {
-        guard pid > 0, let now = stat(of: pid) else { return false }
-        return now.startTime == startTime && now.state != "Z" && now.state != "X"
+    ///
+    /// - Throws: when it cannot be told.
+    func isAlive() throws(ContainerError) -> Bool {
+        let number = pid
+        do throws(SystemCallError) {
+            guard let now = try stat(of: number) else { return false }
+            return now.startTime == startTime && !now.hasEnded
+        } catch {
+            throw ContainerError(
+                error, "unable to tell whether the container's process runs",
+                hint: ContainerError.hiddenProcessHint(error))
+        }
     }
 
     /// Opens init, sure that it is init: the start time is compared after the pidfd is there.
+    ///
+    /// - Throws: `notRunning` when it has ended, `systemCall` when that cannot be told.
     func openInit() throws(ContainerError) -> OwnedDescriptor {
-        let process: OwnedDescriptor
-        do {
-            process = try openProcess(pid)
-        } catch {
+        guard let process = try openInitIfAlive() else {
             throw ContainerError(.notRunning, "container not running")
         }
-        guard isAlive else { throw ContainerError(.notRunning, "container not running") }
         return process
+    }
+
+    /// Opens init; nil when it has ended.
+    ///
+    /// - Throws: when it cannot be told.
+    func openInitIfAlive() throws(ContainerError) -> OwnedDescriptor? {
+        guard pid > 0 else { return nil }
+        let process: OwnedDescriptor
+        do throws(SystemCallError) {
+            process = try openProcess(pid)
+        } catch
+            where [.noSuchProcess, .invalidArgument, .noSuchFileOrDirectory].contains(error.errno)
+        {
+            // The last two: the number has become that of a thread.
+            return nil
+        } catch {
+            throw ContainerError(error, "unable to open the container's process")
+        }
+        guard try isAlive() else { return nil }
+        return consume process
+    }
+
+    /// Whether init, open as `process`, has ended, or is about to.
+    ///
+    /// The kernel takes no process into its pid namespace from then on, long before its end is told where
+    /// much has to be cleared away.
+    func isEnding(_ process: borrowing OwnedDescriptor, within milliseconds: Int = 0) -> Bool {
+        var entries = [PollEntry(process.number, [.readable])]
+        if let ready = try? poll(&entries, timeoutMilliseconds: milliseconds), ready > 0 {
+            return true
+        }
+        guard let now = try? stat(of: pid) else { return false }
+        return now.isEnding && now.threadCount <= 1
+    }
+}
+
+extension ContainerError {
+    /// Why procfs may tell nothing of a process that is there.
+    static func hiddenProcessHint(_ error: SystemCallError) -> String? {
+        error.errno == .noSuchFileOrDirectory
+            ? "is /proc mounted, and without hidepid for who runs this?" : nil
     }
 }

@@ -54,7 +54,8 @@ extension Container {
                 "init has left the container's cgroup: the limits do not reach it there")
         }
         do throws(ContainerError) {
-            try schemata?.apply(to: ((try? cgroup.processes()) ?? []).map(Int32.init))
+            // The list is only made where there are schemata.
+            try schemata?.apply(to: ContainerProcesses(record).list().map(Int32.init))
             try Self.update(cgroup, plan, from: present)
         } catch {
             schemata?.undo()

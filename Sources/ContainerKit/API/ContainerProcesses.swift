@@ -24,6 +24,7 @@ struct ContainerProcesses {
     /// The kernel lists a process of another pid namespace than the caller's as 0; such are left out.
     func list() throws(ContainerError) -> [Int] {
         guard hasCgroup else {
+            guard try record.isAlive() else { return [] }
             return try reporting { () throws(SystemCallError) in try related() }
         }
         let inside = try processesOfCgroup()
@@ -65,8 +66,8 @@ struct ContainerProcesses {
         for _ in 0..<(signal == .kill ? 100 : 1) {
             let found = try processes()
             if found.isEmpty { return }
-            if let refusal = Cgroup.send(signal.rawValue, to: found) {
-                throw ContainerError(refusal)
+            try reporting { () throws(SystemCallError) in
+                try sendSignal(signal.rawValue, toEach: found)
             }
             if signal == .kill { wait(milliseconds: 1) }
         }
@@ -83,7 +84,7 @@ struct ContainerProcesses {
     /// Those that are not `inside` the cgroup, where init has left it: a cgroup can be told from others no
     /// longer then.
     private func outsiders(_ inside: [Int]) throws(ContainerError) -> [Int] {
-        guard record.pid > 0, !inside.contains(Int(record.pid)), record.isAlive else { return [] }
+        guard record.pid > 0, !inside.contains(Int(record.pid)), try record.isAlive() else { return [] }
         return try reporting { () throws(SystemCallError) in
             try related().filter { !inside.contains($0) }
         }
@@ -92,16 +93,15 @@ struct ContainerProcesses {
     private func related() throws(SystemCallError) -> [Int] {
         var parents: [Int: Int] = [:]
         var members: Set<Int> = []
-        let initProcess = record.isAlive ? Int(record.pid) : 0
-        guard initProcess > 0 else { return [] }
-        let namespace = record.hasPidNamespace ? Self.pidNamespace(of: initProcess) : nil
+        let initProcess = Int(record.pid)
+        let namespace = record.hasPidNamespace ? try Self.pidNamespace(of: initProcess) : nil
         for name in try directoryEntries("/proc") {
-            guard let pid = Int(name), let stat = stat(of: Int32(truncatingIfNeeded: pid)),
-                stat.state != "Z"
+            guard let pid = Int(name), let stat = try stat(of: Int32(truncatingIfNeeded: pid)),
+                !stat.hasEnded
             else { continue }
             parents[pid] = Int(stat.parent)
             if pid == initProcess { members.insert(pid) }
-            if let namespace, Self.pidNamespace(of: pid) == namespace { members.insert(pid) }
+            if let namespace, try Self.pidNamespace(of: pid) == namespace { members.insert(pid) }
         }
         // Down the tree: each round finds one generation.
         while true {
@@ -111,7 +111,15 @@ struct ContainerProcesses {
         }
     }
 
-    private static func pidNamespace(of pid: Int) -> UInt64? {
-        (try? status(at: "/proc/\(pid)/ns/pid"))?.stx_ino
+    /// Nil for a process that is gone, or that forbids the look: another user's.
+    private static func pidNamespace(of pid: Int) throws(SystemCallError) -> UInt64? {
+        do throws(SystemCallError) {
+            return try status(at: "/proc/\(pid)/ns/pid").stx_ino
+        } catch
+            where [.noSuchFileOrDirectory, .noSuchProcess, .permissionDenied, .notPermitted]
+            .contains(error.errno)
+        {
+            return nil
+        }
     }
 }

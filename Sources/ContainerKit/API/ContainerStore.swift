@@ -56,6 +56,16 @@ public struct ContainerStore: Sendable {
     ///
     /// - Throws: `notFound` when the store is missing and not the standard one.
     public func states() throws(ContainerError) -> [State] {
+        try states { id, error in logger.warning("load container \(id): \(error)") }
+    }
+
+    /// The states of all containers, in the order of their ids, but of those whose state cannot be told:
+    /// each of them is given to `skip`, with the reason.
+    ///
+    /// - Throws: `notFound` when the store is missing and not the standard one.
+    public func states(skipping skip: (_ id: String, _ reason: ContainerError) -> Void)
+        throws(ContainerError) -> [State]
+    {
         let names: [String]
         do throws(SystemCallError) {
             names = try directoryEntries(path.text)
@@ -69,12 +79,15 @@ public struct ContainerStore: Sendable {
         var users: [UInt8]?
         for name in names.sorted() {
             guard (try? Container.check(name)) != nil else { continue }
-            guard var state = try? Container(id: name, store: self).state(),
-                let directory = try? status(at: "\(path.text)/\(name)")
-            else { continue }
-            if users == nil { users = (try? readFile("/etc/passwd")) ?? [] }
-            state.owner = PasswordFile.name(ofUser: directory.stx_uid, in: users ?? [])
-            states.append(state)
+            do throws(ContainerError) {
+                var state = try Container(id: name, store: self).state()
+                if users == nil { users = (try? readFile("/etc/passwd")) ?? [] }
+                // Only the user's own are believed.
+                state.owner = PasswordFile.name(ofUser: effectiveUserID, in: users ?? [])
+                states.append(state)
+            } catch {
+                if error.code != .notFound { skip(name, error) }
+            }
         }
         return states
     }

@@ -40,7 +40,7 @@ extension Cgroup {
             let file = "\(layout.directories[index].path)/cgroup.kill"
             do throws(SystemCallError) {
                 try writeControlFile(file, "1")
-            } catch  where error.errno == .noSuchFileOrDirectory {
+            } catch  where Self.isGone(error.errno) {
                 // Before Linux 5.14, or the cgroup is gone.
             } catch {
                 throw CgroupError(
@@ -63,24 +63,20 @@ extension Cgroup {
     func signalAll(_ signal: CInt) throws(CgroupError) {
         let wasFrozen = try isFrozen
         let stopped = !wasFrozen && freezer != nil && (try? freeze()) != nil
-        let refusal = Self.send(signal, to: try processes())
-        if stopped { try thaw() }
-        if let refusal { throw CgroupError(failure: refusal) }
-    }
-
-    /// Sends a signal to each, and gives the first refusal.
-    ///
-    /// A process that is gone needs no signal.
-    static func send(_ signal: CInt, to processes: [Int]) -> SystemCallError? {
-        var refusal: SystemCallError?
-        for process in processes where process > 0 {
+        var refusal: CgroupError?
+        do throws(CgroupError) {
+            let found = try processes()
             do throws(SystemCallError) {
-                try sendSignal(signal, to: process)
+                try sendSignal(signal, toEach: found)
             } catch {
-                if error.errno != .noSuchProcess { refusal = refusal ?? error }
+                throw CgroupError(
+                    failure: error, message: "unable to signal the container's processes")
             }
+        } catch {
+            refusal = error
         }
-        return refusal
+        if stopped { try thaw() }
+        if let refusal { throw refusal }
     }
 
     /// The number of processes that the kernel killed for want of memory; 0 without the controller.
@@ -104,12 +100,18 @@ extension Cgroup {
             do throws(SystemCallError) {
                 let state = words(of: try readFile(freezer.stateFile)).first
                 return state != freezer.thawed
-            } catch  where error.errno == .noSuchFileOrDirectory {
+            } catch  where Self.isGone(error.errno) {
                 return false
             } catch {
-                throw CgroupError(failure: error)
+                throw CgroupError(
+                    failure: error, message: "unable to tell whether the container is paused")
             }
         }
+    }
+
+    /// What the file of a cgroup answers that is not there, or goes away while it is read.
+    private static func isGone(_ errno: Errno) -> Bool {
+        errno == .noSuchFileOrDirectory || errno == .operationNotSupportedByDevice
     }
 
     /// Stops every process of the cgroup, and returns when all have stopped.
@@ -141,7 +143,7 @@ extension Cgroup {
         throw CgroupError(message: "unable to freeze: processes did not stop within 5 seconds")
     }
 
-    /// Lets the processes of the cgroup run again.
+    /// Lets the processes of the cgroup run again; one that is gone has none.
     func thaw() throws(CgroupError) {
         guard let freezer = freezer else {
             throw CgroupError(
@@ -149,6 +151,8 @@ extension Cgroup {
         }
         do throws(SystemCallError) {
             try writeControlFile(freezer.stateFile, freezer.thawed)
+        } catch  where Self.isGone(error.errno) {
+            return
         } catch {
             throw CgroupError(failure: error, message: "unable to thaw")
         }
@@ -191,14 +195,24 @@ extension Cgroup {
     /// stopped while there is a way to.
     private func killOneByOne() throws(CgroupError) {
         var refusal: SystemCallError?
+        var canStop = freezer != nil
         for round in 0..<100 {
             var remaining = try processes()
             if remaining.isEmpty { break }
             // Whoever may not kill does not wait for it.
             if let refusal { throw CgroupError(failure: refusal) }
-            let stopped = round > 0 && freezer != nil && (try? freeze()) != nil
+            var stopped = false
+            if round > 0, canStop {
+                stopped = (try? freeze()) != nil
+                // It took seconds to find out that one of them does not stop.
+                canStop = stopped
+            }
             if stopped { remaining = try processes() }
-            refusal = Self.send(9, to: remaining)
+            do throws(SystemCallError) {
+                try sendSignal(9, toEach: remaining)
+            } catch {
+                refusal = error
+            }
             if stopped { try thaw() }
             wait(milliseconds: 1)
         }

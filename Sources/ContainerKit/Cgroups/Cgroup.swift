@@ -80,14 +80,14 @@ struct Cgroup: Equatable, Sendable {
         }
     }
 
-    /// Whether one of the directories is there, or may be.
+    /// Whether one of the directories is there, or cannot be looked at.
     var exists: Bool {
         layout.directories.contains { directory in
             do throws(SystemCallError) {
                 _ = try status(at: directory.path)
                 return true
             } catch {
-                return error.errno != .noSuchFileOrDirectory
+                return error.errno != .noSuchFileOrDirectory && error.errno != .notDirectory
             }
         }
     }

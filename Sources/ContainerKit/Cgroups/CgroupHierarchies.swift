@@ -60,10 +60,11 @@ extension CgroupHierarchies {
     /// Looks at the host: one read of /proc/self/cgroup and, but for a v2 hierarchy at the usual place,
     /// one of /proc/self/mountinfo.
     ///
-    /// No cgroup file system at all is a `CgroupError`.
-    static func discover() throws(CgroupError) -> CgroupHierarchies {
+    /// No cgroup file system at all is a `CgroupError`. The own cgroups are those of `pid`; without it, of
+    /// this process.
+    static func discover(ownedBy pid: Int32? = nil) throws(CgroupError) -> CgroupHierarchies {
         do throws(SystemCallError) {
-            let own = try readFile("/proc/self/cgroup")
+            let own = try readFile(pid.map { "/proc/\($0)/cgroup" } ?? "/proc/self/cgroup")
             // A node of Kubernetes has mounts by the hundred, and the kernel renders all of them.
             if let controllers = usualUnifiedControllers,
                 let found = CgroupHierarchies(usualUnified: controllers, ownCgroups: own)

@@ -144,10 +144,12 @@ extension ContainerRecord {
     /// Init's pid as the container sees it.
     ///
     /// Kernel: NSpid of proc_pid_status(5), one number for each pid namespace, the innermost last.
-    var pidInside: Int32 {
+    func pidInside() throws(ContainerError) -> Int32 {
         if hasPidNamespace { return 1 }
-        guard let status = try? readFile("/proc/\(pid)/status", limitBytes: 8192) else {
-            return pid
+        let number = pid
+        let status = try reporting("unable to tell the pid that a hook is told") {
+            () throws(SystemCallError) in
+            try readFile("/proc/\(number)/status", limitBytes: 8192)
         }
         let line = status.split(separator: UInt8(ascii: "\n")).first {
             $0.starts(with: Array("NSpid:".utf8))

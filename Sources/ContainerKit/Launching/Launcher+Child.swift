@@ -32,6 +32,7 @@ extension Launcher {
         for (descriptor, number) in inputs.entries {
             if case .cgroupTasks = descriptor { close(number) }
         }
+        try noteChild()
         // A start that connects to an init that ends meanwhile must see the end.
         if let socket = inputs[.startSocket] { close(socket) }
     }
@@ -173,7 +174,7 @@ extension Launcher {
     func superviseHooks(_ hooks: [PlannedHook]) throws(ContainerError) {
         guard let record else { return }
         let status: State.Status = hooks.first?.point == .startContainer ? .created : .creating
-        let run = HookRun(record, status, pid: record.pidInside)
+        let run = HookRun(record, status, pid: try record.pidInside())
         guard try run.supervise(hooks, over: rendezvous) else { throw childFailure() }
     }
 
@@ -201,6 +202,7 @@ extension Launcher {
         let process = try reporting { () throws(SystemCallError) in try openProcess(second) }
         pid = second
         pidfd = own(process)
+        try noteChild()
     }
 
     /// Takes a descriptor that the child sends; it is the caller's to close.

@@ -71,6 +71,8 @@ final class Launcher {
     var childRendezvous: CInt = -1
     var pid: Int32 = 0
     var pidfd: CInt = -1
+    /// When the child started, in clock ticks after boot; 0 for exec, which records nothing.
+    private var startTime: UInt64 = 0
     /// The connection to the seccomp listener.
     var listenerConnection: CInt = -1
     var terminalMaster: CInt?
@@ -134,8 +136,14 @@ final class Launcher {
         owned.removeAll { $0 == number }
     }
 
-    deinit {
+    private func closeAll() {
         for number in owned { _ = OwnedDescriptor(taking: number) }
+        owned = []
+        pidfd = -1
+    }
+
+    deinit {
+        closeAll()
     }
 
     // MARK: Running
@@ -161,7 +169,15 @@ final class Launcher {
         } catch {
             if loggedChildStepCount != nil { logStop() }
             isToBeTriedAgain = mayLackRights(error)
-            undo(state)
+            // A forced delete may have gone ahead. Where that cannot be told, nobody else knows of what is
+            // left.
+            guard (try? state?.isCurrent()) != false else {
+                undo(state, wasDeleted: true)
+                throw ContainerError(
+                    .wrongState, "the container was deleted while it was being created",
+                    failure: error.failure)
+            }
+            undo(state, wasDeleted: false)
             throw error
         }
         if let cgroupLock { close(cgroupLock) }
@@ -262,10 +278,27 @@ final class Launcher {
     private func recordProcess(_ state: inout StateDirectory?) throws(ContainerError) {
         guard var record else { return }
         record.pid = pid
-        record.startTime = startTime(of: pid) ?? 0
+        record.startTime = startTime
         self.record = record
         try state?.stage(record)
         try state?.putRecordInPlace()
+    }
+
+    /// Notes what tells the child from a later process of its number: without that nobody could end it.
+    func noteChild() throws(ContainerError) {
+        guard record != nil else { return }
+        let number = pid
+        let started: UInt64?
+        do throws(SystemCallError) {
+            started = try ContainerKit.startTime(of: number)
+        } catch {
+            throw ContainerError(
+                error, "unable to tell the container's process from others",
+                hint: ContainerError.hiddenProcessHint(error))
+        }
+        guard let started else { throw childFailure() }
+        startTime = started
+        progress?.note(pid: pid, startTime: started)
     }
 
     /// Together with the config, which nobody reads earlier: the child has its own work meanwhile.
@@ -273,7 +306,7 @@ final class Launcher {
         guard var record else { return }
         try state?.writeConfig(config)
         record.pid = pid
-        record.startTime = startTime(of: pid) ?? 0
+        record.startTime = startTime
         record.isComplete = true
         record.startWaitIndex = startWaitIndex
         record.lastInstructions = launch.instructionsAfterReport(image)
@@ -322,14 +355,18 @@ final class Launcher {
     // MARK: Undoing
 
     /// Takes back what was done, in reverse; errors on the way leave the rest to be tried.
-    private func undo(_ state: borrowing StateDirectory?) {
+    ///
+    /// Of a container that was deleted meanwhile, the cgroup may be the next one's.
+    private func undo(_ state: borrowing StateDirectory?, wasDeleted: Bool) {
         // Before the namespace ends with the child, and virtual devices with it.
         netDevices?.takeBack()
         killChild()
         takeStreamsBack()
+        // Where descriptors have run out, the way back needs those of the way there.
+        closeAll()
         if let writtenPidFile { try? removeFile(writtenPidFile) }
         if record != nil {
-            try? cgroup?.killAll()
+            if !wasDeleted { try? cgroup?.killAll() }
             stopScope()
             cgroup?.removeMadeDirectories()
         }
@@ -337,7 +374,7 @@ final class Launcher {
         if let record { try? record.detachRootMount() }
         guard madeState else { return }
         try? state?.remove()
-        if isToBeTriedAgain { return }
+        if isToBeTriedAgain || wasDeleted { return }
         let logger = options.logger
         record?.runPoststopHooks { logger.warning("\($0)") }
     }

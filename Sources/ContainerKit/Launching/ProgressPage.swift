@@ -47,6 +47,28 @@ final class ProgressPage {
     /// The pid of the second process.
     var secondProcess: Int32 { pointer.pointee.second_pid }
 
+    /// Where the parent notes which process the child is: far behind what the child writes.
+    private static let processOffset = 2048
+
+    /// Notes which process the child is, for who has to end it while this launch goes on, or has died.
+    func note(pid: Int32, startTime: UInt64) {
+        let note = UnsafeMutableRawPointer(pointer) + Self.processOffset
+        note.storeBytes(of: startTime, as: UInt64.self)
+        (note + 8).storeBytes(of: pid, as: Int32.self)
+    }
+
+    /// The process that the page in a state directory names; nil if there was none yet.
+    static func process(_ bytes: [UInt8]) -> (pid: Int32, startTime: UInt64)? {
+        guard bytes.count >= processOffset + 12 else { return nil }
+        let (pid, time) = bytes.withUnsafeBytes { buffer in
+            (
+                buffer.loadUnaligned(fromByteOffset: processOffset + 8, as: Int32.self),
+                buffer.loadUnaligned(fromByteOffset: processOffset, as: UInt64.self)
+            )
+        }
+        return pid > 0 ? (pid, time) : nil
+    }
+
     /// Reads index and error of the page in a state directory, without mapping it.
     static func read(_ bytes: [UInt8]) -> (index: Int, error: CInt)? {
         guard bytes.count >= 8 else { return nil }

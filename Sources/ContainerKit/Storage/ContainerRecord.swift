@@ -101,69 +101,138 @@ struct ContainerRecord: Equatable, Sendable {
     }
 
     /// Reads a record; nil when it is not one, or of a later version.
+    ///
+    /// A member that is there has to be what it should be: one that is not tells that others are not
+    /// what was written, either.
     init?(_ value: JSONValue) {
-        guard case .object(let object) = value,
-            case .integer(let version)? = object["version"], version <= Self.version,
-            case .string(let id)? = object["id"],
-            case .string(let ociVersion)? = object["ociVersion"],
-            case .string(let bundle)? = object["bundle"],
-            case .string(let rootfs)? = object["rootfs"],
-            case .string(let created)? = object["created"],
-            case .integer(let pid)? = object["pid"],
-            case .integer(let startTime)? = object["startTime"],
-            let layout = object["cgroups"].flatMap(CgroupLayout.init(record:))
+        guard case .object(let object) = value else { return nil }
+        var members = RecordMembers(object)
+        let version = members.integer("version")
+        let layout = object["cgroups"].flatMap(CgroupLayout.init(record:))
+        guard let version, (1...Self.version).contains(version), let layout,
+            let id = members.text("id"), let ociVersion = members.text("ociVersion"),
+            let bundle = members.text("bundle"), let rootfs = members.text("rootfs"),
+            let created = members.text("created"), let pid = members.integer("pid"),
+            let pid = Int32(exactly: pid), pid >= 0, let startTime = members.integer("startTime")
         else { return nil }
-        var annotations: [String: String] = [:]
-        if case .object(let notes)? = object["annotations"] {
-            for member in notes.members {
-                if case .string(let text) = member.value { annotations[member.key] = text }
-            }
-        }
         self.init(
             id: id, ociVersion: ociVersion, bundle: bundle, rootfs: rootfs, created: created,
-            annotations: annotations, cgroups: layout)
-        self.pid = Int32(truncatingIfNeeded: pid)
+            annotations: members.texts("annotations"), cgroups: layout)
+        self.pid = pid
         self.startTime = UInt64(bitPattern: startTime)
-        isComplete = object["complete"] == .bool(true)
-        hasPidNamespace = object["pidNamespace"] == .bool(true)
-        hasSessionKeyring = object["sessionKeyring"] != .bool(false)
-        isPausedBeforeStart = object["pausedBeforeStart"] == .bool(true)
-        if case .string(let mount)? = object["rootMount"] { rootMount = UInt64(mount) }
-        hooks = object["hooks"].flatMap { try? Hooks(encoded: $0) }
-        resctrlGroups = Self.texts(object["resctrlGroups"])
-        ownResctrlGroups = Self.texts(object["ownResctrlGroups"])
-        if case .integer(let index)? = object["startWaitIndex"] { startWaitIndex = Int(index) }
-        if case .array(let list)? = object["lastInstructions"] {
-            lastInstructions = list.compactMap(RecordedInstruction.init)
+        isComplete = members.flag("complete") ?? false
+        hasPidNamespace = members.flag("pidNamespace") ?? false
+        hasSessionKeyring = members.flag("sessionKeyring") ?? true
+        isPausedBeforeStart = members.flag("pausedBeforeStart") ?? false
+        rootMount = members.text("rootMount").flatMap { UInt64($0) }
+        hooks = members.hooks("hooks")
+        resctrlGroups = members.list("resctrlGroups")
+        ownResctrlGroups = members.list("ownResctrlGroups")
+        startWaitIndex = Int(members.integer("startWaitIndex") ?? 0)
+        lastInstructions = members.instructions("lastInstructions")
+        guard members.areValid else { return nil }
+    }
+}
+
+/// The members of a record, as far as they are of the types that were written.
+private struct RecordMembers {
+    private let object: JSONObject
+    /// Whether none was of another type so far.
+    private(set) var areValid = true
+
+    init(_ object: JSONObject) {
+        self.object = object
+    }
+
+    private mutating func member<Value>(
+        _ name: String, _ read: (JSONValue) -> Value?
+    ) -> Value? {
+        guard let value = object[name] else { return nil }
+        let result = read(value)
+        if result == nil { areValid = false }
+        return result
+    }
+
+    mutating func text(_ name: String) -> String? {
+        member(name) { if case .string(let text) = $0 { text } else { nil } }
+    }
+
+    mutating func integer(_ name: String) -> Int64? {
+        member(name) { if case .integer(let number) = $0 { number } else { nil } }
+    }
+
+    mutating func flag(_ name: String) -> Bool? {
+        member(name) { if case .bool(let flag) = $0 { flag } else { nil } }
+    }
+
+    mutating func hooks(_ name: String) -> Hooks? {
+        member(name) { try? Hooks(encoded: $0) }
+    }
+
+    mutating func list(_ name: String) -> [String] {
+        elements(name) { if case .string(let text) = $0 { text } else { nil } }
+    }
+
+    mutating func instructions(_ name: String) -> [RecordedInstruction] {
+        elements(name, RecordedInstruction.init)
+    }
+
+    private mutating func elements<Element>(
+        _ name: String, _ read: (JSONValue) -> Element?
+    ) -> [Element] {
+        let list = member(name) { (value) -> [Element]? in
+            guard case .array(let items) = value else { return nil }
+            let elements = items.compactMap(read)
+            return elements.count == items.count ? elements : nil
         }
+        return list ?? []
+    }
+
+    mutating func texts(_ name: String) -> [String: String] {
+        let texts = member(name) { (value) -> [String: String]? in
+            guard case .object(let members) = value else { return nil }
+            var texts: [String: String] = [:]
+            for member in members.members {
+                guard case .string(let text) = member.value else { return nil }
+                texts[member.key] = text
+            }
+            return texts
+        }
+        return texts ?? [:]
     }
 }
 
 extension ContainerRecord {
-    private static func texts(_ value: JSONValue?) -> [String] {
-        guard case .array(let list)? = value else { return [] }
-        return list.compactMap { if case .string(let text) = $0 { text } else { nil } }
-    }
-
-    /// What is needed to end a container whose record is of a later version, or lacks what others need.
-    ///
-    /// Nil when it tells neither init, which needs its start time to be known again, nor a cgroup. A
-    /// cgroup that cannot be read is one without directories.
-    init?(salvaging value: JSONValue, id: String) {
-        guard case .object(let object) = value else { return nil }
-        let layout = object["cgroups"].flatMap(CgroupLayout.init(record:))
+    /// A record of a container of which nothing is known yet, for `salvage`.
+    init(salvaged id: String) {
         self.init(
             id: id, ociVersion: "", bundle: "", rootfs: "", created: "", annotations: [:],
-            cgroups: layout
-                ?? CgroupLayout(mode: .legacy, directories: [], unifiedControllers: []))
-        if case .integer(let number)? = object["pid"], let pid = Int32(exactly: number), pid > 0,
-            case .integer(let startTime)? = object["startTime"]
+            cgroups: CgroupLayout(mode: .legacy, directories: [], unifiedControllers: []))
+        isComplete = true
+    }
+
+    /// Takes over what helps to end a container from a record that is of a later version, or lacks what
+    /// others need.
+    ///
+    /// Init needs its start time to be known again. A cgroup that cannot be read is one without
+    /// directories.
+    mutating func salvage(_ value: JSONValue) {
+        guard case .object(let object) = value else { return }
+        var members = RecordMembers(object)
+        if let number = members.integer("pid"), let pid = Int32(exactly: number), pid > 0,
+            let startTime = members.integer("startTime")
         {
             self.pid = pid
             self.startTime = UInt64(bitPattern: startTime)
         }
-        guard pid > 0 || layout != nil else { return nil }
-        isComplete = object["complete"] != .bool(false)
+        if let layout = object["cgroups"].flatMap(CgroupLayout.init(record:)) { cgroups = layout }
+        isComplete = members.flag("complete") ?? true
+        hasPidNamespace = members.flag("pidNamespace") ?? false
+        bundle = members.text("bundle") ?? ""
+        rootfs = members.text("rootfs") ?? ""
+        rootMount = members.text("rootMount").flatMap { UInt64($0) }
+        hooks = members.hooks("hooks")
+        ownResctrlGroups = members.list("ownResctrlGroups")
     }
 
     /// Takes the mounts of a container without a mount namespace of its own from the host's table.

@@ -23,12 +23,15 @@ struct StateDirectory: ~Copyable {
     /// The absolute path.
     let path: String
     private let directory: OwnedDescriptor
+    /// What statx(2) told of it when it was opened.
+    let opened: clinux_statx
 
     /// The open directory.
     var descriptor: CInt { directory.number }
 
-    private init(path: String, directory: consuming OwnedDescriptor) {
+    private init(path: String, directory: consuming OwnedDescriptor) throws(SystemCallError) {
         self.path = path
+        opened = try status(of: directory.number)
         self.directory = directory
     }
 
@@ -44,14 +47,15 @@ struct StateDirectory: ~Copyable {
             do throws(ContainerError) {
                 guard let opened = try open(id, in: store) else { continue }
                 try opened.lock()
+                guard try opened.isCurrent() else { continue }
+                // Then it is one that another create made in the place of ours.
+                if try opened.holds(recordName) { break }
                 made = opened
             } catch {
+                // Another's would not be empty, or made anew.
                 try? removeDirectory(path)
                 throw error
             }
-            guard made.isCurrent else { continue }
-            // Then it is one that another create made in the place of ours.
-            if try made.read(recordName) != nil { break }
             return made
         }
         throw ContainerError(.alreadyExists, "container with given ID already exists")
@@ -88,15 +92,47 @@ struct StateDirectory: ~Copyable {
     }
 
     /// Opens the directory of an existing container; nil when there is none.
+    ///
+    /// What it says is done: processes are killed and hooks run. So one that another user has made, or may
+    /// write to, is refused; where the store lies, and who may write there, does not matter then.
     static func open(_ id: String, in store: String) throws(ContainerError) -> StateDirectory? {
         let path = "\(store)/\(id)"
+        let found: StateDirectory
         do throws(SystemCallError) {
-            return StateDirectory(
-                path: path, directory: try openFile(path, [.readOnly, .directory, .noFollow]))
+            found = try StateDirectory(
+                path: path, directory: openFile(path, [.readOnly, .directory, .noFollow]))
         } catch  where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
             return nil
         } catch {
             throw ContainerError(error)
+        }
+        let owner = found.opened.stx_uid
+        guard owner == effectiveUserID else {
+            throw ContainerError(
+                .state, "\(path) belongs to user \(owner): it is not believed",
+                hint: "a container is looked after by the user who made it")
+        }
+        let mode = found.opened.stx_mode & 0o7777
+        guard mode & 0o022 == 0 else {
+            throw ContainerError(
+                .state,
+                "others may write to \(path) (mode 0\(String(mode, radix: 8))): "
+                    + "it is not believed")
+        }
+        return found
+    }
+
+    /// Takes the lock if nobody has it; tells whether it did.
+    func tryLock() throws(ContainerError) -> Bool {
+        do throws(SystemCallError) {
+            try systemCall(
+                "flock", __NR_flock, Int(descriptor), 6,
+                describing: "\"\(path)\", LOCK_EX|LOCK_NB")
+            return true
+        } catch  where error.errno == .resourceTemporarilyUnavailable {
+            return false
+        } catch {
+            throw ContainerError(error, "unable to lock the container")
         }
     }
 
@@ -115,12 +151,18 @@ struct StateDirectory: ~Copyable {
 
     /// Whether the directory is still the one that its path names: another command may have deleted
     /// the container while this one waited for the lock.
-    var isCurrent: Bool {
-        guard let mine = try? status(of: descriptor), let named = try? status(at: path) else {
+    ///
+    /// - Throws: when it cannot be told.
+    func isCurrent() throws(ContainerError) -> Bool {
+        do throws(SystemCallError) {
+            let named = try status(at: path)
+            return opened.stx_ino == named.stx_ino && opened.stx_dev_minor == named.stx_dev_minor
+                && opened.stx_dev_major == named.stx_dev_major
+        } catch  where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
             return false
+        } catch {
+            throw ContainerError(error)
         }
-        return mine.stx_ino == named.stx_ino && mine.stx_dev_minor == named.stx_dev_minor
-            && mine.stx_dev_major == named.stx_dev_major
     }
 
     // MARK: Contents
@@ -181,23 +223,75 @@ struct StateDirectory: ~Copyable {
         }
     }
 
-    /// The record; nil when none was written yet.
-    func readRecord() throws(ContainerError) -> ContainerRecord? {
-        guard let bytes = try read(Self.recordName) else { return nil }
-        guard let value = try? JSONValue(json: bytes), let record = ContainerRecord(value) else {
-            throw ContainerError(
-                .state, "\(path)/\(Self.recordName) is damaged or of a later version",
-                hint: "delete --force removes the container")
+    /// The record of the container `id`; nil when none was written yet.
+    func readRecord(_ id: String) throws(ContainerError) -> ContainerRecord? {
+        guard let bytes = try read(Self.recordName) else {
+            // It is the first file to come and the last to go.
+            if try holds(Self.progressName) { throw damage(to: Self.recordName) }
+            return nil
         }
+        guard let value = try? JSONValue(json: bytes), let record = ContainerRecord(value),
+            record.id == id
+        else { throw damage(to: Self.recordName) }
         return record
     }
 
+    /// Where init stands, by its progress page; nil when there is none that could be read.
+    func readProgress() throws(ContainerError) -> (index: Int, error: CInt)? {
+        try read(Self.progressName).flatMap(ProgressPage.read)
+    }
+
+    /// What is said of a file that is not as it was written.
+    func damage(to name: String) -> ContainerError {
+        ContainerError(
+            .state, "\(path)/\(name) is missing, damaged or of a later version",
+            hint: "delete --force removes the container")
+    }
+
+    /// What is said of a container that may live, but of which nothing can be found.
+    var silence: ContainerError {
+        ContainerError(
+            .state, "the files in \(path) do not tell which processes are the container's",
+            hint: "end what is left of it, and remove the directory")
+    }
+
     /// A file of the directory; nil when it is missing.
+    ///
+    /// - Throws: `state` for what is no file, which is not waited for either.
     func read(_ name: String) throws(ContainerError) -> [UInt8]? {
         do throws(SystemCallError) {
-            return try readFile(name, at: descriptor)
+            let file = try openFile(name, [.readOnly, .nonBlocking, .noFollow], at: descriptor)
+            return try readFile(
+                file.number, limitBytes: Self.fileLimitBytes, named: "\(path)/\(name)")
         } catch  where error.errno == .noSuchFileOrDirectory {
             return nil
+        } catch  where Self.meansNoFile(error.errno) {
+            throw damage(to: name)
+        } catch {
+            throw ContainerError(error)
+        }
+    }
+
+    /// A record is smaller than the config that it comes from.
+    private static let fileLimitBytes = 16 << 20
+
+    /// What a directory, a link, a socket and an empty pipe answer.
+    private static func meansNoFile(_ errno: Errno) -> Bool {
+        [
+            .isDirectory, .tooManySymbolicLinkLevels, .noSuchAddressOrDevice,
+            .resourceTemporarilyUnavailable,
+        ].contains(errno)
+    }
+
+    /// Whether there is a file of this name.
+    ///
+    /// - Throws: when it cannot be told.
+    func holds(_ name: String) throws(ContainerError) -> Bool {
+        do throws(SystemCallError) {
+            _ = try status(at: name, in: descriptor)
+            return true
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            return false
         } catch {
             throw ContainerError(error)
         }
@@ -212,40 +306,34 @@ struct StateDirectory: ~Copyable {
         }
     }
 
-    /// Whether the launch came so far that it was to start init; it had its cgroup to itself then.
-    ///
-    /// True also where it cannot be told.
-    var hasProgressFile: Bool {
+    /// Removes a file, or what has come into its place.
+    private func removeEntry(_ name: String) throws(SystemCallError) {
         do throws(SystemCallError) {
-            _ = try status(at: Self.progressName, in: descriptor)
-            return true
-        } catch {
-            return error.errno != .noSuchFileOrDirectory
+            try removeFile(name, at: descriptor)
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            return
+        } catch  where error.errno == .isDirectory {
+            try removeDirectory(name, at: descriptor)
         }
-    }
-
-    /// What a record that `readRecord` does not take tells nevertheless; nil if it tells nothing.
-    func salvageRecord(_ id: String) -> ContainerRecord? {
-        guard let bytes = try? read(Self.recordName), let value = try? JSONValue(json: bytes)
-        else { return nil }
-        return ContainerRecord(salvaging: value, id: id)
     }
 
     /// Removes the directory with all that is in it.
     func remove() throws(ContainerError) {
-        try reporting("unable to remove the container's state") { () throws(SystemCallError) in
+        let refusal = "unable to remove the container's state"
+        try reporting(refusal) { () throws(SystemCallError) in
+            try systemCall(
+                "fchmod", __NR_fchmod, Int(descriptor), Int(Self.removalMode),
+                describing: "\"\(path)\", 0700")
             for name in [
                 Self.socketName, Self.progressName, Self.configName, Self.stagedName,
                 Self.recordName,
             ] {
-                do throws(SystemCallError) {
-                    try removeFile(name, at: descriptor)
-                } catch  where error.errno == .noSuchFileOrDirectory {
-                    continue
-                }
+                try removeEntry(name)
             }
-            // The name may have come to mean another container's directory.
-            guard isCurrent else { return }
+        }
+        // The name may have come to mean another container's directory.
+        guard try isCurrent() else { return }
+        try reporting(refusal) { () throws(SystemCallError) in
             do throws(SystemCallError) {
                 try removeDirectory(path)
             } catch  where error.errno == .noSuchFileOrDirectory {
@@ -255,5 +343,31 @@ struct StateDirectory: ~Copyable {
                 try removeDirectory(path)
             }
         }
+    }
+
+    /// The mode of a directory whose files are being removed: once it is empty, that tells it from one
+    /// that lost them otherwise.
+    private static let removalMode: UInt16 = 0o700
+
+    /// Whether a command removes the container, or has done so.
+    func isBeingRemoved() throws(ContainerError) -> Bool {
+        let now = try reporting { () throws(SystemCallError) in try status(of: descriptor) }
+        return now.stx_mode & 0o777 == Self.removalMode || now.stx_nlink == 0
+    }
+
+    /// Whether a directory without a record is that of a creation that died before it had one, or of a
+    /// removal that died at its end; else nothing tells of the container that it was made for.
+    func isOfNoContainer() throws(ContainerError) -> Bool {
+        for name in [Self.progressName, Self.configName, Self.socketName] {
+            if try holds(name) { return false }
+        }
+        // STATX_BTIME; a directory that never had a file was not changed since it was made.
+        let tellsBirth = opened.stx_mask & 0x800 != 0
+        let isAsMade =
+            opened.stx_btime.tv_sec == opened.stx_mtime.tv_sec
+            && opened.stx_btime.tv_nsec == opened.stx_mtime.tv_nsec
+        let wasRemoved = opened.stx_mode & 0o777 == Self.removalMode
+        guard tellsBirth, !isAsMade, !wasRemoved else { return true }
+        return try holds(Self.stagedName)
     }
 }

@@ -234,6 +234,21 @@ func sendSignal(_ signal: CInt, to process: Int) throws(SystemCallError) {
         "kill", __NR_kill, process, Int(signal), describing: "\(process), \(signal)")
 }
 
+/// Sends a signal to each of several processes; one that is gone needs none.
+///
+/// - Throws: the first refusal, after all have been tried.
+func sendSignal(_ signal: CInt, toEach processes: [Int]) throws(SystemCallError) {
+    var refusal: SystemCallError?
+    for process in processes where process > 0 {
+        do throws(SystemCallError) {
+            try sendSignal(signal, to: process)
+        } catch {
+            if error.errno != .noSuchProcess { refusal = refusal ?? error }
+        }
+    }
+    if let refusal { throw refusal }
+}
+
 /// Waits; an interrupted wait is taken up again.
 ///
 /// Kernel: nanosleep(2).

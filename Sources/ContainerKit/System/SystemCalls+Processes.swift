@@ -184,6 +184,12 @@ struct ProcessStat: Equatable {
     let state: Character
     /// The process that it is a child of; 0 if that is in another pid namespace.
     let parent: Int32
+    /// Whether its first thread is on its way out.
+    ///
+    /// Kernel: PF_EXITING in include/linux/sched.h.
+    let isEnding: Bool
+    /// How many threads it has.
+    let threadCount: Int
     /// When the process started, in clock ticks after boot.
     let startTime: UInt64
 
@@ -197,23 +203,61 @@ struct ProcessStat: Equatable {
         // Field 3 is the first here, field 22 the 20th.
         guard fields.count > 19, let state = fields[0].first, fields[0].count == 1,
             let parent = Int32(String(decoding: fields[1], as: UTF8.self)),
+            let flags = UInt32(String(decoding: fields[6], as: UTF8.self)),
+            let threads = Int(String(decoding: fields[17], as: UTF8.self)),
             let time = UInt64(String(decoding: fields[19], as: UTF8.self))
         else { return nil }
         self.parent = parent
+        isEnding = flags & 4 != 0
+        threadCount = threads
         self.state = Character(Unicode.Scalar(state))
         startTime = time
     }
+
+    /// Whether the whole process has ended: others may go on where the first thread is a zombie.
+    var hasEnded: Bool { (state == "Z" || state == "X") && threadCount <= 1 }
 }
 
 /// The state and start time of a process; nil when there is none of that number.
-func stat(of pid: Int32) -> ProcessStat? {
-    guard let line = try? readFile("/proc/\(pid)/stat", limitBytes: 4096) else { return nil }
-    return ProcessStat(parsing: line)
+///
+/// - Throws: when it cannot be told: a procfs that is not there, or hides the process (hidepid), is no
+///   word of its end.
+func stat(of pid: Int32) throws(SystemCallError) -> ProcessStat? {
+    guard pid > 0 else { return nil }
+    var attempts = 3
+    while true {
+        do throws(SystemCallError) {
+            let line = try readFile("/proc/\(pid)/stat", limitBytes: 4096)
+            guard let stat = ProcessStat(parsing: line) else {
+                throw SystemCallError("read", "\"/proc/\(pid)/stat\"", errno: .ioError)
+            }
+            return stat
+        } catch  where error.errno == .noSuchFileOrDirectory || error.errno == .noSuchProcess {
+            guard try processExists(pid) else { return nil }
+            // It may have ended between the two, and its number be another's by now.
+            attempts -= 1
+            guard attempts > 0 else { throw error }
+        }
+    }
+}
+
+/// Whether there is a process of this number, a zombie too.
+///
+/// Kernel: kill(2) with signal 0.
+private func processExists(_ pid: Int32) throws(SystemCallError) -> Bool {
+    do throws(SystemCallError) {
+        try sendSignal(0, to: Int(pid))
+        return true
+    } catch  where error.errno == .noSuchProcess {
+        return false
+    } catch  where error.errno == .notPermitted {
+        return true
+    }
 }
 
 /// When a process started, in clock ticks after boot: with the pid, it names a process for good.
-func startTime(of pid: Int32) -> UInt64? {
-    stat(of: pid)?.startTime
+func startTime(of pid: Int32) throws(SystemCallError) -> UInt64? {
+    try stat(of: pid)?.startTime
 }
 
 /// A point in time or a span: whole seconds and nanoseconds.

@@ -271,7 +271,7 @@ func status(of descriptor: CInt) throws(SystemCallError) -> clinux_statx {
     try withPath("") { (empty) throws(SystemCallError) in
         try withAddress(of: &status) { (address) throws(SystemCallError) in
             _ = try systemCall(
-                "statx", __NR_statx, Int(descriptor), empty, 0x1000, 0x17ff, address,
+                "statx", __NR_statx, Int(descriptor), empty, 0x1000, 0x1fff, address,
                 describing: "descriptor \(descriptor)")
         }
     }
@@ -286,7 +286,7 @@ func status(at path: String, in directory: CInt = currentDirectory) throws(Syste
     try withPath(path) { (name) throws(SystemCallError) in
         try withAddress(of: &status) { (address) throws(SystemCallError) in
             _ = try systemCall(
-                "statx", __NR_statx, Int(directory), name, 0, 0x17ff, address,
+                "statx", __NR_statx, Int(directory), name, 0, 0x1fff, address,
                 describing: "\"\(path)\"")
         }
     }

@@ -41,7 +41,9 @@ extension Command {
         matching pattern: IDPattern, in store: ContainerStore, force: Bool
     ) throws(ContainerError) {
         var failure: ContainerError?
-        for id in try store.states().map(\.id) where pattern.matches(id) {
+        var damaged: [String] = []
+        let states = try store.states { id, _ in damaged.append(id) }
+        for id in (states.map(\.id) + damaged).sorted() where pattern.matches(id) {
             do throws(ContainerError) {
                 try delete(id, in: store, force: force)
             } catch {

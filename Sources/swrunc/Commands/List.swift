@@ -12,7 +12,10 @@ extension Command {
             flags: [format, quiet],
             perform: { invocation throws(ContainerError) in
                 let arguments = invocation.arguments
-                let states = try invocation.store.states()
+                // On standard error, as runc tells of them: the list stays one that engines can read.
+                let states = try invocation.store.states { id, reason in
+                    StandardError.write("load container \(id): \(reason)\n")
+                }
                 if arguments.has(quiet) {
                     try StandardOutput.write(states.map { $0.id + "\n" }.joined())
                     return 0

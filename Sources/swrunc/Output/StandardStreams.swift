@@ -18,6 +18,14 @@ enum StandardStreams {
     }
 }
 
+/// What a command says beside its answer.
+enum StandardError {
+    /// Writes as much as is taken: nobody can be told of what is not.
+    static func write(_ text: String) {
+        _ = try? FileDescriptor.standardError.writeAll(text.utf8)
+    }
+}
+
 /// What a command answers, written without a buffer.
 enum StandardOutput {
     static func write(_ text: String) throws(ContainerError) {

@@ -56,7 +56,7 @@ struct ForcedDeleteTests {
         var record = record
         record.isComplete = true
         record.pid = sleeper.processIdentifier
-        record.startTime = try #require(startTime(of: record.pid))
+        record.startTime = try #require(try startTime(of: record.pid))
         guard case .object(let object) = record.json else { return }
         var later: JSONObject = ["version": .integer(1000)]
         for member in object.members where member.key != "version" && member.key != "bundle" {

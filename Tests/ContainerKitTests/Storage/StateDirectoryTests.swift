@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CLinux
 import Foundation
 import RuntimeSpec
 import Testing
@@ -31,7 +32,7 @@ struct StateDirectoryTests {
         #expect(rmdir(old.path) == 0)
         let new = try StateDirectory.make("c", in: store.path)
         try old.remove()
-        let isCurrent = new.isCurrent
+        let isCurrent = try new.isCurrent()
         #expect(isCurrent)
         try new.remove()
         #expect(access(new.path, F_OK) != 0)
@@ -47,7 +48,7 @@ struct StateDirectoryTests {
                     for _ in 0..<500 {
                         do throws(ContainerError) {
                             let state = try StateDirectory.make("c", in: path)
-                            let isCurrent = state.isCurrent
+                            let isCurrent = try state.isCurrent()
                             #expect(isCurrent)
                             made += 1
                             try state.remove()
@@ -62,7 +63,7 @@ struct StateDirectoryTests {
                 for _ in 0..<1000 {
                     guard let state = try StateDirectory.open("c", in: path) else { continue }
                     try state.lock()
-                    if state.isCurrent { try state.remove() }
+                    if try state.isCurrent() { try state.remove() }
                 }
                 return 0
             }
@@ -89,7 +90,8 @@ struct StateDirectoryTests {
     func salvaged(_ json: String, _ pid: Int32, _ directories: Int) throws {
         let value = try JSONValue(json: Array(json.utf8))
         #expect(ContainerRecord(value) == nil)
-        let record = try #require(ContainerRecord(salvaging: value, id: "c"))
+        var record = ContainerRecord(salvaged: "c")
+        record.salvage(value)
         #expect(record.pid == pid)
         #expect(record.cgroups.directories.count == directories)
         #expect(try directories > 0 || Cgroup(record.cgroups).isEmpty)
@@ -97,7 +99,100 @@ struct StateDirectoryTests {
 
     @Test("a record with neither tells nothing", arguments: ["{}", "[]", #"{"pid": 7}"#])
     func nothingToSalvage(_ json: String) throws {
-        let value = try JSONValue(json: Array(json.utf8))
-        #expect(ContainerRecord(salvaging: value, id: "c") == nil)
+        var record = ContainerRecord(salvaged: "c")
+        record.salvage(try JSONValue(json: Array(json.utf8)))
+        #expect(record.pid == 0 && record.cgroups.directories.isEmpty)
+    }
+
+    @Test(
+        "a record with a member of another type is damaged, not read without it",
+        arguments: [
+            #""pid": "7""#, #""pid": 2147483648"#, #""pid": -1"#, #""complete": "yes""#,
+            #""pidNamespace": 1"#, #""annotations": []"#, #""annotations": {"a": 1}"#,
+            #""hooks": 5"#, #""ownResctrlGroups": "/a""#, #""ownResctrlGroups": [1]"#,
+            #""lastInstructions": [{}]"#, #""version": 0"#,
+        ])
+    func wrongTypes(_ member: String) throws {
+        let good = """
+            {"version": 1, "id": "c", "ociVersion": "1.3.0", "bundle": "/b", "rootfs": "/r",
+            "created": "", "annotations": {}, "pid": 7, "startTime": 9, \(Self.cgroups)}
+            """
+        #expect(try ContainerRecord(JSONValue(json: Array(good.utf8))) != nil)
+        guard case .object(let object) = try JSONValue(json: Array(good.utf8)),
+            case .object(let wrong) = try JSONValue(json: Array("{\(member)}".utf8))
+        else { return }
+        var changed = wrong
+        for other in object.members where wrong[other.key] == nil {
+            changed.append(other.key, other.value)
+        }
+        #expect(ContainerRecord(.object(changed)) == nil)
+    }
+
+    // MARK: Whom to believe
+
+    @Test("a directory that others may write to is refused, by its path and mode")
+    func writableByOthers() throws {
+        let made = try StateDirectory.make("c", in: store.path)
+        chmod(made.path, 0o733)
+        let error = #expect(throws: ContainerError.self) {
+            _ = try StateDirectory.open("c", in: store.path)
+        }
+        #expect(error?.code == .state)
+        #expect(error?.message.contains("\(made.path) (mode 0733)") == true)
+    }
+
+    @Test("another user's directory is refused", .enabled(if: geteuid() == 0, "needs root"))
+    func ofAnotherUser() throws {
+        let made = try StateDirectory.make("c", in: store.path)
+        chown(made.path, 1000, 1000)
+        let error = #expect(throws: ContainerError.self) {
+            _ = try StateDirectory.open("c", in: store.path)
+        }
+        #expect(error?.code == .state)
+        #expect(error?.message.contains("belongs to user 1000") == true)
+    }
+
+    @Test("a record of another container is not that of the directory's")
+    func otherID() throws {
+        let made = try StateDirectory.make("c", in: store.path)
+        try made.stage(
+            ContainerRecord(
+                id: "d", ociVersion: "", bundle: "", rootfs: "", created: "", annotations: [:],
+                cgroups: CgroupLayout(mode: .legacy, directories: [], unifiedControllers: [])))
+        try made.putFirstRecordInPlace()
+        #expect(throws: ContainerError.self) { _ = try made.readRecord("c") }
+        #expect(try made.readRecord("d") != nil)
+    }
+
+    @Test("the lock is told to be taken, and is free once its holder lets go of it")
+    func lockTaken() throws {
+        let made = try StateDirectory.make("c", in: store.path)
+        guard let other = try StateDirectory.open("c", in: store.path) else {
+            Issue.record("not there")
+            return
+        }
+        let whileHeld = try other.tryLock()
+        #expect(!whileHeld)
+        made.unlock()
+        let afterwards = try other.tryLock()
+        #expect(afterwards)
+    }
+
+    @Test("an empty directory is one of no container only if it never had a file")
+    func emptied() throws {
+        let fresh = try StateDirectory.make("a", in: store.path)
+        let isFresh = try fresh.isOfNoContainer()
+        #expect(isFresh)
+        let path = "\(store.path)/a/file"
+        usleep(20_000)
+        close(open(path, O_CREAT | O_WRONLY, 0o600))
+        unlink(path)
+        guard let emptied = try StateDirectory.open("a", in: store.path) else {
+            Issue.record("not there")
+            return
+        }
+        let isOfNone = try emptied.isOfNoContainer()
+        // A file system that does not tell when a directory was made leaves it open.
+        #expect(!isOfNone || emptied.opened.stx_mask & 0x800 == 0)
     }
 }

@@ -111,10 +111,24 @@ struct ProcessCallTests {
     }
 
     @Test("this process runs since a time that stays; a number without process has none")
-    func ownStat() {
-        #expect(startTime(of: getpid()) != nil)
-        #expect(startTime(of: getpid()) == startTime(of: getpid()))
-        #expect(startTime(of: -7) == nil)
+    func ownStat() throws {
+        let own = try startTime(of: getpid())
+        #expect(own != nil)
+        #expect(try startTime(of: getpid()) == own)
+        #expect(try startTime(of: -7) == nil)
+    }
+
+    @Test(
+        "a process has ended as a zombie, but not while threads outlive the first",
+        arguments: [
+            ("Z", 1, true), ("Z", 2, false), ("X", 0, true), ("S", 1, false), ("T", 1, false),
+        ])
+    func ended(_ state: String, _ threads: Int, _ hasEnded: Bool) throws {
+        let between = Array(repeating: "0", count: 10).joined(separator: " ")
+        let line = "7 (a) \(state) 1 7 7 0 -1 4 \(between) \(threads) 0 99 0 0"
+        let stat = try #require(ProcessStat(parsing: Array(line.utf8)))
+        #expect(stat.hasEnded == hasEnded)
+        #expect(stat.startTime == 99 && stat.isEnding && stat.threadCount == threads)
     }
 
     @Test("the clocks go forward")
