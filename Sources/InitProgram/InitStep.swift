@@ -106,8 +106,9 @@ public enum InitStep: Equatable, Sendable {
     ///
     /// Kernel: setns(2), user_namespaces(7).
     case joinUserNamespace(with: [NamespaceKind])
-    /// Becomes user and group 0 of the user namespace that this process is in, without other groups.
-    case becomeNamespaceRoot
+    /// Becomes a user and group of the user namespace that this process is in: its root, or, where that
+    /// is not mapped, the process's own. What is made from here on is theirs.
+    case becomeNamespaceUser(NamespaceUser)
     /// Enters namespaces of a running container.
     ///
     /// Kernel: setns(2) on a pidfd, Linux 5.8.
@@ -181,8 +182,8 @@ public enum InitStep: Equatable, Sendable {
     case makeDirectory(String)
     /// Makes device nodes, all in one directory.
     case makeDevices(directory: String, [Device])
-    /// Attaches device nodes of the host, which the parent prepared, all in one directory: nobody
-    /// makes a device in a user namespace.
+    /// Attaches device nodes that the parent made, or has of the host, all in one directory: nobody makes
+    /// a device in a user namespace.
     case attachDevices(directory: String, [AttachedDevice])
     /// Replaces /dev/ptmx by a link to pts/ptmx.
     case linkPtmx

@@ -96,13 +96,10 @@ extension Assembler {
     fileprivate mutating func makeDevice(_ device: Device, in directory: Cell, _ path: String) {
         let name = device.name
         let made = cell("made")
-        let number =
-            UInt64(device.major & 0xfff) << 8 | UInt64(device.minor & 0xff)
-            | UInt64(device.minor & ~0xff) << 12 | UInt64(device.major & ~0xfff) << 32
         call(
             .mknodat,
             [
-                .cell(directory), text(name), .literal(Int(device.mode)), .literal(Int(number)),
+                .cell(directory), text(name), .literal(Int(device.mode)), .literal(device.number),
             ], into: made, ignoring: [IgnoredErrno.exists])
         let isNew = skip(when: .isNotNegative(made))
         let node = cell("node")
@@ -259,9 +256,36 @@ extension Assembler {
     fileprivate mutating func attachDevice(_ device: AttachedDevice, in directory: Cell) {
         let target = resolveNode(device.name, in: directory)
         let tree = input(.mountTree(device.tree))
-        moveMount(tree, onto: target)
+        if device.isMade {
+            let node = cloneNode(device.name, of: tree)
+            moveMount(node, onto: target)
+            close(node)
+        } else {
+            moveMount(tree, onto: target)
+        }
         close(tree)
         close(target)
+    }
+
+    /// A mount of the node alone.
+    ///
+    /// Only what is attached can be cloned, so for that moment the tmpfs is over the old root, which this
+    /// process stays below.
+    private mutating func cloneNode(_ name: String, of tmpfs: Cell) -> Cell {
+        let oldRoot = openDirectory("/", "old-root")
+        moveMount(tmpfs, onto: oldRoot)
+        let made = cell("made-node")
+        let how = words([UInt64(Self.pathOnly | Self.noFollow), 0, UInt64(Resolution.name)])
+        call(
+            .openat2, [.cell(tmpfs), text(name), .address(how), .literal(24)], into: made,
+            retries: 128)
+        let node = cloneTree(made)
+        close(made)
+        call(.fchdir, [.cell(tmpfs)])
+        call(.umount2, [text("."), .named(2, "MNT_DETACH")])
+        call(.fchdir, [.cell(oldRoot)])
+        close(oldRoot)
+        return node
     }
 
     /// The file of this name, made when missing; it is no link and leads nowhere else.
@@ -311,15 +335,25 @@ extension Assembler {
     mutating func sendDescriptor(
         _ descriptor: Cell, named text: String = "/dev/ptmx", over socket: Cell
     ) {
-        let name = textOffset(text)
-        let vector = words([0, UInt64(text.utf8.count)])
-        relocate(at: vector, to: name)
-        // cmsghdr: length 20, SOL_SOCKET, SCM_RIGHTS, then the descriptor, padded to 24.
-        let control = words([20, 1 | 1 << 32, 0])
-        let header = words([0, 0, 0, 1, 0, 24, 0])
-        relocate(at: header + 16, to: vector)
+        sendDescriptors([descriptor], with: [(textOffset(text), text.utf8.count)], over: socket)
+    }
+
+    /// The same with one descriptor or two, and parts of prepared memory as payload.
+    mutating func sendDescriptors(
+        _ descriptors: [Cell], with parts: [(offset: Int, count: Int)], over socket: Cell
+    ) {
+        let vectors = words(parts.flatMap { [0, UInt64($0.count)] })
+        for (index, part) in parts.enumerated() {
+            relocate(at: vectors + index * 16, to: part.offset)
+        }
+        // cmsghdr: length, SOL_SOCKET, SCM_RIGHTS, then four bytes each, padded to 24.
+        let control = words([UInt64(16 + 4 * descriptors.count), 1 | 1 << 32, 0])
+        let header = words([0, 0, 0, UInt64(parts.count), 0, 24, 0])
+        relocate(at: header + 16, to: vectors)
         relocate(at: header + 32, to: control)
-        copy(descriptor, to: control + 16, width: 4)
+        for (index, descriptor) in descriptors.enumerated() {
+            copy(descriptor, to: control + 16 + 4 * index, width: 4)
+        }
         call(.sendmsg, [.cell(socket), .address(header), .literal(0)], retries: 100)
     }
 }

@@ -46,21 +46,52 @@ extension Assembler {
         return source
     }
 
-    /// No link of the image leads a source to where the config does not want it, such as a procfs that
-    /// would escape its masks at its second place.
+    /// A link of the image or of a volume stays in the container, and leads to no second place of a procfs
+    /// or sysfs, where these would be without their masks.
     mutating func clone(_ tree: ContainerTree, in root: Cell) -> Cell {
         let source = cell("container-path")
+        let path = tree.path == "/" ? "." : tree.path
+        let flags = Self.pathOnly | (tree.clonesLink ? Self.noFollow : 0)
+        let note =
+            "unable to find the source \(tree.path) in the container, as it is mounted by then"
         resolve(
-            tree.path == "/" ? "." : tree.path, below: root, into: source,
-            flags: Self.pathOnly | (tree.clonesLink ? Self.noFollow : 0),
-            resolution: Resolution.noLinks,
-            note:
-                "unable to find the source \(tree.path), which lies in an earlier mount and leads "
-                + "through no link")
+            path, below: root, into: source, flags: flags, resolution: Resolution.noLinks,
+            ignoring: [IgnoredErrno.tooManyLinks], note: note)
+        let isDirect = skip(when: .isNotNegative(source))
+        resolve(path, below: root, into: source, flags: flags, note: note)
+        verifyBehindLink(source, tree)
+        place(isDirect)
         let clone = cloneTree(source, recursive: tree.recursive)
         call(.close, [.cell(source)])
         for change in tree.changes { setAttributes(clone, change) }
         return clone
+    }
+
+    /// Those of the config are below the root of a mount: with recursion they would come along.
+    private mutating func verifyBehindLink(_ source: Cell, _ tree: ContainerTree) {
+        let note = "the source \(tree.path) leads through a link to "
+        let status = scratch()
+        call(.fstatfs, [.cell(source), .address(status)])
+        // PROC_SUPER_MAGIC, SYSFS_MAGIC
+        for (magic, type) in [(0x9fa0, "proc"), (0x6265_6572, "sysfs")] {
+            refuse(
+                note + "a file system of type \(type)",
+                when: .memory(status, mask: 0xffff_ffff, value: magic))
+        }
+        guard tree.recursive else { return }
+        statx(.cell(source), into: status)
+        // stx_attributes, STATX_ATTR_MOUNT_ROOT
+        refuse(
+            note + "the root of a mount, and is to be recursive",
+            when: .memory(status + 8, mask: 0x2000, value: 0x2000))
+    }
+
+    private mutating func refuse(_ note: String, when condition: Condition) {
+        let isWrong = skip(when: condition)
+        let isRight = skip(when: .always)
+        place(isWrong)
+        refuse(note)
+        place(isRight)
     }
 
     private mutating func verify(_ device: Device, at node: Cell, _ path: String) {

@@ -7,9 +7,9 @@ extension InitStep {
             let namespace = code.input(.namespace(kind.rawValue))
             code.call(.setns, [.cell(namespace), .namespaces([kind])])
         case .joinUserNamespace(let kinds): code.joinUserNamespace(with: kinds)
-        case .becomeNamespaceRoot:
-            code.call(.setgid, [.literal(0)])
-            code.call(.setuid, [.literal(0)])
+        case .becomeNamespaceUser(let user):
+            code.call(.setgid, [.literal(Int(user.groupID))])
+            code.call(.setuid, [.literal(Int(user.userID))])
         case .joinProcess(let kinds):
             let process = code.input(.process)
             code.call(.setns, [.cell(process), .namespaces(kinds)])

@@ -100,7 +100,7 @@ extension InitStep {
         case .runHook(let hook, let preparing, let underFilter):
             code.runHook(hook, preparing, underFilter: underFilter, &state)
         case .enterHostDirectory(let path): code.enterHostDirectory(path)
-        case .joinNamespace, .joinUserNamespace, .becomeNamespaceRoot, .joinProcess,
+        case .joinNamespace, .joinUserNamespace, .becomeNamespaceUser, .joinProcess,
             .unshareNamespaces, .enterNewTimeNamespace, .continueInChild,
             .bringUpLoopback, .sendNetworkSocket, .setHostname, .setDomainname:
             lowerNamespace(into: &code, &state)

@@ -33,6 +33,9 @@ public enum ParentStep: Equatable, Sendable {
     case prepareTmpfsCopy(Int, FilesystemMount)
     /// Clones a device node of the host, whose type and number are verified.
     case prepareDevice(Int, path: String, Device)
+    /// Makes a device node, with ids of the host, on a tmpfs of its own; `label` is the tmpfs's SELinux
+    /// context.
+    case makeDevice(Int, Device, label: String?)
     /// Clones the container's own directory of one cgroup hierarchy; without a name the v2 one.
     case prepareCgroupMount(Int, name: String?, readOnly: Bool)
     /// Opens a namespace to join and checks its type.
@@ -77,6 +80,10 @@ public enum ParentStep: Equatable, Sendable {
     case sendPreparedTree(InheritedDescriptor)
     /// Lets the child go on.
     case release(ParentEvent)
+    /// From here on makes the mount points that the child asks for: those behind links to nothing.
+    ///
+    /// They belong to this user of the child's user namespace, or, without one, to the runtime.
+    case makeMountPoints(for: NamespaceUser?)
     /// Waits for the first child to end and takes over the second.
     case adoptSecondChild
     /// Takes the terminal's master from the child.

@@ -26,6 +26,31 @@ public enum ChildEvent: UInt8, Equatable, Sendable {
     case mounted = 2
     /// The filter is loaded; the number of its listener follows.
     case listening = 3
+    /// A mount point is behind a link that leads to nothing: the rest of a `MountPointRequest` follows.
+    case mountPointMissing = 4
+}
+
+/// How the child asks for a mount point; its root comes along, and an eventfd(2) that takes the answer.
+///
+/// `mountPointMissing`; 1 where a link at the end is followed, else 0; the mode of the source, two bytes;
+/// the path.
+public enum MountPointRequest {
+    /// Where the path begins.
+    public static let pathOffset = 4
+}
+
+/// Who makes files in a user namespace.
+public struct NamespaceUser: Equatable, Sendable {
+    /// The user.
+    public let userID: UInt32
+    /// The group.
+    public let groupID: UInt32
+
+    /// A user and a group.
+    public init(userID: UInt32, groupID: UInt32) {
+        self.userID = userID
+        self.groupID = groupID
+    }
 }
 
 /// The connection on which the number of a seccomp listener is told.
@@ -268,17 +293,29 @@ public struct Device: Equatable, Sendable {
     }
 }
 
-/// A device node of the host that becomes one of the container.
+extension Device {
+    /// Both numbers in one, as mknod(2) takes them.
+    public var number: Int {
+        let low = UInt64(major & 0xfff) << 8 | UInt64(minor & 0xff)
+        return Int(
+            bitPattern: UInt(low | UInt64(minor & ~0xff) << 12 | UInt64(major & ~0xfff) << 32))
+    }
+}
+
+/// A device node that the parent provides.
 public struct AttachedDevice: Equatable, Sendable {
     /// Its name in the directory.
     public let name: String
     /// The number of the tree that the parent prepared.
     public let tree: Int
+    /// Whether that is a tmpfs in which the parent made the node, rather than the host's own node.
+    public let isMade: Bool
 
     /// A node to attach.
-    public init(name: String, tree: Int) {
+    public init(name: String, tree: Int, isMade: Bool = false) {
         self.name = name
         self.tree = tree
+        self.isMade = isMade
     }
 }
 

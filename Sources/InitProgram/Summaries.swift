@@ -27,7 +27,8 @@ extension InitStep {
             "join the user namespace"
                 + (kinds.isEmpty
                     ? "" : ", and around it: \(kinds.map(\.rawValue).joined(separator: ", "))")
-        case .becomeNamespaceRoot: "become user 0 and group 0 of the user namespace"
+        case .becomeNamespaceUser(let user):
+            "become user \(user.userID) and group \(user.groupID) of the user namespace"
         case .joinProcess(let kinds):
             "join the container's namespaces: \(kinds.list)"
         case .unshareNamespaces(let kinds): "enter new namespaces: \(kinds.list)"
@@ -190,6 +191,7 @@ extension ChildEvent {
         switch self {
         case .ready: "all is prepared"
         case .mounted: "the mounts are made"
+        case .mountPointMissing: "a mount point is behind a link to nothing"
         case .listening: "the seccomp filter notifies"
         }
     }
@@ -267,6 +269,9 @@ extension ParentStep {
             "clone the container's \(name ?? "v2") cgroup" + (readOnly ? ", read-only" : "")
         case .prepareDevice(_, let path, let device):
             "clone the host's \(path) (\(device.major):\(device.minor))"
+        case .makeDevice(_, let device, _):
+            "make a node \(device.name) (\(device.major):\(device.minor), mode "
+                + "\(String(device.mode & 0o7777, radix: 8))) of \(device.userID):\(device.groupID)"
         case .delegateCgroup(let userID): "give the cgroup to user \(userID)"
         case .enableControllers(let path): "enable the controllers down to \(path) below the cgroup"
         case .openNamespace(let kind, let path, _): "open the \(kind.rawValue) namespace \(path)"
@@ -296,6 +301,9 @@ extension ParentStep {
             "take the child's tree for \(destination), \(map.words)"
         case .sendPreparedTree: "send the child the tree"
         case .release(let event): "release the child: \(event.rawValue)"
+        case .makeMountPoints(let owner):
+            "from here on make mount points behind links to nothing, when the child asks"
+                + (owner.map { ", as its user \($0.userID) and group \($0.groupID)" } ?? "")
         case .adoptSecondChild: "wait for the first process and adopt the second"
         case .receiveTerminal: "take the terminal's master"
         case .stageRecord: "write the record of the container beside the old one"

@@ -26,6 +26,7 @@ public struct SystemCall: Equatable, Sendable {
     static var close: SystemCall { SystemCall("close", __NR_close) }
     static var closeRange: SystemCall { SystemCall("close_range", __NR_close_range) }
     static var dup3: SystemCall { SystemCall("dup3", __NR_dup3) }
+    static var eventfd2: SystemCall { SystemCall("eventfd2", __NR_eventfd2) }
     static var execve: SystemCall { SystemCall("execve", __NR_execve) }
     static var exitGroup: SystemCall { SystemCall("exit_group", __NR_exit_group) }
     static var faccessat2: SystemCall { SystemCall("faccessat2", __NR_faccessat2) }
@@ -97,4 +98,5 @@ enum IgnoredErrno {
     static let exists: Int16 = 17
     static let notDirectory: Int16 = 20
     static let invalid: Int16 = 22
+    static let tooManyLinks: Int16 = 40
 }

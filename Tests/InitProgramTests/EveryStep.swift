@@ -26,7 +26,8 @@ let everyInitStep: [InitStep] = [
             .startContainer, 1, path: "/bin/hook", arguments: ["hook", "a"],
             environment: ["A=b"], timeoutSeconds: 3), preparing: [.setUmask(0o022)]),
     .enterHostDirectory("/bundle"),
-    .joinNamespace(.network), .joinUserNamespace(with: [.network, .pid]), .becomeNamespaceRoot,
+    .joinNamespace(.network), .joinUserNamespace(with: [.network, .pid]),
+    .becomeNamespaceUser(NamespaceUser(userID: 0, groupID: 5)),
     .joinProcess([.mount, .pid]), .unshareNamespaces([.cgroup]),
     .enterNewTimeNamespace([TimeNamespaceOffset(clock: "boottime", seconds: -3, nanoseconds: 7)]),
     .continueInChild(intoCgroup: true), .bringUpLoopback, .sendNetworkSocket, .setHostname("host"),
@@ -66,6 +67,7 @@ let everyInitStep: [InitStep] = [
             Device(name: "two", mode: 0o010644, major: 0, minor: 0),
         ]),
     .attachDevices(directory: "/dev", [AttachedDevice(name: "null", tree: 9)]),
+    .attachDevices(directory: "/dev", [AttachedDevice(name: "fuse", tree: 10, isMade: true)]),
     .linkPtmx,
     .setSysctl([KernelParameter(key: "net.a", path: "net/a", value: "1")]),
     .maskPaths(["/proc/kcore", "/sys/firmware"], label: "l"), .protectPaths(["/proc/sys"]),
@@ -101,7 +103,7 @@ enum StepName: CaseIterable {
     case openHostProc, setSecurityLabels
     case waitForParent, reportToParent, waitForStart, waitForStartOrSignal, runHook
     case enterHostDirectory
-    case joinNamespace, joinUserNamespace, becomeNamespaceRoot, joinProcess
+    case joinNamespace, joinUserNamespace, becomeNamespaceUser, joinProcess
     case unshareNamespaces, enterNewTimeNamespace, continueInChild, bringUpLoopback
     case sendNetworkSocket, setHostname
     case setDomainname, cloneHostTree, isolateMounts, attachRootfs, searchRootfs
@@ -148,7 +150,7 @@ enum StepName: CaseIterable {
         case .enterHostDirectory: .enterHostDirectory
         case .joinNamespace: .joinNamespace
         case .joinUserNamespace: .joinUserNamespace
-        case .becomeNamespaceRoot: .becomeNamespaceRoot
+        case .becomeNamespaceUser: .becomeNamespaceUser
         case .joinProcess: .joinProcess
         case .unshareNamespaces: .unshareNamespaces
         case .enterNewTimeNamespace: .enterNewTimeNamespace
@@ -254,6 +256,9 @@ let everyParentStep: [ParentStep] = [
         4, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/mapped"),
         MountIDMap(sampleMaps, recursive: true)),
     .prepareTmpfsCopy(2, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/etc")),
+    .makeDevice(
+        7, Device(name: "fuse", mode: 0o020600, major: 10, minor: 229, userID: 100_000),
+        label: nil),
     .prepareDevice(5, path: "/dev/null", Device(name: "null", mode: 0o020666, major: 1, minor: 3)),
     .prepareCgroupMount(3, name: "memory", readOnly: true),
     .delegateCgroup(userID: 100_000), .enableControllers(below: "/init"),
@@ -276,6 +281,7 @@ let everyParentStep: [ParentStep] = [
     .sendPidfd(path: "/run/pidfd.sock", name: "standard"),
     .giveStreams([1, 2], to: .childUser(7)),
     .recordCreated, .writePidFile(path: "/run/pid"), .awaitExecution,
+    .makeMountPoints(for: nil), .makeMountPoints(for: NamespaceUser(userID: 0, groupID: 0)),
 ]
 
 private let sampleMaps = IDMaps(
@@ -287,7 +293,7 @@ enum ParentStepName: CaseIterable {
     case recordCreating, startScope, leaveScope, createCgroups, makeResctrlGroup
     case enterResctrlGroup, openCgroups, prepareRootfs, openRootfs
     case prepareBindMount
-    case prepareMappedFilesystem, prepareTmpfsCopy, prepareDevice, prepareCgroupMount
+    case prepareMappedFilesystem, prepareTmpfsCopy, prepareDevice, prepareCgroupMount, makeDevice
     case delegateCgroup, enableControllers
     case openNamespace, openProcess, openRootOfInit, recordRootMount
     case connectConsole, findListener, connectListener, sendListener
@@ -299,7 +305,7 @@ enum ParentStepName: CaseIterable {
         stageRecord
     case awaitChild, recordProcess, runHooks, superviseHooks, setLimits, sendPidfd
     case giveStreams
-    case recordCreated, writePidFile, awaitExecution
+    case recordCreated, writePidFile, awaitExecution, makeMountPoints
 
     init(_ step: ParentStep) {
         self =
@@ -317,6 +323,7 @@ enum ParentStepName: CaseIterable {
             case .prepareMappedFilesystem: .prepareMappedFilesystem
             case .prepareTmpfsCopy: .prepareTmpfsCopy
             case .prepareDevice: .prepareDevice
+            case .makeDevice: .makeDevice
             case .prepareCgroupMount: .prepareCgroupMount
             case .delegateCgroup: .delegateCgroup
             case .enableControllers: .enableControllers
@@ -340,6 +347,7 @@ enum ParentStepName: CaseIterable {
             case .mapClonedTree: .mapClonedTree
             case .release: .release
             case .adoptSecondChild: .adoptSecondChild
+            case .makeMountPoints: .makeMountPoints
             case .receiveTerminal: .receiveTerminal
             case .stageRecord: .stageRecord
             case .awaitChild: .awaitChild

@@ -308,6 +308,27 @@ struct RootlessTests {
         }
     }
 
+    @Test("a volume of a read-only mount of the host stays so, whatever its options say")
+    func lockedVolume() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeRootless()
+            let volume = "\(bundle.directory)/volume"
+            try makeDirectory(volume)
+            let flags = UInt(MS_RDONLY | MS_NOSUID | MS_NODEV)
+            try check(mount("tmpfs", volume, "tmpfs", flags, nil), "mount")
+            defer { umount2(volume, CInt(MNT_DETACH)) }
+            for options in [["rw", "rprivate", "nosuid", "nodev", "rbind"], ["dev", "suid"]] {
+                bundle.spec.mounts?.append(
+                    Mount(
+                        destination: "/mnt", type: "bind", source: volume, options: options))
+                bundle.script("grep ' /mnt ' /proc/mounts")
+                let done = try bundle.runAsUser("--log", "/dev/null")
+                #expect(done.text.contains(" ro,nosuid,nodev"), "\(done)")
+                bundle.spec.mounts?.removeLast()
+            }
+        }
+    }
+
     @Test(
         "what takes privilege is refused by its field, and nothing is left",
         arguments: [

@@ -52,6 +52,7 @@ extension Container {
         let process = Self.completed(process, from: spec.process)
         do {
             try process.check()
+            try process.checkMapping(in: spec)
         } catch {
             throw ContainerError(error)
         }

@@ -51,7 +51,8 @@ extension Launcher {
         let isRefusal =
             errno == .notPermitted || errno == .permissionDenied || errno == .readOnlyFileSystem
             || errno == .invalidArgument
-        return isRefusal && RuntimeRights.isInsideUserNamespace
+        return isRefusal
+            && (RuntimeRights.isInsideUserNamespace || !RuntimeRights.holdsRightOverDevices)
     }
 }
 

@@ -92,6 +92,7 @@ struct Creation {
         self.bundle = bundle
         self.store = store
         self.options = options
+        for warning in launch.warnings { options.logger.warning("\(warning)") }
         warnOfMingledProcesses()
     }
 

@@ -125,17 +125,25 @@ extension Launcher {
     {
         guard let tree = inputs[descriptor] else { return }
         inputs[descriptor] = nil
+        while try !offer(tree, field) { try waitForRoom() }
+        close(tree)
+    }
+
+    /// False where the socket is full.
+    private func offer(_ tree: CInt, _ field: String?) throws(ContainerError) -> Bool {
         let socket = rendezvous
         do throws(SystemCallError) {
             // The child reads one byte with each.
-            try sendDescriptor(tree, text: "m", over: socket)
+            try sendDescriptor(tree, text: "m", over: socket, waits: false)
+            return true
+        } catch  where error.errno == .resourceTemporarilyUnavailable {
+            return false
         } catch  where error.errno == .brokenPipe {
             throw childFailure()
         } catch {
             throw ContainerError(
                 error, "unable to hand a mount to the init process", field: field)
         }
-        close(tree)
     }
 
     /// Reads the child's next byte; nil when it ended without one.
@@ -149,6 +157,7 @@ extension Launcher {
     }
 
     func awaitEvent(_ event: ChildEvent) throws(ContainerError) {
+        try answerRequests()
         guard try receiveByte() == event.rawValue else { throw childFailure() }
     }
 
@@ -207,6 +216,7 @@ extension Launcher {
 
     /// Takes a descriptor that the child sends; it is the caller's to close.
     func receiveFromChild() throws(ContainerError) -> CInt {
+        try answerRequests()
         let socket = rendezvous
         do throws(SystemCallError) {
             return try receiveDescriptor(from: socket).release()
@@ -216,6 +226,7 @@ extension Launcher {
     }
 
     func receiveTerminal() throws(ContainerError) {
+        try answerRequests()
         let socket = rendezvous
         do throws(SystemCallError) {
             let master = own(try receiveDescriptor(from: socket))

@@ -78,8 +78,6 @@ extension Launcher {
         }
         rootTree = own(tree)
         inputs[.rootfsTree] = rootTree
-        var mountPoints = DanglingMountPoints(root: rootTree, owner: launch.plan.idMaps)
-        try mountPoints.make(for: launch.plan)
     }
 
     func openRootfs(_ path: String, _ field: String?) throws(ContainerError) {
@@ -88,8 +86,6 @@ extension Launcher {
         }
         rootTree = own(directory)
         inputs[.rootfsTree] = rootTree
-        var mountPoints = DanglingMountPoints(root: rootTree, owner: launch.plan.idMaps)
-        try mountPoints.make(for: launch.plan)
     }
 
     /// What is mounted for a container without a mount namespace is taken from the host's table again by

@@ -79,7 +79,28 @@ extension Launcher {
         throw ContainerError(
             .systemCall, "the host has no device \(device.major):\(device.minor) at \(path)",
             field: field, failure: failure.errno == .noSuchFileOrDirectory ? nil : failure,
-            hint: "in a user namespace the host's device nodes are attached, not made anew")
+            hint: "without root's rights on the host, its device nodes are attached, not made anew")
+    }
+
+    /// Makes a node that nobody else has, so that its owner and mode are the config's and the host's
+    /// stay as they are.
+    ///
+    /// The tmpfs belongs to the host's user namespace: in one of another the kernel opens no device.
+    func makeDevice(_ index: Int, _ device: Device, _ label: String?, _ field: String?)
+        throws(ContainerError)
+    {
+        let tree = try reporting("unable to make the device \(device.name)", field: field) {
+            () throws(SystemCallError) in
+            let context = label.map { ["context=\($0)"] } ?? []
+            let tmpfs = try newFilesystem(
+                FilesystemMount(
+                    type: "tmpfs", source: "tmpfs", destination: "",
+                    // Kernels differ in whether the root directory counts.
+                    options: ["nr_blocks=1", "nr_inodes=3", "mode=755"] + context))
+            try makeNode(device, at: tmpfs.number)
+            return tmpfs
+        }
+        inputs[.mountTree(index)] = own(tree)
     }
 
     private static func isNode(_ tree: CInt, _ device: Device) throws(SystemCallError) -> Bool {

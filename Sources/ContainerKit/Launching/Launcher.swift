@@ -14,7 +14,7 @@
 //   GivenStreams        standard streams go to the user of the process, and terminals come back
 //   Launcher+Listener   the descriptor of seccomp's notifications
 //   ReadinessRelay      the container's word to the service manager: NOTIFY_SOCKET
-//   DanglingMountPoints mount points behind links to nowhere, made before the clone
+//   MissingMountPoint   mount points behind links to nowhere, made when the child asks
 //   LoadedProgram       the child's program at its address
 //   ProgressPage        where the child says how far it is
 //   TmpfsCopy           a tmpfs with what the image has there: tmpcopyup
@@ -73,6 +73,8 @@ final class Launcher {
     var pidfd: CInt = -1
     /// When the child started, in clock ticks after boot; 0 for exec, which records nothing.
     private var startTime: UInt64 = 0
+    /// Who owns the mount points that the child asks for, in its user namespace.
+    private(set) var mountPointOwner: NamespaceUser?
     /// The connection to the seccomp listener.
     var listenerConnection: CInt = -1
     var terminalMaster: CInt?
@@ -208,6 +210,8 @@ final class Launcher {
             try prepareMappedFilesystem(index, mount, map, field)
         case .prepareDevice(let index, let path, let device):
             try prepareDevice(index, path, device, field)
+        case .makeDevice(let index, let device, let label):
+            try makeDevice(index, device, label, field)
         case .delegateCgroup(let userID): try delegateCgroup(to: userID)
         case .enableControllers(let path): cgroup?.enableControllers(below: path)
         case .setOOMScore(let score): try setOOMScore(score, field)
@@ -227,6 +231,7 @@ final class Launcher {
         case .moveNetDevices(let devices): try moveNetDevices(devices)
         case .sendPreparedTree(let tree): try sendPreparedTree(tree, field)
         case .release: try release()
+        case .makeMountPoints(let owner): mountPointOwner = owner
         case .adoptSecondChild: try adoptSecondChild()
         case .receiveTerminal: try receiveTerminal()
         case .awaitChild(let event):

@@ -16,6 +16,8 @@ extension RuntimeRights {
         // CAP_SETGID, CAP_SETUID and CAP_SYS_ADMIN.
         rights.mapsIDs = holds(6) && holds(7)
         rights.preparesMounts = holds(21) && (!rights.isInUserNamespace || ownsMountNamespace)
+        // It counts in the first user namespace only.
+        rights.makesDevices = holdsRightOverDevices && !rights.isInUserNamespace
         rights.userID = effectiveUserID
         rights.groupID = callNumber(__NR_getegid)
         rights.sparesCgroups = sparesCgroups ?? (rights.userID != 0 || rights.isInUserNamespace)
@@ -36,6 +38,9 @@ extension RuntimeRights {
         guard let directory = environmentVariable("XDG_RUNTIME_DIR") else { return false }
         return directory != "/run/user/0"
     }
+
+    /// CAP_MKNOD.
+    static var holdsRightOverDevices: Bool { heldCapabilities() & 1 << 27 != 0 }
 
     private static func callNumber(_ number: some BinaryInteger) -> UInt32 {
         UInt32(truncatingIfNeeded: raw_system_call(Int(number), 0, 0, 0, 0, 0, 0))

@@ -119,6 +119,7 @@ extension CreateRecipe {
         }
         if needsSecondProcess { add(.release(.adopted)) }
         if userNamespace?.isCloned == true { add(.release(.prepared)) }
+        add(.makeMountPoints(for: userNamespace?.user))
         if let resctrl { add(.enterResctrlGroup(resctrl.entered), from: "linux.intelRdt") }
         if !netDevices.isEmpty {
             add(.moveNetDevices(netDevices), from: "linux.netDevices")
@@ -128,8 +129,8 @@ extension CreateRecipe {
         let preparing = hooks(.prestart) + hooks(.createRuntime)
         if !(preparing + hooks(.createContainer)).isEmpty { add(.recordProcess) }
         add(.stageRecord)
+        if !(preparing + hooks(.createContainer)).isEmpty { add(.awaitChild(.mounted)) }
         if !preparing.isEmpty {
-            add(.awaitChild(.mounted))
             addHooks(.prestart, to: &steps) { .runHooks($0) }
             addHooks(.createRuntime, to: &steps) { .runHooks($0) }
             add(.release(.hooked))

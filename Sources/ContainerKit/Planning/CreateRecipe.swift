@@ -117,9 +117,14 @@ struct CreateRecipe {
 
     /// Before masks, read-only paths and the change of root: a hook may still change what is mounted.
     private func addCreationHooks(to steps: inout StepList) {
-        let outside = [HookPoint.prestart, .createRuntime].first { !hooks($0).isEmpty }
-        if let outside {
-            steps.add(.reportToParent(.mounted), from: "hooks.\(outside.rawValue)")
+        let points = [HookPoint.prestart, .createRuntime, .createContainer].filter {
+            !hooks($0).isEmpty
+        }
+        if let first = points.first {
+            // Until then the runtime makes mount points, if asked.
+            steps.add(.reportToParent(.mounted), from: "hooks.\(first.rawValue)")
+        }
+        if let outside = points.first(where: { $0 != .createContainer }) {
             steps.add(.waitForParent(.hooked), from: "hooks.\(outside.rawValue)")
         }
         for hook in hooks(.createContainer) {
@@ -194,7 +199,8 @@ struct CreateRecipe {
             if !facts.keepsGroups {
                 steps.add(.dropGroups, from: namespaces.field(of: .user))
             }
-            steps.add(.becomeNamespaceRoot, from: namespaces.field(of: .user))
+            steps.add(
+                .becomeNamespaceUser(userNamespace.user), from: namespaces.field(of: .user))
         }
         // From inside its cgroup: v2 lets nobody enter one of a namespace that he is outside of.
         if namespaces.joins(.cgroup) {

@@ -12,7 +12,9 @@ extension Launch {
         let linux = spec.linux ?? Linux()
         let namespaces = NamespacePlan(
             linux.namespaces ?? [], alreadyIn: facts.isInUserNamespace ? .user : nil)
-        let userNamespace = UserNamespacePlan(namespaces, linux)
+        // Spec: runtime.md, Start: only start needs a process.
+        let process = spec.process ?? Process(cwd: "/")
+        let userNamespace = UserNamespacePlan(namespaces, linux, process)
         try facts.rights.check(spec, namespaces, userNamespace?.maps)
         try RootEntry.check(linux, namespaces, movesRoot: facts.kernelTrees != nil)
         var cgroups = try Self.cgroups(spec, linux, facts)
@@ -21,15 +23,13 @@ extension Launch {
         var shown = cgroups.layout
         if shown.mode == .none { shown.directories = facts.ownCgroups }
         guard let root = spec.root else { throw SpecError("root", "must be present") }
-        // Spec: runtime.md, Start: only start needs a process.
-        let process = spec.process ?? Process(cwd: "/")
         var mounts = try MountPlan(
             spec.mounts ?? [], rootPath: facts.rootPath(root),
             propagation: Self.baseChange(linux.rootfsPropagation),
             cgroups: shown,
             namespaces: namespaces, userNamespace: userNamespace, mountLabel: linux.mountLabel,
             facts: facts, further: facts.furtherMounts)
-        mounts.addDevices(linux.devices ?? [])
+        try mounts.addDevices(linux.devices ?? [])
 
         let preparations =
             facts.rights.preparesMounts ? nil : try UnprivilegedMounts(mounts, shown)
@@ -53,7 +53,7 @@ extension Launch {
         self.init(
             plan: LaunchPlan(
                 parentSteps: parent, childSteps: child, laterSteps: recipe.laterSteps),
-            cgroups: cgroups, listener: recipe.listener)
+            cgroups: cgroups, listener: recipe.listener, warnings: mounts.warnings)
     }
 
     /// Whether neither a cgroup nor a pid namespace tells the container's processes from others.

@@ -65,7 +65,10 @@ extension Launch {
         steps.add(.forbidPtrace, from: "swrunc")
         if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
         Self.addJoining(
-            namespaces, cgroups, facts, entersUnified: entersUnified && !entersFirst, to: &steps)
+            namespaces, cgroups, facts,
+            NamespaceUser(
+                of: process, in: IDMaps(users: linux.uidMappings, groups: linux.gidMappings)),
+            entersUnified: entersUnified && !entersFirst, to: &steps)
         steps.addCPUAffinity(of: process, .final)
         steps.add(.startSession, from: "swrunc")
         steps.add(facts.sharesMounts ? .enterRootOfInit : .openRoot, from: "swrunc")
@@ -99,7 +102,7 @@ extension Launch {
     /// The way into the container: its namespaces, its pids, its cgroup.
     private static func addJoining(
         _ namespaces: NamespaceSet, _ cgroups: CgroupLayout, _ facts: LaunchFacts,
-        entersUnified: Bool,
+        _ user: NamespaceUser, entersUnified: Bool,
         to steps: inout StepList
     ) {
         let dropsGroups = namespaces.contains(.user) && !facts.keepsGroups
@@ -124,7 +127,7 @@ extension Launch {
                 from: "swrunc")
         }
         if dropsGroups { steps.add(.dropGroups, from: "swrunc") }
-        if namespaces.contains(.user) { steps.add(.becomeNamespaceRoot, from: "swrunc") }
+        if namespaces.contains(.user) { steps.add(.becomeNamespaceUser(user), from: "swrunc") }
     }
 
     private static func parentSteps(

@@ -30,6 +30,8 @@ public struct Launch: Sendable {
     let cgroups: CgroupPlan?
     /// Who gets the descriptor of seccomp's notifications, if the profile has any.
     let listener: SeccompListener?
+    /// What of the config has no effect.
+    var warnings: [String] = []
 }
 
 /// What the host and the caller contribute to a plan.

@@ -81,24 +81,22 @@ struct MountOptions: Equatable, Sendable {
     }
 
     /// The same in a user namespace, where the attributes of the host's mounts are locked: one that the
-    /// source has stays unless an option names it, which is refused then.
+    /// source has stays, whatever the options say.
     ///
     /// Kernel: mount_namespaces(7), Restrictions on mount namespaces.
-    func bindAttributes(keeping locked: MountAttributes, _ field: String) throws(SpecError)
-        -> MountAttributeChange
+    ///
+    /// - Parameter locked: what the mount of the source has.
+    /// - Returns: The change, and what of the options has no effect.
+    func bindAttributes(keeping locked: MountAttributes)
+        -> (change: MountAttributeChange, withoutEffect: [String])
     {
         let lockable: [(MountAttributes, word: String)] = [
             (.readOnly, "rw"), (.noSetUserID, "suid"), (.noDevices, "dev"), (.noExecution, "exec"),
         ]
-        for (attribute, word) in lockable
-        where locked.contains(attribute) && attributes.toClear.contains(attribute) {
-            throw SpecError(
-                "\(field).options",
-                "\"\(word)\": the mount of the source has it otherwise, which a container in a user "
-                    + "namespace may not change: operation not permitted")
-        }
+        var withoutEffect: [String] = []
         var change = bindAttributes
-        for (attribute, _) in lockable where locked.contains(attribute) {
+        for (attribute, word) in lockable where locked.contains(attribute) {
+            if attributes.toClear.contains(attribute) { withoutEffect.append("\"\(word)\"") }
             change.toClear.subtract(attribute)
         }
         if locked.contains(.noDirectoryAccessTime),
@@ -108,15 +106,12 @@ struct MountOptions: Equatable, Sendable {
         }
         let times: MountAttributes = [.accessTimeMode, .noDirectoryAccessTime]
         let result = locked.subtracting(change.toClear).union(change.toSet)
-        guard result.intersection(times) == locked.intersection(times) else {
-            throw SpecError(
-                "\(field).options",
-                "the mount of the source treats access times otherwise, which a container in a user "
-                    + "namespace may not change: operation not permitted")
+        if result.intersection(times) != locked.intersection(times) {
+            withoutEffect.append("what they say of access times")
         }
         change.toSet.subtract(times)
         change.toClear.subtract(times)
-        return change
+        return (change, withoutEffect)
     }
 
     private mutating func apply(_ option: String) {

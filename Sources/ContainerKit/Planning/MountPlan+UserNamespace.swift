@@ -50,6 +50,29 @@ extension MountPlan {
         }
     }
 
+    /// A device of the config as the runtime makes it for a user namespace, with the host's ids; nil where
+    /// it is made inside, or where the ids are not known or the runtime may not make devices.
+    func madeDevice(_ device: Device, _ field: String) throws(SpecError) -> Device? {
+        guard let maps = userNamespace?.maps, rights.makesDevices, !isUnprivileged,
+            device.mode & 0xf000 != 0x1000
+        else { return nil }
+        var device = device
+        let ids = [
+            (maps.users, device.userID, "uid"), (maps.groups, device.groupID, "gid"),
+        ]
+        var outside: [UInt32] = []
+        for (ranges, id, key) in ids {
+            guard let mapped = ranges.outside(id) else {
+                throw SpecError(
+                    "\(field).\(key)",
+                    "\(id) has no mapping in linux.\(key)Mappings")
+            }
+            outside.append(mapped)
+        }
+        (device.userID, device.groupID) = (outside[0], outside[1])
+        return device
+    }
+
     /// Whether the host's mounts are not the runtime's to take apart: they are locked together.
     ///
     /// Kernel: mount_namespaces(7).

@@ -19,6 +19,8 @@ struct MountPlan {
 
     /// Entries of `mounts` whose tree the child clones and the parent maps.
     private(set) var mappedLater: [(field: String, bind: BindMount, map: MountIDMap)] = []
+    /// What of the config has no effect.
+    private(set) var warnings: [String] = []
     /// Where the mounts so far go.
     private(set) var destinations: [String] = []
     let root: RootPath
@@ -137,11 +139,18 @@ struct MountPlan {
         }
         // Spec: config.md, Mounts: a relative source counts from the bundle.
         let source = (mount.source ?? "").path(from: bundlePath)
-        let place = placeInEarlierMount(source)
+        let place = placeInContainer(source)
         var changes = [base]
         var attributes = options.bindAttributes
-        if place == nil, let kept = sourceAttributes[index] {
-            attributes = try options.bindAttributes(keeping: kept, field)
+        if place.map({ !isInEarlierMount($0) }) ?? true, let kept = sourceAttributes[index] {
+            let (change, withoutEffect) = options.bindAttributes(keeping: kept)
+            attributes = change
+            if !withoutEffect.isEmpty {
+                warnings.append(
+                    "\(field).options: \(String.joined(withoutEffect, by: ", ")) has no effect on "
+                        + "\(destination): the mount of the source has it otherwise, which a "
+                        + "container in a user namespace may not change")
+            }
         }
         if !attributes.isEmpty {
             changes.append(
@@ -393,7 +402,7 @@ struct MountPlan {
     /// The devices and links that every container has.
     ///
     /// Spec: config-linux.md, Default Devices; runtime-linux.md, Dev symbolic links.
-    mutating func addDevices(_ configured: [DeviceNode]) {
+    mutating func addDevices(_ configured: [DeviceNode]) throws(SpecError) {
         guard !sharesDev else { return }
         let standard: [(String, UInt32, UInt32)] = [
             ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9),
@@ -408,9 +417,13 @@ struct MountPlan {
         for (index, node) in configured.enumerated() where named[index] != "/dev/ptmx" {
             let parts = named[index].parts(between: "/")
             let directory = "/" + parts.dropLast().joined(separator: "/")
-            addNodes(
-                [Device(node, name: String(parts.last ?? ""))], in: directory,
-                from: "linux.devices[\(index)]")
+            let device = Device(node, name: String(parts.last ?? ""))
+            let field = "linux.devices[\(index)]"
+            if let made = try madeDevice(device, field) {
+                addMade(made, in: directory, from: field)
+            } else {
+                addNodes([device], in: directory, from: field)
+            }
         }
         childSteps.add(.linkPtmx, from: "linux.devices")
         let links = [
@@ -418,6 +431,16 @@ struct MountPlan {
             ("stderr", "/proc/self/fd/2"), ("core", "/proc/kcore"),
         ].map { SymbolicLink(name: $0.0, target: $0.1) }
         childSteps.add(.makeLinks(directory: "/dev", links), from: "linux.devices")
+    }
+
+    /// A node that the runtime made, with the owner and the mode of the config.
+    private mutating func addMade(_ device: Device, in directory: String, from field: String) {
+        parentSteps.append(
+            PlannedParentStep(
+                field: field, step: .makeDevice(nextTree, device, label: mountLabel)))
+        let attached = AttachedDevice(name: device.name, tree: nextTree, isMade: true)
+        childSteps.add(.attachDevices(directory: directory, [attached]), from: field)
+        nextTree += 1
     }
 
     /// In a user namespace nodes are the host's own, attached; only a fifo can be made there.
@@ -467,24 +490,5 @@ extension MountOptions {
         recursiveAttributes.toSet.subtract(.readOnly)
         superblockFlags.subtract(.readOnly)
         return isReadOnly
-    }
-}
-
-extension Device {
-    /// Spec: config-linux.md, Devices.
-    ///
-    /// Without fileMode a node is made with 0666, as runc does.
-    fileprivate init(_ node: DeviceNode, name: String) {
-        let type: UInt32 =
-            switch node.kind {
-            case .block: 0o060000
-            case .character, .unbufferedCharacter: 0o020000
-            case .fifo: 0o010000
-            }
-        self.init(
-            name: name, mode: type | (node.fileMode ?? 0o666) & 0o7777,
-            major: UInt32(truncatingIfNeeded: node.major),
-            minor: UInt32(truncatingIfNeeded: node.minor), userID: node.uid ?? 0,
-            groupID: node.gid ?? 0)
     }
 }

@@ -41,17 +41,20 @@ extension String {
 }
 
 extension MountPlan {
-    /// Where in the container the source of a bind mount is, if an earlier mount decides on what is there.
+    /// Where in the container the source of a bind mount is, if earlier mounts may decide on what is there.
     ///
     /// All other sources are cloned by the runtime before the container's mounts are made. One with `..`
     /// counts as the host's: where that leads cannot be told from its spelling.
-    func placeInEarlierMount(_ source: String) -> String? {
-        guard let place = root.inside(source), !source.parts(between: "/").contains("..")
+    func placeInContainer(_ source: String) -> String? {
+        guard !destinations.isEmpty, let place = root.inside(source),
+            !source.parts(between: "/").contains("..")
         else { return nil }
-        let isEarlier = destinations.contains {
-            place.isPath(within: $0) || $0.isPath(within: place)
-        }
-        return isEarlier ? place : nil
+        return place
+    }
+
+    /// Whether a place of the container is in an earlier mount, as it is spelled.
+    func isInEarlierMount(_ place: String) -> Bool {
+        destinations.contains { place.isPath(within: $0) || $0.isPath(within: place) }
     }
 }
 

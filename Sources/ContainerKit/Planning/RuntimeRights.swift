@@ -17,6 +17,8 @@ struct RuntimeRights: Equatable, Sendable {
     /// Whether it is in a user namespace apart from the host's: devices cannot be made there, nor
     /// programs for devices loaded.
     var isInUserNamespace = false
+    /// Whether it may make devices, where the file system lets it.
+    var makesDevices = true
     /// Whether a container goes without the cgroups that the runtime may not make.
     var sparesCgroups = false
 

@@ -104,7 +104,7 @@ extension ParentStep {
         switch self {
         case .prepareBindMount(let bind): .mountTree(bind.index)
         case .prepareTmpfsCopy(let index, _), .prepareMappedFilesystem(let index, _, _),
-            .prepareDevice(let index, _, _):
+            .prepareDevice(let index, _, _), .makeDevice(let index, _, _):
             .mountTree(index)
         case .prepareCgroupMount(let index, let name, _):
             name.map { .cgroupTree(index, $0) } ?? .mountTree(index)

@@ -15,13 +15,29 @@ struct UserNamespacePlan: Equatable, Sendable {
     let isNew: Bool
     /// Whether it comes with the clone of the child.
     let isCloned: Bool
+    /// Who sets the container up.
+    let user: NamespaceUser
 
-    init?(_ namespaces: NamespacePlan, _ linux: Linux) {
+    init?(_ namespaces: NamespacePlan, _ linux: Linux, _ process: Process) {
         guard namespaces.isolates(.user) else { return nil }
         isNew = namespaces.new.contains(.user)
         isCloned = isNew && namespaces.joined.isEmpty
         let maps = IDMaps(users: linux.uidMappings, groups: linux.gidMappings)
         self.maps = maps.users.isEmpty && maps.groups.isEmpty ? nil : maps
+        user = NamespaceUser(of: process, in: self.maps)
+    }
+}
+
+extension NamespaceUser {
+    /// The namespace's root, or the process's own user and group where that is not mapped.
+    init(of process: Process, in maps: IDMaps?) {
+        func isMapped(_ ranges: [IDRange]?) -> Bool {
+            guard let ranges, !ranges.isEmpty else { return true }
+            return ranges.outside(0) != nil
+        }
+        self.init(
+            userID: isMapped(maps?.users) ? 0 : process.user.uid,
+            groupID: isMapped(maps?.groups) ? 0 : process.user.gid)
     }
 }
 

@@ -2,19 +2,41 @@
 
 internal import CLinux
 
-/// The capabilities that this process may use and pass on, as a mask; all if that cannot be told.
+/// The capabilities of the calling thread, as they are when this is made.
 ///
-/// Kernel: capget(2), the permitted set.
-func heldCapabilities() -> UInt64 {
+/// Kernel: capget(2).
+struct ThreadCapabilities {
     // _LINUX_CAPABILITY_VERSION_3 and the caller; then effective, permitted, inheritable, twice.
-    var header: [UInt32] = [0x2008_0522, 0]
-    var words = [UInt32](repeating: 0, count: 6)
-    let result = header.withUnsafeMutableBytes { header in
-        words.withUnsafeMutableBytes { words in
-            raw_system_call(
-                Int(__NR_capget), Int(bitPattern: header.baseAddress),
-                Int(bitPattern: words.baseAddress), 0, 0, 0, 0)
+    private var header: [UInt32] = [0x2008_0522, 0]
+    private var words = [UInt32](repeating: 0, count: 6)
+    private let isKnown: Bool
+
+    init() {
+        isKnown = Self.call(__NR_capget, &header, &words) == 0
+    }
+
+    /// What may be used and passed on, as a mask; all if that cannot be told.
+    var permitted: UInt64 { isKnown ? UInt64(words[4]) << 32 | UInt64(words[1]) : .max }
+
+    /// Gives the thread the same sets again.
+    func restore() {
+        guard isKnown else { return }
+        var (header, words) = (header, words)
+        _ = Self.call(__NR_capset, &header, &words)
+    }
+
+    private static func call(_ number: Int32, _ header: inout [UInt32], _ words: inout [UInt32])
+        -> Int
+    {
+        header.withUnsafeMutableBytes { header in
+            words.withUnsafeMutableBytes { words in
+                raw_system_call(
+                    Int(number), Int(bitPattern: header.baseAddress),
+                    Int(bitPattern: words.baseAddress), 0, 0, 0, 0)
+            }
         }
     }
-    return result == 0 ? UInt64(words[4]) << 32 | UInt64(words[1]) : .max
 }
+
+/// The capabilities that this process may use and pass on, as a mask; all if that cannot be told.
+func heldCapabilities() -> UInt64 { ThreadCapabilities().permitted }

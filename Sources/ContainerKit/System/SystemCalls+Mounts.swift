@@ -164,6 +164,24 @@ func newFilesystem(_ mount: FilesystemMount) throws(SystemCallError) -> OwnedDes
     return tree
 }
 
+/// Makes a device node in a directory that nobody else has; the mode does not depend on the umask.
+///
+/// Kernel: mknodat(2).
+func makeNode(_ device: Device, at directory: CInt) throws(SystemCallError) {
+    try withPath(device.name) { (name) throws(SystemCallError) in
+        try systemCall(
+            "mknodat", __NR_mknodat, Int(directory), name, Int(device.mode), device.number,
+            describing: "\"\(device.name)\", \(device.major):\(device.minor)")
+        try systemCall(
+            "fchownat", __NR_fchownat, Int(directory), name, Int(device.userID),
+            Int(device.groupID), Int(CLINUX_AT_SYMLINK_NOFOLLOW),
+            describing: "\"\(device.name)\"")
+        try systemCall(
+            "fchmodat", __NR_fchmodat, Int(directory), name, Int(device.mode & 0o7777),
+            describing: "\"\(device.name)\"")
+    }
+}
+
 /// A file system that is being configured.
 ///
 /// Kernel: fsopen(2), Linux 5.2.

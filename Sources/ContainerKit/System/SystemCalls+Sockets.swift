@@ -161,15 +161,35 @@ private struct DescriptorMessage {
     var second: Int32 = -1
 }
 
+/// What came over a socket in one message.
+struct ReceivedMessage: ~Copyable {
+    let bytes: [UInt8]
+    let descriptor: OwnedDescriptor
+    /// The second; -1 where one came.
+    let second: OwnedDescriptor
+
+    /// Gives the descriptor up without closing it.
+    consuming func takeDescriptor() -> OwnedDescriptor { descriptor }
+}
+
 /// Takes the one descriptor that a message carries; it is close-on-exec.
+func receiveDescriptor(from socket: CInt) throws(SystemCallError) -> OwnedDescriptor {
+    let message = try receiveMessage(from: socket)
+    guard message.second.number < 0 else {
+        throw SystemCallError(
+            "recvmsg", "descriptor \(socket), one descriptor expected", errno: .badMessage)
+    }
+    return message.takeDescriptor()
+}
+
+/// Takes a message with one descriptor or two, which are close-on-exec.
 ///
-/// A message with none, with several, or the end of the stream is EBADMSG; what came is closed.
+/// A message with none, with more, or the end of the stream is EBADMSG; what came is closed.
 ///
 /// Kernel: recvmsg(2), SCM_RIGHTS.
-func receiveDescriptor(from socket: CInt) throws(SystemCallError) -> OwnedDescriptor {
-    // The text of a message is not wanted, but its first byte must be: rights come with bytes. The
-    // 4096 bytes are the longest name that runc sends along.
-    var text = [UInt8](repeating: 0, count: 4096)
+func receiveMessage(from socket: CInt) throws(SystemCallError) -> ReceivedMessage {
+    // The longest name that runc sends along, or a path of the child's, has 4096 bytes.
+    var text = [UInt8](repeating: 0, count: 4096 + 64)
     var control = DescriptorMessage(length: 0, level: 0, type: 0)
     let truncatedControl: UInt64 = 8  // MSG_CTRUNC
     var flags: UInt64 = 0
@@ -197,24 +217,29 @@ func receiveDescriptor(from socket: CInt) throws(SystemCallError) -> OwnedDescri
             return .failure(error)
         }
     }
-    _ = try outcome.get()
+    let length = try outcome.get()
     // The kernel pads nothing: 16 bytes of header and 4 a descriptor.
     let isRights = control.level == 1 && control.type == 1
     let count = isRights ? max(0, (control.length - 16) / 4) : 0
     let first = count >= 1 ? OwnedDescriptor(taking: control.first) : nil
-    if count >= 2 { _ = OwnedDescriptor(taking: control.second) }
+    let second = OwnedDescriptor(taking: count >= 2 ? control.second : -1)
     // No room for more than two: the kernel dropped the rest, and says so.
-    guard let first, count == 1, flags & truncatedControl == 0 else {
+    guard let first, count <= 2, flags & truncatedControl == 0 else {
         throw SystemCallError(
             "recvmsg", "descriptor \(socket), one descriptor expected", errno: .badMessage)
     }
-    return first
+    return ReceivedMessage(
+        bytes: Array(text.prefix(length)), descriptor: first, second: second)
 }
 
 /// Sends a descriptor and a text of at least one byte.
 ///
 /// Kernel: sendmsg(2), SCM_RIGHTS.
-func sendDescriptor(_ descriptor: CInt, text: String, over socket: CInt) throws(SystemCallError) {
+///
+/// With `waits` false a full socket is EAGAIN.
+func sendDescriptor(_ descriptor: CInt, text: String, over socket: CInt, waits: Bool = true)
+    throws(SystemCallError)
+{
     var control = DescriptorMessage(first: descriptor)
     try withPath(text) { (address) throws(SystemCallError) in
         var vector = (base: address, length: max(1, text.utf8.count))
@@ -222,9 +247,9 @@ func sendDescriptor(_ descriptor: CInt, text: String, over socket: CInt) throws(
             try withAddress(of: &control) { (control) throws(SystemCallError) in
                 var header = MessageHeader(vectors: vector, control: control, controlLength: 20)
                 try withAddress(of: &header) { (header) throws(SystemCallError) in
-                    // MSG_NOSIGNAL
+                    // MSG_NOSIGNAL, MSG_DONTWAIT
                     _ = try systemCall(
-                        "sendmsg", __NR_sendmsg, Int(socket), header, 0x4000,
+                        "sendmsg", __NR_sendmsg, Int(socket), header, waits ? 0x4000 : 0x4040,
                         describing: "descriptor \(socket), SCM_RIGHTS")
                 }
             }

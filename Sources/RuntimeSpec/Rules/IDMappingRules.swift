@@ -45,7 +45,8 @@ private func overlap(_ one: UInt32, _ size: UInt32, _ other: UInt32, _ otherSize
     UInt64(one) < UInt64(other) + UInt64(otherSize) && UInt64(other) < UInt64(one) + UInt64(size)
 }
 
-/// Root and the user of the process are mapped, and so are the owners that options name.
+/// The user of the process is mapped (root, where there is no process yet), and so are the owners that
+/// options name.
 ///
 /// Spec: config-linux.md, User namespace mappings. Kernel: user_namespaces(7), tmpfs(5).
 func checkMappedIDs(_ spec: Spec, _ found: inout [SpecError]) {
@@ -59,17 +60,16 @@ func checkMappedIDs(_ spec: Spec, _ found: inout [SpecError]) {
         let message = "\(id) has no mapping in \(list)"
         found.append(SpecError(path, message, section: section))
     }
-    let lists: [([IDMapping], JSONPath)] = [
-        (users, "linux.uidMappings"), (groups, "linux.gidMappings"),
-    ]
-    for (mappings, list) in lists
-    where !mappings.maps(0) {
-        let message = "must map the container's root, containerID 0"
-        found.append(SpecError(list, message, section: section))
+    if spec.process == nil {
+        for (mappings, list) in [(users, "linux.uidMappings"), (groups, "linux.gidMappings")]
+        where !mappings.maps(0) {
+            let message = "must map the container's root, containerID 0: there is no process"
+            found.append(SpecError(JSONPath(stringLiteral: list), message, section: section))
+        }
     }
     if let user = spec.process?.user {
-        if user.uid != 0 { require(user.uid, users, "linux.uidMappings", "process.user.uid") }
-        if user.gid != 0 { require(user.gid, groups, "linux.gidMappings", "process.user.gid") }
+        require(user.uid, users, "linux.uidMappings", "process.user.uid")
+        require(user.gid, groups, "linux.gidMappings", "process.user.gid")
         for (index, group) in (user.additionalGids ?? []).enumerated() {
             require(
                 group, groups, "linux.gidMappings", "process.user.additionalGids[\(index)]")

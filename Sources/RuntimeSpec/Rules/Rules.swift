@@ -69,6 +69,15 @@ extension Process {
         if let errors = SpecErrors(found) { throw errors.naming(encoded, in: "process") }
     }
 
+    /// Checks that the user namespace of a container has the user of a process that joins it.
+    public func checkMapping(in spec: Spec) throws(SpecErrors) {
+        var joined = spec
+        joined.process = self
+        var found: [SpecError] = []
+        checkMappedIDs(joined, &found)
+        if let errors = SpecErrors(found) { throw errors }
+    }
+
     /// What is allowed but likely not what was meant; to be logged, never a reason to fail.
     public var warnings: [SpecError] {
         var found: [SpecError] = []

@@ -53,11 +53,12 @@ struct MountPlanTests {
     }
 
     @Test(
-        "a source in the rootfs that an earlier mount decides on is cloned by the child",
+        "a source in the rootfs is cloned by the child, after earlier mounts",
         arguments: [
             ("rootfs/mnt", "/mnt"), ("/bundle/rootfs/mnt/a/b", "/mnt/a/b"),
-            ("/bundle/./rootfs//mnt/", "/mnt"), ("rootfs", "/"), ("rootfs/mnt2", nil),
-            ("rootfs/later", nil), ("/mnt", nil), ("/bundle", nil), ("rootfs/../rootfs/mnt", nil),
+            ("/bundle/./rootfs//mnt/", "/mnt"), ("rootfs", "/"), ("rootfs/mnt2", "/mnt2"),
+            ("rootfs/later", "/later"), ("/mnt", nil), ("/bundle", nil),
+            ("rootfs/../rootfs/mnt", nil),
             ("/bundle/rootfs2/mnt", nil), ("rootfs/deep", "/deep"),
             ("rootfs/deep/er/x", "/deep/er/x"),
         ] as [(String, String?)])

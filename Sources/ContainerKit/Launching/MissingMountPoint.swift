@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import SystemPackage
+
+/// A mount point that the child asks for: its path leads through a link to what is not there.
+///
+/// An image may have `/etc/resolv.conf -> ../run/systemd/resolve/stub-resolv.conf` and no `/run`, or a
+/// volume a link to a file that is only to be mounted. The child makes missing mount points by name,
+/// which a link in the place of the name forbids, and cannot take apart what a link says. So the runtime
+/// does it, below the child's own root, with the mounts that are there by then.
+struct MissingMountPoint {
+    /// Below the root.
+    private let path: String
+    private let isDirectory: Bool
+    /// Whether a link at the end is followed.
+    private let followsLink: Bool
+
+    /// Reads the child's message; nil when it is something else.
+    init?(message: [UInt8]) {
+        let pathStart = MountPointRequest.pathOffset
+        guard message.count > pathStart, message[0] == ChildEvent.mountPointMissing.rawValue,
+            let path = String(validating: message[pathStart...], as: UTF8.self)
+        else { return nil }
+        self.path = path
+        followsLink = message[1] != 0
+        let mode = UInt16(message[2]) | UInt16(message[3]) << 8
+        isDirectory = mode & FileType.mask == FileType.directory
+    }
+
+    /// Makes it below `root`.
+    ///
+    /// The kernel never follows a link or `..` here, so a rename meanwhile cannot lead out of the root.
+    func make(below root: CInt) throws(SystemCallError) {
+        try Walk(from: root, following: followsLink).make(
+            path.parts(between: "/").map(String.init), asDirectory: isDirectory)
+    }
+}
+
+/// The type bits of a mode.
+private enum FileType {
+    static let mask: UInt16 = 0o170000
+    static let directory: UInt16 = 0o040000
+    static let link: UInt16 = 0o120000
+}
+
+/// A walk below a root, a descriptor for each directory on the way.
+private final class Walk {
+    /// As many links as the kernel follows.
+    private static let mostLinks = 40
+
+    private let root: CInt
+    private let followsLast: Bool
+    /// The directories below the root, each in the one before.
+    private var found: [CInt] = []
+
+    init(from root: CInt, following followsLast: Bool) {
+        self.root = root
+        self.followsLast = followsLast
+    }
+
+    deinit {
+        leave(to: 0)
+    }
+
+    private var directory: CInt { found.last ?? root }
+
+    private func leave(to depth: Int) {
+        while found.count > depth { _ = OwnedDescriptor(taking: found.removeLast()) }
+    }
+
+    /// Walks a path and makes what is missing: directories, and at the end a directory or an empty file.
+    ///
+    /// What cannot be walked is left to the child, who meets the same and says for which mount.
+    func make(_ parts: [String], asDirectory: Bool) throws(SystemCallError) {
+        var pending = Array(parts.reversed())
+        var linkCount = 0
+        while let name = pending.popLast() {
+            if name == "." { continue }
+            if name == ".." {
+                leave(to: max(found.count - 1, 0))
+                continue
+            }
+            guard let next = try open(name) else {
+                if pending.isEmpty, !asDirectory { return try makeFile(name) }
+                try enterNew(name)
+                continue
+            }
+            switch try status(of: next.number).stx_mode & FileType.mask {
+            case FileType.directory:
+                found.append(next.release())
+            case FileType.link:
+                if pending.isEmpty, !followsLast { return }
+                linkCount += 1
+                // A target that is no UTF-8 cannot be spelled here.
+                guard linkCount <= Self.mostLinks,
+                    let target = String(validating: try readLink(next.number), as: UTF8.self)
+                else { return }
+                if target.begins(with: "/") { leave(to: 0) }
+                pending += target.parts(between: "/").reversed().map(String.init)
+            default:
+                return
+            }
+        }
+    }
+
+    private func makeFile(_ name: String) throws(SystemCallError) {
+        do {
+            _ = try openFile(
+                name, [.writeOnly, .create, .exclusive, .noFollow], at: directory, mode: 0o644)
+        } catch  where error.errno == .fileExists {
+            // Another container of the same volume was faster.
+        }
+    }
+
+    /// The mode does not depend on the caller's umask: the container's users shall get through.
+    private func enterNew(_ name: String) throws(SystemCallError) {
+        var isOurs = true
+        do {
+            try makeDirectory(name, at: directory, mode: 0o755)
+        } catch  where error.errno == .fileExists {
+            isOurs = false
+        }
+        let made = try openFile(name, [.readOnly, .directory, .noFollow], at: directory)
+        if isOurs, try status(of: made.number).stx_mode & 0o777 != 0o755 {
+            _ = try systemCall(
+                "fchmod", __NR_fchmod, Int(made.number), 0o755, describing: "\"\(name)\"")
+        }
+        found.append(made.release())
+    }
+
+    private func open(_ name: String) throws(SystemCallError) -> OwnedDescriptor? {
+        do {
+            return try openFile(name, [.pathOnly, .noFollow], at: directory)
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            return nil
+        }
+    }
+}
+
+extension Launcher {
+    /// Answers the child's requests, until it says something else.
+    ///
+    /// What comes next is left in the socket for who waits for it.
+    func answerRequests() throws(ContainerError) {
+        while peekByte() == ChildEvent.mountPointMissing.rawValue {
+            let (socket, index) = (rendezvous, progress?.index ?? 0)
+            let field = launch.recordedInstructions(image, from: index).first?.field
+            let (process, owner) = (pid, mountPointOwner)
+            try reporting("unable to make the mount point", field: field) {
+                () throws(SystemCallError) in
+                let message = try receiveMessage(from: socket)
+                let (root, answer) = (message.descriptor.number, message.second.number)
+                guard let mountPoint = MissingMountPoint(message: message.bytes), answer >= 0
+                else {
+                    throw SystemCallError("recvmsg", "rendezvous", errno: .badMessage)
+                }
+                if let owner {
+                    let maps = try IDMaps.read(of: process)
+                    try actingAs(maps.outside(owner)) { () throws(SystemCallError) in
+                        try mountPoint.make(below: root)
+                    }
+                } else {
+                    try mountPoint.make(below: root)
+                }
+                // What an eventfd takes is a number of eight bytes.
+                try writeAll([1, 0, 0, 0, 0, 0, 0, 0], to: answer, named: "answer")
+                // Until here the descriptors stay open.
+                _ = consume message
+            }
+        }
+    }
+
+    /// Waits until the child takes more, and answers what it asks meanwhile: it may be waiting itself.
+    func waitForRoom() throws(ContainerError) {
+        let socket = rendezvous
+        let seen = try reporting { () throws(SystemCallError) in
+            var entries = [PollEntry(socket, [.readable, .writable])]
+            _ = try poll(&entries, timeoutMilliseconds: -1)
+            return entries[0].seen
+        }
+        if seen.contains(.readable) { try answerRequests() }
+    }
+
+    private func peekByte() -> UInt8? {
+        var byte: UInt8 = 0
+        let socket = rendezvous
+        let count = try? withAddress(of: &byte) { (address) throws(SystemCallError) in
+            // MSG_PEEK
+            try systemCall(
+                "recvfrom", __NR_recvfrom, Int(socket), address, 1, 2, 0, 0,
+                describing: "rendezvous")
+        }
+        return count == 1 ? byte : nil
+    }
+}

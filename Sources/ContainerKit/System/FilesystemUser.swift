@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import SystemPackage
+
+extension IDMaps {
+    /// The ids outside of a user and group of the namespace.
+    func outside(_ user: NamespaceUser) throws(SystemCallError) -> NamespaceUser {
+        guard let userID = users.outside(user.userID), let groupID = groups.outside(user.groupID)
+        else {
+            throw SystemCallError(
+                "setfsuid", "user \(user.userID) and group \(user.groupID) of the namespace",
+                errno: .invalidArgument)
+        }
+        return NamespaceUser(userID: userID, groupID: groupID)
+    }
+}
+
+/// Lets this thread make files for another user, with no fewer rights over files than before.
+///
+/// A file system of a user namespace, or one with mapped ids, takes no file of a user that it does not
+/// know. Nothing but this thread changes, and only meanwhile. Kernel: setfsuid(2), capabilities(7).
+func actingAs(
+    _ user: NamespaceUser, _ body: () throws(SystemCallError) -> Void
+) throws(SystemCallError) {
+    let formerGroup = try change("setfsgid", __NR_setfsgid, to: user.groupID)
+    defer { restore(__NR_setfsgid, formerGroup) }
+    let capabilities = ThreadCapabilities()
+    let formerUser = try change("setfsuid", __NR_setfsuid, to: user.userID)
+    defer {
+        restore(__NR_setfsuid, formerUser)
+        capabilities.restore()
+    }
+    // The kernel takes rights over files from who stops being root.
+    capabilities.restore()
+    try body()
+}
+
+/// The former id; neither call tells a failure.
+private func change(_ name: StaticString, _ number: Int32, to id: UInt32) throws(SystemCallError)
+    -> Int
+{
+    let former = try systemCall(name, number, Int(id), describing: "\(id)")
+    // An id that is none changes nothing.
+    guard try systemCall(name, number, -1, describing: "-1") == Int(id) else {
+        throw SystemCallError("\(name)", "\(id)", errno: .notPermitted)
+    }
+    return former
+}
+
+private func restore(_ number: Int32, _ id: Int) {
+    _ = raw_system_call(Int(number), id, 0, 0, 0, 0, 0)
+}
