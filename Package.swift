@@ -31,17 +31,20 @@ let package = Package(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         // The child: clone3 and the jump, the machine, the progress page.
         .target(name: "InitMachine", dependencies: ["CLinux"], swiftSettings: strict),
+        // Pure: arguments and variables of programs, which need not be UTF-8.
+        .target(name: "ByteText", swiftSettings: strict),
         // A process that fills a tmpfs from inside the container's cgroup; freestanding C.
         .target(name: "TreeCopy", dependencies: ["CLinux"]),
         // Pure: the model of config.json, its decoding and its rules.
-        .target(name: "RuntimeSpec", swiftSettings: strict),
+        .target(name: "RuntimeSpec", dependencies: ["ByteText"], swiftSettings: strict),
         // Pure: steps, plans, their lowering to machine instructions, explain.
-        .target(name: "InitProgram", dependencies: ["CLinux"], swiftSettings: strict),
+        .target(
+            name: "InitProgram", dependencies: ["ByteText", "CLinux"], swiftSettings: strict),
         .target(
             name: "ContainerKit",
             dependencies: [
-                "BuildCommit", "CLinux", "CSeccomp", "InitMachine", "InitProgram", "RuntimeSpec",
-                "TreeCopy",
+                "BuildCommit", "ByteText", "CLinux", "CSeccomp", "InitMachine", "InitProgram",
+                "RuntimeSpec", "TreeCopy",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

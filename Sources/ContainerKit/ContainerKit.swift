@@ -14,5 +14,6 @@
 // The library keeps no global state, installs no signal handler, never changes the directory of the
 // host process and waits for no child but its own.
 
+@_exported public import ByteText
 @_exported public import InitProgram
 @_exported public import RuntimeSpec

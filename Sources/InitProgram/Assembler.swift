@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
+
 /// Builds a program: calls, memory, and forward jumps.
 public struct Assembler {
     /// What is built so far.
@@ -120,8 +122,20 @@ public struct Assembler {
         .text(textOffset(text), text)
     }
 
+    mutating func text(_ text: ByteText) -> Operand {
+        .text(textOffset(text), text.description)
+    }
+
+    /// The offset of `text` with a NUL behind it.
+    private mutating func textOffset(_ text: ByteText) -> Int {
+        let offset = image.data.count
+        image.data.append(contentsOf: text.bytes)
+        image.data.append(0)
+        return offset
+    }
+
     /// The offset of a NULL-terminated array of addresses of texts (argv, envp).
-    mutating func textArray(_ texts: [String]) -> Int {
+    mutating func textArray(_ texts: [ByteText]) -> Int {
         let targets = texts.map { textOffset($0) }
         let offset = reserve((targets.count + 1) * 8)
         for (index, target) in targets.enumerated() {

@@ -8,3 +8,5 @@
 //   Lowering*              each step becomes instructions of the machine
 //   Assembler, Program     the program under construction, and finished
 //   ProgramChecker         the rules that the machine relies on
+
+@_exported public import ByteText

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import ByteText
+
 /// One thing the init process does, in the order in which it does it.
 ///
 /// A step is a plain value: it can be compared, printed (`summary`) and lowered to instructions
@@ -291,7 +293,7 @@ public enum InitStep: Equatable, Sendable {
     // MARK: Becoming the user's process
 
     /// Looks for the program, so that a missing one is told at create.
-    case findExecutable(name: String, candidates: [String])
+    case findExecutable(name: ByteText, candidates: [ByteText])
     /// Loads a seccomp filter; where it has a listener, the runtime takes that before the program goes
     /// on.
     ///
@@ -303,5 +305,5 @@ public enum InitStep: Equatable, Sendable {
     /// Unblocks all signals.
     case unblockSignals
     /// Replaces this program by the user's.
-    case execute(candidates: [String], arguments: [String], environment: [String])
+    case execute(candidates: [ByteText], arguments: [ByteText], environment: [ByteText])
 }

@@ -85,7 +85,7 @@ extension Assembler {
         call(.closeRange, [.literal(3), .literal(0xffff_ffff), .literal(0)])
         for step in preparing { step.lower(into: &self, &state) }
         let argv = textArray(hook.arguments)
-        let envp = textArray(hook.environment)
+        let envp = textArray(hook.environment ?? [])
         call(
             .execve, [text(hook.path), .address(argv), .address(envp)], note: hook.failureText)
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
+
 extension InitStep {
     func lowerIdentity(into code: inout Assembler, _ state: inout LoweringState) {
         switch self {
@@ -136,15 +138,15 @@ extension Assembler {
     ///
     /// A file of PATH with a permission to be executed that this process has not (it is another's, or the
     /// mount is one without execution) was found: it is refused as that, unless another can be run.
-    fileprivate mutating func findExecutable(_ name: String, _ candidates: [String]) -> [Cell] {
+    fileprivate mutating func findExecutable(_ name: ByteText, _ candidates: [ByteText]) -> [Cell] {
         // A single candidate is a path that the user wrote: the kernel's own word on it is best.
-        if name.contains("/") { return candidates.map { findExecutable(atPath: $0) } }
+        if name.bytes.contains(UInt8(ascii: "/")) { return candidates.map { findExecutable(atPath: $0) } }
         let ignored = [
             IgnoredErrno.noEntry, IgnoredErrno.access, IgnoredErrno.notDirectory, 40,
         ]
         var checks: [Cell] = []
         var found: [Label] = []
-        var denied: [(candidate: String, check: Cell)] = []
+        var denied: [(candidate: ByteText, check: Cell)] = []
         for candidate in candidates {
             let check = cell("executable")
             checks.append(check)
@@ -175,7 +177,7 @@ extension Assembler {
         return checks
     }
 
-    private mutating func findExecutable(atPath path: String) -> Cell {
+    private mutating func findExecutable(atPath path: ByteText) -> Cell {
         let check = cell("executable")
         let status = scratch()
         statx(
@@ -190,7 +192,7 @@ extension Assembler {
     }
 
     private mutating func statx(
-        atPath path: String, into offset: Int, result: Cell, ignoring: [Int16] = [],
+        atPath path: ByteText, into offset: Int, result: Cell, ignoring: [Int16] = [],
         note: String? = nil
     ) {
         call(
@@ -202,7 +204,7 @@ extension Assembler {
     }
 
     private mutating func mayExecute(
-        _ path: String, into result: Cell? = nil, ignoring: [Int16] = [], note: String? = nil
+        _ path: ByteText, into result: Cell? = nil, ignoring: [Int16] = [], note: String? = nil
     ) {
         call(
             .faccessat2,
@@ -262,7 +264,8 @@ extension Assembler {
 
     /// Tries the candidates that were found, in the order of PATH.
     fileprivate mutating func execute(
-        _ candidates: [String], _ arguments: [String], _ environment: [String], _ checks: [Cell]
+        _ candidates: [ByteText], _ arguments: [ByteText], _ environment: [ByteText],
+        _ checks: [Cell]
     ) {
         let argv = textArray(arguments)
         let envp = textArray(environment)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import ByteText
+
 /// A point of a container's lifecycle at which hooks run.
 ///
 /// The raw value is the name of the list in `hooks`. Spec: config.md, POSIX-platform Hooks.
@@ -27,16 +29,16 @@ public struct PlannedHook: Equatable, Sendable {
     /// The program, an absolute path.
     public let path: String
     /// All arguments, the name of the program first.
-    public let arguments: [String]
-    /// The whole environment.
-    public let environment: [String]
+    public let arguments: [ByteText]
+    /// The whole environment; nil is that of whoever runs the hook.
+    public let environment: [ByteText]?
     /// After how many seconds it has failed; nil is never.
     public let timeoutSeconds: Int?
 
     /// A hook with its place in the config.
     public init(
-        _ point: HookPoint, _ index: Int, path: String, arguments: [String],
-        environment: [String] = [], timeoutSeconds: Int? = nil
+        _ point: HookPoint, _ index: Int, path: String, arguments: [ByteText],
+        environment: [ByteText]? = nil, timeoutSeconds: Int? = nil
     ) {
         self.point = point
         self.index = index

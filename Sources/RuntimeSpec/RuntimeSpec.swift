@@ -9,3 +9,5 @@
 // Documents/  the other documents: the state, the features, the template of `spec`
 //
 // Enter at `Spec(json:)`, `Process(json:)`, `Resources(json:)` and `Spec.check()`.
+
+@_exported public import ByteText

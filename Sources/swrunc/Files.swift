@@ -24,16 +24,24 @@ func absolutePath(_ text: String) throws(ContainerError) -> FilePath {
         throw .file("no working directory", call: "getcwd", text, Errno(rawValue: errno))
     }
     defer { free(directory) }
+    guard String(validatingCString: directory) != nil else {
+        throw ContainerError(
+            .invalidArgument, "the working directory's path is not UTF-8",
+            hint: "give an absolute path")
+    }
     return FilePath(platformString: directory).pushing(path).lexicallyNormalized()
 }
 
-/// All bytes of a file.
-func readFile(_ path: String) throws(ContainerError) -> [UInt8] {
+/// All bytes of a file; a fifo is not waited for: without a writer it is empty.
+func readFile(_ path: FilePath) throws(ContainerError) -> [UInt8] {
+    let name = path.string
     do {
-        let descriptor = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
-        return try descriptor.closeAfter { try readAll(descriptor) }
+        let descriptor = try FileDescriptor.open(
+            path, .readOnly, options: [.closeOnExec, .nonBlocking])
+        defer { try? descriptor.close() }
+        return try readAll(descriptor)
     } catch {
-        throw .file("cannot read the file", call: "open", path, error)
+        throw .file("cannot read the file", call: "open", name, error)
     }
 }
 
@@ -46,15 +54,23 @@ func readStandardInput() throws(ContainerError) -> [UInt8] {
     }
 }
 
+/// - Throws: EFBIG for more than 16 MiB, of which nothing is taken.
 private func readAll(_ descriptor: FileDescriptor) throws -> [UInt8] {
     var bytes: [UInt8] = []
     let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 1)
     defer { chunk.deallocate() }
-    while true {
-        let count = try descriptor.read(into: chunk)
-        if count == 0 { return bytes }
-        bytes += chunk.prefix(count)
+    while bytes.count <= 16 << 20 {
+        do {
+            let count = try descriptor.read(into: chunk)
+            if count == 0 { return bytes }
+            bytes += chunk.prefix(count)
+        } catch Errno.resourceTemporarilyUnavailable {
+            // A pipe that was opened without waiting, whose writer is slow.
+            var entry = pollfd(fd: descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+            _ = poll(&entry, 1, -1)
+        }
     }
+    throw Errno.fileTooLarge
 }
 
 /// Makes a file that must not exist yet.

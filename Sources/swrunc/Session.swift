@@ -12,10 +12,10 @@ struct Session {
     private var command: Command?
 
     /// Does what the words of the command line ask for and tells a failure; gives the exit status.
-    static func run(_ words: [String]) -> Int32 {
+    static func run(_ words: [ByteText]) -> Int32 {
         StandardStreams.fillGaps()
         CallerSettings.takeSignals()
-        var session = Session(program: name(calledBy: words.first ?? ""))
+        var session = Session(program: name(calledBy: words.first?.description ?? ""))
         do throws(Failure) {
             return try session.perform(words.dropFirst())
         } catch {
@@ -34,7 +34,7 @@ struct Session {
         return last.map { String(Substring($0)) } ?? "swrunc"
     }
 
-    private mutating func perform(_ words: ArraySlice<String>) throws(Failure) -> Int32 {
+    private mutating func perform(_ words: ArraySlice<ByteText>) throws(Failure) -> Int32 {
         let globals: Arguments
         do {
             globals = try Arguments(parsing: words, flags: GlobalFlags.all, stoppingAtOperand: true)
@@ -75,7 +75,7 @@ struct Session {
 
         let arguments: Arguments
         do {
-            arguments = try command.parse(globals.operands.dropFirst())
+            arguments = try command.parse(globals.words.dropFirst())
         } catch {
             throw Failure(error, helpOf: "\(program) \(command.name) --help")
         }
@@ -86,7 +86,8 @@ struct Session {
                 UsageError(complaint), helpOf: "\(program) \(command.name) --help",
                 lead: "\(program): ")
         }
-        let logger = try logger(globals)
+        var logger = try logger(globals)
+        if command.isQuery, !outlet.isFile { logger.logLevel = max(logger.logLevel, .warning) }
         var store = try store(globals)
         store.logger = logger
         logger.debug(
@@ -129,11 +130,11 @@ struct Session {
             throw Failure(UsageError("invalid log-format: \(name)"), helpOf: "\(program) --help")
         }
         outlet = .standardError(format)
-        guard let path = globals.text(GlobalFlags.log), !path.isEmpty else { return }
+        guard let path = globals.path(GlobalFlags.log) else { return }
         do {
-            outlet = try .file(FilePath(path), format)
+            outlet = try .file(path, format)
         } catch {
-            throw Failure(.file("cannot open the log", call: "open", path, error))
+            throw Failure(.file("cannot open the log", call: "open", path.string, error))
         }
     }
 

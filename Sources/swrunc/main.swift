@@ -9,18 +9,16 @@
 //
 // Nothing here knows how containers work: what a command needs is public API of ContainerKit.
 
+internal import ContainerKit
 internal import EarlyEntry
 internal import Glibc
 
-/// The command line, as `CommandLine.arguments` gives it, but without the functions around that.
-private func words() -> [String] {
+/// The command line, byte for byte: `CommandLine.arguments` repairs what is no UTF-8.
+private func words() -> [ByteText] {
     var count: Int32 = 0
     guard let list = _swift_stdlib_getUnsafeArgvArgc(&count) else { return [] }
     return (0..<Int(count)).compactMap { list[$0] }.map { word in
-        let length = strlen(word)
-        return word.withMemoryRebound(to: UInt8.self, capacity: length) { bytes in
-            String(decoding: UnsafeBufferPointer(start: bytes, count: length), as: UTF8.self)
-        }
+        ByteText(bytes: Array(UnsafeRawBufferPointer(start: word, count: strlen(word))))
     }
 }
 

@@ -9,7 +9,8 @@ private let bundle = Flag("bundle", "b", .text, "")
 private let count = Flag("preserve-fds", nil, .number, "")
 private let systemd = Flag("systemd-cgroup", nil, .toggle, "", support: .only(["false"]))
 private let always = Flag("as-always", nil, .toggle, "", support: .only(["true"]))
-private let flags = [force, bundle, count, systemd, always]
+private let anyBytes = Flag("env", "e", .bytes, "")
+private let flags = [force, bundle, count, systemd, always, anyBytes]
 
 private func read(
     _ words: [String], stoppingAtOperand: Bool = false
@@ -31,6 +32,21 @@ struct ArgumentsTests {
         #expect(arguments.text(bundle) == "/b")
         #expect(arguments.operands == ["id"])
         #expect(!arguments.has(force))
+    }
+
+    @Test("operands and flags of bytes keep what is no UTF-8; another flag refuses it")
+    func bytes() throws {
+        let latin = ByteText(bytes: [0x63, 0x61, 0x66, 0xe9])
+        let words: [ByteText] = ["-e", latin, ByteText(bytes: [0x2d, 0x65, 0x3d, 0xff]), latin]
+        let arguments = try Arguments(parsing: words, flags: flags, stoppingAtOperand: true)
+        #expect(arguments.bytes(anyBytes) == [latin, ByteText(bytes: [0xff])])
+        #expect(arguments.words == [latin])
+        #expect(arguments.path(anyBytes)?.length == 1)
+        let error = #expect(throws: UsageError.self) {
+            try Arguments(
+                parsing: ["-b", latin] as [ByteText], flags: flags, stoppingAtOperand: true)
+        }
+        #expect(error?.message.hasSuffix("for flag -b: not UTF-8") == true)
     }
 
     @Test(

@@ -76,6 +76,21 @@ struct OutputTests {
                 """)
     }
 
+    @Test("what steers a terminal is escaped in what a person reads, and in the text log")
+    func controlCharacters() {
+        let text = "a\u{1b}[2Jb\u{9b}c\u{202e}d\re\nf\u{7f}ä"
+        let escaped = #"a\x1b[2Jb\u009bc\u202ed\re\nf\x7fä"#
+        let failure = Failure(
+            ContainerError(.hookFailed, text, hint: text), of: .state, program: "swrunc")
+        #expect(
+            failure.personText(program: "swrunc", command: .state)
+                == "swrunc state: \(escaped)\nhint: \(escaped)\n")
+        let record = LogRecord(level: .error, message: text, time: "T")
+        #expect(record.line(.text) == "time=\"T\" level=error msg=\"\(escaped)\"\n")
+        #expect(record.line(.json).contains(#"a\u001b[2Jb\u009bc"#))
+        #expect(Printable.text("a\n\tb\u{1b}", keepingLines: true) == "a\n\tb\\x1b")
+    }
+
     @Test(
         "runc's words before a failure, and its status, depend on the command",
         arguments: [

@@ -118,11 +118,18 @@ final class SessionTests {
         #expect(try logText().contains("Option --root argument should not be set to /"))
     }
 
+    @Test("a log that is a fifo without a reader is refused, not waited for")
+    func fifoAsLog() {
+        let fifo = directory.appending("fifo").string
+        #expect(mkfifo(fifo, 0o600) == 0)
+        #expect(Session.run(["swrunc", "--log", fifo, "features"]) == 1)
+    }
+
     @Test("spec writes a configuration that can be read back, and never over another")
     func spec() throws {
         #expect(call("spec", "--bundle", directory.string) == 0)
         let path = directory.appending("config.json").string
-        let bytes = try readFile(path)
+        let bytes = try readFile(FilePath(path))
         var expected = Spec.template
         if access("/sys/fs/cgroup/cgroup.controllers", F_OK) != 0 {
             expected.linux?.namespaces?.removeAll { $0.kind == .cgroup }
@@ -130,6 +137,6 @@ final class SessionTests {
         #expect(try Spec(json: bytes) == expected)
         #expect(call("spec", "-b", directory.string, "--rootless") == 1)
         #expect(try logText().contains("File config.json exists. Remove it first"))
-        #expect(try readFile(path) == bytes)
+        #expect(try readFile(FilePath(path)) == bytes)
     }
 }

@@ -7,11 +7,13 @@ import Testing
 
 @Suite("Environment, program and capabilities of a process")
 struct IdentityPlanTests {
-    private func plan(_ args: [String]? = nil, env: [String]? = nil, home: String = "/home/me")
+    private func plan(_ args: [ByteText]? = nil, env: [ByteText]? = nil, home: String = "/home/me")
         -> IdentityPlan
     {
-        IdentityPlan(
-            process: Process(args: args, env: env, cwd: "/"), filter: nil, home: home)
+        var process = Process(cwd: "/")
+        process.argBytes = args
+        process.envBytes = env
+        return IdentityPlan(process: process, filter: nil, home: home)
     }
 
     @Test(
@@ -27,15 +29,15 @@ struct IdentityPlanTests {
             (["HOME=/srv", "HOME="], ["HOME=/home/me"]),
             (["HOME=", "HOME=/srv"], ["HOME=/srv"]),
             (["HOMER=1"], ["HOMER=1", "HOME=/home/me"]),
-        ] as [([String]?, [String])])
-    func environment(_ given: [String]?, _ expected: [String]) {
+        ] as [([ByteText]?, [ByteText])])
+    func environment(_ given: [ByteText]?, _ expected: [ByteText]) {
         #expect(plan(env: given).environment == expected)
     }
 
     @Test("names that differ in bytes alone, as composed accents do, are two variables")
     func composedNames() {
-        let given = ["caf\u{e9}=1", "cafe\u{301}=2", "HOME=/"]
-        #expect(plan(env: given).environment.map { Array($0.utf8) } == given.map { Array($0.utf8) })
+        let given: [ByteText] = ["caf\u{e9}=1", "cafe\u{301}=2", "HOME=/"]
+        #expect(plan(env: given).environment == given)
     }
 
     @Test(
@@ -47,9 +49,17 @@ struct IdentityPlanTests {
             ("PATH=::/bin:", ["/bin/sh"]),
             ("PATH=.", []), ("PATH=", []), ("NOPATH=/bin", []),
             ("PATH=/", ["/sh"]),
-        ] as [(String, [String])])
-    func lookup(_ path: String, _ expected: [String]) {
+        ] as [(ByteText, [ByteText])])
+    func lookup(_ path: ByteText, _ expected: [ByteText]) {
         #expect(plan(["sh"], env: [path]).candidates == expected)
+    }
+
+    @Test("thousands of variables are looked at once each", .timeLimit(.minutes(1)))
+    func manyVariables() {
+        let given: [ByteText] = ["HOME=/"] + (0..<20_000).map { "V\($0)=a" }
+        let start = ContinuousClock.now
+        #expect(plan(env: given + given.dropFirst()).environment == given)
+        #expect(ContinuousClock.now - start < .seconds(20))
     }
 
     @Test("the last PATH is the one that counts")
@@ -59,13 +69,14 @@ struct IdentityPlanTests {
 
     @Test(
         "a program with a slash is a path, whatever PATH says",
-        arguments: ["/bin/sh", "./sh", "bin/sh", "../sh", "sh/"])
-    func paths(_ name: String) {
+        arguments: ["/bin/sh", "./sh", "bin/sh", "../sh", "sh/"] as [ByteText])
+    func paths(_ name: ByteText) {
         #expect(plan([name, "-c"], env: ["PATH=/usr/bin"]).candidates == [name])
     }
 
-    @Test("without a program there is nowhere to look", arguments: [nil, [], [""]])
-    func noProgram(_ args: [String]?) {
+    @Test(
+        "without a program there is nowhere to look", arguments: [nil, [], [""]] as [[ByteText]?])
+    func noProgram(_ args: [ByteText]?) {
         #expect(plan(args, env: ["PATH=/bin"]).candidates == [])
     }
 

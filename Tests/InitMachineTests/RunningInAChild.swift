@@ -155,8 +155,8 @@ extension InitStep {
     /// Replaces the program by a shell.
     static func shell(_ script: String, environment: [String] = []) -> InitStep {
         .execute(
-            candidates: ["/bin/sh"], arguments: ["sh", "-c", script],
-            environment: ["PATH=/usr/bin:/bin"] + environment)
+            candidates: ["/bin/sh"], arguments: ["sh", "-c", ByteText(script)],
+            environment: ["PATH=/usr/bin:/bin"] + environment.map { ByteText($0) })
     }
 }
 

@@ -22,13 +22,25 @@ struct StepTests {
         #expect(done.text == "zero one  two ä=b\n")
     }
 
+    @Test("arguments and environment reach the program byte for byte, in whatever encoding")
+    func anyBytes() throws {
+        let latin = ByteText(bytes: [0x63, 0xe9, 0xff])
+        let done = try runInChild([
+            .execute(
+                candidates: ["/bin/sh"],
+                arguments: ["sh", "-c", "printf '%s %s' \"$0\" \"$A\" | od -An -tx1", latin],
+                environment: ["PATH=/usr/bin:/bin", ByteText(bytes: [0x41, 0x3d, 0xe4])])
+        ])
+        #expect(done.text == " 63 e9 ff 20 e4\n")
+    }
+
     @Test(
         "the first candidate that can be run is run",
         arguments: [
             ["/nonexistent/true", "/bin/true", "/bin/false"],
             ["/etc/passwd/true", "/etc/passwd", "/tmp", "/bin/true"],
-        ])
-    func candidates(_ paths: [String]) throws {
+        ] as [[ByteText]])
+    func candidates(_ paths: [ByteText]) throws {
         let done = try runInChild([
             .findExecutable(name: "true", candidates: paths),
             .execute(candidates: paths, arguments: ["true"], environment: []),
@@ -44,8 +56,10 @@ struct StepTests {
             ("/tmp", ["/tmp"], EBADF, "is a directory"),
             ("/nonexistent/a", ["/nonexistent/a"], ENOENT, "stat /nonexistent/a"),
             ("/etc/passwd", ["/etc/passwd"], EACCES, "exec: \"/etc/passwd\""),
-        ] as [(String, [String], CInt, String)])
-    func missingPrograms(_ name: String, _ paths: [String], _ errno: CInt, _ note: String) throws {
+        ] as [(ByteText, [ByteText], CInt, String)])
+    func missingPrograms(_ name: ByteText, _ paths: [ByteText], _ errno: CInt, _ note: String)
+        throws
+    {
         let steps: [InitStep] = [
             .findExecutable(name: name, candidates: paths),
             .execute(candidates: ["/bin/true"], arguments: ["true"], environment: []),

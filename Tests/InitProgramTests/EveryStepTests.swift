@@ -37,8 +37,10 @@ struct EveryStepTests {
         #expect(image.stepOfInstruction == image.stepOfInstruction.sorted())
     }
 
-    @Test("a program without candidates still ends", arguments: [[], ["/a"], ["/a", "/b", "/c"]])
-    func executeEnds(_ candidates: [String]) throws {
+    @Test(
+        "a program without candidates still ends",
+        arguments: [[], ["/a"], ["/a", "/b", "/c"]] as [[ByteText]])
+    func executeEnds(_ candidates: [ByteText]) throws {
         let image = ProgramImage(lowering: [
             .findExecutable(name: "a", candidates: candidates),
             .execute(candidates: candidates, arguments: ["a"], environment: []),

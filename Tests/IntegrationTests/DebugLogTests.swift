@@ -28,6 +28,25 @@ struct DebugLogTests {
         }
     }
 
+    @Test("a query prints nothing but its answer, whatever the level of the log")
+    func queries() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startSleeping()
+            let queries = [
+                ["state", bundle.id], ["list"], ["ps", "-f", "json", bundle.id], ["features"],
+            ]
+            for query in queries {
+                for level in [["--debug"], ["--log-level", "debug"]] {
+                    let done = try bundle.start(level + query).wait()
+                    #expect(done.status == 0 && done.error == "", "\(done)")
+                }
+            }
+            let log = "\(bundle.directory)/log"
+            _ = try bundle.swrunc("--debug", "--log", log, "state", bundle.id)
+            #expect(try readText(log).contains("level=debug"))
+        }
+    }
+
     @Test("with --debug the last line of a failed init is the step at which it stopped")
     func failedStep() throws {
         try TestBundle.use { bundle throws in

@@ -187,6 +187,30 @@ struct ExecTests {
         }
     }
 
+    @Test("words of a program beside --process have no effect")
+    func wordsBesideFile() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startSleeping()
+            let path = "\(bundle.directory)/process.json"
+            let text = #"{"args": ["echo", "from the file"], "cwd": "/", "env": ["PATH=/bin"]}"#
+            try writeText(text, to: path)
+            let done = try bundle.swrunc("exec", "--process", path, bundle.id, "echo", "other")
+            #expect(done.status == 0 && done.output == "from the file\n", "\(done)")
+        }
+    }
+
+    @Test("a capability that Linux does not have is one warning, and the process runs")
+    func unknownCapability() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startSleeping()
+            let done = try bundle.swrunc("exec", "--cap", "CAP_FLY", bundle.id, "true")
+            #expect(done.status == 0)
+            #expect(done.error.lines.count == 1)
+            #expect(
+                done.error.contains("ignoring unknown or unavailable capabilities: [CAP_FLY]"))
+        }
+    }
+
     @Test("exec -d returns while its process runs, and writes its pid")
     func detached() throws {
         try TestBundle.use { bundle throws in

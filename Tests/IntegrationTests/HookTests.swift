@@ -180,19 +180,37 @@ struct HookTests {
         }
     }
 
-    @Test("a startContainer hook without an environment has that of the process, another hook none")
-    func inheritedEnvironment() throws {
+    @Test(
+        "a hook without an environment has the runtime's, in the container's root that of the process",
+        arguments: HookPoint.allCases)
+    func inheritedEnvironment(_ point: HookPoint) throws {
         try TestBundle.use { bundle throws in
-            bundle.spec.annotations = ["run.oci.hooks.stdout": "\(bundle.directory)/log"]
-            bundle.process.env?.append("ONE=two")
-            let hook = Hook(path: "/bin/env", args: ["env"])
-            bundle.spec.hooks = Hooks(createRuntime: [hook], poststart: [hook])
-            #expect(try bundle.output(of: "exit 0") == "")
-            #expect(try readText("\(bundle.directory)/log") == "")
-            bundle.spec.hooks = Hooks(startContainer: [hook])
-            #expect(try bundle.output(of: "exit 0") == "")
-            let lines = try readText("\(bundle.directory)/log").lines
-            #expect(lines.contains("ONE=two") && lines.contains { $0.hasPrefix("HOME=") })
+            let log = "\(bundle.directory)/log"
+            bundle.spec.annotations = ["run.oci.hooks.stdout": log]
+            bundle.process.env?.append("MARK=process")
+            bundle.process.args = ["true"]
+            bundle.spec.hooks = only(point, [Hook(path: "/bin/env", args: ["env"])])
+            try bundle.writeConfig()
+            let done = try bundle.swrunc(
+                "run", "-b", bundle.directory, bundle.id,
+                options: CommandOptions(environment: ["MARK": "runtime"]))
+            #expect(done.status == 0, "\(done)")
+            let lines = try readText(log).lines
+            let isOfProcess = point == .startContainer
+            #expect(lines.contains(isOfProcess ? "MARK=process" : "MARK=runtime"), "\(lines)")
+            #expect(lines.contains { $0.hasPrefix("SWIFT_BACKTRACE=") } == false)
+        }
+    }
+
+    @Test("a hook with an empty environment has none", arguments: HookPoint.allCases)
+    func emptyEnvironment(_ point: HookPoint) throws {
+        try TestBundle.use { bundle throws in
+            let log = "\(bundle.directory)/log"
+            bundle.spec.annotations = ["run.oci.hooks.stdout": log]
+            bundle.process.args = ["true"]
+            bundle.spec.hooks = only(point, [Hook(path: "/bin/env", args: ["env"], env: [])])
+            #expect(try bundle.run().status == 0)
+            #expect(try readText(log) == "")
         }
     }
 
@@ -344,7 +362,7 @@ struct HookTests {
         }
     }
 
-    @Test("a failing poststart hook fails start and stops the container, which delete then removes")
+    @Test("a failing poststart hook fails start and deletes the container, with its poststop hooks")
     func poststartFails() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["sleep", "100"]
@@ -354,9 +372,11 @@ struct HookTests {
             try bundle.create()
             bundle.expectFailure(
                 try bundle.swrunc("start", bundle.id), naming: ["error running poststart hook #0"])
-            #expect(try bundle.waits(for: .stopped))
-            #expect(try bundle.swrunc("delete", bundle.id).status == 0)
+            #expect(try bundle.swrunc("state", bundle.id).error.contains("does not exist"))
             #expect(try readText("\(bundle.directory)/log") == "stopped\n")
+            bundle.expectFailure(try bundle.run(), naming: ["error running poststart hook #0"])
+            #expect(try bundle.swrunc("state", bundle.id).error.contains("does not exist"))
+            #expect(try readText("\(bundle.directory)/log") == "stopped\nstopped\n")
         }
     }
 

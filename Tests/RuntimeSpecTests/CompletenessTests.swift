@@ -75,6 +75,10 @@ private struct SetFields: FieldVisitor {
         optional(key, &value)
     }
 
+    mutating func word<Value: Vocabulary>(_ key: String, _ value: inout Value?) {
+        optional(key, &value)
+    }
+
     private mutating func note(_ key: String, isSet: Bool) {
         all.insert("\(type).\(key)")
         if isSet { set.insert("\(type).\(key)") }

@@ -26,6 +26,55 @@ struct DecodingTests {
             spec == Spec(ociVersion: "1.3.0", root: Root(path: "r"), linux: Linux()))
     }
 
+    @Test("an empty word or text is as good as an absent one, where the field may be absent")
+    func emptyIsAbsent() throws {
+        let spec = try Spec(
+            json: bytes(
+                """
+                {"ociVersion": "", "hostname": "", "domainname": "", "root": {"path": "r"},
+                 "process": {"args": ["a"], "cwd": "/", "apparmorProfile": "", "selinuxLabel": ""},
+                 "mounts": [{"destination": "/t", "type": "", "source": ""}],
+                 "linux": {"rootfsPropagation": "", "mountLabel": "", "cgroupsPath": "",
+                  "namespaces": [{"type": "mount", "path": ""}], "maskedPaths": [""],
+                  "readonlyPaths": [""], "seccomp": {"defaultAction": ""},
+                  "intelRdt": {"closID": "", "l3CacheSchema": "", "memBwSchema": ""},
+                  "resources": {"cpu": {"cpus": "", "mems": ""},
+                   "devices": [{"allow": false, "type": "", "access": ""}]}}}
+                """))
+        try spec.check()
+        let linux = try #require(spec.linux)
+        #expect(spec.hostname == nil && spec.domainname == nil)
+        #expect(spec.process?.apparmorProfile == nil && spec.process?.selinuxLabel == nil)
+        #expect(spec.mounts == [Mount(destination: "/t")])
+        #expect(linux.rootfsPropagation == nil && linux.seccomp == nil)
+        #expect(linux.mountLabel == nil && linux.cgroupsPath == nil)
+        #expect(linux.namespaces == [Namespace(kind: .mount)])
+        #expect(linux.intelRdt == IntelRdt())
+        #expect(
+            linux.resources
+                == Resources(devices: [DeviceCgroupRule(allow: false)], cpu: CPUResources()))
+    }
+
+    @Test("a seccomp section without an action is none only while it has no rules")
+    func seccompWithoutAction() {
+        #expect(
+            errors(
+                #"{"ociVersion": "1.0.0", "linux": {"seccomp": {"syscalls": [{"names": ["read"], "#
+                    + #""action": "SCMP_ACT_ERRNO"}]}}}"#)
+                == "linux.seccomp.defaultAction: is missing")
+    }
+
+    @Test("twenty thousand unknown keys take no time to speak of", .timeLimit(.minutes(1)))
+    func manyKeys() throws {
+        let keys = (0..<20_000).map { "\"key\($0)\": 1" }.joined(separator: ", ")
+        let start = ContinuousClock.now
+        let spec = try Spec(
+            json: bytes("{\(keys), \"OCIVERSION\": \"1.0.0\", \"root\": {\"path\": \"r\"}}"))
+        #expect(spec.ociVersion == "1.0.0")
+        // The square of their number takes minutes.
+        #expect(ContinuousClock.now - start < .seconds(20))
+    }
+
     @Test("null for a required field is a missing field")
     func nullIsMissing() {
         #expect(errors(#"{"ociVersion": null}"#) == "ociVersion: is missing")

@@ -52,7 +52,8 @@ struct RuleTests {
             process: Process(
                 args: ["sh"], cwd: "/",
                 capabilities: Capabilities(
-                    bounding: ["CAP_KILL", "CAP_FLY"], inheritable: ["CAP_KILL"],
+                    bounding: ["CAP_KILL", "CAP_WALK", "CAP_FLY"], effective: ["CAP_FLY"],
+                    inheritable: ["CAP_KILL"],
                     permitted: ["CAP_KILL", "CAP_CHOWN"], ambient: ["CAP_KILL", "CAP_CHOWN"])),
             root: Root(path: "r"), mounts: [Mount(destination: "data", type: "tmpfs")],
             linux: Linux(
@@ -61,9 +62,9 @@ struct RuleTests {
         #expect(
             spec.warnings.map(\.description) == [
                 "mounts[0].destination (data): is relative, which is deprecated; taken from /",
-                "process.capabilities.bounding[1]: \"CAP_FLY\" is not a known capability and is "
-                    + "left out",
-                "process.capabilities.ambient[1]: can't raise ambient capability CAP_CHOWN: it is "
+                "process.capabilities: ignoring unknown or unavailable capabilities: "
+                    + "[CAP_FLY CAP_WALK]",
+                "process.capabilities.ambient: can't raise ambient capability CAP_CHOWN: "
                     + "not both permitted and inheritable",
                 "linux.resources.devices[0].access: \"rwa\" has other letters than r, w and m, "
                     + "which are left out",

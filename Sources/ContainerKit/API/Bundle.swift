@@ -30,10 +30,12 @@ public struct Bundle: Sendable {
         do {
             bytes = try readFile(file)
         } catch {
+            var hint: String?
+            if error.errno == .noSuchFileOrDirectory, !configName.begins(with: "/") {
+                hint = "\(configName) is missing in the bundle; `spec` writes a template"
+            }
             throw ContainerError(
-                .systemCall, "unable to read the config", failure: error,
-                hint: error.errno == .noSuchFileOrDirectory && !configName.begins(with: "/")
-                    ? "\(configName) is missing in the bundle; `spec` writes a template" : nil)
+                .systemCall, "unable to read the config", failure: error, hint: hint)
         }
         do {
             try self.init(path: absolute, spec: Spec(json: bytes), config: bytes)

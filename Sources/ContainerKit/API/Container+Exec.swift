@@ -56,6 +56,7 @@ extension Container {
         } catch {
             throw ContainerError(error)
         }
+        for warning in process.warnings { options.logger.warning("\(warning)") }
         try SecurityModules.check(process)
         try Creation.checkTerminal(process.terminal, options, startsAtOnce: true)
 
@@ -89,7 +90,7 @@ extension Container {
         facts.limits = options.limits
         facts.resctrlGroups = record.resctrlGroups
         facts.joinsSessionKeyring = record.hasSessionKeyring
-        facts.home = Self.home(process, record)
+        facts.home = try Self.home(process, record)
         facts.initPid = record.pid
         facts.cgroupHasOwner =
             CgroupDelegation.owner(spec, isUnified: record.cgroups.isUnified) != nil
@@ -184,11 +185,13 @@ extension Container {
     }
 
     /// Read through init's root, so that mounts over /etc count.
-    private static func home(_ process: Process, _ record: ContainerRecord) -> String {
+    private static func home(_ process: Process, _ record: ContainerRecord)
+        throws(ContainerError) -> String
+    {
         guard process.lacksHome,
             let root = try? openFile("/proc/\(record.pid)/root", [.pathOnly, .directory])
         else { return "/" }
-        return homeDirectory(ofUser: process.user.uid, inRoot: root.number)
+        return try homeDirectory(ofUser: process.user.uid, inRoot: root.number)
     }
 
     /// The namespaces of a process that are not the caller's own.
@@ -249,7 +252,7 @@ extension LaunchFacts {
             let text =
                 "the process stays outside of the container's cgroup: the runtime may not move it "
                 + "from the cgroup that it is in itself"
-            logger.warning("\(text)")
+            logger.debug("\(text)")
         }
     }
 }

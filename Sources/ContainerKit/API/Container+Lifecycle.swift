@@ -12,7 +12,8 @@ extension Container {
     ///
     /// - Parameter notifySocket: the socket of a service manager that shall know when the process is
     ///   ready, for a container that was created with one; the call returns after that.
-    /// - Throws: `wrongState`, or what became of init: `initFailed`, `executableNotFound`.
+    /// - Throws: `wrongState`, or what became of init: `initFailed`, `executableNotFound`; `hookFailed`
+    ///   where a poststart hook failed, and the container is gone.
     public func start(notifySocket: String? = nil) throws(ContainerError) {
         let found = try find(locking: true)
         switch found.status {
@@ -62,7 +63,7 @@ extension Container {
         guard !last.isEmpty || readiness != nil else { return }
         // The container runs: what a hook does to it must not wait for this lock.
         found.state.unlock()
-        if !last.isEmpty { try Self.runPoststartHooks(last, record, process) }
+        if !last.isEmpty { try runPoststartHooks(last, record, process) }
         guard let readiness, let main = try record.openInitIfAlive() else { return }
         try reporting("unable to tell the service manager that the container is ready") {
             () throws(SystemCallError) in
@@ -82,13 +83,21 @@ extension Container {
         return socket.map { ReadinessRelay(socket: $0, listener: notifySocket) }
     }
 
-    private static func runPoststartHooks(
+    /// A container one of whose hooks fails is stopped and deleted.
+    ///
+    /// Spec: runtime.md, Lifecycle, steps 9 to 13.
+    private func runPoststartHooks(
         _ hooks: [PlannedHook], _ record: ContainerRecord, _ process: CInt?
     ) throws(ContainerError) {
         do throws(ContainerError) {
             try HookRun(record, .running, pid: record.pid).run(hooks)
         } catch {
-            killAll(record, process)
+            Self.killAll(record, process)
+            do throws(ContainerError) {
+                try delete(force: true)
+            } catch {
+                store.logger.warning("cannot delete the container: \(error)")
+            }
             throw error
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import ByteText
 internal import CLinux
 public import Logging
 public import RuntimeSpec
@@ -36,17 +37,19 @@ public struct SocketActivation: Sendable, Equatable {
     /// How many there are, from descriptor 3 on.
     public var count: Int
     /// Their names, with colons between them.
-    public var names: String?
+    public var names: ByteText?
 
     /// That many sockets, with their names if they have any.
-    public init(count: Int, names: String? = nil) {
+    public init(count: Int, names: ByteText? = nil) {
         self.count = count
         self.names = names
     }
 
     /// What tells the container's process of them; its init is taken to be process 1, as with runc.
-    var environment: [String] {
-        ["LISTEN_FDS=\(count)", "LISTEN_PID=1"] + (names.map { ["LISTEN_FDNAMES=\($0)"] } ?? [])
+    var environment: [ByteText] {
+        let told: [ByteText] = ["LISTEN_FDS=\(count)", "LISTEN_PID=1"]
+        guard let names else { return told }
+        return told + [ByteText(bytes: Array("LISTEN_FDNAMES=".utf8) + names.bytes)]
     }
 }
 
@@ -106,6 +109,13 @@ extension LaunchOptions {
     /// One that is not open, or would be closed by execve, is not the caller's: a descriptor of the
     /// runtime would be handed to the container in its place.
     func checkPreservedDescriptors() throws(ContainerError) {
+        // More than any process can have open, and far from where the sums of the plan would overflow.
+        guard (0...1 << 30).contains(preservedDescriptorCount) else {
+            throw ContainerError(
+                .invalidArgument,
+                "\(preservedDescriptorCount) descriptors cannot be preserved: no process has as many"
+            )
+        }
         for number in 3..<(3 + preservedDescriptorCount) {
             // F_GETFD: bit 0 is FD_CLOEXEC.
             let flags = raw_system_call(Int(__NR_fcntl), number, 1, 0, 0, 0, 0)

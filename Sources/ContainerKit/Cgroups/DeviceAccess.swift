@@ -30,10 +30,12 @@ struct DeviceRange: Hashable, Sendable {
     var major: UInt32?
     var minor: UInt32?
 
-    /// Whether every device of `other` is one of these.
-    func contains(_ other: DeviceRange) -> Bool {
-        kind == other.kind && (major == nil || major == other.major)
-            && (minor == nil || minor == other.minor)
+    /// The other ranges that every one of these devices is in.
+    var wider: [DeviceRange] {
+        [
+            DeviceRange(kind: kind, major: major), DeviceRange(kind: kind, minor: minor),
+            DeviceRange(kind: kind),
+        ].filter { $0 != self }
     }
 }
 
@@ -76,13 +78,14 @@ struct DeviceAccess: Equatable, Sendable {
     /// A rule cannot take away a part of a wider one, and such a rule is an error rather than
     /// a hole that is not there. Spec: config-linux.md, Allowed Device list and Default Devices.
     init(rules: [DeviceCgroupRule]) throws(SpecError) {
+        var fold = DeviceFold()
         for (index, rule) in rules.enumerated() {
             let path = JSONPath("linux.resources.devices").appending(index: index)
             let access = try Self.operations(rule, at: path)
             let kind: DeviceRange.Kind
             switch rule.kind ?? .all {
             case .all:
-                self = DeviceAccess(allowsByDefault: rule.allow)
+                fold = DeviceFold(allowsByDefault: rule.allow)
                 continue
             case .character: kind = .character
             case .block: kind = .block
@@ -90,42 +93,17 @@ struct DeviceAccess: Equatable, Sendable {
             let exception = DeviceException(
                 kind, try Self.number(rule.major, "major", at: path),
                 try Self.number(rule.minor, "minor", at: path), access)
-            try apply(exception, allow: rule.allow, at: path)
+            try fold.apply(exception, allow: rule.allow, at: path)
         }
         for device in Self.standardDevices {
-            try apply(device, allow: true, at: "linux.resources.devices")
+            try fold.apply(device, allow: true, at: "linux.resources.devices")
         }
+        allowsByDefault = fold.allowsByDefault
+        exceptions = fold.exceptions.filter { !$0.access.isEmpty }
     }
 
     /// An access without exceptions.
     init(allowsByDefault: Bool) { self.allowsByDefault = allowsByDefault }
-
-    private mutating func apply(_ rule: DeviceException, allow: Bool, at path: JSONPath)
-        throws(SpecError)
-    {
-        let present = exceptions.firstIndex { $0.devices == rule.devices }
-        if allow != allowsByDefault {
-            if let present {
-                exceptions[present].access.formUnion(rule.access)
-            } else {
-                exceptions.append(rule)
-            }
-            return
-        }
-        let wider = exceptions.first {
-            $0.devices != rule.devices && $0.devices.contains(rule.devices)
-                && !$0.access.isDisjoint(with: rule.access)
-        }
-        if let wider {
-            throw SpecError(
-                path,
-                "\"\(rule.line)\" cannot be taken out of the rule \"\(wider.line)\" before it",
-                section: "config-linux.md, Allowed Device list")
-        }
-        guard let present else { return }
-        exceptions[present].access.subtract(rule.access)
-        if exceptions[present].access.isEmpty { exceptions.remove(at: present) }
-    }
 
     private static func operations(_ rule: DeviceCgroupRule, at path: JSONPath)
         throws(SpecError) -> DeviceOperations
@@ -174,4 +152,51 @@ struct DeviceAccess: Equatable, Sendable {
         DeviceException(.character, 136, nil, .all),
         DeviceException(.character, 5, 2, .all),
     ]
+}
+
+/// Rules on their way to an access.
+private struct DeviceFold {
+    var allowsByDefault = false
+    /// Each range once; one that nothing is left of is empty.
+    var exceptions: [DeviceException] = []
+    private var places = HashedPlaces()
+
+    init(allowsByDefault: Bool = false) { self.allowsByDefault = allowsByDefault }
+
+    mutating func apply(_ rule: DeviceException, allow: Bool, at path: JSONPath)
+        throws(SpecError)
+    {
+        let present = place(rule.devices)
+        if allow != allowsByDefault {
+            if let present {
+                exceptions[present].access.formUnion(rule.access)
+            } else {
+                places.append(Self.hash(rule.devices))
+                exceptions.append(rule)
+            }
+            return
+        }
+        for range in rule.devices.wider {
+            guard let wider = place(range).map({ exceptions[$0] }),
+                !wider.access.isDisjoint(with: rule.access)
+            else { continue }
+            throw SpecError(
+                path,
+                "\"\(rule.line)\" cannot be taken out of the rule \"\(wider.line)\" before it",
+                section: "config-linux.md, Allowed Device list")
+        }
+        if let present { exceptions[present].access.subtract(rule.access) }
+    }
+
+    private func place(_ devices: DeviceRange) -> Int? {
+        places.place(Self.hash(devices)) { exceptions[$0].devices == devices }
+    }
+
+    private static func hash(_ devices: DeviceRange) -> UInt64 {
+        let any: UInt64 = 1 << 32
+        let numbers = (devices.major.map(UInt64.init) ?? any, devices.minor.map(UInt64.init) ?? any)
+        var hash = numbers.0 &* 0x9e37_79b9_7f4a_7c15 ^ numbers.1
+        hash = hash &* 0x9e37_79b9_7f4a_7c15 ^ UInt64(devices.kind.rawValue)
+        return hash ^ hash >> 32
+    }
 }

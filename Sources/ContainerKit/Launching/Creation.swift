@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import CLinux
 internal import Logging
 internal import RuntimeSpec
@@ -66,7 +67,10 @@ struct Creation {
             }
         }
         if options.movesRoot { facts.kernelTrees = try Self.kernelTrees() }
-        facts.home = Self.home(spec, bundle)
+        facts.home = try Self.home(spec, bundle)
+        if spec.hooks?.createContainer?.contains(where: { $0.env == nil }) == true {
+            facts.environment = ownEnvironment()
+        }
         let userNamespace = spec.linux?.namespace(.user)
         facts.isInUserNamespace = Self.isOwn(userNamespace)
         if userNamespace != nil || facts.rights.isInUserNamespace {
@@ -112,8 +116,8 @@ struct Creation {
         if options.notifySocket != nil { environment += ReadinessRelay.environment }
         guard !environment.isEmpty else { return spec }
         var spec = spec
-        let configured = spec.process?.env ?? []
-        spec.process?.env = configured + environment
+        let configured = spec.process?.envBytes ?? []
+        spec.process?.envBytes = configured + environment
         return spec
     }
 
@@ -190,7 +194,7 @@ struct Creation {
     }
 
     /// The home directory of the user, read from the image only when the config names none.
-    private static func home(_ spec: Spec, _ bundle: Bundle) -> String {
+    private static func home(_ spec: Spec, _ bundle: Bundle) throws(ContainerError) -> String {
         guard let process = spec.process, spec.root != nil, process.lacksHome else { return "/" }
         if let users = mountedPasswordFile(spec, bundle) {
             return PasswordFile.home(ofUser: process.user.uid, in: users) ?? "/"
@@ -198,7 +202,7 @@ struct Creation {
         guard let directory = try? openFile(rootPath(spec, bundle), [.pathOnly, .directory]) else {
             return "/"
         }
-        return homeDirectory(ofUser: process.user.uid, inRoot: directory.number)
+        return try homeDirectory(ofUser: process.user.uid, inRoot: directory.number)
     }
 
     /// The contents of a file of the host that is bound onto /etc/passwd, as engines do.
@@ -210,7 +214,7 @@ struct Creation {
         guard let file = try? openFile(path, [.readOnly, .nonBlocking, .noTerminal]),
             let status = try? status(of: file.number), status.stx_mode & 0xf000 == 0x8000
         else { return nil }
-        return try? readFile(file.number, limitBytes: 1 << 20, named: path)
+        return try? readFile(file.number, named: path)
     }
 
     func launcher() -> Launcher {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import CLinux
 internal import InitProgram
 internal import RuntimeSpec
@@ -8,20 +9,27 @@ internal import SystemPackage
 extension Process {
     /// Whether HOME has to be found in the image: the last value counts, and an empty one is none.
     var lacksHome: Bool {
-        guard let home = env?.last(where: { $0.begins(with: "HOME=") }) else { return true }
-        return home == "HOME="
+        guard let home = envBytes?.last(where: { $0.begins(with: "HOME=") }) else { return true }
+        return home.bytes.count == 5
     }
 }
 
 /// The home directory of a user as the image's `etc/passwd` has it; "/" where it tells none.
 ///
 /// The image is not trusted: the path is resolved below `root`, only a regular file is ever opened,
-/// and only its first MiB is looked at.
+/// and none that is longer than 16 MiB.
 ///
 /// Spec: config.md, User. Source: passwd(5).
-func homeDirectory(ofUser uid: UInt32, inRoot root: CInt) -> String {
-    guard let contents = try? passwordFile(inRoot: root) else { return "/" }
-    return PasswordFile.home(ofUser: uid, in: contents) ?? "/"
+/// - Throws: `systemCall` for a file that is too long to be read.
+func homeDirectory(ofUser uid: UInt32, inRoot root: CInt) throws(ContainerError) -> String {
+    do throws(SystemCallError) {
+        return PasswordFile.home(ofUser: uid, in: try passwordFile(inRoot: root)) ?? "/"
+    } catch  where error.errno == .fileTooLarge {
+        throw ContainerError(
+            error, "unable to read the image's /etc/passwd", hint: "set HOME in process.env")
+    } catch {
+        return "/"
+    }
 }
 
 private func passwordFile(inRoot root: CInt) throws(SystemCallError) -> [UInt8] {
@@ -65,7 +73,7 @@ enum PasswordFile {
     /// The name of the first line whose field 3 is the user's number, or `#` and the number, as runc
     /// lists owners.
     static func name(ofUser uid: UInt32, in contents: [UInt8]) -> String {
-        for line in contents.split(separator: UInt8(ascii: "\n")) {
+        for line in Lines(contents) {
             let fields = line.split(
                 separator: UInt8(ascii: ":"), maxSplits: 3, omittingEmptySubsequences: false)
             guard fields.count > 3, number(fields[2]) == uid else { continue }
@@ -79,7 +87,7 @@ enum PasswordFile {
 
     /// Field 6 of the first line whose field 3 is the user's number; nil if it is empty.
     static func home(ofUser uid: UInt32, in contents: [UInt8]) -> String? {
-        for line in contents.split(separator: UInt8(ascii: "\n")) {
+        for line in Lines(contents) {
             let fields = line.split(
                 separator: UInt8(ascii: ":"), maxSplits: 6, omittingEmptySubsequences: false)
             guard fields.count >= 6, number(fields[2]) == uid else { continue }
@@ -88,6 +96,20 @@ enum PasswordFile {
             return String(decoding: home, as: UTF8.self)
         }
         return nil
+    }
+
+    /// The lines one by one: an image may have millions.
+    private struct Lines: Sequence, IteratorProtocol {
+        private var rest: ArraySlice<UInt8>
+
+        init(_ contents: [UInt8]) { rest = contents[...] }
+
+        mutating func next() -> ArraySlice<UInt8>? {
+            guard !rest.isEmpty else { return nil }
+            let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex
+            defer { rest = rest[end...].dropFirst() }
+            return rest[..<end]
+        }
     }
 
     /// Decimal digits and nothing else, up to the highest user number.

@@ -149,7 +149,7 @@ extension ContainerRecord {
         let number = pid
         let status = try reporting("unable to tell the pid that a hook is told") {
             () throws(SystemCallError) in
-            try readFile("/proc/\(number)/status", limitBytes: 8192)
+            try readFile("/proc/\(number)/status")
         }
         let line = status.split(separator: UInt8(ascii: "\n")).first {
             $0.starts(with: Array("NSpid:".utf8))

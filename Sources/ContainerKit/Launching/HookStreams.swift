@@ -31,7 +31,10 @@ final class HookStreams {
         try makeNonBlocking(feed)
         for path in [outlets.output, outlets.error] {
             if let path {
-                let file = try openFile(path, [.writeOnly, .create, .append], mode: 0o600)
+                // A fifo that nobody reads is refused, not waited for.
+                let file = try openFile(
+                    path, [.writeOnly, .create, .append, .nonBlocking], mode: 0o600)
+                try makeBlocking(file.number)
                 hookEnds.append(try aboveStreams(file).release())
                 drains.append(-1)
             } else {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import CLinux
 internal import InitProgram
 internal import SystemPackage
@@ -11,9 +12,9 @@ struct HostProgram {
     /// An absolute path.
     let path: String
     /// All arguments, the name of the program first.
-    let arguments: [String]
-    /// The whole environment.
-    let environment: [String]
+    let arguments: [ByteText]
+    /// The whole environment; nil is the caller's own.
+    let environment: [ByteText]?
     /// The working directory; one that is missing is not entered.
     var directory = "/"
 
@@ -50,7 +51,9 @@ struct HostProgram {
                 phase: 0, keeping: (0...2).map { .standardStream($0) }, preserved: 0),
             .setStandardStreams([0, 1, 2]), .enterHostDirectory(directory), .resetSignals,
             .unblockSignals,
-            .execute(candidates: [path], arguments: arguments, environment: environment),
+            .execute(
+                candidates: [ByteText(path)], arguments: arguments,
+                environment: environment ?? ownEnvironment()),
         ]
         let image = ProgramImage(lowering: steps)
         do throws(ProgramFault) {

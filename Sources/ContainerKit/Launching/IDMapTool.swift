@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import CLinux
 internal import InitProgram
 internal import SystemPackage
@@ -33,7 +34,8 @@ struct IDMapTool {
         let streams = try reporting(field: field) { () throws(SystemCallError) in
             try HookStreams([], outlets)
         }
-        let program = HostProgram(path: path, arguments: words, environment: [])
+        let program = HostProgram(
+            path: path, arguments: words.map { ByteText($0) }, environment: [])
         let outcome = try reporting("unable to run \(name)", field: field) {
             () throws(SystemCallError) in
             try program.run(streams, timeoutSeconds: 30)

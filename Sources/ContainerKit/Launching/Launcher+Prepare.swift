@@ -208,7 +208,7 @@ extension Launcher {
         let namespace = try reporting("unable to open the \(kind.rawValue) namespace", field: field)
         {
             () throws(SystemCallError) in
-            try openFile(path, .readOnly)
+            try openFile(path, [.readOnly, .nonBlocking])
         }
         let type = raw_system_call(
             Int(__NR_ioctl), Int(namespace.number), Int(clinux_ns_get_nstype), 0, 0, 0, 0)

@@ -27,7 +27,7 @@ extension Launcher {
                 .invalidSpec, "the user namespace that is joined has other maps", field: field,
                 hint: "leave the mappings out: those of the namespace count")
         }
-        options.logger.warning(
+        options.logger.debug(
             "linux.uidMappings: not needed, since the config joins a user namespace")
     }
 

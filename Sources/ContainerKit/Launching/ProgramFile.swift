@@ -154,7 +154,7 @@ struct ProgramFile {
             else { return nil }
         }
         let file = try openRegularFile(path, inRoot: root)
-        return try readFile(file.number, limitBytes: 65536, named: path)
+        return try readAvailable(file.number, limitBytes: 65536)
     }
 
     private static func name(of descriptor: CInt) throws(SystemCallError) -> String {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import CLinux
 internal import SystemPackage
 
@@ -16,7 +17,7 @@ struct ReadinessRelay: Sendable {
     static let socketName = "notify.sock"
     /// Where the container sees that directory; the place is runc's.
     static let mountPoint = "/run/notify"
-    static let environment = ["NOTIFY_SOCKET=\(mountPoint)/\(socketName)"]
+    static let environment: [ByteText] = ["NOTIFY_SOCKET=\(mountPoint)/\(socketName)"]
 
     /// The socket that the container's process writes to; it is the owner's to close.
     let socket: CInt

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import CLinux
 @preconcurrency private import Glibc
 internal import InitProgram
@@ -179,6 +180,9 @@ public enum SealedExecutable {
 
     private static let backtraceName: StaticString = "SWIFT_BACKTRACE="
     private static let noBacktrace: StaticString = "SWIFT_BACKTRACE=enable=no,swift-backtrace=/"
+
+    /// The variable that the second start adds.
+    static var ownVariable: ByteText { ByteText("\(noBacktrace)") }
 
     /// The addresses of the environment's texts, and 0 at the end.
     ///

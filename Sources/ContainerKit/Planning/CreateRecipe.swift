@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
@@ -109,9 +110,18 @@ struct CreateRecipe {
         return steps.steps
     }
 
-    /// The environment of the process is what a startContainer hook without one of its own gets.
+    /// A hook without an environment of its own gets the runtime's; only in the container's root, where
+    /// its program is the image's, that of the process.
+    ///
+    /// runc gives that to createContainer hooks, too. But those are programs of the host, and an image's
+    /// `LD_PRELOAD` would decide what they do (CVE-2025-23266).
     func hooks(_ point: HookPoint) -> [PlannedHook] {
-        let inherited = point == .startContainer ? identity.environment : []
+        let inherited: [ByteText]? =
+            switch point {
+            case .startContainer: identity.environment
+            case .createContainer: facts.environment
+            default: nil
+            }
         return spec.hooks?.planned(point, inheriting: inherited) ?? []
     }
 
@@ -286,19 +296,21 @@ struct CreateRecipe {
             }
             steps.add(.setSysctl(parameters), from: "linux.sysctl")
         }
-        if let paths = linux.readonlyPaths, !paths.isEmpty {
-            steps.add(.protectPaths(paths), from: "linux.readonlyPaths")
+        let readonlyPaths = (linux.readonlyPaths ?? []).filter { !$0.isEmpty }
+        if !readonlyPaths.isEmpty {
+            steps.add(.protectPaths(readonlyPaths), from: "linux.readonlyPaths")
         }
-        if let paths = linux.maskedPaths, !paths.isEmpty {
+        let maskedPaths = (linux.maskedPaths ?? []).filter { !$0.isEmpty }
+        if !maskedPaths.isEmpty {
             steps.add(
-                .maskPaths(paths, label: linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 }),
+                .maskPaths(maskedPaths, label: linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 }),
                 from: "linux.maskedPaths")
         }
         steps.add(.makeDirectory(process.cwd), from: "process.cwd")
         steps.append(mounts.readOnlySteps)
         if root.readonly { steps.add(.makeReadOnly("/"), from: "root.readonly") }
         rootEntry.addEntry(
-            to: &steps, rootPath: rootPath, masksPaths: !(linux.maskedPaths ?? []).isEmpty)
+            to: &steps, rootPath: rootPath, masksPaths: !maskedPaths.isEmpty)
         // After createContainer hooks, whose programs the label would confine as well.
         steps.addSecurityLabels(of: process, joinsSessionKeyring: facts.joinsSessionKeyring)
         // Whatever leads to the host's tree is gone from here on.

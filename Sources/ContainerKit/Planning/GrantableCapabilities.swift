@@ -4,9 +4,10 @@ internal import Logging
 internal import RuntimeSpec
 
 extension LaunchFacts {
-    /// Finds out which capabilities can be granted, and warns of those that `process` asks for beyond.
+    /// Finds out which capabilities can be granted, and tells which `process` asks for beyond.
     ///
-    /// Spec: config.md, Linux Process: what cannot be granted is a warning, no error.
+    /// Not a warning: without `--log` that would stand in the output of the container, and of each exec.
+    /// Spec: config.md, Linux Process: what cannot be granted is no error.
     mutating func limitCapabilities(of process: Process?, _ logger: Logger) {
         grantableCapabilities = heldCapabilities()
         let asked = CapabilityMasks(process?.capabilities)
@@ -15,6 +16,6 @@ extension LaunchFacts {
         let names = Capability.all.filter { refused & 1 << UInt64($0.number) != 0 }
         guard !names.isEmpty else { return }
         let text = names.map(\.description).joined(separator: ", ")
-        logger.warning("process.capabilities: not granted, as the runtime lacks them: \(text)")
+        logger.info("process.capabilities: not granted, as the runtime lacks them: \(text)")
     }
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import InitProgram
 internal import RuntimeSpec
 
 extension Hooks {
     /// The hooks of one list, in order.
     ///
-    /// A hook without arguments gets its path as the name, one without an environment `inherited`.
-    func planned(_ point: HookPoint, inheriting inherited: [String] = []) -> [PlannedHook] {
+    /// A hook without arguments gets its path as the name, one without an environment `inherited`; nil is
+    /// that of the process that runs it.
+    func planned(_ point: HookPoint, inheriting inherited: [ByteText]? = nil) -> [PlannedHook] {
         let list =
             switch point {
             case .prestart: prestart
@@ -19,11 +21,11 @@ extension Hooks {
             }
         return (list ?? []).enumerated().map { index, hook in
             let arguments = hook.args ?? []
-            let environment = hook.env ?? []
             return PlannedHook(
                 point, index, path: hook.path,
-                arguments: arguments.isEmpty ? [hook.path] : arguments,
-                environment: environment.isEmpty ? inherited : environment,
+                arguments: arguments.isEmpty
+                    ? [ByteText(hook.path)] : arguments.map { ByteText($0) },
+                environment: hook.env?.map { ByteText($0) } ?? inherited,
                 timeoutSeconds: hook.timeout)
         }
     }

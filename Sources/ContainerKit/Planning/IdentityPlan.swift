@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -18,9 +19,9 @@ struct IdentityPlan {
     /// Limits of the caller that count where the config says nothing of them.
     private let callerLimits: [Rlimit]
     /// The environment: of a repeated name the last one counts; HOME is the user's where it is missing.
-    let environment: [String]
+    let environment: [ByteText]
     /// Where the program may be: the path itself, or each directory of PATH.
-    let candidates: [String]
+    let candidates: [ByteText]
     /// Whether the process is in a user namespace of the container: its limits are the parent's to
     /// raise, and its groups are dropped already.
     private let isInUserNamespace: Bool
@@ -52,8 +53,8 @@ struct IdentityPlan {
         self.filter = filter
         self.grantable = grantable
         sets = CapabilityMasks(process.capabilities, grantable: grantable)
-        environment = Self.environment(process.env ?? [], home: home)
-        candidates = Self.candidates(process.args?.first ?? "", environment)
+        environment = Self.environment(process.envBytes ?? [], home: home)
+        candidates = Self.candidates(process.argBytes?.first ?? "", environment)
     }
 
     /// Whether the filter is loaded while CAP_SYS_ADMIN is still there.
@@ -89,7 +90,7 @@ struct IdentityPlan {
             addCapabilities(to: &steps)
         }
         // With the rights that execve will have, as far as they are set by now.
-        if let name = process.args?.first {
+        if let name = process.argBytes?.first {
             steps.add(
                 .findExecutable(name: name, candidates: candidates), from: "process.args[0]")
         }
@@ -163,7 +164,7 @@ struct IdentityPlan {
         }
         steps.add(
             .execute(
-                candidates: candidates, arguments: process.args ?? [], environment: environment),
+                candidates: candidates, arguments: process.argBytes ?? [], environment: environment),
             from: "process.args")
     }
 
@@ -205,22 +206,17 @@ struct IdentityPlan {
 
     // MARK: Environment and program
 
-    private static func environment(_ entries: [String], home: String) -> [String] {
-        var kept: [String] = []
-        // A walk over hashes: a set would cost its set-up, and there are some dozens.
-        var hashes: [UInt64] = []
+    private static func environment(_ entries: [ByteText], home: String) -> [ByteText] {
+        var kept: [ByteText] = []
+        var places = HashedPlaces()
         for entry in entries.reversed() {
-            let name = entry.utf8.prefix { $0 != UInt8(ascii: "=") }
-            // FNV-1a
-            let hash = name.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { hash, byte in
-                (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+            let name = entry.bytes.prefix { $0 != UInt8(ascii: "=") }
+            let hash = HashedPlaces.hash(name)
+            let known = places.place(hash) { place in
+                kept[place].bytes.prefix { $0 != UInt8(ascii: "=") }.elementsEqual(name)
             }
-            let isKnown = hashes.indices.contains { index in
-                hashes[index] == hash
-                    && kept[index].utf8.prefix { $0 != UInt8(ascii: "=") }.elementsEqual(name)
-            }
-            guard !isKnown else { continue }
-            hashes.append(hash)
+            guard known == nil else { continue }
+            places.append(hash)
             kept.append(entry)
         }
         kept.reverse()
@@ -231,15 +227,15 @@ struct IdentityPlan {
         return kept
     }
 
-    private static func candidates(_ name: String, _ environment: [String]) -> [String] {
-        guard !name.isEmpty else { return [] }
+    private static func candidates(_ name: ByteText, _ environment: [ByteText]) -> [ByteText] {
+        guard !name.bytes.isEmpty else { return [] }
         let slash = UInt8(ascii: "/")
-        guard !name.utf8.contains(slash) else { return [name] }
-        guard let path = environment.first(where: { $0.begins(with: "PATH=") })?.utf8.dropFirst(5)
+        guard !name.bytes.contains(slash) else { return [name] }
+        guard let path = environment.first(where: { $0.begins(with: "PATH=") })?.bytes.dropFirst(5)
         else { return [] }
         // A relative directory would make the program depend on the working directory.
-        return Substring(path).parts(between: ":").filter { $0.utf8.first == slash }.map {
-            $0.utf8.last == slash ? "\($0)\(name)" : "\($0)/\(name)"
+        return path.split(separator: UInt8(ascii: ":")).filter { $0.first == slash }.map {
+            ByteText(bytes: $0 + ($0.last == slash ? [] : [slash]) + name.bytes)
         }
     }
 }

@@ -19,6 +19,7 @@
 //   ConfigAnnotation    the annotations that change what is done
 //   MountOptions ...    the vocabularies
 
+internal import ByteText
 public import InitProgram
 internal import RuntimeSpec
 
@@ -72,6 +73,8 @@ struct LaunchFacts {
     var joinsSessionKeyring = true
     /// The home directory of the user inside the rootfs, for HOME.
     var home = "/"
+    /// The environment of the runtime, where a hook that init runs gets it.
+    var environment: [ByteText] = []
     /// With `--no-pivot`, where procfs and sysfs are mounted on the host, each after what it is in;
     /// nil where the root is changed by pivot_root(2).
     var kernelTrees: [String]?

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import CLinux
-private import Glibc
+@preconcurrency private import Glibc
 
 /// The effective user that this process was started as.
 ///
@@ -21,6 +22,20 @@ var effectiveUserID: UInt32 {
 /// A variable of the environment; nil where it is missing or empty.
 func environmentVariable(_ name: String) -> String? {
     getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+}
+
+/// The environment of this process, without what is there for the Swift runtime alone.
+func ownEnvironment() -> [ByteText] {
+    var variables: [ByteText] = []
+    let first: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = environ
+    var index = 0
+    while let text = first?[index] {
+        index += 1
+        let variable = ByteText(
+            bytes: UnsafeRawBufferPointer(start: text, count: strlen(text)).map { $0 })
+        if variable != SealedExecutable.ownVariable { variables.append(variable) }
+    }
+    return variables
 }
 
 /// Whether this process may write to a file or directory.

@@ -41,6 +41,15 @@ func makeNonBlocking(_ descriptor: CInt) throws(SystemCallError) {
         describing: "\(descriptor), F_SETFL, O_NONBLOCK")
 }
 
+/// Lets writes wait for a slow reader, to a file that was opened for appending without waiting.
+///
+/// Kernel: fcntl(2), F_SETFL.
+func makeBlocking(_ descriptor: CInt) throws(SystemCallError) {
+    try systemCall(
+        "fcntl", __NR_fcntl, Int(descriptor), 4, OpenFlags.append.rawValue,
+        describing: "\(descriptor), F_SETFL, O_APPEND")
+}
+
 /// Reads once, up to `limitBytes`; empty at the end, nil when there is nothing yet.
 ///
 /// Kernel: read(2).

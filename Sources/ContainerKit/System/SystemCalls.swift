@@ -118,25 +118,28 @@ func withAddress<Value, Result>(
     }
 }
 
+/// The longest file that is read; what engines write is far shorter.
+let longestFileBytes = 16 << 20
+
 /// Reads a whole file of at most `limitBytes`.
 ///
 /// Kernel: read(2).
-func readFile(_ descriptor: CInt, limitBytes: Int = 16 << 20, named name: String)
+/// - Throws: EFBIG for a longer one, of which nothing is taken.
+func readFile(_ descriptor: CInt, limitBytes: Int = longestFileBytes, named name: String)
     throws(SystemCallError) -> [UInt8]
 {
     var contents: [UInt8] = []
     var room = 8192
-    while contents.count < limitBytes {
-        room = min(room, limitBytes - contents.count)
+    while true {
+        // One byte more than allowed tells that there are too many.
+        room = min(room, limitBytes + 1 - contents.count)
         var failure: SystemCallError?
         let more = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
             do throws(SystemCallError) {
                 // Files of procfs end a read early; only an empty one is the end.
                 while count < room {
                     let address = Int(bitPattern: buffer.baseAddress) + count
-                    let read = try systemCall(
-                        "read", __NR_read, Int(descriptor), address, room - count,
-                        describing: "\"\(name)\"")
+                    let read = try readWaiting(descriptor, address, room - count, name)
                     guard read > 0 else { break }
                     count += read
                 }
@@ -146,19 +149,39 @@ func readFile(_ descriptor: CInt, limitBytes: Int = 16 << 20, named name: String
         }
         if let failure { throw failure }
         if contents.isEmpty { contents = more } else { contents.append(contentsOf: more) }
-        guard more.count == room else { break }
+        guard contents.count <= limitBytes else {
+            throw SystemCallError(
+                "read", "\"\(name)\", more than \(limitBytes) bytes", errno: .fileTooLarge)
+        }
+        guard more.count == room else { return contents }
         room = min(room * 4, 1 << 20)
     }
-    return contents
+}
+
+/// Reads once; waits for the writer of a pipe that was opened without waiting.
+private func readWaiting(_ descriptor: CInt, _ address: Int, _ count: Int, _ name: String)
+    throws(SystemCallError) -> Int
+{
+    while true {
+        do throws(SystemCallError) {
+            return try systemCall(
+                "read", __NR_read, Int(descriptor), address, count, describing: "\"\(name)\"")
+        } catch  where error.errno == .resourceTemporarilyUnavailable {
+            var entries = [PollEntry(descriptor, [.readable])]
+            try poll(&entries)
+        }
+    }
 }
 
 /// Opens and reads a whole file.
 ///
+/// A fifo is not waited for: without a writer it is empty.
+///
 /// Kernel: openat(2), read(2).
-func readFile(_ path: String, at directory: CInt = currentDirectory, limitBytes: Int = 16 << 20)
-    throws(SystemCallError) -> [UInt8]
-{
-    let file = try openFile(path, .readOnly, at: directory)
+func readFile(
+    _ path: String, at directory: CInt = currentDirectory, limitBytes: Int = longestFileBytes
+) throws(SystemCallError) -> [UInt8] {
+    let file = try openFile(path, [.readOnly, .nonBlocking, .noTerminal], at: directory)
     return try readFile(file.number, limitBytes: limitBytes, named: path)
 }
 

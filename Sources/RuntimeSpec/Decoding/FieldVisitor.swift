@@ -13,6 +13,8 @@ protocol FieldVisitor {
     mutating func kept<Value: SpecValue>(_ key: String, _ value: inout Value)
     /// A text that may be absent; an empty one is taken as absent, as the Go types do.
     mutating func text(_ key: String, _ value: inout String?)
+    /// A word that may be absent; an empty one is taken as absent.
+    mutating func word<Value: Vocabulary>(_ key: String, _ value: inout Value?)
 }
 
 /// A type of the model that is written as a JSON object.
@@ -30,6 +32,11 @@ extension SpecObject {
     static var pluralNoun: String { "objects" }
 
     static func decode(_ value: JSONValue, _ context: inout DecodingContext) -> Self? {
+        decodeObject(value, &context)
+    }
+
+    /// Reads every field.
+    static func decodeObject(_ value: JSONValue, _ context: inout DecodingContext) -> Self? {
         guard case .object(let object) = value else {
             context.mismatch(value, expected: noun)
             return nil
@@ -128,6 +135,11 @@ struct FieldReader: FieldVisitor {
         if value?.isEmpty == true { value = nil }
     }
 
+    mutating func word<Value: Vocabulary>(_ key: String, _ value: inout Value?) {
+        guard let found = member(key), found != .string("") else { return }
+        value = decode(found, key)
+    }
+
     /// The value of `key`, or nil if it is absent or `null`.
     private mutating func member(_ key: String) -> JSONValue? {
         // Most documents list members in the order in which they are asked for.
@@ -169,8 +181,11 @@ extension JSONObject {
     /// the last counts.
     fileprivate func joiningSpellings() -> JSONObject? {
         var joined: [Member] = []
+        var places: [String: Int] = [:]
         for member in members {
-            guard let first = joined.firstIndex(where: { $0.key.isName(member.key) }) else {
+            let name = member.key.smallLetters
+            guard let first = places[name] else {
+                places[name] = joined.count
                 joined.append(member)
                 continue
             }
@@ -189,6 +204,12 @@ extension JSONValue {
 }
 
 extension String {
+    /// The name without capitals.
+    fileprivate var smallLetters: String {
+        String(
+            decoding: utf8.map { (0x41...0x5a).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
+    }
+
     /// Whether this is another name but for its capitals: what is written in Go takes such, too.
     fileprivate func isName(_ name: String) -> Bool {
         guard utf8.count == name.utf8.count else { return false }
@@ -222,6 +243,10 @@ struct FieldWriter: FieldVisitor {
     }
 
     mutating func text(_ key: String, _ value: inout String?) {
+        optional(key, &value)
+    }
+
+    mutating func word<Value: Vocabulary>(_ key: String, _ value: inout Value?) {
         optional(key, &value)
     }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
+
 /// A type that a field of the model may have.
 protocol SpecValue {
     /// The type in a message: `a string`.
@@ -45,6 +47,17 @@ extension String: SpecValue {
     }
 
     func encode() -> JSONValue { .string(self) }
+}
+
+extension ByteText: SpecValue {
+    static var noun: String { String.noun }
+    static var pluralNoun: String { String.pluralNoun }
+
+    static func decode(_ value: JSONValue, _ context: inout DecodingContext) -> ByteText? {
+        String.decode(value, &context).map { ByteText($0) }
+    }
+
+    func encode() -> JSONValue { .string(description) }
 }
 
 extension Array: SpecValue where Element: SpecValue {

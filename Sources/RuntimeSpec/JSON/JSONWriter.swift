@@ -69,7 +69,16 @@ struct JSONWriter {
             add(text)
             return bytes.append(UInt8(ascii: "\""))
         }
+        var isAfterC2 = false
         for byte in text.utf8 {
+            // DEL and the controls U+0080 to U+009F, which some terminals obey, too.
+            if isAfterC2, byte < 0xA0 {
+                bytes.removeLast()
+                add("\\u00" + hexadecimal(byte).lowercased())
+                isAfterC2 = false
+                continue
+            }
+            isAfterC2 = byte == 0xC2
             switch byte {
             case UInt8(ascii: "\""): add("\\\"")
             case UInt8(ascii: "\\"): add("\\\\")
@@ -78,7 +87,7 @@ struct JSONWriter {
             case 0x0A: add("\\n")
             case 0x0C: add("\\f")
             case 0x0D: add("\\r")
-            case 0..<0x20: add("\\u00" + hexadecimal(byte).lowercased())
+            case 0..<0x20, 0x7F: add("\\u00" + hexadecimal(byte).lowercased())
             default: bytes.append(byte)
             }
         }
@@ -88,7 +97,7 @@ struct JSONWriter {
     private static func needsEscape(_ text: Span<UInt8>) -> Bool {
         for index in text.indices {
             switch text[index] {
-            case 0..<0x20, UInt8(ascii: "\""), UInt8(ascii: "\\"): return true
+            case 0..<0x20, 0x7F, 0xC2, UInt8(ascii: "\""), UInt8(ascii: "\\"): return true
             default: break
             }
         }

@@ -108,7 +108,7 @@ extension DeviceCgroupRule: SpecObject {
 
     mutating func visitFields(_ visitor: inout some FieldVisitor) {
         visitor.required("allow", &allow)
-        visitor.optional("type", &kind)
+        visitor.word("type", &kind)
         visitor.optional("major", &major)
         visitor.optional("minor", &minor)
         visitor.text("access", &access)

@@ -53,7 +53,8 @@ public struct Hook: Equatable, Sendable {
     public var path: String
     /// The arguments, the name of the program first; nil is only the path.
     public var args: [String]?
-    /// The environment, each as `NAME=value`.
+    /// The environment, each as `NAME=value`; nil is the runtime's own, for startContainer that of
+    /// the container's process.
     public var env: [String]?
     /// After how many seconds the hook is killed; nil is never.
     public var timeout: Int?

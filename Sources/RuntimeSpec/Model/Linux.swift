@@ -88,7 +88,7 @@ extension Linux: SpecObject {
         visitor.optional("devices", &devices)
         visitor.optional("netDevices", &netDevices)
         visitor.optional("seccomp", &seccomp)
-        visitor.optional("rootfsPropagation", &rootfsPropagation)
+        visitor.word("rootfsPropagation", &rootfsPropagation)
         visitor.optional("maskedPaths", &maskedPaths)
         visitor.optional("readonlyPaths", &readonlyPaths)
         visitor.text("mountLabel", &mountLabel)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import ByteText
+
 /// A process in a container.
 ///
 /// Spec: config.md, Process.
@@ -10,10 +12,10 @@ public struct Process: Equatable, Sendable {
     public var consoleSize: Box?
     /// Who the process runs as; absent fields are 0, as for runc.
     public var user: User
-    /// The program and its arguments; the program is looked up in the `PATH` of `env`.
-    public var args: [String]?
-    /// The environment, each as `NAME=value`.
-    public var env: [String]?
+    /// The program and its arguments, byte for byte; the program is looked up in the `PATH` of `env`.
+    public var argBytes: [ByteText]?
+    /// The environment, each as `NAME=value`, byte for byte.
+    public var envBytes: [ByteText]?
     /// The working directory in the container, an absolute path.
     public var cwd: String
     /// The capability sets of the process.
@@ -41,7 +43,8 @@ public struct Process: Equatable, Sendable {
 
     /// A value of the given fields.
     public init(
-        terminal: Bool = false, consoleSize: Box? = nil, user: User = User(), args: [String]? = nil,
+        terminal: Bool = false, consoleSize: Box? = nil, user: User = User(),
+        args: [String]? = nil,
         env: [String]? = nil, cwd: String, capabilities: Capabilities? = nil,
         rlimits: [Rlimit]? = nil, noNewPrivileges: Bool = false, apparmorProfile: String? = nil,
         oomScoreAdj: Int? = nil, scheduler: Scheduler? = nil, selinuxLabel: String? = nil,
@@ -50,8 +53,8 @@ public struct Process: Equatable, Sendable {
         self.terminal = terminal
         self.consoleSize = consoleSize
         self.user = user
-        self.args = args
-        self.env = env
+        argBytes = args?.map { ByteText($0) }
+        envBytes = env?.map { ByteText($0) }
         self.cwd = cwd
         self.capabilities = capabilities
         self.rlimits = rlimits
@@ -65,6 +68,20 @@ public struct Process: Equatable, Sendable {
     }
 }
 
+extension Process {
+    /// The program and its arguments as texts: bytes that are no UTF-8 are replaced.
+    public var args: [String]? {
+        get { argBytes?.map(\.description) }
+        set { argBytes = newValue?.map { ByteText($0) } }
+    }
+
+    /// The environment as texts: bytes that are no UTF-8 are replaced.
+    public var env: [String]? {
+        get { envBytes?.map(\.description) }
+        set { envBytes = newValue?.map { ByteText($0) } }
+    }
+}
+
 extension Process: SpecObject {
     static var blank: Process { Process(cwd: "") }
     static var section: String { "config.md, Process" }
@@ -73,8 +90,8 @@ extension Process: SpecObject {
         visitor.defaulted("terminal", &terminal, absent: false)
         visitor.optional("consoleSize", &consoleSize)
         visitor.kept("user", &user)
-        visitor.optional("args", &args)
-        visitor.optional("env", &env)
+        visitor.optional("args", &argBytes)
+        visitor.optional("env", &envBytes)
         visitor.required("cwd", &cwd)
         visitor.optional("capabilities", &capabilities)
         visitor.optional("rlimits", &rlimits)

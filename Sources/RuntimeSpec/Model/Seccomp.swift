@@ -39,6 +39,18 @@ extension Seccomp: SpecObject {
     static var blank: Seccomp { Seccomp(defaultAction: .allow) }
     static var section: String { "config-linux.md, Seccomp" }
 
+    /// Whether neither a default action nor a rule is given, which other encoders write for no filter.
+    private static func isBlank(_ object: JSONObject) -> Bool {
+        let action = object["defaultAction"] ?? .null
+        let rules = object["syscalls"] ?? .null
+        return (action == .null || action == .string("")) && (rules == .null || rules == .array([]))
+    }
+
+    static func decode(_ value: JSONValue, _ context: inout DecodingContext) -> Seccomp? {
+        if case .object(let object) = value, isBlank(object) { return nil }
+        return decodeObject(value, &context)
+    }
+
     mutating func visitFields(_ visitor: inout some FieldVisitor) {
         visitor.required("defaultAction", &defaultAction)
         visitor.optional("defaultErrnoRet", &defaultErrnoRet)

@@ -16,6 +16,7 @@ private func checkRanges(
     _ mappings: [IDMapping]?, at path: @autoclosure () -> JSONPath, _ found: inout [SpecError]
 ) {
     let section = "config-linux.md, User namespace mappings"
+    let overlaps = overlaps(mappings ?? [])
     for (index, mapping) in (mappings ?? []).enumerated() {
         let path = path().appending(index: index)
         if mapping.size == 0 {
@@ -23,12 +24,8 @@ private func checkRanges(
                 SpecError(
                     path.appending(key: "size"), "must be greater than 0", section: section))
         }
-        for (other, earlier) in (mappings ?? [])[..<index].enumerated()
-        where overlap(mapping.containerID, mapping.size, earlier.containerID, earlier.size)
-            || overlap(mapping.hostID, mapping.size, earlier.hostID, earlier.size)
-        {
-            let message = "overlaps range \(other)"
-            found.append(SpecError(path, message, section: section))
+        if let other = overlaps[index] {
+            found.append(SpecError(path, "overlaps range \(other)", section: section))
         }
         for (key, first) in [("containerID", mapping.containerID), ("hostID", mapping.hostID)]
         where UInt64(first) + UInt64(mapping.size) > UInt64(UInt32.max) {
@@ -41,8 +38,26 @@ private func checkRanges(
     }
 }
 
-private func overlap(_ one: UInt32, _ size: UInt32, _ other: UInt32, _ otherSize: UInt32) -> Bool {
-    UInt64(one) < UInt64(other) + UInt64(otherSize) && UInt64(other) < UInt64(one) + UInt64(size)
+/// For each range that shares ids with an earlier one of the list, the place of such a one.
+///
+/// In the order of their ids only the range that reaches furthest can overlap the next.
+private func overlaps(_ mappings: [IDMapping]) -> [Int: Int] {
+    var found: [Int: Int] = [:]
+    for first in [\IDMapping.containerID, \IDMapping.hostID] {
+        let order = mappings.indices.filter { mappings[$0].size > 0 }
+            .sorted { mappings[$0][keyPath: first] < mappings[$1][keyPath: first] }
+        var furthest: (index: Int, end: UInt64)?
+        for index in order {
+            let mapping = mappings[index]
+            let end = UInt64(mapping[keyPath: first]) + UInt64(mapping.size)
+            if let furthest, UInt64(mapping[keyPath: first]) < furthest.end {
+                let later = max(index, furthest.index)
+                found[later] = min(found[later] ?? .max, index, furthest.index)
+            }
+            if end > furthest?.end ?? 0 { furthest = (index, end) }
+        }
+    }
+    return found
 }
 
 /// The user of the process is mapped (root, where there is no process yet), and so are the owners that
@@ -51,18 +66,21 @@ private func overlap(_ one: UInt32, _ size: UInt32, _ other: UInt32, _ otherSize
 /// Spec: config-linux.md, User namespace mappings. Kernel: user_namespaces(7), tmpfs(5).
 func checkMappedIDs(_ spec: Spec, _ found: inout [SpecError]) {
     guard let linux = spec.linux, linux.namespace(.user) != nil,
-        let users = linux.uidMappings, let groups = linux.gidMappings, !users.isEmpty,
-        !groups.isEmpty
+        let userMappings = linux.uidMappings, let groupMappings = linux.gidMappings,
+        !userMappings.isEmpty, !groupMappings.isEmpty
     else { return }
     let section = "config-linux.md, User namespace mappings"
-    func require(_ id: UInt32, _ mappings: [IDMapping], _ list: String, _ path: JSONPath) {
-        if mappings.maps(id) { return }
+    let (users, groups) = (MappedIDs(userMappings), MappedIDs(groupMappings))
+    func require(
+        _ id: UInt32, _ mapped: MappedIDs, _ list: String, _ path: @autoclosure () -> JSONPath
+    ) {
+        if mapped.contains(id) { return }
         let message = "\(id) has no mapping in \(list)"
-        found.append(SpecError(path, message, section: section))
+        found.append(SpecError(path(), message, section: section))
     }
     if spec.process == nil {
-        for (mappings, list) in [(users, "linux.uidMappings"), (groups, "linux.gidMappings")]
-        where !mappings.maps(0) {
+        for (mapped, list) in [(users, "linux.uidMappings"), (groups, "linux.gidMappings")]
+        where !mapped.contains(0) {
             let message = "must map the container's root, containerID 0: there is no process"
             found.append(SpecError(JSONPath(stringLiteral: list), message, section: section))
         }
@@ -84,7 +102,7 @@ func checkMappedIDs(_ spec: Spec, _ found: inout [SpecError]) {
                 let id = UInt32(option.dropFirst(4))
             else { continue }
             let isUser = option.hasPrefix("uid=")
-            if (isUser ? users : groups).maps(id) { continue }
+            if (isUser ? users : groups).contains(id) { continue }
             let list = isUser ? "linux.uidMappings" : "linux.gidMappings"
             let message = "\(quoted(option)) has no mapping in \(list)"
             found.append(SpecError("mounts[\(index)].options", message, section: section))
@@ -92,9 +110,27 @@ func checkMappedIDs(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-extension [IDMapping] {
-    /// Whether a range has `id` of the container.
-    fileprivate func maps(_ id: UInt32) -> Bool {
-        contains { id >= $0.containerID && id - $0.containerID < $0.size }
+/// The ids of a container that are mapped.
+private struct MappedIDs {
+    private let ranges: [IDMapping]
+
+    init(_ mappings: [IDMapping]) {
+        ranges = mappings.sorted { $0.containerID < $1.containerID }
+    }
+
+    func contains(_ id: UInt32) -> Bool {
+        var candidates = ranges[...]
+        while !candidates.isEmpty {
+            let middle = candidates.startIndex + candidates.count / 2
+            let range = ranges[middle]
+            if id < range.containerID {
+                candidates = candidates[..<middle]
+            } else if id - range.containerID < range.size {
+                return true
+            } else {
+                candidates = candidates[(middle + 1)...]
+            }
+        }
+        return false
     }
 }

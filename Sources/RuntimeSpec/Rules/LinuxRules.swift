@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Masked and read-only paths are absolute, of a length the kernel takes, and need a mount namespace.
+/// Masked and read-only paths are absolute, of a length the kernel takes, and need a mount namespace;
+/// an empty one is none.
 ///
 /// Spec: config-linux.md, Masked Paths; Readonly Paths.
 func checkHiddenPaths(_ spec: Spec, _ found: inout [SpecError]) {
@@ -20,7 +21,7 @@ private func checkHiddenPaths(
     guard let paths, !paths.isEmpty else { return }
     for (index, hidden) in paths.enumerated() {
         checkLength(hidden, path.appending(index: index), section, &found)
-        if hidden.isAbsolutePath { continue }
+        if hidden.isEmpty || hidden.isAbsolutePath { continue }
         let message = "\(quoted(hidden)) is not an absolute path"
         found.append(SpecError(path.appending(index: index), message, section: section))
     }

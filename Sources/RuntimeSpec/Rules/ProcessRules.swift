@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
+
 /// There is a program to run.
 ///
 /// Spec: config.md, Process.
 func checkArguments(_ process: Process, _ found: inout [SpecError]) {
-    if (process.args ?? []).isEmpty {
+    if (process.argBytes ?? []).isEmpty {
         found.append(
             SpecError("process.args", "must not be empty", section: "config.md, Process"))
     }
@@ -37,17 +39,17 @@ func checkLength(
 ///
 /// Spec: config.md, Process.
 func checkEnvironment(_ process: Process, _ found: inout [SpecError]) {
-    checkVariables(process.env, "process.env", "config.md, Process", &found)
+    checkVariables(process.envBytes, "process.env", "config.md, Process", &found)
 }
 
 /// Adds every element of an environment that is not `NAME=value`.
 func checkVariables(
-    _ environment: [String]?, _ path: JSONPath, _ section: String, _ found: inout [SpecError]
+    _ environment: [ByteText]?, _ path: JSONPath, _ section: String, _ found: inout [SpecError]
 ) {
     for (index, variable) in (environment ?? []).enumerated() {
-        let equals = variable.utf8.firstIndex(of: UInt8(ascii: "="))
-        if equals == nil || equals == variable.startIndex {
-            let message = "\(quoted(variable)) is not NAME=value"
+        let equals = variable.bytes.firstIndex(of: UInt8(ascii: "="))
+        if equals == nil || equals == 0 {
+            let message = "\(quoted(variable.description)) is not NAME=value"
             found.append(SpecError(path.appending(index: index), message, section: section))
         }
     }
@@ -105,7 +107,7 @@ func checkUmask(_ process: Process, _ found: inout [SpecError]) {
 /// Spec: config.md, POSIX process. Kernel: getrlimit(2).
 func checkRlimits(_ process: Process, _ found: inout [SpecError]) {
     let section = "config.md, POSIX process"
-    var seen: [String] = []
+    var seen: Set<String> = []
     for (index, rlimit) in (process.rlimits ?? []).enumerated() {
         let path: JSONPath = "process.rlimits[\(index)]"
         let type = path.appending(key: "type")
@@ -113,11 +115,10 @@ func checkRlimits(_ process: Process, _ found: inout [SpecError]) {
             let message = "\(quoted(rlimit.type)) is not a resource limit of Linux"
             found.append(SpecError(type, message, section: section))
         }
-        if seen.contains(rlimit.type) {
+        if !seen.insert(rlimit.type).inserted {
             let message = "\(quoted(rlimit.type)) is listed twice"
             found.append(SpecError(type, message, section: section))
         }
-        seen.append(rlimit.type)
         if rlimit.soft > rlimit.hard {
             let message = "the soft limit \(rlimit.soft) is above the hard limit \(rlimit.hard)"
             found.append(SpecError(path, message, section: section))
@@ -226,35 +227,35 @@ func checkEffectiveCapabilities(_ process: Process, _ found: inout [SpecError]) 
     }
 }
 
-/// A capability that is not known is left out.
+/// Names of capabilities that Linux does not have are left out.
 ///
-/// Spec: config.md, Linux Process.
+/// One warning for all of them, in runc's words. Spec: config.md, Linux Process.
 func warnOfUnknownCapabilities(_ process: Process, _ found: inout [SpecError]) {
-    for (name, set) in process.capabilities?.namedSets ?? [] {
-        for (index, capability) in set.enumerated() where Capability(name: capability) == nil {
-            found.append(
-                SpecError(
-                    "process.capabilities.\(name)[\(index)]",
-                    "\(quoted(capability)) is not a known capability and is left out",
-                    section: "config.md, Linux Process"))
-        }
+    var unknown: Set<String> = []
+    for (_, set) in process.capabilities?.namedSets ?? [] {
+        unknown.formUnion(set.lazy.filter { Capability(name: $0) == nil })
     }
+    guard !unknown.isEmpty else { return }
+    let names = unknown.sorted().joined(separator: " ")
+    found.append(
+        SpecError(
+            "process.capabilities", "ignoring unknown or unavailable capabilities: [\(names)]",
+            section: "config.md, Linux Process"))
 }
 
-/// An ambient capability that is not permitted and inheritable has no effect.
+/// A capability is ambient only while it is both permitted and inheritable.
 ///
-/// Kernel: capabilities(7).
+/// One warning for all; its first words are runc's. Kernel: capabilities(7).
 func warnOfLostAmbientCapabilities(_ process: Process, _ found: inout [SpecError]) {
     guard let capabilities = process.capabilities else { return }
-    for (index, name) in (capabilities.ambient ?? []).enumerated() {
-        let isPermitted = (capabilities.permitted ?? []).contains(name)
-        let isInheritable = (capabilities.inheritable ?? []).contains(name)
-        guard !isPermitted || !isInheritable else { continue }
-        found.append(
-            SpecError(
-                "process.capabilities.ambient[\(index)]",
-                // The first words are runc's.
-                "can't raise ambient capability \(name): it is not both permitted and inheritable",
-                section: "config.md, Linux Process"))
-    }
+    let kept = Set(capabilities.permitted ?? []).intersection(capabilities.inheritable ?? [])
+    let lost = Set(capabilities.ambient ?? []).subtracting(kept)
+        .filter { Capability(name: $0) != nil }
+    guard !lost.isEmpty else { return }
+    let names = lost.sorted().joined(separator: ", ")
+    found.append(
+        SpecError(
+            "process.capabilities.ambient",
+            "can't raise ambient capability \(names): not both permitted and inheritable",
+            section: "config.md, Linux Process"))
 }

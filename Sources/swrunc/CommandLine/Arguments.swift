@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ContainerKit
+internal import SystemPackage
+
 /// The flags and operands of one command, read from its words.
 ///
 /// The rules are those of Go's flag package, which engines expect: one dash or two for any name,
@@ -7,43 +10,45 @@
 /// A flag that is given twice keeps its last value unless it is read as a list.
 struct Arguments: Sendable {
     /// What is neither a flag nor the value of one, in order.
-    private(set) var operands: [String] = []
-    private var given: [(flag: Flag, value: String)] = []
+    private(set) var words: [ByteText] = []
+    private var given: [(flag: Flag, value: ByteText)] = []
 
     /// Reads `words` by a table of flags.
     ///
     /// With `stoppingAtOperand`, everything from the first operand on is an operand, flags or not:
     /// the program of `exec` has flags of its own.
     init(
-        parsing words: some Collection<String>, flags: [Flag], stoppingAtOperand: Bool
+        parsing words: some Collection<ByteText>, flags: [Flag], stoppingAtOperand: Bool
     ) throws(UsageError) {
         var rest = words[...]
         while let word = rest.popFirst() {
-            guard word.utf8.first == UInt8(ascii: "-"), word.utf8.count > 1 else {
-                operands.append(word)
+            guard word.bytes.first == UInt8(ascii: "-"), word.bytes.count > 1 else {
+                self.words.append(word)
                 if stoppingAtOperand { break }
                 continue
             }
             if word == "--" { break }
             try readFlag(word, of: flags, rest: &rest)
         }
-        operands += rest
+        self.words += rest
     }
 
-    private mutating func readFlag<Words: Collection<String>>(
-        _ word: String, of flags: [Flag], rest: inout Words
+    /// The operands as texts.
+    var operands: [String] { words.map(\.description) }
+
+    private mutating func readFlag<Words: Collection<ByteText>>(
+        _ word: ByteText, of flags: [Flag], rest: inout Words
     ) throws(UsageError) where Words.SubSequence == Words {
-        let dashes = word.utf8.starts(with: "--".utf8) ? 2 : 1
-        let text = word[word.utf8.index(word.startIndex, offsetBy: dashes)...]
-        guard let first = text.unicodeScalars.first, first != "-", first != "=" else {
+        let text = word.bytes.dropFirst(word.begins(with: "--") ? 2 : 1)
+        let equals = text.firstIndex(of: UInt8(ascii: "="))
+        guard let first = text.first, first != UInt8(ascii: "-"), equals != text.startIndex else {
             throw UsageError("bad flag syntax: \(word)")
         }
-        let equals = text.utf8.firstIndex(of: UInt8(ascii: "="))
-        let name = text[..<(equals ?? text.endIndex)]
+        let name = String(decoding: text[..<(equals ?? text.endIndex)], as: UTF8.self)
         guard let flag = flags.first(where: { $0.isNamed(name) }) else {
             throw UsageError("flag provided but not defined: -\(name)")
         }
-        var value = equals.map { String(text[text.utf8.index(after: $0)...]) }
+        var value = equals.map { ByteText(bytes: Array(text[($0 + 1)...])) }
         if value == nil {
             if case .toggle = flag.value {
                 value = "true"
@@ -56,17 +61,22 @@ struct Arguments: Sendable {
     }
 
     private static func check(
-        _ value: String, of flag: Flag, writtenAs name: Substring
-    ) throws(UsageError) -> String {
+        _ bytes: ByteText, of flag: Flag, writtenAs name: String
+    ) throws(UsageError) -> ByteText {
+        if case .bytes = flag.value { return bytes }
+        guard let value = bytes.utf8Text else {
+            throw UsageError(
+                "invalid value \(bytes.description.debugDescription) for flag -\(name): not UTF-8")
+        }
         switch flag.value {
-        case .text:
-            return value
+        case .text, .bytes:
+            return bytes
         case .number:
             guard Int(value) != nil else {
                 throw UsageError(
                     "invalid value \(value.debugDescription) for flag -\(name): parse error")
             }
-            return value
+            return bytes
         case .toggle:
             guard let isOn = readToggle(value) else {
                 throw UsageError(
@@ -87,7 +97,8 @@ struct Arguments: Sendable {
 
     /// The first flag given with a value that is not acted on, as it was meant: `--no-pivot`.
     var unsupported: String? {
-        guard let (flag, value) = given.first(where: { !$0.flag.supports($0.value) }) else {
+        guard let (flag, value) = given.first(where: { !$0.flag.supports($0.value.description) })
+        else {
             return nil
         }
         if case .toggle = flag.value, value == "false" { return "--\(flag.name)=false" }
@@ -101,12 +112,21 @@ struct Arguments: Sendable {
 
     /// The last value given, or nil when the flag is absent.
     func text(_ flag: Flag) -> String? {
-        given.last { $0.flag.name == flag.name }?.value
+        given.last { $0.flag.name == flag.name }?.value.description
     }
 
     /// All values given, in order.
-    func texts(_ flag: Flag) -> [String] {
+    func texts(_ flag: Flag) -> [String] { bytes(flag).map(\.description) }
+
+    /// All values given, in order, byte for byte.
+    func bytes(_ flag: Flag) -> [ByteText] {
         given.lazy.filter { $0.flag.name == flag.name }.map(\.value)
+    }
+
+    /// The last value given as a path of the host; nil when the flag is absent or empty.
+    func path(_ flag: Flag) -> FilePath? {
+        guard let value = bytes(flag).last, !value.bytes.isEmpty else { return nil }
+        return FilePath(platformString: value.bytes.map { CChar(bitPattern: $0) } + [0])
     }
 
     /// The last number given, or nil when the flag is absent.

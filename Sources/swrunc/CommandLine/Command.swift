@@ -30,6 +30,8 @@ struct Command: Sendable {
     var stopsAtOperand = false
     /// Whether a container could reach the running binary through /proc (CVE-2019-5736).
     var startsProcess = false
+    /// Whether its answer is all that it prints: clients read both streams in one pipe.
+    var isQuery = false
     var failureText = FailureText.plain
     /// Does what the command is for; gives the exit status.
     let perform: @Sendable (Invocation) throws(ContainerError) -> Int32
@@ -76,7 +78,7 @@ struct Command: Sendable {
     static let missing = ["checkpoint", "restore"]
 
     /// Reads the command's words.
-    func parse(_ words: some Collection<String>) throws(UsageError) -> Arguments {
+    func parse(_ words: some Collection<ByteText>) throws(UsageError) -> Arguments {
         try Arguments(
             parsing: words, flags: flags + [.help], stoppingAtOperand: stopsAtOperand)
     }

@@ -8,6 +8,8 @@ struct Flag: Sendable {
         case toggle
         /// Any text.
         case text
+        /// Any bytes, which need not be UTF-8.
+        case bytes
         /// A decimal number.
         case number
     }
@@ -46,7 +48,7 @@ struct Flag: Sendable {
     static let help = Flag("help", "h", .toggle, "show this help")
 
     /// Whether `name`, without dashes, is one of the flag's names.
-    func isNamed(_ name: Substring) -> Bool {
+    func isNamed(_ name: String) -> Bool {
         name == self.name || name == letter ?? ""
     }
 

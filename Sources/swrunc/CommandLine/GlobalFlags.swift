@@ -5,7 +5,7 @@ enum GlobalFlags {
     static let root = Flag(
         "root", nil, .text, "directory of the containers' state, best on a tmpfs",
         standard: "/run/swrunc, for users other than root $XDG_RUNTIME_DIR/swrunc")
-    static let log = Flag("log", nil, .text, "file to append the log to", standard: "stderr")
+    static let log = Flag("log", nil, .bytes, "file to append the log to", standard: "stderr")
     static let logFormat = Flag(
         "log-format", nil, .text, "format of the log, text or json", standard: "text")
     static let logLevel = Flag(

@@ -62,7 +62,7 @@ enum HelpText {
         let value =
             switch flag.value {
             case .toggle: ""
-            case .text: " value"
+            case .text, .bytes: " value"
             case .number: " number"
             }
         let long = "--\(flag.name)\(value)"

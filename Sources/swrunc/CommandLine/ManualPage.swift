@@ -67,7 +67,7 @@ enum ManualPage {
             let value =
                 switch flag.value {
                 case .toggle: ""
-                case .text: " \\fIvalue\\fR"
+                case .text, .bytes: " \\fIvalue\\fR"
                 case .number: " \\fInumber\\fR"
                 }
             let names = ["--\(flag.name)"] + (flag.letter.map { ["-\($0)"] } ?? [])

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ContainerKit
+internal import SystemPackage
 
 extension Command {
     static var exec: Command {
@@ -9,7 +10,7 @@ extension Command {
             operands: "<container-id> <program> [arguments]", operandCount: 1...Int.max,
             details: """
                 The process is like the container's own but for what the flags say. With --process
-                it is the one of that file, and no program is given.
+                it is the one of that file, and a program that is named here has no effect.
 
                 The exit status is that of the process; 255 tells that it could not be started.
                 """,
@@ -36,9 +37,9 @@ extension Command {
 
 /// The flags of exec and the process that they make.
 enum ExecFlags {
-    static let process = Flag("process", "p", .text, "file that describes the process, as JSON")
+    static let process = Flag("process", "p", .bytes, "file that describes the process, as JSON")
     static let tty = Flag("tty", "t", .toggle, "give the process a terminal")
-    static let environment = Flag("env", "e", .text, "NAME=value to add to the environment")
+    static let environment = Flag("env", "e", .bytes, "NAME=value to add to the environment")
     static let workingDirectory = Flag("cwd", nil, .text, "working directory in the container")
     static let user = Flag("user", "u", .text, "user and group to run as, UID[:GID] in numbers")
     static let groups = Flag("additional-gids", "g", .text, "number of another group to belong to")
@@ -76,13 +77,13 @@ enum ExecFlags {
     static func process(
         _ arguments: Arguments, in container: Container
     ) throws(ContainerError) -> Process {
-        let program = Array(arguments.operands.dropFirst())
-        if let path = arguments.text(process), !path.isEmpty {
+        if let path = arguments.path(process) {
             var process = try read(path)
-            try refuseOverrides(of: process, in: arguments, running: program)
+            try refuseOverrides(of: process, in: arguments)
             process.terminal = process.terminal || arguments.has(tty)
             return process
         }
+        let program = Array(arguments.words.dropFirst())
         guard !program.isEmpty else {
             throw ContainerError(
                 .invalidArgument, "exec args cannot be empty",
@@ -91,26 +92,22 @@ enum ExecFlags {
         return try changed(container.template(), by: arguments, running: program)
     }
 
-    private static func read(_ path: String) throws(ContainerError) -> Process {
+    private static func read(_ path: FilePath) throws(ContainerError) -> Process {
         let bytes = try readFile(path)
         do {
             return try Process(json: bytes)
         } catch {
-            throw ContainerError(.invalidSpec, "\(path): \(error)")
+            throw ContainerError(.invalidSpec, "\(path.string): \(error)")
         }
     }
 
-    /// The file of `--process` is the whole process: what it would hide is refused, not ignored.
+    /// The file of `--process` is the whole process: a flag that it would hide is refused, not ignored.
     ///
-    /// Only a terminal may be asked for beside it.
+    /// Only a terminal may be asked for beside it. The words of a program are passed over, as by other
+    /// runtimes: there are clients that always give them.
     static func refuseOverrides(
-        of process: Process, in arguments: Arguments, running program: [String]
+        of process: Process, in arguments: Arguments
     ) throws(ContainerError) {
-        if let first = program.first {
-            throw ContainerError(
-                .invalidArgument,
-                "--process names the program: \(first.debugDescription) is one too many")
-        }
         for flag in overrides where arguments.text(flag) != nil {
             if flag.name == tty.name, arguments.has(tty) || !process.terminal { continue }
             throw ContainerError(
@@ -121,16 +118,16 @@ enum ExecFlags {
 
     /// The container's own process with what the flags change.
     static func changed(
-        _ template: Process, by arguments: Arguments, running program: [String]
+        _ template: Process, by arguments: Arguments, running program: [ByteText]
     ) throws(ContainerError) -> Process {
         var process = template
-        process.args = program
+        process.argBytes = program
         // Only asked for explicitly, whatever the container's own process has.
         process.terminal = arguments.has(tty)
         if let directory = arguments.text(workingDirectory), !directory.isEmpty {
             process.cwd = directory
         }
-        process.env = (process.env ?? []) + arguments.texts(environment)
+        process.envBytes = (process.envBytes ?? []) + arguments.bytes(environment)
         if arguments.text(noNewPrivileges) != nil {
             process.noNewPrivileges = arguments.has(noNewPrivileges)
         }

@@ -7,6 +7,7 @@ extension Command {
         Command(
             name: "features", summary: "print what this runtime can do as JSON",
             operandCount: 0...0, details: "The document is the specification's features.md.",
+            isQuery: true,
             perform: { _ throws(ContainerError) in
                 let features = RuntimeFeatures.current().encoded.encoded(pretty: true)
                 try StandardOutput.write(features + [UInt8(ascii: "\n")])

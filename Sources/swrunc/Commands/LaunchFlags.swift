@@ -55,9 +55,10 @@ extension Invocation {
         options.terminal = try outlet(
             terminal: terminal, detached: detached, socket: path(LaunchFlags.consoleSocket))
         let count = arguments.number(LaunchFlags.preserveDescriptors) ?? 0
-        guard count >= 0 else {
+        guard (0...1 << 30).contains(count) else {
             throw ContainerError(
-                .invalidArgument, "--preserve-fds \(count): a count cannot be negative")
+                .invalidArgument,
+                "--preserve-fds \(count): expected a count of descriptors that are open")
         }
         options.preservedDescriptorCount = count
         options.movesRoot = arguments.has(LaunchFlags.noPivot)
@@ -96,7 +97,7 @@ extension Invocation {
         guard let pid = variable("LISTEN_PID"), pid == String(getpid()),
             let count = variable("LISTEN_FDS").flatMap(Int.init), (1...1024).contains(count)
         else { return options }
-        options.activation = SocketActivation(count: count, names: variable("LISTEN_FDNAMES"))
+        options.activation = SocketActivation(count: count, names: bytes("LISTEN_FDNAMES"))
         options.preservedDescriptorCount += count
         return options
     }
@@ -106,8 +107,16 @@ extension Invocation {
         variable("NOTIFY_SOCKET").flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    private func variable(_ name: String) -> String? {
-        getenv(name).map { String(cString: $0) }
+    private func variable(_ name: String) -> String? { bytes(name)?.description }
+
+    private func bytes(_ name: String) -> ByteText? {
+        guard var place = getenv(name) else { return nil }
+        var bytes: [UInt8] = []
+        while place.pointee != 0 {
+            bytes.append(UInt8(bitPattern: place.pointee))
+            place += 1
+        }
+        return ByteText(bytes: bytes)
     }
 
     private func path(_ flag: Flag) throws(ContainerError) -> FilePath? {

@@ -10,6 +10,7 @@ extension Command {
         Command(
             name: "list", summary: "list the containers under --root", operandCount: 0...0,
             flags: [format, quiet],
+            isQuery: true,
             perform: { invocation throws(ContainerError) in
                 let arguments = invocation.arguments
                 // On standard error, as runc tells of them: the list stays one that engines can read.

@@ -14,7 +14,7 @@ extension Command {
                 without the processes of others; it needs the column PID. The JSON is a list of pids,
                 and takes no options.
                 """,
-            flags: [format], stopsAtOperand: true, perform: listProcesses)
+            flags: [format], stopsAtOperand: true, isQuery: true, perform: listProcesses)
     }
 
     private static func listProcesses(_ invocation: Invocation) throws(ContainerError) -> Int32 {

@@ -7,6 +7,7 @@ extension Command {
         Command(
             name: "state", summary: "print the state of a container as JSON",
             operands: containerOperand,
+            isQuery: true,
             perform: { invocation throws(ContainerError) in
                 let state = try invocation.container().state()
                 // No newline at the end, as from runc.

@@ -2,11 +2,12 @@
 
 internal import ContainerKit
 internal import Logging
+internal import SystemPackage
 
 /// The flags of update and the resources that they make.
 enum UpdateFlags {
     static let resources = Flag(
-        "resources", "r", .text, "file with the new limits as JSON, or - for standard input")
+        "resources", "r", .bytes, "file with the new limits as JSON, or - for standard input")
     static let blockWeight = Flag(
         "blkio-weight", nil, .number, "weight of block I/O, 10 to 1000", standard: "0")
     static let cpuPeriod = Flag(
@@ -54,7 +55,7 @@ enum UpdateFlags {
     static func resources(_ arguments: Arguments, _ logger: Logger) throws(ContainerError)
         -> Resources
     {
-        if let path = arguments.text(resources), !path.isEmpty {
+        if let path = arguments.path(resources) {
             for flag in limits where arguments.text(flag) != nil {
                 throw ContainerError(
                     .invalidArgument, "--resources and --\(flag.name) exclude each other",
@@ -64,7 +65,7 @@ enum UpdateFlags {
             do {
                 return try Resources(json: bytes)
             } catch {
-                let name = path == "-" ? "standard input" : path
+                let name = path == "-" ? "standard input" : path.string
                 throw ContainerError(.invalidSpec, "\(name): \(error)")
             }
         }

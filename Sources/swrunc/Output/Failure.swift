@@ -83,9 +83,9 @@ struct Failure: Error {
         if isTerminal {
             text = personText(program: program, command: command)
         } else if let line {
-            text = "\(line)\n"
+            text = Printable.text(line, keepingLines: true) + "\n"
         } else if outlet.isFile {
-            text = "\(lead)\(error.description)\n"
+            text = Printable.text(lead + error.description, keepingLines: true) + "\n"
         } else {
             return
         }
@@ -95,8 +95,8 @@ struct Failure: Error {
     /// The two lines for a person.
     func personText(program: String, command: Command?) -> String {
         let caller = command.map { "\(program) \($0.name)" } ?? program
-        let hint = error.hint.map { "hint: \($0)\n" } ?? ""
-        return "\(caller): \(error.description)\n\(hint)"
+        let hint = error.hint.map { "hint: \(Printable.text($0))\n" } ?? ""
+        return Printable.text("\(caller): \(error.description)") + "\n" + hint
     }
 
     /// The entry for the log.

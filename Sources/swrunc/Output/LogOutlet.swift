@@ -17,11 +17,14 @@ struct LogOutlet: Sendable {
     }
 
     /// The log in a file, which is made at once: engines look for it even when nothing was logged.
+    ///
+    /// A fifo that nobody reads is refused (ENXIO), and one that is full loses the record: no command
+    /// waits for a reader of its log.
     static func file(_ path: FilePath, _ format: LogRecord.Format) throws(Errno) -> LogOutlet {
         let descriptor: FileDescriptor
         do {
             descriptor = try FileDescriptor.open(
-                path, .writeOnly, options: [.append, .create, .closeOnExec],
+                path, .writeOnly, options: [.append, .create, .closeOnExec, .nonBlocking],
                 permissions: [.ownerReadWrite, .groupRead, .otherRead])
         } catch {
             throw error as? Errno ?? .ioError

@@ -80,12 +80,7 @@ struct LogRecord {
             switch scalar {
             case "\"": result += "\\\""
             case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\x" + (digits.count == 1 ? "0" : "") + digits
+            case _ where Printable.isControl(scalar): result += Printable.escaped(scalar)
             default: result.unicodeScalars.append(scalar)
             }
         }

@@ -30,18 +30,24 @@ enum DeviceController {
             return [write(oppositeFile, "a")]
                 + wanted.exceptions.map { write(exceptionFile, $0.line) }
         }
+        let (had, wants) = (current.accessByDevices, wanted.accessByDevices)
         var removed: [ControlWrite] = []
         var added: [ControlWrite] = []
         for old in current.exceptions {
-            let kept = wanted.exceptions.first { $0.devices == old.devices }?.access ?? []
-            let lost = old.access.subtracting(kept)
+            let lost = old.access.subtracting(wants[old.devices] ?? [])
             if !lost.isEmpty { removed.append(write(oppositeFile, old.with(access: lost).line)) }
         }
         for new in wanted.exceptions {
-            let had = current.exceptions.first { $0.devices == new.devices }?.access ?? []
-            let gained = new.access.subtracting(had)
+            let gained = new.access.subtracting(had[new.devices] ?? [])
             if !gained.isEmpty { added.append(write(exceptionFile, new.with(access: gained).line)) }
         }
         return removed + added
+    }
+}
+
+extension DeviceAccess {
+    fileprivate var accessByDevices: [DeviceRange: DeviceOperations] {
+        Dictionary(
+            exceptions.map { ($0.devices, $0.access) }, uniquingKeysWith: { $0.union($1) })
     }
 }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The places of a growing list's elements, found by hash.
+///
+/// A dictionary would cost its set-up in every command, and a walk over the list the square of its length.
+public struct HashedPlaces {
+    private var hashes: [UInt64] = []
+    /// At least twice as many as hashes, a power of two; -1 where there is none.
+    private var slots: [Int32] = []
+
+    /// No places yet.
+    public init() {}
+
+    /// Adds the place of the next element.
+    public mutating func append(_ hash: UInt64) {
+        hashes.append(hash)
+        guard slots.count >= 2 * hashes.count else {
+            slots = Array(repeating: -1, count: max(64, 2 * slots.count))
+            for place in hashes.indices { enter(place) }
+            return
+        }
+        enter(hashes.count - 1)
+    }
+
+    /// The place of an element with this hash that `matches`; nil if there is none.
+    public func place(_ hash: UInt64, where matches: (Int) -> Bool) -> Int? {
+        guard !slots.isEmpty else { return nil }
+        var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
+        while slots[slot] >= 0 {
+            let place = Int(slots[slot])
+            if hashes[place] == hash, matches(place) { return place }
+            slot = (slot + 1) & (slots.count - 1)
+        }
+        return nil
+    }
+
+    private mutating func enter(_ place: Int) {
+        var slot = Int(truncatingIfNeeded: hashes[place]) & (slots.count - 1)
+        while slots[slot] >= 0 { slot = (slot + 1) & (slots.count - 1) }
+        slots[slot] = Int32(place)
+    }
+
+    /// The FNV-1a hash of bytes.
+    public static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
+        bytes.reduce(0xcbf2_9ce4_8422_2325) { hash, byte in
+            (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+        }
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Foundation
+internal import SystemPackage
+internal import Testing
+
+@testable import ContainerKit
+
+@Suite("Reading whole files")
+final class FileReadingTests {
+    private let directory = NSTemporaryDirectory() + "swrunc-read-\(UUID().uuidString)"
+
+    init() throws {
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: directory) }
+
+    @Test("a file is read whole or refused as too large, never cut", arguments: [0, 99, 100, 101])
+    func limit(_ count: Int) throws {
+        let path = "\(directory)/file"
+        #expect(
+            FileManager.default.createFile(atPath: path, contents: Data(repeating: 7, count: count))
+        )
+        guard count > 100 else {
+            #expect(try readFile(path, limitBytes: 100).count == count)
+            return
+        }
+        let error = #expect(throws: SystemCallError.self) {
+            try readFile(path, limitBytes: 100)
+        }
+        #expect(error?.errno == .fileTooLarge)
+        #expect(error?.description.contains("more than 100 bytes") == true)
+    }
+
+    @Test("a fifo that nobody writes to is empty, and is not waited for", .timeLimit(.minutes(1)))
+    func fifo() throws {
+        let path = "\(directory)/fifo"
+        #expect(mkfifo(path, 0o600) == 0)
+        #expect(try readFile(path) == [])
+    }
+}
