@@ -9,6 +9,8 @@ public struct Assembler {
     private var step = 0
     /// What the child opens itself in place of an inherited descriptor.
     private var opened = DescriptorTable<Cell>()
+    /// Whether mounts are made in the mount namespace of the host: nothing has cut it off.
+    var mountsAmongTheHosts = true
     /// One scratch area for calls that fill a structure of up to 256 bytes (statx, statfs).
     private var scratchOffset: Int?
 

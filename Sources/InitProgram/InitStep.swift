@@ -187,8 +187,6 @@ public enum InitStep: Equatable, Sendable {
     /// Attaches device nodes that the parent made, or has of the host, all in one directory: nobody makes
     /// a device in a user namespace.
     case attachDevices(directory: String, [AttachedDevice])
-    /// Replaces /dev/ptmx by a link to pts/ptmx.
-    case linkPtmx
     /// Sets a kernel parameter through a procfs of our own.
     case setSysctl([KernelParameter])
     /// Hides paths; `label` is the SELinux context of the tmpfs that hides directories.

@@ -16,8 +16,6 @@ extension InitStep {
             code.withDirectory(path, state) { code, directory in
                 for device in devices { code.attachDevice(device, in: directory) }
             }
-        case .linkPtmx:
-            code.withDirectory("/dev", state) { $0.linkPtmx($1) }
         case .setSysctl(let parameters): code.setSysctl(parameters)
         case .openTerminal(let request): code.openTerminal(request, state)
         case .makeDirectory(let path): code.makeDirectory(path, root)
@@ -91,8 +89,10 @@ extension Assembler {
         place(isNew)
     }
 
-    /// A node that exists already is used only when it is the same device: an image must not choose
-    /// what the container takes for /dev/null.
+    /// A node that exists already is used only when it is the same device, and stays as it is; one that
+    /// gives way needs no look at what is there.
+    ///
+    /// It is given away by descriptor, so that nothing else gets another owner.
     fileprivate mutating func makeDevice(_ device: Device, in directory: Cell, _ path: String) {
         let name = device.name
         let made = cell("made")
@@ -101,43 +101,43 @@ extension Assembler {
             [
                 .cell(directory), text(name), .literal(Int(device.mode)), .literal(device.number),
             ], into: made, ignoring: [IgnoredErrno.exists])
-        let isNew = skip(when: .isNotNegative(made))
+        if device.givesWay { return }
+        let isRoots = device.userID == 0 && device.groupID == 0
+        let isNew = isRoots ? skip(when: .isNotNegative(made)) : nil
         let node = cell("node")
         let how = words([UInt64(Self.pathOnly | Self.noFollow), 0, UInt64(Resolution.name)])
         call(
             .openat2, [.cell(directory), text(name), .address(how), .literal(24)], into: node,
             retries: 128)
+        requireSame(device, at: node, "\(path == "/" ? "" : path)/\(name)")
+        if !isRoots {
+            let wasThere = skip(when: .isNegative(made))
+            call(
+                .fchownat,
+                [
+                    .cell(node), text(""), .literal(Int(device.userID)),
+                    .literal(Int(device.groupID)), .named(0x1000, "AT_EMPTY_PATH"),
+                ])
+            place(wasThere)
+        }
+        close(node)
+        if let isNew { place(isNew) }
+    }
+
+    private mutating func requireSame(_ device: Device, at node: Cell, _ path: String) {
         let status = scratch()
         statx(.cell(node), into: status)
         let kind = Int(device.mode & 0xf000)
         let sameKind = skip(when: .memory(status + 28, mask: 0xf000, value: kind))
-        refuse("\(path)/\(name) exists and is not a device of the type asked for")
+        refuse("\(path) exists and is not a device of the type asked for")
         place(sameKind)
-        if kind == 0x2000 || kind == 0x6000 {
-            let same = skip(
-                when: .memory(
-                    status + 128, mask: -1, value: Int(device.major) | Int(device.minor) << 32))
-            let wanted = Int(device.major).decimalText + ":" + Int(device.minor).decimalText
-            refuse("\(path)/\(name) exists and is another device than \(wanted)")
-            place(same)
-        }
-        call(.close, [.cell(node)])
-        place(isNew)
-        if device.userID != 0 || device.groupID != 0 {
-            call(
-                .fchownat,
-                [
-                    .cell(directory), text(name), .literal(Int(device.userID)),
-                    .literal(Int(device.groupID)), .named(0x100, "AT_SYMLINK_NOFOLLOW"),
-                ])
-        }
-    }
-
-    fileprivate mutating func linkPtmx(_ directory: Cell) {
-        call(
-            .unlinkat, [.cell(directory), text("ptmx"), .literal(0)],
-            ignoring: [IgnoredErrno.noEntry])
-        call(.symlinkat, [text("pts/ptmx"), .cell(directory), text("ptmx")])
+        guard kind == 0x2000 || kind == 0x6000 else { return }
+        let same = skip(
+            when: .memory(
+                status + 128, mask: -1, value: Int(device.major) | Int(device.minor) << 32))
+        let wanted = Int(device.major).decimalText + ":" + Int(device.minor).decimalText
+        refuse("\(path) exists and is another device than \(wanted)")
+        place(same)
     }
 
     /// Through a procfs instance that is attached nowhere: what the container mounted on /proc cannot
@@ -200,20 +200,27 @@ extension Assembler {
 
     /// Kernel: pts(4), ioctl_tty(2).
     ///
-    /// The ptmx is the container's own, verified to belong to a devpts.
+    /// The ptmx is the container's own: in a directory that is verified to belong to a devpts, which has
+    /// no links and no other file of that name, it is opened only then.
     fileprivate mutating func openTerminal(
         _ request: TerminalRequest, _ state: LoweringState
     ) {
+        let directory = cell("devpts")
         let master = cell("terminal-master")
         let slave = cell("terminal-slave")
+        let note = "open /dev/pts/ptmx (process.terminal needs a devpts mount on /dev/pts)"
         resolve(
-            "dev/pts/ptmx", below: state.root, into: master, flags: 0o2_000_402,
-            note: "open /dev/pts/ptmx (process.terminal needs a devpts mount on /dev/pts)")
+            "dev/pts", below: state.root, into: directory, flags: Self.pathOnly | Self.directory,
+            note: note)
         let statistics = scratch()
-        call(.fstatfs, [.cell(master), .address(statistics)])
+        call(.fstatfs, [.cell(directory), .address(statistics)])
         let isDevpts = skip(when: .memory(statistics, mask: 0xffff_ffff, value: 0x1cd1))
-        refuse("/dev/pts/ptmx is not on a devpts file system")
+        refuse("/dev/pts is not a devpts file system")
         place(isDevpts)
+        resolve(
+            "ptmx", below: directory, into: master, flags: 0o2_000_402,
+            resolution: Resolution.beneath, note: note)
+        close(directory)
         let zero = words([0])
         call(.ioctl, [.cell(master), .named(0x4004_5431, "TIOCSPTLCK"), .address(zero)])
         call(

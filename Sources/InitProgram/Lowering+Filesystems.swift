@@ -75,13 +75,17 @@ extension Assembler {
         // MS_REMOUNT: a link of the image could send it to a mount that is not meant.
         let isRemount = (mount.mountFlags ?? 0) & 32 != 0
         let isKernelTree = !isRemount && (mount.type == "proc" || mount.type == "sysfs")
+        let linked = isKernelTree || isRemount ? nil : cell("linked")
         let target = resolveMaking(
             mount.destination, below: root, kind: .directory, source: nil,
-            resolution: isKernelTree || isRemount ? Resolution.noLinks : Resolution.inRoot,
+            resolution: Resolution.noLinks,
             note: isKernelTree
-                ? "filesystem \"\(mount.type)\" must be mounted on ordinary directory" : nil)
+                ? "filesystem \"\(mount.type)\" must be mounted on ordinary directory" : nil,
+            linked: linked)
         if let flags = mount.mountFlags {
-            return mountInPlace(mount, flags, on: target, below: root)
+            let tree = mountInPlace(mount, flags, on: target, below: root)
+            if let linked { refuseCoveredRoot(root, mount.destination, linked) }
+            return tree
         }
         let tree = newFilesystem(
             mount.type, source: mount.source, options: mount.options, attributes: mount.attributes,
@@ -90,6 +94,7 @@ extension Assembler {
         if let label = mount.rootLabel { setLabel(label, ofRootOf: tree) }
         moveMount(tree, onto: target)
         close(target)
+        if let linked { refuseCoveredRoot(root, mount.destination, linked) }
         return tree
     }
 

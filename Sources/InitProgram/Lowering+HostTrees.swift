@@ -56,7 +56,7 @@ extension Assembler {
             "unable to find the source \(tree.path) in the container, as it is mounted by then"
         resolve(
             path, below: root, into: source, flags: flags, resolution: Resolution.noLinks,
-            ignoring: [IgnoredErrno.tooManyLinks], note: note)
+            ignoring: [IgnoredErrno.loop], note: note)
         let isDirect = skip(when: .isNotNegative(source))
         resolve(path, below: root, into: source, flags: flags, note: note)
         verifyBehindLink(source, tree)

@@ -9,7 +9,9 @@ extension InitStep {
     func lowerMount(into code: inout Assembler, _ state: inout LoweringState) {
         switch self {
         case .cloneHostTree(let tree, let descriptor): code.clone(tree, for: descriptor)
-        case .isolateMounts(let isPrivate): code.isolateMounts(isPrivate)
+        case .isolateMounts(let isPrivate):
+            code.isolateMounts(isPrivate)
+            code.mountsAmongTheHosts = false
         case .searchRootfs(let user): code.searchRootfs(state.root, user)
         case .attachRootfs(let path): state.openedRoot = code.attachRootfs(path)
         case .openRoot: state.openedRoot = code.openDirectory("/", "root")
@@ -85,7 +87,7 @@ extension Assembler {
         return tree
     }
 
-    private mutating func cloneTree(_ source: Cell, recursive: Bool = false, into tree: Cell) {
+    mutating func cloneTree(_ source: Cell, recursive: Bool = false, into tree: Cell) {
         let flags = 0x1000 | 1 | 0o2_000_000 | (recursive ? 0x8000 : 0)
         call(
             .openTree,
@@ -117,10 +119,12 @@ extension Assembler {
     fileprivate mutating func attach(
         _ tree: Cell, at path: String, in root: Cell, kind: MountPointKind
     ) {
-        let target = resolveMaking(path, below: root, kind: kind, source: tree)
+        let linked = cell("linked")
+        let target = resolveMaking(path, below: root, kind: kind, source: tree, linked: linked)
         guard kind != .directory else {
             moveMount(tree, onto: target)
-            return close(target)
+            close(target)
+            return refuseCoveredRoot(root, path, linked)
         }
         let moved = cell("moved")
         moveMount(tree, onto: target, into: moved, ignoring: [IgnoredErrno.invalid])
@@ -140,6 +144,7 @@ extension Assembler {
         moveMount(tree, onto: target)
         place(done)
         close(target)
+        refuseCoveredRoot(root, path, linked)
     }
 
     /// Opens the directory at a descriptor: anything else is no directory (ENOTDIR).
@@ -288,73 +293,5 @@ extension Assembler {
         resolve(path == "/" ? "." : path, below: state.root, into: target)
         setAttributes(target, MountChange(set: 1))
         close(target)
-    }
-
-    // MARK: Masked and read-only paths
-
-    /// Files are hidden by the host's null device, whose type and number are verified, directories
-    /// by one empty read-only tmpfs.
-    ///
-    /// Both are attached in the old tree first, since only an attached mount can be cloned; the old
-    /// tree goes away with `enterRoot`.
-    fileprivate mutating func maskPaths(_ paths: [String], _ label: String?, in root: Cell) {
-        guard !paths.isEmpty else { return }
-        let null = cell("null-device")
-        call(
-            .openat,
-            [
-                .named(-100, "AT_FDCWD"), text("/dev/null"),
-                .named(Self.pathOnly | Self.noFollow, "O_PATH|O_NOFOLLOW|O_CLOEXEC"), .literal(0),
-            ], into: null)
-        let status = scratch()
-        statx(.cell(null), into: status)
-        let isNull = skip(when: .memory(status + 128, mask: -1, value: 1 | 3 << 32))
-        refuse("/dev/null of the host is not the null device (character device 1:3)")
-        place(isNull)
-        // nr_inodes: one for the root directory, one to spare for kernels that count otherwise.
-        let context = label.map { ["context=\($0)"] } ?? []
-        let empty = newFilesystem(
-            "tmpfs", source: "tmpfs",
-            options: ["nr_blocks=1", "nr_inodes=2", "mode=755"] + context, attributes: 1)
-        let oldProc = openDirectory("/proc", "old-proc")
-        moveMount(empty, onto: oldProc)
-        for path in paths { maskPath(path, root, null: null, empty: empty) }
-    }
-
-    private mutating func maskPath(_ path: String, _ root: Cell, null: Cell, empty: Cell) {
-        let target = cell("masked")
-        let status = scratch()
-        resolve(
-            path, below: root, into: target,
-            ignoring: [IgnoredErrno.noEntry, IgnoredErrno.notDirectory])
-        let missing = skip(when: .isNegative(target))
-        statx(.cell(target), into: status)
-        let isDirectory = skip(when: .memory(status + 28, mask: 0xf000, value: 0x4000))
-        let hidden = cell("mask")
-        cloneTree(null, into: hidden)
-        let isCloned = skip(when: .always)
-        place(isDirectory)
-        cloneTree(empty, into: hidden)
-        place(isCloned)
-        moveMount(hidden, onto: target)
-        close(hidden)
-        close(target)
-        place(missing)
-    }
-
-    fileprivate mutating func protectPaths(_ paths: [String], in root: Cell) {
-        for path in paths {
-            let target = cell("protected")
-            resolve(
-                path, below: root, into: target,
-                ignoring: [IgnoredErrno.noEntry, IgnoredErrno.notDirectory])
-            let missing = skip(when: .isNegative(target))
-            let tree = cloneTree(target, recursive: true)
-            setAttributes(tree, MountChange(set: 1))
-            moveMount(tree, onto: target)
-            close(tree)
-            close(target)
-            place(missing)
-        }
     }
 }

@@ -66,9 +66,12 @@ extension Assembler {
     /// as `kind` and the source tree say.
     ///
     /// What is there still not to be found then is behind a link that leads to nothing.
+    ///
+    /// With `linked`, which becomes other than 0 where the path leads through a link, what such a path
+    /// leads to is looked at. One that leads through none costs no call more.
     mutating func resolveMaking(
         _ path: String, below root: Cell, kind: MountPointKind, source: Cell?,
-        resolution: Int = Resolution.inRoot, note: String? = nil
+        resolution: Int = Resolution.inRoot, note: String? = nil, linked: Cell? = nil
     ) -> Cell {
         let parts = path.rootedComponents
         let target = cell("target")
@@ -79,9 +82,11 @@ extension Assembler {
         let whole = parts.relativePath
         let flags =
             kind == .likeSourceOverLink ? Self.pathOnly | Self.noFollow : Self.pathOnly
+        let direct = linked == nil ? resolution : Resolution.noLinks
+        let missing = [IgnoredErrno.noEntry] + (linked == nil ? [] : [IgnoredErrno.loop])
         resolve(
-            whole, below: root, into: target, flags: flags, resolution: resolution,
-            ignoring: [IgnoredErrno.noEntry], note: note)
+            whole, below: root, into: target, flags: flags, resolution: direct,
+            ignoring: missing, note: note)
         let exists = skip(when: .isNotNegative(target))
         var parent = root
         var prefix = ""
@@ -108,16 +113,73 @@ extension Assembler {
         makeMountPoint(String(last), in: parent, kind: kind, source: source)
         if parent != root { close(parent) }
         resolve(
-            whole, below: root, into: target, flags: flags, resolution: resolution,
-            ignoring: [IgnoredErrno.noEntry], note: note)
+            whole, below: root, into: target, flags: flags, resolution: direct,
+            ignoring: missing, note: note)
         let made = skip(when: .isNotNegative(target))
         for label in dangling { place(label) }
+        var isThere: Label?
+        if let linked {
+            call(.getpid, [], into: linked)
+            resolve(
+                whole, below: root, into: target, flags: flags, ignoring: [IgnoredErrno.noEntry],
+                note: note)
+            isThere = skip(when: .isNotNegative(target))
+        }
         askForMountPoint(whole, below: root, kind: kind, source: source)
         resolve(
             whole, below: root, into: target, flags: flags, resolution: resolution, note: note)
+        if let isThere {
+            place(isThere)
+            refuseKernelTree(target, path)
+        }
         place(made)
         place(exists)
         return target
+    }
+
+    /// Security labels and sysctls are written through procfs, and the plan judges by the spelling: no
+    /// link of the image takes a mount there.
+    ///
+    /// What is spelled as inside /proc is one of the files that may be covered (/proc/net is a link).
+    private mutating func refuseKernelTree(_ target: Cell, _ path: String) {
+        guard !path.begins(with: "/proc/") else { return }
+        let statistics = scratch()
+        call(.fstatfs, [.cell(target), .address(statistics)])
+        // PROC_SUPER_MAGIC, SYSFS_MAGIC
+        let kinds = path.begins(with: "/sys/") ? [0x9fa0] : [0x9fa0, 0x6265_6572]
+        let refused = kinds.map {
+            skip(when: .memory(statistics, mask: 0xffff_ffff, value: $0))
+        }
+        let isOther = skip(when: .always)
+        for label in refused { place(label) }
+        refuse("the destination \(path) leads into procfs or sysfs through a link")
+        place(isOther)
+    }
+
+    /// Nothing is to be on the root, which init keeps while who joins its mount namespace gets what is
+    /// on top: `..` of a root stays there, but for what is mounted on it.
+    mutating func refuseCoveredRoot(_ root: Cell, _ path: String, _ linked: Cell) {
+        let isDirect = skip(when: .equals(linked, 0))
+        let top = cell("root-again")
+        let note = "the destination \(path) leads to the container's root through a link"
+        // RESOLVE_NO_XDEV, whose error is EXDEV.
+        let onlyRoot = Resolution.inRoot | 1
+        guard mountsAmongTheHosts else {
+            resolve("..", below: root, into: top, resolution: onlyRoot, note: note)
+            close(top)
+            return place(isDirect)
+        }
+        // Nothing else would take it off again.
+        let crossing = [IgnoredErrno.crossing]
+        resolve("..", below: root, into: top, resolution: onlyRoot, ignoring: crossing)
+        let isFree = skip(when: .isNotNegative(top))
+        resolve("..", below: root, into: top)
+        call(.fchdir, [.cell(top)])
+        call(.umount2, [text("."), .named(2, "MNT_DETACH")])
+        refuse(note)
+        place(isFree)
+        close(top)
+        place(isDirect)
     }
 
     /// Lets the runtime make a mount point behind a link that leads to what is not there: nothing here

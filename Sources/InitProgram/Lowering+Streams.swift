@@ -56,12 +56,11 @@ extension Assembler {
     /// where not even that may be made, for want of CAP_MKNOD.
     mutating func reopen(_ device: DeviceStreams, below root: Cell) {
         let path = "dev/" + device.name
-        let tooManyLinks: Int16 = 40
         let found = cell("device")
         resolve(
             path, below: root, into: found, flags: Self.pathOnly | Self.noFollow,
             ignoring: [
-                IgnoredErrno.noEntry, IgnoredErrno.notDirectory, IgnoredErrno.access, tooManyLinks,
+                IgnoredErrno.noEntry, IgnoredErrno.notDirectory, IgnoredErrno.access, IgnoredErrno.loop,
             ])
         var unusable = [skip(when: .isNegative(found))]
         let status = scratch()
@@ -75,7 +74,7 @@ extension Assembler {
             path, below: root, into: opened,
             flags: device.flags | Self.noFollow | 0o2_000_000 | 0o4000 | 0o400,
             ignoring: [
-                IgnoredErrno.permission, IgnoredErrno.noEntry, IgnoredErrno.access, tooManyLinks,
+                IgnoredErrno.permission, IgnoredErrno.noEntry, IgnoredErrno.access, IgnoredErrno.loop,
             ])
         unusable.append(skip(when: .isNegative(opened)))
         statx(.cell(opened), into: status)

@@ -76,7 +76,7 @@ extension InitStep {
             .makeDevices(let directory, _), .attachDevices(let directory, _):
             directory
         case .makeReadOnly(let path): path
-        case .linkPtmx, .openTerminal: "/dev"
+        case .openTerminal: "/dev"
         default: nil
         }
     }
@@ -113,7 +113,7 @@ extension InitStep {
             .maskPaths,
             .protectPaths:
             lowerMount(into: &code, &state)
-        case .makeLinks, .copyLink, .makeDirectory, .makeDevices, .attachDevices, .linkPtmx,
+        case .makeLinks, .copyLink, .makeDirectory, .makeDevices, .attachDevices,
             .setSysctl, .openTerminal, .tryDirectory, .enterDirectory:
             lowerFile(into: &code, &state)
         case .openHostProc, .setSecurityLabels: lowerLabel(into: &code, &state)

@@ -278,12 +278,18 @@ public struct Device: Equatable, Sendable {
     public var userID: UInt32
     /// Group.
     public var groupID: UInt32
+    /// Whether whatever has its name already stays: the image's own, or a mount of the config.
+    public var givesWay: Bool
+    /// Whether the host's node, where it is attached, is read-only: its mode, owner and times are not
+    /// the container's to change.
+    public var isReadOnly = false
 
     /// A node to make.
     public init(
         name: String, mode: UInt32, major: UInt32, minor: UInt32, userID: UInt32 = 0,
-        groupID: UInt32 = 0
+        groupID: UInt32 = 0, givesWay: Bool = false
     ) {
+        self.givesWay = givesWay
         self.name = name
         self.mode = mode
         self.major = major

@@ -86,7 +86,6 @@ extension InitStep {
         case .attachDevices(let directory, let devices):
             "attach the devices "
                 + devices.map { "\(directory)/\($0.name)" }.joined(separator: ", ")
-        case .linkPtmx: "link /dev/ptmx to pts/ptmx"
         case .setSysctl(let parameters):
             "set " + parameters.map { "\($0.key)=\($0.value)" }.joined(separator: ", ")
         case .maskPaths(let paths, _): "hide \(paths.joined(separator: ", "))"

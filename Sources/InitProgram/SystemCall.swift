@@ -96,7 +96,8 @@ enum IgnoredErrno {
     static let noEntry: Int16 = 2
     static let access: Int16 = 13
     static let exists: Int16 = 17
+    static let crossing: Int16 = 18
     static let notDirectory: Int16 = 20
     static let invalid: Int16 = 22
-    static let tooManyLinks: Int16 = 40
+    static let loop: Int16 = 40
 }

@@ -68,7 +68,6 @@ let everyInitStep: [InitStep] = [
         ]),
     .attachDevices(directory: "/dev", [AttachedDevice(name: "null", tree: 9)]),
     .attachDevices(directory: "/dev", [AttachedDevice(name: "fuse", tree: 10, isMade: true)]),
-    .linkPtmx,
     .setSysctl([KernelParameter(key: "net.a", path: "net/a", value: "1")]),
     .maskPaths(["/proc/kcore", "/sys/firmware"], label: "l"), .protectPaths(["/proc/sys"]),
     .makeReadOnly("/dev"), .enterRoot,
@@ -111,7 +110,7 @@ enum StepName: CaseIterable {
     case mountFilesystemOrAttach, changeMount, attachMount, cloneContainerTree, sendMountTree
     case receiveMountTree
     case mountCgroupHierarchies, makeLinks, copyLink, makeDirectory, makeDevices, attachDevices
-    case linkPtmx, setSysctl
+    case setSysctl
     case maskPaths, protectPaths, makeReadOnly, enterRoot
     case dropKernelTrees, moveRoot, changeRoot, enterRootOfInit
     case setRootPropagation, openTerminal
@@ -170,7 +169,6 @@ enum StepName: CaseIterable {
         case .makeDirectory: .makeDirectory
         case .makeDevices: .makeDevices
         case .attachDevices: .attachDevices
-        case .linkPtmx: .linkPtmx
         case .setSysctl: .setSysctl
         case .maskPaths: .maskPaths
         case .protectPaths: .protectPaths

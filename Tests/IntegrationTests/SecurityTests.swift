@@ -133,7 +133,7 @@ struct SecurityTests {
             }
             bundle.linux.maskedPaths = ["/proc/timer_list", "/etc/passwd"]
             bundle.script("echo changed >/etc/passwd; echo changed >/proc/timer_list; true")
-            bundle.expectFailure(try bundle.run(), naming: ["/dev/null"])
+            #expect(try bundle.run().status == 0)
             #expect(try readText(host) == "host")
             #expect(try readText("/proc/sys/kernel/core_pattern") == pattern)
             #expect(try readText("\(bundle.rootfs)/etc/passwd").hasPrefix("root:"))

@@ -91,7 +91,7 @@ extension CgroupHierarchies {
     }
 
     /// Where systemd, and everybody else on a host with v2 alone, mounts the hierarchy.
-    fileprivate static let usualMountPoint = "/sys/fs/cgroup"
+    static let usualMountPoint = "/sys/fs/cgroup"
 
     /// What `cgroup.controllers` says at the usual place, if the root of the v2 hierarchy is mounted there.
     ///

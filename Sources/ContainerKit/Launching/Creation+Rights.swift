@@ -33,17 +33,29 @@ extension Creation {
             return launcher
         } catch {
             guard launcher.isToBeTriedAgain else { throw error }
-            options.logger.debug("with fewer rights again, since that was refused: \(error)")
+            options.logger.debug("in another way again, since that was refused: \(error)")
+            let second = try Creation(
+                id, bundle, store, options, startsAtOnce: startsAtOnce,
+                looksAtRights: launcher.mayLackRights(error),
+                hasUnbindableSources: launcher.meetsUnbindableMount(error)
+            ).launcher()
+            try second.run()
+            return second
         }
-        let second = try Creation(
-            id, bundle, store, options, startsAtOnce: startsAtOnce, looksAtRights: true
-        ).launcher()
-        try second.run()
-        return second
     }
 }
 
 extension Launcher {
+    /// Whether a clone was refused, and some mount is unbindable.
+    ///
+    /// The last of them come before the first hook, so that all of the launch can be done again.
+    func meetsUnbindableMount(_ error: ContainerError) -> Bool {
+        guard mayBeTriedAgain, let failure = error.failure,
+            failure.call == "open_tree", failure.errno == .invalidArgument
+        else { return false }
+        return (try? hasUnbindableMounts()) ?? false
+    }
+
     /// Whether a refusal, before the child was there, may be due to rights that the plan took for
     /// granted.
     func mayLackRights(_ error: ContainerError) -> Bool {

@@ -18,7 +18,8 @@ struct Creation {
 
     init(
         _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
-        startsAtOnce: Bool, explainsOnly: Bool = false, looksAtRights: Bool = false
+        startsAtOnce: Bool, explainsOnly: Bool = false, looksAtRights: Bool = false,
+        hasUnbindableSources: Bool = false
     ) throws(ContainerError) {
         try Container.check(id)
         try options.checkPreservedDescriptors()
@@ -43,6 +44,7 @@ struct Creation {
         {
             facts.rights = RuntimeRights.discovered(sparesCgroups: options.rootless)
         }
+        facts.hasUnbindableSources = hasUnbindableSources && Self.hasOwnMounts(spec)
         facts.limitCgroups(to: spec.linux?.cgroupsPath)
         facts.preservedDescriptorCount = options.preservedDescriptorCount
         facts.terminal = options.terminal
@@ -137,6 +139,12 @@ struct Creation {
         } catch {
             throw ContainerError(CgroupError(error, "unable to use systemd"))
         }
+    }
+
+    /// Whether the mount namespace is a new one, and so the container's to change.
+    private static func hasOwnMounts(_ spec: Spec) -> Bool {
+        guard let namespace = spec.linux?.namespace(.mount) else { return false }
+        return (namespace.path ?? "").isEmpty
     }
 
     /// Whether a user namespace of the config is the one that the runtime is in.

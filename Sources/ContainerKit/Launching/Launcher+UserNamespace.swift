@@ -68,8 +68,7 @@ extension Launcher {
             do throws(SystemCallError) {
                 let tree = try cloneMountTree(at: candidate, recursive: false)
                 guard try Self.isNode(tree.number, device) else { continue }
-                // Later mounts of the host do not come through; bit 18 is MS_PRIVATE.
-                try changeMount(tree.number, MountChange(propagation: 0x40000))
+                try changeMount(tree.number, MountChange.ofAttached(device))
                 inputs[.mountTree(index)] = own(tree)
                 return
             } catch {

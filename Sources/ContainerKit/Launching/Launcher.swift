@@ -170,7 +170,7 @@ final class Launcher {
             }
         } catch {
             if loggedChildStepCount != nil { logStop() }
-            isToBeTriedAgain = mayLackRights(error)
+            isToBeTriedAgain = mayLackRights(error) || meetsUnbindableMount(error)
             // A forced delete may have gone ahead. Where that cannot be told, nobody else knows of what is
             // left.
             guard (try? state?.isCurrent()) != false else {

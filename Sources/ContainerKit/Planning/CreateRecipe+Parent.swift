@@ -59,7 +59,7 @@ extension CreateRecipe {
                 from: joined.field)
         }
         add(
-            facts.rights.preparesMounts
+            facts.preparesMounts
                 ? .prepareRootfs(path: rootPath, changes: [rootChange])
                 : .openRootfs(path: rootPath),
             from: "root.path")

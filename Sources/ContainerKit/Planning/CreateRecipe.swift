@@ -17,6 +17,7 @@ struct CreateRecipe {
     let cgroups: CgroupPlan
     let resctrl: ResctrlPlan?
     let identity: IdentityPlan
+    let hidden: HiddenPaths
 
     /// Whether the user namespace is entered by a process that joins others around it.
     var entersUserNamespace: Bool { userNamespace.map { !$0.isCloned } ?? false }
@@ -53,13 +54,23 @@ struct CreateRecipe {
     /// Namespaces of the clone.
     ///
     /// The cgroup namespace comes later, from inside the cgroup, and so does the time namespace:
-    /// clone3(2) refuses CLONE_NEWTIME before Linux 6.3.
+    /// clone3(2) refuses CLONE_NEWTIME before Linux 6.3. An ipc namespace makes a file system, whose
+    /// root directory is to belong to the user namespace's root.
     var clonedNamespaces: NamespaceSet { entersUserNamespace ? [] : firstNamespaces }
 
     private var firstNamespaces: NamespaceSet {
         var kinds = namespaces.new
         kinds.remove(.cgroup)
         kinds.remove(.time)
+        if userNamespace != nil { kinds.remove(.ipc) }
+        return kinds
+    }
+
+    /// Namespaces that the child enters by itself, once it is in its cgroup and its user namespace.
+    private var laterNamespaces: NamespaceSet {
+        var kinds: NamespaceSet = []
+        if namespaces.new.contains(.cgroup) { kinds.insert(.cgroup) }
+        if userNamespace != nil, namespaces.new.contains(.ipc) { kinds.insert(.ipc) }
         return kinds
     }
 
@@ -96,6 +107,9 @@ struct CreateRecipe {
             steps.add(.setOOMScore(score), from: "process.oomScoreAdj")
         }
         addNamespaces(to: &steps)
+        if facts.hasUnbindableSources {
+            steps.add(.isolateMounts(private: true), from: "root.path")
+        }
         if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
         steps.append(trees.earlyChildSteps)
         addRootfs(to: &steps, mounts, trees)
@@ -216,8 +230,8 @@ struct CreateRecipe {
         if namespaces.joins(.cgroup) {
             steps.add(.joinNamespace(.cgroup), from: namespaces.field(of: .cgroup))
         }
-        if namespaces.new.contains(.cgroup) {
-            steps.add(.unshareNamespaces([.cgroup]), from: namespaces.field(of: .cgroup))
+        if !laterNamespaces.isEmpty {
+            steps.add(.unshareNamespaces(laterNamespaces), from: "linux.namespaces")
         }
         // From the namespace's root down: what is above it stays the container's.
         if !cgroups.delegated.isEmpty {
@@ -260,19 +274,19 @@ struct CreateRecipe {
 
     /// What the root tree gets first: pivot_root(2) refuses a shared one.
     ///
-    /// It becomes shared again inside, where the spec asks for it.
+    /// It becomes shared again inside, where the spec asks for it. Only where it asks for a slave do
+    /// later mounts of the host arrive in it.
     var rootChange: MountChange {
-        switch linux.rootfsPropagation {
-        case .private, .recursivelyPrivate, .shared, .recursivelyShared:
-            MountChange(recursive: true, propagation: Linux.Propagation.private.kernelValue)
-        default:
-            MountChange(
-                recursive: true, propagation: Linux.Propagation.recursivelySlave.kernelValue)
-        }
+        let propagation: Linux.Propagation =
+            switch linux.rootfsPropagation {
+            case .slave, .recursivelySlave: .slave
+            default: .private
+            }
+        return MountChange(recursive: true, propagation: propagation.kernelValue)
     }
 
     private func addRootfs(to steps: inout StepList, _ mounts: MountPlan, _ trees: TreeSupply) {
-        if !facts.rights.preparesMounts {
+        if !facts.preparesMounts {
             steps.add(
                 .cloneHostTree(
                     HostTree(
@@ -296,21 +310,24 @@ struct CreateRecipe {
             }
             steps.add(.setSysctl(parameters), from: "linux.sysctl")
         }
-        let readonlyPaths = (linux.readonlyPaths ?? []).filter { !$0.isEmpty }
-        if !readonlyPaths.isEmpty {
-            steps.add(.protectPaths(readonlyPaths), from: "linux.readonlyPaths")
+        if !hidden.readOnly.isEmpty {
+            steps.add(.protectPaths(hidden.readOnly), from: "linux.readonlyPaths")
         }
-        let maskedPaths = (linux.maskedPaths ?? []).filter { !$0.isEmpty }
-        if !maskedPaths.isEmpty {
+        if !hidden.masked.isEmpty {
             steps.add(
-                .maskPaths(maskedPaths, label: linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 }),
+                .maskPaths(
+                    hidden.masked, label: linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 }),
                 from: "linux.maskedPaths")
         }
         steps.add(.makeDirectory(process.cwd), from: "process.cwd")
         steps.append(mounts.readOnlySteps)
-        if root.readonly { steps.add(.makeReadOnly("/"), from: "root.readonly") }
+        if root.readonly {
+            steps.add(.makeReadOnly("/"), from: "root.readonly")
+        } else if hidden.protectsRoot {
+            steps.add(.makeReadOnly("/"), from: "linux.readonlyPaths")
+        }
         rootEntry.addEntry(
-            to: &steps, rootPath: rootPath, masksPaths: !maskedPaths.isEmpty)
+            to: &steps, rootPath: rootPath, masksPaths: !hidden.masked.isEmpty)
         // After createContainer hooks, whose programs the label would confine as well.
         steps.addSecurityLabels(of: process, joinsSessionKeyring: facts.joinsSessionKeyring)
         // Whatever leads to the host's tree is gone from here on.

@@ -32,7 +32,7 @@ extension Launch {
         try mounts.addDevices(linux.devices ?? [])
 
         let preparations =
-            facts.rights.preparesMounts ? nil : try UnprivilegedMounts(mounts, shown)
+            facts.preparesMounts ? nil : try UnprivilegedMounts(mounts, shown)
         let trees = TreeSupply(mounts, preparations)
         let recipe = CreateRecipe(
             spec: spec, linux: linux, process: process, root: root, namespaces: namespaces,
@@ -46,7 +46,8 @@ extension Launch {
                 // Nobody else has a right over the process, and can name it, until it is the program.
                 yieldsListener: facts.rights.isOrdinaryUser
                     && namespaces.new.contains(.user) && namespaces.new.contains(.pid),
-                streams: StreamPlan(process, facts, userNamespace), callerLimits: facts.limits))
+                streams: StreamPlan(process, facts, userNamespace), callerLimits: facts.limits),
+            hidden: try HiddenPaths(linux))
         let child = recipe.childSteps(mounts: mounts, trees)
         let parent = recipe.parentSteps(trees)
         try IDMapLimits(pageBytes: facts.pageBytes).check(parent)

@@ -101,6 +101,11 @@ struct LaunchFacts {
     var pageBytes = 4096
     /// What the runtime may do on the host.
     var rights = RuntimeRights()
+    /// Whether the rootfs or a source is on an unbindable mount, which nobody can clone: the child
+    /// does so once the mounts of its namespace are private.
+    var hasUnbindableSources = false
+    /// Whether the runtime prepares the mounts; else the child does.
+    var preparesMounts: Bool { rights.preparesMounts && !hasUnbindableSources }
     /// Whether the child is moved into its v2 cgroup by systemd, where there is a scope, or stays
     /// outside: the kernel lets nobody move from a cgroup whose common parent he may not write to.
     var staysOutsideCgroup = false

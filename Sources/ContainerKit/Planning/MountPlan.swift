@@ -7,15 +7,15 @@ internal import RuntimeSpec
 /// How the entries of `mounts` are carried out: what the parent prepares, what the child attaches.
 struct MountPlan {
     /// Preparations of the parent, in order.
-    private(set) var parentSteps: [PlannedParentStep] = []
+    var parentSteps: [PlannedParentStep] = []
     /// Steps of the child, in order.
-    private(set) var childSteps = StepList()
+    var childSteps = StepList()
     /// Mounts that become read-only once their contents are made.
-    private var readOnlyLater: [(path: String, field: String)] = []
+    var readOnlyLater: [(path: String, field: String)] = []
     /// Whether /dev shows nodes that others use too, as a bind mount or the kernel's own devtmpfs.
     ///
     /// They are the user's business then.
-    private var sharesDev = false
+    private(set) var sharesDev = false
 
     /// Entries of `mounts` whose tree the child clones and the parent maps.
     private(set) var mappedLater: [(field: String, bind: BindMount, map: MountIDMap)] = []
@@ -26,8 +26,8 @@ struct MountPlan {
     let root: RootPath
 
     private let bundlePath: String
-    private let base: MountChange
-    private let cgroups: CgroupLayout
+    let base: MountChange
+    let cgroups: CgroupLayout
     private let mountLabel: String?
     /// Which option of mount(2) it is given by.
     private let labelOption: String
@@ -41,9 +41,9 @@ struct MountPlan {
     let userNamespace: UserNamespacePlan?
     let rights: RuntimeRights
     /// Whether the host has cgroup v2 alone.
-    private let hasUnifiedCgroups: Bool
+    let hasUnifiedCgroups: Bool
     /// The number of the next prepared tree that is no entry of `mounts`.
-    private var nextTree: Int
+    var nextTree: Int
 
     init(
         _ mounts: [Mount], rootPath: String, propagation: MountChange, cgroups: CgroupLayout,
@@ -75,6 +75,7 @@ struct MountPlan {
     private mutating func add(_ mount: Mount, _ index: Int, _ field: String) throws(SpecError) {
         let options = MountOptions(mount.options ?? [], type: mount.type)
         let destination = root.destination(mount.destination)
+        try Self.checkRoot(mount, options, destination, field)
         try Self.checkProc(mount, options, destination, field)
         if destination == "/dev", options.isBind || mount.type == "devtmpfs" { sharesDev = true }
         if options.isRemount { return try addRemount(mount, options, destination, field) }
@@ -94,6 +95,18 @@ struct MountPlan {
     /// Spec: config.md, Mounts (relative is deprecated).
     static func absolute(_ destination: String) -> String {
         "/" + destination.rootedComponents.relativePath
+    }
+
+    /// Init keeps the root that it has, and would not see a mount over it; who joins its mount namespace
+    /// would.
+    private static func checkRoot(
+        _ mount: Mount, _ options: MountOptions, _ destination: String, _ field: String
+    ) throws(SpecError) {
+        guard destination == "/", !options.isRemount else { return }
+        throw SpecError(
+            "\(field).destination",
+            "\"\(mount.destination)\" is the container's root, which nothing can be mounted over "
+                + "(root.path says what it is, root.readonly makes it read-only)")
     }
 
     /// The files of procfs that may be covered: what emulations such as lxcfs provide.
@@ -289,12 +302,12 @@ struct MountPlan {
     ///
     /// procfs and sysfs have labels of their own; the queues of an ipc namespace are mounted by the
     /// kernel already, so that only their root can still be labelled.
-    private func labelOptions(_ type: String) -> [String] {
+    func labelOptions(_ type: String) -> [String] {
         guard let mountLabel, !["proc", "sysfs", "mqueue"].contains(type) else { return [] }
         return ["\(labelOption)=\(mountLabel)"]
     }
 
-    private static func parameters(_ options: MountOptions, type: String) -> [String] {
+    static func parameters(_ options: MountOptions, type: String) -> [String] {
         options.filesystemParameters(type: type).map { parameter in
             parameter.value.map { "\(parameter.key)=\($0)" } ?? parameter.key
         }
@@ -320,67 +333,7 @@ struct MountPlan {
         return options
     }
 
-    /// A cgroup mount: on v2 a file system of its own when there is a cgroup namespace; else, and
-    /// on v1 in every case, the container's own directories.
-    ///
-    /// A reader in the namespace sees both as "/".
-    private mutating func addCgroup(
-        _ options: MountOptions, _ index: Int, _ destination: String, _ field: String
-    ) throws(SpecError) {
-        if hasUnifiedCgroups, namespaces.isolates(.cgroup) {
-            childSteps.add(
-                .mountFilesystem(
-                    FilesystemMount(
-                        type: "cgroup2", source: "cgroup", destination: destination,
-                        options: Self.parameters(options, type: "cgroup2"),
-                        attributes: options.attributes.toSet.rawValue,
-                        changes: Self.furtherChanges(options))), from: field)
-            return
-        }
-        // Directories of hierarchies that are mounted already: their file system is not made anew.
-        if let option = options.filesystemOptions.first {
-            throw SpecError(
-                "\(field).options",
-                "\"\(option)\" cannot be applied to a mount of the host's cgroup hierarchies")
-        }
-        var options = options
-        let readOnly = options.takeReadOnly() || cgroups.mode == .none
-        guard !cgroups.isUnified else {
-            let isPrivate = { $0 == Linux.Propagation.private || $0 == .recursivelyPrivate }
-            guard options.propagation.allSatisfy(isPrivate) else {
-                throw SpecError(
-                    "\(field).options",
-                    "without a cgroup namespace a cgroup mount can only be private")
-            }
-            parentSteps.append(
-                PlannedParentStep(
-                    field: field, step: .prepareCgroupMount(index, name: nil, readOnly: readOnly)))
-            childSteps.add(.attachMount(index, at: destination, kind: .directory), from: field)
-            return
-        }
-        var hierarchies: [CgroupHierarchyMount] = []
-        for directory in cgroups.directories where !directory.isUnified {
-            let name = Self.hierarchyName(directory)
-            parentSteps.append(
-                PlannedParentStep(
-                    field: field, step: .prepareCgroupMount(index, name: name, readOnly: readOnly)))
-            let links = directory.controllers.filter { $0 != name && !$0.begins(with: "name=") }
-            hierarchies.append(CgroupHierarchyMount(name: name, links: links))
-        }
-        let tmpfs = FilesystemMount(
-            type: "tmpfs", source: "tmpfs", destination: destination,
-            options: ["mode=755"] + labelOptions("tmpfs"),
-            attributes: options.attributes.toSet.rawValue, changes: Self.furtherChanges(options))
-        childSteps.add(.mountCgroupHierarchies(index, tmpfs, hierarchies), from: field)
-        if readOnly { readOnlyLater.append((destination, field)) }
-    }
-
-    /// The last component of the mount point, as systemd and runc name hierarchies.
-    static func hierarchyName(_ directory: CgroupDirectory) -> String {
-        directory.mountPoint.parts(between: "/").last.map(String.init) ?? "cgroup"
-    }
-
-    private static func furtherChanges(_ options: MountOptions) -> [MountChange] {
+    static func furtherChanges(_ options: MountOptions) -> [MountChange] {
         var changes: [MountChange] = []
         let recursive = options.recursiveAttributes
         if !recursive.isEmpty {
@@ -395,72 +348,6 @@ struct MountPlan {
                     recursive: propagation.isRecursive, propagation: propagation.kernelValue))
         }
         return changes
-    }
-
-    // MARK: Devices
-
-    /// The devices and links that every container has.
-    ///
-    /// Spec: config-linux.md, Default Devices; runtime-linux.md, Dev symbolic links.
-    mutating func addDevices(_ configured: [DeviceNode]) throws(SpecError) {
-        guard !sharesDev else { return }
-        let standard: [(String, UInt32, UInt32)] = [
-            ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9),
-            ("tty", 5, 0),
-        ]
-        let named = configured.map { Self.absolute($0.path) }
-        let devices = standard.filter { !named.contains("/dev/" + $0.0) }.map {
-            Device(name: $0.0, mode: 0o020666, major: $0.1, minor: $0.2)
-        }
-        if !devices.isEmpty { addNodes(devices, in: "/dev", from: "linux.devices") }
-        // What engines pass on of the host's ptmx gives way to the container's own, as with runc.
-        for (index, node) in configured.enumerated() where named[index] != "/dev/ptmx" {
-            let parts = named[index].parts(between: "/")
-            let directory = "/" + parts.dropLast().joined(separator: "/")
-            let device = Device(node, name: String(parts.last ?? ""))
-            let field = "linux.devices[\(index)]"
-            if let made = try madeDevice(device, field) {
-                addMade(made, in: directory, from: field)
-            } else {
-                addNodes([device], in: directory, from: field)
-            }
-        }
-        childSteps.add(.linkPtmx, from: "linux.devices")
-        let links = [
-            ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
-            ("stderr", "/proc/self/fd/2"), ("core", "/proc/kcore"),
-        ].map { SymbolicLink(name: $0.0, target: $0.1) }
-        childSteps.add(.makeLinks(directory: "/dev", links), from: "linux.devices")
-    }
-
-    /// A node that the runtime made, with the owner and the mode of the config.
-    private mutating func addMade(_ device: Device, in directory: String, from field: String) {
-        parentSteps.append(
-            PlannedParentStep(
-                field: field, step: .makeDevice(nextTree, device, label: mountLabel)))
-        let attached = AttachedDevice(name: device.name, tree: nextTree, isMade: true)
-        childSteps.add(.attachDevices(directory: directory, [attached]), from: field)
-        nextTree += 1
-    }
-
-    /// In a user namespace nodes are the host's own, attached; only a fifo can be made there.
-    private mutating func addNodes(_ devices: [Device], in directory: String, from field: String) {
-        guard userNamespace != nil || rights.isInUserNamespace,
-            devices.allSatisfy({ $0.mode & 0xf000 != 0x1000 })
-        else {
-            childSteps.add(.makeDevices(directory: directory, devices), from: field)
-            return
-        }
-        var attached: [AttachedDevice] = []
-        for device in devices {
-            let path = (directory == "/" ? "" : directory) + "/" + device.name
-            parentSteps.append(
-                PlannedParentStep(
-                    field: field, step: .prepareDevice(nextTree, path: path, device)))
-            attached.append(AttachedDevice(name: device.name, tree: nextTree))
-            nextTree += 1
-        }
-        childSteps.add(.attachDevices(directory: directory, attached), from: field)
     }
 
     /// The steps that make read-only what had to be written until now.
@@ -483,7 +370,7 @@ extension String {
 
 extension MountOptions {
     /// Takes out what makes the mount read-only, and says whether there was any.
-    fileprivate mutating func takeReadOnly() -> Bool {
+    mutating func takeReadOnly() -> Bool {
         let isReadOnly =
             attributes.toSet.contains(.readOnly) || recursiveAttributes.toSet.contains(.readOnly)
         attributes.toSet.subtract(.readOnly)

@@ -29,7 +29,7 @@ struct UnprivilegedMounts {
             return (tree, .mountTree(bind.index))
         case .prepareDevice(let index, let path, let device):
             let tree = HostTree(
-                path: path, kind: .device(device), changes: [MountChange(propagation: 0x40000)])
+                path: path, kind: .device(device), changes: [MountChange.ofAttached(device)])
             return (tree, .mountTree(index))
         case .prepareCgroupMount(let index, let name, let readOnly):
             guard

@@ -27,3 +27,15 @@ func mountTable() throws(SystemCallError) -> [MountTableEntry] {
     try readFile("/proc/self/mountinfo").split(separator: UInt8(ascii: "\n"))
         .compactMap { MountTableEntry($0) }
 }
+
+/// Whether a mount of this process's mount namespace is unbindable.
+///
+/// Kernel: mount_namespaces(7).
+func hasUnbindableMounts() throws(SystemCallError) -> Bool {
+    try readFile("/proc/self/mountinfo").split(separator: UInt8(ascii: "\n")).contains { line in
+        // Optional fields stand before the "-".
+        line.split(separator: UInt8(ascii: " ")).dropFirst(6)
+            .prefix { !$0.elementsEqual("-".utf8) }
+            .contains { $0.elementsEqual("unbindable".utf8) }
+    }
+}

@@ -33,7 +33,7 @@ struct MountPlanTests {
         "a destination is compared without empty components, . and ..",
         arguments: [
             ("/dev/", "/dev"), ("//dev", "/dev"), ("/x/../dev/.", "/dev"), ("dev", "/dev"),
-            ("/../../dev", "/dev"), ("/", "/"), ("..", "/"), ("/a//b/./c/", "/a/b/c"),
+            ("/../../dev", "/dev"), ("/a//b/./c/", "/a/b/c"),
         ])
     func spelling(_ destination: String, _ expected: String) throws {
         #expect(MountPlan.absolute(destination) == expected)
@@ -45,12 +45,114 @@ struct MountPlanTests {
         "a destination that names the root file system's own directory is one of the container",
         arguments: [
             ("/bundle/rootfs/data", "/data"), ("/bundle/./rootfs//a/../b", "/b"),
-            ("/bundle/rootfs", "/"), ("/bundle/rootfs2", "/bundle/rootfs2"), ("/bundle", "/bundle"),
+            ("/bundle/rootfs2", "/bundle/rootfs2"), ("/bundle", "/bundle"),
         ])
     func destinationOfTheHost(_ destination: String, _ expected: String) throws {
         let mount = Mount(destination: destination, type: "tmpfs")
         #expect(try filesystems(plan([mount])).map(\.destination) == [expected])
     }
+
+    @Test(
+        "nothing is mounted over the root, whatever it is and however the root is spelled",
+        arguments: ["/", "//", "/.", "/x/..", ".", "..", "/bundle/rootfs", "/bundle/./rootfs/"],
+        [
+            Mount(destination: "", type: "tmpfs"), Mount(destination: "", type: "proc"),
+            Mount(destination: "", type: "cgroup"), Mount(destination: "", type: "overlay"),
+            Mount(destination: "", source: "/srv", options: ["rbind", "ro"]),
+            Mount(destination: "", type: "bind", source: "/srv"),
+            Mount(destination: "", type: "tmpfs", options: ["tmpcopyup"]),
+        ])
+    func overTheRoot(_ destination: String, _ mount: Mount) {
+        var mount = mount
+        mount.destination = destination
+        let error = #expect(throws: SpecError.self) { try plan([mount]) }
+        #expect(error?.path.description == "mounts[0].destination")
+        #expect(error?.message.contains("\"\(destination)\" is the container's root") == true)
+    }
+
+    @Test("a remount of the root changes the mount that is there")
+    func remountedRoot() throws {
+        let found = try plan([
+            Mount(destination: "/", options: ["bind", "remount", "ro"])
+        ])
+        #expect(
+            found.childSteps.contains { planned in
+                if case .changeMount(at: "/", let changes) = planned.step {
+                    changes.first?.set == 1
+                } else {
+                    false
+                }
+            })
+    }
+
+    // MARK: Devices
+
+    /// The names of devices that are made.
+    private func devices(_ mounts: [Mount], _ nodes: [DeviceNode] = []) throws -> [String] {
+        let found = try PlanCase(
+            name: "devices",
+            change: {
+                $0.mounts = mounts
+                $0.linux?.devices = nodes
+            }
+        ).plan()
+        return found.childSteps.flatMap { planned -> [String] in
+            if case .makeDevices(_, let devices) = planned.step { return devices.map(\.name) }
+            return []
+        }
+    }
+
+    private let dev = Mount(destination: "/dev", type: "tmpfs")
+
+    @Test("a mount of the config on the path of a device takes its place")
+    func mountedDevice() throws {
+        let fuse = DeviceNode(kind: .character, path: "/dev//fuse", major: 10, minor: 229)
+        let mounts = ["/dev/random", "/dev/./tty", "/dev/fuse"].map {
+            Mount(destination: $0, source: "/dev/urandom", options: ["bind"])
+        }
+        #expect(
+            try devices([dev] + mounts, [fuse]) == ["null", "zero", "full", "urandom"])
+        #expect(
+            try devices(mounts + [dev], [fuse]) == [
+                "null", "zero", "full", "random", "urandom", "tty", "fuse",
+            ])
+    }
+
+    @Test("a default device gives way to what has its name; one of linux.devices does not")
+    func givingWay() throws {
+        let fuse = DeviceNode(kind: .character, path: "/dev/fuse", major: 10, minor: 229)
+        let found = try PlanCase(name: "devices", change: { $0.linux?.devices = [fuse] }).plan()
+        let made = found.childSteps.flatMap { planned -> [Device] in
+            if case .makeDevices(_, let devices) = planned.step { return devices }
+            return []
+        }
+        #expect(made.filter { !$0.givesWay }.map(\.name) == ["fuse"])
+        #expect(made.filter(\.givesWay).count == 6)
+    }
+
+    @Test(
+        "the host's nodes are attached read-only where a user of the container is the host's root",
+        arguments: [(0, true), (100_000, false)])
+    func hostsRoot(_ id: UInt32, _ isReadOnly: Bool) throws {
+        let maps = [IDMapping(containerID: 5, hostID: id, size: 10)]
+        let found = try PlanCase(
+            name: "devices",
+            change: {
+                $0.linux?.namespaces?.append(Namespace(kind: .user))
+                $0.linux?.uidMappings = maps
+                $0.linux?.gidMappings = maps
+            }
+        ).plan()
+        let devices = found.parentSteps.compactMap { planned -> Device? in
+            if case .prepareDevice(_, _, let device) = planned.step { return device }
+            return nil
+        }
+        #expect(devices.count == 6)
+        #expect(devices.allSatisfy { $0.isReadOnly == isReadOnly })
+        #expect(MountChange.ofAttached(devices[0]).set == (isReadOnly ? 1 : 0))
+    }
+
+    // MARK: Sources in earlier mounts
 
     @Test(
         "a source in the rootfs is cloned by the child, after earlier mounts",
@@ -93,7 +195,7 @@ struct MountPlanTests {
     func sharedDev(_ mount: Mount) throws {
         for planned in try plan([mount]).childSteps {
             switch planned.step {
-            case .makeDevices, .makeLinks, .linkPtmx: Issue.record("\(planned.step)")
+            case .makeDevices, .makeLinks: Issue.record("\(planned.step)")
             default: break
             }
         }
@@ -173,13 +275,48 @@ struct MountPlanTests {
         }
     }
 
-    @Test("without a namespace the v2 cgroup mount is private, and nothing else can be asked for")
-    func cgroupPropagation() throws {
-        func mount(_ option: String) -> Mount {
-            Mount(destination: "/sys/fs/cgroup", type: "cgroup", options: [option])
+    private func cgroupTree(_ options: [String], isTrusted: Bool = true) throws -> BindMount {
+        let plan = try PlanCase(
+            name: "cgroup",
+            change: {
+                $0.mounts = [
+                    Mount(destination: "/sys/fs/cgroup", type: "cgroup", options: options)
+                ]
+                $0.linux?.namespaces?.removeAll { $0.kind == .cgroup }
+                if isTrusted { return }
+                let maps = [IDMapping(containerID: 0, hostID: 100_000, size: 10)]
+                $0.linux?.namespaces?.append(Namespace(kind: .user))
+                $0.linux?.uidMappings = maps
+                $0.linux?.gidMappings = maps
+            }
+        ).plan()
+        let trees = plan.parentSteps.compactMap { planned -> BindMount? in
+            if case .prepareBindMount(let bind) = planned.step { return bind }
+            return nil
         }
-        _ = try plan([mount("rprivate")], cgroup: false)
-        #expect(throws: SpecError.self) { try plan([mount("shared")], cgroup: false) }
+        return try #require(trees.first)
+    }
+
+    @Test("without a namespace the v2 cgroup mount is the whole hierarchy, as the options say")
+    func wholeHierarchy() throws {
+        let tree = try cgroupTree(["ro", "noatime"])
+        #expect(tree.source == "/sys/fs/cgroup" && !tree.recursive)
+        // nosuid, nodev, noexec, ro, noatime; private
+        #expect(tree.changes == [MountChange(set: 0x1f, propagation: 1 << 18)])
+        #expect(
+            try cgroupTree(["rw", "rslave", "shared"]).changes == [
+                MountChange(set: 0xe, propagation: 1 << 18),
+                MountChange(recursive: true, propagation: 1 << 19),
+                MountChange(propagation: 1 << 20),
+            ])
+    }
+
+    @Test("with a user namespace it is read-only, whatever the options say (CVE-2023-25809)")
+    func readOnlyHierarchy() throws {
+        for options in [[], ["rw"], ["rrw"]] {
+            #expect(
+                try cgroupTree(options, isTrusted: false).changes.last == MountChange(set: 1))
+        }
     }
 
     @Test("a recursively read-only tmpfs is read-only once its contents are made")

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+
+/// Masked and read-only paths, each once: every one costs a mount for the container's life.
+struct HiddenPaths {
+    /// Paths that are masked.
+    let masked: [String]
+    /// Paths that become read-only mounts of their own.
+    let readOnly: [String]
+    /// Whether the root directory is among the read-only ones: it is a mount already.
+    let protectsRoot: Bool
+
+    init(_ linux: Linux) throws(SpecError) {
+        for (index, path) in (linux.maskedPaths ?? []).enumerated()
+        where !path.isEmpty && path.rootedComponents.isEmpty {
+            throw SpecError(
+                "linux.maskedPaths[\(index)]",
+                "\"\(path)\" is the container's root, which cannot be masked")
+        }
+        masked = Self.distinct(linux.maskedPaths ?? [])
+        let paths = Self.distinct(linux.readonlyPaths ?? [])
+        readOnly = paths.filter { !$0.rootedComponents.isEmpty }
+        protectsRoot = readOnly.count < paths.count
+    }
+
+    /// The paths without repetition and without empty ones, which other encoders write, spelled without empty components and `.`, and without a slash at
+    /// the end: a file would not be found by that.
+    ///
+    /// `..` stays, since behind a link it leads elsewhere than its spelling says.
+    private static func distinct(_ paths: [String]) -> [String] {
+        var seen: Set<[UInt8]> = []
+        return paths.filter { !$0.isEmpty }.compactMap { path in
+            let spelled = path.parts(between: "/").filter { !$0.utf8.elementsEqual(".".utf8) }
+                .pathBelow
+            return seen.insert(Array(spelled.utf8)).inserted ? spelled : nil
+        }
+    }
+}

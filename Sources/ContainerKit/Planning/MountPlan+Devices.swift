@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+
+extension MountPlan {
+    /// The devices and links that every container has.
+    ///
+    /// What the config mounts on the path of a device takes its place, and where nothing is mounted on
+    /// /dev the image's own files stay, as with runc: the links never replace anything.
+    ///
+    /// Spec: config-linux.md, Default Devices; runtime-linux.md, Dev symbolic links.
+    mutating func addDevices(_ configured: [DeviceNode]) throws(SpecError) {
+        guard !sharesDev else { return }
+        let standard: [(String, UInt32, UInt32)] = [
+            ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9),
+            ("tty", 5, 0),
+        ]
+        let named = configured.map { Self.absolute($0.path) }
+        let devices = standard.filter {
+            let path = "/dev/" + $0.0
+            return !named.contains(path) && !isMounted(path)
+        }.map {
+            Device(
+                name: $0.0, mode: 0o020666, major: $0.1, minor: $0.2, givesWay: true)
+        }
+        if !devices.isEmpty { addNodes(devices, in: "/dev", from: "linux.devices") }
+        for (index, node) in configured.enumerated() {
+            // What engines pass on of the host's ptmx gives way to the container's own, as with runc.
+            if named[index] == "/dev/ptmx" || isMounted(named[index]) { continue }
+            let parts = named[index].parts(between: "/")
+            let directory = "/" + parts.dropLast().joined(separator: "/")
+            let device = Device(node, name: String(parts.last ?? ""))
+            let field = "linux.devices[\(index)]"
+            if let made = try madeDevice(device, field) {
+                addMade(made, in: directory, from: field)
+            } else {
+                addNodes([device], in: directory, from: field)
+            }
+        }
+        let links = [
+            ("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"),
+            ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"), ("core", "/proc/kcore"),
+        ].map { SymbolicLink(name: $0.0, target: $0.1) }
+        childSteps.add(.makeLinks(directory: "/dev", links), from: "linux.devices")
+    }
+
+    /// Whether a mount of the config is on the path itself, which no later one hides.
+    private func isMounted(_ path: String) -> Bool {
+        destinations.last { path.isPath(within: $0) }.map { path.isSame($0) } ?? false
+    }
+
+    /// A node that the runtime made, with the owner and the mode of the config.
+    private mutating func addMade(_ device: Device, in directory: String, from field: String) {
+        parentSteps.append(
+            PlannedParentStep(
+                field: field, step: .makeDevice(nextTree, device, label: mountLabel)))
+        let attached = AttachedDevice(name: device.name, tree: nextTree, isMade: true)
+        childSteps.add(.attachDevices(directory: directory, [attached]), from: field)
+        nextTree += 1
+    }
+
+    /// In a user namespace nodes are the host's own, attached; only a fifo can be made there.
+    private mutating func addNodes(_ devices: [Device], in directory: String, from field: String) {
+        guard userNamespace != nil || rights.isInUserNamespace,
+            devices.allSatisfy({ $0.mode & 0xf000 != 0x1000 })
+        else {
+            childSteps.add(.makeDevices(directory: directory, devices), from: field)
+            return
+        }
+        var attached: [AttachedDevice] = []
+        for var device in devices {
+            device.isReadOnly = hasHostsRoot
+            let path = (directory == "/" ? "" : directory) + "/" + device.name
+            parentSteps.append(
+                PlannedParentStep(
+                    field: field, step: .prepareDevice(nextTree, path: path, device)))
+            attached.append(AttachedDevice(name: device.name, tree: nextTree))
+            nextTree += 1
+        }
+        childSteps.add(.attachDevices(directory: directory, attached), from: field)
+    }
+
+    /// Whether a user of the container is the host's root, who owns the host's nodes.
+    private var hasHostsRoot: Bool {
+        userNamespace?.maps?.users.contains { $0.outside == 0 } ?? false
+    }
+}
+
+extension MountChange {
+    /// How a node of the host is attached: later mounts of the host do not come through (MS_PRIVATE is
+    /// bit 18).
+    static func ofAttached(_ device: Device) -> MountChange {
+        MountChange(
+            set: device.isReadOnly ? MountAttributes.readOnly.rawValue : 0, propagation: 0x40000)
+    }
+}
