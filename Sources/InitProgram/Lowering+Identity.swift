@@ -140,7 +140,9 @@ extension Assembler {
     /// mount is one without execution) was found: it is refused as that, unless another can be run.
     fileprivate mutating func findExecutable(_ name: ByteText, _ candidates: [ByteText]) -> [Cell] {
         // A single candidate is a path that the user wrote: the kernel's own word on it is best.
-        if name.bytes.contains(UInt8(ascii: "/")) { return candidates.map { findExecutable(atPath: $0) } }
+        if name.bytes.contains(UInt8(ascii: "/")) {
+            return candidates.map { findExecutable(atPath: $0) }
+        }
         let ignored = [
             IgnoredErrno.noEntry, IgnoredErrno.access, IgnoredErrno.notDirectory, 40,
         ]

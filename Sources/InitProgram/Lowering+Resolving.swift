@@ -127,7 +127,8 @@ extension Assembler {
         }
         askForMountPoint(whole, below: root, kind: kind, source: source)
         resolve(
-            whole, below: root, into: target, flags: flags, resolution: resolution, note: note)
+            whole, below: root, into: target, flags: flags,
+            resolution: linked == nil ? resolution : Resolution.inRoot, note: note)
         if let isThere {
             place(isThere)
             refuseKernelTree(target, path)

@@ -60,7 +60,8 @@ extension Assembler {
         resolve(
             path, below: root, into: found, flags: Self.pathOnly | Self.noFollow,
             ignoring: [
-                IgnoredErrno.noEntry, IgnoredErrno.notDirectory, IgnoredErrno.access, IgnoredErrno.loop,
+                IgnoredErrno.noEntry, IgnoredErrno.notDirectory, IgnoredErrno.access,
+                IgnoredErrno.loop,
             ])
         var unusable = [skip(when: .isNegative(found))]
         let status = scratch()
@@ -74,7 +75,8 @@ extension Assembler {
             path, below: root, into: opened,
             flags: device.flags | Self.noFollow | 0o2_000_000 | 0o4000 | 0o400,
             ignoring: [
-                IgnoredErrno.permission, IgnoredErrno.noEntry, IgnoredErrno.access, IgnoredErrno.loop,
+                IgnoredErrno.permission, IgnoredErrno.noEntry, IgnoredErrno.access,
+                IgnoredErrno.loop,
             ])
         unusable.append(skip(when: .isNegative(opened)))
         statx(.cell(opened), into: status)

@@ -488,20 +488,3 @@ public struct TerminalRequest: Equatable, Sendable {
         self.mountsConsole = mountsConsole
     }
 }
-
-/// The three sets of capset(2), as bit masks.
-public struct CapabilitySets: Equatable, Sendable {
-    /// Effective.
-    public var effective: UInt64
-    /// Permitted.
-    public var permitted: UInt64
-    /// Inheritable.
-    public var inheritable: UInt64
-
-    /// Three masks.
-    public init(effective: UInt64, permitted: UInt64, inheritable: UInt64) {
-        self.effective = effective
-        self.permitted = permitted
-        self.inheritable = inheritable
-    }
-}

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ContainerKit
+internal import SystemPackage
 internal import Testing
 
 @testable import swrunc

@@ -66,8 +66,12 @@ let everyInitStep: [InitStep] = [
             Device(name: "one", mode: 0o060640, major: 259, minor: 300, userID: 5),
             Device(name: "two", mode: 0o010644, major: 0, minor: 0),
         ]),
-    .attachDevices(directory: "/dev", [AttachedDevice(name: "null", tree: 9)]),
-    .attachDevices(directory: "/dev", [AttachedDevice(name: "fuse", tree: 10, isMade: true)]),
+    .attachDevices(
+        directory: "/dev",
+        [
+            AttachedDevice(name: "null", tree: 9),
+            AttachedDevice(name: "fuse", tree: 10, isMade: true),
+        ]),
     .setSysctl([KernelParameter(key: "net.a", path: "net/a", value: "1")]),
     .maskPaths(["/proc/kcore", "/sys/firmware"], label: "l"), .protectPaths(["/proc/sys"]),
     .makeReadOnly("/dev"), .enterRoot,
@@ -279,7 +283,7 @@ let everyParentStep: [ParentStep] = [
     .sendPidfd(path: "/run/pidfd.sock", name: "standard"),
     .giveStreams([1, 2], to: .childUser(7)),
     .recordCreated, .writePidFile(path: "/run/pid"), .awaitExecution,
-    .makeMountPoints(for: nil), .makeMountPoints(for: NamespaceUser(userID: 0, groupID: 0)),
+    .makeMountPoints(for: NamespaceUser(userID: 0, groupID: 0)),
 ]
 
 private let sampleMaps = IDMaps(
@@ -291,7 +295,7 @@ enum ParentStepName: CaseIterable {
     case recordCreating, startScope, leaveScope, createCgroups, makeResctrlGroup
     case enterResctrlGroup, openCgroups, prepareRootfs, openRootfs
     case prepareBindMount
-    case prepareMappedFilesystem, prepareTmpfsCopy, prepareDevice, prepareCgroupMount, makeDevice
+    case prepareMappedFilesystem, prepareTmpfsCopy, makeDevice, prepareDevice, prepareCgroupMount
     case delegateCgroup, enableControllers
     case openNamespace, openProcess, openRootOfInit, recordRootMount
     case connectConsole, findListener, connectListener, sendListener

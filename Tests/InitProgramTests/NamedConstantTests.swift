@@ -46,7 +46,8 @@ struct NamedConstantTests {
         "SIGCHLD": Int(SIGCHLD), "P_PID": Int(P_PID.rawValue), "WEXITED": Int(WEXITED),
         "__WALL": 0x4000_0000, "RLIMIT_NOFILE": Int(RLIMIT_NOFILE.rawValue),
         "SECCOMP_SET_MODE_FILTER": Int(SECCOMP_SET_MODE_FILTER),
-        "IOPRIO_WHO_PROCESS": 1, "SFD_CLOEXEC": Int(O_CLOEXEC), "MPOL_BIND": Int(MPOL_BIND),
+        "IOPRIO_WHO_PROCESS": 1, "SFD_CLOEXEC": Int(O_CLOEXEC), "EFD_CLOEXEC": Int(O_CLOEXEC),
+        "S_IFCHR": Int(S_IFCHR), "F_SETFL": Int(F_SETFL), "MPOL_BIND": Int(MPOL_BIND),
         "PER_LINUX32": Int(PER_LINUX32),
     ]
 

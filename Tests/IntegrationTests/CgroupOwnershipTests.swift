@@ -116,7 +116,7 @@ struct LeftCgroupTests {
 
     @Test("exec joins init's present cgroup where the container's own is gone")
     func exec() throws {
-        try use { bundle, own, pid in
+        try use { bundle, own, pid throws in
             try check(rmdir(own), "rmdir")
             let done = try swrunc(bundle, "exec", bundle.id, "/bin/grep", "0::", "/proc/1/cgroup")
             #expect(done.status == 0, "\(done)")
@@ -134,7 +134,7 @@ struct LeftCgroupTests {
 
     @Test("exec stays in the container's own cgroup while it can be entered")
     func ownCgroup() throws {
-        try use { bundle, own, pid in
+        try use { bundle, own, pid throws in
             let file = "\(bundle.directory)/pid"
             #expect(
                 try swrunc(
@@ -146,7 +146,7 @@ struct LeftCgroupTests {
 
     @Test("pause says that init has left, and leaves nothing frozen")
     func pause() throws {
-        try use { bundle, own, pid in
+        try use { bundle, own, pid throws in
             bundle.expectFailure(
                 try swrunc(bundle, "pause", bundle.id),
                 naming: ["init has left the container's cgroup"])
@@ -160,7 +160,7 @@ struct LeftCgroupTests {
 
     @Test("ps, events, update, kill and delete tell the truth of a container whose cgroup is gone")
     func truth() throws {
-        try use { bundle, own, pid in
+        try use { bundle, own, pid throws in
             try check(rmdir(own), "rmdir")
             #expect(try swrunc(bundle, "ps", "--format", "json", bundle.id).text == "[\(pid)]")
             bundle.expectFailure(

@@ -56,11 +56,14 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
             "a rootfs that is a file", naming: "root.path", "not a directory"
         ) { $0.spec.root?.path = "rootfs/etc/passwd" },
         FailureCase(
-            "a device where the image has another one", naming: "linux.devices", "/dev/zero"
+            "a device where the image has another one", naming: "linux.devices[0]", "/dev/fuse"
         ) {
             $0.spec.mounts?.removeAll { $0.destination.hasPrefix("/dev") }
+            $0.linux.devices = [
+                DeviceNode(kind: .character, path: "/dev/fuse", major: 10, minor: 229)
+            ]
             // 1:3 is the null device.
-            try check(mknod("\($0.rootfs)/dev/zero", S_IFCHR | 0o666, 0x103), "mknod")
+            try check(mknod("\($0.rootfs)/dev/fuse", S_IFCHR | 0o666, 0x103), "mknod")
         },
     ]
 

@@ -49,7 +49,10 @@ struct FurtherFlagsTests {
         ])
     func logLevel(_ flags: [String], _ isVerbose: Bool) throws {
         try TestBundle.use { bundle throws in
-            let done = try bundle.start(flags + ["list"]).wait()
+            bundle.process.args = ["true"]
+            try bundle.writeConfig()
+            let run = ["run", "--bundle", bundle.directory, bundle.id]
+            let done = try bundle.start(flags + run).wait()
             #expect(done.error.contains("level=debug") == isVerbose, "\(done)")
             let wrong = try bundle.swrunc("--log-level", "loud", "list")
             #expect(wrong.status == 1 && wrong.error.contains("invalid log-level: loud"))

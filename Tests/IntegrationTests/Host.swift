@@ -183,6 +183,14 @@ func writeText(_ text: String, to path: String, mode: mode_t = 0o644) throws {
     try writingPrograms.withLock { _ in try write() }
 }
 
+/// A pipe that no program started meanwhile keeps.
+func makePipe() throws -> (reader: CInt, writer: CInt) {
+    var ends: [CInt] = [-1, -1]
+    try check(pipe(&ends), "pipe")
+    for end in ends { try check(fcntl(end, F_SETFD, FD_CLOEXEC), "fcntl") }
+    return (ends[0], ends[1])
+}
+
 func makeDirectory(_ path: String, mode: mode_t = 0o755) throws {
     try check(mkdir(path, mode), "mkdir \(path)")
 }

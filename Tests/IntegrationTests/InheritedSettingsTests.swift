@@ -52,10 +52,10 @@ struct InheritedSettingsTests {
             try bundle.writeConfig()
             let place = ["--bundle", bundle.directory, bundle.id]
             let done = try run(bundle, after: script, ["run"] + place)
-            #expect(done.text.lines.map(String.init) == expected, "\(done)")
+            #expect(done.text.lines.map { String($0) } == expected, "\(done)")
             try bundle.startSleeping()
             let found = try run(bundle, after: script, ["exec", bundle.id] + look)
-            #expect(found.text.lines.map(String.init) == expected, "\(found)")
+            #expect(found.text.lines.map { String($0) } == expected, "\(found)")
         }
     }
 
@@ -76,7 +76,8 @@ struct InheritedSettingsTests {
             try bundle.writeConfig()
             let own = try ErrorPipe()
             #expect(try run(bundle, after: limit, ["run"] + place, own.options).status == 0)
-            #expect(own.text.contains("4096") && own.text.contains("8192"), "\(own.text)")
+            let text = own.text
+            #expect(text.contains("4096") && text.contains("8192"), "\(text)")
         }
     }
 
@@ -125,6 +126,7 @@ struct InheritedSettingsTests {
             func call(_ words: String...) throws -> FinishedCommand {
                 try RunningCommand(shell + words, token: bundle.token).wait()
             }
+            try makeDirectory(bundle.store, mode: 0o700)
             #expect(try call("--version").status == 0)
             #expect(try call("features").status == 0)
             #expect(try call("list").status == 0)
@@ -138,9 +140,9 @@ struct InheritedSettingsTests {
         private let ends: (reader: CInt, writer: CInt)
 
         init() throws {
-            var ends: [CInt] = [-1, -1]
-            try check(pipe2(&ends, O_CLOEXEC | O_NONBLOCK), "pipe2")
-            self.ends = (ends[0], ends[1])
+            let ends = try makePipe()
+            try check(fcntl(ends.reader, F_SETFL, O_NONBLOCK), "fcntl")
+            self.ends = ends
         }
 
         deinit {

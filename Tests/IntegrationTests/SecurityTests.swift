@@ -325,4 +325,30 @@ struct SecurityTests {
             #expect(try readBytes(runtime) == before)
         }
     }
+
+    @Test("a process of the container cannot look into an init that joins it (CVE-2016-9962)")
+    func prying() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.makeUserNamespace()
+            try bundle.startSleeping()
+            let pid = try bundle.state().pid
+            bundle.joinUserNamespace(of: pid)
+            bundle.setNamespace(.pid, path: "/proc/\(pid)/ns/pid")
+            var options = CommandOptions()
+            options.environment = ["SECRET": "of-the-engine"]
+            try bundle.create(id: "\(bundle.id)-waits", options: options)
+            let script = """
+                for p in /proc/[0-9]*; do
+                    n=${p##*/}
+                    [ $n = 1 ] || [ $n = $$ ] || [ ! -e $p ] && continue
+                    tr '\\0' '\\n' < $p/environ 2>/dev/null | grep SECRET
+                    for f in $p/fd/* $p/cwd $p/root $p/exe; do readlink $f 2>/dev/null; done
+                done
+                echo looked
+                """
+            let done = try bundle.swrunc(
+                "exec", "--cap", "CAP_SYS_PTRACE", bundle.id, "sh", "-c", script)
+            #expect(done.output.lines == ["looked"], "\(done)")
+        }
+    }
 }

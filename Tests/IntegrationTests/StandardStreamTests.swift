@@ -29,18 +29,17 @@ struct StandardStreamTests {
         let writer: Descriptor
 
         init(holding text: String = "") throws {
-            var ends: [CInt] = [-1, -1]
-            try check(pipe2(&ends, O_CLOEXEC), "pipe2")
-            reader = Descriptor(ends[0])
-            writer = Descriptor(ends[1])
+            let ends = try makePipe()
+            reader = Descriptor(ends.reader)
+            writer = Descriptor(ends.writer)
             let bytes = Array(text.utf8)
-            try check(write(ends[1], bytes, bytes.count), "write to a pipe")
+            try check(write(ends.writer, bytes, bytes.count), "write to a pipe")
         }
 
         /// What is in the pipe now.
         var text: String {
             var bytes = [UInt8](repeating: 0, count: 4096)
-            fcntl(reader.number, F_SETFL, O_NONBLOCK)
+            _ = fcntl(reader.number, F_SETFL, O_NONBLOCK)
             let count = read(reader.number, &bytes, bytes.count)
             return String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self)
         }
@@ -160,8 +159,6 @@ struct StandardStreamTests {
             #expect(terminal.sees("opened"), "\(terminal.text)")
             #expect(slave.owner == 7)
 
-            bundle.process.args = ["/bin/sh"]
-            bundle.spec.hooks = Hooks(poststart: [Hook(path: "/bin/false")])
             try bundle.startSleeping(id: "\(bundle.id)-exec")
             let exec = [
                 "exec", "-u", "102", "\(bundle.id)-exec", "stat", "-L", "-c", "is %u",
@@ -215,7 +212,7 @@ struct StandardStreamTests {
         _ found: FinishedCommand, not host: String, _ number: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
-        let lines = found.error.lines.map(String.init)
+        let lines = found.error.lines.map { String($0) }
         #expect(found.status == 0 && lines.count == 2, "\(found)", sourceLocation: sourceLocation)
         let words = (lines.first ?? "").split(separator: " ").map(String.init)
         #expect(words.last == number, "\(found)", sourceLocation: sourceLocation)

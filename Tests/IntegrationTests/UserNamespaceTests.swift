@@ -186,7 +186,9 @@ struct UserNamespaceTests {
             ]
             bundle.expectFailure(
                 try bundle.run(),
-                naming: ["linux.devices[0].gid: 70000 has no mapping in linux.gidMappings"])
+                naming: [
+                    "linux.devices[0].gid (/dev/my): 70000 has no mapping in linux.gidMappings"
+                ])
         }
     }
 
@@ -351,7 +353,7 @@ struct UserNamespaceTests {
             bundle.script("id -u")
             let same = try bundle.run()
             #expect(same.status == 0 && same.text == "0", "\(same)")
-            #expect(same.error.contains("level=warning") && same.error.lines.count == 1)
+            #expect(same.error == "")
 
             bundle.linux.gidMappings?[0].size = 500
             bundle.expectFailure(
@@ -465,7 +467,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("a range that the kernel refuses is an error with its field")
+    @Test("more ranges than the kernel takes are an error with their field")
     func refusedMaps() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -473,33 +475,7 @@ struct UserNamespaceTests {
                 IDMapping(containerID: $0, hostID: TestBundle.firstID + $0 * 2, size: 1)
             }
             bundle.expectFailure(
-                try bundle.run(), naming: ["linux.gidMappings", "unable to map ids"])
-        }
-    }
-
-    @Test("a process of the container cannot look into an init that joins it (CVE-2016-9962)")
-    func prying() throws {
-        try TestBundle.use { bundle throws in
-            try bundle.makeUserNamespace()
-            try bundle.startSleeping()
-            let pid = try bundle.state().pid
-            bundle.joinUserNamespace(of: pid)
-            bundle.setNamespace(.pid, path: "/proc/\(pid)/ns/pid")
-            var options = CommandOptions()
-            options.environment = ["SECRET": "of-the-engine"]
-            try bundle.create(id: "\(bundle.id)-waits", options: options)
-            let script = """
-                for p in /proc/[0-9]*; do
-                    n=${p##*/}
-                    [ $n = 1 ] || [ $n = $$ ] || [ ! -e $p ] && continue
-                    tr '\\0' '\\n' < $p/environ 2>/dev/null | grep SECRET
-                    for f in $p/fd/* $p/cwd $p/root $p/exe; do readlink $f 2>/dev/null; done
-                done
-                echo looked
-                """
-            let done = try bundle.swrunc(
-                "exec", "--cap", "CAP_SYS_PTRACE", bundle.id, "sh", "-c", script)
-            #expect(done.output.lines == ["looked"], "\(done)")
+                try bundle.run(), naming: ["linux.gidMappings", "400 ranges", "340"])
         }
     }
 }

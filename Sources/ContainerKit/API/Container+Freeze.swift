@@ -29,7 +29,7 @@ extension Container {
             guard try cgroup.frozenProcesses().contains(Int(record.pid)) else {
                 try cgroup.thaw()
                 throw CgroupError(
-                    message: record.isAlive
+                    message: (try? record.isAlive()) != false
                         ? "unable to freeze: init has left the container's cgroup"
                         : "container process already exited")
             }

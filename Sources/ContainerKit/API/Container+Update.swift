@@ -48,7 +48,8 @@ extension Container {
         try found.state.stage(config: spec.encoded.encoded())
         let cgroup = Cgroup(record.cgroups)
         if !record.cgroups.directories.isEmpty,
-            let inside = try? cgroup.processes(), !inside.contains(Int(record.pid)), record.isAlive
+            let inside = try? cgroup.processes(), !inside.contains(Int(record.pid)),
+            (try? record.isAlive()) == true
         {
             options.logger.warning(
                 "init has left the container's cgroup: the limits do not reach it there")

@@ -84,7 +84,9 @@ struct ContainerProcesses {
     /// Those that are not `inside` the cgroup, where init has left it: a cgroup can be told from others no
     /// longer then.
     private func outsiders(_ inside: [Int]) throws(ContainerError) -> [Int] {
-        guard record.pid > 0, !inside.contains(Int(record.pid)), try record.isAlive() else { return [] }
+        guard record.pid > 0, !inside.contains(Int(record.pid)), try record.isAlive() else {
+            return []
+        }
         return try reporting { () throws(SystemCallError) in
             try related().filter { !inside.contains($0) }
         }

@@ -157,7 +157,13 @@ struct Cgroup: Equatable, Sendable {
         guard let path = mainDirectory else { return nil }
         do throws(SystemCallError) {
             let directory = try openFile(path, [.readOnly, .directory])
-            if try lockIfFree(directory.number) {
+            var isLocked = try lockIfFree(directory.number)
+            // A program that another thread starts has a copy of the descriptor until it executes.
+            for _ in 0..<20 where !isLocked {
+                wait(milliseconds: 1)
+                isLocked = try lockIfFree(directory.number)
+            }
+            if isLocked {
                 let isThere = try status(of: directory.number).stx_ino == status(at: path).stx_ino
                 guard isThere else { return nil }
                 return directory

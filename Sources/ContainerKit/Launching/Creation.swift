@@ -46,20 +46,12 @@ struct Creation {
         }
         facts.hasUnbindableSources = hasUnbindableSources && Self.hasOwnMounts(spec)
         facts.limitCgroups(to: spec.linux?.cgroupsPath)
-        facts.preservedDescriptorCount = options.preservedDescriptorCount
-        facts.terminal = options.terminal
-        facts.pidFile = options.pidFile?.text
-        facts.pidfdSocket =
-            options.pidfdSocket?.text ?? spec.annotations?[ConfigAnnotation.pidfdReceiver]
+        facts.take(options, spec)
         facts.startsAtOnce = startsAtOnce
-        facts.limits = options.limits
-        facts.pageBytes = memoryPageBytes
         if options.notifySocket != nil {
             facts.readinessDirectory =
                 "\(store.path.text)/\(id)/\(ReadinessRelay.directoryName)"
         }
-        facts.joinsSessionKeyring = !options.keepsSessionKeyring
-        facts.keepsGroups = spec.annotations?[ConfigAnnotation.keepGroups] != nil
         facts.labelOption = try Self.labelOption(spec)
         facts.sourceLinks = try Self.sourceLinks(spec, bundle)
         facts.coveredModes = Self.coveredModes(spec, bundle)
@@ -271,4 +263,19 @@ func compileFilter(
     }
     logger.debug("seccomp: unknown system calls: \(names)")
     return filter
+}
+
+extension LaunchFacts {
+    /// What the caller chose, and where the config's annotations say the same.
+    fileprivate mutating func take(_ options: LaunchOptions, _ spec: Spec) {
+        preservedDescriptorCount = options.preservedDescriptorCount
+        terminal = options.terminal
+        pidFile = options.pidFile?.text
+        pidfdSocket =
+            options.pidfdSocket?.text ?? spec.annotations?[ConfigAnnotation.pidfdReceiver]
+        limits = options.limits
+        pageBytes = memoryPageBytes
+        joinsSessionKeyring = !options.keepsSessionKeyring
+        keepsGroups = spec.annotations?[ConfigAnnotation.keepGroups] != nil
+    }
 }

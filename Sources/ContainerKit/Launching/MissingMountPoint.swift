@@ -144,31 +144,33 @@ extension Launcher {
     ///
     /// What comes next is left in the socket for who waits for it.
     func answerRequests() throws(ContainerError) {
-        while peekByte() == ChildEvent.mountPointMissing.rawValue {
-            let (socket, index) = (rendezvous, progress?.index ?? 0)
-            let field = launch.recordedInstructions(image, from: index).first?.field
-            let (process, owner) = (pid, mountPointOwner)
-            try reporting("unable to make the mount point", field: field) {
-                () throws(SystemCallError) in
-                let message = try receiveMessage(from: socket)
-                let (root, answer) = (message.descriptor.number, message.second.number)
-                guard let mountPoint = MissingMountPoint(message: message.bytes), answer >= 0
-                else {
-                    throw SystemCallError("recvmsg", "rendezvous", errno: .badMessage)
-                }
-                if let owner {
-                    let maps = try IDMaps.read(of: process)
-                    try actingAs(maps.outside(owner)) { () throws(SystemCallError) in
-                        try mountPoint.make(below: root)
-                    }
-                } else {
+        while peekByte() == ChildEvent.mountPointMissing.rawValue { try answerRequest() }
+    }
+
+    private func answerRequest() throws(ContainerError) {
+        let (socket, index) = (rendezvous, progress?.index ?? 0)
+        let field = launch.recordedInstructions(image, from: index).first?.field
+        let (process, owner) = (pid, mountPointOwner)
+        try reporting("unable to make the mount point", field: field) {
+            () throws(SystemCallError) in
+            let message = try receiveMessage(from: socket)
+            let (root, answer) = (message.descriptor.number, message.second.number)
+            guard let mountPoint = MissingMountPoint(message: message.bytes), answer >= 0
+            else {
+                throw SystemCallError("recvmsg", "rendezvous", errno: .badMessage)
+            }
+            if let owner {
+                let maps = try IDMaps.read(of: process)
+                try actingAs(maps.outside(owner)) { () throws(SystemCallError) in
                     try mountPoint.make(below: root)
                 }
-                // What an eventfd takes is a number of eight bytes.
-                try writeAll([1, 0, 0, 0, 0, 0, 0, 0], to: answer, named: "answer")
-                // Until here the descriptors stay open.
-                _ = consume message
+            } else {
+                try mountPoint.make(below: root)
             }
+            // What an eventfd takes is a number of eight bytes.
+            try writeAll([1, 0, 0, 0, 0, 0, 0, 0], to: answer, named: "answer")
+            // Until here the descriptors stay open.
+            _ = consume message
         }
     }
 
@@ -180,7 +182,10 @@ extension Launcher {
             _ = try poll(&entries, timeoutMilliseconds: -1)
             return entries[0].seen
         }
-        if seen.contains(.readable) { try answerRequests() }
+        // One at a time: the next may come only after trees that are still to be sent.
+        if seen.contains(.readable), peekByte() == ChildEvent.mountPointMissing.rawValue {
+            try answerRequest()
+        }
     }
 
     private func peekByte() -> UInt8? {

@@ -364,13 +364,20 @@ struct CreateRecipe {
     private var terminalRequest: TerminalRequest {
         var toSocket = false
         if case .consoleSocket = facts.terminal { toSocket = true }
-        let size = process.consoleSize
-        return TerminalRequest(
-            rows: size.map { UInt16(truncatingIfNeeded: $0.height) },
-            columns: size.map { UInt16(truncatingIfNeeded: $0.width) },
-            toConsoleSocket: toSocket, mountsConsole: true)
+        return TerminalRequest(of: process, toConsoleSocket: toSocket, mountsConsole: true)
     }
 
     /// The absolute path of the rootfs on the host.
     var rootPath: String { facts.rootPath(root) }
+}
+
+extension TerminalRequest {
+    /// A terminal of the size that the process asks for.
+    init(of process: Process, toConsoleSocket: Bool, mountsConsole: Bool) {
+        let size = process.consoleSize
+        self.init(
+            rows: size.map { UInt16(truncatingIfNeeded: $0.height) },
+            columns: size.map { UInt16(truncatingIfNeeded: $0.width) },
+            toConsoleSocket: toConsoleSocket, mountsConsole: mountsConsole)
+    }
 }

@@ -29,12 +29,7 @@ extension Launch {
         let needsSecondProcess = namespaces.contains(.pid)
         let cgroupCount = cgroups.v1DirectoryCount
         var steps = StepList()
-        var keeping: [InheritedDescriptor] = [.rendezvous, .process]
-        if facts.sharesMounts { keeping.append(.rootOfInit) }
-        if namespaces.contains(.user), namespaces.contains(.cgroup) {
-            keeping.append(.namespace(NamespaceKind.cgroup.rawValue))
-        }
-        keeping += (0..<cgroupCount).map { .cgroupTasks($0) }
+        var keeping = Self.inheritedDescriptors(namespaces, cgroupCount: cgroupCount, facts)
         let entersUnified = cgroups.unifiedIndex != nil && !facts.staysOutsideCgroup
         // Once in the user namespace nobody but its owner may enter a cgroup that was given away; the
         // second of two processes is where the first is.
@@ -73,13 +68,11 @@ extension Launch {
         steps.add(.startSession, from: "swrunc")
         steps.add(facts.sharesMounts ? .enterRootOfInit : .openRoot, from: "swrunc")
         if process.terminal {
-            let size = process.consoleSize
             steps.add(
                 .openTerminal(
                     TerminalRequest(
-                        rows: size.map { UInt16(truncatingIfNeeded: $0.height) },
-                        columns: size.map { UInt16(truncatingIfNeeded: $0.width) },
-                        toConsoleSocket: toSocket, mountsConsole: false)), from: "process.terminal")
+                        of: process, toConsoleSocket: toSocket, mountsConsole: false)),
+                from: "process.terminal")
         }
         steps.addSecurityLabels(
             of: process, joinsSessionKeyring: facts.joinsSessionKeyring)
@@ -97,6 +90,18 @@ extension Launch {
                     entersFirst: entersFirst, toSocket: toSocket),
                 childSteps: steps.steps),
             cgroups: nil, listener: facts.listener)
+    }
+
+    /// What every process inherits of that to enter.
+    private static func inheritedDescriptors(
+        _ namespaces: NamespaceSet, cgroupCount: Int, _ facts: LaunchFacts
+    ) -> [InheritedDescriptor] {
+        var keeping: [InheritedDescriptor] = [.rendezvous, .process]
+        if facts.sharesMounts { keeping.append(.rootOfInit) }
+        if namespaces.contains(.user), namespaces.contains(.cgroup) {
+            keeping.append(.namespace(NamespaceKind.cgroup.rawValue))
+        }
+        return keeping + (0..<cgroupCount).map { .cgroupTasks($0) }
     }
 
     /// The way into the container: its namespaces, its pids, its cgroup.

@@ -28,7 +28,7 @@ struct MountPlan {
     private let bundlePath: String
     let base: MountChange
     let cgroups: CgroupLayout
-    private let mountLabel: String?
+    let mountLabel: String?
     /// Which option of mount(2) it is given by.
     private let labelOption: String
     /// What links among the sources say, by the index in `mounts`.

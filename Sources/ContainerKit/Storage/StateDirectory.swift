@@ -275,11 +275,11 @@ struct StateDirectory: ~Copyable {
     /// A record is smaller than the config that it comes from.
     private static let fileLimitBytes = 16 << 20
 
-    /// What a directory, a link, a socket and an empty pipe answer.
+    /// What a directory, a link, a socket and an empty pipe answer, and a file that is too large.
     private static func meansNoFile(_ errno: Errno) -> Bool {
         [
             .isDirectory, .tooManySymbolicLinkLevels, .noSuchAddressOrDevice,
-            .resourceTemporarilyUnavailable,
+            .resourceTemporarilyUnavailable, .fileTooLarge,
         ].contains(errno)
     }
 

@@ -67,7 +67,7 @@ struct HomeDirectoryTests {
             atPath: root.path + "/etc", withIntermediateDirectories: true)
         try prepare(root.path + "/etc")
         let directory = try openFile(root.path, [.pathOnly, .directory])
-        return homeDirectory(ofUser: 1000, inRoot: directory.number)
+        return try homeDirectory(ofUser: 1000, inRoot: directory.number)
     }
 
     @Test("a regular file is read")

@@ -34,7 +34,8 @@ struct StreamPlanTests {
     private func userNamespace(path: String? = nil) -> UserNamespacePlan? {
         let kinds = [Namespace(kind: .user, path: path)]
         let linux = Linux(uidMappings: maps, gidMappings: maps)
-        return UserNamespacePlan(NamespacePlan(kinds, alreadyIn: nil), linux)
+        return UserNamespacePlan(
+            NamespacePlan(kinds, alreadyIn: nil), linux, Process(cwd: "/"))
     }
 
     private func childSteps(_ plan: StreamPlan) -> [InitStep] {
