@@ -159,10 +159,17 @@ struct MountPlan {
             let (change, withoutEffect) = options.bindAttributes(keeping: kept)
             attributes = change
             if !withoutEffect.isEmpty {
+                let words = String.joined(withoutEffect, by: ", ")
+                let reason =
+                    "the mount of the source has it otherwise, which a container in a user namespace "
+                    + "may not change"
+                // As runc; but an ordinary user's engine asks for `rw` whatever the source is.
+                guard isUnprivileged else {
+                    throw SpecError(
+                        "\(field).options", "\(words): \(reason): operation not permitted")
+                }
                 warnings.append(
-                    "\(field).options: \(String.joined(withoutEffect, by: ", ")) has no effect on "
-                        + "\(destination): the mount of the source has it otherwise, which a "
-                        + "container in a user namespace may not change")
+                    "\(field).options: \(words) has no effect on \(destination): \(reason)")
             }
         }
         if !attributes.isEmpty {
