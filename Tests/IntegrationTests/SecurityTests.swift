@@ -288,29 +288,33 @@ struct SecurityTests {
             let runtime = "\(bundle.directory)/swrunc"
             try copyFile(Host.runtime, to: runtime)
             let before = try readBytes(runtime)
-            func exec(_ words: String...) throws -> FinishedCommand {
+            func exec(_ words: String..., output: CInt? = nil) throws -> FinishedCommand {
                 let call = [runtime, "--root", bundle.store, "exec", "-d", bundle.id] + words
-                return try RunningCommand(call, token: bundle.token).wait()
+                var options = CommandOptions()
+                if let output { options.descriptors = [1: output] }
+                return try RunningCommand(call, options, token: bundle.token).wait()
             }
             let rights = [
                 "CAP_DAC_OVERRIDE", "CAP_SYS_PTRACE", "CAP_KILL", "CAP_FOWNER", "CAP_SYS_ADMIN",
             ]
             bundle.process.capabilities = Capabilities(
                 bounding: rights, effective: rights, permitted: rights)
-            try check(mkfifo("\(bundle.rootfs)/tmp/fifo", 0o666), "mkfifo")
             try bundle.startSleeping()
-            // It waits for a reader of its log.
-            let executed = try exec("/proc/self/exe", "--log", "/tmp/fifo", "state", "none")
+            // It waits for a reader of what it prints, which is more than this pipe takes (F_SETPIPE_SZ).
+            let pipe = try makePipe()
+            defer { for end in [pipe.reader, pipe.writer] { close(end) } }
+            try check(fcntl(pipe.writer, 1031, 4096), "fcntl")
+            let executed = try exec("/proc/self/exe", "features", output: pipe.writer)
             #expect(executed.status == 0, "\(executed)")
             let attack = """
                 exec >/tmp/report 2>&1
                 for p in /proc/[0-9]*; do
-                    [ "$(tr '\\0' ' ' <$p/cmdline | cut -d' ' -f2)" = --log ] && found=$p
+                    [ "$(tr '\\0' ' ' <$p/cmdline | cut -d' ' -f2)" = features ] && found=$p
                 done
                 echo found ${found:+it}
                 exec 8<$found/exe
                 (echo x >>/proc/self/fd/8)
-                cat /tmp/fifo >/dev/null
+                kill -9 ${found##*/}
                 while [ -e $found ]; do sleep 0.02; done
                 sleep 0.2
                 (echo x >>/proc/self/fd/8)
