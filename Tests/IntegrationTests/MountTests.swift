@@ -449,12 +449,12 @@ struct MountTests {
         }
     }
 
-    @Test("without a cgroup namespace the cgroup mount shows the container's cgroup alone")
+    @Test("cgroup v1 without a cgroup namespace: the mounts show the container's cgroups alone")
     func cgroupMountWithoutNamespace() throws {
+        guard !Host.isUnified else { return print("skipped: this host has no cgroup v1") }
         try TestBundle.use { bundle throws in
             bundle.removeNamespace(.cgroup)
-            let directory = Host.isUnified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids"
-            let text = try bundle.output(of: "cat \(directory)/cgroup.procs")
+            let text = try bundle.output(of: "cat /sys/fs/cgroup/pids/cgroup.procs")
             #expect(text.lines.first == "1", "\(text)")
         }
     }
