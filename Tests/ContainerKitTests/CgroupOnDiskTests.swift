@@ -182,7 +182,7 @@ struct CgroupOnDiskTests {
     @Test("while a creation holds the cgroup another is refused, and takes nothing away")
     func locked() throws {
         let plan = try plan()
-        var lock: OwnedDescriptor?
+        var lock: FileLock?
         let cgroup = try Cgroup.create(plan, keeper: nil, holding: &lock)
         defer { try? cgroup.remove() }
         let refused = #expect(throws: CgroupError.self) { try Cgroup.create(plan) }
@@ -190,6 +190,23 @@ struct CgroupOnDiskTests {
         #expect(directoriesExist(plan.layout).allSatisfy { $0 })
         lock = nil
         _ = try Cgroup.create(plan)
+    }
+
+    @Test("a lock ends with its owner, though a program that is being started has a copy of it")
+    func copiedLock() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path
+        func isFree() throws -> Bool {
+            try FileLock(ifFree: openFile(path, [.readOnly, .directory])) != nil
+        }
+        let file = try openFile(path, [.readOnly, .directory])
+        let copy = dup(file.number)
+        defer { close(copy) }
+        var lock = try FileLock(ifFree: file)
+        let isOurs = lock != nil
+        #expect(try isOurs && !isFree())
+        lock = nil
+        #expect(try isFree())
     }
 
     @Test(

@@ -32,14 +32,14 @@ struct Cgroup: Equatable, Sendable {
     /// - Returns: the cgroup, with what was made for it.
     /// - Throws: what the kernel refuses.
     static func create(_ plan: CgroupPlan, keeper: Int32? = nil) throws(CgroupError) -> Cgroup {
-        var lock: OwnedDescriptor?
+        var lock: FileLock?
         return try create(plan, keeper: keeper, holding: &lock)
     }
 
-    /// As above; `lock` keeps other creations out of the cgroup until it is closed, for as long as no
+    /// As above; `lock` keeps other creations out of the cgroup until it goes away, for as long as no
     /// process tells them that it is taken.
     static func create(
-        _ plan: CgroupPlan, keeper: Int32?, holding lock: inout OwnedDescriptor?
+        _ plan: CgroupPlan, keeper: Int32?, holding lock: inout FileLock?
     ) throws(CgroupError) -> Cgroup {
         var cgroup = Cgroup(plan.layout)
         do throws(CgroupError) {
@@ -125,7 +125,7 @@ struct Cgroup: Equatable, Sendable {
 
     // MARK: - Making the directories
 
-    private mutating func makeDirectories(_ lock: inout OwnedDescriptor?) throws(CgroupError) {
+    private mutating func makeDirectories(_ lock: inout FileLock?) throws(CgroupError) {
         var foundOne = false
         // Another creation may take its own away between the making and the lock.
         for _ in 0..<8 {
@@ -153,20 +153,13 @@ struct Cgroup: Equatable, Sendable {
     /// Keeps other creations away: of two at once, both find the cgroup empty.
     ///
     /// - Returns: what holds the lock; nil if the directory is not there any more.
-    private mutating func lockMainDirectory() throws(CgroupError) -> OwnedDescriptor? {
+    private mutating func lockMainDirectory() throws(CgroupError) -> FileLock? {
         guard let path = mainDirectory else { return nil }
         do throws(SystemCallError) {
-            let directory = try openFile(path, [.readOnly, .directory])
-            var isLocked = try lockIfFree(directory.number)
-            // A program that another thread starts has a copy of the descriptor until it executes.
-            for _ in 0..<20 where !isLocked {
-                wait(milliseconds: 1)
-                isLocked = try lockIfFree(directory.number)
-            }
-            if isLocked {
-                let isThere = try status(of: directory.number).stx_ino == status(at: path).stx_ino
-                guard isThere else { return nil }
-                return directory
+            if let lock = try FileLock(ifFree: openFile(path, [.readOnly, .directory])) {
+                let isThere = try status(of: lock.file.number).stx_ino == status(at: path).stx_ino
+                if isThere { return lock }
+                return nil
             }
         } catch  where error.errno == .noSuchFileOrDirectory {
             return nil

@@ -10,10 +10,8 @@ extension Launcher {
     func createCgroups() throws(ContainerError) {
         guard let plan = launch.cgroups else { return }
         do throws(CgroupError) {
-            var lock: OwnedDescriptor?
             cgroup = try Cgroup.create(
-                plan.withRoomForKeeper, keeper: scopeKeeper?.pid, holding: &lock)
-            if let lock = lock.take() { cgroupLock = own(lock) }
+                plan.withRoomForKeeper, keeper: scopeKeeper?.pid, holding: &cgroupLock)
         } catch {
             throw ContainerError(error)
         }

@@ -61,7 +61,7 @@ final class Launcher {
     var startedScope = false
     var cgroupForClone: CInt?
     /// What keeps other creations out of the cgroup until init is in it.
-    var cgroupLock: CInt?
+    var cgroupLock: FileLock?
     /// The tree of the new root, for what is read from the image.
     var rootTree: CInt = -1
     var progress: ProgressPage?
@@ -141,6 +141,7 @@ final class Launcher {
     private func closeAll() {
         for number in owned { _ = OwnedDescriptor(taking: number) }
         owned = []
+        cgroupLock = nil
         pidfd = -1
     }
 
@@ -182,7 +183,7 @@ final class Launcher {
             undo(state, wasDeleted: false)
             throw error
         }
-        if let cgroupLock { close(cgroupLock) }
+        cgroupLock = nil
     }
 
     private func perform(_ planned: PlannedParentStep, _ state: inout StateDirectory?)

@@ -213,16 +213,30 @@ func writeOrder(_ text: String, to file: CInt, named name: @autoclosure () -> St
     try outcome.get()
 }
 
-/// Locks an open file or directory for this descriptor, if nobody else has: false then.
+/// An open file or directory that is locked until this goes away.
 ///
-/// Kernel: flock(2) with LOCK_EX and LOCK_NB.
-func lockIfFree(_ file: CInt) throws(SystemCallError) -> Bool {
-    do throws(SystemCallError) {
-        try systemCall(
-            "flock", __NR_flock, Int(file), 6, describing: "descriptor \(file), LOCK_EX|LOCK_NB")
-        return true
-    } catch  where error.errno == .wouldBlock {
-        return false
+/// It is unlocked before it is closed: a program that another thread of the host starts has a copy of
+/// the descriptor until it executes, and a lock ends with the last copy only.
+///
+/// Kernel: flock(2).
+struct FileLock: ~Copyable {
+    let file: OwnedDescriptor
+
+    /// Locks `file`; nil if somebody else has.
+    init?(ifFree file: consuming OwnedDescriptor) throws(SystemCallError) {
+        let number = file.number
+        do throws(SystemCallError) {
+            try systemCall(
+                "flock", __NR_flock, Int(number), 6,
+                describing: "descriptor \(number), LOCK_EX|LOCK_NB")
+        } catch  where error.errno == .wouldBlock {
+            return nil
+        }
+        self.file = file
+    }
+
+    deinit {
+        _ = raw_system_call(Int(__NR_flock), Int(file.number), 8, 0, 0, 0, 0)
     }
 }
 
