@@ -14,12 +14,12 @@ COMMIT ?=
 # Another runtime to show, for comparison: make demo RUNTIME=runc
 RUNTIME ?=
 
-# lld comes with the Swift toolchain; gold, its default, is leaving the distributions. The entry point
-# starts the program sealed (Sources/EarlyEntry). Functions that the same commands run lie together, which
-# spares a third of the memory (conformance/bench/startup-order); the code runs once, so that its size counts.
+# lld comes with the Swift toolchain; gold, its default, is leaving the distributions. Functions that the same
+# commands run lie together, which spares a third of the memory (conformance/bench/startup-order); the code runs
+# once, so that its size counts.
 # Type metadata comes from functions instead of names, which the runtime would first have to take apart.
 RELEASE := -c release --product swrunc --static-swift-stdlib -Xswiftc -static-executable -Xswiftc -Osize \
-	-Xswiftc -use-ld=lld -Xlinker -s -Xlinker -e -Xlinker swrunc_entry \
+	-Xswiftc -use-ld=lld -Xlinker -s \
 	-Xswiftc -Xfrontend -Xswiftc -function-sections -Xlinker --no-warn-symbol-ordering \
 	-Xswiftc -Xfrontend -Xswiftc -disable-concrete-type-metadata-mangled-name-accessors \
 	-Xlinker --symbol-ordering-file=$(CURDIR)/Sources/swrunc/startup-order.txt \

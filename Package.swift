@@ -23,14 +23,14 @@ let package = Package(
     targets: [
         // System calls, kernel structures and the layout of a machine instruction; header only.
         .target(name: "CLinux"),
-        // The entry point of the release binary: starts it again, sealed, before anything is set up.
-        .target(name: "EarlyEntry", dependencies: ["CLinux"]),
+        // The command line as the C library has it.
+        .target(name: "ProgramArguments"),
         // The commit that the binary was built from, which the link tells.
         .target(name: "BuildCommit"),
         .systemLibrary(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
-        // The child: clone3 and the jump, the machine, the progress page.
-        .target(name: "InitMachine", dependencies: ["CLinux"], swiftSettings: strict),
+        // The child: the clones, and the machine, which refers to nothing outside of its section.
+        .target(name: "InitMachine", dependencies: ["CLinux"]),
         // Pure: arguments and variables of programs, which need not be UTF-8.
         .target(name: "ByteText", swiftSettings: strict),
         // A process that fills a tmpfs from inside the container's cgroup; freestanding C.
@@ -52,7 +52,7 @@ let package = Package(
         .executableTarget(
             name: "swrunc",
             dependencies: [
-                "ContainerKit", "EarlyEntry",
+                "ContainerKit", "ProgramArguments",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

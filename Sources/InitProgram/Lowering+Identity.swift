@@ -111,7 +111,7 @@ extension Assembler {
     /// `_LINUX_CAPABILITY_VERSION_3`: two words of 32 bits for each set.
     ///
     /// Kernel: capset(2).
-    fileprivate mutating func setCapabilities(_ sets: CapabilitySets) {
+    mutating func setCapabilities(_ sets: CapabilitySets) {
         let header = words32([0x2008_0522, 0])
         func low(_ mask: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: mask) }
         func high(_ mask: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: mask >> 32) }
@@ -122,7 +122,7 @@ extension Assembler {
 
     /// One that is not inheritable and permitted cannot be raised (EPERM); as with runc that is no
     /// error, and RuntimeSpec warns of it.
-    fileprivate mutating func setAmbientCapabilities(_ mask: UInt64) {
+    mutating func setAmbientCapabilities(_ mask: UInt64) {
         prctl("PR_CAP_AMBIENT", 47, 4)
         for capability in 0..<64 where mask & (1 << UInt64(capability)) != 0 {
             call(

@@ -23,7 +23,8 @@ extension ProgramImage {
         for (index, instruction) in instructions.enumerated() {
             try check(instruction, at: index)
         }
-        guard cellNames.count < Int(UInt16.max) else {
+        // Some cells are of what comes before the program.
+        guard cellNames.count < Int(UInt16.max) - 16 else {
             throw ProgramFault(instruction: 0, rule: "a cell's index fits an instruction")
         }
         for relocation in progressRelocations {

@@ -73,7 +73,7 @@ FREESTANDING __attribute__((noreturn)) static void stop(
     report->error = (int32_t)error;
     for (;;) {
         raw_system_call(__NR_exit_group, error != 0, 0, 0, 0, 0, 0);
-        raw_trap();
+        __builtin_trap();
     }
 }
 

@@ -57,11 +57,6 @@ struct Session {
 
     private mutating func perform(_ globals: Arguments) throws(Failure) -> Int32 {
         command = Command.named(globals.operands[0])
-        var refusal: ContainerError?
-        if let command, command.startsProcess {
-            // Before anything is opened: this starts the binary over.
-            do { try SealedExecutable.reenterIfNeeded() } catch { refusal = error }
-        }
         let callerLimits = CallerSettings.raiseLimits()
         try openLog(globals)
         if Command.missing.contains(globals.operands[0]),
@@ -70,7 +65,6 @@ struct Session {
             return try print(HelpText.of(missing: globals.operands[0], program: program))
         }
         let command = try find(globals.operands[0])
-        if let refusal { throw Failure(refusal, of: command, program: program) }
         if let flag = globals.unsupported { throw Failure(unsupported: flag) }
 
         let arguments: Arguments

@@ -10,8 +10,8 @@
 // Nothing here knows how containers work: what a command needs is public API of ContainerKit.
 
 internal import ContainerKit
-internal import EarlyEntry
 internal import Glibc
+internal import ProgramArguments
 
 /// The command line, byte for byte: `CommandLine.arguments` repairs what is no UTF-8.
 private func words() -> [ByteText] {

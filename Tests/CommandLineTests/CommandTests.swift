@@ -20,12 +20,6 @@ struct CommandTests {
         #expect(Set(names).count == names.count)
     }
 
-    @Test("only what starts a process in a container is run from the sealed binary")
-    func sealedCommands() {
-        let names = Command.Name.allCases.filter { $0.command.startsProcess }
-        #expect(names == [.create, .exec, .run])
-    }
-
     @Test(
         "a wrong number of operands is told in runc's words",
         arguments: [

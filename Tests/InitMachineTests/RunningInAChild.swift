@@ -74,29 +74,23 @@ final class RunningProgram {
     let pid: Int32
     let pidfd: CInt
 
-    /// Starts `image`, as the launcher does.
+    /// Starts `image`, as the launcher does; with `copying` flags of clone3(2) in a copy of this process.
     init(
-        _ image: ProgramImage, inputs: DescriptorTable<CInt> = [:],
-        flags: UInt64 = clinux_clone_clear_sighand
+        _ image: ProgramImage, inputs: DescriptorTable<CInt> = [:], copying flags: UInt64? = nil
     ) throws {
         try image.check()
         self.image = image
-        let page = try ProgressPage()
+        let page = try ProgressPage.inMemory()
         self.page = page
-        let loaded = LoadedProgram(image, inputs: inputs, progress: page.pointer)
-        var arguments = clinux_clone_args()
-        arguments.flags = flags | UInt64(CLONE_PIDFD)
-        var descriptor: CInt = -1
-        let result = withUnsafeMutablePointer(to: &descriptor) { pidfd in
-            arguments.pidfd = UInt64(UInt(bitPattern: pidfd))
-            return InitMachine.startChild(
-                &arguments, running: loaded.instructions, cells: loaded.cells,
-                progress: page.pointer)
+        let child: ChildProcess
+        if let flags {
+            let loaded = LoadedProgram(image, inputs: inputs, progress: page)
+            child = try loaded.start([], flags: flags)
+        } else {
+            child = try ChildStart(image, inputs: inputs, page).start()
+            try #require(child.refused == nil, "this host refuses an empty birth")
         }
-        withExtendedLifetime(loaded) {}
-        try #require(result > 0, "clone3 gave \(result)")
-        pid = Int32(result)
-        pidfd = descriptor
+        (pid, pidfd) = (child.pid, child.pidfd)
     }
 
     deinit {
@@ -111,7 +105,7 @@ final class RunningProgram {
     func finish() throws -> ProgramOutcome {
         let status = try waitProcess(pidfd)
         if page.error != 0 {
-            #expect(status == .exited(machineFailureStatus))
+            #expect(status == .exited(Int32(machine_failure_status)))
             return .failed(instruction: page.index, errno: page.error)
         }
         switch status {
@@ -123,7 +117,7 @@ final class RunningProgram {
 
 /// Runs a program to its end; what it writes to descriptor `output` is collected.
 func runInChild(
-    inputs: DescriptorTable<CInt> = [:], flags: UInt64 = clinux_clone_clear_sighand,
+    inputs: DescriptorTable<CInt> = [:], copying flags: UInt64? = nil,
     _ build: (_ code: inout Assembler, _ output: Operand) throws -> Void
 ) throws -> FinishedProgram {
     var pipe = try Pipe()
@@ -132,7 +126,7 @@ func runInChild(
     _ = code.reserve(8)
     var inputs = inputs
     inputs[.standardStream(1)] = pipe.writing
-    let program = try RunningProgram(code.image, inputs: inputs, flags: flags)
+    let program = try RunningProgram(code.image, inputs: inputs, copying: flags)
     pipe.closeWriting()
     let output = try readFile(pipe.reading, named: "output")
     let outcome = try program.finish()

@@ -154,17 +154,31 @@ struct StepTests {
             close(lost)
             close(kept)
         }
-        let done = try runInChild(
-            [
-                .closeDescriptors(phase: 1, keeping: [.rendezvous], preserved: 0),
-                .shell("for n in 1 \(lost) \(kept); do [ -e /proc/$$/fd/$n ] && echo $n; done"),
-            ],
-            inputs: [
-                .rendezvous: kept,
-                .gapStart(phase: 1, 0): 3, .gapEnd(phase: 1, 0): kept - 1,
-                .gapStart(phase: 1, 1): kept + 1, .gapEnd(phase: 1, 1): CInt.max,
-            ])
-        #expect(done.text == "1\n\(kept)\n")
+        let inputs: DescriptorTable<CInt> = [
+            .rendezvous: kept,
+            .gapStart(phase: 1, 0): 3, .gapEnd(phase: 1, 0): kept - 1,
+            .gapStart(phase: 1, 1): kept + 1, .gapEnd(phase: 1, 1): CInt.max,
+        ]
+        // The output is not among what is kept, so the program tells by its status.
+        let image = {
+            var code = Assembler()
+            var state = LoweringState()
+            InitStep.closeDescriptors(phase: 1, keeping: [.rendezvous], preserved: 0)
+                .lower(into: &code, &state)
+            for number in [kept, lost] {
+                let flags = code.cell("flags")
+                code.call(
+                    .fcntl, [.literal(Int(number)), .named(1, "F_GETFD")], into: flags,
+                    ignoring: [Int16(EBADF)])
+                let isOpen = code.skip(when: .isNotNegative(flags))
+                code.exit(number == lost ? 7 : 8)
+                code.place(isOpen)
+            }
+            code.exit(9)
+            _ = code.reserve(8)
+            return code.image
+        }()
+        #expect(try RunningProgram(image, inputs: inputs).finish() == .exited(7))
     }
 
     @Test("an empty gap between two kept descriptors is no error")

@@ -13,7 +13,8 @@ struct Leftovers {
     let token: String
     let directory: String
 
-    /// Live processes with the token in their environment or the directory in their arguments.
+    /// Live processes with the token in their environment or the directory in their arguments, and those
+    /// that were born empty, which have neither: their cgroup or progress page tells whose they are.
     func processes() -> [(pid: pid_t, text: String)] {
         entries(of: "/proc").compactMap { name in
             guard let pid = pid_t(name), pid != getpid() else { return nil }
@@ -21,9 +22,16 @@ struct Leftovers {
             let arguments = (try? readText("/proc/\(pid)/cmdline")) ?? ""
             guard
                 environment.contains("\(Self.variable)=\(token)") || arguments.contains(directory)
+                    || isBornEmpty(pid)
             else { return nil }
             return (pid, arguments.replacing("\0", with: " "))
         }
+    }
+
+    private func isBornEmpty(_ pid: pid_t) -> Bool {
+        guard readLink("/proc/\(pid)/exe").hasPrefix("/memfd:init") else { return false }
+        let told = ["cgroup", "maps"].map { (try? readText("/proc/\(pid)/\($0)")) ?? "" }
+        return told.contains { $0.contains(token) }
     }
 
     func mounts() -> [String] {

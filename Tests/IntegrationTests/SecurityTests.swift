@@ -279,54 +279,18 @@ struct SecurityTests {
         }
     }
 
-    @Test(
-        "the runtime's executable cannot be written from a container that runs it (CVE-2019-5736)",
-        .enabled(if: Host.runtimeIsStatic, "needs the release build, which runs in any rootfs"))
+    @Test("a container that runs /proc/self/exe gets a machine without a program (CVE-2019-5736)")
     func executable() throws {
         try TestBundle.use { bundle throws in
-            // A copy that nothing else runs: a file that is run is busy, whoever wants to write it.
-            let runtime = "\(bundle.directory)/swrunc"
-            try copyFile(Host.runtime, to: runtime)
-            let before = try readBytes(runtime)
-            func exec(_ words: String..., output: CInt? = nil) throws -> FinishedCommand {
-                let call = [runtime, "--root", bundle.store, "exec", "-d", bundle.id] + words
-                var options = CommandOptions()
-                if let output { options.descriptors = [1: output] }
-                return try RunningCommand(call, options, token: bundle.token).wait()
-            }
-            let rights = [
-                "CAP_DAC_OVERRIDE", "CAP_SYS_PTRACE", "CAP_KILL", "CAP_FOWNER", "CAP_SYS_ADMIN",
-            ]
-            bundle.process.capabilities = Capabilities(
-                bounding: rights, effective: rights, permitted: rights)
+            let before = try readBytes(Host.runtime)
+            try writeText("#!/proc/self/exe\n", to: "\(bundle.rootfs)/tmp/script")
+            try check(chmod("\(bundle.rootfs)/tmp/script", 0o755), "chmod")
             try bundle.startSleeping()
-            // It waits for a reader of what it prints, which is more than this pipe takes (F_SETPIPE_SZ).
-            let pipe = try makePipe()
-            defer { for end in [pipe.reader, pipe.writer] { close(end) } }
-            try check(fcntl(pipe.writer, 1031, 4096), "fcntl")
-            let executed = try exec("/proc/self/exe", "features", output: pipe.writer)
-            #expect(executed.status == 0, "\(executed)")
-            let attack = """
-                exec >/tmp/report 2>&1
-                for p in /proc/[0-9]*; do
-                    [ "$(tr '\\0' ' ' <$p/cmdline | cut -d' ' -f2)" = features ] && found=$p
-                done
-                echo found ${found:+it}
-                exec 8<$found/exe
-                (echo x >>/proc/self/fd/8)
-                kill -9 ${found##*/}
-                while [ -e $found ]; do sleep 0.02; done
-                sleep 0.2
-                (echo x >>/proc/self/fd/8)
-                mv /tmp/report /tmp/finished
-                """
-            #expect(try exec("sh", "-c", attack).status == 0)
-            let finished = "\(bundle.rootfs)/tmp/finished"
-            try #require(waits { exists(finished) })
-            let report = try readText(finished).lines
-            #expect(report.count == 3 && report.first == "found it", "\(report)")
-            #expect(report.last?.hasSuffix("Read-only file system") == true, "\(report)")
-            #expect(try readBytes(runtime) == before)
+            for words in [["/proc/self/exe", "--version"], ["/proc/self/exe"], ["/tmp/script"]] {
+                let done = try bundle.start(["exec", bundle.id] + words).wait()
+                #expect(done.status == 127 && done.output == "" && done.error == "", "\(done)")
+            }
+            #expect(try readBytes(Host.runtime) == before)
         }
     }
 

@@ -68,14 +68,14 @@ extension TidyRule {
         "ByteText": [],
         "RuntimeSpec": ["ByteText"],
         "InitProgram": ["ByteText", "CLinux"],
-        "InitMachine": ["CLinux"],
         "ContainerKit": [
             "BuildCommit", "ByteText", "CLinux", "CSeccomp", "InitMachine", "InitProgram",
             "Logging", "RuntimeSpec", "SystemPackage", "TreeCopy",
         ],
         // Glibc for the standard streams and the exit status.
         "swrunc": [
-            "ContainerKit", "EarlyEntry", "Glibc", "Logging", "RuntimeSpec", "SystemPackage",
+            "ContainerKit", "Glibc", "Logging", "ProgramArguments", "RuntimeSpec",
+            "SystemPackage",
         ],
     ]
 
@@ -131,7 +131,6 @@ extension TidyRule {
     /// Where pointers may be, and why.
     static let unsafePlaces: [(path: String, reason: String)] = [
         ("Sources/CLinux/", "the boundary to C"),
-        ("Sources/InitMachine/", "the child has nothing but memory"),
         ("Sources/ContainerKit/System/", "system calls take addresses"),
         ("Sources/ContainerKit/Launching/LoadedProgram.swift", "the program at its address"),
         ("Sources/ContainerKit/Launching/ProgressPage.swift", "memory shared with the child"),
@@ -150,28 +149,16 @@ extension TidyRule {
                     with: "nsafe", matching: /Unsafe\w*(Pointer|Bytes|Raw)|unsafeBitCast/)
             },
             bad: SourceFile("Sources/swrunc/A.swift", "let a: UnsafePointer<Int>"),
-            good: SourceFile("Sources/InitMachine/A.swift", "let a: UnsafePointer<Int>")),
+            good: SourceFile("Sources/ContainerKit/System/A.swift", "let a: UnsafePointer<Int>")),
         TidyRule(
-            sentence: "every function of the child is @_noLocks",
+            sentence: "every function of the machine is in its section, without instrumentation",
             violations: { file in
-                guard file.path.hasPrefix("Sources/InitMachine/") else { return [] }
-                return file.lines(with: "func", matching: /^ *(\w+ )*func\b/).filter { index in
-                    index == 0 || !file.lines[index - 1].hasSuffix("@_noLocks")
-                }
+                guard file.path == "Sources/InitMachine/Machine.c" else { return [] }
+                return file.lines(
+                    with: "(", matching: /^(?!MACHINE_|struct )[a-z][^=;]*\(.*[{,]$/)
             },
-            bad: SourceFile("Sources/InitMachine/A.swift", "@inline(never)\nprivate func a() {}"),
-            good: SourceFile("Sources/InitMachine/A.swift", "@_noLocks\nprivate func a() {}")),
-        TidyRule(
-            sentence: "every function that the child takes from C promises to take no lock",
-            violations: { file in
-                guard file.path.hasPrefix("Sources/CLinux/") else { return [] }
-                return file.lines(with: "static", matching: /^static inline\b/).filter { index in
-                    index == 0 || file.lines[index - 1] != "CLINUX_NO_LOCKS"
-                }
-            },
-            bad: SourceFile("Sources/CLinux/include/a.h", "static inline int a(void) {"),
-            good: SourceFile(
-                "Sources/CLinux/include/a.h", "CLINUX_NO_LOCKS\nstatic inline int a(void) {")),
+            bad: SourceFile("Sources/InitMachine/Machine.c", "static void a(int b) {"),
+            good: SourceFile("Sources/InitMachine/Machine.c", "MACHINE_INLINE void a(int b) {")),
     ]
 }
 

@@ -29,7 +29,7 @@ struct TidyTests {
     @Test("the files of the project were found")
     func filesAreFound() {
         let paths = Set(Project.files.map(\.path))
-        for path in ["Package.swift", "Makefile", "Sources/InitMachine/Machine.swift"] {
+        for path in ["Package.swift", "Makefile", "Sources/InitMachine/Machine.c"] {
             #expect(paths.contains(path))
         }
         #expect(!paths.contains { $0.hasPrefix(".git/") || $0.hasPrefix(".build") })

@@ -31,21 +31,16 @@
 #include <stdint.h>
 #include <sys/auxv.h>
 
-// The promise that the compiler then checks in every `@_noLocks` caller.
-#define CLINUX_NO_LOCKS __attribute__((swift_attr("@_noLocks"), always_inline))
-
 // The C library's, as errno.h declares it under _GNU_SOURCE.
 extern char *program_invocation_short_name;
 
 /// What this process was called by, without the directories before it; "" where nobody said.
-CLINUX_NO_LOCKS
 static inline const char *calling_name(void) {
     return program_invocation_short_name ? program_invocation_short_name : "";
 }
 
 /// One system call. Returns the kernel's result; an error is -errno (-4095...-1).
-CLINUX_NO_LOCKS
-static inline long raw_system_call(long number, long a, long b, long c, long d, long e, long f) {
+__attribute__((always_inline)) static inline long raw_system_call(long number, long a, long b, long c, long d, long e, long f) {
 #if defined(__x86_64__)
     long result;
     register long r10 __asm__("r10") = d;
@@ -74,15 +69,9 @@ static inline long raw_system_call(long number, long a, long b, long c, long d, 
 #endif
 }
 
-/// Ends the process by a signal that no filter can refuse and that pid 1 cannot ignore.
-CLINUX_NO_LOCKS
-static inline void raw_trap(void) {
-    __builtin_trap();
-}
-
 // MARK: - The init machine
 
-/// The three kinds of instruction. See InitMachine/Machine.swift for what each does.
+/// The three kinds of instruction. See InitMachine/Machine.c for what each does.
 enum { MACHINE_CALL = 0, MACHINE_COPY = 1, MACHINE_SKIP = 2 };
 
 /// `machine_instruction.result` of a call whose result nobody reads.
@@ -110,12 +99,14 @@ struct machine_instruction {
 /// What the child tells while it runs, in a page that it shares with its parent.
 ///
 /// `index` is stored before each call but exit_group, `error` (an errno) when the program stops at one;
-/// `second_pid` is the pid of a second clone (CLONE_PARENT_SETTID writes it).
+/// what comes before the plan's own program has negative numbers, which are stored at an error only;
+/// `second_pid` is the pid of a second clone, `init_pid` that of the clone which the stepping stone makes
+/// (CLONE_PARENT_SETTID writes them).
 struct machine_progress {
     volatile uint32_t index;
     volatile int32_t error;
     volatile int32_t second_pid;
-    volatile uint32_t reserved;
+    volatile int32_t init_pid;
 };
 
 // MARK: - Kernel structures that a header of Debian 12 or glibc hides

@@ -268,7 +268,7 @@ extension Container {
             }
             try Self.end(record, cgroup)
         }
-        Self.reap(record)
+        Self.reap(record, found.state)
         // A creation that ended before it started init may not have looked yet whether the cgroup of its
         // config is another's.
         if !record.isComplete, try !found.state.holds(StateDirectory.progressName) {
@@ -296,13 +296,18 @@ extension Container {
         record.runPoststopHooks { store.logger.warning("\($0)") }
     }
 
-    /// Takes an init that was never started out of the process table, if it is a child of this process:
-    /// nobody else can, since `create` gives no process to wait for.
-    private static func reap(_ record: ContainerRecord) {
-        guard record.pid > 0, let process = try? openProcess(record.pid),
+    /// Takes an init that never ran its program out of the process table, if it is a child of this process:
+    /// `create` gives no process to wait for.
+    private static func reap(_ record: ContainerRecord, _ state: borrowing StateDirectory) {
+        let instructions = record.lastInstructions
+        guard record.pid > 0,
+            let last = instructions.first(where: \.isExecution) ?? instructions.last,
+            let page = try? state.read(StateDirectory.progressName),
+            let progress = ProgressPage.read(page), progress.index < last.index,
+            let process = try? openProcess(record.pid),
             (try? startTime(of: record.pid)) == record.startTime
         else { return }
-        reapUnexecuted(process.number)
+        _ = try? waitProcessIfEnded(process.number)
     }
 
     /// Kills init and waits up to ten seconds until it has ended.

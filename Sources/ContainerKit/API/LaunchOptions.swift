@@ -96,6 +96,12 @@ public struct LaunchOptions: Sendable {
     /// Limits that the process gets where its config says nothing of them: the former ones of a caller
     /// that has changed its own.
     public var limits: [Rlimit] = []
+    /// Whether this program starts itself again, sealed, before a container's process becomes a copy of it.
+    ///
+    /// Such a process is born empty, unless the host refuses executable files in memory. Only where it does,
+    /// `create`, `run` and `exec` then take back what they have done so far and execute the program anew, as
+    /// `SealedExecutable` has it: for programs that do nothing else, with one thread.
+    public var startsAgainSealed = false
     /// Takes debug lines and warnings.
     public var logger = Logger(label: "ContainerKit") { _ in SwiftLogNoOpLogHandler() }
 

@@ -34,8 +34,9 @@ struct HostProgram {
 
     /// Runs the program with these streams.
     ///
-    /// CLONE_VFORK: once the clone returns, the program runs, or an error of the child's own
-    /// instructions is in the progress page.
+    /// CLONE_VM and CLONE_VFORK: the child has this process's memory, on a stack of its own and without a
+    /// copy, until it executes or ends. Once the clone returns, the program runs, or an error of the child's
+    /// own instructions is in the progress page.
     ///
     /// - Parameters:
     ///   - streams: what it reads, and what becomes of its output.
@@ -67,9 +68,10 @@ struct HostProgram {
         }
         inputs.fillGaps(between: steps)
         let page = try ProgressPage()
-        let loaded = LoadedProgram(image, inputs: inputs, progress: page.pointer)
-        let process = try loaded.start(
-            UInt64(CLONE_VFORK) | clinux_clone_clear_sighand, progress: page)
+        let loaded = LoadedProgram(image, inputs: inputs, progress: page)
+        let child = try loaded.start(
+            [], flags: UInt64(CLONE_VM | CLONE_VFORK) | clinux_clone_clear_sighand)
+        let process = OwnedDescriptor(taking: child.pidfd)
         if page.error != 0 {
             _ = try? waitProcess(process.number)
             throw Self.failure(image, page)

@@ -82,29 +82,30 @@ extension IDMaps {
         let (ours, theirs) = pair.numbers()
         let rendezvous = OwnedDescriptor(taking: ours)
         let childEnd = OwnedDescriptor(taking: theirs)
-        let page = try reporting { () throws(SystemCallError) in try ProgressPage() }
+        let page = try reporting { () throws(SystemCallError) in try ProgressPage.inMemory() }
         let inputs: DescriptorTable<CInt> = [
             .rendezvous: childEnd.number,
             .gapStart(phase: 0, 0): 0, .gapEnd(phase: 0, 0): childEnd.number - 1,
             .gapStart(phase: 0, 1): childEnd.number + 1, .gapEnd(phase: 0, 1): CInt.max,
         ]
-        let program = LoadedProgram(.waiting(), inputs: inputs, progress: page.pointer)
-        let (result, descriptor) = program.start([.user], page)
-        guard result > 0 else {
-            let errno = CInt(-result)
+        var start = ChildStart(.waiting(), inputs: inputs, page)
+        start.kinds = [.user]
+        let child: ChildProcess
+        do throws(SystemCallError) {
+            child = try start.start()
+        } catch {
             throw ContainerError(
-                SystemCallError("clone3", "CLONE_NEWUSER", errno: Errno(rawValue: errno)),
-                "unable to make a user namespace", field: field,
-                hint: InitHint.newNamespaces([.user], Errno(rawValue: errno)))
+                error, "unable to make a user namespace", field: field,
+                hint: InitHint.newNamespaces([.user], error.errno))
         }
-        let process = OwnedDescriptor(taking: descriptor)
+        let process = OwnedDescriptor(taking: child.pidfd)
         defer {
             try? sendSignal(process.number, Signal.kill.rawValue)
             _ = try? waitProcess(process.number)
         }
-        try write(to: Int32(result), field: field)
+        try write(to: child.pid, field: field)
         let namespace = try reporting(field: field) { () throws(SystemCallError) in
-            try openFile("/proc/\(result)/ns/user", .readOnly)
+            try openFile("/proc/\(child.pid)/ns/user", .readOnly)
         }
         _ = consume rendezvous
         return namespace

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
-internal import InitMachine
 internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
@@ -17,15 +16,27 @@ extension Launcher {
         inputs.fillGaps(between: launch.plan.childSteps.map(\.step))
         let page = try makeProgressPage(&state)
         progress = page
-        let program = LoadedProgram(image, inputs: inputs, progress: page.pointer)
-
-        let (result, descriptor) = program.start(
-            kinds, intoCgroup: intoCgroup ? cgroupForClone : nil, page)
-        guard result > 0 else {
-            throw cloneFailure(kinds, intoCgroup: intoCgroup, errno: CInt(-result))
+        var start = ChildStart(image, inputs: inputs, page)
+        start.kinds = kinds
+        start.cgroup = intoCgroup ? cgroupForClone : nil
+        start.preservedDescriptorCount = options.preservedDescriptorCount
+        do throws(SystemCallError) {
+            let child: ChildProcess
+            switch try start.bear() {
+            case .child(let born): child = born
+            case .refused(let refusal):
+                let isSealed = try SealedExecutable.isSealed()
+                isToBeSealed = options.startsAgainSealed && !isSealed
+                if isToBeSealed { throw refusal }
+                child = try start.copy(refusal)
+            }
+            pid = child.pid
+            pidfd = own(OwnedDescriptor(taking: child.pidfd))
+            logStart(child)
+        } catch {
+            throw startFailure(error, kinds, intoCgroup: intoCgroup)
         }
-        pid = Int32(result)
-        pidfd = own(OwnedDescriptor(taking: descriptor))
+        page.closeFile()
         close(childRendezvous)
         childRendezvous = -1
         // The child's: few descriptors may be left for the mounts that are to be prepared.
@@ -37,25 +48,24 @@ extension Launcher {
         if let socket = inputs[.startSocket] { close(socket) }
     }
 
-    private func cloneFailure(_ kinds: NamespaceSet, intoCgroup: Bool, errno: CInt)
-        -> ContainerError
-    {
-        let failure = SystemCallError(
-            "clone3", kinds.kinds.map(\.cloneFlagName).joined(separator: "|"),
-            errno: Errno(rawValue: errno))
+    private func startFailure(
+        _ failure: SystemCallError, _ kinds: NamespaceSet, intoCgroup: Bool
+    ) -> ContainerError {
         // Namespaces are refused with EPERM, EINVAL and ENOSPC.
-        if intoCgroup, cgroupForClone != nil, let hint = Self.cgroupHint(failure.errno) {
+        if intoCgroup, cgroupForClone != nil, let hint = Self.cgroupHint(failure) {
             return ContainerError(
                 failure, "unable to start a process in the container's cgroup",
                 field: "linux.cgroupsPath", hint: hint)
         }
         return ContainerError(
             failure, "unable to start the init process", field: "linux.namespaces",
-            hint: InitHint.newNamespaces(kinds.kinds, failure.errno))
+            hint: failure.call == "clone3"
+                ? InitHint.newNamespaces(kinds.kinds, failure.errno) : nil)
     }
 
-    private static func cgroupHint(_ errno: Errno) -> String? {
-        switch errno {
+    private static func cgroupHint(_ failure: SystemCallError) -> String? {
+        guard failure.call == "clone3" else { return nil }
+        return switch failure.errno {
         case .permissionDenied:
             "the runtime may only move a process from a cgroup that has one above it in "
                 + "common with the container's which it may write to"
@@ -93,11 +103,12 @@ extension Launcher {
     private func makeProgressPage(_ state: inout StateDirectory?) throws(ContainerError)
         -> ProgressPage
     {
-        let file = try state?.makeProgressFile().release()
-        defer { if let file { _ = OwnedDescriptor(taking: file) } }
         let place = state?.path ?? "memory"
+        let file = try state?.makeProgressFile().release()
         return try reporting("unable to make the progress page in \(place)") {
-            () throws(SystemCallError) in try ProgressPage(file: file)
+            () throws(SystemCallError) in
+            guard let file else { return try ProgressPage.inMemory() }
+            return try ProgressPage(OwnedDescriptor(taking: file))
         }
     }
 
@@ -202,13 +213,20 @@ extension Launcher {
     /// The first process ends as soon as the second is there.
     func adoptSecondChild() throws(ContainerError) {
         let first = pidfd
-        let status = try reporting { () throws(SystemCallError) in try waitProcess(first) }
-        guard status == .exited(0), let second = progress?.secondProcess, second > 0 else {
+        // Another thread of the host may have taken its status, which nothing depends on.
+        var status = try? waitProcess(first)
+        guard let progress, progress.error == 0, progress.secondProcess > 0 else {
             throw childFailure(reaped: status)
         }
+        let second = progress.secondProcess
         close(first)
         pidfd = -1
         let process = try reporting { () throws(SystemCallError) in try openProcess(second) }
+        // It waits for this process, unless it was killed; its number may be another's then (ECHILD).
+        do throws(SystemCallError) { status = try waitProcessIfEnded(process.number) } catch {
+            throw childFailure()
+        }
+        if status != nil { throw childFailure(reaped: status) }
         pid = second
         pidfd = own(process)
         try noteChild()

@@ -20,6 +20,17 @@ extension Launcher {
             """)
     }
 
+    /// In which of the two ways the child was started.
+    func logStart(_ child: ChildProcess) {
+        guard loggedChildStepCount != nil else { return }
+        guard let refused = child.refused else {
+            options.logger.debug("init is born empty", metadata: ["pid": "\(child.pid)"])
+            return
+        }
+        options.logger.debug(
+            "init is a copy of the runtime: \(refused)", metadata: ["pid": "\(child.pid)"])
+    }
+
     /// The child's steps since the last time, as far as it has come, or all.
     func logChildSteps(untilEnd: Bool = false) {
         let steps = launch.plan.childSteps

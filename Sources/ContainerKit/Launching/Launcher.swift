@@ -15,6 +15,8 @@
 //   Launcher+Listener   the descriptor of seccomp's notifications
 //   ReadinessRelay      the container's word to the service manager: NOTIFY_SOCKET
 //   MissingMountPoint   mount points behind links to nowhere, made when the child asks
+//   ChildStart          how the child is started: born empty, or as a copy of the runtime
+//   MachineExecutable   what a child that is born empty executes
 //   LoadedProgram       the child's program at its address
 //   ProgressPage        where the child says how far it is
 //   TmpfsCopy           a tmpfs with what the image has there: tmpcopyup
@@ -95,6 +97,8 @@ final class Launcher {
     let storePath: String
     /// Whether the plan took rights for granted that nobody has looked at.
     var mayBeTriedAgain = false
+    /// Whether this program must start itself again, sealed, before its child may be a copy of it.
+    var isToBeSealed = false
     /// Whether it failed for want of them: the caller tries another plan.
     private(set) var isToBeTriedAgain = false
 
@@ -171,7 +175,8 @@ final class Launcher {
             }
         } catch {
             if loggedChildStepCount != nil { logStop() }
-            isToBeTriedAgain = mayLackRights(error) || meetsUnbindableMount(error)
+            isToBeTriedAgain =
+                !isToBeSealed && (mayLackRights(error) || meetsUnbindableMount(error))
             // A forced delete may have gone ahead. Where that cannot be told, nobody else knows of what is
             // left.
             guard (try? state?.isCurrent()) != false else {
@@ -181,6 +186,7 @@ final class Launcher {
                     failure: error.failure)
             }
             undo(state, wasDeleted: false)
+            if isToBeSealed { try SealedExecutable.reenterIfNeeded() }
             throw error
         }
         cgroupLock = nil
@@ -380,7 +386,7 @@ final class Launcher {
         if let record { try? record.detachRootMount() }
         guard madeState else { return }
         try? state?.remove()
-        if isToBeTriedAgain || wasDeleted { return }
+        if isToBeTriedAgain || isToBeSealed || wasDeleted { return }
         let logger = options.logger
         record?.runPoststopHooks { logger.warning("\($0)") }
     }

@@ -5,123 +5,258 @@ internal import InitMachine
 internal import InitProgram
 internal import SystemPackage
 
-/// A program at its address: what the child runs from its copy of this memory.
+/// A program with all addresses filled in, for memory of this process or for that of one that is born
+/// empty: a `machine_program`, the instructions, the cells and the data.
 final class LoadedProgram {
-    let instructions: UnsafeMutablePointer<machine_instruction>
-    let cells: UnsafeMutablePointer<Int64>
     private let memory: UnsafeMutableRawPointer
-    private let image: ProgramImage
+    private let size: Int
+    /// Where the memory will be when the program runs, and where the progress page.
+    private let base: Int
+    private let progress: Int
+    private let cellsOffset: Int
 
-    /// Places `image` in memory and fills in all addresses.
+    /// A part of the program: where its data are, and which is its first cell.
+    private struct Part {
+        let image: ProgramImage
+        let data: Int
+        let firstCell: Int
+    }
+
+    /// Lays `image` out for a child that has this process's memory, or a copy of it.
     ///
     /// - Parameters:
     ///   - image: a program that the checker has passed.
     ///   - inputs: the numbers of the inherited descriptors.
     ///   - progress: the page shared with the child.
-    init(
-        _ image: ProgramImage, inputs: DescriptorTable<CInt>,
-        progress: UnsafeMutablePointer<machine_progress>
+    convenience init(
+        _ image: ProgramImage, inputs: DescriptorTable<CInt>, progress: ProgressPage
     ) {
-        self.image = image
-        instructions = .allocate(capacity: image.instructions.count)
-        cells = .allocate(capacity: max(image.cellNames.count, 1))
-        cells.initialize(repeating: 0, count: max(image.cellNames.count, 1))
-        memory = .allocate(byteCount: max(image.data.count, 8), alignment: 16)
-        image.data.withUnsafeBytes { bytes in
-            if let start = bytes.baseAddress {
-                memory.copyMemory(from: start, byteCount: bytes.count)
-            }
+        self.init(image, inputs, after: nil, at: nil, Int(bitPattern: progress.pointer))
+    }
+
+    /// Lays `image` out for a child that is born empty, and runs `birth` first.
+    convenience init(
+        _ image: ProgramImage, inputs: DescriptorTable<CInt>, after birth: ProgramImage
+    ) {
+        self.init(
+            image, inputs, after: birth, at: Int(machine_image_address),
+            Int(machine_page_address))
+    }
+
+    private init(
+        _ image: ProgramImage, _ inputs: DescriptorTable<CInt>, after birth: ProgramImage?,
+        at base: Int?, _ progress: Int
+    ) {
+        let stride = MemoryLayout<machine_instruction>.stride
+        let before = birth?.instructions.count ?? 0
+        let instructionsOffset = 64
+        let originOffset = instructionsOffset + before * stride
+        cellsOffset = originOffset + image.instructions.count * stride
+        let cellCount = image.cellNames.count + (birth?.cellNames.count ?? 0)
+        let dataOffset = Self.aligned(cellsOffset + cellCount * 8)
+        let birthOffset = Self.aligned(dataOffset + image.data.count)
+        size = Self.aligned(birthOffset + (birth?.data.count ?? 0))
+        memory = .allocate(byteCount: size, alignment: 64)
+        self.base = base ?? Int(bitPattern: memory)
+        self.progress = progress
+        memory.initializeMemory(as: UInt8.self, repeating: 0, count: instructionsOffset)
+        let zeroed = memory + cellsOffset
+        zeroed.initializeMemory(as: UInt8.self, repeating: 0, count: size - cellsOffset)
+
+        let header = [instructionsOffset, originOffset, cellsOffset].map { $0 + self.base }
+        var words = header + [progress]
+        if base != nil, let index = image.startWaitIndex {
+            // Nothing is written before the cells.
+            let pageSize = Int(getauxval(UInt(AT_PAGESZ)))
+            words += [
+                self.base + originOffset + index * stride, self.base, cellsOffset & -pageSize,
+            ]
         }
-        for relocation in image.relocations {
-            memory.storeBytes(
-                of: Int(bitPattern: memory + relocation.target), toByteOffset: relocation.at,
-                as: Int.self)
+        for (index, word) in words.enumerated() {
+            memory.storeBytes(of: word, toByteOffset: index * 8, as: Int.self)
         }
-        for relocation in image.cellRelocations {
-            memory.storeBytes(
-                of: Int(bitPattern: cells + relocation.cell.index), toByteOffset: relocation.at,
-                as: Int.self)
+        if let birth {
+            let part = Part(image: birth, data: birthOffset, firstCell: image.cellNames.count)
+            place(part, instructionsAt: instructionsOffset)
         }
-        for relocation in image.progressRelocations {
-            memory.storeBytes(
-                of: Int(bitPattern: progress) + relocation.offset, toByteOffset: relocation.at,
-                as: Int.self)
-        }
+        place(Part(image: image, data: dataOffset, firstCell: 0), instructionsAt: originOffset)
         for (descriptor, cell) in image.inputs.entries {
             guard let number = inputs[descriptor] else {
                 preconditionFailure("no descriptor for \(descriptor)")
             }
-            cells[cell.index] = Int64(number)
+            memory.storeBytes(
+                of: Int64(number), toByteOffset: cellsOffset + cell.index * 8, as: Int64.self)
         }
-        for (index, instruction) in image.instructions.enumerated() {
-            (instructions + index).initialize(to: encoded(instruction, progress))
-        }
-    }
-
-    /// Clones a child that runs the program.
-    ///
-    /// - Parameters:
-    ///   - kinds: its new namespaces.
-    ///   - cgroup: the v2 directory that it is born in; nil for the caller's.
-    ///   - page: where it says how far it is.
-    /// - Returns: The child's pid or -errno, and a descriptor of the child.
-    func start(_ kinds: NamespaceSet, intoCgroup cgroup: CInt? = nil, _ page: ProgressPage) -> (
-        result: Int, pidfd: CInt
-    ) {
-        var arguments = clinux_clone_args()
-        var flags = kinds.cloneFlags
-        flags |= UInt64(CLONE_PIDFD) | clinux_clone_clear_sighand
-        if let cgroup {
-            flags |= clinux_clone_into_cgroup
-            arguments.cgroup = UInt64(cgroup)
-        }
-        arguments.flags = flags
-        // No exit signal: until execve the child is this launcher's alone, and no wait4(-1) of the
-        // host takes its status. execve makes it SIGCHLD.
-        arguments.exit_signal = 0
-        var descriptor: CInt = -1
-        let result = withUnsafeMutablePointer(to: &descriptor) { pidfd in
-            arguments.pidfd = UInt64(UInt(bitPattern: pidfd))
-            return InitMachine.startChild(
-                &arguments, running: instructions, cells: cells, progress: page.pointer)
-        }
-        return (result, descriptor)
     }
 
     deinit {
-        instructions.deallocate()
-        cells.deallocate()
         memory.deallocate()
     }
 
-    /// Clones a child that runs the program; gives its pidfd.
+    private static func aligned(_ offset: Int) -> Int { (offset + 15) & ~15 }
+
+    private func place(_ part: Part, instructionsAt offset: Int) {
+        let image = part.image
+        image.data.withUnsafeBytes { bytes in
+            if let start = bytes.baseAddress {
+                (memory + part.data).copyMemory(from: start, byteCount: bytes.count)
+            }
+        }
+        func store(_ word: Int, at place: Int) {
+            memory.storeBytes(of: word, toByteOffset: part.data + place, as: Int.self)
+        }
+        for relocation in image.relocations {
+            store(base + part.data + relocation.target, at: relocation.at)
+        }
+        for relocation in image.cellRelocations {
+            store(address(of: relocation.cell, part), at: relocation.at)
+        }
+        for relocation in image.progressRelocations {
+            store(progress + relocation.offset, at: relocation.at)
+        }
+        let first = (memory + offset).bindMemory(
+            to: machine_instruction.self, capacity: image.instructions.count)
+        for (index, instruction) in image.instructions.enumerated() {
+            (first + index).initialize(to: encoded(instruction, part))
+        }
+    }
+
+    private func address(of cell: Cell, _ part: Part) -> Int {
+        base + cellsOffset + (part.firstCell + cell.index) * 8
+    }
+
+    // MARK: Starting
+
+    /// Clones a child that runs the program in its copy of this memory, or with CLONE_VM in this memory.
     ///
-    /// Kernel: clone3(2), with CLONE_PIDFD besides `flags`, and without an exit signal.
-    func start(_ flags: UInt64, progress: ProgressPage) throws(SystemCallError) -> OwnedDescriptor {
+    /// It has no exit signal: until execve it is this launcher's alone, and no wait4(-1) of the host takes
+    /// its status. execve makes it SIGCHLD.
+    ///
+    /// - Parameters:
+    ///   - kinds: its new namespaces.
+    ///   - flags: what else clone3(2) is told.
+    ///   - cgroup: the v2 directory that it is born in; nil for the caller's.
+    /// - Returns: The child.
+    /// - Throws: the refusal of clone3(2).
+    func start(
+        _ kinds: NamespaceSet, flags: UInt64 = clinux_clone_clear_sighand,
+        intoCgroup cgroup: CInt? = nil
+    ) throws(SystemCallError) -> ChildProcess {
         var arguments = clinux_clone_args()
-        arguments.flags = flags | UInt64(CLONE_PIDFD)
+        arguments.flags = kinds.cloneFlags | flags | UInt64(CLONE_PIDFD)
+        if let cgroup {
+            arguments.flags |= clinux_clone_into_cgroup
+            arguments.cgroup = UInt64(cgroup)
+        }
+        let program = memory.assumingMemoryBound(to: machine_program.self)
+        return try Self.clone(&arguments, kinds) { machine_start($0, program) }
+    }
+
+    private static func clone(
+        _ arguments: inout clinux_clone_args, _ kinds: NamespaceSet,
+        _ start: (UnsafePointer<clinux_clone_args>) -> Int
+    ) throws(SystemCallError) -> ChildProcess {
         var descriptor: CInt = -1
         let result = withUnsafeMutablePointer(to: &descriptor) { pidfd in
             arguments.pidfd = UInt64(UInt(bitPattern: pidfd))
-            return InitMachine.startChild(
-                &arguments, running: instructions, cells: cells, progress: progress.pointer)
+            return start(&arguments)
         }
         guard result > 0 else {
-            throw SystemCallError("clone3", "", errno: Errno(rawValue: CInt(-result)))
+            throw SystemCallError(
+                "clone3", kinds.kinds.map(\.cloneFlagName).joined(separator: "|"),
+                errno: Errno(rawValue: CInt(-result)))
         }
-        return OwnedDescriptor(taking: descriptor)
+        return ChildProcess(pid: Int32(result), pidfd: descriptor)
     }
 
-    private func encoded(
-        _ instruction: Instruction, _ progress: UnsafeMutablePointer<machine_progress>
-    ) -> machine_instruction {
+    /// Writes the program into an empty file.
+    func write(to file: CInt) throws(SystemCallError) {
+        var offset = 0
+        while offset < size {
+            offset += try systemCall(
+                "write", __NR_write, Int(file), Int(bitPattern: memory + offset), size - offset,
+                describing: "init's image")
+        }
+    }
+
+    /// Clones a child that is born empty: it starts `executable`, which maps an image and a progress page.
+    ///
+    /// - Parameters:
+    ///   - executable: the machine's.
+    ///   - image: what `write` has written.
+    ///   - page: the file of the progress page.
+    ///   - kept: further descriptors that the child is to have, by the same numbers.
+    ///   - rights: what the exec must not change.
+    /// - Returns: The child; it has ended where something was refused to it.
+    /// - Throws: the refusal of clone3(2).
+    static func bear(
+        _ executable: CInt, image: CInt, page: CInt, keeping kept: [CInt], _ rights: CallerRights
+    ) throws(SystemCallError) -> ChildProcess {
+        var arguments = clinux_clone_args()
+        arguments.flags =
+            UInt64(CLONE_VM | CLONE_VFORK | CLONE_PIDFD) | clinux_clone_clear_sighand
+        var birth = machine_birth()
+        birth.executable = executable
+        let kept = kept + [image, page]
+        birth.kept_count = UInt(kept.count)
+        birth.ambient = rights.carried
+        if let sets = rights.capabilities, sets.permitted & ~sets.inheritable != 0 {
+            birth.sets_capabilities = 1
+            let inheritable = sets.inheritable | sets.permitted
+            let masks = [sets.effective, sets.permitted, inheritable]
+            withUnsafeMutableBytes(of: &birth.capabilities) { bytes in
+                for (index, mask) in masks.enumerated() {
+                    let low = UInt32(truncatingIfNeeded: mask)
+                    let high = UInt32(truncatingIfNeeded: mask >> 32)
+                    bytes.storeBytes(of: low, toByteOffset: index * 4, as: UInt32.self)
+                    bytes.storeBytes(of: high, toByteOffset: 12 + index * 4, as: UInt32.self)
+                }
+            }
+        }
+        // "init" names the routine.
+        let texts = Array("init\0\(image)\0\(page)\0".utf8).map(CChar.init(bitPattern:))
+        let second = 5
+        let third = (texts[second...].firstIndex(of: 0) ?? 0) + 1
+        var outcome: Result<ChildProcess, SystemCallError>?
+        kept.withUnsafeBufferPointer { kept in
+            texts.withUnsafeBufferPointer { texts in
+                let first = texts.baseAddress
+                let words = [
+                    calling_name(), first, first.map { $0 + second }, first.map { $0 + third }, nil,
+                ]
+                words.withUnsafeBufferPointer { words in
+                    birth.kept = kept.baseAddress
+                    birth.arguments = words.baseAddress
+                    do throws(SystemCallError) {
+                        outcome = .success(try clone(&arguments, []) { machine_bear($0, &birth) })
+                    } catch {
+                        outcome = .failure(error)
+                    }
+                }
+            }
+        }
+        guard var child = try outcome?.get() else { preconditionFailure("no outcome") }
+        guard birth.error != 0 else { return child }
+        let name =
+            switch birth.refused_call {
+            case Int64(__NR_capset): "capset"
+            case Int64(__NR_prctl): "prctl"
+            default: "execveat"
+            }
+        child.refused = SystemCallError(name, "init", errno: Errno(rawValue: birth.error))
+        return child
+    }
+
+    // MARK: Instructions
+
+    private func encoded(_ instruction: Instruction, _ part: Part) -> machine_instruction {
         var result = machine_instruction()
         result.result = UInt16(MACHINE_NO_CELL)
         switch instruction {
         case .call(let call, let operands, let cell, let ignoring, let retries):
             result.kind = UInt8(MACHINE_CALL)
             result.number = Int64(call.number)
-            if let cell { result.result = UInt16(cell.index) }
+            if let cell { result.result = UInt16(part.firstCell + cell.index) }
             result.retries = UInt16(retries)
             withUnsafeMutableBytes(of: &result.ignored) { errnos in
                 for (index, errno) in ignoring.enumerated() {
@@ -129,35 +264,35 @@ final class LoadedProgram {
                 }
             }
             for (index, operand) in operands.enumerated() {
-                set(&result, index, to: operand, progress)
+                set(&result, index, to: operand, part)
                 if case .cell = operand { result.cell_operands |= 1 << UInt8(index) }
             }
         case .copy(let cell, let target, let width):
             result.kind = UInt8(MACHINE_COPY)
-            result.result = UInt16(cell.index)
-            set(&result, 0, to: target, progress)
-            set(&result, 1, to: .literal(width), progress)
+            result.result = UInt16(part.firstCell + cell.index)
+            set(&result, 0, to: target, part)
+            set(&result, 1, to: .literal(width), part)
         case .skip(let test, let mask, let value, let distance):
             result.kind = UInt8(MACHINE_SKIP)
             result.distance = UInt16(distance)
-            set(&result, 0, to: test, progress)
-            set(&result, 1, to: .literal(mask), progress)
-            set(&result, 2, to: .literal(value), progress)
+            set(&result, 0, to: test, part)
+            set(&result, 1, to: .literal(mask), part)
+            set(&result, 2, to: .literal(value), part)
         }
         return result
     }
 
     private func set(
         _ instruction: inout machine_instruction, _ index: Int, to operand: Operand,
-        _ progress: UnsafeMutablePointer<machine_progress>
+        _ part: Part
     ) {
         let value: Int =
             switch operand {
             case .literal(let value), .named(let value, _): value
-            case .cell(let cell): cell.index
-            case .address(let offset), .text(let offset, _): Int(bitPattern: memory + offset)
-            case .cellAddress(let cell): Int(bitPattern: cells + cell.index)
-            case .progress(let offset): Int(bitPattern: progress) + offset
+            case .cell(let cell): part.firstCell + cell.index
+            case .address(let offset), .text(let offset, _): base + part.data + offset
+            case .cellAddress(let cell): address(of: cell, part)
+            case .progress(let offset): progress + offset
             }
         withUnsafeMutableBytes(of: &instruction.operand) { operands in
             operands.storeBytes(of: Int64(value), toByteOffset: index * 8, as: Int64.self)

@@ -5,41 +5,74 @@ internal import CLinux
 /// The page that a child writes its progress to and that outlives it.
 ///
 /// For a container it is a file of the state directory, so that `start`, another process, can tell
-/// where init stands; for exec it is anonymous memory.
+/// where init stands; for exec it is a file in memory.
 final class ProgressPage {
     /// The page.
     let pointer: UnsafeMutablePointer<machine_progress>
 
     private static let sizeBytes = 4096
 
-    /// Maps a new anonymous page, or the empty file behind `descriptor`.
-    init(file descriptor: CInt? = nil) throws(SystemCallError) {
+    /// Its file, which a child that is born empty maps; -1 where there is none (any more).
+    private(set) var file: CInt
+
+    /// Maps an anonymous page.
+    convenience init() throws(SystemCallError) {
+        try self.init(file: -1)
+    }
+
+    /// Maps an empty file.
+    convenience init(_ file: consuming OwnedDescriptor) throws(SystemCallError) {
+        let number = file.number
+        // Written, not only made longer: a page that finds no room when it is first touched kills parent or
+        // child with SIGBUS.
+        try writeAll(
+            [UInt8](repeating: 0, count: Self.sizeBytes), to: number, named: "progress page")
+        try self.init(file: number)
+        _ = file.release()
+    }
+
+    /// Maps a file in memory, or where such files are refused an anonymous page.
+    static func inMemory() throws(SystemCallError) -> ProgressPage {
+        guard let file = try? memoryFile("progress", for: .data) else { return try ProgressPage() }
+        return try ProgressPage(file)
+    }
+
+    private init(file: CInt) throws(SystemCallError) {
         let isShared = 1
         let isAnonymous = 0x20
-        if let descriptor {
-            // Written, not only made longer: a page that finds no room when it is first touched kills
-            // parent or child with SIGBUS.
-            try writeAll(
-                [UInt8](repeating: 0, count: Self.sizeBytes), to: descriptor,
-                named: "progress page")
-        }
         let address = try systemCall(
-            "mmap", __NR_mmap, 0, Self.sizeBytes, 3,
-            descriptor == nil ? isShared | isAnonymous : isShared,
-            Int(descriptor ?? -1), 0, describing: "progress page")
+            "mmap", __NR_mmap, 0, Self.sizeBytes, 3, file < 0 ? isShared | isAnonymous : isShared,
+            Int(file), 0, describing: "progress page")
         guard let pointer = UnsafeMutablePointer<machine_progress>(bitPattern: address) else {
             preconditionFailure("mmap gave no address")
         }
         self.pointer = pointer
+        self.file = file
     }
 
     deinit {
+        closeFile()
         _ = raw_system_call(
             Int(__NR_munmap), Int(bitPattern: pointer), Self.sizeBytes, 0, 0, 0, 0)
     }
 
-    /// The instruction that the child came to.
-    var index: Int { Int(pointer.pointee.index) }
+    /// Closes the file; the page stays.
+    func closeFile() {
+        if file >= 0 { _ = OwnedDescriptor(taking: file) }
+        file = -1
+    }
+
+    /// Makes it tell nothing, for another start.
+    func reset() {
+        pointer.pointee.index = 0
+        pointer.pointee.error = 0
+    }
+
+    /// The pid of what the stepping stone has cloned.
+    var initProcess: Int32 { pointer.pointee.init_pid }
+
+    /// The instruction that the child came to; a negative one is of what precedes its program.
+    var index: Int { Int(Int32(bitPattern: pointer.pointee.index)) }
 
     /// The errno at which the child stopped, or 0.
     var error: CInt { pointer.pointee.error }

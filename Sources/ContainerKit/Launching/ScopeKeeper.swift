@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import CLinux
-internal import InitMachine
 internal import InitProgram
 internal import SystemPackage
 
@@ -25,23 +23,16 @@ final class ScopeKeeper {
         inputs[.gapEnd(phase: 0, 0)] = theirs - 1
         inputs[.gapStart(phase: 0, 1)] = theirs + 1
         inputs[.gapEnd(phase: 0, 1)] = CInt.max
-        let page = try reporting { () throws(SystemCallError) in try ProgressPage() }
-        let program = LoadedProgram(.scopeKeeper, inputs: inputs, progress: page.pointer)
-        var arguments = clinux_clone_args()
-        // No exit signal: nobody else's wait(2) takes its status.
-        arguments.flags = clinux_clone_clear_sighand
-        let result = startChild(
-            &arguments, running: program.instructions, cells: program.cells,
-            progress: page.pointer)
-        withExtendedLifetime(program) {}
-        withExtendedLifetime(childEnd) {}
-        guard result > 0 else {
+        let page = try reporting { () throws(SystemCallError) in try ProgressPage.inMemory() }
+        do throws(SystemCallError) {
+            let child = try ChildStart(.scopeKeeper, inputs: inputs, page).start()
+            (pid, pidfd) = (child.pid, child.pidfd)
+        } catch {
             throw ContainerError(
-                SystemCallError("clone3", "", errno: Errno(rawValue: CInt(-result))),
-                "unable to start the process that keeps the scope", field: "linux.cgroupsPath")
+                error, "unable to start the process that keeps the scope",
+                field: "linux.cgroupsPath")
         }
-        pid = Int32(result)
-        pidfd = try reporting { () throws(SystemCallError) in try openProcess(pid).release() }
+        withExtendedLifetime(childEnd) {}
     }
 
     /// Lets the process end, and takes it out of the process table.

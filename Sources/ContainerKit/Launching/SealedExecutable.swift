@@ -6,11 +6,14 @@ internal import CLinux
 internal import InitProgram
 internal import SystemPackage
 
-/// Keeps the runtime's executable from being overwritten through a container (CVE-2019-5736).
+/// Keeps the runtime's executable from being overwritten through a container (CVE-2019-5736), where a
+/// container's process is a copy of the runtime.
 ///
-/// The init process is a clone of this program until its execve. Whoever shares a process with it can
-/// open its /proc/PID/exe, keep the descriptor, and open it again for writing when nothing runs
-/// the file any more. So a program that creates containers first starts itself again from
+/// It is not by default: init is born empty, and its executable is the machine, in sealed memory. Where a
+/// host refuses that (vm.memfd_noexec, a filter, a security module), init is a clone of this program until
+/// its execve. Whoever shares a process with it can open its /proc/PID/exe, keep the descriptor, and open
+/// it again for writing when nothing runs the file any more. So before it comes to that the program starts
+/// itself again from
 ///
 /// - a detached, read-only clone of the mount that its file is on: to open that for writing gives
 ///   EROFS. Nobody can make the mount writable again: it is in no namespace once execve has
@@ -28,10 +31,8 @@ public enum SealedExecutable {
     ///
     /// Only SWIFT_BACKTRACE is set anew: a sealed program writes no backtraces.
     ///
-    /// Call it before anything else, while there is one thread. It costs two system calls when
-    /// sealed, and one more that gives the process its own name back, which execveat(2) takes from
-    /// the descriptor before Linux 6.14. The second start takes as long as the first: the clone
-    /// itself is 0.02 ms of the 0.5 ms measured with a static program of 10 MB.
+    /// Call it while there is one thread. It costs two system calls when sealed, and one more that gives
+    /// the process its own name back, which execveat(2) takes from the descriptor before Linux 6.14.
     ///
     /// Kernel: open_tree(2), mount_setattr(2), execveat(2); memfd_create(2) where these are not
     /// permitted.
@@ -124,34 +125,15 @@ public enum SealedExecutable {
 
     private static func memoryCopy() throws(SystemCallError) -> OwnedDescriptor {
         let source = try openFile(own, .readOnly)
-        let copy = try memoryFile()
-        var size = 0
+        let copy = try memoryFile("executable", for: .execution)
         while true {
             let count = try systemCall(
                 "sendfile", __NR_sendfile, Int(copy.number), Int(source.number), 0, 1 << 30,
                 describing: "\"\(own)\"")
             if count == 0 { break }
-            size += count
         }
-        try systemCall(
-            "fcntl", __NR_fcntl, Int(copy.number), 1033, allSeals,
-            describing: "F_ADD_SEALS, \(size) bytes")
+        try seal(copy.number)
         return copy
-    }
-
-    private static func memoryFile() throws(SystemCallError) -> OwnedDescriptor {
-        let flags = 1 | 2  // MFD_CLOEXEC, MFD_ALLOW_SEALING
-        let name = Int(bitPattern: calling_name())
-        let number: Int
-        do throws(SystemCallError) {
-            // MFD_EXEC: since Linux 6.3 a sysctl may make other files not executable.
-            number = try systemCall(
-                "memfd_create", __NR_memfd_create, name, flags | 0x10, describing: "executable")
-        } catch  where error.errno == .invalidArgument {
-            number = try systemCall(
-                "memfd_create", __NR_memfd_create, name, flags, describing: "sealable")
-        }
-        return OwnedDescriptor(taking: CInt(number))
     }
 
     private static func execute(_ file: borrowing OwnedDescriptor) throws(SystemCallError) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import InitProgram
 
 /// The capabilities of the calling thread, as they are when this is made.
 ///
@@ -16,7 +17,14 @@ struct ThreadCapabilities {
     }
 
     /// What may be used and passed on, as a mask; all if that cannot be told.
-    var permitted: UInt64 { isKnown ? UInt64(words[4]) << 32 | UInt64(words[1]) : .max }
+    var permitted: UInt64 { sets.permitted }
+
+    /// The three sets; all of the first two and none of the third if that cannot be told.
+    var sets: CapabilitySets {
+        func mask(_ index: Int) -> UInt64 { UInt64(words[index + 3]) << 32 | UInt64(words[index]) }
+        guard isKnown else { return CapabilitySets(effective: .max, permitted: .max, inheritable: 0) }
+        return CapabilitySets(effective: mask(0), permitted: mask(1), inheritable: mask(2))
+    }
 
     /// Gives the thread the same sets again.
     func restore() {

@@ -68,16 +68,6 @@ func waitProcessIfEnded(_ pidfd: CInt) throws(SystemCallError) -> ExitStatus? {
     try waitProcess(pidfd, options: anyChild | noHang)
 }
 
-/// Takes a child out of the process table that has ended without an execve(2) of its own.
-///
-/// It is told by its clone having asked for no exit signal; any other process is let alone.
-///
-/// Kernel: waitid(2) with P_PIDFD, WNOHANG and __WCLONE.
-func reapUnexecuted(_ pidfd: CInt) {
-    let cloneChild = 0x8000_0000
-    _ = try? waitProcess(pidfd, options: cloneChild | noHang)
-}
-
 /// __WALL: a child whose clone asked for no exit signal counts too.
 private let anyChild = 0x4000_0000
 /// WNOHANG.

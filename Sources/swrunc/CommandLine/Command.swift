@@ -28,8 +28,6 @@ struct Command: Sendable {
     var flags: [Flag] = []
     /// Whether flags after the first operand belong to a program, not to the command.
     var stopsAtOperand = false
-    /// Whether a container could reach the running binary through /proc (CVE-2019-5736).
-    var startsProcess = false
     /// Whether its answer is all that it prints: clients read both streams in one pipe.
     var isQuery = false
     var failureText = FailureText.plain

@@ -16,7 +16,7 @@ extension Command {
                     "detach", nil, .toggle, "return when the process waits, as always",
                     support: .only(["true"]))
             ],
-            startsProcess: true, failureText: .create,
+            failureText: .create,
             perform: { invocation throws(ContainerError) in
                 let id = invocation.containerID
                 let bundle = try invocation.bundle()

@@ -14,7 +14,7 @@ extension Command {
 
                 The exit status is that of the process; 255 tells that it could not be started.
                 """,
-            flags: ExecFlags.all, stopsAtOperand: true, startsProcess: true, failureText: .exec,
+            flags: ExecFlags.all, stopsAtOperand: true, failureText: .exec,
             perform: { invocation throws(ContainerError) in
                 let container = try invocation.container()
                 let process = try ExecFlags.process(invocation.arguments, in: container)

@@ -63,6 +63,7 @@ extension Invocation {
         options.preservedDescriptorCount = count
         options.movesRoot = arguments.has(LaunchFlags.noPivot)
         options.keepsSessionKeyring = arguments.has(LaunchFlags.noNewKeyring)
+        options.startsAgainSealed = true
         return options
     }
 

@@ -21,7 +21,7 @@ extension Command {
                     "no-subreaper", nil, .toggle, "adopt no orphaned processes, as always",
                     support: .only(["true"])),
             ],
-            startsProcess: true, failureText: .run, perform: performRun)
+            failureText: .run, perform: performRun)
     }
 
     private static func performRun(_ invocation: Invocation) throws(ContainerError) -> Int32 {

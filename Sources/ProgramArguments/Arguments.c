@@ -3,7 +3,7 @@
 // The command line for main.swift and for Swift's CommandLine, as glibc hands it to every function of
 // .init_array. The standard library has a function of the same name, which the linker leaves out for this
 // one: it finds the command line by reading /proc/self/maps at each start, and needs stdio's scanf for that.
-#include "EarlyEntry.h"
+#include "ProgramArguments.h"
 
 #include <features.h>
 

@@ -3,7 +3,7 @@
 // In place of the standard library's function of this name, as with the command line. When a program is
 // loaded, it looks for the program that prints backtraces beside the library; for that it reads a link of
 // /proc, and ends the process where there is no /proc.
-#include "EarlyEntry.h"
+#include "ProgramArguments.h"
 
 #include <stddef.h>
 

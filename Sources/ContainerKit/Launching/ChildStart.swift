@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitMachine
+internal import InitProgram
+internal import SystemPackage
+
+/// A child that runs a program.
+struct ChildProcess {
+    var pid: Int32
+    /// A descriptor of it, which is the caller's to close.
+    var pidfd: CInt
+    /// Why it is a copy of this process, and was not born empty; nil where it was.
+    var refused: SystemCallError?
+}
+
+/// How a program is started in a child: born empty, or where that is refused as a copy of this process.
+struct ChildStart {
+    let image: ProgramImage
+    /// The numbers of the program's descriptors.
+    let inputs: DescriptorTable<CInt>
+    let page: ProgressPage
+    /// The child's new namespaces.
+    var kinds: NamespaceSet = []
+    /// The v2 directory that it is born in.
+    var cgroup: CInt?
+    /// How many descriptors from 3 on are not ours.
+    var preservedDescriptorCount = 0
+
+    init(_ image: ProgramImage, inputs: DescriptorTable<CInt>, _ page: ProgressPage) {
+        self.image = image
+        self.inputs = inputs
+        self.page = page
+    }
+
+    /// How an empty birth went.
+    enum Outcome {
+        case child(ChildProcess)
+        /// By a sysctl, a filter or a module: a copy is possible.
+        case refused(SystemCallError)
+    }
+
+    /// Starts the child.
+    ///
+    /// - Returns: The child; it may have ended already, of which the progress page tells.
+    /// - Throws: a call that was refused before the program began.
+    func start() throws(SystemCallError) -> ChildProcess {
+        switch try bear() {
+        case .child(let child): child
+        case .refused(let refusal): try copy(refusal)
+        }
+    }
+
+    /// Starts the child as a copy of this process.
+    func copy(_ refusal: SystemCallError) throws(SystemCallError) -> ChildProcess {
+        page.reset()
+        let loaded = LoadedProgram(image, inputs: inputs, progress: page)
+        var child = try loaded.start(kinds, intoCgroup: cgroup)
+        child.refused = refusal
+        return child
+    }
+
+    /// Whether a refusal is one of the way, by a sysctl, a filter or a module, and not for want of memory
+    /// or descriptors.
+    private static func isOfTheWay(_ error: SystemCallError) -> Bool {
+        [.permissionDenied, .notPermitted, .noFunction, .invalidArgument].contains(error.errno)
+    }
+
+    /// Starts the child, unless the way is refused; what else fails is thrown.
+    func bear() throws(SystemCallError) -> Outcome {
+        let pageFile = page.file
+        guard pageFile >= 0 else {
+            return .refused(SystemCallError("memfd_create", "progress page", errno: .notPermitted))
+        }
+        guard let rights = CallerRights.ofThisThread() else {
+            return .refused(SystemCallError("execveat", "user ids differ", errno: .notPermitted))
+        }
+        do throws(SystemCallError) {
+            return try MachineExecutable.with { (executable) throws(SystemCallError) in
+                try bear(executable, pageFile, rights)
+            }
+        } catch {
+            guard error.call == "memfd_create" || error.call == "fcntl", Self.isOfTheWay(error)
+            else { throw error }
+            return .refused(error)
+        }
+    }
+
+    /// Namespaces and a cgroup that are had by birth are had from a stepping stone.
+    private func bear(_ executable: CInt, _ pageFile: CInt, _ rights: CallerRights)
+        throws(SystemCallError) -> Outcome
+    {
+        var birth = Birth()
+        birth.preservedDescriptorCount = preservedDescriptorCount
+        birth.capabilities = rights.capabilities
+        birth.ambient = rights.ambient
+        // In a new user namespace its owner writes files of the child, which would be root's.
+        birth.forbidsPtrace = !kinds.contains(.user)
+        guard !kinds.isEmpty || cgroup != nil else {
+            return try bear(executable, pageFile, rights, birth, inputs.inherited)
+        }
+        let (near, far) = try socketPair().numbers()
+        let channel = OwnedDescriptor(taking: near)
+        let farEnd = OwnedDescriptor(taking: far)
+        birth.clone = Birth.Clone(
+            flags: kinds.cloneFlags | (cgroup == nil ? 0 : clinux_clone_into_cgroup),
+            cgroup: cgroup, channel: far)
+        let kept = inputs.inherited + [far] + (cgroup.map { [$0] } ?? [])
+        let outcome = try bear(executable, pageFile, rights, birth, kept)
+        _ = consume farEnd
+        guard case .child(let stone) = outcome else { return outcome }
+        return try receiveInit(from: channel.number, of: stone, birth)
+    }
+
+    private func bear(
+        _ executable: CInt, _ pageFile: CInt, _ rights: CallerRights, _ birth: Birth,
+        _ kept: [CInt]
+    ) throws(SystemCallError) -> Outcome {
+        var birth = birth
+        birth.lowDescriptors = kept.filter { (0..<3 + CInt(preservedDescriptorCount)).contains($0) }
+        let loaded = LoadedProgram(image, inputs: inputs, after: birth.image)
+        let file = try memoryFile("image", for: .data)
+        try loaded.write(to: file.number)
+        let child = try LoadedProgram.bear(
+            executable, image: file.number, page: pageFile, keeping: kept, rights)
+        guard let refusal = child.refused else { return .child(child) }
+        Self.reap(child)
+        guard Self.isOfTheWay(refusal) else { throw refusal }
+        return .refused(refusal)
+    }
+
+    private static func reap(_ child: ChildProcess) {
+        let process = OwnedDescriptor(taking: child.pidfd)
+        // A host may have taken its status: nothing depends on it.
+        _ = try? waitProcess(process.number)
+    }
+
+    /// Takes what the stepping stone has cloned, and the stepping stone out of the process table.
+    private func receiveInit(from channel: CInt, of stone: ChildProcess, _ birth: Birth)
+        throws(SystemCallError) -> Outcome
+    {
+        if let process = try? receiveDescriptor(from: channel) {
+            Self.reap(stone)
+            return .child(ChildProcess(pid: page.initProcess, pidfd: process.release()))
+        }
+        try? sendSignal(stone.pidfd, Signal.kill.rawValue)
+        Self.reap(stone)
+        endInit()
+        return try failure(of: birth)
+    }
+
+    /// Ends a process that was cloned, but whose descriptor did not come.
+    private func endInit() {
+        guard page.initProcess > 0, let process = try? openProcess(page.initProcess) else { return }
+        // ECHILD: the host has taken its status, and the number is another's.
+        do { _ = try waitProcessIfEnded(process.number) } catch { return }
+        try? sendSignal(process.number, Signal.kill.rawValue)
+        _ = try? waitProcess(process.number)
+    }
+
+    /// Why the stepping stone made no clone.
+    private func failure(of birth: Birth) throws(SystemCallError) -> Outcome {
+        let errno = Errno(rawValue: page.error)
+        guard page.error != 0 else {
+            throw SystemCallError("clone3", "the process ended before", errno: .noSuchProcess)
+        }
+        let instructions = birth.image.instructions
+        let place = instructions.count + page.index
+        guard instructions.indices.contains(place),
+            case .call(let call, _, _, _, _) = instructions[place]
+        else { throw SystemCallError("mmap", "init's image", errno: errno) }
+        let refusal = SystemCallError(
+            call.name, kinds.kinds.map(\.cloneFlagName).joined(separator: "|"), errno: errno)
+        // The exec has taken rights that only a copy of this process has.
+        if call.name != "clone3", call.name != "close_range" { return .refused(refusal) }
+        throw refusal
+    }
+}
+
+extension DescriptorTable<CInt> {
+    /// The descriptors themselves, without the gaps between them.
+    fileprivate var inherited: [CInt] {
+        entries.compactMap { entry in
+            switch entry.descriptor {
+            case .gapStart, .gapEnd: nil
+            default: entry.value
+            }
+        }
+    }
+}

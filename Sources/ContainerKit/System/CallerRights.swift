@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+
+/// The rights of the calling thread that an exec would change, and how a child keeps them.
+///
+/// An exec gives root what is inheritable or in its bounding set, and takes from any other user what is not
+/// ambient. So the child makes all that is permitted inheritable before, and ambient if it is no root, and
+/// sets back after the exec what the caller had.
+///
+/// Kernel: capabilities(7), Transformation of capabilities during execve(); capget(2).
+struct CallerRights {
+    /// What to set again after the exec; nil where it changes nothing.
+    var capabilities: CapabilitySets?
+    /// The ambient ones; nil where they need no change.
+    var ambient: UInt64?
+    /// What must be ambient for the exec; 0 for none.
+    var carried: UInt64 = 0
+
+    /// The rights of the caller; nil where an exec changes what nobody can set again: a saved user id.
+    static func ofThisThread() -> CallerRights? {
+        guard let user = onlyID(Int(__NR_getresuid)), onlyID(Int(__NR_getresgid)) != nil else {
+            return nil
+        }
+        let sets = ThreadCapabilities().sets
+        // SECBIT_NOROOT
+        let isRoot = user == 0 && prctl(Int(PR_GET_SECUREBITS)) & 1 == 0
+        if isRoot { return CallerRights(capabilities: sets) }
+        if sets.permitted == 0 { return CallerRights() }
+        let possible = sets.permitted & sets.inheritable
+        let ambient = (0..<64).reduce(UInt64(0)) { mask, number in
+            let isSet =
+                possible & 1 << UInt64(number) != 0
+                && prctl(Int(PR_CAP_AMBIENT), Int(PR_CAP_AMBIENT_IS_SET), number) == 1
+            return isSet ? mask | 1 << UInt64(number) : mask
+        }
+        return CallerRights(
+            capabilities: sets, ambient: ambient, carried: sets.permitted)
+    }
+
+    /// Real, effective and saved id, where all three are the same.
+    private static func onlyID(_ call: Int) -> UInt32? {
+        var ids: InlineArray<3, UInt32> = .init(repeating: 0)
+        withUnsafeMutableBytes(of: &ids) { bytes in
+            let first = Int(bitPattern: bytes.baseAddress)
+            _ = raw_system_call(call, first, first + 4, first + 8, 0, 0, 0)
+        }
+        return ids[0] == ids[1] && ids[1] == ids[2] ? ids[0] : nil
+    }
+
+    private static func prctl(_ option: Int, _ a: Int = 0, _ b: Int = 0) -> Int {
+        raw_system_call(Int(__NR_prctl), option, a, b, 0, 0, 0)
+    }
+}

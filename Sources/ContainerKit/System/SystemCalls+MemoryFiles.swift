@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import SystemPackage
+
+/// What a memory file may become.
+enum MemoryFileUse {
+    case execution, data
+
+    /// MFD_EXEC, MFD_NOEXEC_SEAL: kernels since 6.3 let a sysctl decide for files that say neither.
+    fileprivate var flag: Int { self == .execution ? 0x10 : 0x8 }
+}
+
+/// Makes an empty file that is in memory only, and may be sealed.
+///
+/// Kernel: memfd_create(2).
+func memoryFile(_ name: String, for use: MemoryFileUse) throws(SystemCallError) -> OwnedDescriptor {
+    let flags = 1 | 2  // MFD_CLOEXEC, MFD_ALLOW_SEALING
+    let number = try withPath(name) { (text) throws(SystemCallError) in
+        do throws(SystemCallError) {
+            return try systemCall(
+                "memfd_create", __NR_memfd_create, text, flags | use.flag, describing: name)
+        } catch  where error.errno == .invalidArgument {
+            return try systemCall("memfd_create", __NR_memfd_create, text, flags, describing: name)
+        }
+    }
+    return OwnedDescriptor(taking: CInt(number))
+}
+
+/// Forbids all changes of a memory file, by its own and other descriptors, for ever.
+///
+/// Kernel: fcntl(2), F_ADD_SEALS with F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE.
+func seal(_ file: CInt) throws(SystemCallError) {
+    try systemCall("fcntl", __NR_fcntl, Int(file), 1033, 0xf, describing: "F_ADD_SEALS")
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The machine. It runs where there is nothing else: no C library, no other text of the process. So each
+// function lies in one section and refers to nothing outside of it, however the package is built
+// (Tests/InitMachineTests/ObjectFileTests.swift reads the object file).
+#include "Section.h"
+
+#include <InitMachine.h>
+
+enum {
+    set_name = 15,
+    seek_end = 2,
+    read_and_write = 3,
+    map_shared = 1,
+    map_private = 2,
+    map_fixed_noreplace = 0x100000,
+    page_bytes = 4096,
+    dont_need = 4,
+    no_image_status = 127,
+};
+
+enum { interrupted = 4, try_again = 11, largest_errno = 4095 };
+
+MACHINE_INLINE void end(int status) {
+    for (;;) {
+        machine_call(__NR_exit_group, status, 0, 0, 0, 0, 0);
+        // Only a filter of the container refuses that.
+        __builtin_trap();
+    }
+}
+
+/// The errno of a result, or 0.
+MACHINE_INLINE int error_of(long result) {
+    return result < 0 && result >= -largest_errno ? (int)-result : 0;
+}
+
+MACHINE_INLINE long operand(
+    const struct machine_instruction *instruction, const int64_t *cells, int index) {
+    int64_t value = instruction->operand[index];
+    return instruction->cell_operands >> index & 1 ? cells[value] : value;
+}
+
+/// Makes the call; gives the errno that the program does not ignore, or 0.
+MACHINE_FUNCTION int perform_call(
+    const struct machine_instruction *instruction, int64_t *cells) {
+    unsigned attempts = instruction->retries;
+    long result;
+    for (;;) {
+        result = machine_call(
+            instruction->number, operand(instruction, cells, 0), operand(instruction, cells, 1),
+            operand(instruction, cells, 2), operand(instruction, cells, 3),
+            operand(instruction, cells, 4), operand(instruction, cells, 5));
+        // The two that a second try can mend (openat2 says EAGAIN when a rename raced with its walk).
+        if ((result != -interrupted && result != -try_again) || attempts == 0)
+            break;
+        attempts--;
+    }
+    if (instruction->result != MACHINE_NO_CELL)
+        cells[instruction->result] = result;
+    int error = error_of(result);
+    if (error)
+        for (int index = 0; index < 4; index++)
+            if (instruction->ignored[index] == error)
+                return 0;
+    return error;
+}
+
+/// The same, of a copy, after the pages that hold the instruction have been given back.
+MACHINE_FUNCTION int perform_resting_call(const struct machine_program *program) {
+    struct machine_instruction copy;
+    // Volatile words, lest it becomes a call of memcpy.
+    volatile uint64_t *to = (volatile uint64_t *)&copy;
+    const uint64_t *from = (const uint64_t *)program->rest;
+    for (unsigned long index = 0; index < sizeof copy / sizeof *to; index++)
+        to[index] = from[index];
+    int64_t *cells = program->cells;
+    machine_call(__NR_madvise, (long)program->idle, (long)program->idle_bytes, dont_need, 0, 0, 0);
+    return perform_call(&copy, cells);
+}
+
+/// Stores a cell into prepared memory, byte by byte: the place has no alignment, and a copy of unknown length
+/// would be a call of memcpy.
+MACHINE_INLINE void perform_copy(
+    const struct machine_instruction *instruction, const int64_t *cells) {
+    volatile uint8_t *to = (volatile uint8_t *)instruction->operand[0];
+    uint64_t value = (uint64_t)cells[instruction->result];
+    for (int64_t index = 0; index < instruction->operand[1]; index++)
+        to[index] = (uint8_t)(value >> 8 * index);
+}
+
+/// How many instructions to pass over: the distance when memory matches, else none.
+MACHINE_INLINE unsigned perform_skip(const struct machine_instruction *instruction) {
+    const volatile uint8_t *from = (const volatile uint8_t *)instruction->operand[0];
+    uint64_t value = 0;
+    for (int index = 0; index < 8; index++)
+        value |= (uint64_t)from[index] << 8 * index;
+    int matches = (value & (uint64_t)instruction->operand[1]) == (uint64_t)instruction->operand[2];
+    return matches ? instruction->distance : 0;
+}
+
+/// Runs the program until a system call replaces or ends the process.
+///
+/// Instructions only go forward, so the loop ends: the last one is execve or exit_group.
+MACHINE_ENTRY void machine_run(const struct machine_program *program) {
+    const struct machine_instruction *instruction = program->start;
+    int64_t *cells = program->cells;
+    struct machine_progress *progress = program->progress;
+    for (;; instruction++) {
+        if (instruction->kind == MACHINE_COPY) {
+            perform_copy(instruction, cells);
+        } else if (instruction->kind == MACHINE_SKIP) {
+            instruction += perform_skip(instruction);
+        } else {
+            int32_t index = (int32_t)(instruction - program->origin);
+            // Only a call can fail, and exit_group cannot: the first of two processes, which ends so, must
+            // not write over how far the second is by then. Nor must what comes before the origin.
+            if (index >= 0 && instruction->number != __NR_exit_group)
+                progress->index = (uint32_t)index;
+            int error = instruction == program->rest ? perform_resting_call(program)
+                                                     : perform_call(instruction, cells);
+            if (error) {
+                progress->index = (uint32_t)index;
+                progress->error = error;
+                end(machine_failure_status);
+            }
+        }
+    }
+}
+
+/// A number in decimal; -1 for anything else, and for more than any descriptor has.
+MACHINE_FUNCTION long read_number(const char *text) {
+    long number = 0;
+    if (!*text)
+        return -1;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9' || number > 100000000)
+            return -1;
+        number = number * 10 + (*text - '0');
+    }
+    return number;
+}
+
+/// Maps a file at an address where nothing is yet.
+MACHINE_FUNCTION int map(long file, long address, long size, long sharing) {
+    long result = machine_call(
+        __NR_mmap, address, size, read_and_write, sharing | map_fixed_noreplace, file, 0);
+    return result == address ? 0 : error_of(result) ? error_of(result) : 17;
+}
+
+/// The process's own start: `stack` is as the kernel left it, first the number of arguments, then these.
+MACHINE_ENTRY void machine_begin(const long *stack) {
+    const char *const *arguments = (const char *const *)(stack + 1);
+    // The second names the routine; there is one.
+    if (stack[0] != 4 || arguments[1][0] != 'i')
+        end(no_image_status);
+    long image = read_number(arguments[2]), page = read_number(arguments[3]);
+    // execveat(2) names the process after the descriptor, before Linux 6.14.
+    machine_call(__NR_prctl, set_name, (long)arguments[0], 0, 0, 0, 0);
+    if (map(page, machine_page_address, page_bytes, map_shared) != 0)
+        end(no_image_status);
+    struct machine_progress *progress = (struct machine_progress *)machine_page_address;
+    long size = machine_call(__NR_lseek, image, 0, seek_end, 0, 0, 0);
+    int error = size < 0 ? error_of(size) : map(image, machine_image_address, size, map_private);
+    if (error) {
+        progress->index = (uint32_t)machine_no_image;
+        progress->error = error;
+        end(no_image_status);
+    }
+    machine_call(__NR_close, image, 0, 0, 0, 0, 0);
+    machine_call(__NR_close, page, 0, 0, 0, 0, 0);
+    machine_run((const struct machine_program *)machine_image_address);
+}
+
+/// The entry point. Source: the ELF psABI of each architecture, process initialization.
+__attribute__((naked, MACHINE_BARE, MACHINE_SECTION, visibility("hidden"))) void machine_entry(void) {
+#if defined(__x86_64__)
+    __asm__("xorl %ebp, %ebp\n"
+            "movq %rsp, %rdi\n"
+            "andq $-16, %rsp\n"
+            "call machine_begin\n"
+            "ud2");
+#elif defined(__aarch64__)
+    __asm__("mov x29, #0\n"
+            "mov x30, #0\n"
+            "mov x0, sp\n"
+            "bl machine_begin\n"
+            "brk #1");
+#endif
+}
