@@ -33,8 +33,6 @@ let package = Package(
         .target(name: "InitMachine", dependencies: ["CLinux"]),
         // Pure: arguments and variables of programs, which need not be UTF-8.
         .target(name: "ByteText", swiftSettings: strict),
-        // A process that fills a tmpfs from inside the container's cgroup; freestanding C.
-        .target(name: "TreeCopy", dependencies: ["CLinux"]),
         // Pure: the model of config.json, its decoding and its rules.
         .target(name: "RuntimeSpec", dependencies: ["ByteText"], swiftSettings: strict),
         // Pure: steps, plans, their lowering to machine instructions, explain.
@@ -44,7 +42,7 @@ let package = Package(
             name: "ContainerKit",
             dependencies: [
                 "BuildCommit", "ByteText", "CLinux", "CSeccomp", "InitMachine", "InitProgram",
-                "RuntimeSpec", "TreeCopy",
+                "RuntimeSpec",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -19,6 +19,10 @@ enum {
     no_image_status = 127,
 };
 
+/// In TreeCopy.c.
+int machine_copy_tree(const struct tree_copy_order *order, struct machine_progress *progress)
+    __attribute__((visibility("hidden")));
+
 enum { interrupted = 4, try_again = 11, largest_errno = 4095 };
 
 MACHINE_INLINE void end(int status) {
@@ -116,8 +120,14 @@ MACHINE_ENTRY void machine_run(const struct machine_program *program) {
             // not write over how far the second is by then. Nor must what comes before the origin.
             if (index >= 0 && instruction->number != __NR_exit_group)
                 progress->index = (uint32_t)index;
-            int error = instruction == program->rest ? perform_resting_call(program)
-                                                     : perform_call(instruction, cells);
+            int error;
+            if (instruction->kind == MACHINE_COPY_TREE)
+                error = machine_copy_tree(
+                    (const struct tree_copy_order *)instruction->operand[0], progress);
+            else if (instruction == program->rest)
+                error = perform_resting_call(program);
+            else
+                error = perform_call(instruction, cells);
             if (error) {
                 progress->index = (uint32_t)index;
                 progress->error = error;

@@ -176,6 +176,10 @@ public struct Assembler {
             .call(call, operands, result: result, ignoring: ignoring, retries: retries))
     }
 
+    mutating func copyTree(order: Int) {
+        emit(.copyTree(order: .address(order)))
+    }
+
     mutating func copy(_ cell: Cell, to offset: Int, width: Int) {
         emit(.copy(cell, to: .address(offset), width: width))
     }
@@ -247,6 +251,8 @@ extension InheritedDescriptor {
         case .namespace(let kind): "\(kind)-namespace"
         case .process: "container-process"
         case .rootOfInit: "container-root"
+        case .copySource: "source"
+        case .copyTarget: "target"
         case .consoleSocket: "console-socket"
         case .standardStream(let number): "stream-" + number.decimalText
         case .gapStart(_, let index): "gap-" + index.decimalText + "-first"

@@ -8,18 +8,15 @@
 public struct Birth: Sendable {
     /// The clone that the stepping stone makes.
     public struct Clone: Sendable {
-        /// What clone3(2) is told besides where to leave number and descriptor.
-        public var flags: UInt64
-        /// The v2 cgroup that the clone is born in.
-        public var cgroup: Int32?
-        /// The socket that takes the descriptor of the clone.
-        public var channel: Int32
+        /// Its new namespaces.
+        public var kinds: NamespaceSet
+        /// Whether it is born in the v2 cgroup that `.cgroupDirectory` is.
+        public var intoCgroup: Bool
 
         /// A clone.
-        public init(flags: UInt64, cgroup: Int32?, channel: Int32) {
-            self.flags = flags
-            self.cgroup = cgroup
-            self.channel = channel
+        public init(_ kinds: NamespaceSet, intoCgroup: Bool) {
+            self.kinds = kinds
+            self.intoCgroup = intoCgroup
         }
     }
 
@@ -58,37 +55,68 @@ public struct Birth: Sendable {
         if let capabilities { code.setCapabilities(capabilities) }
         if let ambient { code.setAmbientCapabilities(ambient) }
         if forbidsPtrace { code.prctl("PR_SET_DUMPABLE", 4, 0) }
-        if let clone { code.add(clone) }
+        if let clone {
+            code.continueInSibling(
+                clone.kinds.cloneFlags, intoCgroup: clone.intoCgroup, named: "init", .first)
+        }
         // A skip reads eight bytes at a time, also at the end of the data.
         _ = code.reserve(8)
         return code.image
     }
 }
 
+/// The words of the progress page that a sibling has.
+///
+/// Source: `struct machine_progress` of CLinux.h.
+enum SiblingWords {
+    /// Of init that a stepping stone clones; of the second process of a plan.
+    case first, second
+
+    /// Where the kernel writes the number.
+    var pid: Int { self == .first ? 12 : 8 }
+    /// Where it is told that the parent has the descriptor.
+    var isTold: Int { self == .first ? 16 : 20 }
+}
+
 extension Assembler {
-    /// EPIPE, ECONNRESET: the parent is gone, which the clone will see, too.
-    fileprivate mutating func add(_ clone: Birth.Clone) {
-        // CLONE_PIDFD | CLONE_PARENT | CLONE_PARENT_SETTID; the exit signal is the creator's.
-        let flags = clone.flags | 0x1000 | 0x8000 | 0x10_0000
-        let arguments = words([flags, 0, 0, 0, 0, 0, 0, 0, 0, 0, UInt64(clone.cgroup ?? 0)])
-        let pidfd = cell("pidfd")
+    /// Clones a process that goes on in this one's place, as a child of the same parent, and ends.
+    ///
+    /// The parent gets its pidfd over the rendezvous, before the sibling can say anything there.
+    ///
+    /// Kernel: clone3(2) with CLONE_PARENT, futex(2).
+    mutating func continueInSibling(
+        _ flags: UInt64, intoCgroup: Bool, named name: String, _ words: SiblingWords
+    ) {
+        // CLONE_PIDFD | CLONE_PARENT | CLONE_PARENT_SETTID, and CLONE_INTO_CGROUP; with CLONE_PARENT the exit
+        // signal is the creator's.
+        let flags = flags | 0x1000 | 0x8000 | 0x10_0000 | (intoCgroup ? 0x2_0000_0000 : 0)
+        let arguments = self.words([flags, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        let pidfd = cell("\(name)-pidfd")
         relocateToCell(at: arguments + 8, cell: pidfd)
-        relocateToProgress(at: arguments + 3 * 8, offset: 12)
-        let child = cell("init")
-        call(.clone3, [.address(arguments), .literal(88)], into: child)
-        let inChild = skip(when: .equals(child, 0))
-        // One byte, and cmsghdr: length 20, SOL_SOCKET, SCM_RIGHTS, then the descriptor, padded to 24.
-        let vector = words([0, 1])
-        relocate(at: vector, to: bytes([0]))
-        let control = words([20, 1 | 1 << 32, 0])
-        let header = words([0, 0, 0, 1, 0, 24, 0])
-        relocate(at: header + 16, to: vector)
-        relocate(at: header + 32, to: control)
-        copy(pidfd, to: control + 16, width: 4)
+        relocateToProgress(at: arguments + 3 * 8, offset: words.pid)
+        if intoCgroup { copy(input(.cgroupDirectory), to: arguments + 10 * 8, width: 8) }
+        let sibling = cell(name)
+        call(.clone3, [.address(arguments), .literal(88)], into: sibling)
+        let inSibling = skip(when: .equals(sibling, 0))
+        // EPIPE, ECONNRESET: the parent is gone, which the sibling will see, too.
+        sendDescriptor(
+            pidfd, named: "p", over: input(.rendezvous),
+            ignoring: [IgnoredErrno.brokenPipe, IgnoredErrno.reset])
+        // Sets the word, and wakes who waits for it: FUTEX_OP_SET of 1, if 0.
         call(
-            .sendmsg, [.literal(Int(clone.channel)), .address(header), .literal(0)],
-            ignoring: [32, 104], retries: 100)
+            .futex,
+            [
+                .progress(words.isTold), .named(5, "FUTEX_WAKE_OP"), .literal(1), .literal(1),
+                .progress(words.isTold), .literal(0x1000),
+            ])
         call(.exitGroup, [.literal(0)])
-        place(inChild)
+        place(inSibling)
+        // EAGAIN: it is set. ETIMEDOUT: who was to set it was killed; so the parent tells what is next.
+        call(
+            .futex,
+            [
+                .progress(words.isTold), .named(0, "FUTEX_WAIT"), .literal(0),
+                .address(self.words([10, 0])),
+            ], ignoring: [IgnoredErrno.tryAgain, IgnoredErrno.timedOut, IgnoredErrno.interrupted])
     }
 }

@@ -59,6 +59,7 @@ extension ProgramImage {
             return text
         case .copy(let cell, _, let width):
             return "copy $\(cellNames[cell.index].text) into memory (\(width) bytes)"
+        case .copyTree: return "copy the tree of $source to $target"
         case .skip(let test, let mask, let value, let distance):
             let condition: String =
                 switch test {

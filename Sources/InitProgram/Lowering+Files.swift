@@ -340,14 +340,18 @@ extension Assembler {
     ///
     /// Kernel: unix(7).
     mutating func sendDescriptor(
-        _ descriptor: Cell, named text: String = "/dev/ptmx", over socket: Cell
+        _ descriptor: Cell, named text: String = "/dev/ptmx", over socket: Cell,
+        ignoring: [Int16] = []
     ) {
-        sendDescriptors([descriptor], with: [(textOffset(text), text.utf8.count)], over: socket)
+        sendDescriptors(
+            [descriptor], with: [(textOffset(text), text.utf8.count)], over: socket,
+            ignoring: ignoring)
     }
 
     /// The same with one descriptor or two, and parts of prepared memory as payload.
     mutating func sendDescriptors(
-        _ descriptors: [Cell], with parts: [(offset: Int, count: Int)], over socket: Cell
+        _ descriptors: [Cell], with parts: [(offset: Int, count: Int)], over socket: Cell,
+        ignoring: [Int16] = []
     ) {
         let vectors = words(parts.flatMap { [0, UInt64($0.count)] })
         for (index, part) in parts.enumerated() {
@@ -361,6 +365,8 @@ extension Assembler {
         for (index, descriptor) in descriptors.enumerated() {
             copy(descriptor, to: control + 16 + 4 * index, width: 4)
         }
-        call(.sendmsg, [.cell(socket), .address(header), .literal(0)], retries: 100)
+        call(
+            .sendmsg, [.cell(socket), .address(header), .literal(0)], ignoring: ignoring,
+            retries: 100)
     }
 }

@@ -16,7 +16,8 @@ extension InitStep {
         case .unshareNamespaces(let kinds):
             code.call(.unshare, [.namespaces(kinds)])
         case .enterNewTimeNamespace(let offsets): code.enterNewTimeNamespace(offsets)
-        case .continueInChild(let intoCgroup): code.continueInChild(intoCgroup: intoCgroup)
+        case .continueInChild(let intoCgroup):
+            code.continueInSibling(0, intoCgroup: intoCgroup, named: "second-process", .second)
         case .bringUpLoopback: code.bringUpLoopback()
         case .sendNetworkSocket: code.sendNetworkSocket()
         case .setHostname(let name):
@@ -83,20 +84,6 @@ extension Assembler {
             ], into: namespace)
         call(.setns, [.cell(namespace), .namespaces([.time])])
         call(.close, [.cell(namespace)])
-    }
-
-    /// The kernel writes the new pid, as the runtime's pid namespace counts it, into the progress page.
-    fileprivate mutating func continueInChild(intoCgroup: Bool) {
-        // CLONE_PARENT | CLONE_PARENT_SETTID; with CLONE_PARENT the exit signal is the creator's.
-        let flags: UInt64 = 0x8000 | 0x10_0000 | (intoCgroup ? 0x2_0000_0000 : 0)
-        let arguments = words([flags, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
-        relocateToProgress(at: arguments + 3 * 8, offset: 8)
-        if intoCgroup { copy(input(.cgroupDirectory), to: arguments + 10 * 8, width: 8) }
-        let child = cell("second-process")
-        call(.clone3, [.address(arguments), .literal(88)], into: child)
-        let inChild = skip(when: .equals(child, 0))
-        call(.exitGroup, [.literal(0)])
-        place(inChild)
     }
 
     /// SIOCSIFFLAGS with IFF_UP|IFF_RUNNING on `lo`.

@@ -35,6 +35,9 @@ public enum Instruction: Equatable, Sendable {
     case copy(Cell, to: Operand, width: Int)
     /// The next `distance` instructions are passed over when memory & mask == value.
     case skip(test: Operand, mask: Int, value: Int, distance: Int)
+    /// A directory is copied, as the five words at `order` say: the descriptors of source and target, then
+    /// owner, group and mode of the target itself, where -1 leaves each as it is.
+    case copyTree(order: Operand)
 }
 
 /// Something that the parent opens and the child inherits; the launcher puts its number into a cell.
@@ -63,6 +66,10 @@ public enum InheritedDescriptor: Hashable, Sendable {
     case consoleSocket
     /// What becomes standard input, output and error (0, 1, 2).
     case standardStream(Int)
+    /// The directory that is copied.
+    case copySource
+    /// The empty directory that takes the copy.
+    case copyTarget
     /// First descriptor of a gap between kept descriptors; see `closeDescriptors`.
     case gapStart(phase: Int, Int)
     /// Last descriptor of a gap.
@@ -135,6 +142,8 @@ extension InheritedDescriptor {
         case .process: 4
         case .rootOfInit: 5
         case .consoleSocket: 6
+        case .copySource: 7
+        case .copyTarget: 8
         case .namespace(let kind): 0x100 + kind.utf8.count
         case .standardStream(let number): 0x200 + number
         case .cgroupTasks(let index): 0x1_0000 + index

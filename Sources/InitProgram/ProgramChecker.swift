@@ -29,7 +29,7 @@ extension ProgramImage {
         }
         for relocation in progressRelocations {
             guard relocation.at % 8 == 0, relocation.at >= 0, relocation.at + 8 <= data.count,
-                (0...8).contains(relocation.offset)
+                ProgressWords.offsets.contains(relocation.offset)
             else {
                 throw ProgramFault(
                     instruction: instructions.count, rule: "an address stands inside the data")
@@ -101,6 +101,10 @@ extension ProgramImage {
             guard isInside(test, readingBytes: 8) else {
                 throw fault("a skip reads memory that exists")
             }
+        case .copyTree(let order):
+            guard case .address(let offset) = order, offset >= 0, offset + 40 <= data.count else {
+                throw fault("an order is of five words of the data")
+            }
         }
     }
 
@@ -110,7 +114,13 @@ extension ProgramImage {
         case .cell(let cell), .cellAddress(let cell): cellNames.indices.contains(cell.index)
         case .address(let offset), .text(let offset, _):
             offset >= 0 && offset + max(count, 1) <= data.count
-        case .progress(let offset): (0...8).contains(offset)
+        case .progress(let offset): ProgressWords.offsets.contains(offset)
         }
     }
+}
+
+/// The words of `struct machine_progress` (CLinux.h).
+enum ProgressWords {
+    /// Where they begin.
+    static let offsets = stride(from: 0, through: 20, by: 4)
 }

@@ -40,6 +40,8 @@ public struct SystemCall: Equatable, Sendable {
     static var fsmount: SystemCall { SystemCall("fsmount", __NR_fsmount) }
     static var fsopen: SystemCall { SystemCall("fsopen", __NR_fsopen) }
     static var fstatfs: SystemCall { SystemCall("fstatfs", __NR_fstatfs) }
+    static var futex: SystemCall { SystemCall("futex", __NR_futex) }
+    static var getppid: SystemCall { SystemCall("getppid", __NR_getppid) }
     static var getpid: SystemCall { SystemCall("getpid", __NR_getpid) }
     static var ioctl: SystemCall { SystemCall("ioctl", __NR_ioctl) }
     static var ioprioSet: SystemCall { SystemCall("ioprio_set", __NR_ioprio_set) }
@@ -94,10 +96,15 @@ public struct SystemCall: Equatable, Sendable {
 enum IgnoredErrno {
     static let permission: Int16 = 1
     static let noEntry: Int16 = 2
+    static let interrupted: Int16 = 4
+    static let tryAgain: Int16 = 11
     static let access: Int16 = 13
     static let exists: Int16 = 17
     static let crossing: Int16 = 18
     static let notDirectory: Int16 = 20
     static let invalid: Int16 = 22
+    static let brokenPipe: Int16 = 32
     static let loop: Int16 = 40
+    static let reset: Int16 = 104
+    static let timedOut: Int16 = 110
 }

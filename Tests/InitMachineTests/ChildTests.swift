@@ -145,9 +145,11 @@ struct ChildTests {
 
     // MARK: A second process
 
-    @Test("a second process is the parent's child, and its pid is in the page")
+    @Test("a second process is the parent's child, which has its pid in the page and its descriptor")
     func secondProcess() throws {
-        let done = try runInChild { code, output in
+        let (ours, theirs) = try socketPair().numbers()
+        defer { for end in [ours, theirs] { close(end) } }
+        let done = try runInChild(inputs: [.rendezvous: theirs]) { code, output in
             var state = LoweringState()
             let parent = code.cell("parent")
             InitStep.continueInChild(intoCgroup: false).lower(into: &code, &state)
@@ -158,7 +160,7 @@ struct ChildTests {
         #expect(done.outcome == .exited(0))
         #expect(done.number == Int64(getpid()))
         try #require(done.secondProcess > 0 && done.secondProcess != done.pid)
-        let second = try openProcess(done.secondProcess)
+        let second = try receiveDescriptor(from: ours)
         #expect(try waitProcess(second.number) == .exited(7))
     }
 

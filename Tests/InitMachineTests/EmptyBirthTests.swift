@@ -189,11 +189,9 @@ struct EmptyBirthTests {
                         }, nil)
                 }
                 for _ in 0..<200 {
-                    var start = ChildStart(
-                        try exiting(), inputs: [:], try ProgressPage.inMemory())
-                    start.kinds = [.uts]
                     guard geteuid() == 0 else { return }
-                    let child = try start.start()
+                    let child = try startChild(
+                        try exiting(), [.uts], try ProgressPage.inMemory())
                     #expect(child.refused == nil)
                     #expect(child.pid > 0 && child.pidfd >= 0)
                     _ = try? waitProcess(child.pidfd)
@@ -212,9 +210,7 @@ struct EmptyBirthTests {
             try refuse(Int32(__NR_execveat), with: EACCES)
             for kinds in geteuid() == 0 ? [NamespaceSet(), [.uts]] : [NamespaceSet()] {
                 let page = try ProgressPage.inMemory()
-                var start = ChildStart(try exiting(), inputs: [:], page)
-                start.kinds = kinds
-                let child = try start.start()
+                let child = try startChild(try exiting(), kinds, page)
                 #expect(
                     "\(child.refused, default: "")".contains("permission denied"))
                 #expect(try waitProcess(child.pidfd) == .exited(3))

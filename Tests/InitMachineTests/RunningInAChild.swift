@@ -67,6 +67,18 @@ struct Pipe: ~Copyable {
     }
 }
 
+/// Starts a child with namespaces of its own, as the launcher does.
+func startChild(_ image: ProgramImage, _ kinds: NamespaceSet, _ page: ProgressPage) throws
+    -> ChildProcess
+{
+    let (ours, theirs) = try socketPair().numbers()
+    defer { for end in [ours, theirs] { close(end) } }
+    var start = ChildStart(image, inputs: [.rendezvous: theirs], page)
+    start.rendezvous = ours
+    start.kinds = kinds
+    return try start.start()
+}
+
 /// A program that runs in a child of the test: real calls, nothing is feigned.
 final class RunningProgram {
     let image: ProgramImage

@@ -100,7 +100,8 @@ struct StructureTests {
         let arguments = try image.structure(at: operands[0], as: clinux_clone_args.self)
         #expect(
             arguments.flags
-                == UInt64(CLONE_PARENT | CLONE_PARENT_SETTID) | clinux_clone_into_cgroup)
+                == UInt64(CLONE_PIDFD | CLONE_PARENT | CLONE_PARENT_SETTID)
+                | clinux_clone_into_cgroup)
         #expect(arguments.exit_signal == 0)
         #expect(arguments.stack == 0)
         let start = try #require(operands[0].offset)

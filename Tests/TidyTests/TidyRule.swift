@@ -70,7 +70,7 @@ extension TidyRule {
         "InitProgram": ["ByteText", "CLinux"],
         "ContainerKit": [
             "BuildCommit", "ByteText", "CLinux", "CSeccomp", "InitMachine", "InitProgram",
-            "Logging", "RuntimeSpec", "SystemPackage", "TreeCopy",
+            "Logging", "RuntimeSpec", "SystemPackage",
         ],
         // Glibc for the standard streams and the exit status.
         "swrunc": [

@@ -12,6 +12,7 @@
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/if.h>
 #include <linux/keyctl.h>
 #include <linux/ioprio.h>
@@ -72,7 +73,7 @@ __attribute__((always_inline)) static inline long raw_system_call(long number, l
 // MARK: - The init machine
 
 /// The three kinds of instruction. See InitMachine/Machine.c for what each does.
-enum { MACHINE_CALL = 0, MACHINE_COPY = 1, MACHINE_SKIP = 2 };
+enum { MACHINE_CALL = 0, MACHINE_COPY = 1, MACHINE_SKIP = 2, MACHINE_COPY_TREE = 3 };
 
 /// `machine_instruction.result` of a call whose result nobody reads.
 #define MACHINE_NO_CELL 0xffff
@@ -85,6 +86,7 @@ enum { MACHINE_CALL = 0, MACHINE_COPY = 1, MACHINE_SKIP = 2 };
 ///   copy: the low `operand[1]` (1, 2, 4, 8) bytes of cell `result` go to address `operand[0]`.
 ///   skip: the next `distance` instructions are passed over when the 8 bytes at address `operand[0]`,
 ///         masked by `operand[1]`, equal `operand[2]`.
+///   copy_tree: a directory is copied, as the order at address `operand[0]` says (TreeCopy.h).
 struct machine_instruction {
     uint8_t kind;
     uint8_t cell_operands;
@@ -101,12 +103,15 @@ struct machine_instruction {
 /// `index` is stored before each call but exit_group, `error` (an errno) when the program stops at one;
 /// what comes before the plan's own program has negative numbers, which are stored at an error only;
 /// `second_pid` is the pid of a second clone, `init_pid` that of the clone which the stepping stone makes
-/// (CLONE_PARENT_SETTID writes them).
+/// (CLONE_PARENT_SETTID writes them); `init_told` and `second_told` become 1 once the parent has been sent a
+/// descriptor of each.
 struct machine_progress {
     volatile uint32_t index;
     volatile int32_t error;
     volatile int32_t second_pid;
     volatile int32_t init_pid;
+    volatile uint32_t init_told;
+    volatile uint32_t second_told;
 };
 
 // MARK: - Kernel structures that a header of Debian 12 or glibc hides

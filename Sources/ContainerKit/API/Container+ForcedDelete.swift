@@ -67,6 +67,7 @@ extension Container {
     private func killWhatIsTold(by state: borrowing StateDirectory) {
         guard var record = try? state.readRecord(id) else { return }
         if record.pid == 0 { try? record.takeProcess(from: state) }
+        if record.pid == 0 { Self.endBirth(in: state) }
         if let process = try? record.openInitIfAlive() {
             try? sendSignal(process.number, Signal.kill.rawValue)
         }
@@ -77,6 +78,17 @@ extension Container {
         let cgroup = Cgroup(record.cgroups)
         if (try? cgroup.isFrozen) == true { try? cgroup.thaw() }
         try? cgroup.killAll()
+    }
+
+    /// Kills what is on its way to be init, and is stuck before its creator could note it.
+    ///
+    /// Its number alone would not tell it from a later process: it is the child of a creator that waits.
+    private static func endBirth(in state: borrowing StateDirectory) {
+        guard let page = try? state.read(StateDirectory.progressName),
+            let birth = ProgressPage.birth(page), let process = try? openProcess(birth.pid),
+            (try? stat(of: birth.pid))?.parent == birth.creator
+        else { return }
+        try? sendSignal(process.number, Signal.kill.rawValue)
     }
 
     // MARK: Salvage

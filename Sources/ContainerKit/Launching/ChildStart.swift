@@ -20,6 +20,8 @@ struct ChildStart {
     /// The numbers of the program's descriptors.
     let inputs: DescriptorTable<CInt>
     let page: ProgressPage
+    /// This process's end of the rendezvous, which a child with namespaces or a cgroup of its own needs.
+    var rendezvous: CInt = -1
     /// The child's new namespaces.
     var kinds: NamespaceSet = []
     /// The v2 directory that it is born in.
@@ -68,8 +70,7 @@ struct ChildStart {
 
     /// Starts the child, unless the way is refused; what else fails is thrown.
     func bear() throws(SystemCallError) -> Outcome {
-        let pageFile = page.file
-        guard pageFile >= 0 else {
+        guard page.file >= 0 else {
             return .refused(SystemCallError("memfd_create", "progress page", errno: .notPermitted))
         }
         guard let rights = CallerRights.ofThisThread() else {
@@ -77,7 +78,7 @@ struct ChildStart {
         }
         do throws(SystemCallError) {
             return try MachineExecutable.with { (executable) throws(SystemCallError) in
-                try bear(executable, pageFile, rights)
+                try bear(executable, rights)
             }
         } catch {
             guard error.call == "memfd_create" || error.call == "fcntl", Self.isOfTheWay(error)
@@ -87,7 +88,7 @@ struct ChildStart {
     }
 
     /// Namespaces and a cgroup that are had by birth are had from a stepping stone.
-    private func bear(_ executable: CInt, _ pageFile: CInt, _ rights: CallerRights)
+    private func bear(_ executable: CInt, _ rights: CallerRights)
         throws(SystemCallError) -> Outcome
     {
         var birth = Birth()
@@ -97,32 +98,26 @@ struct ChildStart {
         // In a new user namespace its owner writes files of the child, which would be root's.
         birth.forbidsPtrace = !kinds.contains(.user)
         guard !kinds.isEmpty || cgroup != nil else {
-            return try bear(executable, pageFile, rights, birth, inputs.inherited)
+            return try bear(executable, rights, birth)
         }
-        let (near, far) = try socketPair().numbers()
-        let channel = OwnedDescriptor(taking: near)
-        let farEnd = OwnedDescriptor(taking: far)
-        birth.clone = Birth.Clone(
-            flags: kinds.cloneFlags | (cgroup == nil ? 0 : clinux_clone_into_cgroup),
-            cgroup: cgroup, channel: far)
-        let kept = inputs.inherited + [far] + (cgroup.map { [$0] } ?? [])
-        let outcome = try bear(executable, pageFile, rights, birth, kept)
-        _ = consume farEnd
+        birth.clone = Birth.Clone(kinds, intoCgroup: cgroup != nil)
+        let outcome = try bear(executable, rights, birth)
         guard case .child(let stone) = outcome else { return outcome }
-        return try receiveInit(from: channel.number, of: stone, birth)
+        return try receiveInit(of: stone, birth)
     }
 
     private func bear(
-        _ executable: CInt, _ pageFile: CInt, _ rights: CallerRights, _ birth: Birth,
-        _ kept: [CInt]
+        _ executable: CInt, _ rights: CallerRights, _ birth: Birth
     ) throws(SystemCallError) -> Outcome {
-        var birth = birth
+        var (birth, inputs) = (birth, inputs)
+        if let cgroup { inputs[.cgroupDirectory] = cgroup }
+        let kept = inputs.inherited
         birth.lowDescriptors = kept.filter { (0..<3 + CInt(preservedDescriptorCount)).contains($0) }
         let loaded = LoadedProgram(image, inputs: inputs, after: birth.image)
         let file = try memoryFile("image", for: .data)
         try loaded.write(to: file.number)
         let child = try LoadedProgram.bear(
-            executable, image: file.number, page: pageFile, keeping: kept, rights)
+            executable, image: file.number, page: page, keeping: kept, rights)
         guard let refusal = child.refused else { return .child(child) }
         Self.reap(child)
         guard Self.isOfTheWay(refusal) else { throw refusal }
@@ -136,26 +131,17 @@ struct ChildStart {
     }
 
     /// Takes what the stepping stone has cloned, and the stepping stone out of the process table.
-    private func receiveInit(from channel: CInt, of stone: ChildProcess, _ birth: Birth)
-        throws(SystemCallError) -> Outcome
+    private func receiveInit(of stone: ChildProcess, _ birth: Birth) throws(SystemCallError)
+        -> Outcome
     {
-        if let process = try? receiveDescriptor(from: channel) {
+        if let process = try? receiveSibling(of: stone.pidfd, from: rendezvous) {
             Self.reap(stone)
-            return .child(ChildProcess(pid: page.initProcess, pidfd: process.release()))
+            return .child(ChildProcess(pid: page.initProcess, pidfd: process))
         }
         try? sendSignal(stone.pidfd, Signal.kill.rawValue)
         Self.reap(stone)
-        endInit()
+        endSibling(page.initProcess)
         return try failure(of: birth)
-    }
-
-    /// Ends a process that was cloned, but whose descriptor did not come.
-    private func endInit() {
-        guard page.initProcess > 0, let process = try? openProcess(page.initProcess) else { return }
-        // ECHILD: the host has taken its status, and the number is another's.
-        do { _ = try waitProcessIfEnded(process.number) } catch { return }
-        try? sendSignal(process.number, Signal.kill.rawValue)
-        _ = try? waitProcess(process.number)
     }
 
     /// Why the stepping stone made no clone.
@@ -169,12 +155,32 @@ struct ChildStart {
         guard instructions.indices.contains(place),
             case .call(let call, _, _, _, _) = instructions[place]
         else { throw SystemCallError("mmap", "init's image", errno: errno) }
-        let refusal = SystemCallError(
-            call.name, kinds.kinds.map(\.cloneFlagName).joined(separator: "|"), errno: errno)
+        let flags =
+            kinds.kinds.map(\.cloneFlagName) + (cgroup == nil ? [] : ["CLONE_INTO_CGROUP"])
+        let refusal = SystemCallError(call.name, flags.joined(separator: "|"), errno: errno)
         // The exec has taken rights that only a copy of this process has.
         if call.name != "clone3", call.name != "close_range" { return .refused(refusal) }
         throw refusal
     }
+}
+
+/// Takes the pidfd of what a child clones to go on in its place; nil if it ends without having done so.
+func receiveSibling(of pidfd: CInt, from rendezvous: CInt) throws(SystemCallError) -> CInt? {
+    var entries = [PollEntry(rendezvous, [.readable]), PollEntry(pidfd, [.readable])]
+    try poll(&entries)
+    // What it sent before its end is there to be read.
+    entries = [PollEntry(rendezvous, [.readable])]
+    guard try poll(&entries, timeoutMilliseconds: 0) > 0 else { return nil }
+    return try receiveDescriptor(from: rendezvous).release()
+}
+
+/// Ends what a child has cloned to go on in its place, but whose descriptor did not come.
+func endSibling(_ pid: Int32) {
+    guard pid > 0, let process = try? openProcess(pid) else { return }
+    // ECHILD: the host has taken its status, and the number is another's.
+    do { _ = try waitProcessIfEnded(process.number) } catch { return }
+    try? sendSignal(process.number, Signal.kill.rawValue)
+    _ = try? waitProcess(process.number)
 }
 
 extension DescriptorTable<CInt> {

@@ -90,6 +90,7 @@ extension IDMaps {
         ]
         var start = ChildStart(.waiting(), inputs: inputs, page)
         start.kinds = [.user]
+        start.rendezvous = rendezvous.number
         let child: ChildProcess
         do throws(SystemCallError) {
             child = try start.start()

@@ -18,6 +18,7 @@ extension Launcher {
         progress = page
         var start = ChildStart(image, inputs: inputs, page)
         start.kinds = kinds
+        start.rendezvous = rendezvous
         start.cgroup = intoCgroup ? cgroupForClone : nil
         start.preservedDescriptorCount = options.preservedDescriptorCount
         do throws(SystemCallError) {
@@ -212,23 +213,19 @@ extension Launcher {
 
     /// The first process ends as soon as the second is there.
     func adoptSecondChild() throws(ContainerError) {
-        let first = pidfd
+        let (first, socket) = (pidfd, rendezvous)
+        let second = try? receiveSibling(of: first, from: socket)
+        guard let second, let progress else {
+            let failure = childFailure()
+            endSibling(progress?.secondProcess ?? 0)
+            throw failure
+        }
+        pid = progress.secondProcess
+        pidfd = own(OwnedDescriptor(taking: second))
         // Another thread of the host may have taken its status, which nothing depends on.
-        var status = try? waitProcess(first)
-        guard let progress, progress.error == 0, progress.secondProcess > 0 else {
-            throw childFailure(reaped: status)
-        }
-        let second = progress.secondProcess
+        _ = try? waitProcess(first)
         close(first)
-        pidfd = -1
-        let process = try reporting { () throws(SystemCallError) in try openProcess(second) }
-        // It waits for this process, unless it was killed; its number may be another's then (ECHILD).
-        do throws(SystemCallError) { status = try waitProcessIfEnded(process.number) } catch {
-            throw childFailure()
-        }
-        if status != nil { throw childFailure(reaped: status) }
-        pid = second
-        pidfd = own(process)
+        guard progress.error == 0 else { throw childFailure() }
         try noteChild()
     }
 

@@ -77,16 +77,11 @@ final class LoadedProgram {
         }
         if let birth {
             let part = Part(image: birth, data: birthOffset, firstCell: image.cellNames.count)
-            place(part, instructionsAt: instructionsOffset)
+            place(part, instructionsAt: instructionsOffset, inputs)
         }
-        place(Part(image: image, data: dataOffset, firstCell: 0), instructionsAt: originOffset)
-        for (descriptor, cell) in image.inputs.entries {
-            guard let number = inputs[descriptor] else {
-                preconditionFailure("no descriptor for \(descriptor)")
-            }
-            memory.storeBytes(
-                of: Int64(number), toByteOffset: cellsOffset + cell.index * 8, as: Int64.self)
-        }
+        place(
+            Part(image: image, data: dataOffset, firstCell: 0), instructionsAt: originOffset, inputs
+        )
     }
 
     deinit {
@@ -95,8 +90,18 @@ final class LoadedProgram {
 
     private static func aligned(_ offset: Int) -> Int { (offset + 15) & ~15 }
 
-    private func place(_ part: Part, instructionsAt offset: Int) {
+    private func place(
+        _ part: Part, instructionsAt offset: Int, _ inputs: DescriptorTable<CInt>
+    ) {
         let image = part.image
+        for (descriptor, cell) in image.inputs.entries {
+            guard let number = inputs[descriptor] else {
+                preconditionFailure("no descriptor for \(descriptor)")
+            }
+            memory.storeBytes(
+                of: Int64(number),
+                toByteOffset: cellsOffset + (part.firstCell + cell.index) * 8, as: Int64.self)
+        }
         image.data.withUnsafeBytes { bytes in
             if let start = bytes.baseAddress {
                 (memory + part.data).copyMemory(from: start, byteCount: bytes.count)
@@ -184,20 +189,23 @@ final class LoadedProgram {
     /// - Parameters:
     ///   - executable: the machine's.
     ///   - image: what `write` has written.
-    ///   - page: the file of the progress page.
+    ///   - page: the progress page, which has a file.
     ///   - kept: further descriptors that the child is to have, by the same numbers.
     ///   - rights: what the exec must not change.
     /// - Returns: The child; it has ended where something was refused to it.
     /// - Throws: the refusal of clone3(2).
     static func bear(
-        _ executable: CInt, image: CInt, page: CInt, keeping kept: [CInt], _ rights: CallerRights
+        _ executable: CInt, image: CInt, page: ProgressPage, keeping kept: [CInt],
+        _ rights: CallerRights
     ) throws(SystemCallError) -> ChildProcess {
         var arguments = clinux_clone_args()
         arguments.flags =
-            UInt64(CLONE_VM | CLONE_VFORK | CLONE_PIDFD) | clinux_clone_clear_sighand
+            UInt64(CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID)
+            | clinux_clone_clear_sighand
+        arguments.parent_tid = page.beginBirth()
         var birth = machine_birth()
         birth.executable = executable
-        let kept = kept + [image, page]
+        let kept = kept + [image, page.file]
         birth.kept_count = UInt(kept.count)
         birth.ambient = rights.carried
         if let sets = rights.capabilities, sets.permitted & ~sets.inheritable != 0 {
@@ -214,7 +222,7 @@ final class LoadedProgram {
             }
         }
         // "init" names the routine.
-        let texts = Array("init\0\(image)\0\(page)\0".utf8).map(CChar.init(bitPattern:))
+        let texts = Array("init\0\(image)\0\(page.file)\0".utf8).map(CChar.init(bitPattern:))
         let second = 5
         let third = (texts[second...].firstIndex(of: 0) ?? 0) + 1
         var outcome: Result<ChildProcess, SystemCallError>?
@@ -272,6 +280,9 @@ final class LoadedProgram {
             result.result = UInt16(part.firstCell + cell.index)
             set(&result, 0, to: target, part)
             set(&result, 1, to: .literal(width), part)
+        case .copyTree(let order):
+            result.kind = UInt8(MACHINE_COPY_TREE)
+            set(&result, 0, to: order, part)
         case .skip(let test, let mask, let value, let distance):
             result.kind = UInt8(MACHINE_SKIP)
             result.distance = UInt16(distance)

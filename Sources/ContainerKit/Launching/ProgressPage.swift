@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import InitMachine
 
 /// The page that a child writes its progress to and that outlives it.
 ///
@@ -64,8 +65,13 @@ final class ProgressPage {
 
     /// Makes it tell nothing, for another start.
     func reset() {
-        pointer.pointee.index = 0
-        pointer.pointee.error = 0
+        pointer.pointee = machine_progress()
+    }
+
+    /// What a process that copies a tree tells.
+    var copyReport: UnsafeMutablePointer<tree_copy_report> {
+        (UnsafeMutableRawPointer(pointer) + TREE_COPY_REPORT_OFFSET)
+            .assumingMemoryBound(to: tree_copy_report.self)
     }
 
     /// The pid of what the stepping stone has cloned.
@@ -88,6 +94,32 @@ final class ProgressPage {
         let note = UnsafeMutableRawPointer(pointer) + Self.processOffset
         note.storeBytes(of: startTime, as: UInt64.self)
         (note + 8).storeBytes(of: pid, as: Int32.self)
+    }
+
+    /// Where the kernel writes the number of a stepping stone, before that runs; behind it the creator's.
+    private static let stoneOffset = processOffset + 16
+
+    /// Notes who starts a stepping stone, and gives the address at which the kernel is to write its number.
+    func beginBirth() -> UInt64 {
+        let note = UnsafeMutableRawPointer(pointer) + Self.stoneOffset
+        let creator = raw_system_call(Int(__NR_getpid), 0, 0, 0, 0, 0, 0)
+        (note + 4).storeBytes(of: Int32(truncatingIfNeeded: creator), as: Int32.self)
+        return UInt64(UInt(bitPattern: note))
+    }
+
+    /// What the page in a state directory tells of an init that its creator has not noted yet: the stepping
+    /// stone, or what that has cloned, and the creator, whose child it is.
+    static func birth(_ bytes: [UInt8]) -> (pid: Int32, creator: Int32)? {
+        guard bytes.count >= stoneOffset + 8 else { return nil }
+        let (stone, creator, child) = bytes.withUnsafeBytes { buffer in
+            (
+                buffer.loadUnaligned(fromByteOffset: stoneOffset, as: Int32.self),
+                buffer.loadUnaligned(fromByteOffset: stoneOffset + 4, as: Int32.self),
+                buffer.loadUnaligned(fromByteOffset: 12, as: Int32.self)
+            )
+        }
+        let pid = child > 0 ? child : stone
+        return pid > 0 && creator > 0 ? (pid, creator) : nil
     }
 
     /// The process that the page in a state directory names; nil if there was none yet.

@@ -22,7 +22,9 @@ struct ThreadCapabilities {
     /// The three sets; all of the first two and none of the third if that cannot be told.
     var sets: CapabilitySets {
         func mask(_ index: Int) -> UInt64 { UInt64(words[index + 3]) << 32 | UInt64(words[index]) }
-        guard isKnown else { return CapabilitySets(effective: .max, permitted: .max, inheritable: 0) }
+        guard isKnown else {
+            return CapabilitySets(effective: .max, permitted: .max, inheritable: 0)
+        }
         return CapabilitySets(effective: mask(0), permitted: mask(1), inheritable: mask(2))
     }
 

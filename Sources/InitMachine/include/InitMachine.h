@@ -4,6 +4,7 @@
 //
 //   Machine.c     interprets prepared instructions; a section of its own, which refers to nothing else
 //   Start.c       the clones, and what a child does that has its parent's memory
+//   TreeCopy.c    an instruction of the machine that copies a directory; in the same section
 //   Executable.c  the machine as a program of its own: an ELF file with the section's bytes
 //
 // Why it is C, and freestanding: Decisions/0001 and Decisions/0025.
@@ -11,6 +12,7 @@
 #define INIT_MACHINE_H
 
 #include <CLinux.h>
+#include <TreeCopy.h>
 
 /// The exit status of a child whose program stopped at an error; the progress page says which.
 enum { machine_failure_status = 125 };

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Freestanding: no C library, no thread-local storage, no constant outside of the code, no memory of the
-// parent's but the order and the report. What fails ends the process, and the report says what it was. Each
+// The routine of a process that fills a tmpfs. What fails ends the process, and the report says what it was. Each
 // name is opened once, without following a link, and what it is comes from that descriptor: a name that
 // changes meanwhile leads nowhere else.
-#include "TreeCopy.h"
+#include "Section.h"
 
-#include "CLinux.h"
-
-#define FREESTANDING                                                                            \
-    __attribute__((no_stack_protector, disable_sanitizer_instrumentation,                      \
-                   no_profile_instrument_function, no_instrument_function, no_builtin,          \
-                   no_sanitize("all")))
+#include <InitMachine.h>
 
 enum {
     O_WRITE_ONLY = 01,
@@ -32,7 +26,6 @@ enum {
     TYPE_LINK = 0120000,
     ERRNO_INTERRUPTED = 4,
     ERRNO_NO_DATA_LEFT = 6, // ENXIO
-    ERRNO_NO_PARENT = 3,    // ESRCH
     ERRNO_TOO_DEEP = 36,    // ENAMETOOLONG
     ERRNO_NOT_SUPPORTED = 95,
     LONGEST_LINK = 4096,
@@ -53,8 +46,9 @@ struct level {
     char entries[4096];
 };
 
-/// All that the process needs, in memory of its own.
+/// All that the routine needs, in memory of its own.
 struct job {
+    struct machine_progress *progress;
     struct tree_copy_report *report;
     /// "" and ".".
     char nothing[8], itself[8];
@@ -67,39 +61,38 @@ struct job {
     struct level levels[TREE_COPY_DEEPEST];
 };
 
-FREESTANDING __attribute__((noreturn)) static void stop(
-    struct tree_copy_report *report, uint32_t call, long error) {
-    report->call = call;
-    report->error = (int32_t)error;
+MACHINE_FUNCTION __attribute__((noreturn)) void stop(struct job *job, uint32_t call, long error) {
+    job->report->call = call;
+    job->progress->error = (int32_t)error;
     for (;;) {
-        raw_system_call(__NR_exit_group, error != 0, 0, 0, 0, 0, 0);
+        machine_call(__NR_exit_group, machine_failure_status, 0, 0, 0, 0, 0);
         __builtin_trap();
     }
 }
 
 /// A call that is made again when it was interrupted.
-FREESTANDING static long attempt(long number, long a, long b, long c, long d, long e) {
+MACHINE_FUNCTION long attempt(long number, long a, long b, long c, long d, long e) {
     long result;
     do {
-        result = raw_system_call(number, a, b, c, d, e, 0);
+        result = machine_call(number, a, b, c, d, e, 0);
     } while (result == -ERRNO_INTERRUPTED);
     return result;
 }
 
 /// A call that must succeed.
-FREESTANDING static long call(
+MACHINE_FUNCTION long call(
     struct job *job, uint32_t name, long number, long a, long b, long c, long d, long e) {
     long result = attempt(number, a, b, c, d, e);
     if (result < 0 && result >= -4095)
-        stop(job->report, name, -result);
+        stop(job, name, -result);
     return result;
 }
 
-FREESTANDING static void close_descriptor(int number) {
-    raw_system_call(__NR_close, number, 0, 0, 0, 0, 0);
+MACHINE_FUNCTION void close_descriptor(int number) {
+    machine_call(__NR_close, number, 0, 0, 0, 0, 0);
 }
 
-FREESTANDING static int open_at(struct job *job, int directory, const char *name, int flags) {
+MACHINE_FUNCTION int open_at(struct job *job, int directory, const char *name, int flags) {
     return (int)call(
         job, TREE_COPY_OPENAT, __NR_openat, directory, (long)name, flags | O_CLOSE_ON_EXEC, 0600, 0);
 }
@@ -107,7 +100,7 @@ FREESTANDING static int open_at(struct job *job, int directory, const char *name
 // MARK: - The path
 
 /// Puts a name behind the path. What has no room is left out of it.
-FREESTANDING static void go_to(struct job *job, const char *name) {
+MACHINE_FUNCTION void go_to(struct job *job, const char *name) {
     uint32_t length = job->report->path_length;
     for (const char *from = name - 1;; from++) {
         char byte = from < name ? '/' : *from;
@@ -123,7 +116,7 @@ FREESTANDING static void go_to(struct job *job, const char *name) {
 // MARK: - Attributes
 
 /// The order is that of the system call: last access, last change.
-FREESTANDING static void take_times(struct job *job, const clinux_statx *status) {
+MACHINE_FUNCTION void take_times(struct job *job, const clinux_statx *status) {
     job->times[0].seconds = status->stx_atime.tv_sec;
     job->times[0].nanoseconds = status->stx_atime.tv_nsec;
     job->times[1].seconds = status->stx_mtime.tv_sec;
@@ -131,7 +124,7 @@ FREESTANDING static void take_times(struct job *job, const clinux_statx *status)
 }
 
 /// Whether an attribute is the label, which the security module gives the tmpfs itself.
-FREESTANDING static int is_label(const char *name) {
+MACHINE_FUNCTION int is_label(const char *name) {
     // "security" and ".selinux"; both machines have the low byte first.
     const uint64_t first = 0x7974697275636573, second = 0x78756e696c65732e;
     for (int at = 0; at < 16; at++)
@@ -141,7 +134,7 @@ FREESTANDING static int is_label(const char *name) {
 }
 
 /// File capabilities, access lists and the like; what tmpfs does not keep is left out.
-FREESTANDING static void copy_extended(struct job *job, int source, int target) {
+MACHINE_FUNCTION void copy_extended(struct job *job, int source, int target) {
     long size = attempt(__NR_flistxattr, source, 0, 0, 0, 0);
     if (size == 0 || size == -ERRNO_NOT_SUPPORTED)
         return;
@@ -158,7 +151,7 @@ FREESTANDING static void copy_extended(struct job *job, int source, int target) 
             long result =
                 attempt(__NR_fsetxattr, target, (long)name, (long)job->value, count, 0);
             if (result < 0 && result != -ERRNO_NOT_SUPPORTED)
-                stop(job->report, TREE_COPY_FSETXATTR, -result);
+                stop(job, TREE_COPY_FSETXATTR, -result);
         }
         while (*name)
             name++;
@@ -167,7 +160,7 @@ FREESTANDING static void copy_extended(struct job *job, int source, int target) 
 }
 
 /// Owner first: a change of owner takes set-user-ID bits and file capabilities away.
-FREESTANDING static void copy_attributes(
+MACHINE_FUNCTION void copy_attributes(
     struct job *job, int source, const clinux_statx *status, int target, long owner, long group,
     long mode) {
     call(job, TREE_COPY_FCHOWN, __NR_fchown, target, owner, group, 0, 0);
@@ -179,7 +172,7 @@ FREESTANDING static void copy_attributes(
 }
 
 /// Owner and times of what cannot be opened.
-FREESTANDING static void own(
+MACHINE_FUNCTION void own(
     struct job *job, int target, const char *name, const clinux_statx *status) {
     call(
         job, TREE_COPY_FCHOWN, __NR_fchownat, target, (long)name, status->stx_uid, status->stx_gid,
@@ -193,7 +186,7 @@ FREESTANDING static void own(
 // MARK: - Kinds
 
 /// Copies the data and leaves the holes, which could be larger than the memory.
-FREESTANDING static void copy_data(struct job *job, int source, int target, int64_t bytes) {
+MACHINE_FUNCTION void copy_data(struct job *job, int source, int target, int64_t bytes) {
     call(job, TREE_COPY_FTRUNCATE, __NR_ftruncate, target, bytes, 0, 0, 0);
     int64_t position = 0;
     while (position < bytes) {
@@ -220,7 +213,7 @@ FREESTANDING static void copy_data(struct job *job, int source, int target, int6
 }
 
 /// The path of an open file below /proc, where it is opened again for reading.
-FREESTANDING static const char *path_of(struct job *job, int number) {
+MACHINE_FUNCTION const char *path_of(struct job *job, int number) {
     // "/proc/se" and "lf/fd/".
     const uint64_t first = 0x65732f636f72702f, second = 0x2f64662f666c;
     char *to = job->descriptor_path + sizeof job->descriptor_path - 1;
@@ -234,7 +227,7 @@ FREESTANDING static const char *path_of(struct job *job, int number) {
     return to;
 }
 
-FREESTANDING static void copy_file(
+MACHINE_FUNCTION void copy_file(
     struct job *job, int found, int target, const char *name, const clinux_statx *status) {
     int file = open_at(job, CLINUX_AT_FDCWD, path_of(job, found), 0);
     int made =
@@ -246,7 +239,7 @@ FREESTANDING static void copy_file(
     close_descriptor(file);
 }
 
-FREESTANDING static void copy_link(
+MACHINE_FUNCTION void copy_link(
     struct job *job, int found, int target, const char *name, const clinux_statx *status) {
     long length = call(
         job, TREE_COPY_READLINKAT, __NR_readlinkat, found, (long)job->nothing, (long)job->link,
@@ -257,7 +250,7 @@ FREESTANDING static void copy_link(
 }
 
 /// Fifos, sockets and devices.
-FREESTANDING static void copy_node(
+MACHINE_FUNCTION void copy_node(
     struct job *job, int target, const char *name, const clinux_statx *status) {
     uint32_t minor = status->stx_rdev_minor;
     // Source: new_encode_dev of linux/kdev_t.h.
@@ -272,11 +265,11 @@ FREESTANDING static void copy_node(
 // MARK: - The tree
 
 /// Opens both sides of a directory, as the level below.
-FREESTANDING static void descend(
+MACHINE_FUNCTION void descend(
     struct job *job, int depth, int found, const char *name, const clinux_statx *status,
     uint32_t path_length) {
     if (depth + 1 >= TREE_COPY_DEEPEST)
-        stop(job->report, TREE_COPY_DEPTH, ERRNO_TOO_DEEP);
+        stop(job, TREE_COPY_DEPTH, ERRNO_TOO_DEEP);
     struct level *from = &job->levels[depth], *below = &job->levels[depth + 1];
     call(job, TREE_COPY_MKDIRAT, __NR_mkdirat, from->target, (long)name, 0700, 0, 0);
     below->source = open_at(job, found, job->itself, O_ONLY_DIRECTORY);
@@ -294,7 +287,7 @@ FREESTANDING static void descend(
 }
 
 /// Copies one name; returns whether it is a directory, which is copied next.
-FREESTANDING static int copy_entry(struct job *job, int depth, const char *name) {
+MACHINE_FUNCTION int copy_entry(struct job *job, int depth, const char *name) {
     struct level *level = &job->levels[depth];
     uint32_t path_length = job->report->path_length;
     go_to(job, name);
@@ -322,7 +315,7 @@ FREESTANDING static int copy_entry(struct job *job, int depth, const char *name)
 /// The next name in a directory but `.` and `..`; nothing at its end.
 ///
 /// struct linux_dirent64: ino 8, off 8, reclen 2, type 1, then the name.
-FREESTANDING static const char *next_name(struct job *job, struct level *level) {
+MACHINE_FUNCTION const char *next_name(struct job *job, struct level *level) {
     for (;;) {
         if (level->position >= level->length) {
             level->position = 0;
@@ -340,7 +333,7 @@ FREESTANDING static const char *next_name(struct job *job, struct level *level) 
     }
 }
 
-FREESTANDING static void copy_tree(struct job *job, const struct tree_copy_order *order) {
+MACHINE_FUNCTION void copy_tree(struct job *job, const struct tree_copy_order *order) {
     struct level *top = &job->levels[0];
     top->source = order->source;
     top->target = order->target;
@@ -369,51 +362,24 @@ FREESTANDING static void copy_tree(struct job *job, const struct tree_copy_order
         job, top->source, &top->status, top->target, order->owner, order->group, order->mode);
 }
 
-// MARK: - The process
+// MARK: - The routine
 
-/// What runs in the process: all from here on is in the container's cgroup.
-FREESTANDING __attribute__((noreturn)) static void run(
-    const struct tree_copy_order *order, long parent) {
-    struct tree_copy_report *report = order->report;
-    // SIGKILL when the parent ends; it may have ended before this was set.
-    raw_system_call(__NR_prctl, PR_SET_PDEATHSIG, 9, 0, 0, 0, 0);
-    if (raw_system_call(__NR_getppid, 0, 0, 0, 0, 0, 0) != parent)
-        stop(report, TREE_COPY_START, ERRNO_NO_PARENT);
-    volatile char itself = '0';
-    for (int at = 0; at < order->entrance_count; at++) {
-        long result = attempt(__NR_write, order->entrances[at], (long)&itself, 1, 0, 0);
-        if (result < 0)
-            stop(report, TREE_COPY_ENTER, -result);
-    }
+/// Copies, and gives the errno of a start that failed, or 0; what fails later ends the process.
+MACHINE_ENTRY int machine_copy_tree(
+    const struct tree_copy_order *order, struct machine_progress *progress) {
+    struct tree_copy_report *report =
+        (struct tree_copy_report *)((char *)progress + TREE_COPY_REPORT_OFFSET);
     // PROT_READ | PROT_WRITE; MAP_PRIVATE | MAP_ANONYMOUS.
-    long memory =
-        raw_system_call(__NR_mmap, 0, sizeof(struct job), 3, 0x22, -1, 0);
-    if (memory < 0 && memory >= -4095)
-        stop(report, TREE_COPY_MMAP, -memory);
+    long memory = machine_call(__NR_mmap, 0, sizeof(struct job), 3, 0x22, -1, 0);
+    if (memory < 0 && memory >= -4095) {
+        report->call = TREE_COPY_MMAP;
+        return (int)-memory;
+    }
     struct job *job = (struct job *)memory;
+    job->progress = progress;
     job->report = report;
     job->itself[0] = '.';
     copy_tree(job, order);
     report->done = 1;
-    stop(report, TREE_COPY_START, 0);
-}
-
-FREESTANDING long tree_copy_start(const struct tree_copy_order *order, int32_t *pidfd) {
-    // SIG_SETMASK is 2; no handler of the host runs in the child.
-    uint64_t all = ~0ull, before = 0;
-    raw_system_call(__NR_rt_sigprocmask, 2, (long)&all, (long)&before, 8, 0, 0);
-    long parent = raw_system_call(__NR_getpid, 0, 0, 0, 0, 0, 0);
-    clinux_clone_args arguments = {
-        .flags = CLONE_PIDFD | clinux_clone_clear_sighand,
-        .pidfd = (uint64_t)(uintptr_t)pidfd,
-    };
-    if (order->cgroup >= 0) {
-        arguments.flags |= clinux_clone_into_cgroup;
-        arguments.cgroup = (uint64_t)order->cgroup;
-    }
-    long pid = raw_system_call(__NR_clone3, (long)&arguments, sizeof arguments, 0, 0, 0, 0);
-    if (pid == 0)
-        run(order, parent);
-    raw_system_call(__NR_rt_sigprocmask, 2, (long)&before, 0, 8, 0, 0);
-    return pid;
+    return 0;
 }

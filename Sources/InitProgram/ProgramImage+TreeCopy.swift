@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension ProgramImage {
+    /// A process that enters the container's cgroups and copies a directory there.
+    ///
+    /// It ends with the thread that started it.
+    ///
+    /// - Parameters:
+    ///   - parent: the process that it is a child of.
+    ///   - entrances: how many `tasks` files of cgroup v1 it enters by.
+    ///   - owner: the target's own owner; nil leaves what it has, here and below.
+    ///   - group: its group.
+    ///   - mode: its mode.
+    /// - Returns: the program; `.copySource` and `.copyTarget` are among its inputs.
+    public static func treeCopy(
+        by parent: Int32, entrances: Int, owner: UInt32?, group: UInt32?, mode: UInt16?
+    ) -> ProgramImage {
+        var code = Assembler()
+        code.prctl("PR_SET_PDEATHSIG", 1, 9)
+        // The parent may have ended before that was set.
+        let found = code.cell("parent")
+        code.call(.getppid, [], into: found)
+        let isThere = code.skip(when: .equals(found, Int(parent)))
+        code.call(.exitGroup, [.literal(0)])
+        code.place(isThere)
+        for index in 0..<entrances {
+            code.call(
+                .write,
+                [.cell(code.input(.cgroupTasks(index))), code.text("0"), .literal(1)],
+                retries: 1000)
+        }
+        // -1 leaves one as it is; ids are 32 bits wide for the kernel.
+        let words = [owner, group, mode.map(UInt32.init)].map { $0.map(UInt64.init) ?? .max }
+        let order = code.words([0, 0] + words)
+        code.copy(code.input(.copySource), to: order, width: 8)
+        code.copy(code.input(.copyTarget), to: order + 8, width: 8)
+        code.copyTree(order: order)
+        code.call(.exitGroup, [.literal(0)])
+        _ = code.reserve(8)
+        return code.image
+    }
+}
