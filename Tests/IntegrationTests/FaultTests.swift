@@ -163,6 +163,11 @@ private struct FaultyLaunches {
         var image = planned.image
         // The first of two processes ends so, and cannot fail to.
         if case .call(.exitGroup, _, _, _, _) = image.instructions[index] { return }
+        if case .call(.futex, let operands, _, _, _) = image.instructions[index],
+            operands[1] == .named(5, "FUTEX_WAKE_OP")
+        {
+            return
+        }
         // A container is known by it to have a program; without, start has nothing to do.
         if launching == .create, case .call(.execve, _, _, _, _) = image.instructions[index] {
             return
