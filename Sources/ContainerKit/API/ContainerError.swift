@@ -117,14 +117,15 @@ extension ContainerError {
         self.init(code, error.message, field: error.field.description)
     }
 
+    static let fileSizeHint =
+        "the limit of the size of files is too low: raise RLIMIT_FSIZE (ulimit -f)"
+
     init(
         _ failure: SystemCallError, _ message: String = "", field: String? = nil,
         hint: String? = nil
     ) {
         var hint = hint
-        if hint == nil, failure.errno == .fileTooLarge {
-            hint = "the limit of the size of files is too low (ulimit -f, RLIMIT_FSIZE)"
-        }
+        if hint == nil, failure.errno == .fileTooLarge { hint = Self.fileSizeHint }
         self.init(.systemCall, message, field: field, failure: failure, hint: hint)
     }
 }

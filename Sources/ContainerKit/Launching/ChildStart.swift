@@ -68,6 +68,18 @@ struct ChildStart {
         [.permissionDenied, .notPermitted, .noFunction, .invalidArgument].contains(error.errno)
     }
 
+    /// Why an empty birth will be refused, as far as that can be told without one.
+    static func expectedRefusal() -> SystemCallError? {
+        do throws(SystemCallError) {
+            try MachineExecutable.with { (executable) throws(SystemCallError) in
+                try checkExecution(of: executable)
+            }
+            return nil
+        } catch {
+            return isOfTheWay(error) ? error : nil
+        }
+    }
+
     /// Starts the child, unless the way is refused; what else fails is thrown.
     func bear() throws(SystemCallError) -> Outcome {
         guard page.file >= 0 else {

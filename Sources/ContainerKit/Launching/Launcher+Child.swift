@@ -49,6 +49,17 @@ extension Launcher {
         if let socket = inputs[.startSocket] { close(socket) }
     }
 
+    /// Before anybody outside hears of this launch: whether this program has to start itself again first.
+    ///
+    /// Who listens for a terminal takes one connection, and an end of that for the end.
+    func settleBirth() throws(ContainerError) {
+        guard options.startsAgainSealed, let refusal = ChildStart.expectedRefusal() else { return }
+        isToBeSealed = try reporting { () throws(SystemCallError) in
+            try !SealedExecutable.isSealed()
+        }
+        if isToBeSealed { throw ContainerError(refusal, "unable to start the init process") }
+    }
+
     private func startFailure(
         _ failure: SystemCallError, _ kinds: NamespaceSet, intoCgroup: Bool
     ) -> ContainerError {

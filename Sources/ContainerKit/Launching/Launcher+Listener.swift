@@ -11,6 +11,7 @@ extension Launcher {
 
     func connectListener() throws(ContainerError) {
         guard let listener = launch.listener else { return }
+        try settleBirth()
         listenerConnection = own(try listener.connect())
     }
 

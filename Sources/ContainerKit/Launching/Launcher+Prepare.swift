@@ -248,6 +248,7 @@ extension Launcher {
     // MARK: Sockets
 
     func connectConsole(_ path: String) throws(ContainerError) {
+        try settleBirth()
         let socket = try reporting("unable to connect to the console socket") {
             () throws(SystemCallError) in
             try connectUnixSocket(path: path)

@@ -4,6 +4,7 @@ extension Launcher {
     /// Lets systemd start the scope, so that all that follows finds a cgroup to work with.
     func startScope(_ unit: String) throws(ContainerError) {
         guard let systemd, let plan = launch.cgroups?.withRoomForKeeper else { return }
+        try settleBirth()
         // In a frozen one neither init nor the process that waits for it would get anywhere.
         let cgroup = Cgroup(plan.layout)
         if cgroup.exists {

@@ -186,7 +186,9 @@ final class Launcher {
                     failure: error.failure)
             }
             undo(state, wasDeleted: false)
-            if isToBeSealed { try SealedExecutable.reenterIfNeeded() }
+            if isToBeSealed {
+                try SealedExecutable.reenterIfNeeded(restoring: options.limits)
+            }
             throw error
         }
         cgroupLock = nil

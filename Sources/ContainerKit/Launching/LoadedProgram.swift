@@ -176,12 +176,8 @@ final class LoadedProgram {
 
     /// Writes the program into an empty file.
     func write(to file: CInt) throws(SystemCallError) {
-        var offset = 0
-        while offset < size {
-            offset += try systemCall(
-                "write", __NR_write, Int(file), Int(bitPattern: memory + offset), size - offset,
-                describing: "init's image")
-        }
+        let bytes = UnsafeRawBufferPointer(start: memory, count: size)
+        try writeAll(bytes, to: file, named: "init's image")
     }
 
     /// Clones a child that is born empty: it starts `executable`, which maps an image and a progress page.

@@ -31,9 +31,9 @@ enum MachineExecutable {
     static func with<Result: ~Copyable>(
         _ body: (CInt) throws(SystemCallError) -> Result
     ) throws(SystemCallError) -> Result {
-        let made = try made.get()
-        // A host that closes descriptors which it does not know has made the number another file's.
-        if let found = try? status(of: made.number), found.stx_ino == made.inode,
+        // What was refused once may be granted now. A host that closes descriptors which it does not know has
+        // made the number another file's.
+        if case .success(let made) = made, let found = try? status(of: made.number), found.stx_ino == made.inode,
             found.stx_dev_major == 0, found.stx_dev_minor == made.device
         {
             return try body(made.number)

@@ -4,6 +4,7 @@ internal import ByteText
 internal import CLinux
 @preconcurrency private import Glibc
 internal import InitProgram
+internal import RuntimeSpec
 internal import SystemPackage
 
 /// Keeps the runtime's executable from being overwritten through a container (CVE-2019-5736), where a
@@ -32,13 +33,18 @@ public enum SealedExecutable {
     /// Only SWIFT_BACKTRACE is set anew: a sealed program writes no backtraces.
     ///
     /// Call it while there is one thread. It costs two system calls when sealed, and one more that gives
-    /// the process its own name back, which execveat(2) takes from the descriptor before Linux 6.14.
+    /// the process its own name back, which execve(2) takes from the descriptor's number.
     ///
-    /// Kernel: open_tree(2), mount_setattr(2), execveat(2); memfd_create(2) where these are not
+    /// Kernel: open_tree(2), mount_setattr(2), execve(2); memfd_create(2) where these are not
     /// permitted.
     ///
     /// - Throws: `.systemCall` when the program can be sealed in neither way.
     public static func reenterIfNeeded() throws(ContainerError) {
+        try reenterIfNeeded(restoring: [])
+    }
+
+    /// The same; the second start gets these limits, which this process has changed for itself.
+    static func reenterIfNeeded(restoring limits: [Rlimit]) throws(ContainerError) {
         do throws(SystemCallError) {
             if try isSealed() {
                 restoreName()
@@ -46,9 +52,9 @@ public enum SealedExecutable {
             }
             // Without this a kernel on which the check cannot hold would start us for ever.
             if isSecondStart() {
-                throw SystemCallError("execveat", "the sealed copy", errno: .notSupported)
+                throw SystemCallError("execve", "the sealed copy", errno: .notSupported)
             }
-            try reenter()
+            try reenter(limits.compactMap(PlannedLimit.init))
         } catch {
             throw ContainerError(
                 .systemCall, "protect the runtime's executable from its containers",
@@ -111,10 +117,10 @@ public enum SealedExecutable {
     /// start from one by an engine that happens to use a descriptor too.
     private static let lowestDescriptor = 200
 
-    private static func reenter() throws(SystemCallError) {
+    private static func reenter(_ limits: [PlannedLimit]) throws(SystemCallError) {
         // Every refusal of the first way, by a capability, a filter or a module, leaves the second.
-        if let tree = try? detachedClone() { try? execute(tree) }
-        try execute(try memoryCopy())
+        if let tree = try? detachedClone() { try? execute(tree, limits) }
+        try execute(try memoryCopy(), limits)
     }
 
     private static func detachedClone() throws(SystemCallError) -> OwnedDescriptor {
@@ -126,14 +132,27 @@ public enum SealedExecutable {
     private static func memoryCopy() throws(SystemCallError) -> OwnedDescriptor {
         let source = try openFile(own, .readOnly)
         let copy = try memoryFile("executable", for: .execution)
-        while true {
-            let count = try systemCall(
-                "sendfile", __NR_sendfile, Int(copy.number), Int(source.number), 0, 1 << 30,
-                describing: "\"\(own)\"")
-            if count == 0 { break }
+        try sparingFileSizeSignal { () throws(SystemCallError) in
+            while true {
+                let count = try systemCall(
+                    "sendfile", __NR_sendfile, Int(copy.number), Int(source.number), 0, 1 << 30,
+                    describing: "\"\(own)\"")
+                if count == 0 { break }
+            }
         }
         try seal(copy.number)
         return copy
+    }
+
+    private static func execute(_ file: borrowing OwnedDescriptor, _ limits: [PlannedLimit])
+        throws(SystemCallError)
+    {
+        let changed = try limits.map { (limit) throws(SystemCallError) in
+            try exchangeOwnLimit(limit)
+        }
+        // Only a refused exec comes back.
+        defer { for limit in changed { _ = try? exchangeOwnLimit(limit) } }
+        try execute(file)
     }
 
     private static func execute(_ file: borrowing OwnedDescriptor) throws(SystemCallError) {
@@ -143,14 +162,14 @@ public enum SealedExecutable {
             Int(__NR_fcntl), number, 1030, lowestDescriptor, 0, 0, 0)
         if high >= 0 { number = high }
         defer { if high >= 0 { _ = raw_system_call(Int(__NR_close), high, 0, 0, 0, 0, 0) } }
-        try withPath("") { (empty) throws(SystemCallError) in
+        // Not execveat(2): it may be that call alone which is refused.
+        try withPath("\(descriptorFolder)\(number)") { (path) throws(SystemCallError) in
             var failure: SystemCallError?
             environment().withUnsafeBytes { environment in
                 do throws(SystemCallError) {
                     try systemCall(
-                        "execveat", __NR_execveat, number, empty,
-                        Int(bitPattern: CommandLine.unsafeArgv),
-                        Int(bitPattern: environment.baseAddress), Int(CLINUX_AT_EMPTY_PATH),
+                        "execve", __NR_execve, path, Int(bitPattern: CommandLine.unsafeArgv),
+                        Int(bitPattern: environment.baseAddress),
                         describing: "\"\(own)\", sealed")
                 } catch {
                     failure = error
@@ -159,6 +178,8 @@ public enum SealedExecutable {
             if let failure { throw failure }
         }
     }
+
+    private static let descriptorFolder = "/proc/self/fd/"
 
     private static let backtraceName: StaticString = "SWIFT_BACKTRACE="
     private static let noBacktrace: StaticString = "SWIFT_BACKTRACE=enable=no,swift-backtrace=/"
@@ -184,7 +205,7 @@ public enum SealedExecutable {
         return addresses + [Int(bitPattern: noBacktrace.utf8Start), 0]
     }
 
-    /// Whether this program was started by `execute`: the kernel names such a file /dev/fd/N.
+    /// Whether this program was started by `execute`, by the path that it was given.
     private static func isSecondStart() -> Bool {
         let executedName = 31  // AT_EXECFN
         guard let vector = try? readFile("/proc/self/auxv", limitBytes: 4096) else { return false }
@@ -195,9 +216,9 @@ public enum SealedExecutable {
                 return false
             }
             let text = String(cString: name)
-            guard text.begins(with: "/dev/fd/"), let number = Int(text.dropFirst(8)) else {
-                return false
-            }
+            guard text.begins(with: descriptorFolder),
+                let number = Int(text.dropFirst(descriptorFolder.utf8.count))
+            else { return false }
             return number >= lowestDescriptor
         }
         return false

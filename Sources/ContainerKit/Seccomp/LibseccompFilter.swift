@@ -17,6 +17,8 @@ struct LibseccompFilter: ~Copyable {
         guard let context = seccomp_init(defaultAction) else { throw .invalidArgument }
         // libseccomp never loads this filter, and no_new_privs is a step of its own.
         seccomp_attr_set(context, SCMP_FLTATR_CTL_NNP, 0)
+        // The kernel's own errno, not ECANCELED for all of them.
+        seccomp_attr_set(context, SCMP_FLTATR_API_SYSRAWRC, 1)
         self.context = context
     }
 

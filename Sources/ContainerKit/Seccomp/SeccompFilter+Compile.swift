@@ -250,15 +250,20 @@ private struct SeccompCompiler {
                     "memfd_create", __NR_memfd_create, name, Self.closeOnExec, describing: "")
             }
             let file = OwnedDescriptor(taking: CInt(number))
-            do throws(Errno) {
-                try filter.export(to: file.number)
-            } catch {
-                throw SystemCallError("seccomp_export_bpf", "", errno: error)
+            let errno = try sparingFileSizeSignal { () throws(SystemCallError) -> Errno? in
+                do throws(Errno) {
+                    try filter.export(to: file.number)
+                    return nil
+                } catch {
+                    return error
+                }
             }
+            if let errno { throw SystemCallError("seccomp_export_bpf", "", errno: errno) }
             try systemCall("lseek", __NR_lseek, Int(file.number), describing: "\(file.number), 0")
             return try readFile(file.number, named: "seccomp program")
         } catch {
-            throw SeccompError(.unsupported, path, "\(error)")
+            let hint = error.errno == .fileTooLarge ? ": \(ContainerError.fileSizeHint)" : ""
+            throw SeccompError(.unsupported, path, "\(error)\(hint)")
         }
     }
 }

@@ -33,3 +33,25 @@ func memoryFile(_ name: String, for use: MemoryFileUse) throws(SystemCallError) 
 func seal(_ file: CInt) throws(SystemCallError) {
     try systemCall("fcntl", __NR_fcntl, Int(file), 1033, 0xf, describing: "F_ADD_SEALS")
 }
+
+/// Asks whether a file may be executed, without executing it.
+///
+/// Before Linux 6.14 a filter of system calls is asked, and the kernel only whether it knows such questions.
+///
+/// Kernel: execveat(2) with AT_EXECVE_CHECK.
+func checkExecution(of file: CInt) throws(SystemCallError) {
+    let flags = Int(CLINUX_AT_EMPTY_PATH) | 0x10000
+    do throws(SystemCallError) {
+        try withPath("") { (empty) throws(SystemCallError) in
+            var arguments = (empty, 0)
+            var environment = 0
+            try withAddress(of: &arguments) { (arguments) throws(SystemCallError) in
+                try withAddress(of: &environment) { (environment) throws(SystemCallError) in
+                    _ = try systemCall(
+                        "execveat", __NR_execveat, Int(file), empty, arguments, environment, flags,
+                        describing: "\(file), AT_EXECVE_CHECK")
+                }
+            }
+        }
+    } catch  where error.errno == .invalidArgument {}
+}

@@ -166,6 +166,23 @@ func setResourceLimit(pid: Int32, _ limit: PlannedLimit) throws(SystemCallError)
     }
 }
 
+/// Sets a limit of this process; gives the former one.
+///
+/// Kernel: prlimit(2).
+func exchangeOwnLimit(_ limit: PlannedLimit) throws(SystemCallError) -> PlannedLimit {
+    var values = (soft: limit.soft, hard: limit.hard)
+    var former = values
+    try withAddress(of: &values) { (values) throws(SystemCallError) in
+        try withAddress(of: &former) { (former) throws(SystemCallError) in
+            _ = try systemCall(
+                "prlimit64", __NR_prlimit64, 0, limit.resource, values, former,
+                describing: "0, \(limit.name), \(limit.soft), \(limit.hard)")
+        }
+    }
+    return PlannedLimit(
+        name: limit.name, resource: limit.resource, soft: former.soft, hard: former.hard)
+}
+
 /// What /proc/PID/stat tells of a process.
 struct ProcessStat: Equatable {
     /// The state letter: "R", "S", "D", "T", "t", "Z", "X" ...

@@ -188,23 +188,33 @@ func readFile(
 /// Writes all of `bytes` to a descriptor.
 ///
 /// Kernel: write(2).
+/// - Throws: EFBIG, and no signal, where the file would grow above RLIMIT_FSIZE.
 func writeAll(_ bytes: [UInt8], to descriptor: CInt, named name: @autoclosure () -> String)
     throws(SystemCallError)
 {
-    var written = 0
-    while written < bytes.count {
-        var failure: SystemCallError?
-        bytes.withUnsafeBytes { buffer in
-            do throws(SystemCallError) {
-                let address = Int(bitPattern: buffer.baseAddress) + written
-                written += try systemCall(
-                    "write", __NR_write, Int(descriptor), address, bytes.count - written,
-                    describing: name())
-            } catch {
-                failure = error
-            }
+    var failure: SystemCallError?
+    bytes.withUnsafeBytes { buffer in
+        do throws(SystemCallError) {
+            try writeAll(buffer, to: descriptor, named: name())
+        } catch {
+            failure = error
         }
-        if let failure { throw failure }
+    }
+    if let failure { throw failure }
+}
+
+/// The same for bytes of any memory.
+func writeAll(
+    _ bytes: UnsafeRawBufferPointer, to descriptor: CInt, named name: @autoclosure () -> String
+) throws(SystemCallError) {
+    try sparingFileSizeSignal { () throws(SystemCallError) in
+        var written = 0
+        while written < bytes.count {
+            let address = Int(bitPattern: bytes.baseAddress) + written
+            written += try systemCall(
+                "write", __NR_write, Int(descriptor), address, bytes.count - written,
+                describing: name())
+        }
     }
 }
 

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import SystemPackage
+
+/// Calls `body`, which writes to files, so that one larger than the caller's RLIMIT_FSIZE is EFBIG alone.
+///
+/// The kernel sends the thread that writes SIGXFSZ besides, which ends a host without a handler. The signal is
+/// blocked here, in this thread, and taken away; handlers and other threads do not notice.
+///
+/// Kernel: setrlimit(2), rt_sigtimedwait(2).
+func sparingFileSizeSignal<Result: ~Copyable>(
+    _ body: () throws(SystemCallError) -> Result
+) throws(SystemCallError) -> Result {
+    let resource = 1  // RLIMIT_FSIZE
+    var limit: (soft: UInt64, hard: UInt64) = (.max, .max)
+    try withAddress(of: &limit) { (address) throws(SystemCallError) in
+        _ = try systemCall(
+            "prlimit64", __NR_prlimit64, 0, resource, 0, address, describing: "0, RLIMIT_FSIZE")
+    }
+    guard limit.soft != .max else { return try body() }
+
+    let (block, set, maskBytes) = (0, 2, 8)
+    // SIGXFSZ is 25 on both architectures.
+    var signal: UInt64 = 1 << 24
+    var mask: UInt64 = 0
+    var pending: UInt64 = 0
+    try withAddress(of: &signal) { (signal) throws(SystemCallError) in
+        try withAddress(of: &mask) { (mask) throws(SystemCallError) in
+            _ = try systemCall(
+                "rt_sigprocmask", __NR_rt_sigprocmask, block, signal, mask, maskBytes,
+                describing: "SIG_BLOCK, SIGXFSZ")
+        }
+    }
+    defer {
+        try? withAddress(of: &mask) { (mask) throws(SystemCallError) in
+            _ = try systemCall(
+                "rt_sigprocmask", __NR_rt_sigprocmask, set, mask, 0, maskBytes, describing: "")
+        }
+    }
+    try withAddress(of: &pending) { (pending) throws(SystemCallError) in
+        _ = try systemCall(
+            "rt_sigpending", __NR_rt_sigpending, pending, maskBytes, describing: "")
+    }
+    defer {
+        // One that waited before is the host's.
+        if pending & signal == 0 { takeAway(signal) }
+    }
+    return try body()
+}
+
+/// Takes a blocked signal away, if it has come to this thread.
+private func takeAway(_ signal: UInt64) {
+    var signal = signal
+    var time: (seconds: Int, nanoseconds: Int) = (0, 0)
+    try? withAddress(of: &signal) { (signal) throws(SystemCallError) in
+        try withAddress(of: &time) { (time) throws(SystemCallError) in
+            // EAGAIN: none has.
+            _ = try systemCall(
+                "rt_sigtimedwait", __NR_rt_sigtimedwait, signal, 0, time, 8, describing: "")
+        }
+    }
+}
