@@ -69,7 +69,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "InitMachineTests",
-            dependencies: ["CLinux", "ContainerKit", "InitMachine", "InitProgram", "RuntimeSpec"],
+            dependencies: [
+                "CLinux", "ContainerKit", "InitMachine", "InitProgram", "RuntimeSpec",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
             swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(
@@ -90,7 +93,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "ContainerKit", "InitProgram",
+                "CLinux", "ContainerKit", "InitProgram",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -23,38 +23,130 @@ struct ObjectFileTests {
         return binary[..<end] + "/InitMachine.build"
     }
 
-    private static func output(_ command: String) throws -> [Substring] {
-        let folder = try objectFolder()
-        let files = ["Machine", "TreeCopy"].map { "'\(folder)/\($0).c.o'" }
-        let stream = try #require(popen("\(command) \(files.joined(separator: " "))", "r"))
+    /// What a command says of object files.
+    private static func output(_ command: String, of files: [String]) throws -> [Substring] {
+        let call = files.reduce(command) { "\($0) '\($1)'" }
+        let stream = try #require(popen(call, "r"))
         var text: [UInt8] = []
         while case let byte = fgetc(stream), byte != EOF { text.append(UInt8(byte)) }
         try #require(pclose(stream) == 0, "\(command) failed")
         return String(decoding: text, as: UTF8.self).split(separator: "\n")
     }
 
-    /// The symbols that are defined in the machine's section, and the section's own.
-    private static func ownSymbols() throws -> Set<Substring> {
+    /// The symbols that are defined in the machine's section.
+    private static func ownSymbols(_ files: [String]) throws -> Set<Substring> {
         // VALUE FLAGS SECTION SIZE [.hidden] NAME, where the flags are seven columns.
-        let symbols = try output("objdump -t").filter { $0.contains(" \(section)\t") }
+        let symbols = try output("objdump -t", of: files).filter { $0.contains(" \(section)\t") }
         return Set(symbols.compactMap { $0.split(separator: " ").last })
     }
 
-    @Test("no relocation leads out of the machine's section")
-    func relocations() throws {
-        let own = try Self.ownSymbols()
+    /// What the bytes of a section refer to.
+    private static func references(of section: String, in files: [String]) throws -> [Substring] {
         // OFFSET TYPE SYMBOL+ADDEND
-        let targets = try Self.output("objdump -r -j \(Self.section)").compactMap { line in
+        try output("objdump -r -j \(section)", of: files).compactMap { line in
             let words = line.split(separator: " ")
             guard words.count == 3, words[1].hasPrefix("R_") else { return nil as Substring? }
             return words[2].split(whereSeparator: { "+-".contains($0) }).first
         }
-        #expect(targets.filter { !own.contains($0) && $0 != Self.section } == [])
     }
 
-    @Test("the audit looks at the machine: its functions are in the section")
-    func definedSymbols() throws {
-        let own = try Self.ownSymbols()
+    private static func expectClosedSection(_ files: [String]) throws {
+        let own = try ownSymbols(files)
         #expect(own.isSuperset(of: ["machine_run", "machine_entry", "machine_copy_tree"]))
+        let targets = try references(of: section, in: files)
+        #expect(targets.filter { !own.contains($0) && $0 != section } == [])
+    }
+
+    /// The sources of the section.
+    private static let sources = ["Machine.c", "TreeCopy.c"]
+
+    @Test("in this build nothing leads out of the machine's section")
+    func thisBuild() throws {
+        let folder = try Self.objectFolder()
+        try Self.expectClosedSection(Self.sources.map { "\(folder)/\($0).o" })
+    }
+
+    // MARK: Other builds
+
+    /// What changes the code of the words with which SwiftPM calls the compiler, in each kind of build.
+    ///
+    /// Its manifest has them (.build/debug.yaml). For coverage it passes none to C; other tools do.
+    static let flags = [
+        "-O0 -DDEBUG=1", "-O2", "-O0 -fsanitize=thread", "-O2 -fsanitize=thread",
+        "-O0 -fsanitize=address", "-O2 -fsanitize=address", "-O0 -fsanitize=undefined",
+        "-O0 -fprofile-instr-generate -fcoverage-mapping",
+        "-O2 -fprofile-instr-generate -fcoverage-mapping", "-O2 -fprofile-arcs -ftest-coverage",
+        "-O2 -pg -fstack-protector-all -finstrument-functions",
+    ]
+
+    private static let compiler: String? = ["/opt/swift/usr/bin", "/usr/bin", "/usr/local/bin"]
+        .map { "\($0)/clang" }.first { access($0, X_OK) == 0 }
+
+    private static let hasCompiler: ConditionTrait = .enabled(
+        if: compiler != nil && access("/usr/bin/objdump", X_OK) == 0, "needs clang and objdump")
+
+    /// Compiles files as SwiftPM does, but with a section for each function that has none.
+    private static func compile(
+        _ names: [String], _ flags: String, _ body: (_ files: [String]) throws -> Void
+    ) throws {
+        let package = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        let sources = "\(package)/Sources"
+        var template = Array("/tmp/swrunc-objects-XXXXXX".utf8CString)
+        try #require(mkdtemp(&template) != nil)
+        let folder = String(
+            decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let objects = names.map { "\(folder)/\($0).o" }
+        defer {
+            for object in objects { unlink(object) }
+            rmdir(folder)
+        }
+        for (name, object) in zip(names, objects) {
+            let call = """
+                \(try #require(compiler)) \(flags) -fPIC -g -fblocks -fno-omit-frame-pointer \
+                -ffunction-sections -I '\(sources)/InitMachine/include' \
+                -I '\(sources)/CLinux/include' -c '\(sources)/InitMachine/\(name)' -o '\(object)'
+                """
+            try #require(system(call) == 0, "\(call)")
+        }
+        try body(objects)
+    }
+
+    @Test(
+        "in no kind of build anything leads out of the machine's section", hasCompiler,
+        arguments: flags)
+    func everyBuild(_ flags: String) throws {
+        try Self.compile(Self.sources, flags) { try Self.expectClosedSection($0) }
+    }
+
+    @Test(
+        "in no kind of build a child in its parent's memory calls anything but its own code",
+        hasCompiler, arguments: flags)
+    func window(_ flags: String) throws {
+        try Self.compile(["Start.c"], flags) { files in
+            for (function, known) in [
+                ("leave", []), ("run", ["machine_run"]),
+                // What the caller is told is copied before the clone.
+                ("start", ["machine_clone", "memcpy"]),
+            ] as [(String, Set<Substring>)] {
+                let targets = try Self.references(of: ".text.\(function)", in: files)
+                // Constants of its own file are read, and not called.
+                let called = targets.filter { !$0.hasPrefix(".rodata") && !$0.hasPrefix(".L") }
+                #expect(called.allSatisfy { known.contains($0) }, "\(function): \(called)")
+            }
+        }
+    }
+
+    @Test(
+        "the audit would see instrumentation: a function that is not the machine's has it",
+        hasCompiler,
+        arguments: [
+            ("-O0 -fsanitize=thread", "__tsan"), ("-O0 -fsanitize=address", "__asan"),
+            ("-O0 -fprofile-instr-generate -fcoverage-mapping", "__llvm_prf"),
+        ])
+    func instrumented(_ flags: String, _ prefix: String) throws {
+        try Self.compile(["Executable.c"], flags) { files in
+            let targets = try Self.references(of: ".text.machine_executable", in: files)
+            #expect(targets.contains { $0.hasPrefix(prefix) }, "\(targets)")
+        }
     }
 }

@@ -124,6 +124,13 @@ enum Host {
         return nil
     }
 
+    /// The first two numbers of the kernel's release.
+    static let kernelRelease: (Int, Int) = {
+        let text = (try? readText("/proc/sys/kernel/osrelease")) ?? ""
+        let numbers = text.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
+        return numbers.count == 2 ? (numbers[0], numbers[1]) : (0, 0)
+    }()
+
     /// Whether the kernel has a namespace of this kind.
     static func hasNamespace(_ name: String) -> Bool {
         access("/proc/self/ns/\(name)", F_OK) == 0
