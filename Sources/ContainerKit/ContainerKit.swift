@@ -6,9 +6,10 @@
 //   Planning/   spec -> plan, pure
 //   Launching/  a plan becomes processes
 //   Cgroups/    where a container is counted and limited
+//   Systemd/    the scope of systemd that keeps a cgroup
 //   Seccomp/    from a profile to a BPF program
 //   Storage/    the state directory
-//   Model/      signals, exit statuses, times
+//   Model/      signals, exit statuses, times, statistics
 //   System/     typed system calls of the parent
 //
 // The library keeps no global state, installs no signal handler, never changes the directory of the

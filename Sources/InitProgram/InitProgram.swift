@@ -2,11 +2,19 @@
 
 // Pure: what an init process will do, as values.
 //
-//   InitStep, ParentStep   one thing that the child, the parent does
-//   LaunchPlan             both columns, each step with its config field
-//   Explanation, Summaries the plan as text (`swrunc explain`)
-//   Lowering*              each step becomes instructions of the machine
-//   Assembler, Program     the program under construction, and finished
-//   ProgramChecker         the rules that the machine relies on
+//   InitStep, ParentStep    one thing that the child, the parent does
+//   StepValues, AttributeValues, Namespaces, PlannedHook  what steps are made of
+//   LaunchPlan              both columns, each step with its config field
+//   Explanation, Summaries  the plan as text (`swrunc explain`)
+//   Lowering                each step becomes instructions of the machine
+//   Lowering+*              the same, a file a theme
+//   Assembler               the program under construction
+//   Program                 the program, finished: instructions, cells, data
+//   SystemCall              the calls that instructions make: number and name
+//   ProgramChecker          the rules that the machine relies on
+//   Birth                   what a child that is born empty does before its program
+//   ProgramImage+ScopeKeeper, Program+Waiting  programs of processes that only keep a scope, a namespace
+//   HashedPlaces            equal texts of a program are there once
+//   DecimalText, PathText   numbers and paths as text
 
 @_exported public import ByteText

@@ -2,11 +2,12 @@
 
 // The OCI runtime specification 1.3 as Swift values. Pure: no imports, no input or output.
 //
-// JSON/       a strict reader and writer of RFC 8259 text, and the values between them
-// Decoding/   from JSON values to the model and back: paths, violations, one field list a type
-// Model/      every Linux field of config.json, one file a part of the document
-// Rules/      what the specification demands beyond types; one small function a rule
-// Documents/  the other documents: the state, the features, the template of `spec`
+//   JSON/        a strict reader and writer of RFC 8259 text, and the values between them
+//   Decoding/    from JSON values to the model and back: paths, violations, one field list a type
+//   Model/       every Linux field of config.json, one file a part of the document
+//   Rules/       what the specification demands beyond types; one small function a rule
+//   Documents/   the other documents: the state, the features, the template of `spec`
+//   DecimalText  numbers as text
 //
 // Enter at `Spec(json:)`, `Process(json:)`, `Resources(json:)` and `Spec.check()`.
 

@@ -2,10 +2,14 @@
 
 // swrunc: the command line of runc over ContainerKit.
 //
-// CommandLine/  tables of flags; parsing and help are both made from them
-// Commands/     a file a command: its table and what it does with ContainerKit
-// Output/       standard output, the log and its two formats, tables, how a failure is told
-// Session.swift one call of the binary, from its words to its exit status
+//   CommandLine/    tables of flags; parsing, help, manual pages and completion are made from them
+//   Commands/       a file a command: its table and what it does with ContainerKit
+//   Output/         standard output, the log and its two formats, tables, how a failure is told
+//   Session         one call of the binary, from its words to its exit status
+//   Invocation      what a command works with: flags, store, logger
+//   CallerSettings  signals and limits, as the caller left them
+//   Files           files that flags name
+//   ProgramOutput   a program of the host that is asked: ps
 //
 // Nothing here knows how containers work: what a command needs is public API of ContainerKit.
 

@@ -1,5 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// What embedders use.
+//
+//   Container               a container of a store, by its id; create, run and plan
+//   Container+Lifecycle     start, kill, delete
+//   Container+Exec          a further process in a running container
+//   Container+State         its state, and how each command finds it
+//   Container+Update        other limits, while it runs
+//   Container+Freeze        pause and resume
+//   Container+Events        statistics, out of memory, its end
+//   Container+ForcedDelete  delete --force: a stuck command, a damaged record
+//   ContainerStore          the directory that remembers containers (runc's --root)
+//   Bundle                  a config with the folder that its paths count from
+//   LaunchOptions           what the caller chooses beside the config
+//   LaunchPlan+JSON         a plan for programs (explain --json)
+//   ContainerProcess        the process that run and exec return
+//   ContainerProcesses      all processes of a container
+//   ForegroundSignals       the caller's signals, to be passed on to a process
+//   ContainerError          what went wrong: a code for programs, a text and a hint for people
+//   RuntimeFeatures, RuntimeVersion  what `features` and `--version` tell
+
 internal import InitProgram
 internal import SystemPackage
 

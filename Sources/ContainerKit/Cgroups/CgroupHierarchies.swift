@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//
+
 // Cgroups: where a container's processes are counted, limited, frozen and killed together.
 //
-//   CgroupHierarchies   what the host has mounted and where the caller itself is     (discovered)
-//   CgroupLayout        the directory of one container in each hierarchy             (pure)
-//   ResourcePlan        linux.resources as an ordered list of writes                 (pure)
-//   Controllers/        one file a controller: its rules, writes and reads, v1 and v2 (writes are pure)
-//   DeviceAccess        the device rules folded; as v1 lines or as a v2 BPF program  (pure)
-//   CgroupPlan          layout and resources of a new container                      (pure)
-//   Cgroup              the directories on disk: create, enter, freeze, kill, remove
-//   ControlFiles        the files of a cgroup for reading: statistics
-//   OutOfMemoryWatch    tells when memory has run out
+//   CgroupHierarchies  what the host has mounted and where the caller itself is (discovered)
+//   CgroupLayout       the directory of one container in each hierarchy (pure)
+//   CgroupLayout+Annotations, CgroupLayout+Subcgroups  directories below it: crun's annotations, exec --cgroup
+//   ResourcePlan       linux.resources as an ordered list of writes (pure)
+//   ResourceChange     what update asks for, over what a container has (pure)
+//   Controllers/       one file a controller: its rules, writes and reads, v1 and v2 (writes are pure)
+//   DeviceAccess       the device rules folded, as lines of v1 (pure)
+//   DeviceProgram      the same as a BPF program for v2 (pure)
+//   CgroupPlan         layout and resources of a new container (pure)
+//   Cgroup             the directories on disk: create, enter, freeze, kill, remove
+//   Cgroup+Processes, Cgroup+Resources, Cgroup+Update, Cgroup+Systemd  its processes, limits and scope
+//   CgroupTree         a directory with those below it
+//   CgroupDelegation   who may divide a container's cgroup further
+//   ControlFiles       the files of a cgroup for reading: statistics
+//   OutOfMemoryWatch   tells when memory has run out
+//   CgroupError        what of this failed, with the config field
 //
 // A plan is made and compared without touching the host; Cgroup carries it out in its order.
 

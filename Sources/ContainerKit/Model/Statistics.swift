@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Values of the public API that are of no config.
+//
+//   Statistics           what a container uses
+//   Statistics+IntelRdt  what resctrl counts
+//   Statistics+JSON      the same with runc's keys
+//   ExitStatus, Signal   how a process ends, and what it is sent
+//   Timestamp            a moment in RFC 3339's text
+
 /// What a container uses, read from its cgroup at one moment.
 ///
 /// A number that the kernel does not tell is zero. The groups and their names are runc's.

@@ -2,22 +2,32 @@
 
 // Planning: from a bundle to a LaunchPlan, without touching anything.
 //
-//   Launch              a planned launch: the plan and what the launcher needs beside it
-//   Launch+Create       a plan for a new container
-//   CreateRecipe        its steps: the child's, and in CreateRecipe+Parent the runtime's
-//   Launch+Exec         the recipe for a further process in a running one
-//   AttributePlan       scheduler, I/O priority, CPU affinity, memory policy, personality
-//   IdentityPlan        user, groups, capabilities, seccomp, the program: shared by both
-//   StreamPlan          the standard streams: whose they are, and the container's own devices
-//   SecurityLabels      AppArmor profile, SELinux label
-//   MountPlan           mounts, devices, masked and read-only paths
-//   UnprivilegedMounts  how the child makes the mounts that an ordinary user cannot prepare for it
-//   RuntimeRights       what the runtime may do, where it is not root of the host
-//   NamespacePlan       which namespaces are new, joined, or shared with the host
-//   UserNamespacePlan   how the container comes into its user namespace, and its id maps
-//   IDMapLimits         how long a map of ids may be
-//   ConfigAnnotation    the annotations that change what is done
-//   MountOptions ...    the vocabularies
+//   Launch                 a planned launch: the plan and what the launcher needs beside it; the facts
+//   Launch+Create          a plan for a new container
+//   CreateRecipe           its steps: the child's
+//   CreateRecipe+Parent    the runtime's
+//   Launch+Exec            the recipe for a further process in a running container
+//   AttributePlan          scheduler, I/O priority, CPU affinity, memory policy, personality
+//   IdentityPlan           user, groups, capabilities, seccomp, the program: shared by both recipes
+//   GrantableCapabilities  those that the runtime does not hold itself
+//   StreamPlan             the standard streams: whose they are, and the container's own devices
+//   SecurityLabels         AppArmor profile, SELinux label
+//   HookPlan               hooks, by the point at which they run
+//   RootEntry, RootPath    how init gets into its root, and where that lies on the host
+//   MountPlan              mounts: what the parent prepares, what the child attaches
+//   MountPlan+Cgroups, MountPlan+Devices, MountPlan+UserNamespace  cgroup mounts; /dev; mapped ids
+//   MountFacts             what is known of single mounts before they are planned
+//   TreeSupply             how prepared trees reach the child
+//   UnprivilegedMounts     the same as steps of the child, where the runtime may not prepare them
+//   HiddenPaths            masked and read-only paths
+//   Device+Node            device nodes: mode, owner, number
+//   MountOptions, MountOptionWords, MountAttributes, Propagation  the words of options, for the kernel
+//   RuntimeRights          what the runtime may do, where it is not root of the host
+//   NamespacePlan          which namespaces are new, joined, or shared with the host
+//   UserNamespacePlan      how the container comes into its user namespace, and its id maps
+//   IDMapLimits            how long a map of ids may be
+//   ResctrlPlan            linux.intelRdt: its groups and their schemata
+//   ConfigAnnotation       the annotations that change what is done
 
 internal import ByteText
 public import InitProgram

@@ -2,14 +2,16 @@
 
 // From `linux.seccomp` to a program that the child loads with one call.
 //
-// SeccompFilter             the outcome: a BPF program and the flags of seccomp(2)
-// SeccompFilter+Compile     the rules of the profile, for one architecture after the other
-// SeccompCache              compiled filters of earlier launches
-// LibseccompFilter          libseccomp's calls, typed; the only file that makes them
-// SeccompListener           who is notified, and how it gets the descriptor
-// ArchitectureDispatch      one program out of one for each architecture; ENOSYS for newer calls
-// FilterInstruction         classic BPF: an instruction and its eight bytes
-// SeccompSupport            what this kernel and this libseccomp can do (features, --version)
+//   SeccompFilter          the outcome: a BPF program and the flags of seccomp(2)
+//   SeccompFilter+Compile  the rules of the profile, for one architecture after the other
+//   SeccompFilter+Base64   a program that an annotation brings
+//   SeccompCache           compiled filters of earlier launches
+//   LibseccompFilter       libseccomp's calls, typed; the only file that makes them
+//   SeccompListener        who is notified, and how it gets the descriptor
+//   ArchitectureDispatch   one program out of one for each architecture; ENOSYS for newer calls
+//   FilterInstruction      classic BPF: an instruction and its eight bytes
+//   SeccompSupport         what this kernel and this libseccomp can do (features, --version)
+//   SeccompError           what of a profile could not be compiled, with the config field
 
 internal import CLinux
 

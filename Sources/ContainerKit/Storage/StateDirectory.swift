@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// What one command leaves for the next: all that a container is between two calls.
+//
+//   StateDirectory   its directory below the store's, and the lock on it
+//   ContainerRecord  state.json: pid, start time, cgroups, and what init still has to do
+
 internal import CLinux
 internal import RuntimeSpec
 internal import SystemPackage

@@ -1,5 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Typed system calls of the parent. The child's are instructions (InitProgram/SystemCall).
+//
+//   SystemCalls            the call itself, files, directories, status
+//   SystemCalls+Cgroups    device programs of v2
+//   SystemCalls+Datagrams, SystemCalls+Sockets, SystemCalls+Pipes  sockets, descriptors over them, pipes
+//   SystemCalls+Events     counters, and files that tell of changes
+//   SystemCalls+Links      what a link says
+//   SystemCalls+MemoryFiles  files in memory, and their seals
+//   SystemCalls+Mounts     mount trees
+//   SystemCalls+Processes  pidfds, signals, wait, poll, limits, the start time of a process
+//   SystemCalls+Streams    reading until a deadline
+//   SystemCallError        which call was refused, with what, and why
+//   ErrnoWords             errnos in the words that engines match
+//   OwnedDescriptor        a descriptor that is closed with its owner
+//   FilePathText           paths as text
+//   MountTable             the kernel's table of mounts
+//   Netlink, NetworkLinks  network devices
+//   OuterFilter            the seccomp filter that the runtime itself runs under
+//   CallerRights, HeldCapabilities, StartingUser, FilesystemUser  who this process is, and what it may do
+
 internal import CLinux
 internal import SystemPackage
 

@@ -6,6 +6,7 @@
 //   Start.c       the clones, and what a child does that has its parent's memory
 //   TreeCopy.c    an instruction of the machine that copies a directory; in the same section
 //   Executable.c  the machine as a program of its own: an ELF file with the section's bytes
+//   Section.h     what makes a function part of the section
 //
 // Why it is C, and freestanding: Decisions/0001 and Decisions/0025.
 #ifndef INIT_MACHINE_H
