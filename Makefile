@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# make demo, make test, make build, make install, make lint, make clean. GNU make; see README.md.
+# GNU make. `make help` prints the targets: what stands behind ## in their lines.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint install clean prerequisites
+.PHONY: help build demo test unit lint install clean prerequisites
 
 PREFIX ?= /usr/local
 BINARY := .build/release/swrunc
@@ -27,8 +27,11 @@ RELEASE := -c release --product swrunc --static-swift-stdlib -Xswiftc -static-ex
 # g++ brings the C library and C++ runtime archives that the static link takes.
 PREREQUISITES := g++ binutils git ca-certificates libseccomp-dev pkg-config busybox-static
 
+help: ## prints this
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 16
+
 # The commit goes into the link alone, as the values of symbols (Sources/BuildCommit).
-build: prerequisites
+build: prerequisites ## the release binary, .build/release/swrunc: one static, stripped file
 	@commit='$(COMMIT)'
 	# A tree that is not itself under git may lie inside of one that is.
 	if [ -z "$$commit" ] && git ls-files --error-unmatch Package.swift >/dev/null 2>&1; then
@@ -59,7 +62,7 @@ $(BINARY):
 	@$(MAKE) build
 
 # The binary itself prints its manual pages and completion scripts.
-install: $(BINARY)
+install: $(BINARY) ## binary, manual pages and completion, below PREFIX (/usr/local), DESTDIR
 	@prefix='$(DESTDIR)$(PREFIX)' share='$(DESTDIR)$(PREFIX)/share'
 	install -D -m 755 $(BINARY) "$$prefix/bin/swrunc"
 	print() { install -D -m 644 /dev/stdin "$$1"; }
@@ -72,7 +75,7 @@ install: $(BINARY)
 	$(BINARY) completion fish | print "$$share/fish/vendor_completions.d/swrunc.fish"
 
 # A container in a busybox root file system: what it sees of itself, and the status it ends with.
-demo: $(if $(RUNTIME),prerequisites,build)
+demo: $(if $(RUNTIME),prerequisites,build) ## a container, as root; RUNTIME=runc shows another runtime
 	@runtime='$(or $(RUNTIME),$(CURDIR)/$(BINARY))' status=7
 	[ "$$(id -u)" = 0 ] || { echo 'make demo starts a container and needs root' >&2; exit 1; }
 	bundle=$$(mktemp -d)
@@ -99,9 +102,9 @@ demo: $(if $(RUNTIME),prerequisites,build)
 	echo "exit status: $$ended (chosen: $$status)"
 	[ "$$ended" = "$$status" ]
 
-# Unit tests need no root; the integration tests run real containers with the release binary.
-test: build
-	@mkdir -p .build/test-logs
+# run NAME FLAG...: runs tests, and sets `failed` where that did not go well.
+define RUN_TESTS
+	mkdir -p .build/test-logs
 	swift build --build-tests
 	failed=
 	run() {
@@ -110,7 +113,17 @@ test: build
 		# A filter that matches nothing must not pass for tests that did.
 		grep -qE 'Test run with [1-9][0-9]* test' "$$log" || { failed=1; echo "no tests ran: $$*" >&2; }
 	}
-	run unit --skip '^IntegrationTests\.'
+endef
+UNIT := --skip '^IntegrationTests\.'
+
+unit: prerequisites ## the tests that start no container, in a debug build; no root
+	@$(RUN_TESTS)
+	run unit $(UNIT)
+	[ -z "$$failed" ]
+
+test: build ## all tests: unit, then real containers with the release binary, as root
+	@$(RUN_TESTS)
+	run unit $(UNIT)
 	SWRUNC='$(CURDIR)/$(BINARY)' run integration --filter '^IntegrationTests\.'
 	echo 'Not run on this host:'
 	grep -hE 'skipped: ' .build/test-logs/{unit,integration} | sed 's/^[^A-Z]*/    /' || echo '    nothing'
@@ -119,13 +132,13 @@ test: build
 	[ -z "$$failed" ] || grep -hE '^✘ ' .build/test-logs/{unit,integration} || true
 	[ -z "$$failed" ]
 
-lint:
+lint: ## checks the formatting
 	@swift format lint --strict --parallel -r Package.swift Sources Tests
 
-clean:
+clean: ## removes what was built
 	@rm -rf .build
 
-prerequisites:
+prerequisites: ## installs the Debian packages that a build needs; looks for Swift
 	@command -v swift >/dev/null || { echo 'a Swift 6 toolchain must be in PATH: https://swift.org/install' >&2; exit 1; }
 	command -v dpkg-query >/dev/null || exit 0
 	missing=()
