@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@Suite("Documents tell the truth")
+struct DocumentTests {
+    private static let catalog = "Sources/ContainerKit/ContainerKit.docc/"
+
+    private func lines(_ path: String) throws -> [String] {
+        try #require(Project.files.first { $0.path == path }, "\(path)").lines
+    }
+
+    @Test("the README's example is the program that the tests compile")
+    func example() throws {
+        let program = try lines("Tests/EmbeddingExample/main.swift")
+        let begin = try #require(program.firstIndex { $0.hasPrefix("// Runs a program") })
+        let shown = (["```swift"] + program[begin...] + ["```"]).joined(separator: "\n")
+        #expect(try lines("README.md").joined(separator: "\n").contains(shown))
+    }
+
+    @Test("the index of decisions has each of them, by its number and its title")
+    func decisions() throws {
+        let index = try lines(Self.catalog + "Decisions.md")
+        let decisions = Project.files.filter { $0.path.hasPrefix(Self.catalog + "Decisions/") }
+        #expect(decisions.count > 20)
+        for decision in decisions {
+            let name = decision.name.dropLast(".md".count)
+            let title = try #require(decision.lines.first).dropFirst("# ".count)
+            #expect(index.contains("| \(name.prefix(4)) | [\(title)](doc:\(name)) |"))
+            #expect(index.contains("- <doc:\(name)>"), "under Topics")
+        }
+        let numbers = Set(decisions.map { $0.name.prefix(4) })
+        #expect(numbers.count == decisions.count, "each has a number of its own")
+    }
+
+    @Test("every link between articles leads to one, and every article is reached")
+    func links() throws {
+        let articles = Project.files.filter {
+            $0.path.hasPrefix(Self.catalog) && $0.path.hasSuffix(".md")
+        }
+        let names = Set(articles.map { String($0.name.dropLast(".md".count)) })
+        var linked: Set<String> = []
+        for article in articles {
+            for line in article.lines {
+                linked.formUnion(line.matches(of: /[<(]doc:([\w-]+)[>)]/).map { String($0.1) })
+            }
+        }
+        #expect(linked.subtracting(names) == [])
+        #expect(names.subtracting(linked) == ["ContainerKit"], "the landing page alone")
+    }
+
+    @Test("a path to a file of the project, in a link of a document, is right")
+    func paths() throws {
+        let present = Set(Project.files.map(\.path))
+        let documents = Project.files.filter {
+            $0.path.hasSuffix(".md") && !$0.path.hasPrefix(Self.catalog)
+        }
+        #expect(documents.count >= 5)
+        for document in documents {
+            let folder = document.path.split(separator: "/").dropLast().map(String.init)
+            for match in document.lines.joined(separator: " ").matches(of: /\]\(([^)#:]+)[)#]/) {
+                var parts = folder
+                for part in match.1.split(separator: "/") {
+                    if part == ".." { _ = parts.popLast() } else { parts.append(String(part)) }
+                }
+                let path = parts.joined(separator: "/")
+                #expect(
+                    present.contains(path) || present.contains { $0.hasPrefix(path + "/") },
+                    "\(document.path) links to \(path)")
+            }
+        }
+    }
+
+    @Test("make help has a line for every target")
+    func help() throws {
+        let makefile = try lines("Makefile")
+        let phony = try #require(makefile.first { $0.hasPrefix(".PHONY: ") })
+        for target in phony.split(separator: " ").dropFirst() {
+            #expect(
+                makefile.contains {
+                    $0.firstMatch(of: /^([a-z]+):.* ## \S/)?.1 == target
+                }, "\(target)")
+        }
+    }
+}
