@@ -10,6 +10,7 @@ import pathlib
 import re
 import subprocess
 
+import image
 from results import OURS, Result
 from sources import Unavailable, checked, install
 
@@ -55,15 +56,13 @@ def command(runtime, engine, only):
 
 def packages():
     """The engines that the VM has, with their versions."""
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    image = pathlib.Path(os.environ.get("OCI_TEST_VM") or pathlib.Path(home, "oci-test-vm"))
-    versions = dict(line.split() for line in (image / "packages").read_text().splitlines())
+    versions = image.packages()
     names = ("docker.io", "docker-buildx", "containerd", "podman", "buildah", "rootlesskit")
     return ", ".join(f"{name} {versions[name]}" for name in names if name in versions)
 
 
 def run(runtime, only, logs):
-    subprocess.run([REPO / "conformance/vm/run-in-vm", "--prepare"], check=True)
+    image.build()
     found = {}
     for engine in ENGINES:
         script = REPO / "conformance/engines" / engine

@@ -11,6 +11,7 @@ import re
 import subprocess
 import tempfile
 
+import image
 import runc
 import sources
 from engines import MACHINE, REPO
@@ -65,7 +66,7 @@ def chosen(path, way, only):
 
 
 def run(runtime, only, logs):
-    subprocess.run([REPO / "conformance/vm/run-in-vm", "--prepare"], check=True)
+    image.build()
     tree, version, _ = runc.built()
     found = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -51,7 +51,9 @@ def install(*packages):
         return
     print(f"installing {' '.join(missing)}", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    get = ["apt-get", "-qq", "install", "--no-install-recommends", *missing]
+    # The test VM may be in the making.
+    wait = "-oDPkg::Lock::Timeout=300"
+    get = ["apt-get", "-qq", wait, "install", "--no-install-recommends", *missing]
     try:
         checked(*get, env=environment)
     except Unavailable:

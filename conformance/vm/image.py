@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image of the test VM: a Debian root disk, its kernel, a small initramfs and a key for ssh.
+
+It lies in a folder that is named by a digest of its description, guest.py, guest-setup and guest-init:
+after a change of that there is no image until conformance/vm/build makes one.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import guest
+from machine import Failed, Machine
+
+HERE = pathlib.Path(__file__).resolve().parent
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "swrunc-test-vm"
+DESCRIPTION = ("guest.py", "guest-setup", "guest-init")
+
+# What the host needs to build the image and to start it.
+HOST_PACKAGES = ("mmdebstrap", "qemu-system-x86", "e2fsprogs", "openssh-client", "xz-utils")
+APT = ("apt-get", "-qq", "-oDPkg::Lock::Timeout=300")
+
+
+class Unavailable(Exception):
+    """There is no image, or none can be made; the message says why."""
+
+
+def folder():
+    """Where the image of this description is, or will be."""
+    digest = hashlib.sha256()
+    for name in DESCRIPTION:
+        digest.update((HERE / name).read_bytes())
+    return CACHE / digest.hexdigest()[:16]
+
+
+def ready():
+    """The folder of the image, which is complete."""
+    image = folder()
+    if not image.is_dir():
+        raise Unavailable(f"no image in {image}; as root: {HERE / 'build'}")
+    return image
+
+
+def packages():
+    """The packages of the guest, with their versions."""
+    return dict(line.split() for line in (ready() / "packages").read_text().splitlines())
+
+
+def step(text):
+    print(f"test VM: {text}", file=sys.stderr, flush=True)
+
+
+def checked(*command, stdout=sys.stderr, **options):
+    """Runs a command to its end; its output goes to the standard error, which is for people."""
+    words = [str(word) for word in command]
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=stdout, **options)
+    try:
+        status = process.wait()
+    except BaseException:
+        # It may have something to clear away.
+        process.terminate()
+        process.wait()
+        raise
+    if status:
+        raise Unavailable(f"{words[0]}: status {status}")
+
+
+def output_of(*command):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def install():
+    """Installs what the host needs, where it is missing."""
+    if not shutil.which("apt-get") or os.uname().machine != "x86_64":
+        raise Unavailable("the test VM is made on Debian, on x86_64")
+    listed = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *HOST_PACKAGES],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ).stdout.splitlines()
+    missing = [name for name in HOST_PACKAGES if f"installed {name}" not in listed]
+    if not missing:
+        return
+    step(f"installing {' '.join(missing)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    wanted = [*APT, "install", "--no-install-recommends", *missing]
+    try:
+        checked(*wanted, env=environment)
+    except Unavailable:
+        checked(*APT, "update")
+        checked(*wanted, env=environment)
+
+
+def mirror():
+    """The mirror from which apt takes Debian's main archive on this machine."""
+    release = dict(
+        line.rstrip().replace('"', "").split("=", 1)
+        for line in pathlib.Path("/etc/os-release").read_text().splitlines()
+        if "=" in line
+    )
+    if release.get("ID") != "debian":
+        raise Unavailable("the mirror that apt uses is none of Debian's")
+    wanted = [f"Codename: {release['VERSION_CODENAME']}", "Component: main"]
+    ask = ("apt-get", "indextargets", "--format", "$(REPO_URI)", *wanted)
+    named = output_of(*ask).split()
+    if not named:
+        # Nobody has fetched its lists yet.
+        checked(*APT, "update")
+        named = output_of(*ask).split()
+    if not named:
+        raise Unavailable("apt knows no mirror of Debian's main archive")
+    return named[0]
+
+
+def unpack(root):
+    """Installs the guest's packages into a folder."""
+    left_out = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in guest.LEFT_OUT]
+    checked(
+        "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--components=main",
+        f"--include={','.join(guest.PACKAGES)}", *left_out, guest.SUITE, root, mirror(),
+        # The initramfs is ours.
+        env={**os.environ, "INITRD": "No"},
+    )  # fmt: skip
+
+
+def set_up(root, key):
+    """Runs guest-setup in the new root."""
+    for file in (HERE / "guest-setup", key):
+        shutil.copy(file, root / "tmp")
+    checked("chroot", root, "/bin/sh", "/tmp/guest-setup", f"/tmp/{key.name}")
+    for file in (root / "tmp").iterdir():
+        file.unlink()
+
+
+def make_initramfs(root, file):
+    """An archive of busybox, the modules that reach the disk, and guest-init."""
+    (release,) = os.listdir(root / "lib/modules")
+    with tempfile.TemporaryDirectory(dir=root / "tmp") as place:
+        early = pathlib.Path(place)
+        for name in ("bin", "dev", "proc", "sys", "newroot"):
+            (early / name).mkdir()
+        shutil.copy(root / "usr/bin/busybox", early / "bin")
+        shutil.copy(HERE / "guest-init", early / "init")
+        show = ("modprobe", "-S", release, "-a", "--show-depends", *guest.EARLY_MODULES)
+        lines = output_of("chroot", root, *show).splitlines()
+        modules = dict.fromkeys(line.split()[1] for line in lines if line.startswith("insmod "))
+        for number, module in enumerate(modules):
+            # Loaded in the order of their names.
+            copy = early / f"{number:02}-{pathlib.Path(module).name}"
+            shutil.copy(root / module[1:], copy)
+            if copy.suffix == ".xz":
+                checked("xz", "-d", copy)
+        pack = "cd /tmp/$0 && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1"
+        with open(file, "wb") as output:
+            checked("chroot", root, "sh", "-c", pack, early.name, stdout=output)
+
+
+def label(root):
+    """Writes SELinux's labels, which count when the VM is booted with it."""
+    contexts = "/etc/selinux/default/contexts/files/file_contexts"
+    checked("chroot", root, "setfiles", "-F", contexts, "/")
+    # Else the first boot with SELinux labels all over again, and reboots.
+    (root / ".autorelabel").unlink(missing_ok=True)
+
+
+def make(place):
+    """Makes the image in an empty folder."""
+    root = place / "root"
+    step(f"packages of Debian {guest.SUITE}")
+    unpack(root)
+    step("settings, initramfs, labels")
+    checked("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", CACHE.name, "-f", place / "key")
+    set_up(root, place / "key.pub")
+    (kernel,) = (root / "boot").glob("vmlinuz-*")
+    shutil.copy(kernel, place / "vmlinuz")
+    make_initramfs(root, place / "initrd")
+    label(root)
+    step("disk")
+    with open(place / "packages", "wb") as output:
+        ask = ("dpkg-query", "-W", "-f", "${Package} ${Version}\n")
+        checked("chroot", root, *ask, stdout=output)
+    checked("truncate", "-s", guest.DISK_SIZE, place / "disk.raw")
+    # The tables of inodes are zeroed neither now nor by the guest.
+    lazy = "lazy_itable_init=1,lazy_journal_init=1"
+    checked("mke2fs", "-q", "-t", "ext4", "-E", lazy, "-d", root, place / "disk.raw")
+    shutil.rmtree(root)
+    step("first boot")
+    with Machine(place, keep=True) as machine:
+        if status := machine.run(["/usr/local/sbin/first-boot"], limit_seconds=1200):
+            raise Unavailable(f"the first boot ended with status {status}")
+
+
+@contextlib.contextmanager
+def only_builder():
+    """One builds at a time; whoever comes second waits, and finds the image."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def build():
+    """Makes the image where there is none of this description, and removes those of others."""
+    with only_builder():
+        install()
+        image = folder()
+        if image.is_dir():
+            return
+        for old in CACHE.iterdir():
+            if old.is_dir():
+                shutil.rmtree(old)
+        place = pathlib.Path(tempfile.mkdtemp(prefix="new.", dir=CACHE))
+        try:
+            make(place)
+            place.rename(image)
+        except (Failed, OSError, subprocess.CalledProcessError) as error:
+            raise Unavailable(str(error)) from None
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        step(f"ready: {image}")
