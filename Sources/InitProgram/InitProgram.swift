@@ -14,6 +14,7 @@
 //   ProgramChecker          the rules that the machine relies on
 //   Birth                   what a child that is born empty does before its program
 //   ProgramImage+ScopeKeeper, Program+Waiting  programs of processes that only keep a scope, a namespace
+//   ProgramImage+TreeCopy   the program of the process that fills a tmpfs: tmpcopyup
 //   HashedPlaces            equal texts of a program are there once
 //   DecimalText, PathText   numbers and paths as text
 
