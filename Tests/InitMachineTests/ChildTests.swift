@@ -145,7 +145,7 @@ struct ChildTests {
 
     // MARK: A second process
 
-    @Test("a second process is the parent's child, which has its pid in the page and its descriptor")
+    @Test("a second process is the parent's child, which has its number and its descriptor")
     func secondProcess() throws {
         let (ours, theirs) = try socketPair().numbers()
         defer { for end in [ours, theirs] { close(end) } }

@@ -72,7 +72,7 @@ __attribute__((always_inline)) static inline long raw_system_call(long number, l
 
 // MARK: - The init machine
 
-/// The three kinds of instruction. See InitMachine/Machine.c for what each does.
+/// The kinds of instruction. See InitMachine/Machine.c for what each does.
 enum { MACHINE_CALL = 0, MACHINE_COPY = 1, MACHINE_SKIP = 2, MACHINE_COPY_TREE = 3 };
 
 /// `machine_instruction.result` of a call whose result nobody reads.

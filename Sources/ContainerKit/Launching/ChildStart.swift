@@ -180,9 +180,11 @@ struct ChildStart {
 func receiveSibling(of pidfd: CInt, from rendezvous: CInt) throws(SystemCallError) -> CInt? {
     var entries = [PollEntry(rendezvous, [.readable]), PollEntry(pidfd, [.readable])]
     try poll(&entries)
-    // What it sent before its end is there to be read.
-    entries = [PollEntry(rendezvous, [.readable])]
-    guard try poll(&entries, timeoutMilliseconds: 0) > 0 else { return nil }
+    if !entries[0].seen.contains(.readable) {
+        // What it sent before its end is there to be read by now.
+        entries = [PollEntry(rendezvous, [.readable])]
+        guard try poll(&entries, timeoutMilliseconds: 0) > 0 else { return nil }
+    }
     return try receiveDescriptor(from: rendezvous).release()
 }
 

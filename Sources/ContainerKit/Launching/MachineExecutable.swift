@@ -33,7 +33,8 @@ enum MachineExecutable {
     ) throws(SystemCallError) -> Result {
         // What was refused once may be granted now. A host that closes descriptors which it does not know has
         // made the number another file's.
-        if case .success(let made) = made, let found = try? status(of: made.number), found.stx_ino == made.inode,
+        if case .success(let made) = made, let found = try? status(of: made.number),
+            found.stx_ino == made.inode,
             found.stx_dev_major == 0, found.stx_dev_minor == made.device
         {
             return try body(made.number)

@@ -6,6 +6,7 @@
 //   SystemCalls+Cgroups    device programs of v2
 //   SystemCalls+Datagrams, SystemCalls+Sockets, SystemCalls+Pipes  sockets, descriptors over them, pipes
 //   SystemCalls+Events     counters, and files that tell of changes
+//   SystemCalls+FileSizes  writing under RLIMIT_FSIZE without SIGXFSZ
 //   SystemCalls+Links      what a link says
 //   SystemCalls+MemoryFiles  files in memory, and their seals
 //   SystemCalls+Mounts     mount trees
