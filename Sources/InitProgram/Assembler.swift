@@ -27,6 +27,8 @@ public struct Assembler {
         /// Memory at an offset of the data, masked, equals the value.
         case memory(Int, mask: Int, value: Int)
         case always
+        /// The progress page at an offset, masked, equals the value.
+        case progress(Int, mask: Int, value: Int)
         /// No error stands in the progress page.
         case nothingFailed
     }
@@ -197,6 +199,7 @@ public struct Assembler {
             case .equals(let cell, let value): (.cellAddress(cell), -1, value)
             case .memory(let offset, let mask, let value): (.address(offset), mask, value)
             case .always: (.address(0), 0, 0)
+            case .progress(let offset, let mask, let value): (.progress(offset), mask, value)
             // The first eight bytes of the page are the index and, higher, the error.
             case .nothingFailed: (.progress(0), Int(bitPattern: 0xffff_ffff_0000_0000), 0)
             }

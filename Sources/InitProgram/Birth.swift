@@ -65,58 +65,50 @@ public struct Birth: Sendable {
     }
 }
 
-/// The words of the progress page that a sibling has.
+/// Which of two siblings is meant: each has a word of the parent's in the progress page.
 ///
 /// Source: `struct machine_progress` of CLinux.h.
-enum SiblingWords {
-    /// Of init that a stepping stone clones; of the second process of a plan.
+package enum Sibling {
+    /// Init, which a stepping stone clones; the second process of a plan.
     case first, second
 
-    /// Where the kernel writes the number.
-    var pid: Int { self == .first ? 12 : 8 }
-    /// Where it is told that the parent has the descriptor.
-    var isTold: Int { self == .first ? 16 : 20 }
+    /// Where the word stands.
+    package var wordOffset: Int { self == .first ? 8 : 12 }
 }
 
 extension Assembler {
     /// Clones a process that goes on in this one's place, as a child of the same parent, and ends.
     ///
-    /// The parent gets its pidfd over the rendezvous, before the sibling can say anything there.
+    /// The parent gets its pidfd over the rendezvous, and the sibling waits for the parent's word.
     ///
     /// Kernel: clone3(2) with CLONE_PARENT, futex(2).
     mutating func continueInSibling(
-        _ flags: UInt64, intoCgroup: Bool, named name: String, _ words: SiblingWords
+        _ flags: UInt64, intoCgroup: Bool, named name: String, _ which: Sibling
     ) {
-        // CLONE_PIDFD | CLONE_PARENT | CLONE_PARENT_SETTID, and CLONE_INTO_CGROUP; with CLONE_PARENT the exit
-        // signal is the creator's.
-        let flags = flags | 0x1000 | 0x8000 | 0x10_0000 | (intoCgroup ? 0x2_0000_0000 : 0)
-        let arguments = self.words([flags, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        // CLONE_PIDFD | CLONE_PARENT, and CLONE_INTO_CGROUP; with CLONE_PARENT the exit signal is the creator's.
+        let flags = flags | 0x1000 | 0x8000 | (intoCgroup ? 0x2_0000_0000 : 0)
+        let arguments = words([flags, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
         let pidfd = cell("\(name)-pidfd")
         relocateToCell(at: arguments + 8, cell: pidfd)
-        relocateToProgress(at: arguments + 3 * 8, offset: words.pid)
         if intoCgroup { copy(input(.cgroupDirectory), to: arguments + 10 * 8, width: 8) }
         let sibling = cell(name)
         call(.clone3, [.address(arguments), .literal(88)], into: sibling)
         let inSibling = skip(when: .equals(sibling, 0))
-        // EPIPE, ECONNRESET: the parent is gone, which the sibling will see, too.
+        // EPIPE, ECONNRESET: the parent is gone, and nobody gives the sibling a word.
         sendDescriptor(
             pidfd, named: "p", over: input(.rendezvous),
             ignoring: [IgnoredErrno.brokenPipe, IgnoredErrno.reset])
-        // Sets the word, and wakes who waits for it: FUTEX_OP_SET of 1, if 0.
-        call(
-            .futex,
-            [
-                .progress(words.isTold), .named(5, "FUTEX_WAKE_OP"), .literal(1), .literal(1),
-                .progress(words.isTold), .literal(0x1000),
-            ])
         call(.exitGroup, [.literal(0)])
         place(inSibling)
-        // EAGAIN: it is set. ETIMEDOUT: who was to set it was killed; so the parent tells what is next.
+        // EAGAIN: it is there. ETIMEDOUT: nobody knows of this process.
         call(
             .futex,
             [
-                .progress(words.isTold), .named(0, "FUTEX_WAIT"), .literal(0),
-                .address(self.words([10, 0])),
+                .progress(which.wordOffset), .named(0, "FUTEX_WAIT"), .literal(0),
+                .address(words([10, 0])),
             ], ignoring: [IgnoredErrno.tryAgain, IgnoredErrno.timedOut, IgnoredErrno.interrupted])
+        let goesOn = skip(when: .progress(which.wordOffset, mask: 0xffff_ffff, value: 1))
+        call(.exitGroup, [.literal(125)])
+        place(goesOn)
     }
 }

@@ -122,5 +122,5 @@ extension ProgramImage {
 /// The words of `struct machine_progress` (CLinux.h).
 enum ProgressWords {
     /// Where they begin.
-    static let offsets = stride(from: 0, through: 20, by: 4)
+    static let offsets = stride(from: 0, through: 12, by: 4)
 }

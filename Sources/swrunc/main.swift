@@ -21,9 +21,13 @@ internal import ProgramArguments
 private func words() -> [ByteText] {
     var count: Int32 = 0
     guard let list = _swift_stdlib_getUnsafeArgvArgc(&count) else { return [] }
-    return (0..<Int(count)).compactMap { list[$0] }.map { word in
-        ByteText(bytes: Array(UnsafeRawBufferPointer(start: word, count: strlen(word))))
+    var words: [ByteText] = []
+    for index in 0..<Int(count) {
+        guard let word = list[index] else { continue }
+        words.append(
+            ByteText(bytes: Array(UnsafeRawBufferPointer(start: word, count: strlen(word)))))
     }
+    return words
 }
 
 // Nothing is buffered, and nothing waits for exit(3).

@@ -145,23 +145,61 @@ struct ChildTests {
 
     // MARK: A second process
 
-    @Test("a second process is the parent's child, which has its number and its descriptor")
+    /// A program whose second process writes the number of its parent.
+    private func startTwo(_ theirs: CInt, _ output: CInt) throws -> RunningProgram {
+        var code = Assembler()
+        var state = LoweringState()
+        let parent = code.cell("parent")
+        InitStep.continueInChild(intoCgroup: false).lower(into: &code, &state)
+        code.call(SystemCall("getppid", __NR_getppid), [], into: parent)
+        code.write(parent, to: .literal(Int(output)))
+        code.exit(7)
+        _ = code.reserve(8)
+        return try RunningProgram(
+            code.image, inputs: [.rendezvous: theirs, .standardStream(1): output])
+    }
+
+    @Test("a second process is the parent's child, and goes on when the parent has its descriptor")
     func secondProcess() throws {
         let (ours, theirs) = try socketPair().numbers()
         defer { for end in [ours, theirs] { close(end) } }
-        let done = try runInChild(inputs: [.rendezvous: theirs]) { code, output in
-            var state = LoweringState()
-            let parent = code.cell("parent")
-            InitStep.continueInChild(intoCgroup: false).lower(into: &code, &state)
-            code.call(SystemCall("getppid", __NR_getppid), [], into: parent)
-            code.write(parent, to: output)
-            code.exit(7)
-        }
-        #expect(done.outcome == .exited(0))
-        #expect(done.number == Int64(getpid()))
-        try #require(done.secondProcess > 0 && done.secondProcess != done.pid)
+        var pipe = try Pipe()
+        let program = try startTwo(theirs, pipe.writing)
+        pipe.closeWriting()
+        let second = try #require(
+            try program.page.receive(.second, of: program.pidfd, from: ours))
+        let descriptor = OwnedDescriptor(taking: second.pidfd)
+        #expect(try program.finish() == .exited(0))
+        #expect(second.pid != program.pid)
+        let told = try readFile(pipe.reading, named: "output")
+        #expect(told == withUnsafeBytes(of: Int64(getpid())) { Array($0) })
+        #expect(try waitProcess(descriptor.number) == .exited(7))
+    }
+
+    @Test("a second process that the parent does not take ends without going on")
+    func untakenSecondProcess() throws {
+        let (ours, theirs) = try socketPair().numbers()
+        defer { for end in [ours, theirs] { close(end) } }
+        var pipe = try Pipe()
+        let program = try startTwo(theirs, pipe.writing)
+        pipe.closeWriting()
         let second = try receiveDescriptor(from: ours)
-        #expect(try waitProcess(second.number) == .exited(7))
+        program.page.tell(.second, goOn: false)
+        #expect(try program.finish() == .exited(0))
+        #expect(try readFile(pipe.reading, named: "output") == [])
+        #expect(try waitProcess(second.number) == .exited(125))
+    }
+
+    @Test("the number of a process is told of children only")
+    func numberOfOthers() throws {
+        let (child, socket) = try waitingChild()
+        #expect(try numberOfChild(child.pidfd) == child.pid)
+        close(socket)
+        _ = try child.finish()
+        for other in [getppid(), getpid()] {
+            let process = try openProcess(other)
+            #expect(try numberOfChild(process.number) == nil)
+        }
     }
 
     @Test("how far the second process came is not written over when the first ends later")
@@ -181,7 +219,9 @@ struct ChildTests {
         code.exit(7)
         let program = try RunningProgram(code.image)
         #expect(try waitProcess(program.pidfd) == .exited(0))
-        let process = try openProcess(program.page.secondProcess)
+        let number = UnsafeRawPointer(program.page.pointer).load(
+            fromByteOffset: 8, as: Int32.self)
+        let process = try openProcess(number)
         #expect(try waitProcess(process.number) == .exited(Int32(machine_failure_status)))
         #expect(program.page.index == 4)
         #expect(program.page.error == EBADF)

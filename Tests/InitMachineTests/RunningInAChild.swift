@@ -26,8 +26,6 @@ struct FinishedProgram {
     var index: Int
     /// What the program wrote into its output.
     var output: [UInt8]
-    /// The second process, if the program cloned one.
-    var secondProcess: Int32
 
     var text: String { String(decoding: output, as: UTF8.self) }
 
@@ -143,8 +141,7 @@ func runInChild(
     let output = try readFile(pipe.reading, named: "output")
     let outcome = try program.finish()
     return FinishedProgram(
-        pid: program.pid, outcome: outcome, index: program.page.index, output: output,
-        secondProcess: program.page.secondProcess)
+        pid: program.pid, outcome: outcome, index: program.page.index, output: output)
 }
 
 /// Runs steps to their end; the last one is `execute`, whose standard output is collected.

@@ -17,7 +17,6 @@ struct NamedConstantTests {
         "O_CLOEXEC": Int(O_CLOEXEC), "O_DIRECTORY": Int(O_DIRECTORY),
         "O_NOFOLLOW": Int(O_NOFOLLOW), "O_PATH": 0o10_000_000, "F_SETFD": Int(F_SETFD),
         "F_DUPFD_CLOEXEC": 1030, "FUTEX_WAIT": Int(FUTEX_WAIT),
-        "FUTEX_WAKE_OP": Int(FUTEX_WAKE_OP),
         "AF_INET": Int(AF_INET), "SOCK_DGRAM": Int(SOCK_DGRAM.rawValue),
         "SOCK_CLOEXEC": Int(SOCK_CLOEXEC.rawValue), "SIOCSIFFLAGS": Int(SIOCSIFFLAGS),
         "S_IFREG": Int(S_IFREG), "SIG_SETMASK": Int(SIG_SETMASK),

@@ -85,7 +85,7 @@ struct BrokenProgram: Sendable, CustomTestStringConvertible {
         BrokenProgram("memory behind the data", operands, call([.literal(0), .address(16)])),
         BrokenProgram("memory before the data", operands, call([.address(-1)])),
         BrokenProgram("text behind the data", operands, call([.text(99, "x")])),
-        BrokenProgram("behind the progress page", operands, call([.progress(24)])),
+        BrokenProgram("behind the progress page", operands, call([.progress(16)])),
     ]
 
     static let others: [BrokenProgram] = [

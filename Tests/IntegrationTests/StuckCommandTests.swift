@@ -98,6 +98,30 @@ struct StuckCommandTests {
         }
     }
 
+    @Test("what is written into the child's page leads the runtime to no other process")
+    func writtenPage() throws {
+        try TestBundle.use { bundle throws in
+            var options = CommandOptions()
+            options.environment = [:]
+            let victim = try RunningCommand(["/bin/sleep", "100"], options, token: bundle.token)
+            defer {
+                kill(victim.pid, SIGKILL)
+                _ = try? victim.wait()
+            }
+            let page = "\(bundle.store)/\(bundle.id)/progress"
+            let number = withUnsafeBytes(of: victim.pid.littleEndian) { bytes in
+                bytes.map { "\\" + String(UInt16($0) + 0o1000, radix: 8).dropFirst() }.joined()
+            }
+            let writes = [8, 12, 16, 20, 2056].map { offset in
+                "printf '\(number)' | dd of=\(page) bs=1 seek=\(offset) conv=notrunc 2>/dev/null"
+            }
+            let script = writes.joined(separator: "; ") + "; exit 1"
+            let done = try create(bundle, Hooks(createRuntime: hook(script))).wait()
+            #expect(done.status == 1, "\(done)")
+            #expect(kill(victim.pid, 0) == 0 && bundle.leftovers.cgroups() == [])
+        }
+    }
+
     // MARK: Nothing left for want of descriptors
 
     @Test("a create that fails for want of descriptors leaves nothing, wherever it fails")

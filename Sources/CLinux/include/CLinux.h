@@ -102,16 +102,15 @@ struct machine_instruction {
 ///
 /// `index` is stored before each call but exit_group, `error` (an errno) when the program stops at one;
 /// what comes before the plan's own program has negative numbers, which are stored at an error only;
-/// `second_pid` is the pid of a second clone, `init_pid` that of the clone which the stepping stone makes
-/// (CLONE_PARENT_SETTID writes them); `init_told` and `second_told` become 1 once the parent has been sent a
-/// descriptor of each.
+/// `init_word` and `second_word` are the parent's to what a stepping stone and a plan's first process clone: 1 to
+/// go on, 2 to end. The parent believes nothing here but how far the child is: whoever may trace the child
+/// may write it.
 struct machine_progress {
     volatile uint32_t index;
     volatile int32_t error;
-    volatile int32_t second_pid;
-    volatile int32_t init_pid;
-    volatile uint32_t init_told;
-    volatile uint32_t second_told;
+    volatile uint32_t init_word;
+    volatile uint32_t second_word;
+    volatile uint64_t unused;
 };
 
 // MARK: - Kernel structures that a header of Debian 12 or glibc hides

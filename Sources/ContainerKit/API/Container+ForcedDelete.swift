@@ -82,11 +82,12 @@ extension Container {
 
     /// Kills what is on its way to be init, and is stuck before its creator could note it.
     ///
-    /// Its number alone would not tell it from a later process: it is the child of a creator that waits.
+    /// Its number alone would not tell it from a later process: it is the child of a creator that waits. What it
+    /// has cloned ends without the creator's word.
     private static func endBirth(in state: borrowing StateDirectory) {
         guard let page = try? state.read(StateDirectory.progressName),
-            let birth = ProgressPage.birth(page), let process = try? openProcess(birth.pid),
-            (try? stat(of: birth.pid))?.parent == birth.creator
+            let birth = ProgressPage.birth(page), let process = try? openProcess(birth.stone),
+            (try? stat(of: birth.stone))?.parent == birth.creator
         else { return }
         try? sendSignal(process.number, Signal.kill.rawValue)
     }

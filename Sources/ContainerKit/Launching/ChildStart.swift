@@ -146,21 +146,18 @@ struct ChildStart {
     private func receiveInit(of stone: ChildProcess, _ birth: Birth) throws(SystemCallError)
         -> Outcome
     {
-        if let process = try? receiveSibling(of: stone.pidfd, from: rendezvous) {
-            Self.reap(stone)
-            return .child(ChildProcess(pid: page.initProcess, pidfd: process))
-        }
+        let child = try? page.receive(.first, of: stone.pidfd, from: rendezvous)
+        // There is nothing left for it to do, and it may be stopped.
         try? sendSignal(stone.pidfd, Signal.kill.rawValue)
         Self.reap(stone)
-        endSibling(page.initProcess)
-        return try failure(of: birth)
+        return if let child { .child(child) } else { try failure(of: birth) }
     }
 
     /// Why the stepping stone made no clone.
     private func failure(of birth: Birth) throws(SystemCallError) -> Outcome {
         let errno = Errno(rawValue: page.error)
         guard page.error != 0 else {
-            throw SystemCallError("clone3", "the process ended before", errno: .noSuchProcess)
+            throw SystemCallError("execveat", "init, whose start was killed", errno: .canceled)
         }
         let instructions = birth.image.instructions
         let place = instructions.count + page.index
@@ -176,25 +173,30 @@ struct ChildStart {
     }
 }
 
-/// Takes the pidfd of what a child clones to go on in its place; nil if it ends without having done so.
-func receiveSibling(of pidfd: CInt, from rendezvous: CInt) throws(SystemCallError) -> CInt? {
-    var entries = [PollEntry(rendezvous, [.readable]), PollEntry(pidfd, [.readable])]
-    try poll(&entries)
-    if !entries[0].seen.contains(.readable) {
-        // What it sent before its end is there to be read by now.
-        entries = [PollEntry(rendezvous, [.readable])]
-        guard try poll(&entries, timeoutMilliseconds: 0) > 0 else { return nil }
+extension ProgressPage {
+    /// Takes what a child clones to go on in its place, and lets it go on.
+    ///
+    /// Its number is asked of the kernel: what the page says may be anybody's word. Without a descriptor it is
+    /// told to end.
+    ///
+    /// - Returns: the sibling; nil if the first ends without having cloned it.
+    func receive(_ sibling: Sibling, of first: CInt, from rendezvous: CInt) throws(SystemCallError)
+        -> ChildProcess?
+    {
+        var isThere = false
+        defer { tell(sibling, goOn: isThere) }
+        var entries = [PollEntry(rendezvous, [.readable]), PollEntry(first, [.readable])]
+        try poll(&entries)
+        if !entries[0].seen.contains(.readable) {
+            // What it sent before its end is there to be read by now.
+            entries = [PollEntry(rendezvous, [.readable])]
+            guard try poll(&entries, timeoutMilliseconds: 0) > 0 else { return nil }
+        }
+        let process = try receiveDescriptor(from: rendezvous)
+        guard let pid = try numberOfChild(process.number) else { return nil }
+        isThere = true
+        return ChildProcess(pid: pid, pidfd: process.release())
     }
-    return try receiveDescriptor(from: rendezvous).release()
-}
-
-/// Ends what a child has cloned to go on in its place, but whose descriptor did not come.
-func endSibling(_ pid: Int32) {
-    guard pid > 0, let process = try? openProcess(pid) else { return }
-    // ECHILD: the host has taken its status, and the number is another's.
-    do { _ = try waitProcessIfEnded(process.number) } catch { return }
-    try? sendSignal(process.number, Signal.kill.rawValue)
-    _ = try? waitProcess(process.number)
 }
 
 extension DescriptorTable<CInt> {

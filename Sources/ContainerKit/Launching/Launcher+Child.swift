@@ -70,7 +70,8 @@ extension Launcher {
                 field: "linux.cgroupsPath", hint: hint)
         }
         return ContainerError(
-            failure, "unable to start the init process", field: "linux.namespaces",
+            failure, "unable to start the init process",
+            field: failure.call == "clone3" ? "linux.namespaces" : nil,
             hint: failure.call == "clone3"
                 ? InitHint.newNamespaces(kinds.kinds, failure.errno) : nil)
     }
@@ -225,15 +226,12 @@ extension Launcher {
     /// The first process ends as soon as the second is there.
     func adoptSecondChild() throws(ContainerError) {
         let (first, socket) = (pidfd, rendezvous)
-        let second = try? receiveSibling(of: first, from: socket)
-        guard let second, let progress else {
-            let failure = childFailure()
-            endSibling(progress?.secondProcess ?? 0)
-            throw failure
-        }
-        pid = progress.secondProcess
-        pidfd = own(OwnedDescriptor(taking: second))
-        // Another thread of the host may have taken its status, which nothing depends on.
+        guard let progress, let second = try? progress.receive(.second, of: first, from: socket)
+        else { throw childFailure() }
+        pid = second.pid
+        pidfd = own(OwnedDescriptor(taking: second.pidfd))
+        // It has nothing left to do, and may be stopped; another thread of the host may have taken its status.
+        try? sendSignal(first, Signal.kill.rawValue)
         _ = try? waitProcess(first)
         close(first)
         guard progress.error == 0 else { throw childFailure() }

@@ -405,15 +405,9 @@ final class Launcher {
     }
 
     /// Kills and reaps what was started.
-    ///
-    /// The second process may be there without being adopted.
     func killChild() {
-        if let second = progress?.secondProcess, second > 0, second != pid,
-            let process = try? openProcess(second)
-        {
-            try? sendSignal(process.number, Signal.kill.rawValue)
-            _ = try? waitProcess(process.number)
-        }
+        // One that is not adopted yet ends by itself.
+        progress?.tell(.second, goOn: false)
         guard pidfd >= 0 else { return }
         try? sendSignal(pidfd, Signal.kill.rawValue)
         _ = try? waitProcess(pidfd)

@@ -2,16 +2,20 @@
 
 internal import CLinux
 internal import InitMachine
+internal import InitProgram
 
 /// The page that a child writes its progress to and that outlives it.
 ///
 /// For a container it is a file of the state directory, so that `start`, another process, can tell
-/// where init stands; for exec it is a file in memory.
+/// where init stands; for exec it is a file in memory. Behind it is a page of the parent's own notes, which no
+/// child maps: whoever may trace a child may write what that maps.
 final class ProgressPage {
     /// The page.
     let pointer: UnsafeMutablePointer<machine_progress>
 
-    private static let sizeBytes = 4096
+    /// A page of the child's, and one of notes.
+    private static let pageBytes = Int(getauxval(UInt(AT_PAGESZ)))
+    private static let sizeBytes = 2 * pageBytes
 
     /// Its file, which a child that is born empty maps; -1 where there is none (any more).
     private(set) var file: CInt
@@ -49,6 +53,10 @@ final class ProgressPage {
         }
         self.pointer = pointer
         self.file = file
+        // MADV_DONTFORK: nor does a child that is a copy.
+        let notes = address + Self.pageBytes
+        try systemCall(
+            "madvise", __NR_madvise, notes, Self.pageBytes, 10, describing: "MADV_DONTFORK")
     }
 
     deinit {
@@ -74,20 +82,23 @@ final class ProgressPage {
             .assumingMemoryBound(to: tree_copy_report.self)
     }
 
-    /// The pid of what the stepping stone has cloned.
-    var initProcess: Int32 { pointer.pointee.init_pid }
-
     /// The instruction that the child came to; a negative one is of what precedes its program.
     var index: Int { Int(Int32(bitPattern: pointer.pointee.index)) }
 
     /// The errno at which the child stopped, or 0.
     var error: CInt { pointer.pointee.error }
 
-    /// The pid of the second process.
-    var secondProcess: Int32 { pointer.pointee.second_pid }
+    /// Tells a sibling, which waits for it, to go on or to end.
+    ///
+    /// Kernel: futex(2), FUTEX_WAKE.
+    func tell(_ sibling: Sibling, goOn: Bool) {
+        let word = UnsafeMutableRawPointer(pointer) + sibling.wordOffset
+        word.storeBytes(of: goOn ? 1 : 2, as: UInt32.self)
+        _ = raw_system_call(Int(__NR_futex), Int(bitPattern: word), Int(FUTEX_WAKE), 1, 0, 0, 0)
+    }
 
-    /// Where the parent notes which process the child is: far behind what the child writes.
-    private static let processOffset = 2048
+    /// Where the parent notes which process the child is.
+    private static let processOffset = pageBytes
 
     /// Notes which process the child is, for who has to end it while this launch goes on, or has died.
     func note(pid: Int32, startTime: UInt64) {
@@ -107,19 +118,17 @@ final class ProgressPage {
         return UInt64(UInt(bitPattern: note))
     }
 
-    /// What the page in a state directory tells of an init that its creator has not noted yet: the stepping
-    /// stone, or what that has cloned, and the creator, whose child it is.
-    static func birth(_ bytes: [UInt8]) -> (pid: Int32, creator: Int32)? {
+    /// What the file in a state directory tells of an init that its creator has not noted yet: the stepping
+    /// stone, and the creator, whose child it is.
+    static func birth(_ bytes: [UInt8]) -> (stone: Int32, creator: Int32)? {
         guard bytes.count >= stoneOffset + 8 else { return nil }
-        let (stone, creator, child) = bytes.withUnsafeBytes { buffer in
+        let (stone, creator) = bytes.withUnsafeBytes { buffer in
             (
                 buffer.loadUnaligned(fromByteOffset: stoneOffset, as: Int32.self),
-                buffer.loadUnaligned(fromByteOffset: stoneOffset + 4, as: Int32.self),
-                buffer.loadUnaligned(fromByteOffset: 12, as: Int32.self)
+                buffer.loadUnaligned(fromByteOffset: stoneOffset + 4, as: Int32.self)
             )
         }
-        let pid = child > 0 ? child : stone
-        return pid > 0 && creator > 0 ? (pid, creator) : nil
+        return stone > 0 && creator > 0 ? (stone, creator) : nil
     }
 
     /// The process that the page in a state directory names; nil if there was none yet.

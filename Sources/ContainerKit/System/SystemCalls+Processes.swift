@@ -248,6 +248,30 @@ func stat(of pid: Int32) throws(SystemCallError) -> ProcessStat? {
     }
 }
 
+/// The number of a process, if it is a child of this one; nil if it is not, or has been waited for.
+///
+/// Kernel: PIDFD_GET_INFO of ioctl_pidfd(2), from Linux 6.13; before, proc_pid_fdinfo(5).
+func numberOfChild(_ pidfd: CInt) throws(SystemCallError) -> Int32? {
+    let own = Int32(truncatingIfNeeded: raw_system_call(Int(__NR_getpid), 0, 0, 0, 0, 0, 0))
+    // struct pidfd_info: mask and cgroupid of 64 bits, then pid, tgid, ppid, eight ids and exit_code.
+    var info = InlineArray<16, UInt32>(repeating: 0)
+    info[0] = 1  // PIDFD_INFO_PID
+    // _IOWR(0xff, 11, 64 bytes)
+    let result = withUnsafeMutableBytes(of: &info) { bytes in
+        raw_system_call(
+            Int(__NR_ioctl), Int(pidfd), 0xc040_ff0b, Int(bitPattern: bytes.baseAddress), 0, 0, 0)
+    }
+    if result == 0 {
+        return Int32(bitPattern: info[6]) == own ? Int32(bitPattern: info[4]) : nil
+    }
+    let text = try readFile("/proc/self/fdinfo/\(pidfd)", limitBytes: 4096)
+    let words = words(of: text)
+    guard let place = words.firstIndex(of: "Pid:"), place + 1 < words.count,
+        let pid = Int32(words[place + 1]), try stat(of: pid)?.parent == own
+    else { return nil }
+    return pid
+}
+
 /// Whether there is a process of this number, a zombie too.
 ///
 /// Kernel: kill(2) with signal 0.

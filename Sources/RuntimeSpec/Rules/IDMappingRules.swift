@@ -16,15 +16,16 @@ private func checkRanges(
     _ mappings: [IDMapping]?, at path: @autoclosure () -> JSONPath, _ found: inout [SpecError]
 ) {
     let section = "config-linux.md, User namespace mappings"
-    let overlaps = overlaps(mappings ?? [])
-    for (index, mapping) in (mappings ?? []).enumerated() {
+    guard let mappings else { return }
+    let overlaps = mappings.count > 1 ? overlaps(mappings) : nil
+    for (index, mapping) in mappings.enumerated() {
         let path = path().appending(index: index)
         if mapping.size == 0 {
             found.append(
                 SpecError(
                     path.appending(key: "size"), "must be greater than 0", section: section))
         }
-        if let other = overlaps[index] {
+        if let other = overlaps?[index] {
             found.append(SpecError(path, "overlaps range \(other)", section: section))
         }
         for (key, first) in [("containerID", mapping.containerID), ("hostID", mapping.hostID)]
