@@ -194,11 +194,13 @@ struct ChildTests {
     func numberOfOthers() throws {
         let (child, socket) = try waitingChild()
         #expect(try numberOfChild(child.pidfd) == child.pid)
+        #expect(try numberOfChild(byInfoOf: child.pidfd, getpid()) == child.pid)
         close(socket)
         _ = try child.finish()
         for other in [getppid(), getpid()] {
             let process = try openProcess(other)
             #expect(try numberOfChild(process.number) == nil)
+            #expect(try numberOfChild(byInfoOf: process.number, getpid()) == nil)
         }
     }
 

@@ -334,8 +334,8 @@ func unescapedMountPath(_ field: ArraySlice<UInt8>) -> String {
     return String(decoding: bytes, as: UTF8.self)
 }
 
-/// The words of a control file, parted by spaces or newlines.
+/// The words of a file of the kernel's, parted by spaces, tabs or newlines.
 func words(of text: [UInt8]) -> [String] {
-    text.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }
+    text.split { [UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\n")].contains($0) }
         .map { String(decoding: $0, as: UTF8.self) }
 }

@@ -56,8 +56,7 @@ extension RuntimeRights {
     /// Source: user_namespaces(7): only the first maps all ids to themselves.
     static var isInsideUserNamespace: Bool {
         guard let map = try? readFile("/proc/self/uid_map") else { return false }
-        return words(of: map.map { $0 == UInt8(ascii: "\t") ? 32 : $0 })
-            != ["0", "0", "4294967295"]
+        return words(of: map) != ["0", "0", "4294967295"]
     }
 
     /// Whether the mount namespace of this process belongs to its user namespace; one that belongs to

@@ -261,9 +261,12 @@ func numberOfChild(_ pidfd: CInt) throws(SystemCallError) -> Int32? {
         raw_system_call(
             Int(__NR_ioctl), Int(pidfd), 0xc040_ff0b, Int(bitPattern: bytes.baseAddress), 0, 0, 0)
     }
-    if result == 0 {
-        return Int32(bitPattern: info[6]) == own ? Int32(bitPattern: info[4]) : nil
-    }
+    guard result == 0 else { return try numberOfChild(byInfoOf: pidfd, own) }
+    return Int32(bitPattern: info[6]) == own ? Int32(bitPattern: info[4]) : nil
+}
+
+/// The same where the kernel does not answer such a question.
+func numberOfChild(byInfoOf pidfd: CInt, _ own: Int32) throws(SystemCallError) -> Int32? {
     let text = try readFile("/proc/self/fdinfo/\(pidfd)", limitBytes: 4096)
     let words = words(of: text)
     guard let place = words.firstIndex(of: "Pid:"), place + 1 < words.count,
