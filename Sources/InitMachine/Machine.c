@@ -27,7 +27,7 @@ enum { interrupted = 4, try_again = 11, largest_errno = 4095 };
 
 MACHINE_INLINE void end(int status) {
     for (;;) {
-        machine_call(__NR_exit_group, status, 0, 0, 0, 0, 0);
+        raw_system_call(__NR_exit_group, status, 0, 0, 0, 0, 0);
         // Only a filter of the container refuses that.
         __builtin_trap();
     }
@@ -50,7 +50,7 @@ MACHINE_FUNCTION int perform_call(
     unsigned attempts = instruction->retries;
     long result;
     for (;;) {
-        result = machine_call(
+        result = raw_system_call(
             instruction->number, operand(instruction, cells, 0), operand(instruction, cells, 1),
             operand(instruction, cells, 2), operand(instruction, cells, 3),
             operand(instruction, cells, 4), operand(instruction, cells, 5));
@@ -78,7 +78,7 @@ MACHINE_FUNCTION int perform_resting_call(const struct machine_program *program)
     for (unsigned long index = 0; index < sizeof copy / sizeof *to; index++)
         to[index] = from[index];
     int64_t *cells = program->cells;
-    machine_call(__NR_madvise, (long)program->idle, (long)program->idle_bytes, dont_need, 0, 0, 0);
+    raw_system_call(__NR_madvise, (long)program->idle, (long)program->idle_bytes, dont_need, 0, 0, 0);
     return perform_call(&copy, cells);
 }
 
@@ -152,7 +152,7 @@ MACHINE_FUNCTION long read_number(const char *text) {
 
 /// Maps a file at an address where nothing is yet.
 MACHINE_FUNCTION int map(long file, long address, long size, long sharing) {
-    long result = machine_call(
+    long result = raw_system_call(
         __NR_mmap, address, size, read_and_write, sharing | map_fixed_noreplace, file, 0);
     return result == address ? 0 : error_of(result) ? error_of(result) : 17;
 }
@@ -165,19 +165,19 @@ MACHINE_ENTRY void machine_begin(const long *stack) {
         end(no_image_status);
     long image = read_number(arguments[2]), page = read_number(arguments[3]);
     // execveat(2) names the process after the descriptor, before Linux 6.14.
-    machine_call(__NR_prctl, set_name, (long)arguments[0], 0, 0, 0, 0);
+    raw_system_call(__NR_prctl, set_name, (long)arguments[0], 0, 0, 0, 0);
     if (map(page, machine_page_address, page_bytes, map_shared) != 0)
         end(no_image_status);
     struct machine_progress *progress = (struct machine_progress *)machine_page_address;
-    long size = machine_call(__NR_lseek, image, 0, seek_end, 0, 0, 0);
+    long size = raw_system_call(__NR_lseek, image, 0, seek_end, 0, 0, 0);
     int error = size < 0 ? error_of(size) : map(image, machine_image_address, size, map_private);
     if (error) {
         progress->index = (uint32_t)machine_no_image;
         progress->error = error;
         end(no_image_status);
     }
-    machine_call(__NR_close, image, 0, 0, 0, 0, 0);
-    machine_call(__NR_close, page, 0, 0, 0, 0, 0);
+    raw_system_call(__NR_close, image, 0, 0, 0, 0, 0);
+    raw_system_call(__NR_close, page, 0, 0, 0, 0, 0);
     machine_run((const struct machine_program *)machine_image_address);
 }
 

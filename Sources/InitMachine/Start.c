@@ -72,9 +72,9 @@ MACHINE_WINDOW long start(
     own.stack = (uint64_t)stack;
     own.stack_size = sizeof stack;
     uint64_t all = ~(uint64_t)0, before = 0;
-    machine_call(__NR_rt_sigprocmask, set_mask, (long)&all, (long)&before, mask_bytes, 0, 0);
+    raw_system_call(__NR_rt_sigprocmask, set_mask, (long)&all, (long)&before, mask_bytes, 0, 0);
     long pid = machine_clone(&own, sizeof own, begin, context);
-    machine_call(__NR_rt_sigprocmask, set_mask, (long)&before, 0, mask_bytes, 0, 0);
+    raw_system_call(__NR_rt_sigprocmask, set_mask, (long)&before, 0, mask_bytes, 0, 0);
     return pid;
 }
 
@@ -95,7 +95,7 @@ MACHINE_INLINE void refuse(struct machine_birth *birth, long call, long result) 
     birth->refused_call = call;
     birth->error = (int32_t)-result;
     for (;;)
-        machine_call(__NR_exit_group, refused_status, 0, 0, 0, 0, 0);
+        raw_system_call(__NR_exit_group, refused_status, 0, 0, 0, 0, 0);
 }
 
 /// Everything that a child does in the memory of its parent: no other call than these four may be here.
@@ -105,10 +105,10 @@ MACHINE_INLINE void refuse(struct machine_birth *birth, long call, long result) 
 MACHINE_WINDOW void leave(void *context) {
     struct machine_birth *birth = context;
     for (unsigned long index = 0; index < birth->kept_count; index++)
-        machine_call(__NR_fcntl, birth->kept[index], set_descriptor_flags, 0, 0, 0, 0);
+        raw_system_call(__NR_fcntl, birth->kept[index], set_descriptor_flags, 0, 0, 0, 0);
     if (birth->sets_capabilities) {
         volatile uint32_t header[2] = {capability_version, 0};
-        long result = machine_call(
+        long result = raw_system_call(
             __NR_capset, (long)header, (long)birth->capabilities, 0, 0, 0, 0);
         if (result < 0)
             refuse(birth, __NR_capset, result);
@@ -116,12 +116,12 @@ MACHINE_WINDOW void leave(void *context) {
     for (long number = 0; number < capability_count; number++) {
         if (!(birth->ambient >> number & 1))
             continue;
-        long result = machine_call(__NR_prctl, ambient, ambient_raise, number, 0, 0, 0);
+        long result = raw_system_call(__NR_prctl, ambient, ambient_raise, number, 0, 0, 0);
         if (result < 0)
             refuse(birth, __NR_prctl, result);
     }
     const char *volatile environment[1] = {0};
-    long result = machine_call(
+    long result = raw_system_call(
         __NR_execveat, birth->executable, (long)"", (long)birth->arguments, (long)environment,
         CLINUX_AT_EMPTY_PATH, 0);
     refuse(birth, __NR_execveat, result);

@@ -65,7 +65,7 @@ MACHINE_FUNCTION __attribute__((noreturn)) void stop(struct job *job, uint32_t c
     job->report->call = call;
     job->progress->error = (int32_t)error;
     for (;;) {
-        machine_call(__NR_exit_group, machine_failure_status, 0, 0, 0, 0, 0);
+        raw_system_call(__NR_exit_group, machine_failure_status, 0, 0, 0, 0, 0);
         __builtin_trap();
     }
 }
@@ -74,7 +74,7 @@ MACHINE_FUNCTION __attribute__((noreturn)) void stop(struct job *job, uint32_t c
 MACHINE_FUNCTION long attempt(long number, long a, long b, long c, long d, long e) {
     long result;
     do {
-        result = machine_call(number, a, b, c, d, e, 0);
+        result = raw_system_call(number, a, b, c, d, e, 0);
     } while (result == -ERRNO_INTERRUPTED);
     return result;
 }
@@ -89,7 +89,7 @@ MACHINE_FUNCTION long call(
 }
 
 MACHINE_FUNCTION void close_descriptor(int number) {
-    machine_call(__NR_close, number, 0, 0, 0, 0, 0);
+    raw_system_call(__NR_close, number, 0, 0, 0, 0, 0);
 }
 
 MACHINE_FUNCTION int open_at(struct job *job, int directory, const char *name, int flags) {
@@ -370,7 +370,7 @@ MACHINE_ENTRY int machine_copy_tree(
     struct tree_copy_report *report =
         (struct tree_copy_report *)((char *)progress + TREE_COPY_REPORT_OFFSET);
     // PROT_READ | PROT_WRITE; MAP_PRIVATE | MAP_ANONYMOUS.
-    long memory = machine_call(__NR_mmap, 0, sizeof(struct job), 3, 0x22, -1, 0);
+    long memory = raw_system_call(__NR_mmap, 0, sizeof(struct job), 3, 0x22, -1, 0);
     if (memory < 0 && memory >= -4095) {
         report->call = TREE_COPY_MMAP;
         return (int)-memory;

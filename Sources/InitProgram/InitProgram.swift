@@ -15,7 +15,7 @@
 //   Birth                   what a child that is born empty does before its program
 //   ProgramImage+ScopeKeeper, Program+Waiting  programs of processes that only keep a scope, a namespace
 //   ProgramImage+TreeCopy   the program of the process that fills a tmpfs: tmpcopyup
-//   HashedPlaces            equal texts of a program are there once
+//   HashedPlaces            the places of a list's elements, by hash
 //   DecimalText, PathText   numbers and paths as text
 
 @_exported public import ByteText

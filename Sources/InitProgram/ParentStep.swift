@@ -36,8 +36,8 @@ public enum ParentStep: Equatable, Sendable {
     /// Makes a device node, with ids of the host, on a tmpfs of its own; `label` is the tmpfs's SELinux
     /// context.
     case makeDevice(Int, Device, label: String?)
-    /// Clones the container's own directory of one cgroup hierarchy; without a name the v2 one.
-    case prepareCgroupMount(Int, name: String?, readOnly: Bool)
+    /// Clones the container's own directory of one cgroup hierarchy.
+    case prepareCgroupMount(Int, name: String, readOnly: Bool)
     /// Opens a namespace to join and checks its type.
     case openNamespace(NamespaceKind, path: String, mustDiffer: Bool)
     /// Gives the container's v2 cgroup to a user, who may make cgroups of its own below.

@@ -265,7 +265,7 @@ extension ParentStep {
             "make a \(mount.type) for \(mount.destination), \(map.words)"
         case .prepareTmpfsCopy(_, let mount): "fill a tmpfs with a copy of \(mount.destination)"
         case .prepareCgroupMount(_, let name, let readOnly):
-            "clone the container's \(name ?? "v2") cgroup" + (readOnly ? ", read-only" : "")
+            "clone the container's \(name) cgroup" + (readOnly ? ", read-only" : "")
         case .prepareDevice(_, let path, let device):
             "clone the host's \(path) (\(device.major):\(device.minor))"
         case .makeDevice(_, let device, _):

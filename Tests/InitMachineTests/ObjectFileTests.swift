@@ -79,8 +79,10 @@ struct ObjectFileTests {
         "-O2 -pg -fstack-protector-all -finstrument-functions",
     ]
 
-    private static let compiler: String? = ["/opt/swift/usr/bin", "/usr/bin", "/usr/local/bin"]
-        .map { "\($0)/clang" }.first { access($0, X_OK) == 0 }
+    private static let compiler: String? = getenv("PATH").flatMap { path in
+        String(cString: path).split(separator: ":").map { "\($0)/clang" }
+            .first { access($0, X_OK) == 0 }
+    }
 
     private static let hasCompiler: ConditionTrait = .enabled(
         if: compiler != nil && access("/usr/bin/objdump", X_OK) == 0, "needs clang and objdump")

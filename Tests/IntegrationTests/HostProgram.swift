@@ -87,7 +87,14 @@ extension TestBundle {
     /// The store and the bundle as ContainerKit takes them.
     var containerStore: ContainerStore { ContainerStore(at: FilePath(store)) }
 
-    func loaded() throws -> ContainerKit.Bundle {
+    func loaded() throws(ContainerError) -> ContainerKit.Bundle {
         try ContainerKit.Bundle(at: FilePath(directory), spec: spec)
+    }
+
+    /// Runs a container from this process to its end, and deletes it.
+    func runFromHere() throws(ContainerError) -> ContainerKit.ExitStatus {
+        let status = try Container.run(id, from: loaded(), in: containerStore).wait()
+        try containerStore.container(id).delete()
+        return status
     }
 }

@@ -90,9 +90,7 @@ struct HostStateTests {
             createRuntime: [Hook(path: "/bin/true")], createContainer: [Hook(path: "/bin/true")],
             poststop: [Hook(path: "/bin/true")])
         bundle.addMount("tmpfs", "tmpfs", at: "/home", "tmpcopyup")
-        var process = try Container.run(bundle.id, from: bundle.loaded(), in: store)
-        #expect(try process.wait() == .exited(0))
-        try store.container(bundle.id).delete()
+        #expect(try bundle.runFromHere() == .exited(0))
 
         bundle.process.args = ["/bin/sleep", "100"]
         let container = try Container.create(bundle.id, from: bundle.loaded(), in: store)
@@ -104,7 +102,7 @@ struct HostStateTests {
         program.terminal = true
         var options = LaunchOptions()
         options.terminal = .master
-        process = try container.exec(program, options: options)
+        let process = try container.exec(program, options: options)
         #expect(try process.wait() == .exited(0))
         try container.kill(.kill)
         waitpid(pid_t(pid), nil, 0)
@@ -113,9 +111,7 @@ struct HostStateTests {
         bundle.spec.mounts?.removeLast()
         try bundle.makeUserNamespace()
         bundle.process.args = ["/bin/true"]
-        process = try Container.run(bundle.id, from: bundle.loaded(), in: store)
-        #expect(try process.wait() == .exited(0))
-        try store.container(bundle.id).delete()
+        #expect(try bundle.runFromHere() == .exited(0))
 
         bundle.addMount("nosuchfs", "none", at: "/mnt")
         #expect(throws: ContainerError.self) {
@@ -157,22 +153,16 @@ struct HostStateTests {
         await #expect(processExitsWith: .success) {
             try TestBundle.use { bundle throws in
                 bundle.process.args = ["/bin/true"]
-                func run() throws {
-                    let process = try Container.run(
-                        bundle.id, from: bundle.loaded(), in: bundle.containerStore)
-                    #expect(try process.wait() == .exited(0))
-                    try bundle.containerStore.container(bundle.id).delete()
-                }
-                try run()
+                #expect(try bundle.runFromHere() == .exited(0))
                 let before = ProcessState()
-                try run()
+                #expect(try bundle.runFromHere() == .exited(0))
                 #expect(ProcessState().changes(since: before) == [])
                 // A host that closes what it does not know.
                 let file = before.entries.first { $0.value.hasPrefix("/memfd:init") }
                 let number = try #require(file.flatMap { CInt($0.key.dropFirst(3)) })
                 let other = open("/dev/null", O_RDWR | O_CLOEXEC)
                 try check(dup2(other, number), "dup2")
-                try run()
+                #expect(try bundle.runFromHere() == .exited(0))
                 #expect(readLink("/proc/self/fd/\(number)") == "/dev/null")
             }
             exit(0)
@@ -195,12 +185,7 @@ struct HostStateTests {
                     setrlimit(__rlimit_resource_t(1), &limit)
                     var failure: ContainerError?
                     do throws(ContainerError) {
-                        let process = try Container.run(
-                            bundle.id,
-                            from: Bundle(at: FilePath(bundle.directory), spec: bundle.spec),
-                            in: bundle.containerStore)
-                        _ = try process.wait()
-                        try bundle.containerStore.container(bundle.id).delete()
+                        _ = try bundle.runFromHere()
                     } catch {
                         failure = error
                     }
@@ -215,10 +200,7 @@ struct HostStateTests {
                     #expect(bundle.leftovers.states().filter { !$0.contains("@seccomp") } == [])
                     #expect(bundle.leftovers.cgroups() == [])
                 }
-                let process = try Container.run(
-                    bundle.id, from: bundle.loaded(), in: bundle.containerStore)
-                #expect(try process.wait() == .exited(0))
-                try bundle.containerStore.container(bundle.id).delete()
+                #expect(try bundle.runFromHere() == .exited(0))
             }
             exit(0)
         }

@@ -181,12 +181,7 @@ struct StarvedCgroupTests {
                 for pages in 1..<Int64(40) {
                     StarvedCgroupTests.limit(bundle, bytes: pages * 4096)
                     do throws(ContainerError) {
-                        let process = try Container.run(
-                            bundle.id,
-                            from: Bundle(at: FilePath(bundle.directory), spec: bundle.spec),
-                            in: bundle.containerStore)
-                        _ = try process.wait()
-                        try bundle.containerStore.container(bundle.id).delete()
+                        _ = try bundle.runFromHere()
                     } catch {
                         failures += 1
                         #expect(bundle.leftovers.states() == [], "\(error)")

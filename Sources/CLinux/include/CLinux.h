@@ -41,7 +41,11 @@ static inline const char *calling_name(void) {
 }
 
 /// One system call. Returns the kernel's result; an error is -errno (-4095...-1).
-__attribute__((always_inline)) static inline long raw_system_call(long number, long a, long b, long c, long d, long e, long f) {
+///
+/// Without instrumentation of any kind: it becomes part of the machine, too (InitMachine/Section.h).
+__attribute__((always_inline, disable_sanitizer_instrumentation, no_profile_instrument_function,
+               no_instrument_function, no_sanitize("all")))
+static inline long raw_system_call(long number, long a, long b, long c, long d, long e, long f) {
 #if defined(__x86_64__)
     long result;
     register long r10 __asm__("r10") = d;
@@ -110,7 +114,6 @@ struct machine_progress {
     volatile int32_t error;
     volatile uint32_t init_word;
     volatile uint32_t second_word;
-    volatile uint64_t unused;
 };
 
 // MARK: - Kernel structures that a header of Debian 12 or glibc hides

@@ -302,10 +302,10 @@ extension Container {
         let instructions = record.lastInstructions
         guard record.pid > 0,
             let last = instructions.first(where: \.isExecution) ?? instructions.last,
-            let page = try? state.read(StateDirectory.progressName),
-            let progress = ProgressPage.read(page), progress.index < last.index,
             let process = try? openProcess(record.pid),
-            (try? startTime(of: record.pid)) == record.startTime
+            (try? startTime(of: record.pid)) == record.startTime,
+            let page = try? state.read(StateDirectory.progressName),
+            let progress = ProgressPage.read(page), progress.index < last.index
         else { return }
         _ = try? waitProcessIfEnded(process.number)
     }

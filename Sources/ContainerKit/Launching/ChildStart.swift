@@ -199,6 +199,45 @@ extension ProgressPage {
     }
 }
 
+/// What a child needs that does one thing for this process: a page, and a rendezvous whose end is its end.
+struct HelperChild: ~Copyable {
+    let page: ProgressPage
+    private let rendezvous: OwnedDescriptor
+    /// The child's, until it has it.
+    private var childEnd: OwnedDescriptor?
+
+    init() throws(SystemCallError) {
+        let page = try ProgressPage.inMemory()
+        let (ours, theirs) = try socketPair().numbers()
+        self.page = page
+        rendezvous = OwnedDescriptor(taking: ours)
+        childEnd = OwnedDescriptor(taking: theirs)
+    }
+
+    /// Starts the child, once.
+    ///
+    /// Beside `inputs` its program finds the rendezvous, and the gaps around that for all others to be closed.
+    mutating func start(
+        _ image: ProgramImage, inputs: DescriptorTable<CInt> = [:], _ kinds: NamespaceSet = [],
+        intoCgroup cgroup: CInt? = nil
+    ) throws(SystemCallError) -> ChildProcess {
+        guard let end = childEnd.take() else { preconditionFailure("started before") }
+        var inputs = inputs
+        inputs[.rendezvous] = end.number
+        inputs[.gapStart(phase: 0, 0)] = 0
+        inputs[.gapEnd(phase: 0, 0)] = end.number - 1
+        inputs[.gapStart(phase: 0, 1)] = end.number + 1
+        inputs[.gapEnd(phase: 0, 1)] = CInt.max
+        var start = ChildStart(image, inputs: inputs, page)
+        start.rendezvous = rendezvous.number
+        start.kinds = kinds
+        start.cgroup = cgroup
+        let child = try start.start()
+        withExtendedLifetime(end) {}
+        return child
+    }
+}
+
 extension DescriptorTable<CInt> {
     /// The descriptors themselves, without the gaps between them.
     fileprivate var inherited: [CInt] {

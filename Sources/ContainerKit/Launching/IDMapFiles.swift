@@ -78,22 +78,10 @@ extension IDMaps {
     /// A child is born in it and ends before this returns; if this process is killed meanwhile, the
     /// child sees the end of the rendezvous. The namespace lives on by its descriptor.
     func makeUserNamespace(field: String?) throws(ContainerError) -> OwnedDescriptor {
-        let pair = try reporting { () throws(SystemCallError) in try socketPair() }
-        let (ours, theirs) = pair.numbers()
-        let rendezvous = OwnedDescriptor(taking: ours)
-        let childEnd = OwnedDescriptor(taking: theirs)
-        let page = try reporting { () throws(SystemCallError) in try ProgressPage.inMemory() }
-        let inputs: DescriptorTable<CInt> = [
-            .rendezvous: childEnd.number,
-            .gapStart(phase: 0, 0): 0, .gapEnd(phase: 0, 0): childEnd.number - 1,
-            .gapStart(phase: 0, 1): childEnd.number + 1, .gapEnd(phase: 0, 1): CInt.max,
-        ]
-        var start = ChildStart(.waiting(), inputs: inputs, page)
-        start.kinds = [.user]
-        start.rendezvous = rendezvous.number
+        var helper = try reporting { () throws(SystemCallError) in try HelperChild() }
         let child: ChildProcess
         do throws(SystemCallError) {
-            child = try start.start()
+            child = try helper.start(.waiting(), [.user])
         } catch {
             throw ContainerError(
                 error, "unable to make a user namespace", field: field,
@@ -108,7 +96,7 @@ extension IDMaps {
         let namespace = try reporting(field: field) { () throws(SystemCallError) in
             try openFile("/proc/\(child.pid)/ns/user", .readOnly)
         }
-        _ = consume rendezvous
+        _ = consume helper
         return namespace
     }
 }

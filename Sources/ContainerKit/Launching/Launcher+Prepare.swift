@@ -173,12 +173,12 @@ extension Launcher {
         return place
     }
 
-    func prepareCgroupMount(_ index: Int, _ name: String?, _ readOnly: Bool, _ field: String?)
+    func prepareCgroupMount(_ index: Int, _ name: String, _ readOnly: Bool, _ field: String?)
         throws(ContainerError)
     {
         guard let layout = cgroup?.layout,
             let directory = layout.directories.first(where: {
-                name == nil ? $0.isUnified : MountPlan.hierarchyName($0) == name
+                MountPlan.hierarchyName($0) == name
             })
         else { return }
         let tree = try reporting("unable to prepare the cgroup mount", field: field) {
@@ -187,7 +187,7 @@ extension Launcher {
             try changeMount(tree.number, MountChange.ofCgroupMount(readOnly: readOnly))
             return tree
         }
-        inputs[name.map { .cgroupTree(index, $0) } ?? .mountTree(index)] = own(tree)
+        inputs[.cgroupTree(index, name)] = own(tree)
     }
 
     // MARK: Namespaces

@@ -11,34 +11,24 @@ final class ScopeKeeper {
     /// Its number, as systemd is told.
     private(set) var pid: Int32 = 0
     private var pidfd: CInt = -1
-    private var rendezvous: CInt = -1
+    private var helper: HelperChild?
 
     init() throws(ContainerError) {
-        let pair = try reporting { () throws(SystemCallError) in try socketPair() }
-        let (own, theirs) = pair.numbers()
-        rendezvous = own
-        let childEnd = OwnedDescriptor(taking: theirs)
-        var inputs: DescriptorTable<CInt> = [.rendezvous: theirs]
-        inputs[.gapStart(phase: 0, 0)] = 0
-        inputs[.gapEnd(phase: 0, 0)] = theirs - 1
-        inputs[.gapStart(phase: 0, 1)] = theirs + 1
-        inputs[.gapEnd(phase: 0, 1)] = CInt.max
-        let page = try reporting { () throws(SystemCallError) in try ProgressPage.inMemory() }
+        var helper = try reporting { () throws(SystemCallError) in try HelperChild() }
         do throws(SystemCallError) {
-            let child = try ChildStart(.scopeKeeper, inputs: inputs, page).start()
+            let child = try helper.start(.scopeKeeper)
             (pid, pidfd) = (child.pid, child.pidfd)
         } catch {
             throw ContainerError(
                 error, "unable to start the process that keeps the scope",
                 field: "linux.cgroupsPath")
         }
-        withExtendedLifetime(childEnd) {}
+        self.helper = consume helper
     }
 
     /// Lets the process end, and takes it out of the process table.
     func end() {
-        if rendezvous >= 0 { _ = OwnedDescriptor(taking: rendezvous) }
-        rendezvous = -1
+        helper = nil
         guard pidfd >= 0 else { return }
         // Also out of a frozen or starved cgroup.
         try? sendSignal(pidfd, Signal.kill.rawValue)

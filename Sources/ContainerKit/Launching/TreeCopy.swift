@@ -39,13 +39,14 @@ struct TreeCopy {
     /// - Throws: the call that was refused with its path; ENOMEM of `copy` for a process that was killed for
     ///   want of memory, ECANCELED for one that was killed otherwise.
     func run(in place: TreeCopyPlace) throws(SystemCallError) {
-        let page = try ProgressPage.inMemory()
+        var helper = try HelperChild()
+        let page = helper.page
         let image = ProgramImage.treeCopy(
             by: Int32(truncatingIfNeeded: raw_system_call(Int(__NR_getpid), 0, 0, 0, 0, 0, 0)),
             entrances: place.entrances.count, owner: owner, group: group,
             mode: mode)
         let killsBefore = place.cgroup?.oomKillCount ?? 0
-        let process = try start(image, in: place, page)
+        let process = try start(&helper, image, in: place)
         // A wait that fails leaves no process either.
         let ended = Result { () throws(SystemCallError) in
             try Self.awaitEnd(of: process, in: place.cgroup)
@@ -69,21 +70,14 @@ struct TreeCopy {
     }
 
     private func start(
-        _ image: ProgramImage, in place: TreeCopyPlace, _ page: ProgressPage
+        _ helper: inout HelperChild, _ image: ProgramImage, in place: TreeCopyPlace
     ) throws(SystemCallError) -> OwnedDescriptor {
-        let (near, far) = try socketPair().numbers()
-        let rendezvous = OwnedDescriptor(taking: near)
-        let childEnd = OwnedDescriptor(taking: far)
-        var inputs: DescriptorTable<CInt> = [
-            .rendezvous: childEnd.number, .copySource: source, .copyTarget: target,
-        ]
+        var inputs: DescriptorTable<CInt> = [.copySource: source, .copyTarget: target]
         for (index, entrance) in place.entrances.enumerated() {
             inputs[.cgroupTasks(index)] = entrance
         }
-        var start = ChildStart(image, inputs: inputs, page)
-        start.rendezvous = rendezvous.number
-        start.cgroup = place.directory
-        return OwnedDescriptor(taking: try start.start().pidfd)
+        let child = try helper.start(image, inputs: inputs, intoCgroup: place.directory)
+        return OwnedDescriptor(taking: child.pidfd)
     }
 
     /// Waits, and ends a process that waits for memory in a cgroup of v1 whose processes are not to be

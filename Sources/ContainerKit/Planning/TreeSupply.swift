@@ -107,7 +107,7 @@ extension ParentStep {
             .prepareDevice(let index, _, _), .makeDevice(let index, _, _):
             .mountTree(index)
         case .prepareCgroupMount(let index, let name, _):
-            name.map { .cgroupTree(index, $0) } ?? .mountTree(index)
+            .cgroupTree(index, name)
         default: nil
         }
     }

@@ -34,13 +34,13 @@ struct UnprivilegedMounts {
         case .prepareCgroupMount(let index, let name, let readOnly):
             guard
                 let directory = cgroups.directories.first(where: {
-                    name == nil ? $0.isUnified : MountPlan.hierarchyName($0) == name
+                    MountPlan.hierarchyName($0) == name
                 })
             else { break }
             let tree = HostTree(
                 path: directory.path,
                 changes: [MountChange.ofCgroupMount(readOnly: readOnly)])
-            return (tree, name.map { .cgroupTree(index, $0) } ?? .mountTree(index))
+            return (tree, .cgroupTree(index, name))
         case .prepareTmpfsCopy:
             throw SpecError(
                 JSONPath(stringLiteral: "\(planned.field).options"),

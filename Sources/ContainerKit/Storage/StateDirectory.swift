@@ -130,12 +130,7 @@ struct StateDirectory: ~Copyable {
     /// Takes the lock if nobody has it; tells whether it did.
     func tryLock() throws(ContainerError) -> Bool {
         do throws(SystemCallError) {
-            try systemCall(
-                "flock", __NR_flock, Int(descriptor), 6,
-                describing: "\"\(path)\", LOCK_EX|LOCK_NB")
-            return true
-        } catch  where error.errno == .resourceTemporarilyUnavailable {
-            return false
+            return try lockIfFree(descriptor, named: "\"\(path)\"")
         } catch {
             throw ContainerError(error, "unable to lock the container")
         }
@@ -151,7 +146,7 @@ struct StateDirectory: ~Copyable {
 
     /// Lets others take the lock before the descriptor is closed.
     func unlock() {
-        _ = raw_system_call(Int(__NR_flock), Int(descriptor), 8, 0, 0, 0, 0)
+        ContainerKit.unlock(descriptor)
     }
 
     /// Whether the directory is still the one that its path names: another command may have deleted

@@ -225,19 +225,34 @@ struct FileLock: ~Copyable {
     /// Locks `file`; nil if somebody else has.
     init?(ifFree file: consuming OwnedDescriptor) throws(SystemCallError) {
         let number = file.number
-        do throws(SystemCallError) {
-            try systemCall(
-                "flock", __NR_flock, Int(number), 6,
-                describing: "descriptor \(number), LOCK_EX|LOCK_NB")
-        } catch  where error.errno == .wouldBlock {
-            return nil
-        }
+        guard try lockIfFree(number, named: "descriptor \(number)") else { return nil }
         self.file = file
     }
 
     deinit {
-        _ = raw_system_call(Int(__NR_flock), Int(file.number), 8, 0, 0, 0, 0)
+        unlock(file.number)
     }
+}
+
+/// Locks an open file or directory for this descriptor, if nobody else has: false then.
+///
+/// Kernel: flock(2) with LOCK_EX and LOCK_NB.
+func lockIfFree(_ file: CInt, named name: @autoclosure () -> String) throws(SystemCallError) -> Bool
+{
+    do throws(SystemCallError) {
+        try systemCall(
+            "flock", __NR_flock, Int(file), 6, describing: "\(name()), LOCK_EX|LOCK_NB")
+        return true
+    } catch  where error.errno == .wouldBlock {
+        return false
+    }
+}
+
+/// Lets others lock the file, whoever has a copy of the descriptor.
+///
+/// Kernel: flock(2) with LOCK_UN.
+func unlock(_ file: CInt) {
+    _ = raw_system_call(Int(__NR_flock), Int(file), 8, 0, 0, 0, 0)
 }
 
 /// Sends a signal to a process.
