@@ -11,10 +11,13 @@ import Testing
 private struct ProcessState {
     var entries: [String: String] = [:]
 
-    /// What each thread, and each moment, has of its own.
+    /// What each thread, and each moment, has of its own; and SigQ, which counts for all processes of the user:
+    /// those that wait for this one are in SigPnd and ShdPnd.
+    ///
+    /// Source: proc_pid_status(5).
     private static let changing = [
         "Vm", "Rss", "Hugetlb", "Threads", "voluntary", "nonvoluntary", "State", "Mems_allowed",
-        "CoreDumping", "untag",
+        "CoreDumping", "untag", "SigQ",
     ]
 
     init() {
