@@ -6,16 +6,18 @@ extension LaunchPlan {
     /// A line reads `number  config field  what is done`.
     public func explained(includingCalls: Bool = false) -> String {
         var lines = ["The runtime:"]
-        let parentWidth = parentSteps.map(\.field.count).max() ?? 0
+        let parentWidth = parentSteps.map(\.origin.description.count).max() ?? 0
         for (index, planned) in parentSteps.enumerated() {
-            lines.append(Self.line(index + 1, planned.field, parentWidth, planned.step.summary))
+            lines.append(
+                Self.line(index + 1, planned.origin.description, parentWidth, planned.step.summary))
         }
         lines.append("")
         lines.append("The init process:")
         let image = includingCalls ? lowered() : nil
-        let childWidth = childSteps.map(\.field.count).max() ?? 0
+        let childWidth = childSteps.map(\.origin.description.count).max() ?? 0
         for (index, planned) in childSteps.enumerated() {
-            lines.append(Self.line(index + 1, planned.field, childWidth, planned.step.summary))
+            lines.append(
+                Self.line(index + 1, planned.origin.description, childWidth, planned.step.summary))
             guard let image else { continue }
             for instruction in image.instructionsOfStep(index) {
                 lines.append("         " + image.rendered(instruction))
@@ -23,9 +25,10 @@ extension LaunchPlan {
         }
         guard !laterSteps.isEmpty else { return lines.joined(separator: "\n") + "\n" }
         lines += ["", "Later, in start and delete:"]
-        let laterWidth = laterSteps.map(\.field.count).max() ?? 0
+        let laterWidth = laterSteps.map(\.origin.description.count).max() ?? 0
         for (index, planned) in laterSteps.enumerated() {
-            lines.append(Self.line(index + 1, planned.field, laterWidth, planned.step.summary))
+            lines.append(
+                Self.line(index + 1, planned.origin.description, laterWidth, planned.step.summary))
         }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -4,7 +4,7 @@
 //
 //   InitStep, ParentStep    one thing that the child, the parent does
 //   StepValues, AttributeValues, Namespaces, PlannedHook  what steps are made of
-//   LaunchPlan              both columns, each step with its config field
+//   LaunchPlan, Origin      both columns, each step with what asks for it
 //   Explanation, Summaries  the plan as text (`swrunc explain`)
 //   Lowering                each step becomes instructions of the machine
 //   Lowering+*              the same, a file a theme

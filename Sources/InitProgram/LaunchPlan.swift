@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A step with the field of config.json that asks for it.
+/// A step with what asks for it.
 public struct PlannedStep: Equatable, Sendable {
-    /// The JSON path, such as `linux.maskedPaths`, or `swrunc` for what every container gets.
-    public let field: String
+    /// What asks for it.
+    public let origin: Origin
     /// What is done.
     public let step: InitStep
 
     /// A step and where it comes from.
-    public init(field: String, step: InitStep) {
-        self.field = field
+    public init(_ origin: Origin, _ step: InitStep) {
+        self.origin = origin
         self.step = step
     }
 }
@@ -62,15 +62,15 @@ public struct StepList {
         steps.reserveCapacity(64)
     }
 
-    /// Adds a step that `field` of the config asks for.
-    public mutating func add(_ step: InitStep, from field: String) {
-        steps.append(PlannedStep(field: field, step: step))
+    /// Adds a step.
+    public mutating func add(_ step: InitStep, from origin: Origin) {
+        steps.append(PlannedStep(origin, step))
     }
 }
 
 extension StepList {
     /// Adds all steps of another list.
     public mutating func append(_ other: StepList) {
-        for planned in other.steps { add(planned.step, from: planned.field) }
+        for planned in other.steps { add(planned.step, from: planned.origin) }
     }
 }

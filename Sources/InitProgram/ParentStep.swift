@@ -112,16 +112,16 @@ public enum ParentStep: Equatable, Sendable {
     case awaitExecution
 }
 
-/// A parent's step and the field of config.json that asks for it.
+/// A parent's step and what asks for it.
 public struct PlannedParentStep: Equatable, Sendable {
-    /// The JSON path, or `swrunc`.
-    public let field: String
+    /// What asks for it.
+    public let origin: Origin
     /// What is done.
     public let step: ParentStep
 
     /// A step and where it comes from.
-    public init(field: String, step: ParentStep) {
-        self.field = field
+    public init(_ origin: Origin, _ step: ParentStep) {
+        self.origin = origin
         self.step = step
     }
 }

@@ -8,15 +8,14 @@ import Testing
 struct ExplanationTests {
     static let plan = LaunchPlan(
         parentSteps: [
-            PlannedParentStep(field: "swrunc", step: .recordCreating),
-            PlannedParentStep(
-                field: "linux.namespaces", step: .startChild([.uts, .pid], intoCgroup: true)),
+            PlannedParentStep(.runtime, .recordCreating),
+            PlannedParentStep("linux.namespaces", .startChild([.uts, .pid], intoCgroup: true)),
         ],
         childSteps: [
-            PlannedStep(field: "hostname", step: .setHostname("box")),
+            PlannedStep("hostname", .setHostname("box")),
             PlannedStep(
-                field: "process.args",
-                step: .execute(candidates: ["/bin/id"], arguments: ["id"], environment: [])),
+                "process.args",
+                .execute(candidates: ["/bin/id"], arguments: ["id"], environment: [])),
         ])
 
     @Test("a plan prints as two numbered columns with their config fields")

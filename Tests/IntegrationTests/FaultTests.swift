@@ -173,7 +173,7 @@ private struct FaultyLaunches {
         if launching == .create, case .call(.execve, _, _, _, _) = image.instructions[index] {
             return
         }
-        let field = planned.launch.plan.childSteps[image.stepOfInstruction[index]].field
+        let origin = planned.launch.plan.childSteps[image.stepOfInstruction[index]].origin
         let mayBePassedOver = Self.mayBePassedOver(index, in: image)
         // The checker knows this call as one that always fails; the second operand, which close(2)
         // does not have, keeps it from being taken for a refusal by the program itself.
@@ -189,7 +189,7 @@ private struct FaultyLaunches {
             try launcher.run()
         } catch {
             stopped += 1
-            check(error, at: index, field: field)
+            check(error, at: index, origin)
             try checkNothingIsLeft(index)
             return
         }
@@ -201,7 +201,7 @@ private struct FaultyLaunches {
                 stopped += 1
                 // Between its report to create and its wait for start nobody listens to init.
                 if error.code != .wrongState || index > planned.image.startWaitIndex ?? 0 {
-                    check(error, at: index, field: field)
+                    check(error, at: index, origin)
                 }
                 #expect(try container.state().status == .stopped, "instruction \(index)")
                 try end(launcher)
@@ -209,7 +209,7 @@ private struct FaultyLaunches {
                 return
             }
         }
-        #expect(mayBePassedOver, "instruction \(index) of \(field) did not fail")
+        #expect(mayBePassedOver, "instruction \(index) of \(origin) did not fail")
         try end(launcher)
         try checkNothingIsLeft(index)
     }
@@ -225,9 +225,9 @@ private struct FaultyLaunches {
         }
     }
 
-    private func check(_ error: ContainerError, at index: Int, field: String) {
+    private func check(_ error: ContainerError, at index: Int, _ origin: Origin) {
         #expect(
-            error.field == (field == "swrunc" ? nil : field), "instruction \(index): \(error)")
+            error.field == origin.path, "instruction \(index): \(error)")
         #expect(
             error.code == .initFailed || error.code == .executableNotFound,
             "instruction \(index): \(error)")
@@ -237,7 +237,8 @@ private struct FaultyLaunches {
                 "instruction \(index): \(error)")
         } else {
             // The program's own words, or those about the executable.
-            #expect(field.hasPrefix("process.args"), "instruction \(index): \(error)")
+            #expect(
+                origin.path?.hasPrefix("process.args") == true, "instruction \(index): \(error)")
         }
     }
 

@@ -124,7 +124,7 @@ extension Container {
                 in: ImageView(path: record.rootfs, mounts: mounts.map(\.destination)))
         }
         throw ContainerError(
-            .initFailed, "init was killed before the program ran", field: instruction?.field)
+            .initFailed, "init was killed before the program ran", field: instruction?.origin.path)
     }
 
     /// A hook that takes too long is ended with the container, whose process it is.

@@ -13,12 +13,12 @@ extension LaunchPlan {
         let image = includingCalls ? lowered() : nil
         let parent = parentSteps.map { planned in
             JSONValue.object([
-                "field": .string(planned.field), "step": .string(planned.step.summary),
+                "field": .string(planned.origin.description), "step": .string(planned.step.summary),
             ])
         }
         let child = childSteps.enumerated().map { index, planned in
             var step: JSONObject = [
-                "field": .string(planned.field), "step": .string(planned.step.summary),
+                "field": .string(planned.origin.description), "step": .string(planned.step.summary),
             ]
             if let image {
                 let calls = image.instructionsOfStep(index).map {
@@ -32,7 +32,8 @@ extension LaunchPlan {
         if !laterSteps.isEmpty {
             let later = laterSteps.map { planned in
                 JSONValue.object([
-                    "field": .string(planned.field), "step": .string(planned.step.summary),
+                    "field": .string(planned.origin.description),
+                    "step": .string(planned.step.summary),
                 ])
             }
             object.append("later", .array(later))

@@ -22,7 +22,7 @@ extension Launch {
             else { return nil }
             let refuses = operands == [.literal(-1)]
             return RecordedInstruction(
-                index: index, field: plan.childSteps[image.stepOfInstruction[index]].field,
+                index: index, origin: plan.childSteps[image.stepOfInstruction[index]].origin,
                 call: refuses ? "" : call.name,
                 arguments: refuses ? "" : image.renderedArguments(operands),
                 note: image.note(of: index) ?? "")
@@ -42,12 +42,12 @@ extension ContainerError {
             self.init(.initFailed, "init failed", failure: nil)
             return
         }
-        let field = instruction.field == "swrunc" ? nil : instruction.field
-        let isExecutable = instruction.field.begins(with: "process.args")
+        let field = instruction.origin.path
+        let isExecutable = field?.begins(with: "process.args") == true
         let code: Code =
             isExecutable
             ? .executableNotFound
-            : instruction.field.begins(with: "hooks.") ? .hookFailed : .initFailed
+            : field?.begins(with: "hooks.") == true ? .hookFailed : .initFailed
         guard !instruction.call.isEmpty else {
             self.init(code, instruction.note, field: field)
             return

@@ -39,9 +39,9 @@ enum InitHint {
             "it takes CAP_SETGID, and a user namespace that does not deny groups (/proc/self/setgroups)"
         case ("setgid", .notPermitted): "it takes CAP_SETGID"
         case ("setuid", .notPermitted): "it takes CAP_SETUID"
-        case ("faccessat2", .permissionDenied) where instruction.field == "root.path":
+        case ("faccessat2", .permissionDenied) where instruction.origin == "root.path":
             "give it to that user (chown), or let others search it (chmod o+x)"
-        case ("openat", .permissionDenied) where instruction.field == "root.path":
+        case ("openat", .permissionDenied) where instruction.origin == "root.path":
             "each directory on the way must let the container's root search it (chmod o+x)"
         case ("sethostname", .notPermitted), ("setdomainname", .notPermitted):
             "the uts namespace belongs to another user namespace than the process is in"
@@ -85,7 +85,7 @@ enum InitHint {
         case ("keyctl", .permissionDenied):
             "another user has a session keyring of this name; --no-new-keyring takes none"
         case ("keyctl", _): "--no-new-keyring leaves session keyrings alone"
-        case ("write", .permissionDenied) where instruction.field == "process.oomScoreAdj":
+        case ("write", .permissionDenied) where instruction.origin == "process.oomScoreAdj":
             oomScore
         case ("seccomp", .resourceBusy):
             "a filter that the runtime itself runs under has a listener already"

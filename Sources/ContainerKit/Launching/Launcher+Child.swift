@@ -299,7 +299,7 @@ extension Launcher {
         let step = launch.recordedInstructions(image, from: progress.index).first
         return ContainerError(
             .initFailed, "init ended unexpectedly (\(status.map(Self.words) ?? "gone"))",
-            field: step?.field)
+            field: step?.origin.path)
     }
 
     /// Where the program's file is: in the rootfs, under mounts of the config, or in a running container.

@@ -11,7 +11,7 @@ extension Launcher {
     /// A step of the parent that begins.
     func log(_ planned: PlannedParentStep) {
         options.logger.debug(
-            "\(planned.step.summary)", metadata: ["field": "\(planned.field)"])
+            "\(planned.step.summary)", metadata: ["field": "\(planned.origin)"])
         guard case .startChild = planned.step else { return }
         options.logger.debug(
             """
@@ -55,7 +55,7 @@ extension Launcher {
     private func log(_ planned: PlannedStep, _ outcome: String) {
         options.logger.debug(
             "init: \(planned.step.summary)",
-            metadata: ["field": "\(planned.field)", "pid": "\(pid)", "outcome": "\(outcome)"])
+            metadata: ["field": "\(planned.origin)", "pid": "\(pid)", "outcome": "\(outcome)"])
     }
 }
 

@@ -208,7 +208,7 @@ final class Launcher {
     private func perform(_ planned: PlannedParentStep, _ state: inout StateDirectory?)
         throws(ContainerError)
     {
-        let field = planned.field == "swrunc" ? nil : planned.field
+        let field = planned.origin.path
         switch planned.step {
         case .recordCreating: try recordCreating(&state)
         case .startScope(let unit, _): try startScope(unit)

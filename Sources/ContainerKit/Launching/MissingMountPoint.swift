@@ -149,7 +149,7 @@ extension Launcher {
 
     private func answerRequest() throws(ContainerError) {
         let (socket, index) = (rendezvous, progress?.index ?? 0)
-        let field = launch.recordedInstructions(image, from: index).first?.field
+        let field = launch.recordedInstructions(image, from: index).first?.origin.path
         let (process, owner) = (pid, mountPointOwner)
         try reporting("unable to make the mount point", field: field) {
             () throws(SystemCallError) in

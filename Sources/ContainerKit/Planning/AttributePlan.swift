@@ -27,7 +27,7 @@ extension StepList {
         let affinity = process.execCPUAffinity
         if moment == .final, affinity?.initial == nil, affinity?.final == nil {
             // What the caller was bound to, by systemd perhaps, is not meant for the container.
-            add(.resetCPUAffinity, from: "swrunc")
+            add(.resetCPUAffinity, from: .runtime)
         }
         guard let list, let set = NumberSet(list: list) else { return }
         add(.setCPUAffinity(set, moment), from: "process.execCPUAffinity.\(moment.rawValue)")

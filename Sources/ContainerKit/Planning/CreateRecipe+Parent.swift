@@ -22,14 +22,14 @@ extension CreateRecipe {
 
     func parentSteps(_ trees: TreeSupply) -> [PlannedParentStep] {
         var steps: [PlannedParentStep] = []
-        func add(_ step: ParentStep, from field: String = "swrunc") {
-            steps.append(PlannedParentStep(field: field, step: step))
+        func add(_ step: ParentStep, from origin: Origin = .runtime) {
+            steps.append(PlannedParentStep(origin, step))
         }
         if let listener {
             add(
                 facts.startsAtOnce
                     ? .connectListener(path: listener.path) : .findListener(path: listener.path),
-                from: SeccompListener.field)
+                from: .config(SeccompListener.field))
         }
         add(.recordCreating)
         if facts.readinessDirectory != nil {
@@ -79,7 +79,7 @@ extension CreateRecipe {
     ) {
         let hooks = hooks(point)
         guard !hooks.isEmpty else { return }
-        steps.append(PlannedParentStep(field: "hooks.\(point.rawValue)", step: step(hooks)))
+        steps.append(PlannedParentStep("hooks.\(point.rawValue)", step(hooks)))
     }
 
     /// What a created container leaves to start, and each to delete.
@@ -94,8 +94,8 @@ extension CreateRecipe {
     }
 
     private func addLaunch(to steps: inout [PlannedParentStep], _ trees: TreeSupply) {
-        func add(_ step: ParentStep, from field: String = "swrunc") {
-            steps.append(PlannedParentStep(field: field, step: step))
+        func add(_ step: ParentStep, from origin: Origin = .runtime) {
+            steps.append(PlannedParentStep(origin, step))
         }
         add(
             .startChild(
@@ -153,7 +153,7 @@ extension CreateRecipe {
         if facts.startsAtOnce {
             add(.release(.start))
             // Init loads the filter before its hooks where the filter has a listener, else after them.
-            if listener != nil { add(.sendListener, from: SeccompListener.field) }
+            if listener != nil { add(.sendListener, from: .config(SeccompListener.field)) }
             addHooks(.startContainer, to: &steps) { .superviseHooks($0) }
             add(.awaitExecution)
             addHooks(.poststart, to: &steps) { .runHooks($0) }

@@ -91,16 +91,16 @@ struct CreateRecipe {
         steps.add(
             .closeDescriptors(
                 phase: 0, keeping: keeping, preserved: facts.preservedDescriptorCount),
-            from: "swrunc")
+            from: .runtime)
         if !facts.replacedStreams.isEmpty {
-            steps.add(.setStandardStreams(facts.replacedStreams), from: "swrunc")
+            steps.add(.setStandardStreams(facts.replacedStreams), from: .runtime)
         }
         // Until the program runs, a container that shares the pid namespace could otherwise trace this
         // process, and reach the host's root through the descriptors that it holds (CVE-2016-9962).
-        if !isMappedByUser { steps.add(.forbidPtrace, from: "swrunc") }
-        steps.add(.startSession, from: "swrunc")
+        if !isMappedByUser { steps.add(.forbidPtrace, from: .runtime) }
+        steps.add(.startSession, from: .runtime)
         // What is made from here on has the modes that are asked for.
-        steps.add(.setUmask(0), from: "swrunc")
+        steps.add(.setUmask(0), from: .runtime)
         steps.addIOPriority(of: process)
         if !needsSecondProcess { addCgroups(to: &steps) }
         if let score = process.oomScoreAdj, userNamespace?.isCloned != true {
@@ -110,11 +110,11 @@ struct CreateRecipe {
         if facts.hasUnbindableSources {
             steps.add(.isolateMounts(private: true), from: "root.path")
         }
-        if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
+        if process.hasSecurityLabel { steps.add(.openHostProc, from: .runtime) }
         steps.append(trees.earlyChildSteps)
         addRootfs(to: &steps, mounts, trees)
         if facts.joinsSessionKeyring {
-            steps.add(.joinSessionKeyring("_ses." + facts.id), from: "swrunc")
+            steps.add(.joinSessionKeyring("_ses." + facts.id), from: .runtime)
         }
         identity.addPreparation(to: &steps, leavingSignalsBlocked: waitsBlocked)
         addWait(to: &steps)
@@ -154,21 +154,21 @@ struct CreateRecipe {
         for hook in hooks(.createContainer) {
             steps.add(
                 .runHook(hook, preparing: [.setUmask(0o022), .resetSignals, .unblockSignals]),
-                from: hook.field)
+                from: .config(hook.field))
         }
     }
 
     /// Nothing of the set-up stays open while the process waits.
     private func addWait(to steps: inout StepList) {
         let socket: InheritedDescriptor = facts.startsAtOnce ? .rendezvous : .startSocket
-        steps.add(.reportToParent(.ready), from: "swrunc")
+        steps.add(.reportToParent(.ready), from: .runtime)
         steps.add(
             .closeDescriptors(
                 phase: 2, keeping: [socket], preserved: facts.preservedDescriptorCount),
-            from: "swrunc")
+            from: .runtime)
         let waiting: InitStep = waitsBlocked ? .waitForStartOrSignal : .waitForStart
-        steps.add(facts.startsAtOnce ? .waitForParent(.start) : waiting, from: "swrunc")
-        if waitsBlocked { steps.add(.unblockSignals, from: "swrunc") }
+        steps.add(facts.startsAtOnce ? .waitForParent(.start) : waiting, from: .runtime)
+        if waitsBlocked { steps.add(.unblockSignals, from: .runtime) }
     }
 
     /// Whether a waiting init does itself what signals do to others.
@@ -180,7 +180,7 @@ struct CreateRecipe {
     private func addCgroups(to steps: inout StepList) {
         let count = cgroups.layout.v1DirectoryCount
         if count > 0 { steps.add(.enterCgroups(count: count), from: "linux.cgroupsPath") }
-        steps.add(.resetCPUAffinity, from: "swrunc")
+        steps.add(.resetCPUAffinity, from: .runtime)
     }
 
     private func inheritedDescriptors(_ trees: TreeSupply) -> [InheritedDescriptor] {
@@ -212,14 +212,14 @@ struct CreateRecipe {
             steps.add(
                 .continueInChild(intoCgroup: entersUnifiedCgroup && !entersCgroupFirst),
                 from: namespaces.field(of: .pid))
-            steps.add(.waitForParent(.adopted), from: "swrunc")
-            steps.add(.startSession, from: "swrunc")
+            steps.add(.waitForParent(.adopted), from: .runtime)
+            steps.add(.startSession, from: .runtime)
             addCgroups(to: &steps)
         }
         if let userNamespace {
             // Until here the process is the host's root to files, though without its rights.
-            if userNamespace.isCloned { steps.add(.waitForParent(.prepared), from: "swrunc") }
-            if isMappedByUser { steps.add(.forbidPtrace, from: "swrunc") }
+            if userNamespace.isCloned { steps.add(.waitForParent(.prepared), from: .runtime) }
+            if isMappedByUser { steps.add(.forbidPtrace, from: .runtime) }
             if !facts.keepsGroups {
                 steps.add(.dropGroups, from: namespaces.field(of: .user))
             }
@@ -336,7 +336,7 @@ struct CreateRecipe {
         steps.add(
             .closeDescriptors(
                 phase: 1, keeping: keeping, preserved: facts.preservedDescriptorCount),
-            from: "swrunc")
+            from: .runtime)
         if let propagation = linux.rootfsPropagation {
             steps.add(
                 .setRootPropagation(

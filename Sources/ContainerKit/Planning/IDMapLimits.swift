@@ -20,15 +20,15 @@ struct IDMapLimits {
             case .writeIDMaps(let maps, _):
                 try check(maps.users, "linux.uidMappings")
                 try check(maps.groups, "linux.gidMappings")
-            case .prepareBindMount(let bind): try check(bind.idMap, planned.field)
+            case .prepareBindMount(let bind): try check(bind.idMap, planned.origin)
             case .prepareMappedFilesystem(_, _, let map), .mapClonedTree(let map, _):
-                try check(map, planned.field)
+                try check(map, planned.origin)
             default: break
             }
         }
     }
 
-    private func check(_ map: MountIDMap?, _ field: String) throws(SpecError) {
+    private func check(_ map: MountIDMap?, _ field: Origin) throws(SpecError) {
         guard let maps = map?.maps else { return }
         try check(maps.users, "\(field).uidMappings")
         try check(maps.groups, "\(field).gidMappings")

@@ -97,8 +97,8 @@ struct IdentityPlan {
         if process.noNewPrivileges {
             steps.add(.forbidNewPrivileges, from: "process.noNewPrivileges")
         }
-        steps.add(.resetSignals, from: "swrunc")
-        if !leavingSignalsBlocked { steps.add(.unblockSignals, from: "swrunc") }
+        steps.add(.resetSignals, from: .runtime)
+        if !leavingSignalsBlocked { steps.add(.unblockSignals, from: .runtime) }
     }
 
     /// Where the namespace denies setgroups(2), only who asks for groups is refused.
@@ -123,7 +123,7 @@ struct IdentityPlan {
         let limits = limits.compactMap(\.whileWaiting)
         guard isInUserNamespace, !limits.isEmpty else { return streams.parentSteps }
         return streams.parentSteps
-            + [PlannedParentStep(field: "process.rlimits", step: .setLimits(limits))]
+            + [PlannedParentStep("process.rlimits", .setLimits(limits))]
     }
 
     /// Everything after the start.
@@ -146,7 +146,7 @@ struct IdentityPlan {
                 addLateLimits(to: &preparing)
                 steps.add(
                     .runHook(hook, preparing: preparing.steps.map(\.step), underFilter: true),
-                    from: hook.field)
+                    from: .config(hook.field))
             }
             addLateLimits(to: &steps)
         } else {
@@ -155,7 +155,8 @@ struct IdentityPlan {
                 addLateLimits(to: &preparing)
                 addFilter(to: &preparing, channel: channel)
                 steps.add(
-                    .runHook(hook, preparing: preparing.steps.map(\.step)), from: hook.field)
+                    .runHook(hook, preparing: preparing.steps.map(\.step)),
+                    from: .config(hook.field))
             }
             addLateLimits(to: &steps)
             // Not before a hook, which is the image's and could be the one who traces.

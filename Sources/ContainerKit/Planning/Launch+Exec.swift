@@ -44,29 +44,29 @@ extension Launch {
         steps.add(
             .closeDescriptors(
                 phase: 0, keeping: keeping, preserved: facts.preservedDescriptorCount),
-            from: "swrunc")
+            from: .runtime)
         if !facts.replacedStreams.isEmpty {
-            steps.add(.setStandardStreams(facts.replacedStreams), from: "swrunc")
+            steps.add(.setStandardStreams(facts.replacedStreams), from: .runtime)
         }
         steps.addIOPriority(of: process)
         steps.addCPUAffinity(of: process, .initial)
         if cgroupCount > 0, !needsSecondProcess {
-            steps.add(.enterCgroups(count: cgroupCount), from: "swrunc")
+            steps.add(.enterCgroups(count: cgroupCount), from: .runtime)
         }
         if let score = process.oomScoreAdj {
             steps.add(.setOOMScore(score), from: "process.oomScoreAdj")
         }
         // From here on the container's processes can see this one (CVE-2016-9962).
-        steps.add(.forbidPtrace, from: "swrunc")
-        if process.hasSecurityLabel { steps.add(.openHostProc, from: "swrunc") }
+        steps.add(.forbidPtrace, from: .runtime)
+        if process.hasSecurityLabel { steps.add(.openHostProc, from: .runtime) }
         Self.addJoining(
             namespaces, cgroups, facts,
             NamespaceUser(
                 of: process, in: IDMaps(users: linux.uidMappings, groups: linux.gidMappings)),
             entersUnified: entersUnified && !entersFirst, to: &steps)
         steps.addCPUAffinity(of: process, .final)
-        steps.add(.startSession, from: "swrunc")
-        steps.add(facts.sharesMounts ? .enterRootOfInit : .openRoot, from: "swrunc")
+        steps.add(.startSession, from: .runtime)
+        steps.add(facts.sharesMounts ? .enterRootOfInit : .openRoot, from: .runtime)
         if process.terminal {
             steps.add(
                 .openTerminal(
@@ -77,11 +77,11 @@ extension Launch {
         steps.addSecurityLabels(
             of: process, joinsSessionKeyring: facts.joinsSessionKeyring)
         if facts.joinsSessionKeyring {
-            steps.add(.joinSessionKeyring("_ses." + facts.id), from: "swrunc")
+            steps.add(.joinSessionKeyring("_ses." + facts.id), from: .runtime)
         }
         identity.addPreparation(to: &steps)
-        steps.add(.reportToParent(.ready), from: "swrunc")
-        steps.add(.waitForParent(.start), from: "swrunc")
+        steps.add(.reportToParent(.ready), from: .runtime)
+        steps.add(.waitForParent(.start), from: .runtime)
         identity.addExecution(to: &steps, channel: .rendezvous)
         self.init(
             plan: LaunchPlan(
@@ -116,23 +116,23 @@ extension Launch {
         // is outside of.
         var first = namespaces
         first.remove(.cgroup)
-        if dropsGroups { steps.add(.dropGroups, from: "swrunc") }
-        steps.add(.joinProcess(first), from: "swrunc")
+        if dropsGroups { steps.add(.dropGroups, from: .runtime) }
+        steps.add(.joinProcess(first), from: .runtime)
         if namespaces.contains(.pid) {
-            steps.add(.continueInChild(intoCgroup: entersUnified), from: "swrunc")
-            steps.add(.waitForParent(.adopted), from: "swrunc")
+            steps.add(.continueInChild(intoCgroup: entersUnified), from: .runtime)
+            steps.add(.waitForParent(.adopted), from: .runtime)
             // The first process never was in the cgroup, whose pids limit has room for one.
-            if cgroupCount > 0 { steps.add(.enterCgroups(count: cgroupCount), from: "swrunc") }
+            if cgroupCount > 0 { steps.add(.enterCgroups(count: cgroupCount), from: .runtime) }
         }
         if namespaces.contains(.cgroup) {
             // From inside the user namespace, an init that was never started cannot be looked into.
             let isInUserNamespace = namespaces.contains(.user)
             steps.add(
                 isInUserNamespace ? .joinNamespace(.cgroup) : .joinProcess([.cgroup]),
-                from: "swrunc")
+                from: .runtime)
         }
-        if dropsGroups { steps.add(.dropGroups, from: "swrunc") }
-        if namespaces.contains(.user) { steps.add(.becomeNamespaceUser(user), from: "swrunc") }
+        if dropsGroups { steps.add(.dropGroups, from: .runtime) }
+        if namespaces.contains(.user) { steps.add(.becomeNamespaceUser(user), from: .runtime) }
     }
 
     private static func parentSteps(
@@ -140,11 +140,11 @@ extension Launch {
         _ namespaces: NamespaceSet, needsSecondProcess: Bool, entersFirst: Bool, toSocket: Bool
     ) -> [PlannedParentStep] {
         var steps: [PlannedParentStep] = []
-        func add(_ step: ParentStep, from field: String = "swrunc") {
-            steps.append(PlannedParentStep(field: field, step: step))
+        func add(_ step: ParentStep, from origin: Origin = .runtime) {
+            steps.append(PlannedParentStep(origin, step))
         }
         if let listener = facts.listener {
-            add(.connectListener(path: listener.path), from: SeccompListener.field)
+            add(.connectListener(path: listener.path), from: .config(SeccompListener.field))
         }
         add(.openProcess)
         if facts.sharesMounts { add(.openRootOfInit) }
@@ -170,7 +170,7 @@ extension Launch {
         if let path = facts.pidfdSocket { add(.sendPidfd(path: path, name: "setns")) }
         if let path = facts.pidFile { add(.writePidFile(path: path)) }
         add(.release(.start))
-        if facts.listener != nil { add(.sendListener, from: SeccompListener.field) }
+        if facts.listener != nil { add(.sendListener, from: .config(SeccompListener.field)) }
         add(.awaitExecution)
         return steps
     }

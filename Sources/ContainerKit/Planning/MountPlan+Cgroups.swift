@@ -9,7 +9,7 @@ extension MountPlan {
     ///
     /// A reader in the namespace sees the first and the last as "/".
     mutating func addCgroup(
-        _ options: MountOptions, _ index: Int, _ destination: String, _ field: String
+        _ options: MountOptions, _ index: Int, _ destination: String, _ field: Origin
     ) throws(SpecError) {
         if hasUnifiedCgroups, namespaces.isolates(.cgroup) {
             childSteps.add(
@@ -34,8 +34,8 @@ extension MountPlan {
         for directory in cgroups.directories where !directory.isUnified {
             let name = Self.hierarchyName(directory)
             parentSteps.append(
-                PlannedParentStep(
-                    field: field, step: .prepareCgroupMount(index, name: name, readOnly: readOnly)))
+                PlannedParentStep(field, .prepareCgroupMount(index, name: name, readOnly: readOnly))
+            )
             let links = directory.controllers.filter { $0 != name && !$0.begins(with: "name=") }
             hierarchies.append(CgroupHierarchyMount(name: name, links: links))
         }
@@ -53,7 +53,7 @@ extension MountPlan {
     /// (nsdelegate, memory_recursiveprot). A container that is not trusted with the host's ids only
     /// reads it, whatever the config says (CVE-2023-25809).
     private mutating func addUnifiedTree(
-        _ options: MountOptions, _ index: Int, _ destination: String, _ field: String
+        _ options: MountOptions, _ index: Int, _ destination: String, _ field: Origin
     ) {
         let attributes = options.attributes.toSet.union([
             .noSetUserID, .noDevices, .noExecution,
@@ -70,7 +70,7 @@ extension MountPlan {
         let tree = BindMount(
             index: index, source: mountPoint ?? CgroupHierarchies.usualMountPoint,
             recursive: false, changes: changes, destination: destination)
-        parentSteps.append(PlannedParentStep(field: field, step: .prepareBindMount(tree)))
+        parentSteps.append(PlannedParentStep(field, .prepareBindMount(tree)))
         childSteps.add(.attachMount(index, at: destination, kind: .directory), from: field)
     }
 

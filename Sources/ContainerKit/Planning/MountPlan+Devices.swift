@@ -31,7 +31,7 @@ extension MountPlan {
             let parts = named[index].parts(between: "/")
             let directory = "/" + parts.dropLast().joined(separator: "/")
             let device = Device(node, name: String(parts.last ?? ""))
-            let field = "linux.devices[\(index)]"
+            let field = Origin.config("linux.devices[\(index)]")
             if let made = try madeDevice(device, field) {
                 addMade(made, in: directory, from: field)
             } else {
@@ -51,17 +51,16 @@ extension MountPlan {
     }
 
     /// A node that the runtime made, with the owner and the mode of the config.
-    private mutating func addMade(_ device: Device, in directory: String, from field: String) {
+    private mutating func addMade(_ device: Device, in directory: String, from field: Origin) {
         parentSteps.append(
-            PlannedParentStep(
-                field: field, step: .makeDevice(nextTree, device, label: mountLabel)))
+            PlannedParentStep(field, .makeDevice(nextTree, device, label: mountLabel)))
         let attached = AttachedDevice(name: device.name, tree: nextTree, isMade: true)
         childSteps.add(.attachDevices(directory: directory, [attached]), from: field)
         nextTree += 1
     }
 
     /// In a user namespace nodes are the host's own, attached; only a fifo can be made there.
-    private mutating func addNodes(_ devices: [Device], in directory: String, from field: String) {
+    private mutating func addNodes(_ devices: [Device], in directory: String, from field: Origin) {
         guard userNamespace != nil || rights.isInUserNamespace,
             devices.allSatisfy({ $0.mode & 0xf000 != 0x1000 })
         else {
@@ -73,8 +72,7 @@ extension MountPlan {
             device.isReadOnly = hasHostsRoot
             let path = (directory == "/" ? "" : directory) + "/" + device.name
             parentSteps.append(
-                PlannedParentStep(
-                    field: field, step: .prepareDevice(nextTree, path: path, device)))
+                PlannedParentStep(field, .prepareDevice(nextTree, path: path, device)))
             attached.append(AttachedDevice(name: device.name, tree: nextTree))
             nextTree += 1
         }

@@ -7,7 +7,7 @@ internal import RuntimeSpec
 
 extension MountPlan {
     /// How the ids of a mount's files are mapped, if they are.
-    func idMap(_ mount: Mount, _ options: MountOptions, _ field: String)
+    func idMap(_ mount: Mount, _ options: MountOptions, _ field: Origin)
         throws(SpecError) -> MountIDMap?
     {
         let maps = IDMaps(users: mount.uidMappings, groups: mount.gidMappings)
@@ -52,7 +52,7 @@ extension MountPlan {
 
     /// A device of the config as the runtime makes it for a user namespace, with the host's ids; nil where
     /// it is made inside, or where the ids are not known or the runtime may not make devices.
-    func madeDevice(_ device: Device, _ field: String) throws(SpecError) -> Device? {
+    func madeDevice(_ device: Device, _ field: Origin) throws(SpecError) -> Device? {
         guard let maps = userNamespace?.maps, rights.makesDevices, !isUnprivileged,
             device.mode & 0xf000 != 0x1000
         else { return nil }
@@ -79,7 +79,7 @@ extension MountPlan {
     var isUnprivileged: Bool { !rights.preparesMounts || rights.isInUserNamespace }
 
     /// The options of a file system that the parent mounts: `uid=` and `gid=` are the container's.
-    func outsideIDs(_ options: [String], _ field: String) throws(SpecError) -> [String] {
+    func outsideIDs(_ options: [String], _ field: Origin) throws(SpecError) -> [String] {
         guard let userNamespace else { return options }
         var mapped: [String] = []
         for option in options {

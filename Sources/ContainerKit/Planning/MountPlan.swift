@@ -11,14 +11,14 @@ struct MountPlan {
     /// Steps of the child, in order.
     var childSteps = StepList()
     /// Mounts that become read-only once their contents are made.
-    var readOnlyLater: [(path: String, field: String)] = []
+    var readOnlyLater: [(path: String, field: Origin)] = []
     /// Whether /dev shows nodes that others use too, as a bind mount or the kernel's own devtmpfs.
     ///
     /// They are the user's business then.
     private(set) var sharesDev = false
 
     /// Entries of `mounts` whose tree the child clones and the parent maps.
-    private(set) var mappedLater: [(field: String, bind: BindMount, map: MountIDMap)] = []
+    private(set) var mappedLater: [(field: Origin, bind: BindMount, map: MountIDMap)] = []
     /// What of the config has no effect.
     private(set) var warnings: [String] = []
     /// Where the mounts so far go.
@@ -68,11 +68,11 @@ struct MountPlan {
             try add(mount, index, "mounts[\(index)]")
         }
         for (index, mount) in further.enumerated() {
-            try add(mount, mounts.count + index, "swrunc")
+            try add(mount, mounts.count + index, .runtime)
         }
     }
 
-    private mutating func add(_ mount: Mount, _ index: Int, _ field: String) throws(SpecError) {
+    private mutating func add(_ mount: Mount, _ index: Int, _ field: Origin) throws(SpecError) {
         let options = MountOptions(mount.options ?? [], type: mount.type)
         let destination = root.destination(mount.destination)
         try Self.checkRoot(mount, options, destination, field)
@@ -100,7 +100,7 @@ struct MountPlan {
     /// Init keeps the root that it has, and would not see a mount over it; who joins its mount namespace
     /// would.
     private static func checkRoot(
-        _ mount: Mount, _ options: MountOptions, _ destination: String, _ field: String
+        _ mount: Mount, _ options: MountOptions, _ destination: String, _ field: Origin
     ) throws(SpecError) {
         guard destination == "/", !options.isRemount else { return }
         throw SpecError(
@@ -118,7 +118,7 @@ struct MountPlan {
 
     /// Security labels and sysctls are written through /proc: a mount there would take them.
     private static func checkProc(
-        _ mount: Mount, _ options: MountOptions, _ destination: String, _ field: String
+        _ mount: Mount, _ options: MountOptions, _ destination: String, _ field: Origin
     ) throws(SpecError) {
         let problem: String
         if destination == "/proc" {
@@ -139,7 +139,7 @@ struct MountPlan {
 
     private mutating func addBind(
         _ mount: Mount, _ options: MountOptions, _ idMap: MountIDMap?, _ index: Int,
-        _ destination: String, _ field: String
+        _ destination: String, _ field: Origin
     ) throws(SpecError) {
         if options.copiesLink, options.keepsSourceLink || options.coversLink {
             throw SpecError(
@@ -196,7 +196,7 @@ struct MountPlan {
                 childSteps.add(.waitForParent(.idsMapped), from: field)
             }
         } else {
-            parentSteps.append(PlannedParentStep(field: field, step: .prepareBindMount(bind)))
+            parentSteps.append(PlannedParentStep(field, .prepareBindMount(bind)))
         }
         childSteps.add(
             .attachMount(
@@ -205,7 +205,7 @@ struct MountPlan {
     }
 
     private mutating func addLinkCopy(
-        _ target: String, _ destination: String, _ field: String
+        _ target: String, _ destination: String, _ field: Origin
     ) throws(SpecError) {
         let parts = destination.split(separator: "/")
         guard let name = parts.last else {
@@ -219,7 +219,7 @@ struct MountPlan {
 
     private mutating func addFilesystem(
         _ mount: Mount, _ options: MountOptions, _ idMap: MountIDMap?, _ index: Int,
-        _ destination: String, _ field: String
+        _ destination: String, _ field: Origin
     ) throws(SpecError) {
         let type = mount.type ?? ""
         var options = options
@@ -266,7 +266,7 @@ struct MountPlan {
                 changes: [base, attributes] + source.changes, destination: destination)
             // The host's tree keeps the host's label.
             filesystem.rootLabel = nil
-            parentSteps.append(PlannedParentStep(field: field, step: .prepareBindMount(bind)))
+            parentSteps.append(PlannedParentStep(field, .prepareBindMount(bind)))
             childSteps.add(.mountFilesystemOrAttach(filesystem, index), from: field)
         } else {
             childSteps.add(.mountFilesystem(filesystem), from: field)
@@ -275,7 +275,7 @@ struct MountPlan {
 
     /// What is mounted there already gets other options: with bind the mount, else its file system.
     private mutating func addRemount(
-        _ mount: Mount, _ options: MountOptions, _ destination: String, _ field: String
+        _ mount: Mount, _ options: MountOptions, _ destination: String, _ field: Origin
     ) throws(SpecError) {
         guard !options.isBind else {
             let attributes = options.bindAttributes
@@ -299,9 +299,9 @@ struct MountPlan {
     }
 
     private mutating func attachPrepared(
-        _ index: Int, _ preparation: ParentStep, _ destination: String, _ field: String
+        _ index: Int, _ preparation: ParentStep, _ destination: String, _ field: Origin
     ) {
-        parentSteps.append(PlannedParentStep(field: field, step: preparation))
+        parentSteps.append(PlannedParentStep(field, preparation))
         childSteps.add(.attachMount(index, at: destination, kind: .directory), from: field)
     }
 
@@ -323,7 +323,7 @@ struct MountPlan {
     /// The options as mount(2) takes them: one text, which the kernel cuts.
     ///
     /// Without a type the file system is there, and has its label.
-    private func oldOptions(_ options: MountOptions, type: String?, _ field: String)
+    private func oldOptions(_ options: MountOptions, type: String?, _ field: Origin)
         throws(SpecError) -> [String]
     {
         let label = (type.map(labelOptions) ?? []).map { option in

@@ -8,9 +8,9 @@ struct NamespacePlan: Equatable, Sendable {
     /// New ones.
     var new: NamespaceSet = []
     /// Joined ones with their paths, in the order in which setns must be called.
-    var joined: [(kind: NamespaceKind, path: String, field: String)] = []
+    var joined: [(kind: NamespaceKind, path: String, field: Origin)] = []
     /// The index of each kind in `linux.namespaces`.
-    private var fields: [(kind: NamespaceKind, field: String)] = []
+    private var fields: [(kind: NamespaceKind, field: Origin)] = []
 
     /// Kernel: namespaces(7).
     ///
@@ -28,7 +28,7 @@ struct NamespacePlan: Equatable, Sendable {
             guard let kind = NamespaceKind(rawValue: namespace.kind.rawValue), kind != own else {
                 continue
             }
-            let field = "linux.namespaces[\(index)]"
+            let field = Origin.config("linux.namespaces[\(index)]")
             fields.append((kind, field))
             if let path = namespace.path, !path.isEmpty {
                 joined.append((kind, path, field))
@@ -46,7 +46,7 @@ struct NamespacePlan: Equatable, Sendable {
     }
 
     /// Where the config names `kind`.
-    func field(of kind: NamespaceKind) -> String {
+    func field(of kind: NamespaceKind) -> Origin {
         fields.last { $0.kind == kind }?.field ?? "linux.namespaces"
     }
 

@@ -60,7 +60,7 @@ enum RootEntry: Equatable, Sendable {
             let root = MountPlan.absolute(rootPath)
             let covered = trees.filter { $0.isPath(within: root) }
             if !covered.isEmpty {
-                steps.add(.dropKernelTrees(covered.reversed()), from: "swrunc")
+                steps.add(.dropKernelTrees(covered.reversed()), from: .runtime)
             }
             steps.add(.attachRootfs(hostPath: rootPath), from: "root.path")
         case .change:
@@ -89,7 +89,7 @@ enum RootEntry: Equatable, Sendable {
             var others = trees.filter { !$0.isPath(within: root) }
             if masksPaths { others.append("/proc") }
             if !others.isEmpty {
-                steps.add(.dropKernelTrees(others.reversed()), from: "swrunc")
+                steps.add(.dropKernelTrees(others.reversed()), from: .runtime)
             }
             steps.add(.moveRoot, from: "root.path")
         case .change: steps.add(.changeRoot, from: "root.path")

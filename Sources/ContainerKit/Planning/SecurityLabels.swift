@@ -11,7 +11,7 @@ extension StepList {
     /// One step for all, since an exec has the host's procfs for one.
     mutating func addSecurityLabels(of process: Process, joinsSessionKeyring: Bool) {
         var labels: [SecurityLabel] = []
-        var field = "process.selinuxLabel"
+        var field: Origin = "process.selinuxLabel"
         if let profile = process.apparmorProfile, !profile.isEmpty {
             labels.append(.apparmor(profile: profile))
             field = "process.apparmorProfile"

@@ -123,7 +123,7 @@ struct StreamPlan: Equatable, Sendable {
 
     /// What the child does.
     func addSteps(to steps: inout StepList) {
-        if !reopened.isEmpty { steps.add(.reopenStreams(reopened), from: "swrunc") }
+        if !reopened.isEmpty { steps.add(.reopenStreams(reopened), from: .runtime) }
         if !owned.isEmpty {
             steps.add(.ownStandardStreams(owned, userID: userID), from: "process.user.uid")
         }
@@ -133,7 +133,7 @@ struct StreamPlan: Equatable, Sendable {
     var parentSteps: [PlannedParentStep] {
         guard !given.isEmpty else { return [] }
         return [
-            PlannedParentStep(field: "process.user.uid", step: .giveStreams(given, to: owner))
+            PlannedParentStep("process.user.uid", .giveStreams(given, to: owner))
         ]
     }
 }

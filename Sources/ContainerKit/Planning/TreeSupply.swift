@@ -33,7 +33,7 @@ struct TreeSupply {
         if let unprivileged {
             for planned in unprivileged.steps.steps {
                 guard isMany, let tree = planned.step.lateTree(mounts.root) else {
-                    earlyChildSteps.add(planned.step, from: planned.field)
+                    earlyChildSteps.add(planned.step, from: planned.origin)
                     continue
                 }
                 late.child[tree] = planned
@@ -55,15 +55,14 @@ struct TreeSupply {
                 add(tree, late, &pending)
                 if pending.count == Self.batch { send(&pending) }
             }
-            mountSteps.add(planned.step, from: planned.field)
+            mountSteps.add(planned.step, from: planned.origin)
             guard case .sendMountTree = planned.step, let next = mapped.next() else { continue }
             send(&pending)
             lateParentSteps.append(
                 PlannedParentStep(
-                    field: next.field,
-                    step: .mapClonedTree(next.map, destination: next.bind.destination)))
+                    next.field, .mapClonedTree(next.map, destination: next.bind.destination)))
             lateParentSteps.append(
-                PlannedParentStep(field: "swrunc", step: .release(.idsMapped)))
+                PlannedParentStep(.runtime, .release(.idsMapped)))
         }
         send(&pending)
     }
@@ -73,10 +72,10 @@ struct TreeSupply {
         _ pending: inout [(tree: InheritedDescriptor, planned: PlannedParentStep)]
     ) {
         if let planned = late.child[tree] {
-            mountSteps.add(planned.step, from: planned.field)
+            mountSteps.add(planned.step, from: planned.origin)
         } else if let planned = late.parent[tree] {
             pending.append((tree, planned))
-            mountSteps.add(.receiveMountTree(tree), from: planned.field)
+            mountSteps.add(.receiveMountTree(tree), from: planned.origin)
         }
     }
 
@@ -86,7 +85,7 @@ struct TreeSupply {
     ) {
         lateParentSteps += pending.map(\.planned)
         lateParentSteps += pending.map {
-            PlannedParentStep(field: $0.planned.field, step: .sendPreparedTree($0.tree))
+            PlannedParentStep($0.planned.origin, .sendPreparedTree($0.tree))
         }
         pending.removeAll(keepingCapacity: true)
     }

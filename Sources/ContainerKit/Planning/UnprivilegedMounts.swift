@@ -14,7 +14,7 @@ struct UnprivilegedMounts {
         if let mapped = mounts.mappedLater.first { throw Self.mapsNoIDs(mapped.field) }
         for planned in mounts.parentSteps {
             let (tree, descriptor) = try Self.tree(planned, cgroups)
-            steps.add(.cloneHostTree(tree, for: descriptor), from: planned.field)
+            steps.add(.cloneHostTree(tree, for: descriptor), from: planned.origin)
         }
     }
 
@@ -43,14 +43,14 @@ struct UnprivilegedMounts {
             return (tree, .cgroupTree(index, name))
         case .prepareTmpfsCopy:
             throw SpecError(
-                JSONPath(stringLiteral: "\(planned.field).options"),
+                JSONPath(stringLiteral: "\(planned.origin).options"),
                 "tmpcopyup is not possible for a runtime that has no rights over mounts")
         default: break
         }
-        throw mapsNoIDs(planned.field)
+        throw mapsNoIDs(planned.origin)
     }
 
-    private static func mapsNoIDs(_ field: String) -> SpecError {
+    private static func mapsNoIDs(_ field: Origin) -> SpecError {
         SpecError(
             JSONPath(stringLiteral: "\(field).options"),
             "a runtime that has no rights over mounts cannot map the ids of a mount")

@@ -250,8 +250,8 @@ extension ContainerRecord {
 struct RecordedInstruction: Equatable, Sendable {
     /// Its index in the program.
     var index: Int
-    /// The config field of its step.
-    var field: String
+    /// What asks for its step.
+    var origin: Origin
     /// The call's name; empty where the program stops by itself.
     var call: String
     /// The call's arguments, ready to print.
@@ -261,14 +261,15 @@ struct RecordedInstruction: Equatable, Sendable {
 
     var json: JSONValue {
         .object([
-            "index": .integer(Int64(index)), "field": .string(field), "call": .string(call),
+            "index": .integer(Int64(index)), "field": .string(origin.description),
+            "call": .string(call),
             "arguments": .string(arguments), "note": .string(note),
         ])
     }
 
-    init(index: Int, field: String, call: String, arguments: String, note: String) {
+    init(index: Int, origin: Origin, call: String, arguments: String, note: String) {
         self.index = index
-        self.field = field
+        self.origin = origin
         self.call = call
         self.arguments = arguments
         self.note = note
@@ -280,11 +281,14 @@ struct RecordedInstruction: Equatable, Sendable {
             case .string(let arguments)? = object["arguments"],
             case .string(let note)? = object["note"]
         else { return nil }
-        self.init(index: Int(index), field: field, call: call, arguments: arguments, note: note)
+        self.init(
+            index: Int(index),
+            origin: field == Origin.runtime.description ? .runtime : .config(field), call: call,
+            arguments: arguments, note: note)
     }
 }
 
 extension RecordedInstruction {
     /// Whether it replaces init by the config's program.
-    var isExecution: Bool { call == "execve" && field == "process.args" }
+    var isExecution: Bool { call == "execve" && origin == "process.args" }
 }

@@ -58,7 +58,7 @@ struct InitHintTests {
         "a hint names what the kernel may have meant, and is not given otherwise", arguments: cases)
     func hint(_ wanted: Case) {
         let instruction = RecordedInstruction(
-            index: 0, field: wanted.field, call: wanted.call, arguments: wanted.arguments,
+            index: 0, origin: .config(wanted.field), call: wanted.call, arguments: wanted.arguments,
             note: wanted.note)
         let hint = InitHint.text(for: instruction, wanted.errno)
         guard let words = wanted.words else {

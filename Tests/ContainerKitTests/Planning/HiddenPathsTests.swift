@@ -45,7 +45,7 @@ struct HiddenPathsTests {
         ).plan()
         #expect(
             plan.childSteps.contains {
-                $0.step == .makeReadOnly("/") && $0.field == "linux.readonlyPaths"
+                $0.step == .makeReadOnly("/") && $0.origin == "linux.readonlyPaths"
             })
     }
 }
