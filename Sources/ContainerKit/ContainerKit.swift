@@ -2,15 +2,23 @@
 
 // ContainerKit: containers as the OCI runtime specification describes them.
 //
-//   API/        what embedders use: Bundle, ContainerStore, Container, ContainerProcess, ContainerError
-//   Planning/   spec -> plan, pure
-//   Launching/  a plan becomes processes
-//   Cgroups/    where a container is counted and limited
-//   Systemd/    the scope of systemd that keeps a cgroup
-//   Seccomp/    from a profile to a BPF program
-//   Storage/    the state directory
-//   Model/      signals, exit statuses, times, statistics
-//   System/     typed system calls of the parent
+//   API/             what embedders use: Bundle, ContainerStore, Container, ContainerProcess
+//   Planning/        spec -> plan, pure
+//   Launching/       a plan becomes processes
+//   Children/        how a process is started, and how far it is
+//   Rootfs/          what is read from an image, and made in it
+//   Hooks/           the config's programs at fixed points of a container's life
+//   Foreground/      the caller's signals, streams and terminal
+//   UserNamespaces/  maps of ids
+//   Network/         the devices of a network namespace
+//   IntelRdt/        the groups of resctrl
+//   Cgroups/         where a container is counted and limited
+//   Systemd/         what is said to systemd, over its bus
+//   Seccomp/         from a profile to a BPF program
+//   Host/            what this machine has, and what this process may do
+//   Storage/         the state directory
+//   Model/           errors, options, signals, exit statuses, times, statistics
+//   System/          typed system calls of the parent
 //
 // The library keeps no global state, installs no signal handler, never changes the directory of the
 // host process and waits for no child but its own.

@@ -132,9 +132,9 @@ extension TidyRule {
     static let unsafePlaces: [(path: String, reason: String)] = [
         ("Sources/CLinux/", "the boundary to C"),
         ("Sources/ContainerKit/System/", "system calls take addresses"),
-        ("Sources/ContainerKit/Launching/LoadedProgram.swift", "the program at its address"),
-        ("Sources/ContainerKit/Launching/ProgressPage.swift", "memory shared with the child"),
-        ("Sources/ContainerKit/Launching/TreeCopy.swift", "memory shared with the child"),
+        ("Sources/ContainerKit/Children/LoadedProgram.swift", "the program at its address"),
+        ("Sources/ContainerKit/Children/ProgressPage.swift", "memory shared with the child"),
+        ("Sources/ContainerKit/Rootfs/TreeCopy.swift", "memory shared with the child"),
         ("Sources/ContainerKit/Seccomp/LibseccompFilter.swift", "libseccomp's calls"),
         ("Sources/swrunc/main.swift", "the command line as C has it"),
     ]

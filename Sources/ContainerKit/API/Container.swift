@@ -3,6 +3,9 @@
 // What embedders use.
 //
 //   Container               a container of a store, by its id; create, run and plan
+//   Creation                a new container from the caller's wish to the launcher: checks, facts, plan
+//   Creation+Sources        what facts are read from the bundle
+//   Creation+Rights         a second plan, where the first took rights for granted
 //   Container+Lifecycle     start, kill, delete
 //   Container+Exec          a further process in a running container
 //   Container+State         its state, and how each command finds it
@@ -12,12 +15,9 @@
 //   Container+ForcedDelete  delete --force: a stuck command, a damaged record
 //   ContainerStore          the directory that remembers containers (runc's --root)
 //   Bundle                  a config with the folder that its paths count from
-//   LaunchOptions           what the caller chooses beside the config
 //   LaunchPlan+JSON         a plan for programs (explain --json)
 //   ContainerProcess        the process that run and exec return
 //   ContainerProcesses      all processes of a container
-//   ForegroundSignals       the caller's signals, to be passed on to a process
-//   ContainerError          what went wrong: a code for programs, a text and a hint for people
 //   RuntimeFeatures, RuntimeVersion  what `features` and `--version` tell
 
 internal import InitProgram

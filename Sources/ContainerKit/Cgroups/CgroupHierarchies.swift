@@ -10,6 +10,8 @@
 //   Controllers/       one file a controller: its rules, writes and reads, v1 and v2 (writes are pure)
 //   DeviceAccess       the device rules folded, as lines of v1 (pure)
 //   DeviceProgram      the same as a BPF program for v2 (pure)
+//   SystemdScope       the unit of a container and its slice, from linux.cgroupsPath (pure)
+//   UnitProperties     linux.resources as properties of that unit (pure)
 //   CgroupPlan         layout and resources of a new container (pure)
 //   Cgroup             the directories on disk: create, enter, freeze, kill, remove
 //   Cgroup+Processes, Cgroup+Resources, Cgroup+Update, Cgroup+Systemd  its processes, limits and scope

@@ -2,39 +2,14 @@
 
 // Launching: a plan becomes processes.
 //
-//   Creation                a new container from the caller's wish to the launcher: checks, facts, plan
-//   Creation+Sources        what facts are read from the bundle
-//   Creation+Rights         a second plan, where the first took rights for granted
-//   RuntimeRights+Discovery  who this process is on the host
-//   SecurityModules         which security modules the host has
 //   Launcher                runs the parent's steps in order; undoes them when one fails
 //   Launcher+Prepare        descriptors, mount trees, cgroups: everything before the clone
 //   Launcher+Child          the clone, the rendezvous, and what follows
 //   Launcher+Log            the steps as debug lines: the parent's as they begin, the child's as told
 //   Launcher+UserNamespace  what nobody may do in a user namespace: maps, devices, limits
-//   Launcher+Scope, ScopeKeeper  a scope of systemd, and the process in it until init is there
+//   Launcher+Scope          a scope of systemd
 //   Launcher+Listener       the descriptor of seccomp's notifications
-//   GivenStreams            standard streams go to the user of the process, and terminals come back
-//   ReadinessRelay          the container's word to the service manager: NOTIFY_SOCKET
-//   ForegroundRelay         signals and the terminal of a process in the foreground
-//   IDMapFiles              uid_map and gid_map, and a namespace for mapped mounts
-//   IDMapTool               newuidmap and newgidmap, for an ordinary user's ranges
-//   NetDevices              the network devices that move into the container
-//   ResctrlGroup, ResctrlGroup+Statistics, ResctrlChange  the groups of resctrl: made, read, changed
-//   MissingMountPoint       mount points behind links to nowhere, made when the child asks
-//   HomeDirectory           the home directory in the image's /etc/passwd
-//   TmpfsCopy               a tmpfs with what the image has there: tmpcopyup
-//   TreeCopy                the process that copies it, in the container's cgroup
-//   ChildStart              how the child is started: born empty, or as a copy of the runtime
-//   MachineExecutable       what a child that is born empty executes
-//   SealedExecutable        the second start, where only a copy is possible
-//   LoadedProgram           the child's program at its address
-//   ProgressPage            where the child says how far it is
-//   HostProgram             a program of the host as a child of the runtime: hooks, newuidmap
-//   HookRun                 the hooks of a container: in the runtime's namespaces, or in init's
-//   HookStreams             what a hook reads, and what it says
 //   InitFailure, InitHint   index and errno as an error that names config field and call, and what to do
-//   ProgramFile             why a program of the image could not be executed
 
 internal import CLinux
 internal import InitMachine

@@ -2,6 +2,8 @@
 
 // Values of the public API that are of no config.
 //
+//   ContainerError       what went wrong: a code for programs, a text and a hint for people
+//   LaunchOptions        what the caller chooses beside the config
 //   Statistics           what a container uses
 //   Statistics+IntelRdt  what resctrl counts
 //   Statistics+JSON      the same with runc's keys

@@ -17,7 +17,7 @@
 //   OwnedDescriptor        a descriptor that is closed with its owner
 //   FilePathText           paths as text
 //   MountTable             the kernel's table of mounts
-//   Netlink, NetworkLinks  network devices
+//   Netlink                messages of rtnetlink and their socket
 //   OuterFilter            the seccomp filter that the runtime itself runs under
 //   CallerRights, HeldCapabilities, StartingUser, FilesystemUser  who this process is, and what it may do
 

@@ -1,5 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Systemd: what is said to it, over its bus.
+//
+//   SystemdClient       the calls: start, set, stop, each with its deadline
+//   UnitProperty        a property of a unit, as it is sent and as explain prints it (pure)
+//   PropertyAnnotation  org.systemd.property.* as properties (pure)
+//   VariantText         their values: text in the format of GVariant (pure)
+//   DBusAddress         where the bus listens
+//   DBusConnection      a connection without threads
+//   DBusMessage, DBusReader, DBusValue  the wire format
+//
+// Which unit a container has, and which properties: SystemdScope and UnitProperties of Cgroups/.
+
 internal import CLinux
 internal import InitProgram
 internal import SystemPackage

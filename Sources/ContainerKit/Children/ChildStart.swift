@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Children: processes that the runtime starts, and what it knows of them while they run.
+//
+//   ChildStart         how a child is started: born empty, or as a copy of the runtime
+//   MachineExecutable  what a child that is born empty executes
+//   SealedExecutable   the second start, where only a copy is possible
+//   LoadedProgram      a child's program at its address
+//   ProgressPage       where a child says how far it is
+//   HostProgram        a program of the host as a child of the runtime: hooks, newuidmap
+//   ScopeKeeper        the process that is in a scope of systemd until init is
+
 internal import CLinux
 internal import InitMachine
 internal import InitProgram

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Rootfs: what is read from an image, and what is made in it, without trust in a path of it.
+//
+//   MissingMountPoint  mount points behind links to nowhere, made when the child asks
+//   TmpfsCopy          a tmpfs with what the image has there: tmpcopyup
+//   TreeCopy           the process that copies it, in the container's cgroup
+//   HomeDirectory      the home directory in the image's /etc/passwd
+//   ProgramFile        why a program of the image could not be executed
+
 internal import CLinux
 internal import InitProgram
 internal import SystemPackage

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// IntelRdt: the groups of resctrl, by which caches and memory bandwidth are shared out.
+//
+//   ResctrlGroup             a group: made, joined, removed
+//   ResctrlGroup+Statistics  what it counts
+//   ResctrlChange            what update asks for
+
 internal import InitProgram
 internal import SystemPackage
 

@@ -1,19 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The systemd driver: a container's cgroup is the scope of a transient unit.
-//
-//   SystemdScope        the unit and its slice, from linux.cgroupsPath (pure)
-//   UnitProperty        a property of the unit, as it is sent and as explain prints it (pure)
-//   UnitProperties      linux.resources as properties (pure)
-//   PropertyAnnotation  org.systemd.property.* as properties (pure)
-//   VariantText         their values: text in the format of GVariant (pure)
-//   SystemdClient       the calls: start, set, stop, each with its deadline
-//   DBusAddress         where the bus listens
-//   DBusConnection      a connection without threads
-//   DBusMessage, DBusReader, DBusValue  the wire format
-//
-// What systemd has no property for is written to the files of the cgroup, by Cgroup, as without it.
-
 internal import InitProgram
 internal import RuntimeSpec
 

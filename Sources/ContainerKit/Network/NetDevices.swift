@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Network: the devices of a network namespace.
+//
+//   NetDevices    those that move into the container
+//   NetworkLinks  what is asked and told of devices and their addresses
+
 internal import CLinux
 internal import InitProgram
 internal import SystemPackage

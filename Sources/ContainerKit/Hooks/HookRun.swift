@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Hooks: programs that the config names, run at fixed points of a container's life.
+//
+//   HookRun      the hooks of a container: in the runtime's namespaces, or in init's
+//   HookStreams  what a hook reads, and what it says
+
 internal import CLinux
 internal import InitProgram
 internal import RuntimeSpec

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Foreground: what a process in the foreground shares with the caller.
+//
+//   ForegroundRelay    signals and the terminal of such a process
+//   ForegroundSignals  the caller's signals, to be passed on
+//   GivenStreams       standard streams go to the user of the process, and terminals come back
+//   ReadinessRelay     the container's word to the service manager: NOTIFY_SOCKET
+
 internal import CLinux
 internal import SystemPackage
 

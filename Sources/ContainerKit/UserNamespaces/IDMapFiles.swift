@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// UserNamespaces: how ids inside and outside of a namespace belong together.
+//
+//   IDMapFiles  uid_map and gid_map, and a namespace for mapped mounts
+//   IDMapTool   newuidmap and newgidmap, for an ordinary user's ranges
+
 internal import InitProgram
 internal import SystemPackage
 

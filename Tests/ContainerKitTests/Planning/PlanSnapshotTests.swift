@@ -15,6 +15,7 @@ import Testing
 @Suite("Plans of launches")
 struct PlanSnapshotTests {
     private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent()
         .appending(path: "Plans")
     private static let renews = ProcessInfo.processInfo.environment["UPDATE_SNAPSHOTS"] == "1"
 

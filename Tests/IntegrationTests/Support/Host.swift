@@ -25,7 +25,7 @@ enum Host {
     /// The binary under test.
     static let runtime: String = {
         if let path = environmentVariable("SWRUNC"), !path.isEmpty { return path }
-        let package = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        let package = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
         return "/\(package)/.build/release/swrunc"
     }()
 

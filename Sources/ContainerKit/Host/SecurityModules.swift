@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Host: what this machine has, and what this process may do on it.
+//
+//   SecurityModules          which security modules are turned on
+//   RuntimeRights+Discovery  who this process is on the host
+
 internal import RuntimeSpec
 
 /// The security modules of the host; asked only where a config names a label.
