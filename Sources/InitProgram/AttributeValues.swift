@@ -170,3 +170,25 @@ public struct CapabilitySets: Equatable, Sendable {
         self.inheritable = inheritable
     }
 }
+
+/// One resource limit.
+///
+/// Kernel: prlimit(2).
+public struct PlannedLimit: Equatable, Sendable {
+    /// The name, such as `RLIMIT_NOFILE`.
+    public let name: String
+    /// The number of linux/resource.h.
+    public let resource: Int
+    /// Soft limit.
+    public let soft: UInt64
+    /// Hard limit.
+    public let hard: UInt64
+
+    /// A limit.
+    public init(name: String, resource: Int, soft: UInt64, hard: UInt64) {
+        self.name = name
+        self.resource = resource
+        self.soft = soft
+        self.hard = hard
+    }
+}

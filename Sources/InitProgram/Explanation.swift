@@ -1,46 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-extension LaunchPlan {
-    /// The plan as text: two numbered columns, and under each child step its calls when asked for.
-    ///
-    /// A line reads `number  config field  what is done`.
-    public func explained(includingCalls: Bool = false) -> String {
-        var lines = ["The runtime:"]
-        let parentWidth = parentSteps.map(\.origin.description.count).max() ?? 0
-        for (index, planned) in parentSteps.enumerated() {
-            lines.append(
-                Self.line(index + 1, planned.origin.description, parentWidth, planned.step.summary))
-        }
-        lines.append("")
-        lines.append("The init process:")
-        let image = includingCalls ? lowered() : nil
-        let childWidth = childSteps.map(\.origin.description.count).max() ?? 0
-        for (index, planned) in childSteps.enumerated() {
-            lines.append(
-                Self.line(index + 1, planned.origin.description, childWidth, planned.step.summary))
-            guard let image else { continue }
-            for instruction in image.instructionsOfStep(index) {
-                lines.append("         " + image.rendered(instruction))
-            }
-        }
-        guard !laterSteps.isEmpty else { return lines.joined(separator: "\n") + "\n" }
-        lines += ["", "Later, in start and delete:"]
-        let laterWidth = laterSteps.map(\.origin.description.count).max() ?? 0
-        for (index, planned) in laterSteps.enumerated() {
-            lines.append(
-                Self.line(index + 1, planned.origin.description, laterWidth, planned.step.summary))
-        }
-        return lines.joined(separator: "\n") + "\n"
-    }
-
-    private static func line(_ number: Int, _ field: String, _ width: Int, _ text: String) -> String
-    {
-        let count = String(number)
-        return String(repeating: " ", count: max(0, 4 - count.count)) + count + "  " + field
-            + String(repeating: " ", count: max(0, width - field.count)) + "  " + text
-    }
-}
-
 extension ProgramImage {
     /// The indices of the instructions of one child step.
     public func instructionsOfStep(_ step: Int) -> [Int] {

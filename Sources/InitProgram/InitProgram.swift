@@ -2,10 +2,11 @@
 
 // Pure: what an init process will do, as values.
 //
-//   InitStep, ParentStep    one thing that the child, the parent does
+//   InitStep                one thing that the child does
 //   StepValues, AttributeValues, Namespaces, PlannedHook  what steps are made of
-//   LaunchPlan, Origin      both columns, each step with what asks for it
-//   Explanation, Summaries  the plan as text (`swrunc explain`)
+//   PlannedStep, Origin     a step with what asks for it
+//   Exchange                what runtime and child tell each other
+//   Explanation, Summaries  steps and instructions as text (`swrunc explain`)
 //   Lowering                each step becomes instructions of the machine
 //   Lowering+*              the same, a file a theme
 //   Assembler               the program under construction

@@ -186,7 +186,8 @@ extension SchedulingAttributes {
 }
 
 extension ChildEvent {
-    fileprivate var words: String {
+    /// What the child tells, in words.
+    package var words: String {
         switch self {
         case .ready: "all is prepared"
         case .mounted: "the mounts are made"
@@ -201,15 +202,6 @@ extension [Int] {
     fileprivate var streamWords: String {
         (count == 1 ? "standard stream " : "standard streams ")
             + map(\.decimalText).joined(separator: ", ")
-    }
-}
-
-extension StreamOwner {
-    fileprivate var words: String {
-        switch self {
-        case .user(let id): "user \(id)"
-        case .childUser(let id): "user \(id) of the child's user namespace"
-        }
     }
 }
 
@@ -232,128 +224,5 @@ private struct CapabilityMask: CustomStringConvertible {
         guard mask != 0 else { return "none" }
         let digits = String(mask, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits
-    }
-}
-
-extension ParentStep {
-    /// One line that tells what the step does.
-    public var summary: String {
-        switch self {
-        case .recordCreating: "make the state directory"
-        case .startScope(let unit, let properties):
-            "let systemd start \(unit) with a waiting process: "
-                + properties.joined(separator: "; ")
-        case .attachToScope(let unit, let path): "let systemd move the child into \(unit)\(path)"
-        case .leaveScope: "end the process that waited in the scope"
-        case .createCgroups(let paths, let writes):
-            "make the cgroups \(paths.joined(separator: ", "))"
-                + (writes.isEmpty ? "" : "; write \(writes.joined(separator: "; "))")
-        case .makeResctrlGroup(let plan):
-            (plan.mustExist ? "use" : "make") + " the resctrl group \(plan.directory)"
-                + (plan.schemata.isEmpty
-                    ? "" : "; write schemata \(plan.schemata.joined(separator: " "))")
-                + (plan.monitoringDirectory.map { "; make \($0)" } ?? "")
-        case .enterResctrlGroup(let directories):
-            "move the child into \(directories.joined(separator: ", "))"
-        case .openCgroups: "open the cgroups for the child"
-        case .prepareRootfs(let path, _): "clone the mount tree of \(path)"
-        case .openRootfs(let path): "open \(path)"
-        case .prepareBindMount(let bind):
-            "clone \(bind.source)\(bind.recursive ? " and the mounts below" : "") for "
-                + bind.destination + (bind.idMap.map { ", \($0.words)" } ?? "")
-        case .prepareMappedFilesystem(_, let mount, let map):
-            "make a \(mount.type) for \(mount.destination), \(map.words)"
-        case .prepareTmpfsCopy(_, let mount): "fill a tmpfs with a copy of \(mount.destination)"
-        case .prepareCgroupMount(_, let name, let readOnly):
-            "clone the container's \(name) cgroup" + (readOnly ? ", read-only" : "")
-        case .prepareDevice(_, let path, let device):
-            "clone the host's \(path) (\(device.major):\(device.minor))"
-        case .makeDevice(_, let device, _):
-            "make a node \(device.name) (\(device.major):\(device.minor), mode "
-                + "\(String(device.mode & 0o7777, radix: 8))) of \(device.userID):\(device.groupID)"
-        case .delegateCgroup(let userID): "give the cgroup to user \(userID)"
-        case .enableControllers(let path): "enable the controllers down to \(path) below the cgroup"
-        case .openNamespace(let kind, let path, _): "open the \(kind.rawValue) namespace \(path)"
-        case .openProcess: "open the container's process"
-        case .openRootOfInit: "open the root directory of the container's process"
-        case .recordRootMount(let path):
-            "record the mount that will be on \(path), among the host's"
-        case .connectConsole(let path): "connect to the console socket \(path)"
-        case .prepareReadiness(let listens):
-            listens ? "listen for readiness" : "make a place for readiness to be told"
-        case .listenForStart: "listen for start"
-        case .startChild(let kinds, _):
-            "clone the child with new namespaces: \(kinds.list)"
-        case .moveNetDevices(let devices):
-            "move the network devices "
-                + devices.map {
-                    $0.name == $0.newName ? $0.name : "\($0.name) (as \($0.newName))"
-                }.joined(separator: ", ")
-        case .setOOMScore(let score): "set the child's OOM score adjustment to \(score)"
-        case .writeIDMaps(let maps, let writer):
-            "map the child's ids\(writer.words): \(maps.words)"
-        case .checkIDMaps(let maps): "check that the child's ids are mapped so: \(maps.words)"
-        case .setLimits(let limits):
-            "set the child's limits: "
-                + limits.map { "\($0.name) \($0.soft):\($0.hard)" }.joined(separator: ", ")
-        case .mapClonedTree(let map, let destination):
-            "take the child's tree for \(destination), \(map.words)"
-        case .sendPreparedTree: "send the child the tree"
-        case .release(let event): "release the child: \(event.rawValue)"
-        case .makeMountPoints(let owner):
-            "from here on make mount points behind links to nothing, when the child asks"
-                + (owner.map { ", as its user \($0.userID) and group \($0.groupID)" } ?? "")
-        case .adoptSecondChild: "wait for the first process and adopt the second"
-        case .receiveTerminal: "take the terminal's master"
-        case .stageRecord: "write the record of the container beside the old one"
-        case .awaitChild(.ready): "wait until the child is prepared"
-        case .awaitChild(let event): "wait until \(event.words)"
-        case .recordProcess: "record the process, so that it can be deleted while its hooks run"
-        case .runHooks(let hooks):
-            "run \(hooks.map(\.path).joined(separator: ", ")) in the runtime's namespaces"
-        case .superviseHooks(let hooks):
-            "feed and time the child's hooks: \(hooks.map(\.path).joined(separator: ", "))"
-        case .giveStreams(let streams, let owner):
-            "give the \(streams.streamWords) to \(owner.words)"
-        case .sendPidfd(let path, _): "send the child's pidfd to \(path)"
-        case .recordCreated: "put the record in place: the container is created"
-        case .writePidFile(let path): "write the pid file \(path)"
-        case .findListener(let path): "look for the seccomp listener \(path)"
-        case .connectListener(let path): "connect to the seccomp listener \(path)"
-        case .sendListener: "send the listener its descriptor and let the child go on"
-        case .awaitExecution: "wait until the program runs"
-        }
-    }
-}
-
-extension IDMapWriter {
-    fileprivate var words: String {
-        switch self {
-        case .runtime: ""
-        case .user: " (the runtime's own, groups denied)"
-        case .tools: " (by newuidmap and newgidmap)"
-        }
-    }
-}
-
-extension IDMaps {
-    /// The maps in words: `users 0-65535 to 100000, groups ...`.
-    var words: String {
-        "users \(Self.words(users)); groups \(Self.words(groups))"
-    }
-
-    private static func words(_ ranges: [IDRange]) -> String {
-        ranges.map { range in
-            let last = UInt64(range.inside) + UInt64(max(range.count, 1)) - 1
-            return "\(range.inside)-\(last) to \(range.outside)"
-        }.joined(separator: ", ")
-    }
-}
-
-extension MountIDMap {
-    /// The map in words.
-    var words: String {
-        let ids = maps.map { "ids mapped: \($0.words)" } ?? "ids mapped as in the user namespace"
-        return ids + (recursive ? ", recursively" : "")
     }
 }

@@ -9,7 +9,6 @@ struct EveryStepTests {
     @Test("there is a sample of every step")
     func samplesAreComplete() {
         #expect(everyInitStep.map(StepName.init) == StepName.allCases)
-        #expect(everyParentStep.map(ParentStepName.init) == ParentStepName.allCases)
     }
 
     @Test(
@@ -56,17 +55,9 @@ struct EveryStepTests {
         #expect(!step.summary.contains("InitProgram."))
     }
 
-    @Test("every step of the runtime says in one line what it does", arguments: everyParentStep)
-    func parentSummaries(_ step: ParentStep) {
-        #expect(step.summary != "\(step)")
-        #expect(!step.summary.isEmpty)
-        #expect(!step.summary.contains("\n"))
-    }
-
     @Test("no two steps say the same")
     func summariesDiffer() {
         #expect(Set(everyInitStep.map(\.summary)).count == everyInitStep.count)
-        #expect(Set(everyParentStep.map(\.summary)).count == everyParentStep.count)
     }
 
     @Test("every instruction of every step can be printed", arguments: everyInitStep)

@@ -4,59 +4,8 @@ import Testing
 
 @testable import InitProgram
 
-@Suite("Plans as text")
+@Suite("Steps and instructions as text")
 struct ExplanationTests {
-    static let plan = LaunchPlan(
-        parentSteps: [
-            PlannedParentStep(.runtime, .recordCreating),
-            PlannedParentStep("linux.namespaces", .startChild([.uts, .pid], intoCgroup: true)),
-        ],
-        childSteps: [
-            PlannedStep("hostname", .setHostname("box")),
-            PlannedStep(
-                "process.args",
-                .execute(candidates: ["/bin/id"], arguments: ["id"], environment: [])),
-        ])
-
-    @Test("a plan prints as two numbered columns with their config fields")
-    func columns() {
-        #expect(
-            Self.plan.explained() == """
-                The runtime:
-                   1  swrunc            make the state directory
-                   2  linux.namespaces  clone the child with new namespaces: pid, uts
-
-                The init process:
-                   1  hostname      set the host name to "box"
-                   2  process.args  execute "id"
-
-                """)
-    }
-
-    @Test("with calls, each step of the init process is followed by its instructions")
-    func calls() {
-        #expect(
-            Self.plan.explained(includingCalls: true) == """
-                The runtime:
-                   1  swrunc            make the state directory
-                   2  linux.namespaces  clone the child with new namespaces: pid, uts
-
-                The init process:
-                   1  hostname      set the host name to "box"
-                         sethostname("box", 3)
-                   2  process.args  execute "id"
-                         execve("/bin/id", memory, memory)
-                         stop: no executable was found
-
-                """)
-    }
-
-    @Test("an empty plan prints its two headings")
-    func emptyPlan() {
-        let plan = LaunchPlan(parentSteps: [], childSteps: [])
-        #expect(plan.explained() == "The runtime:\n\nThe init process:\n")
-    }
-
     @Test("an instruction prints as a reader would write it")
     func instructions() {
         var code = Assembler()

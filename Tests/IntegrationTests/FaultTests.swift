@@ -144,16 +144,11 @@ private struct FaultyLaunches {
             return creation.launcher()
         }
         let found = try bundle.containerStore.container(bundle.id).find(locking: false)
-        guard let record = found.record else { throw CallError("find the container") }
-        var facts = LaunchFacts(id: bundle.id, bundlePath: bundle.directory, cgroups: .none)
-        facts.startsAtOnce = true
-        facts.pidFile = pidFile
-        let launch = Launch(
-            entering: bundle.process, namespaces: [.pid, .network, .ipc, .uts, .mount, .cgroup],
-            cgroups: record.cgroups, facts: facts, filter: nil)
-        return Launcher(
-            launch, options: options, storePath: bundle.store, record: nil,
-            target: target, cgroup: Cgroup(record.cgroups))
+        guard let record = found.record, let target else { throw CallError("find the container") }
+        let execution = try Execution(
+            bundle.process, in: record, of: Container.recordedSpec(found.state),
+            bundle.containerStore, options)
+        return execution.launcher(joining: target)
     }
 
     // MARK: One fault
@@ -173,7 +168,7 @@ private struct FaultyLaunches {
         if launching == .create, case .call(.execve, _, _, _, _) = image.instructions[index] {
             return
         }
-        let origin = planned.launch.plan.childSteps[image.stepOfInstruction[index]].origin
+        let origin = planned.plan.childSteps[image.stepOfInstruction[index]].origin
         let mayBePassedOver = Self.mayBePassedOver(index, in: image)
         // The checker knows this call as one that always fails; the second operand, which close(2)
         // does not have, keeps it from being taken for a refusal by the program itself.
@@ -182,9 +177,9 @@ private struct FaultyLaunches {
             .close, isLast ? [.literal(-1)] : [.literal(-1), .literal(0)], result: nil,
             ignoring: [], retries: 0)
         let launcher = Launcher(
-            planned.launch, options: planned.options, storePath: planned.storePath,
+            planned.plan, options: planned.options, storePath: planned.storePath,
             record: planned.record, config: planned.config, target: planned.target,
-            cgroup: planned.cgroup, image: image)
+            targetPid: planned.targetPid, image: image)
         do {
             try launcher.run()
         } catch {

@@ -4,6 +4,7 @@
 //
 //   Container               a container of a store, by its id; create, run and plan
 //   Creation                a new container from the caller's wish to the launcher: checks, facts, plan
+//   Execution               a further process from the caller's wish to the launcher: facts, plan
 //   Creation+Sources        what facts are read from the bundle
 //   Creation+Rights         a second plan, where the first took rights for granted
 //   Container+Lifecycle     start, kill, delete
@@ -15,7 +16,6 @@
 //   Container+ForcedDelete  delete --force: a stuck command, a damaged record
 //   ContainerStore          the directory that remembers containers (runc's --root)
 //   Bundle                  a config with the folder that its paths count from
-//   LaunchPlan+JSON         a plan for programs (explain --json)
 //   ContainerProcess        the process that run and exec return
 //   ContainerProcesses      all processes of a container
 //   RuntimeFeatures, RuntimeVersion  what `features` and `--version` tell

@@ -45,34 +45,11 @@ extension Creation {
     }
 }
 
-extension Launcher {
-    /// Whether a clone was refused, and some mount is unbindable.
-    ///
-    /// The last of them come before the first hook, so that all of the launch can be done again.
-    func meetsUnbindableMount(_ error: ContainerError) -> Bool {
-        guard mayBeTriedAgain, let failure = error.failure,
-            failure.call == "open_tree", failure.errno == .invalidArgument
-        else { return false }
-        return (try? hasUnbindableMounts()) ?? false
-    }
-
-    /// Whether a refusal, before the child was there, may be due to rights that the plan took for
-    /// granted.
-    func mayLackRights(_ error: ContainerError) -> Bool {
-        guard mayBeTriedAgain, pid == 0, let errno = error.failure?.errno else { return false }
-        let isRefusal =
-            errno == .notPermitted || errno == .permissionDenied || errno == .readOnlyFileSystem
-            || errno == .invalidArgument
-        return isRefusal
-            && (RuntimeRights.isInsideUserNamespace || !RuntimeRights.holdsRightOverDevices)
-    }
-}
-
-extension LaunchFacts {
+extension HostFacts {
     /// Leaves out the hierarchies in which no cgroup can be made, where the container may go without.
     ///
     /// A config that names a cgroup gets that one or an error, as with runc.
-    mutating func limitCgroups(to path: String?) {
+    mutating func limitCgroups(to path: String?, of id: String) {
         hasUnifiedCgroups = cgroups.mode == .unified
         if let systemd, systemd.instance == .user, let own = cgroups.hierarchies.last?.ownPath {
             staysOutsideCgroup = !"\(own)/".begins(with: "\(systemd.controlGroup)/")

@@ -36,19 +36,21 @@ struct Creation {
                 spec.process?.terminal == true, options, startsAtOnce: startsAtOnce)
         }
 
-        var facts = LaunchFacts(
-            id: id, bundlePath: bundle.path.text, cgroups: try Self.hostCgroups())
-        (systemd, facts.systemd) = try Self.systemd(options.cgroupDriver)
+        var facts = CreateFacts(
+            id: id, bundlePath: bundle.path.text, host: HostFacts(cgroups: try Self.hostCgroups()))
+        (systemd, facts.host.systemd) = try Self.systemd(options.cgroupDriver)
         if explainsOnly || looksAtRights || options.rootless == true
-            || RuntimeRights.mayBeFewer || facts.systemd?.instance == .user
+            || RuntimeRights.mayBeFewer || facts.host.systemd?.instance == .user
         {
-            facts.rights = RuntimeRights.discovered(sparesCgroups: options.rootless)
+            facts.host.rights = RuntimeRights.discovered(sparesCgroups: options.rootless)
         }
         facts.hasUnbindableSources = hasUnbindableSources && Self.hasOwnMounts(spec)
-        facts.limitCgroups(to: spec.linux?.cgroupsPath)
-        facts.take(options, spec)
+        facts.host.limitCgroups(to: spec.linux?.cgroupsPath, of: id)
+        facts.host.pageBytes = memoryPageBytes
+        facts.caller = CallerFacts(options, spec.annotations)
         facts.startsAtOnce = startsAtOnce
-        if options.notifySocket != nil {
+        if let notifySocket = options.notifySocket {
+            facts.notifySocket = notifySocket
             facts.readinessDirectory =
                 "\(store.path.text)/\(id)/\(ReadinessRelay.directoryName)"
         }
@@ -56,26 +58,26 @@ struct Creation {
         facts.sourceLinks = try Self.sourceLinks(spec, bundle)
         facts.coveredModes = Self.coveredModes(spec, bundle)
         if spec.linux?.intelRdt != nil {
-            facts.resctrl = try reporting { () throws(SystemCallError) in
+            facts.host.resctrl = try reporting { () throws(SystemCallError) in
                 try ResctrlTree.discover()
             }
         }
         if options.movesRoot { facts.kernelTrees = try Self.kernelTrees() }
-        facts.home = try Self.home(spec, bundle)
+        facts.caller.home = try Self.home(spec, bundle)
         if spec.hooks?.createContainer?.contains(where: { $0.env == nil }) == true {
             facts.environment = ownEnvironment()
         }
         let userNamespace = spec.linux?.namespace(.user)
         facts.isInUserNamespace = Self.isOwn(userNamespace)
-        if userNamespace != nil || facts.rights.isInUserNamespace {
+        if userNamespace != nil || facts.host.rights.isInUserNamespace {
             facts.sourceAttributes = Self.sourceAttributes(spec, bundle)
         }
         // Who enters a user namespace has all capabilities there; who needs one is refused in a moment.
-        let needsNamespace = userNamespace == nil && facts.rights.isOrdinaryUser
+        let needsNamespace = userNamespace == nil && facts.host.rights.isOrdinaryUser
         if !needsNamespace, userNamespace == nil || facts.isInUserNamespace {
-            facts.limitCapabilities(of: spec.process, options.logger)
+            facts.host.limitCapabilities(of: spec.process, options.logger)
         }
-        facts.lookAtStreams(options.io, takesTerminal: spec.process?.terminal == true)
+        facts.caller.lookAtStreams(options.io, takesTerminal: spec.process?.terminal == true)
         var cache = SeccompCache(in: store.path.text)
         cache.keeps = !explainsOnly
         let filter = try compileFilter(
@@ -220,7 +222,7 @@ struct Creation {
     func launcher() -> Launcher {
         let spec = bundle.spec
         // A plan of a new container always has cgroups.
-        guard let layout = launch.cgroups?.layout else { preconditionFailure("no cgroups planned") }
+        guard let layout = launch.cgroups else { preconditionFailure("no cgroups planned") }
         var record = ContainerRecord(
             id: id, ociVersion: spec.ociVersion, bundle: bundle.path.text,
             rootfs: Self.rootPath(spec, bundle),
@@ -228,7 +230,7 @@ struct Creation {
             cgroups: layout)
         record.hooks = spec.hooks?.afterCreate
         for planned in launch.plan.parentSteps {
-            guard case .makeResctrlGroup(let plan) = planned.step else { continue }
+            guard case .resctrl(.make(let plan)) = planned.step else { continue }
             record.resctrlGroups = plan.entered
             record.ownResctrlGroups = plan.removed
         }
@@ -236,7 +238,7 @@ struct Creation {
         record.hasPidNamespace =
             spec.linux?.namespace(.pid).map { ($0.path ?? "").isEmpty } ?? false
         return Launcher(
-            launch, options: options, storePath: store.path.text, record: record,
+            launch.plan, options: options, storePath: store.path.text, record: record,
             config: bundle.config, systemd: systemd)
     }
 }
@@ -265,17 +267,15 @@ func compileFilter(
     return filter
 }
 
-extension LaunchFacts {
-    /// What the caller chose, and where the config's annotations say the same.
-    fileprivate mutating func take(_ options: LaunchOptions, _ spec: Spec) {
+extension CallerFacts {
+    /// What the caller chose, and where annotations say the same.
+    init(_ options: LaunchOptions, _ annotations: [String: String]?) {
         preservedDescriptorCount = options.preservedDescriptorCount
         terminal = options.terminal
         pidFile = options.pidFile?.text
-        pidfdSocket =
-            options.pidfdSocket?.text ?? spec.annotations?[ConfigAnnotation.pidfdReceiver]
+        pidfdSocket = options.pidfdSocket?.text ?? annotations?[ConfigAnnotation.pidfdReceiver]
         limits = options.limits
-        pageBytes = memoryPageBytes
         joinsSessionKeyring = !options.keepsSessionKeyring
-        keepsGroups = spec.annotations?[ConfigAnnotation.keepGroups] != nil
+        keepsGroups = annotations?[ConfigAnnotation.keepGroups] != nil
     }
 }

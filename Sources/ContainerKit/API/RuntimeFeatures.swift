@@ -46,7 +46,7 @@ public enum RuntimeFeatures {
             mountExtensions: Features.MountExtensions(idmap: Features.Support(enabled: mapsIDs)),
             netDevices: Features.Support(
                 enabled: prepares { step in
-                    if case .moveNetDevices = step { true } else { false }
+                    if case .namespace(.moveNetDevices) = step { true } else { false }
                 } from: {
                     $0.linux?.namespaces?.append(Namespace(kind: .network))
                     $0.linux?.netDevices = ["eth0": NetDevice()]
@@ -68,7 +68,7 @@ public enum RuntimeFeatures {
             }
             guard let planned = NamespaceKind(rawValue: kind.rawValue) else { return false }
             let isCloned = (plan?.parentSteps ?? []).contains { entry in
-                if case .startChild(let kinds, _) = entry.step {
+                if case .child(.start(let kinds, _)) = entry.step {
                     kinds.kinds.contains(planned)
                 } else {
                     false
@@ -99,7 +99,7 @@ public enum RuntimeFeatures {
             }
             return prepares { step in
                 switch step {
-                case .runHooks(let hooks), .superviseHooks(let hooks):
+                case .hooks(.run(let hooks)), .hooks(.supervise(let hooks)):
                     hooks.contains { $0.point == point }
                 default: false
                 }
@@ -112,8 +112,10 @@ public enum RuntimeFeatures {
     private static var cgroup: Features.Cgroup {
         func limits(_ file: String, _ host: CgroupHierarchies) -> Bool {
             prepares(on: host) { step in
-                guard case .createCgroups(_, let writes) = step else { return false }
-                return writes.contains { $0.begins(with: file) }
+                guard case .cgroup(.limit(let steps)) = step else { return false }
+                return steps.contains { step in
+                    if case .write(let write) = step { write.file == file } else { false }
+                }
             } from: {
                 $0.linux?.resources = Resources(
                     pids: PidsResources(limit: 1), rdma: ["device": RdmaLimit(hcaHandles: 1)])
@@ -124,7 +126,7 @@ public enum RuntimeFeatures {
                 on: .everything,
                 systemd: SystemdHost(instance: instance, version: 252, controlGroup: "")
             ) { step in
-                if case .startScope = step { true } else { false }
+                if case .cgroup(.startScope) = step { true } else { false }
             } from: { _ in
             }
         }
@@ -137,7 +139,7 @@ public enum RuntimeFeatures {
     private static var intelRdt: Features.IntelRdt {
         func makesGroup(_ config: IntelRdt, _ has: (ResctrlPlan) -> Bool) -> Bool {
             prepares { step in
-                if case .makeResctrlGroup(let group) = step { has(group) } else { false }
+                if case .resctrl(.make(let group)) = step { has(group) } else { false }
             } from: {
                 $0.linux?.intelRdt = config
             }
@@ -152,7 +154,7 @@ public enum RuntimeFeatures {
 
     private static var mapsIDs: Bool {
         prepares { step in
-            if case .prepareBindMount(let bind) = step { bind.idMap != nil } else { false }
+            if case .mount(.bind(let bind)) = step { bind.idMap != nil } else { false }
         } from: {
             let mapping = [IDMapping(containerID: 0, hostID: 1000, size: 1)]
             $0.mounts = [
@@ -213,9 +215,9 @@ public enum RuntimeFeatures {
             process: Process(args: ["program"], cwd: "/"), root: Root(path: "rootfs"),
             linux: Linux(namespaces: [Namespace(kind: .mount)]))
         change(&spec)
-        var facts = LaunchFacts(id: "features", bundlePath: "/bundle", cgroups: host)
-        facts.systemd = systemd
-        facts.resctrl = ResctrlTree(
+        var facts = CreateFacts(id: "features", bundlePath: "/bundle", host: HostFacts(cgroups: host))
+        facts.host.systemd = systemd
+        facts.host.resctrl = ResctrlTree(
             root: "/sys/fs/resctrl", hasCacheAllocation: true, hasBandwidthAllocation: true)
         return try? Launch(creating: spec, facts: facts, filter: nil).plan
     }

@@ -5,10 +5,10 @@ internal import SystemPackage
 
 extension Cgroup {
     /// Carries out the steps of a resource plan, in their order.
-    func apply(_ plan: ResourcePlan) throws(CgroupError) {
+    func apply(_ steps: [ControlStep]) throws(CgroupError) {
         var waiting: [ControlWrite] = []
         var files = ControlFile()
-        for step in plan.steps {
+        for step in steps {
             switch step {
             case .write(let write):
                 if try attempt(write, &files) { continue }

@@ -21,7 +21,7 @@ extension Cgroup {
             return write.restoring(String(decoding: text, as: UTF8.self))
         }
         do throws(CgroupError) {
-            try apply(plan)
+            try apply(plan.steps)
             if let wanted = plan.devices { try apply(wanted, from: devices) }
             try setProperties(plan.properties)
         } catch {

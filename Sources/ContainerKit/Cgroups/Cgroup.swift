@@ -22,38 +22,26 @@ struct Cgroup: Equatable, Sendable {
         self.layout = layout
     }
 
-    /// Makes the directories and applies the limits; a failure removes what was made.
+    /// Makes the directories, so that processes can enter; a failure removes what was made.
     ///
     /// A cgroup that exists already is taken over if it is empty and not frozen.
     ///
     /// - Parameters:
-    ///   - plan: what is made.
+    ///   - layout: the directories.
     ///   - keeper: the process that keeps the scope, if there is one.
+    ///   - lock: what keeps other creations out of the cgroup until it goes away, for as long as no process
+    ///     tells them that it is taken.
     /// - Returns: the cgroup, with what was made for it.
     /// - Throws: what the kernel refuses.
-    static func create(_ plan: CgroupPlan, keeper: Int32? = nil) throws(CgroupError) -> Cgroup {
-        var lock: FileLock?
-        return try create(plan, keeper: keeper, holding: &lock)
-    }
-
-    /// As above; `lock` keeps other creations out of the cgroup until it goes away, for as long as no
-    /// process tells them that it is taken.
     static func create(
-        _ plan: CgroupPlan, keeper: Int32?, holding lock: inout FileLock?
+        _ layout: CgroupLayout, keeper: Int32?, holding lock: inout FileLock?
     ) throws(CgroupError) -> Cgroup {
-        var cgroup = Cgroup(plan.layout)
+        var cgroup = Cgroup(layout)
         do throws(CgroupError) {
             try cgroup.makeDirectories(&lock)
             try cgroup.takeKeeper(keeper)
             try cgroup.prepareCPUSet()
-            if plan.layout.isUnified { cgroup.enableControllers() }
-            do throws(CgroupError) {
-                try cgroup.apply(plan.devices, from: nil)
-            } catch  where plan.toleratesDeviceRefusal && error.failure?.errno == .notPermitted {
-                // Spec: config-linux.md, Allowed Device list; runc does the same.
-            }
-            try cgroup.apply(plan.resources)
-            try cgroup.makeDelegated(plan)
+            if layout.isUnified { cgroup.enableControllers() }
         } catch {
             cgroup.removeMadeDirectories()
             throw error

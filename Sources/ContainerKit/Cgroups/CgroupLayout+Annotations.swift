@@ -45,16 +45,20 @@ extension CgroupPlan {
 
 extension Cgroup {
     /// Makes the cgroup that the container's process is going to be in.
-    mutating func makeDelegated(_ plan: CgroupPlan) throws(CgroupError) {
-        guard !plan.delegated.isEmpty, let own = layout.directories.first?.path else { return }
-        let path = own + plan.delegated
+    ///
+    /// - Parameters:
+    ///   - delegated: its path below the container's own.
+    ///   - owner: the user of the host that it is given to, if to any.
+    mutating func makeDelegated(_ delegated: String, owner: UInt32?) throws(CgroupError) {
+        guard let own = layout.directories.first?.path else { return }
+        let path = own + delegated
         do throws(SystemCallError) {
             // One that is there is of an earlier container with the same path.
             _ = try makeDirectory(path, below: own.utf8.count)
         } catch {
             throw CgroupError(failure: error, message: "unable to create the delegated cgroup")
         }
-        if let owner = plan.owner { try delegate(path, to: owner) }
+        if let owner { try delegate(path, to: owner) }
     }
 
     /// Opens what a process enters the delegated cgroup by.

@@ -90,42 +90,84 @@ struct ChildStart {
         }
     }
 
+    /// A start under way: the child does nothing before `finish`.
+    enum Begun {
+        /// A stepping stone clones it, with the namespaces and the cgroup that are had by birth.
+        case stone(ChildProcess, Birth)
+        /// It is started at the end.
+        case due
+        /// It can only be a copy.
+        case refused(SystemCallError)
+    }
+
     /// Starts the child, unless the way is refused; what else fails is thrown.
-    func bear() throws(SystemCallError) -> Outcome {
+    private func bear() throws(SystemCallError) -> Outcome {
+        try finish(begin())
+    }
+
+    /// Begins to start the child, which has the kernel at work for a while.
+    func begin() throws(SystemCallError) -> Begun {
+        guard !kinds.isEmpty || cgroup != nil else { return .due }
+        return try trying { (executable, rights) throws(SystemCallError) -> Begun in
+            var birth = birth(rights)
+            birth.clone = Birth.Clone(kinds, intoCgroup: cgroup != nil)
+            return switch try bear(executable, rights, birth) {
+            case .child(let stone): .stone(stone, birth)
+            case .refused(let refusal): .refused(refusal)
+            }
+        } refused: { .refused($0) }
+    }
+
+    /// Lets the child go on, or starts it at last.
+    func finish(_ begun: Begun) throws(SystemCallError) -> Outcome {
+        switch begun {
+        case .refused(let refusal): return .refused(refusal)
+        case .stone(let stone, let birth):
+            let child = try? take(stone, goesOn: true)
+            return if let child { .child(child) } else { try failure(of: birth) }
+        case .due:
+            return try trying { (executable, rights) throws(SystemCallError) -> Outcome in
+                try bear(executable, rights, birth(rights))
+            } refused: { .refused($0) }
+        }
+    }
+
+    /// Ends a start that has begun.
+    func abandon(_ begun: Begun) {
+        guard case .stone(let stone, _) = begun, let child = try? take(stone, goesOn: false)
+        else { return }
+        Self.reap(child)
+    }
+
+    private func trying<Value>(
+        _ body: (CInt, CallerRights) throws(SystemCallError) -> Value,
+        refused: (SystemCallError) -> Value
+    ) throws(SystemCallError) -> Value {
         guard page.file >= 0 else {
-            return .refused(SystemCallError("memfd_create", "progress page", errno: .notPermitted))
+            return refused(SystemCallError("memfd_create", "progress page", errno: .notPermitted))
         }
         guard let rights = CallerRights.ofThisThread() else {
-            return .refused(SystemCallError("execveat", "user ids differ", errno: .notPermitted))
+            return refused(SystemCallError("execveat", "user ids differ", errno: .notPermitted))
         }
         do throws(SystemCallError) {
             return try MachineExecutable.with { (executable) throws(SystemCallError) in
-                try bear(executable, rights)
+                try body(executable, rights)
             }
         } catch {
             guard error.call == "memfd_create" || error.call == "fcntl", Self.isOfTheWay(error)
             else { throw error }
-            return .refused(error)
+            return refused(error)
         }
     }
 
-    /// Namespaces and a cgroup that are had by birth are had from a stepping stone.
-    private func bear(_ executable: CInt, _ rights: CallerRights)
-        throws(SystemCallError) -> Outcome
-    {
+    private func birth(_ rights: CallerRights) -> Birth {
         var birth = Birth()
         birth.preservedDescriptorCount = preservedDescriptorCount
         birth.capabilities = rights.capabilities
         birth.ambient = rights.ambient
         // In a new user namespace its owner writes files of the child, which would be root's.
         birth.forbidsPtrace = !kinds.contains(.user)
-        guard !kinds.isEmpty || cgroup != nil else {
-            return try bear(executable, rights, birth)
-        }
-        birth.clone = Birth.Clone(kinds, intoCgroup: cgroup != nil)
-        let outcome = try bear(executable, rights, birth)
-        guard case .child(let stone) = outcome else { return outcome }
-        return try receiveInit(of: stone, birth)
+        return birth
     }
 
     private func bear(
@@ -153,14 +195,13 @@ struct ChildStart {
     }
 
     /// Takes what the stepping stone has cloned, and the stepping stone out of the process table.
-    private func receiveInit(of stone: ChildProcess, _ birth: Birth) throws(SystemCallError)
-        -> Outcome
-    {
-        let child = try? page.receive(.first, of: stone.pidfd, from: rendezvous)
-        // There is nothing left for it to do, and it may be stopped.
-        try? sendSignal(stone.pidfd, Signal.kill.rawValue)
-        Self.reap(stone)
-        return if let child { .child(child) } else { try failure(of: birth) }
+    private func take(_ stone: ChildProcess, goesOn: Bool) throws(SystemCallError) -> ChildProcess? {
+        defer {
+            // There is nothing left for it to do, and it may be stopped.
+            try? sendSignal(stone.pidfd, Signal.kill.rawValue)
+            Self.reap(stone)
+        }
+        return try page.receive(.first, of: stone.pidfd, from: rendezvous, goesOn: goesOn)
     }
 
     /// Why the stepping stone made no clone.
@@ -187,12 +228,12 @@ extension ProgressPage {
     /// Takes what a child clones to go on in its place, and lets it go on.
     ///
     /// Its number is asked of the kernel: what the page says may be anybody's word. Without a descriptor it is
-    /// told to end.
+    /// told to end, as it is where it must not go on.
     ///
     /// - Returns: the sibling; nil if the first ends without having cloned it.
-    func receive(_ sibling: Sibling, of first: CInt, from rendezvous: CInt) throws(SystemCallError)
-        -> ChildProcess?
-    {
+    func receive(
+        _ sibling: Sibling, of first: CInt, from rendezvous: CInt, goesOn: Bool = true
+    ) throws(SystemCallError) -> ChildProcess? {
         var isThere = false
         defer { tell(sibling, goOn: isThere) }
         var entries = [PollEntry(rendezvous, [.readable]), PollEntry(first, [.readable])]
@@ -204,7 +245,7 @@ extension ProgressPage {
         }
         let process = try receiveDescriptor(from: rendezvous)
         guard let pid = try numberOfChild(process.number) else { return nil }
-        isThere = true
+        isThere = goesOn
         return ChildProcess(pid: pid, pidfd: process.release())
     }
 }

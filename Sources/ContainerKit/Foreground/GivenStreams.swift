@@ -4,7 +4,7 @@ internal import CLinux
 internal import InitProgram
 internal import SystemPackage
 
-extension LaunchFacts {
+extension CallerFacts {
     /// Looks what the standard streams are; a terminal of the process takes their place.
     mutating func lookAtStreams(_ io: ProcessIO, takesTerminal: Bool) {
         var numbers: [CInt] = [0, 1, 2]
@@ -54,7 +54,7 @@ extension StandardStream.Kind {
 
 /// A stream that was given away, and whose it was.
 struct GivenStream: Sendable {
-    let descriptor: CInt
+    var descriptor: CInt
     let former: UInt32
     let user: UInt32
 
@@ -65,58 +65,10 @@ struct GivenStream: Sendable {
     }
 }
 
-extension Launcher {
-    /// Gives streams to the user of the process; where that is not possible they stay whose they are.
-    func giveStreams(_ streams: [Int], to owner: StreamOwner) throws(ContainerError) {
-        let user: UInt32
-        switch owner {
-        case .user(let id): user = id
-        case .childUser(let id):
-            // One that is not mapped cannot be the process's either.
-            guard let id = (try? IDMaps.read(of: pid))?.users.outside(id) else { return }
-            user = id
-        }
-        for stream in streams {
-            let descriptor = inputs[.standardStream(stream)] ?? CInt(stream)
-            try reporting("unable to give standard stream \(stream) to user \(user)") {
-                () throws(SystemCallError) in
-                try giveStream(descriptor, to: user)
-            }
-        }
-    }
-
-    private func giveStream(_ descriptor: CInt, to user: UInt32) throws(SystemCallError) {
-        let status = try status(of: descriptor)
-        guard status.stx_uid != user else { return }
-        do throws(SystemCallError) {
-            try changeOwner(of: descriptor, to: user)
-        } catch  where [.notPermitted, .readOnlyFileSystem].contains(error.errno) {
-            return
-        }
-        var given = descriptor
-        if status.stx_mode & 0xf000 == 0x2000 {
-            // A terminal goes back once the process has ended: longer than the launcher's copy is open.
-            // F_DUPFD_CLOEXEC
-            let copy = try systemCall(
-                "fcntl", __NR_fcntl, Int(descriptor), 1030, 3, describing: "F_DUPFD_CLOEXEC")
-            given = own(OwnedDescriptor(taking: CInt(copy)))
-            givenTerminals.append(
-                GivenStream(descriptor: given, former: status.stx_uid, user: user))
-        } else {
-            givenPipes.append(GivenStream(descriptor: given, former: status.stx_uid, user: user))
-        }
-    }
-
-    /// A launch that failed leaves the streams to whom they were.
-    func takeStreamsBack() {
-        for stream in givenTerminals + givenPipes { stream.giveBack() }
-    }
-}
-
 /// Gives an open file to a user; the group stays.
 ///
 /// Kernel: fchown(2).
-private func changeOwner(of descriptor: CInt, to user: UInt32) throws(SystemCallError) {
+func changeOwner(of descriptor: CInt, to user: UInt32) throws(SystemCallError) {
     try systemCall(
         "fchown", __NR_fchown, Int(descriptor), Int(user), -1,
         describing: "\(descriptor), \(user)")

@@ -3,14 +3,21 @@
 internal import InitProgram
 internal import SystemPackage
 
-extension Launch {
+extension LaunchPlan {
     /// What init still does once its creator, told that all is prepared, listens to it no more.
     func instructionsAfterReport(_ image: ProgramImage) -> [RecordedInstruction] {
-        let report = plan.childSteps.lastIndex {
+        let report = childSteps.lastIndex {
             if case .reportToParent(.ready) = $0.step { true } else { false }
         }
         let first = image.stepOfInstruction.firstIndex { $0 > report ?? -1 }
         return recordedInstructions(image, from: first ?? 0)
+    }
+
+    /// Where init waits for start: the marked instruction, or the wait for the parent's last word.
+    func startWaitIndex(in image: ProgramImage) -> Int {
+        if let index = image.startWaitIndex { return index }
+        let step = childSteps.lastIndex { $0.step == .waitForParent(.start) } ?? 0
+        return image.instructionsOfStep(step).first ?? 0
     }
 
     /// What the instructions from `index` on are, as an error would name them.
@@ -22,7 +29,7 @@ extension Launch {
             else { return nil }
             let refuses = operands == [.literal(-1)]
             return RecordedInstruction(
-                index: index, origin: plan.childSteps[image.stepOfInstruction[index]].origin,
+                index: index, origin: childSteps[image.stepOfInstruction[index]].origin,
                 call: refuses ? "" : call.name,
                 arguments: refuses ? "" : image.renderedArguments(operands),
                 note: image.note(of: index) ?? "")

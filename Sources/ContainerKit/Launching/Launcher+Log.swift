@@ -11,12 +11,12 @@ extension Launcher {
     /// A step of the parent that begins.
     func log(_ planned: PlannedParentStep) {
         options.logger.debug(
-            "\(planned.step.summary)", metadata: ["field": "\(planned.origin)"])
-        guard case .startChild = planned.step else { return }
+            "\(planned.step.action.sentence)", metadata: ["field": "\(planned.origin)"])
+        guard case .child(.start) = planned.step else { return }
         options.logger.debug(
             """
             the child's program has \(image.instructions.count) instructions for \
-            \(launch.plan.childSteps.count) steps
+            \(plan.childSteps.count) steps
             """)
     }
 
@@ -33,7 +33,7 @@ extension Launcher {
 
     /// The child's steps since the last time, as far as it has come, or all.
     func logChildSteps(untilEnd: Bool = false) {
-        let steps = launch.plan.childSteps
+        let steps = plan.childSteps
         guard let logged = loggedChildStepCount, let progress else { return }
         let done = untilEnd ? steps.count : image.stepOfInstruction[safely: progress.index] ?? 0
         guard done > logged else { return }
@@ -45,7 +45,7 @@ extension Launcher {
     func logStop() {
         guard pid > 0, let progress else { return }
         logChildSteps()
-        let steps = launch.plan.childSteps
+        let steps = plan.childSteps
         guard let current = image.stepOfInstruction[safely: progress.index],
             steps.indices.contains(current)
         else { return }

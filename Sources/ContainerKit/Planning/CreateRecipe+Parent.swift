@@ -21,142 +21,214 @@ extension CreateRecipe {
     }
 
     func parentSteps(_ trees: TreeSupply) -> [PlannedParentStep] {
-        var steps: [PlannedParentStep] = []
-        func add(_ step: ParentStep, from origin: Origin = .runtime) {
-            steps.append(PlannedParentStep(origin, step))
-        }
+        var steps = ParentStepList()
         if let listener {
-            add(
-                facts.startsAtOnce
-                    ? .connectListener(path: listener.path) : .findListener(path: listener.path),
+            steps.add(
+                .listener(facts.startsAtOnce ? .connect(listener) : .find(listener)),
                 from: .config(SeccompListener.field))
         }
-        add(.recordCreating)
-        if facts.readinessDirectory != nil {
-            add(.prepareReadiness(listens: facts.startsAtOnce))
+        steps.add(.record(.begin))
+        if let notifySocket = facts.notifySocket {
+            steps.add(
+                .socket(.prepareReadiness(manager: notifySocket, listens: facts.startsAtOnce)))
         }
-        if let scope = cgroups.layout.scope {
-            add(
-                .startScope(
-                    unit: scope.unit, properties: cgroups.properties.map(\.description)),
-                from: "linux.cgroupsPath")
-        }
-        if !cgroups.layout.directories.isEmpty {
-            add(
-                .createCgroups(
-                    paths: cgroups.layout.directories.map(\.path), writes: cgroups.writeSummaries),
-                from: "linux.cgroupsPath")
-            add(.openCgroups, from: "linux.cgroupsPath")
-        }
-        if let resctrl { add(.makeResctrlGroup(resctrl), from: "linux.intelRdt") }
-        if let owner = cgroups.owner {
-            add(.delegateCgroup(userID: owner), from: "linux.cgroupsPath")
-        }
+        addCgroups(to: &steps, trees)
         for joined in namespaces.joined {
-            add(
-                .openNamespace(
-                    joined.kind, path: joined.path, mustDiffer: needsOwn(joined.kind)),
+            steps.add(
+                .namespace(
+                    .open(joined.kind, path: joined.path, mustDiffer: needsOwn(joined.kind))),
                 from: joined.field)
         }
-        add(
-            facts.preparesMounts
-                ? .prepareRootfs(path: rootPath, changes: [rootChange])
-                : .openRootfs(path: rootPath),
+        steps.add(
+            .mount(
+                facts.preparesMounts
+                    ? .cloneRootfs(path: rootPath, changes: [rootChange])
+                    : .openRootfs(path: rootPath)),
             from: "root.path")
-        if rootEntry == .change { add(.recordRootMount(path: rootPath), from: "root.path") }
-        steps += trees.earlyParentSteps
-        if process.terminal, case .consoleSocket(let path) = facts.terminal {
-            add(.connectConsole(path: path.text), from: "process.terminal")
+        if rootEntry == .change {
+            steps.add(.record(.rootMount(path: rootPath)), from: "root.path")
         }
-        if !facts.startsAtOnce { add(.listenForStart) }
+        steps.append(trees.earlyParentSteps)
+        if process.terminal, case .consoleSocket(let path) = facts.caller.terminal {
+            steps.add(.socket(.connectConsole(path: path.text)), from: "process.terminal")
+        }
+        if !facts.startsAtOnce { steps.add(.socket(.listenForStart)) }
         addLaunch(to: &steps, trees)
-        return steps
+        return steps.steps
     }
 
+    // MARK: Cgroups
+
+    private func addCgroups(to steps: inout ParentStepList, _ trees: TreeSupply) {
+        let layout = cgroups.layout
+        let plan = cgroups.withRoomForKeeper
+        if layout.scope != nil {
+            steps.add(.cgroup(.startScope(layout, plan.properties)), from: "linux.cgroupsPath")
+        }
+        if !layout.directories.isEmpty {
+            steps.add(.cgroup(.make(layout)), from: "linux.cgroupsPath")
+            if let devices, !setsDevicesLate(trees) {
+                steps.add(.cgroup(devices), from: devicesOrigin)
+            }
+            if !plan.resources.steps.isEmpty {
+                steps.add(.cgroup(.limit(plan.resources.steps)), from: "linux.resources")
+            }
+            if !cgroups.delegated.isEmpty {
+                steps.add(
+                    .cgroup(.makeDelegated(path: cgroups.delegated, owner: cgroups.owner)),
+                    from: delegationOrigin)
+            }
+            steps.add(
+                .cgroup(.open(layout, delegated: cgroups.delegated, follows: false)),
+                from: "linux.cgroupsPath")
+        }
+        if let resctrl { steps.add(.resctrl(.make(resctrl)), from: "linux.intelRdt") }
+        if let owner = cgroups.owner {
+            steps.add(.cgroup(.giveTo(userID: owner)), from: "linux.cgroupsPath")
+        }
+    }
+
+    /// Nothing is to be set where nothing enforces it, or everything is allowed as in a new cgroup of v2.
+    private var devices: CgroupStep? {
+        let isUnified = cgroups.layout.isUnified
+        let isNeeded =
+            isUnified
+            ? cgroups.devices != DeviceAccess(allowsByDefault: true)
+            : cgroups.layout.index(of: "devices") != nil
+        guard isNeeded else { return nil }
+        return .setDevices(
+            cgroups.devices, byProgram: isUnified, mayBeRefused: cgroups.toleratesDeviceRefusal)
+    }
+
+    /// Whether the device rules are set while the child is cloned: the kernel takes as long to verify their
+    /// program as to make some of the namespaces.
+    ///
+    /// They hold before anything in the cgroup acts: init, which is cloned into it, waits to be taken over.
+    /// What the image has may be copied there earlier.
+    private func setsDevicesLate(_ trees: TreeSupply) -> Bool {
+        let copies = trees.earlyParentSteps.contains {
+            if case .mount(.copyIntoTmpfs) = $0.step { true } else { false }
+        }
+        return cgroups.layout.isUnified && startsInCgroup && !copies
+    }
+
+    /// Whether the clone is one into the v2 cgroup.
+    private var startsInCgroup: Bool {
+        (!needsSecondProcess && entersUnifiedCgroup) || entersCgroupFirst
+    }
+
+    /// Every container has rules; only some configs have their own.
+    private var devicesOrigin: Origin {
+        (linux.resources?.devices ?? []).isEmpty ? .runtime : "linux.resources.devices"
+    }
+
+    private var delegationOrigin: Origin {
+        "annotations.\(ConfigAnnotation.delegatedCgroup)"
+    }
+
+    // MARK: Hooks
+
     private func addHooks(
-        _ point: HookPoint, to steps: inout [PlannedParentStep],
-        _ step: ([PlannedHook]) -> ParentStep
+        _ point: HookPoint, to steps: inout ParentStepList,
+        _ step: ([PlannedHook]) -> ParentHookStep
     ) {
         let hooks = hooks(point)
         guard !hooks.isEmpty else { return }
-        steps.append(PlannedParentStep("hooks.\(point.rawValue)", step(hooks)))
+        steps.add(.hooks(step(hooks)), from: "hooks.\(point.rawValue)")
     }
 
     /// What a created container leaves to start, and each to delete.
     var laterSteps: [PlannedParentStep] {
-        var steps: [PlannedParentStep] = []
-        if !facts.startsAtOnce {
-            addHooks(.startContainer, to: &steps) { .superviseHooks($0) }
-            addHooks(.poststart, to: &steps) { .runHooks($0) }
-        }
-        addHooks(.poststop, to: &steps) { .runHooks($0) }
-        return steps
+        var steps = ParentStepList()
+        if !facts.startsAtOnce { addStart(to: &steps) }
+        addHooks(.poststop, to: &steps) { .run($0) }
+        return steps.steps
     }
 
-    private func addLaunch(to steps: inout [PlannedParentStep], _ trees: TreeSupply) {
-        func add(_ step: ParentStep, from origin: Origin = .runtime) {
-            steps.append(PlannedParentStep(origin, step))
+    /// The program's turn.
+    private func addStart(to steps: inout ParentStepList) {
+        steps.add(.child(.release(.start)))
+        // Init loads the filter before its hooks where the filter has a listener, else after them.
+        if let listener {
+            steps.add(.listener(.send(listener)), from: .config(SeccompListener.field))
         }
-        add(
-            .startChild(
-                clonedNamespaces,
-                intoCgroup: (!needsSecondProcess || entersCgroupFirst) && !facts.staysOutsideCgroup),
-            from: "linux.namespaces")
+        addHooks(.startContainer, to: &steps) { .supervise($0) }
+        steps.add(.child(.awaitExecution))
+        addHooks(.poststart, to: &steps) { .run($0) }
+    }
+
+    // MARK: The child
+
+    private func addLaunch(to steps: inout ParentStepList, _ trees: TreeSupply) {
+        steps.add(
+            .child(.start(clonedNamespaces, intoCgroup: startsInCgroup)), from: "linux.namespaces")
+        if let devices, setsDevicesLate(trees) {
+            steps.add(.cgroup(devices), from: devicesOrigin)
+        }
+        steps.add(.child(.take))
         if let score = process.oomScoreAdj, userNamespace?.isCloned == true {
-            add(.setOOMScore(score), from: "process.oomScoreAdj")
+            steps.add(.userNamespace(.setOOMScore(score)), from: "process.oomScoreAdj")
         }
-        if needsSecondProcess { add(.adoptSecondChild) }
-        if facts.staysOutsideCgroup, let scope = cgroups.layout.scope {
-            add(
-                .attachToScope(unit: scope.unit, below: scope.subgroup), from: "linux.cgroupsPath")
+        if needsSecondProcess { steps.add(.child(.adoptSecond)) }
+        if facts.host.staysOutsideCgroup, let scope = cgroups.layout.scope {
+            steps.add(
+                .cgroup(.attachToScope(unit: scope.unit, below: scope.subgroup)),
+                from: "linux.cgroupsPath")
         }
-        if waitsForCgroup { add(.release(.prepared)) }
+        if waitsForCgroup { steps.add(.child(.release(.prepared))) }
         if let maps = userNamespace?.maps {
-            add(
-                userNamespace?.isNew == true
-                    ? .writeIDMaps(maps, by: facts.rights.writer(of: maps)) : .checkIDMaps(maps),
+            steps.add(
+                .userNamespace(
+                    userNamespace?.isNew == true
+                        ? .writeIDMaps(maps, by: facts.host.rights.writer(of: maps))
+                        : .checkIDMaps(maps)),
                 from: "linux.uidMappings")
         }
-        if needsSecondProcess { add(.release(.adopted)) }
-        if userNamespace?.isCloned == true { add(.release(.prepared)) }
-        add(.makeMountPoints(for: userNamespace?.user))
-        if let resctrl { add(.enterResctrlGroup(resctrl.entered), from: "linux.intelRdt") }
+        if needsSecondProcess { steps.add(.child(.release(.adopted))) }
+        if userNamespace?.isCloned == true { steps.add(.child(.release(.prepared))) }
+        steps.add(.mount(.makeMountPoints(for: userNamespace?.user)))
+        if let resctrl { steps.add(.resctrl(.enter(resctrl.entered)), from: "linux.intelRdt") }
         if !netDevices.isEmpty {
-            add(.moveNetDevices(netDevices), from: "linux.netDevices")
-            add(.release(.devicesMoved))
+            steps.add(.namespace(.moveNetDevices(netDevices)), from: "linux.netDevices")
+            steps.add(.child(.release(.devicesMoved)))
         }
-        steps += trees.lateParentSteps
-        let preparing = hooks(.prestart) + hooks(.createRuntime)
-        if !(preparing + hooks(.createContainer)).isEmpty { add(.recordProcess) }
-        add(.stageRecord)
-        if !(preparing + hooks(.createContainer)).isEmpty { add(.awaitChild(.mounted)) }
-        if !preparing.isEmpty {
-            addHooks(.prestart, to: &steps) { .runHooks($0) }
-            addHooks(.createRuntime, to: &steps) { .runHooks($0) }
-            add(.release(.hooked))
+        steps.append(trees.lateParentSteps)
+        addPreparation(to: &steps)
+        if let path = facts.caller.pidfdSocket {
+            steps.add(.socket(.sendPidfd(path: path, name: "standard")))
         }
-        addHooks(.createContainer, to: &steps) { .superviseHooks($0) }
-        if process.terminal, case .master = facts.terminal {
-            add(.receiveTerminal, from: "process.terminal")
+        if cgroups.layout.scope != nil {
+            let limits = cgroups.withoutRoomForKeeper
+            steps.add(
+                .cgroup(.leaveScope(limits?.steps ?? [], limits?.properties ?? [])),
+                from: "linux.cgroupsPath")
         }
-        add(.awaitChild(.ready))
-        steps += identity.parentSteps
-        if let path = facts.pidfdSocket { add(.sendPidfd(path: path, name: "standard")) }
-        if cgroups.layout.scope != nil { add(.leaveScope, from: "linux.cgroupsPath") }
         if !cgroups.delegated.isEmpty {
-            add(
-                .enableControllers(below: cgroups.delegated),
-                from: "annotations.\(ConfigAnnotation.delegatedCgroup)")
+            steps.add(
+                .cgroup(.enableControllers(below: cgroups.delegated)), from: delegationOrigin)
         }
-        add(.recordCreated)
-        if let path = facts.pidFile { add(.writePidFile(path: path)) }
-        if facts.startsAtOnce {
-            add(.release(.start))
-            // Init loads the filter before its hooks where the filter has a listener, else after them.
-            if listener != nil { add(.sendListener, from: .config(SeccompListener.field)) }
-            addHooks(.startContainer, to: &steps) { .superviseHooks($0) }
-            add(.awaitExecution)
-            addHooks(.poststart, to: &steps) { .runHooks($0) }
+        steps.add(.record(.created))
+        if let path = facts.caller.pidFile { steps.add(.record(.pidFile(path: path))) }
+        if facts.startsAtOnce { addStart(to: &steps) }
+    }
+
+    /// From the child's mounts to its word that it is prepared.
+    private func addPreparation(to steps: inout ParentStepList) {
+        let outside = hooks(.prestart) + hooks(.createRuntime)
+        let hasHooks = !(outside + hooks(.createContainer)).isEmpty
+        if hasHooks { steps.add(.record(.process)) }
+        steps.add(.record(.stage))
+        if hasHooks { steps.add(.child(.expect(.mounted))) }
+        if !outside.isEmpty {
+            addHooks(.prestart, to: &steps) { .run($0) }
+            addHooks(.createRuntime, to: &steps) { .run($0) }
+            steps.add(.child(.release(.hooked)))
         }
+        addHooks(.createContainer, to: &steps) { .supervise($0) }
+        if process.terminal, case .master = facts.caller.terminal {
+            steps.add(.socket(.receiveTerminal), from: "process.terminal")
+        }
+        steps.add(.child(.expect(.ready)))
+        steps.append(identity.parentSteps)
     }
 }

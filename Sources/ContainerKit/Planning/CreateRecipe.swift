@@ -13,7 +13,7 @@ struct CreateRecipe {
     let root: Root
     let namespaces: NamespacePlan
     let userNamespace: UserNamespacePlan?
-    let facts: LaunchFacts
+    let facts: CreateFacts
     let cgroups: CgroupPlan
     let resctrl: ResctrlPlan?
     let identity: IdentityPlan
@@ -38,7 +38,7 @@ struct CreateRecipe {
 
     /// Whether the child is born in its v2 cgroup.
     var entersUnifiedCgroup: Bool {
-        cgroups.layout.unifiedIndex != nil && !facts.staysOutsideCgroup
+        cgroups.layout.unifiedIndex != nil && !facts.host.staysOutsideCgroup
     }
 
     /// Whether the first of two processes enters the v2 cgroup, whose second then is there already.
@@ -48,7 +48,7 @@ struct CreateRecipe {
 
     /// Whether nothing else makes the child wait until it has been moved into its cgroup.
     var waitsForCgroup: Bool {
-        facts.staysOutsideCgroup && !needsSecondProcess && userNamespace?.isCloned != true
+        facts.host.staysOutsideCgroup && !needsSecondProcess && userNamespace?.isCloned != true
     }
 
     /// Namespaces of the clone.
@@ -78,7 +78,7 @@ struct CreateRecipe {
 
     /// Whether files of /proc that are the child's must be the runtime's user's until ids are mapped.
     private var isMappedByUser: Bool {
-        userNamespace?.isCloned == true && !facts.rights.mapsIDs
+        userNamespace?.isCloned == true && !facts.host.rights.mapsIDs
     }
 
     /// - Parameters:
@@ -90,10 +90,10 @@ struct CreateRecipe {
         let keeping = inheritedDescriptors(trees)
         steps.add(
             .closeDescriptors(
-                phase: 0, keeping: keeping, preserved: facts.preservedDescriptorCount),
+                phase: 0, keeping: keeping, preserved: facts.caller.preservedDescriptorCount),
             from: .runtime)
-        if !facts.replacedStreams.isEmpty {
-            steps.add(.setStandardStreams(facts.replacedStreams), from: .runtime)
+        if !facts.caller.replacedStreams.isEmpty {
+            steps.add(.setStandardStreams(facts.caller.replacedStreams), from: .runtime)
         }
         // Until the program runs, a container that shares the pid namespace could otherwise trace this
         // process, and reach the host's root through the descriptors that it holds (CVE-2016-9962).
@@ -113,7 +113,7 @@ struct CreateRecipe {
         if process.hasSecurityLabel { steps.add(.openHostProc, from: .runtime) }
         steps.append(trees.earlyChildSteps)
         addRootfs(to: &steps, mounts, trees)
-        if facts.joinsSessionKeyring {
+        if facts.caller.joinsSessionKeyring {
             steps.add(.joinSessionKeyring("_ses." + facts.id), from: .runtime)
         }
         identity.addPreparation(to: &steps, leavingSignalsBlocked: waitsBlocked)
@@ -164,7 +164,7 @@ struct CreateRecipe {
         steps.add(.reportToParent(.ready), from: .runtime)
         steps.add(
             .closeDescriptors(
-                phase: 2, keeping: [socket], preserved: facts.preservedDescriptorCount),
+                phase: 2, keeping: [socket], preserved: facts.caller.preservedDescriptorCount),
             from: .runtime)
         let waiting: InitStep = waitsBlocked ? .waitForStartOrSignal : .waitForStart
         steps.add(facts.startsAtOnce ? .waitForParent(.start) : waiting, from: .runtime)
@@ -193,8 +193,8 @@ struct CreateRecipe {
         }
         keeping += namespaces.joined.map { .namespace($0.kind.rawValue) }
         keeping += trees.inherited
-        if process.terminal, case .consoleSocket = facts.terminal { keeping.append(.consoleSocket) }
-        keeping += facts.replacedStreams.map { .standardStream($0) }
+        if process.terminal, case .consoleSocket = facts.caller.terminal { keeping.append(.consoleSocket) }
+        keeping += facts.caller.replacedStreams.map { .standardStream($0) }
         return keeping
     }
 
@@ -220,7 +220,7 @@ struct CreateRecipe {
             // Until here the process is the host's root to files, though without its rights.
             if userNamespace.isCloned { steps.add(.waitForParent(.prepared), from: .runtime) }
             if isMappedByUser { steps.add(.forbidPtrace, from: .runtime) }
-            if !facts.keepsGroups {
+            if !facts.caller.keepsGroups {
                 steps.add(.dropGroups, from: namespaces.field(of: .user))
             }
             steps.add(
@@ -257,7 +257,7 @@ struct CreateRecipe {
         let joined = namespaces.joined.filter { $0.kind != .cgroup }
         if namespaces.joins(.user) {
             let others = joined.map(\.kind).filter { $0 != .user }
-            if !facts.keepsGroups {
+            if !facts.caller.keepsGroups {
                 steps.add(.dropGroups, from: namespaces.field(of: .user))
             }
             steps.add(.joinUserNamespace(with: others), from: namespaces.field(of: .user))
@@ -329,13 +329,13 @@ struct CreateRecipe {
         rootEntry.addEntry(
             to: &steps, rootPath: rootPath, masksPaths: !hidden.masked.isEmpty)
         // After createContainer hooks, whose programs the label would confine as well.
-        steps.addSecurityLabels(of: process, joinsSessionKeyring: facts.joinsSessionKeyring)
+        steps.addSecurityLabels(of: process, joinsSessionKeyring: facts.caller.joinsSessionKeyring)
         // Whatever leads to the host's tree is gone from here on.
         var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
         if !facts.startsAtOnce { keeping.append(.startSocket) }
         steps.add(
             .closeDescriptors(
-                phase: 1, keeping: keeping, preserved: facts.preservedDescriptorCount),
+                phase: 1, keeping: keeping, preserved: facts.caller.preservedDescriptorCount),
             from: .runtime)
         if let propagation = linux.rootfsPropagation {
             steps.add(
@@ -363,7 +363,7 @@ struct CreateRecipe {
 
     private var terminalRequest: TerminalRequest {
         var toSocket = false
-        if case .consoleSocket = facts.terminal { toSocket = true }
+        if case .consoleSocket = facts.caller.terminal { toSocket = true }
         return TerminalRequest(of: process, toConsoleSocket: toSocket, mountsConsole: true)
     }
 

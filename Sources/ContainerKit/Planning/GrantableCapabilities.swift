@@ -3,7 +3,7 @@
 internal import Logging
 internal import RuntimeSpec
 
-extension LaunchFacts {
+extension HostFacts {
     /// Finds out which capabilities can be granted, and tells which `process` asks for beyond.
     ///
     /// Not a warning: without `--log` that would stand in the output of the container, and of each exec.

@@ -16,15 +16,11 @@ struct IDMapLimits {
     /// Checks every map that the runtime writes in a plan.
     func check(_ steps: [PlannedParentStep]) throws(SpecError) {
         for planned in steps {
-            switch planned.step {
-            case .writeIDMaps(let maps, _):
+            if case .userNamespace(.writeIDMaps(let maps, _)) = planned.step {
                 try check(maps.users, "linux.uidMappings")
                 try check(maps.groups, "linux.gidMappings")
-            case .prepareBindMount(let bind): try check(bind.idMap, planned.origin)
-            case .prepareMappedFilesystem(_, _, let map), .mapClonedTree(let map, _):
-                try check(map, planned.origin)
-            default: break
             }
+            if case .mount(let step) = planned.step { try check(step.idMap, planned.origin) }
         }
     }
 

@@ -123,7 +123,7 @@ struct IdentityPlan {
         let limits = limits.compactMap(\.whileWaiting)
         guard isInUserNamespace, !limits.isEmpty else { return streams.parentSteps }
         return streams.parentSteps
-            + [PlannedParentStep("process.rlimits", .setLimits(limits))]
+            + [PlannedParentStep("process.rlimits", .userNamespace(.setLimits(limits)))]
     }
 
     /// Everything after the start.

@@ -8,79 +8,82 @@ extension Launch {
     /// Plans a new container.
     ///
     /// Pure: reads nothing, makes nothing; the filter of seccomp is compiled already.
-    init(creating spec: Spec, facts: LaunchFacts, filter: SeccompFilter?) throws(SpecError) {
+    init(creating spec: Spec, facts: CreateFacts, filter: SeccompFilter?) throws(SpecError) {
         let linux = spec.linux ?? Linux()
         let namespaces = NamespacePlan(
             linux.namespaces ?? [], alreadyIn: facts.isInUserNamespace ? .user : nil)
         // Spec: runtime.md, Start: only start needs a process.
         let process = spec.process ?? Process(cwd: "/")
         let userNamespace = UserNamespacePlan(namespaces, linux, process)
-        try facts.rights.check(spec, namespaces, userNamespace?.maps)
+        try facts.host.rights.check(spec, namespaces, userNamespace?.maps)
         try RootEntry.check(linux, namespaces, movesRoot: facts.kernelTrees != nil)
         var cgroups = try Self.cgroups(spec, linux, facts)
         cgroups.owner = CgroupDelegation.owner(spec, isUnified: cgroups.layout.isUnified)
         // As with runc, mounts of cgroups show those of the caller to who has no other.
         var shown = cgroups.layout
-        if shown.mode == .none { shown.directories = facts.ownCgroups }
+        if shown.mode == .none { shown.directories = facts.host.ownCgroups }
         guard let root = spec.root else { throw SpecError("root", "must be present") }
         var mounts = try MountPlan(
             spec.mounts ?? [], rootPath: facts.rootPath(root),
             propagation: Self.baseChange(linux.rootfsPropagation),
             cgroups: shown,
-            namespaces: namespaces, userNamespace: userNamespace, mountLabel: linux.mountLabel,
+            entry: CgroupEntry(
+                isBornInside: cgroups.layout.unifiedIndex != nil && !facts.host.staysOutsideCgroup,
+                tasksCount: cgroups.layout.v1DirectoryCount), namespaces: namespaces, userNamespace: userNamespace, mountLabel: linux.mountLabel,
             facts: facts, further: facts.furtherMounts)
         try mounts.addDevices(linux.devices ?? [])
 
         let preparations =
-            facts.preparesMounts ? nil : try UnprivilegedMounts(mounts, shown)
+            facts.preparesMounts ? nil : try UnprivilegedMounts(mounts)
         let trees = TreeSupply(mounts, preparations)
         let recipe = CreateRecipe(
             spec: spec, linux: linux, process: process, root: root, namespaces: namespaces,
             userNamespace: userNamespace, facts: facts, cgroups: cgroups,
-            resctrl: try ResctrlPlan(linux.intelRdt, id: facts.id, tree: facts.resctrl),
+            resctrl: try ResctrlPlan(linux.intelRdt, id: facts.id, tree: facts.host.resctrl),
             identity: IdentityPlan(
-                process: process, linux: linux, filter: filter, home: facts.home,
-                grantable: facts.grantableCapabilities,
+                process: process, linux: linux, filter: filter, home: facts.caller.home,
+                grantable: facts.host.grantableCapabilities,
                 isInUserNamespace: userNamespace != nil,
-                mayDenyGroups: facts.rights.isInUserNamespace, keepsGroups: facts.keepsGroups,
+                mayDenyGroups: facts.host.rights.isInUserNamespace, keepsGroups: facts.caller.keepsGroups,
                 // Nobody else has a right over the process, and can name it, until it is the program.
-                yieldsListener: facts.rights.isOrdinaryUser
+                yieldsListener: facts.host.rights.isOrdinaryUser
                     && namespaces.new.contains(.user) && namespaces.new.contains(.pid),
-                streams: StreamPlan(process, facts, userNamespace), callerLimits: facts.limits),
+                streams: StreamPlan(
+                    process, facts.caller.streams, facts.host.rights, userNamespace), callerLimits: facts.caller.limits),
             hidden: try HiddenPaths(linux))
         let child = recipe.childSteps(mounts: mounts, trees)
         let parent = recipe.parentSteps(trees)
-        try IDMapLimits(pageBytes: facts.pageBytes).check(parent)
+        try IDMapLimits(pageBytes: facts.host.pageBytes).check(parent)
         self.init(
             plan: LaunchPlan(
                 parentSteps: parent, childSteps: child, laterSteps: recipe.laterSteps),
-            cgroups: cgroups, listener: recipe.listener, warnings: mounts.warnings)
+            cgroups: cgroups.layout, warnings: mounts.warnings)
     }
 
     /// Whether neither a cgroup nor a pid namespace tells the container's processes from others.
     func mingles(_ spec: Spec) -> Bool {
-        guard let cgroups, cgroups.layout.mode == .none else { return false }
+        guard let cgroups, cgroups.mode == .none else { return false }
         return spec.linux?.namespace(.pid) == nil
     }
 
-    private static func cgroups(_ spec: Spec, _ linux: Linux, _ facts: LaunchFacts)
+    private static func cgroups(_ spec: Spec, _ linux: Linux, _ facts: CreateFacts)
         throws(SpecError) -> CgroupPlan
     {
         var resources = linux.resources
         // As with runc: nobody can enforce them, and a user namespace gets no other devices anyway.
-        if facts.rights.sparesCgroups { resources?.devices = nil }
+        if facts.host.rights.sparesCgroups { resources?.devices = nil }
         var plan: CgroupPlan
-        if let systemd = facts.systemd {
+        if let systemd = facts.host.systemd {
             plan = try CgroupPlan(
                 cgroupsPath: linux.cgroupsPath, id: facts.id, resources: resources,
-                annotations: spec.annotations ?? [:], host: facts.cgroups, systemd: systemd)
+                annotations: spec.annotations ?? [:], host: facts.host.cgroups, systemd: systemd)
         } else {
             plan = try CgroupPlan(
                 cgroupsPath: linux.cgroupsPath, id: facts.id, resources: resources,
-                host: facts.cgroups)
+                host: facts.host.cgroups)
         }
         try plan.delegate(spec.annotations ?? [:])
-        plan.toleratesDeviceRefusal = facts.rights.sparesCgroups
+        plan.toleratesDeviceRefusal = facts.host.rights.sparesCgroups
         return plan
     }
 
@@ -97,7 +100,7 @@ extension Launch {
     }
 }
 
-extension LaunchFacts {
+extension CreateFacts {
     /// The absolute path of the rootfs on the host.
     func rootPath(_ root: Root) -> String {
         root.path.path(from: bundlePath)
@@ -131,19 +134,6 @@ extension PlannedLimit {
         guard let resource = limit.resourceNumber else { return nil }
         self.init(
             name: limit.type, resource: Int(resource), soft: limit.soft, hard: limit.hard)
-    }
-}
-
-extension CgroupPlan {
-    /// What is written to which control file, for `explain`.
-    var writeSummaries: [String] {
-        resources.steps.compactMap { step in
-            switch step {
-            case .write(let write): "\(write.file) = \(write.text)"
-            case .writeFirst(let writes): writes.first.map { "\($0.file) = \($0.text)" }
-            case .requireUsage: nil
-            }
-        }
     }
 }
 

@@ -34,8 +34,11 @@ extension MountPlan {
         for directory in cgroups.directories where !directory.isUnified {
             let name = Self.hierarchyName(directory)
             parentSteps.append(
-                PlannedParentStep(field, .prepareCgroupMount(index, name: name, readOnly: readOnly))
-            )
+                PlannedParentStep(
+                    field,
+                    .mount(
+                        .cgroupDirectory(
+                            index, name: name, path: directory.path, readOnly: readOnly))))
             let links = directory.controllers.filter { $0 != name && !$0.begins(with: "name=") }
             hierarchies.append(CgroupHierarchyMount(name: name, links: links))
         }
@@ -70,7 +73,7 @@ extension MountPlan {
         let tree = BindMount(
             index: index, source: mountPoint ?? CgroupHierarchies.usualMountPoint,
             recursive: false, changes: changes, destination: destination)
-        parentSteps.append(PlannedParentStep(field, .prepareBindMount(tree)))
+        parentSteps.append(PlannedParentStep(field, .mount(.bind(tree))))
         childSteps.add(.attachMount(index, at: destination, kind: .directory), from: field)
     }
 

@@ -53,7 +53,7 @@ extension MountPlan {
     /// A node that the runtime made, with the owner and the mode of the config.
     private mutating func addMade(_ device: Device, in directory: String, from field: Origin) {
         parentSteps.append(
-            PlannedParentStep(field, .makeDevice(nextTree, device, label: mountLabel)))
+            PlannedParentStep(field, .mount(.makeDevice(nextTree, device, label: mountLabel))))
         let attached = AttachedDevice(name: device.name, tree: nextTree, isMade: true)
         childSteps.add(.attachDevices(directory: directory, [attached]), from: field)
         nextTree += 1
@@ -72,7 +72,7 @@ extension MountPlan {
             device.isReadOnly = hasHostsRoot
             let path = (directory == "/" ? "" : directory) + "/" + device.name
             parentSteps.append(
-                PlannedParentStep(field, .prepareDevice(nextTree, path: path, device)))
+                PlannedParentStep(field, .mount(.hostDevice(nextTree, path: path, device))))
             attached.append(AttachedDevice(name: device.name, tree: nextTree))
             nextTree += 1
         }

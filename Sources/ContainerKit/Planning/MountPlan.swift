@@ -28,6 +28,8 @@ struct MountPlan {
     private let bundlePath: String
     let base: MountChange
     let cgroups: CgroupLayout
+    /// How a process of the container enters its cgroups.
+    let entry: CgroupEntry
     let mountLabel: String?
     /// Which option of mount(2) it is given by.
     private let labelOption: String
@@ -47,15 +49,16 @@ struct MountPlan {
 
     init(
         _ mounts: [Mount], rootPath: String, propagation: MountChange, cgroups: CgroupLayout,
-        namespaces: NamespacePlan, userNamespace: UserNamespacePlan?, mountLabel: String? = nil,
-        facts: LaunchFacts, further: [Mount] = []
+        entry: CgroupEntry = CgroupEntry(), namespaces: NamespacePlan, userNamespace: UserNamespacePlan?, mountLabel: String? = nil,
+        facts: CreateFacts, further: [Mount] = []
     ) throws(SpecError) {
         root = RootPath(rootPath)
         bundlePath = facts.bundlePath
-        rights = facts.rights
-        hasUnifiedCgroups = facts.hasUnifiedCgroups || cgroups.isUnified
+        rights = facts.host.rights
+        hasUnifiedCgroups = facts.host.hasUnifiedCgroups || cgroups.isUnified
         base = propagation
         self.cgroups = cgroups
+        self.entry = entry
         labelOption = facts.labelOption
         self.mountLabel = mountLabel.flatMap { $0.isEmpty ? nil : $0 }
         self.namespaces = namespaces
@@ -196,7 +199,7 @@ struct MountPlan {
                 childSteps.add(.waitForParent(.idsMapped), from: field)
             }
         } else {
-            parentSteps.append(PlannedParentStep(field, .prepareBindMount(bind)))
+            parentSteps.append(PlannedParentStep(field, .mount(.bind(bind))))
         }
         childSteps.add(
             .attachMount(
@@ -255,10 +258,13 @@ struct MountPlan {
                 throw SpecError("\(field).options", "tmpcopyup and mapped ids exclude each other")
             }
             attachPrepared(
-                index, .prepareMappedFilesystem(index, filesystem, idMap), destination, field)
+                index, .mappedFilesystem(index, filesystem, idMap), destination, field)
         } else if options.copiesUp, type == "tmpfs" {
             filesystem.options = try outsideIDs(filesystem.options, field)
-            attachPrepared(index, .prepareTmpfsCopy(index, filesystem), destination, field)
+            attachPrepared(
+                index,
+                .copyIntoTmpfs(index, filesystem, owner: userNamespace?.maps, entry), destination,
+                field)
         } else if let source = hostTree(for: type) {
             let attributes = MountChange(set: filesystem.attributes)
             let bind = BindMount(
@@ -266,7 +272,7 @@ struct MountPlan {
                 changes: [base, attributes] + source.changes, destination: destination)
             // The host's tree keeps the host's label.
             filesystem.rootLabel = nil
-            parentSteps.append(PlannedParentStep(field, .prepareBindMount(bind)))
+            parentSteps.append(PlannedParentStep(field, .mount(.bind(bind))))
             childSteps.add(.mountFilesystemOrAttach(filesystem, index), from: field)
         } else {
             childSteps.add(.mountFilesystem(filesystem), from: field)
@@ -299,9 +305,9 @@ struct MountPlan {
     }
 
     private mutating func attachPrepared(
-        _ index: Int, _ preparation: ParentStep, _ destination: String, _ field: Origin
+        _ index: Int, _ preparation: ParentMountStep, _ destination: String, _ field: Origin
     ) {
-        parentSteps.append(PlannedParentStep(field, preparation))
+        parentSteps.append(PlannedParentStep(field, .mount(preparation)))
         childSteps.add(.attachMount(index, at: destination, kind: .directory), from: field)
     }
 

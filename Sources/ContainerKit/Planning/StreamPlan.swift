@@ -62,46 +62,54 @@ struct StreamPlan: Equatable, Sendable {
     init() {}
 
     /// The streams of a new container's process.
-    init(_ process: Process, _ facts: LaunchFacts, _ userNamespace: UserNamespacePlan?) {
-        self.init(process, facts, entersUserNamespace: userNamespace != nil)
+    init(
+        _ process: Process, _ streams: [StandardStream], _ rights: RuntimeRights,
+        _ userNamespace: UserNamespacePlan?
+    ) {
+        self.init(process, streams, rights, entersUserNamespace: userNamespace != nil)
         guard let userNamespace, userNamespace.isNew, let maps = userNamespace.maps else { return }
         guard let id = maps.users.outside(userID) else {
             // Nor can the process become that user.
             given = []
             return
         }
-        give(facts, to: id)
+        give(streams, rights, to: id)
     }
 
     /// The streams of a further process.
-    init(_ process: Process, _ facts: LaunchFacts, entersUserNamespace: Bool) {
+    init(
+        _ process: Process, _ streams: [StandardStream], _ rights: RuntimeRights,
+        entersUserNamespace: Bool
+    ) {
         userID = process.user.uid
         if process.terminal {
             // One of its own, which the child has made as root.
             if userID != 0 { owned = [0] }
             return
         }
-        if !entersUserNamespace, !facts.rights.isInUserNamespace {
-            addDevices(facts.streams)
+        if !entersUserNamespace, !rights.isInUserNamespace {
+            addDevices(streams)
         }
-        if facts.rights.userID != 0 {
+        if rights.userID != 0 {
             // Only the child has the right; a terminal could not be taken back.
-            owned = facts.streams.compactMap {
+            owned = streams.compactMap {
                 $0.kind == .pipe || $0.kind == .socket ? $0.number : nil
             }
             if userID == 0 { owned = [] }
         } else if entersUserNamespace {
             owner = .childUser(userID)
-            given = facts.streams.filter(\.canBeGiven).map(\.number)
+            given = streams.filter(\.canBeGiven).map(\.number)
         } else {
-            give(facts, to: userID)
+            give(streams, rights, to: userID)
         }
     }
 
-    private mutating func give(_ facts: LaunchFacts, to id: UInt32) {
-        guard facts.rights.userID == 0 else { return }
+    private mutating func give(
+        _ streams: [StandardStream], _ rights: RuntimeRights, to id: UInt32
+    ) {
+        guard rights.userID == 0 else { return }
         owner = .user(id)
-        given = facts.streams.filter { $0.canBeGiven && $0.owner != id }.map(\.number)
+        given = streams.filter { $0.canBeGiven && $0.owner != id }.map(\.number)
     }
 
     private mutating func addDevices(_ streams: [StandardStream]) {
@@ -133,7 +141,7 @@ struct StreamPlan: Equatable, Sendable {
     var parentSteps: [PlannedParentStep] {
         guard !given.isEmpty else { return [] }
         return [
-            PlannedParentStep("process.user.uid", .giveStreams(given, to: owner))
+            PlannedParentStep("process.user.uid", .streams(.give(given, to: owner)))
         ]
     }
 }

@@ -60,9 +60,11 @@ struct TreeSupply {
             send(&pending)
             lateParentSteps.append(
                 PlannedParentStep(
-                    next.field, .mapClonedTree(next.map, destination: next.bind.destination)))
+                    next.field, .mount(
+                        .mapClonedTree(
+                            next.bind.index, next.map, destination: next.bind.destination))))
             lateParentSteps.append(
-                PlannedParentStep(.runtime, .release(.idsMapped)))
+                PlannedParentStep(.runtime, .child(.release(.idsMapped))))
         }
         send(&pending)
     }
@@ -85,7 +87,7 @@ struct TreeSupply {
     ) {
         lateParentSteps += pending.map(\.planned)
         lateParentSteps += pending.map {
-            PlannedParentStep($0.planned.origin, .sendPreparedTree($0.tree))
+            PlannedParentStep($0.planned.origin, .mount(.send($0.tree)))
         }
         pending.removeAll(keepingCapacity: true)
     }
@@ -100,22 +102,15 @@ private struct LateTrees {
 extension ParentStep {
     /// The descriptor that this step makes for a mount.
     fileprivate var preparedTree: InheritedDescriptor? {
-        switch self {
-        case .prepareBindMount(let bind): .mountTree(bind.index)
-        case .prepareTmpfsCopy(let index, _), .prepareMappedFilesystem(let index, _, _),
-            .prepareDevice(let index, _, _), .makeDevice(let index, _, _):
-            .mountTree(index)
-        case .prepareCgroupMount(let index, let name, _):
-            .cgroupTree(index, name)
-        default: nil
-        }
+        guard case .mount(let step) = self else { return nil }
+        return step.provides.first
     }
 
     /// The tree, if the step may also be done once the child makes its mounts.
     ///
     /// A copy is one of what the image has, before anything is mounted there.
     fileprivate var lateTree: InheritedDescriptor? {
-        if case .prepareTmpfsCopy = self { return nil }
+        if case .mount(.copyIntoTmpfs) = self { return nil }
         return preparedTree
     }
 }

@@ -10,44 +10,39 @@ internal import RuntimeSpec
 struct UnprivilegedMounts {
     private(set) var steps = StepList()
 
-    init(_ mounts: MountPlan, _ cgroups: CgroupLayout) throws(SpecError) {
+    init(_ mounts: MountPlan) throws(SpecError) {
         if let mapped = mounts.mappedLater.first { throw Self.mapsNoIDs(mapped.field) }
         for planned in mounts.parentSteps {
-            let (tree, descriptor) = try Self.tree(planned, cgroups)
-            steps.add(.cloneHostTree(tree, for: descriptor), from: planned.origin)
+            guard case .mount(let step) = planned.step else { continue }
+            let tree = try Self.tree(step, planned.origin)
+            for descriptor in step.provides {
+                steps.add(.cloneHostTree(tree, for: descriptor), from: planned.origin)
+            }
         }
     }
 
-    private static func tree(_ planned: PlannedParentStep, _ cgroups: CgroupLayout)
-        throws(SpecError) -> (HostTree, InheritedDescriptor)
+    private static func tree(_ step: ParentMountStep, _ origin: Origin) throws(SpecError)
+        -> HostTree
     {
-        switch planned.step {
-        case .prepareBindMount(let bind) where bind.idMap == nil:
-            let tree = HostTree(
+        switch step {
+        case .bind(let bind) where bind.idMap == nil:
+            return HostTree(
                 path: bind.source, recursive: bind.recursive, followsLink: bind.followsLink,
                 changes: bind.changes)
-            return (tree, .mountTree(bind.index))
-        case .prepareDevice(let index, let path, let device):
-            let tree = HostTree(
+        case .hostDevice(_, let path, let device):
+            return HostTree(
                 path: path, kind: .device(device), changes: [MountChange.ofAttached(device)])
-            return (tree, .mountTree(index))
-        case .prepareCgroupMount(let index, let name, let readOnly):
-            guard
-                let directory = cgroups.directories.first(where: {
-                    MountPlan.hierarchyName($0) == name
-                })
-            else { break }
-            let tree = HostTree(
-                path: directory.path,
-                changes: [MountChange.ofCgroupMount(readOnly: readOnly)])
-            return (tree, .cgroupTree(index, name))
-        case .prepareTmpfsCopy:
+        case .cgroupDirectory(_, _, let path, let readOnly):
+            return HostTree(
+                path: path, changes: [MountChange.ofCgroupMount(readOnly: readOnly)])
+        case .copyIntoTmpfs:
             throw SpecError(
-                JSONPath(stringLiteral: "\(planned.origin).options"),
+                JSONPath(stringLiteral: "\(origin).options"),
                 "tmpcopyup is not possible for a runtime that has no rights over mounts")
-        default: break
+        case .bind, .mappedFilesystem, .makeDevice, .cloneRootfs, .openRootfs, .mapClonedTree,
+            .send, .makeMountPoints:
+            throw mapsNoIDs(origin)
         }
-        throw mapsNoIDs(planned.origin)
     }
 
     private static func mapsNoIDs(_ field: Origin) -> SpecError {

@@ -8,7 +8,7 @@ internal import SystemPackage
 /// Who decides on the calls that a profile leaves to it, and what it is told.
 ///
 /// Spec: config-linux.md, The Container Process State.
-struct SeccompListener: Sendable {
+struct SeccompListener: Equatable, Sendable {
     /// The socket that takes the notify descriptor.
     let path: String
     let metadata: String?

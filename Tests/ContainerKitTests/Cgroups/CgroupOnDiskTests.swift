@@ -112,7 +112,7 @@ struct CgroupOnDiskTests {
         defer { try? cgroup.remove() }
         for (limit, swap) in [(96, 128), (16, 16), (64, 64), (8, 200)] as [(Int64, Int64)] {
             let resources = Resources(memory: .init(limit: limit << 20, swap: swap << 20))
-            try cgroup.apply(try ResourcePlan(resources, on: cgroup.layout))
+            try cgroup.apply(ResourcePlan(resources, on: cgroup.layout).steps)
             #expect(try text(cgroup, "memory", "memory.limit_in_bytes") == "\(limit << 20)")
             #expect(try text(cgroup, "memory", "memory.memsw.limit_in_bytes") == "\(swap << 20)")
         }
@@ -183,7 +183,7 @@ struct CgroupOnDiskTests {
     func locked() throws {
         let plan = try plan()
         var lock: FileLock?
-        let cgroup = try Cgroup.create(plan, keeper: nil, holding: &lock)
+        let cgroup = try Cgroup.create(plan.layout, keeper: nil, holding: &lock)
         defer { try? cgroup.remove() }
         let refused = #expect(throws: CgroupError.self) { try Cgroup.create(plan) }
         #expect(refused?.message == "container's cgroup is being used by another create")

@@ -11,10 +11,10 @@ struct LastInstructionsTests {
     /// Where init fails between its report and its wait, it may still live when `start` looks for it.
     @Test("every call after the report to create is kept by its name")
     func afterReport() throws {
-        let facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: .planV2)
+        let facts = CreateFacts(id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planV2))
         let launch = try Launch(creating: .template, facts: facts, filter: nil)
         let image = launch.plan.lowered()
-        let kept = launch.instructionsAfterReport(image)
+        let kept = launch.plan.instructionsAfterReport(image)
 
         let report = try #require(
             launch.plan.childSteps.lastIndex { $0.step == .reportToParent(.ready) })

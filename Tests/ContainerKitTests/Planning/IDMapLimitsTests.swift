@@ -14,7 +14,7 @@ struct IDMapLimitsTests {
     }
 
     private func check(_ maps: IDMaps, pageBytes: Int = 4096) throws(SpecError) {
-        let step = ParentStep.writeIDMaps(maps, by: .runtime)
+        let step = ParentStep.userNamespace(.writeIDMaps(maps, by: .runtime))
         try IDMapLimits(pageBytes: pageBytes).check([
             PlannedParentStep("linux.uidMappings", step)
         ])
@@ -55,7 +55,7 @@ struct IDMapLimitsTests {
         let bind = BindMount(
             index: 3, source: "/a", recursive: false, changes: [],
             idMap: MountIDMap(maps, recursive: false), destination: "/a")
-        let step = PlannedParentStep("mounts[3]", .prepareBindMount(bind))
+        let step = PlannedParentStep("mounts[3]", .mount(.bind(bind)))
         let error = #expect(throws: SpecError.self) {
             try IDMapLimits(pageBytes: 4096).check([step])
         }

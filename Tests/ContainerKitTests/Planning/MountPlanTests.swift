@@ -144,7 +144,7 @@ struct MountPlanTests {
             }
         ).plan()
         let devices = found.parentSteps.compactMap { planned -> Device? in
-            if case .prepareDevice(_, _, let device) = planned.step { return device }
+            if case .mount(.hostDevice(_, _, let device)) = planned.step { return device }
             return nil
         }
         #expect(devices.count == 6)
@@ -177,7 +177,7 @@ struct MountPlanTests {
         }
         #expect(cloned == (place.map { [$0] } ?? []))
         let isPrepared = found.parentSteps.contains { planned in
-            guard case .prepareBindMount(let bind) = planned.step else { return false }
+            guard case .mount(.bind(let bind)) = planned.step else { return false }
             return bind.index == 2
         }
         #expect(isPrepared == (place == nil))
@@ -291,7 +291,7 @@ struct MountPlanTests {
             }
         ).plan()
         let trees = plan.parentSteps.compactMap { planned -> BindMount? in
-            if case .prepareBindMount(let bind) = planned.step { return bind }
+            if case .mount(.bind(let bind)) = planned.step { return bind }
             return nil
         }
         return try #require(trees.first)
@@ -335,7 +335,7 @@ struct MountPlanTests {
         func trees(_ mounts: [Mount]) throws -> (sent: [Int], received: [Int], inherited: Int) {
             let plan = try plan(mounts)
             let sent = plan.parentSteps.compactMap { planned -> Int? in
-                guard case .sendPreparedTree(.mountTree(let index)) = planned.step else {
+                guard case .mount(.send(.mountTree(let index))) = planned.step else {
                     return nil
                 }
                 return index

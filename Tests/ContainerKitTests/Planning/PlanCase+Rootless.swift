@@ -13,11 +13,11 @@ extension RuntimeRights {
 extension PlanCase {
     static let rootless: [PlanCase] = [
         PlanCase(
-            name: "rootless", host: .planNone, facts: { $0.rights = .ordinaryUser },
+            name: "rootless", host: .planNone, facts: { $0.host.rights = .ordinaryUser },
             change: { $0 = rootlessSpec }),
         PlanCase(
             name: "rootless-delegated",
-            facts: { $0.rights = .ordinaryUser },
+            facts: { $0.host.rights = .ordinaryUser },
             change: {
                 $0 = rootlessSpec
                 let maps = [
@@ -33,18 +33,18 @@ extension PlanCase {
         PlanCase(
             name: "rootless-systemd",
             facts: {
-                $0.rights = .ordinaryUser
-                $0.systemd = SystemdHost(
+                $0.host.rights = .ordinaryUser
+                $0.host.systemd = SystemdHost(
                     instance: .user, version: 252,
                     controlGroup: "/user.slice/user-1000.slice/user@1000.service")
-                $0.staysOutsideCgroup = true
+                $0.host.staysOutsideCgroup = true
             },
             change: { $0 = rootlessSpec }),
         PlanCase(
             name: "root-of-a-user-namespace",
             facts: {
-                $0.rights.isInUserNamespace = true
-                $0.rights.sparesCgroups = true
+                $0.host.rights.isInUserNamespace = true
+                $0.host.rights.sparesCgroups = true
             }),
     ]
 

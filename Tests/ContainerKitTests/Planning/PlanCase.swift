@@ -13,7 +13,7 @@ struct PlanCase: Sendable, CustomTestStringConvertible {
     var name: String
     var host: CgroupHierarchies = .planV2
     var filter: SeccompFilter?
-    var facts: @Sendable (inout LaunchFacts) -> Void = { _ in }
+    var facts: @Sendable (inout CreateFacts) -> Void = { _ in }
     /// The template of `spec`, without its terminal, is changed by this.
     var change: @Sendable (inout Spec) -> Void = { _ in }
 
@@ -28,7 +28,7 @@ struct PlanCase: Sendable, CustomTestStringConvertible {
 
     /// The plan of a new container.
     func plan() throws -> LaunchPlan {
-        var facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: host)
+        var facts = CreateFacts(id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: host))
         self.facts(&facts)
         return try Launch(creating: spec, facts: facts, filter: filter).plan
     }
@@ -121,12 +121,13 @@ extension PlanCase {
             facts: {
                 $0.startsAtOnce = true
                 $0.readinessDirectory = "/run/swrunc/box/notify"
+                $0.notifySocket = "/run/notify"
             }),
         PlanCase(
             name: "run-with-terminal",
             facts: {
                 $0.startsAtOnce = true
-                $0.terminal = .master
+                $0.caller.terminal = .master
             },
             change: {
                 $0.process?.terminal = true
@@ -135,17 +136,17 @@ extension PlanCase {
         PlanCase(
             name: "detached-with-console-socket",
             facts: {
-                $0.terminal = .consoleSocket("/run/console.sock")
-                $0.pidFile = "/run/box.pid"
-                $0.pidfdSocket = "/run/pidfd.sock"
+                $0.caller.terminal = .consoleSocket("/run/console.sock")
+                $0.caller.pidFile = "/run/box.pid"
+                $0.caller.pidfdSocket = "/run/pidfd.sock"
             },
             change: { $0.process?.terminal = true }),
         PlanCase(
             name: "streams-and-preserved-descriptors",
             facts: {
-                $0.replacedStreams = [0, 1, 2]
-                $0.preservedDescriptorCount = 2
-                $0.streams = [
+                $0.caller.replacedStreams = [0, 1, 2]
+                $0.caller.preservedDescriptorCount = 2
+                $0.caller.streams = [
                     StandardStream(number: 0, kind: .device(.null, flags: 0), owner: 0),
                     StandardStream(number: 1, kind: .pipe, owner: 1000),
                     StandardStream(number: 2, kind: .device(.null, flags: 1), owner: 0),
@@ -165,7 +166,7 @@ extension PlanCase {
 
     private static let scopes: [PlanCase] = [
         PlanCase(
-            name: "systemd-v2", facts: { $0.systemd = systemd },
+            name: "systemd-v2", facts: { $0.host.systemd = systemd },
             change: {
                 $0.annotations = ["org.systemd.property.TimeoutStopSec": "uint64 5"]
                 $0.linux?.cgroupsPath = "pods-one.slice:cri:abc"
@@ -174,14 +175,14 @@ extension PlanCase {
                     pids: .init(limit: 32))
             }),
         PlanCase(
-            name: "subgroup-and-delegated-cgroup", facts: { $0.systemd = systemd },
+            name: "subgroup-and-delegated-cgroup", facts: { $0.host.systemd = systemd },
             change: {
                 $0.annotations = [
                     "run.oci.systemd.subgroup": "container", "run.oci.delegate-cgroup": "/init",
                 ]
                 $0.linux?.namespaces?.append(Namespace(kind: .cgroup))
             }),
-        PlanCase(name: "systemd-v1", host: .planV1, facts: { $0.systemd = systemd }),
+        PlanCase(name: "systemd-v1", host: .planV1, facts: { $0.host.systemd = systemd }),
     ]
 
     private static let namespaces: [PlanCase] = [
@@ -203,7 +204,7 @@ extension PlanCase {
         PlanCase(
             name: "resctrl",
             facts: {
-                $0.resctrl = ResctrlTree(
+                $0.host.resctrl = ResctrlTree(
                     root: "/sys/fs/resctrl", hasCacheAllocation: true,
                     hasBandwidthAllocation: true)
             },

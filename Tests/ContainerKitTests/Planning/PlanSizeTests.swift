@@ -12,10 +12,10 @@ struct PlanSizeTests {
         var spec = Spec.template
         spec.process?.terminal = false
         spec.linux?.maskedPaths = (0..<35_000).map { "/proc/masked/\($0)" }
-        let facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: .planV2)
+        let facts = CreateFacts(id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planV2))
         let launch = try Launch(creating: spec, facts: facts, filter: nil)
         let launcher = Launcher(
-            launch, options: LaunchOptions(), storePath: "/nowhere", record: nil)
+            launch.plan, options: LaunchOptions(), storePath: "/nowhere", record: nil)
         let error = #expect(throws: ContainerError.self) { try launcher.run() }
         #expect(error?.code == .unsupported)
         #expect(error?.message.hasPrefix("the plan is too large") == true)

@@ -53,18 +53,15 @@ struct PlanSnapshotTests {
     private func execution(
         _ host: CgroupHierarchies, namespaces: NamespaceSet,
         of linux: Linux = Linux(),
-        _ change: (inout RuntimeSpec.Process, inout LaunchFacts) -> Void = { _, _ in }
+        _ change: (inout RuntimeSpec.Process, inout ExecFacts) -> Void = { _, _ in }
     ) throws -> LaunchPlan {
         var process = try #require(Spec.template.process)
         process.terminal = false
-        var facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: .none)
-        facts.startsAtOnce = true
-        change(&process, &facts)
         let layout = try CgroupLayout(cgroupsPath: nil, id: "box", in: host)
-        return Launch(
-            entering: process, of: linux, namespaces: namespaces, cgroups: layout, facts: facts,
-            filter: nil
-        ).plan
+        var facts = ExecFacts(id: "box", cgroups: layout)
+        facts.namespaces = namespaces
+        change(&process, &facts)
+        return Launch(entering: process, of: linux, facts: facts, filter: nil).plan
     }
 
     @Test("the plan of a process in a running container is the one that is written down")
@@ -84,16 +81,14 @@ struct PlanSnapshotTests {
         let hostPid = try execution(.planV1, namespaces: [.mount, .network]) { process, facts in
             process.terminal = true
             process.user = User(uid: 5, gid: 6)
-            facts.terminal = .consoleSocket("/run/console.sock")
-            facts.pidFile = "/run/exec.pid"
-            facts.replacedStreams = [0, 1, 2]
+            facts.caller.terminal = .consoleSocket("/run/console.sock")
+            facts.caller.pidFile = "/run/exec.pid"
+            facts.caller.replacedStreams = [0, 1, 2]
         }
         try hostPid.lowered().check()
         try compare(hostPid.explained(), with: "exec-v1-with-terminal")
 
-        let sameMounts = try execution(.planV2, namespaces: [.pid]) { _, facts in
-            facts.sharesMounts = true
-        }
+        let sameMounts = try execution(.planV2, namespaces: [.pid])
         try sameMounts.lowered().check()
         try compare(sameMounts.explained(), with: "exec-without-mount-namespace")
     }
@@ -121,7 +116,7 @@ struct PlanSnapshotTests {
             facts.cgroupHasOwner = hasOwner
         }
         #expect(plan.childSteps.contains { $0.step == .continueInChild(intoCgroup: !hasOwner) })
-        #expect(plan.parentSteps.contains { $0.step == .startChild([], intoCgroup: hasOwner) })
+        #expect(plan.parentSteps.contains { $0.step == .child(.start([], intoCgroup: hasOwner)) })
     }
 
     @Test("an exec opens the host's procfs before it is in the container")
@@ -162,7 +157,7 @@ struct PlanSnapshotTests {
                 $0.linux?.rootfsPropagation = propagation
             })
         return try example.plan().parentSteps.compactMap { planned in
-            guard case .prepareBindMount(let bind) = planned.step else { return nil }
+            guard case .mount(.bind(let bind)) = planned.step else { return nil }
             return bind
         }
     }

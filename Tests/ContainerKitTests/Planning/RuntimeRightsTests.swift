@@ -29,8 +29,8 @@ struct RuntimeRightsTests {
         var spec = Spec.rootlessTemplate(userID: 1000, groupID: 1000)
         spec.process?.terminal = false
         change(&spec)
-        var facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: .planNone)
-        facts.rights = rights
+        var facts = CreateFacts(id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planNone))
+        facts.host.rights = rights
         do throws(SpecError) {
             _ = try Launch(creating: spec, facts: facts, filter: nil)
             return nil
@@ -64,8 +64,8 @@ struct RuntimeRightsTests {
                 syscalls: [SeccompRule(names: ["mkdir"], action: .notify)])
             change(&spec)
             let filter = try SeccompFilter(compiling: try #require(spec.linux?.seccomp))
-            var facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: .planNone)
-            facts.rights = rights
+            var facts = CreateFacts(id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planNone))
+            facts.host.rights = rights
             let launch = try Launch(creating: spec, facts: facts, filter: filter)
             return launch.plan.childSteps.map(\.step)
         }
@@ -125,8 +125,8 @@ struct RuntimeRightsTests {
         var spec = Spec.rootlessTemplate(userID: 1000, groupID: 1000)
         spec.process?.terminal = false
         if !isReadOnly { spec.mounts?[5].options?.removeAll { $0 == "ro" } }
-        var facts = LaunchFacts(id: "box", bundlePath: "/bundle", cgroups: .planNone)
-        facts.rights = .ordinaryUser
+        var facts = CreateFacts(id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planNone))
+        facts.host.rights = .ordinaryUser
         let plan = try Launch(creating: spec, facts: facts, filter: nil).plan
         let tree = plan.childSteps.lazy.compactMap { planned -> HostTree? in
             guard case .cloneHostTree(let tree, .mountTree(5)) = planned.step else { return nil }

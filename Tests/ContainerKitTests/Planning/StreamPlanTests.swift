@@ -18,11 +18,7 @@ struct StreamPlanTests {
         IDMapping(containerID: 100, hostID: 7000, size: 10),
     ]
 
-    private func facts(_ streams: [StandardStream]) -> LaunchFacts {
-        var facts = LaunchFacts(id: "box", bundlePath: "/b", cgroups: .none)
-        facts.streams = streams
-        return facts
-    }
+    private let root = RuntimeRights()
 
     private func process(_ userID: UInt32, terminal: Bool = false) -> RuntimeSpec.Process {
         var process = Process(cwd: "/")
@@ -46,52 +42,52 @@ struct StreamPlanTests {
 
     @Test("pipes, sockets and terminals of another user go to the user of the process")
     func given() {
-        let root = StreamPlan(process(0), facts(pipes), nil)
-        #expect(root.parentSteps.map(\.step) == [.giveStreams([1], to: .user(0))])
-        let user = StreamPlan(process(500), facts(pipes), nil)
-        #expect(user.parentSteps.map(\.step) == [.giveStreams([0, 2], to: .user(500))])
+        let plan = StreamPlan(process(0), pipes, root, nil)
+        #expect(plan.parentSteps.map(\.step) == [.streams(.give([1], to: .user(0)))])
+        let user = StreamPlan(process(500), pipes, root, nil)
+        #expect(user.parentSteps.map(\.step) == [.streams(.give([0, 2], to: .user(500)))])
         #expect(childSteps(user).isEmpty)
     }
 
     @Test("in a new user namespace they go to the host's id of that user")
     func mapped() {
-        let root = StreamPlan(process(0), facts(pipes), userNamespace())
-        #expect(root.parentSteps.map(\.step) == [.giveStreams([0, 2], to: .user(500))])
-        let user = StreamPlan(process(109), facts(pipes), userNamespace())
-        #expect(user.parentSteps.map(\.step) == [.giveStreams([0, 1, 2], to: .user(7009))])
+        let plan = StreamPlan(process(0), pipes, root, userNamespace())
+        #expect(plan.parentSteps.map(\.step) == [.streams(.give([0, 2], to: .user(500)))])
+        let user = StreamPlan(process(109), pipes, root, userNamespace())
+        #expect(user.parentSteps.map(\.step) == [.streams(.give([0, 1, 2], to: .user(7009)))])
     }
 
     @Test("an id without a mapping gets nothing", arguments: [1, 99, 110, UInt32.max])
     func unmapped(_ id: UInt32) {
-        #expect(StreamPlan(process(id), facts(pipes), userNamespace()).parentSteps.isEmpty)
+        #expect(StreamPlan(process(id), pipes, root, userNamespace()).parentSteps.isEmpty)
     }
 
     @Test("in a joined user namespace the maps are its own, whatever the config says")
     func joined() {
-        let expected = [ParentStep.giveStreams([0, 1, 2], to: .childUser(109))]
-        let created = StreamPlan(process(109), facts(pipes), userNamespace(path: "/proc/7/ns/user"))
+        let expected = [ParentStep.streams(.give([0, 1, 2], to: .childUser(109)))]
+        let created = StreamPlan(process(109), pipes, root, userNamespace(path: "/proc/7/ns/user"))
         #expect(created.parentSteps.map(\.step) == expected)
-        let entered = StreamPlan(process(109), facts(pipes), entersUserNamespace: true)
+        let entered = StreamPlan(process(109), pipes, root, entersUserNamespace: true)
         #expect(entered.parentSteps.map(\.step) == expected)
     }
 
     @Test("an ordinary user's child gives pipes and sockets itself, and no terminal")
     func ordinaryUser() {
-        var facts = facts(pipes)
-        facts.rights.userID = 500
-        facts.rights.preparesMounts = false
-        let user = StreamPlan(process(100), facts, userNamespace())
+        var rights = RuntimeRights()
+        rights.userID = 500
+        rights.preparesMounts = false
+        let user = StreamPlan(process(100), pipes, rights, userNamespace())
         #expect(user.parentSteps.isEmpty)
         #expect(childSteps(user) == [.ownStandardStreams([0, 1], userID: 100)])
-        #expect(childSteps(StreamPlan(process(0), facts, userNamespace())).isEmpty)
+        #expect(childSteps(StreamPlan(process(0), pipes, rights, userNamespace())).isEmpty)
     }
 
     @Test("a terminal of its own is the user's")
     func ownTerminal() {
-        let user = StreamPlan(process(5, terminal: true), facts([]), nil)
+        let user = StreamPlan(process(5, terminal: true), [], root, nil)
         #expect(user.parentSteps.isEmpty)
         #expect(childSteps(user) == [.ownStandardStreams([0], userID: 5)])
-        #expect(childSteps(StreamPlan(process(0, terminal: true), facts([]), nil)).isEmpty)
+        #expect(childSteps(StreamPlan(process(0, terminal: true), [], root, nil)).isEmpty)
     }
 
     @Test("devices without a state are opened anew by the container's nodes, once for equal ones")
@@ -101,7 +97,7 @@ struct StreamPlanTests {
             StandardStream(number: 1, kind: .device(.full, flags: 1), owner: 0),
             StandardStream(number: 2, kind: .device(.null, flags: 0), owner: 0),
         ]
-        let plan = StreamPlan(process(5), facts(streams), nil)
+        let plan = StreamPlan(process(5), streams, root, nil)
         #expect(
             childSteps(plan) == [
                 .reopenStreams([
@@ -115,8 +111,8 @@ struct StreamPlanTests {
     @Test("in a user namespace devices stay as they are: the container's nodes are the host's")
     func mappedDevices() {
         let streams = [StandardStream(number: 0, kind: .device(.null, flags: 0), owner: 0)]
-        #expect(childSteps(StreamPlan(process(5), facts(streams), userNamespace())).isEmpty)
+        #expect(childSteps(StreamPlan(process(5), streams, root, userNamespace())).isEmpty)
         #expect(
-            childSteps(StreamPlan(process(5), facts(streams), entersUserNamespace: true)).isEmpty)
+            childSteps(StreamPlan(process(5), streams, root, entersUserNamespace: true)).isEmpty)
     }
 }

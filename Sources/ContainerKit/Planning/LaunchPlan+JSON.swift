@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import InitProgram
+internal import InitProgram
 internal import RuntimeSpec
 
 extension LaunchPlan {
@@ -13,7 +13,7 @@ extension LaunchPlan {
         let image = includingCalls ? lowered() : nil
         let parent = parentSteps.map { planned in
             JSONValue.object([
-                "field": .string(planned.origin.description), "step": .string(planned.step.summary),
+                "field": .string(planned.origin.description), "step": .string(planned.step.action.sentence),
             ])
         }
         let child = childSteps.enumerated().map { index, planned in
@@ -33,7 +33,7 @@ extension LaunchPlan {
             let later = laterSteps.map { planned in
                 JSONValue.object([
                     "field": .string(planned.origin.description),
-                    "step": .string(planned.step.summary),
+                    "step": .string(planned.step.action.sentence),
                 ])
             }
             object.append("later", .array(later))

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import SystemPackage
+
+extension Launcher {
+    /// Why the child ended: from the progress page, else from its exit status.
+    func childFailure(reaped: ExitStatus? = nil) -> ContainerError {
+        var status = reaped
+        if status == nil, pidfd >= 0 {
+            // The child is at its end or already gone; a child that hangs here is ended first.
+            try? sendSignal(pidfd, Signal.kill.rawValue)
+            status = try? waitProcess(pidfd)
+        }
+        if reaped != nil || status != nil, pidfd >= 0 {
+            close(pidfd)
+            pidfd = -1
+        }
+        guard let progress else {
+            return ContainerError(.initFailed, "init did not start")
+        }
+        if progress.error != 0 {
+            let instruction = plan.recordedInstructions(image, from: progress.index).first
+            return ContainerError(instruction, errno: progress.error, in: imageView)
+        }
+        if case .signaled(let number) = status, (cgroup?.oomKillCount ?? 0) > 0 {
+            // An exec shares the cgroup with others, of which one may have been killed before.
+            guard record != nil else {
+                return ContainerError(
+                    .initFailed,
+                    "the process ended before its program ran, signal \(number) "
+                        + "(possibly OOM-killed)")
+            }
+            return ContainerError(
+                .initFailed,
+                "container init was OOM-killed (memory limit too low?), signal \(number)",
+                field: "linux.resources.memory.limit")
+        }
+        let step = plan.recordedInstructions(image, from: progress.index).first
+        return ContainerError(
+            .initFailed, "init ended unexpectedly (\(status.map(Self.words) ?? "gone"))",
+            field: step?.origin.path)
+    }
+
+    /// Where the program's file is: in the rootfs, under mounts of the config, or in a running container.
+    private var imageView: ImageView? {
+        guard let record else { return ImageView(path: "/proc/\(targetPid)/root") }
+        return ImageView(path: record.rootfs, mounts: plan.mountPoints)
+    }
+
+    private static func words(_ status: ExitStatus) -> String {
+        switch status {
+        case .exited(let code): "exit status \(code)"
+        case .signaled(let number): "signal \(number)"
+        }
+    }
+}
+
+// MARK: - Another plan
+
+extension Launcher {
+    /// Whether a clone was refused, and some mount is unbindable.
+    ///
+    /// The last of them come before the first hook, so that all of the launch can be done again.
+    func meetsUnbindableMount(_ error: ContainerError) -> Bool {
+        guard mayBeTriedAgain, let failure = error.failure,
+            failure.call == "open_tree", failure.errno == .invalidArgument
+        else { return false }
+        return (try? hasUnbindableMounts()) ?? false
+    }
+
+    /// Whether a refusal, before the child was there, may be due to rights that the plan took for
+    /// granted.
+    func mayLackRights(_ error: ContainerError) -> Bool {
+        guard mayBeTriedAgain, pid == 0, let errno = error.failure?.errno else { return false }
+        let isRefusal =
+            errno == .notPermitted || errno == .permissionDenied || errno == .readOnlyFileSystem
+            || errno == .invalidArgument
+        return isRefusal
+            && (RuntimeRights.isInsideUserNamespace || !RuntimeRights.holdsRightOverDevices)
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Logging
+
+/// What takes back what the steps of a launch did.
+struct UndoList {
+    typealias Undo = (Launcher) -> Void
+
+    /// What needs the launch's descriptors, the child among them.
+    fileprivate(set) var whileOpen: [Undo] = []
+    /// All else: where descriptors have run out, this way back needs those of the way there.
+    fileprivate(set) var afterwards: [Undo] = []
+}
+
+extension Launcher {
+    /// Says how to take back what a step is about to do, or has done.
+    func takeBackOnFailure(whileOpen: Bool = false, _ undo: @escaping UndoList.Undo) {
+        if whileOpen { undoList.whileOpen.append(undo) } else { undoList.afterwards.append(undo) }
+    }
+
+    /// Takes back what was done, the last first; an error on the way leaves the rest to be tried.
+    func undo() {
+        for undo in undoList.whileOpen.reversed() { undo(self) }
+        closeAll()
+        for undo in undoList.afterwards.reversed() { undo(self) }
+        undoList = UndoList()
+    }
+
+    /// Kills and reaps what was started.
+    func killChild() {
+        if let (start, begun) = birth { start.abandon(begun) }
+        birth = nil
+        // One that is not adopted yet ends by itself.
+        progress?.tell(.second, goOn: false)
+        guard pidfd >= 0 else { return }
+        try? sendSignal(pidfd, Signal.kill.rawValue)
+        _ = try? waitProcess(pidfd)
+    }
+
+    /// Removes the state directory; its hooks run after that, unless there will be another launch.
+    func removeState() {
+        try? state?.remove()
+        if isToBeTriedAgain || isToBeSealed || wasDeleted { return }
+        let logger = options.logger
+        record?.runPoststopHooks { logger.warning("\($0)") }
+    }
+}

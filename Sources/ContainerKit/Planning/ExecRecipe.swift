@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+internal import SystemPackage
+
+extension Launch {
+    /// Plans a further process in a running container.
+    ///
+    /// - Parameters:
+    ///   - process: what to run.
+    ///   - linux: the container's own settings, which count for each of its processes.
+    ///   - facts: the container as it is, the host and the caller.
+    ///   - filter: the compiled profile of the container.
+    init(
+        entering process: Process, of linux: Linux = Linux(), facts: ExecFacts,
+        filter: SeccompFilter?
+    ) {
+        let recipe = ExecRecipe(process, linux, facts, filter)
+        self.init(
+            plan: LaunchPlan(parentSteps: recipe.parentSteps, childSteps: recipe.childSteps),
+            cgroups: nil)
+    }
+}
+
+/// The recipe for a further process in a running container.
+private struct ExecRecipe {
+    let process: Process
+    let facts: ExecFacts
+    let identity: IdentityPlan
+    /// Who makes what the process needs in the container's user namespace.
+    let user: NamespaceUser
+
+    init(_ process: Process, _ linux: Linux, _ facts: ExecFacts, _ filter: SeccompFilter?) {
+        self.process = process
+        self.facts = facts
+        let isInUserNamespace = facts.namespaces.contains(.user)
+        identity = IdentityPlan(
+            process: process, linux: linux, filter: filter, home: facts.caller.home,
+            grantable: facts.host.grantableCapabilities, isInUserNamespace: isInUserNamespace,
+            mayDenyGroups: facts.host.rights.isInUserNamespace,
+            keepsGroups: facts.caller.keepsGroups,
+            streams: StreamPlan(
+                process, facts.caller.streams, facts.host.rights,
+                entersUserNamespace: isInUserNamespace), callerLimits: facts.caller.limits)
+        user = NamespaceUser(
+            of: process, in: IDMaps(users: linux.uidMappings, groups: linux.gidMappings))
+    }
+
+    /// A joined pid namespace is for children only.
+    private var needsSecondProcess: Bool { facts.namespaces.contains(.pid) }
+
+    private var entersUnified: Bool {
+        facts.cgroups.unifiedIndex != nil && !facts.host.staysOutsideCgroup
+    }
+
+    /// Whether the first of two processes enters the v2 cgroup, whose second is where the first is.
+    ///
+    /// Once in the user namespace nobody but its owner may enter a cgroup that was given away.
+    private var entersFirst: Bool { entersUnified && facts.cgroupHasOwner }
+
+    private var consoleSocket: FilePath? {
+        guard process.terminal, case .consoleSocket(let path) = facts.caller.terminal else {
+            return nil
+        }
+        return path
+    }
+
+    /// Whether the cgroup namespace is opened by its path: from inside the user namespace, an init that was
+    /// never started cannot be looked into.
+    private var opensCgroupNamespace: Bool {
+        facts.namespaces.contains(.user) && facts.namespaces.contains(.cgroup)
+    }
+
+    private var dropsGroups: Bool {
+        facts.namespaces.contains(.user) && !facts.caller.keepsGroups
+    }
+
+    // MARK: The child
+
+    var childSteps: [PlannedStep] {
+        var steps = StepList()
+        steps.add(
+            .closeDescriptors(
+                phase: 0, keeping: inherited, preserved: facts.caller.preservedDescriptorCount),
+            from: .runtime)
+        if !facts.caller.replacedStreams.isEmpty {
+            steps.add(.setStandardStreams(facts.caller.replacedStreams), from: .runtime)
+        }
+        steps.addIOPriority(of: process)
+        steps.addCPUAffinity(of: process, .initial)
+        if !needsSecondProcess { addCgroups(to: &steps) }
+        if let score = process.oomScoreAdj {
+            steps.add(.setOOMScore(score), from: "process.oomScoreAdj")
+        }
+        // From here on the container's processes can see this one (CVE-2016-9962).
+        steps.add(.forbidPtrace, from: .runtime)
+        if process.hasSecurityLabel { steps.add(.openHostProc, from: .runtime) }
+        addJoining(to: &steps)
+        steps.addCPUAffinity(of: process, .final)
+        steps.add(.startSession, from: .runtime)
+        steps.add(facts.sharesMounts ? .enterRootOfInit : .openRoot, from: .runtime)
+        if process.terminal {
+            steps.add(
+                .openTerminal(
+                    TerminalRequest(
+                        of: process, toConsoleSocket: consoleSocket != nil, mountsConsole: false)),
+                from: "process.terminal")
+        }
+        steps.addSecurityLabels(
+            of: process, joinsSessionKeyring: facts.caller.joinsSessionKeyring)
+        if facts.caller.joinsSessionKeyring {
+            steps.add(.joinSessionKeyring("_ses." + facts.id), from: .runtime)
+        }
+        identity.addPreparation(to: &steps)
+        steps.add(.reportToParent(.ready), from: .runtime)
+        steps.add(.waitForParent(.start), from: .runtime)
+        identity.addExecution(to: &steps, channel: .rendezvous)
+        return steps.steps
+    }
+
+    private var inherited: [InheritedDescriptor] {
+        var keeping: [InheritedDescriptor] = [.rendezvous, .process]
+        if facts.sharesMounts { keeping.append(.rootOfInit) }
+        if opensCgroupNamespace { keeping.append(.namespace(NamespaceKind.cgroup.rawValue)) }
+        keeping += (0..<facts.cgroups.v1DirectoryCount).map { .cgroupTasks($0) }
+        if needsSecondProcess, entersUnified, !entersFirst { keeping.append(.cgroupDirectory) }
+        if consoleSocket != nil { keeping.append(.consoleSocket) }
+        return keeping + facts.caller.replacedStreams.map { .standardStream($0) }
+    }
+
+    private func addCgroups(to steps: inout StepList) {
+        let count = facts.cgroups.v1DirectoryCount
+        if count > 0 { steps.add(.enterCgroups(count: count), from: .runtime) }
+    }
+
+    /// The way into the container: its namespaces, its pids, its cgroup.
+    private func addJoining(to steps: inout StepList) {
+        // The cgroup namespace from inside the cgroup: v2 lets nobody enter one of a namespace that he
+        // is outside of.
+        var first = facts.namespaces
+        first.remove(.cgroup)
+        if dropsGroups { steps.add(.dropGroups, from: .runtime) }
+        steps.add(.joinProcess(first), from: .runtime)
+        if needsSecondProcess {
+            steps.add(.continueInChild(intoCgroup: entersUnified && !entersFirst), from: .runtime)
+            steps.add(.waitForParent(.adopted), from: .runtime)
+            // The first process never was in the cgroup, whose pids limit has room for one.
+            addCgroups(to: &steps)
+        }
+        if facts.namespaces.contains(.cgroup) {
+            steps.add(
+                opensCgroupNamespace ? .joinNamespace(.cgroup) : .joinProcess([.cgroup]),
+                from: .runtime)
+        }
+        if dropsGroups { steps.add(.dropGroups, from: .runtime) }
+        if facts.namespaces.contains(.user) {
+            steps.add(.becomeNamespaceUser(user), from: .runtime)
+        }
+    }
+
+    // MARK: The runtime
+
+    var parentSteps: [PlannedParentStep] {
+        var steps = ParentStepList()
+        if let listener = facts.listener {
+            steps.add(.listener(.connect(listener)), from: .config(SeccompListener.field))
+        }
+        steps.add(.namespace(.openProcess))
+        if facts.sharesMounts { steps.add(.namespace(.openRootOfInit)) }
+        if opensCgroupNamespace {
+            let path = "/proc/\(facts.initPid)/ns/cgroup"
+            steps.add(.namespace(.open(.cgroup, path: path, mustDiffer: false)))
+        }
+        steps.add(.cgroup(.open(facts.cgroups, delegated: "", follows: facts.followsInit)))
+        if let consoleSocket {
+            steps.add(
+                .socket(.connectConsole(path: consoleSocket.text)), from: "process.terminal")
+        }
+        steps.add(
+            .child(.start([], intoCgroup: entersUnified && (!needsSecondProcess || entersFirst))))
+        steps.add(.child(.take))
+        if needsSecondProcess { steps.add(.child(.adoptSecond)) }
+        if facts.host.staysOutsideCgroup, let (scope, path) = facts.scopeToEnter {
+            steps.add(.cgroup(.attachToScope(unit: scope.unit, below: path)))
+        }
+        if needsSecondProcess { steps.add(.child(.release(.adopted))) }
+        if !facts.resctrlGroups.isEmpty { steps.add(.resctrl(.enter(facts.resctrlGroups))) }
+        if process.terminal, consoleSocket == nil {
+            steps.add(.socket(.receiveTerminal), from: "process.terminal")
+        }
+        steps.add(.child(.expect(.ready)))
+        steps.append(identity.parentSteps)
+        if let path = facts.caller.pidfdSocket {
+            steps.add(.socket(.sendPidfd(path: path, name: "setns")))
+        }
+        if let path = facts.caller.pidFile { steps.add(.record(.pidFile(path: path))) }
+        steps.add(.child(.release(.start)))
+        if let listener = facts.listener {
+            steps.add(.listener(.send(listener)), from: .config(SeccompListener.field))
+        }
+        steps.add(.child(.awaitExecution))
+        return steps.steps
+    }
+}

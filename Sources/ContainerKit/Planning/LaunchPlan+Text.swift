@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+
+extension LaunchPlan {
+    /// The plan as text: two numbered columns, and under each child step its calls when asked for.
+    ///
+    /// A line reads `number  config field  what is done`.
+    public func explained(includingCalls: Bool = false) -> String {
+        var lines = ["The runtime:"]
+        lines += Self.lines(parentSteps.map { ($0.origin, $0.step.action.sentence) })
+        lines += ["", "The init process:"]
+        let image = includingCalls ? lowered() : nil
+        let child = Self.lines(childSteps.map { ($0.origin, $0.step.summary) })
+        for (index, line) in child.enumerated() {
+            lines.append(line)
+            guard let image else { continue }
+            for instruction in image.instructionsOfStep(index) {
+                lines.append("         " + image.rendered(instruction))
+            }
+        }
+        if !laterSteps.isEmpty {
+            lines += ["", "Later, in start and delete:"]
+            lines += Self.lines(laterSteps.map { ($0.origin, $0.step.action.sentence) })
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func lines(_ steps: [(origin: Origin, sentence: String)]) -> [String] {
+        let width = steps.map(\.origin.description.count).max() ?? 0
+        return steps.enumerated().map { index, step in
+            let (number, field) = (String(index + 1), step.origin.description)
+            return String(repeating: " ", count: max(0, 4 - number.count)) + number + "  " + field
+                + String(repeating: " ", count: width - field.count) + "  " + step.sentence
+        }
+    }
+}

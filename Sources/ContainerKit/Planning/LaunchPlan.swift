@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+
+/// Everything that a launch will do, as plain values: the runtime's column and the child's.
+///
+/// Plans can be compared and printed; nothing has happened yet.
+public struct LaunchPlan: Equatable, Sendable {
+    /// What the runtime does, in order; it waits for the child where a step says so.
+    let parentSteps: [PlannedParentStep]
+    /// What the init process does, in order.
+    let childSteps: [PlannedStep]
+    /// What is left for `start` and `delete`, beside the child's own last steps.
+    let laterSteps: [PlannedParentStep]
+
+    init(
+        parentSteps: [PlannedParentStep], childSteps: [PlannedStep],
+        laterSteps: [PlannedParentStep] = []
+    ) {
+        self.parentSteps = parentSteps
+        self.childSteps = childSteps
+        self.laterSteps = laterSteps
+    }
+
+    /// The child's column as a program of the machine.
+    func lowered() -> ProgramImage {
+        ProgramImage(lowering: childSteps.map(\.step))
+    }
+}
+
+/// Collects the runtime's steps of one part of a plan.
+struct ParentStepList {
+    /// The steps so far.
+    private(set) var steps: [PlannedParentStep] = []
+
+    mutating func add(_ step: ParentStep, from origin: Origin = .runtime) {
+        steps.append(PlannedParentStep(origin, step))
+    }
+
+    mutating func append(_ others: [PlannedParentStep]) {
+        steps += others
+    }
+}

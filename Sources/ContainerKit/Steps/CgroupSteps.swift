@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// The container's cgroups, its limits, and the scope of systemd that they are in.
+enum CgroupStep: ParentAction {
+    /// Lets systemd start the container's scope, with a process that waits in it until init is there.
+    case startScope(CgroupLayout, [UnitProperty])
+    /// Makes the directories, or takes over those that nobody uses.
+    case make(CgroupLayout)
+    /// Sets who may use which device: on v1 by lines of a list, on v2 by a program.
+    ///
+    /// With `mayBeRefused` a refusal is no error: what a user namespace cannot make, it need not be
+    /// forbidden.
+    case setDevices(DeviceAccess, byProgram: Bool, mayBeRefused: Bool)
+    /// Writes limits to control files.
+    case limit([ControlStep])
+    /// Makes the cgroup below the container's that its process is going to be in, for a user of the host.
+    case makeDelegated(path: String, owner: UInt32?)
+    /// Opens what the child enters its cgroups by.
+    ///
+    /// A further process `follows` the container's init where that has moved on.
+    case open(CgroupLayout, delegated: String, follows: Bool)
+    /// Gives the container's v2 cgroup to a user, who may make cgroups of its own below.
+    case giveTo(userID: UInt32)
+    /// Gives the cgroups from the container's to the delegated one their controllers.
+    case enableControllers(below: String)
+    /// Lets systemd move the child into its scope, or a cgroup below, which the runtime may not do from
+    /// the cgroup that it is in.
+    case attachToScope(unit: String, below: String)
+    /// Ends the process that waited in the scope, which is the container's alone from here on, and sets the
+    /// limits that had to have room for it.
+    case leaveScope([ControlStep], [UnitProperty])
+
+    var sentence: String {
+        switch self {
+        case .startScope(let layout, let properties):
+            "let systemd start \(layout.scope?.unit ?? "") with a waiting process: "
+                + properties.map(\.description).joined(separator: "; ")
+        case .make(let layout):
+            "make the cgroups \(layout.directories.map(\.path).joined(separator: ", "))"
+        case .setDevices(let access, let byProgram, _):
+            (byProgram ? "load a program that lets" : "let")
+                + " the cgroup use \(access.sentencePart)"
+        case .limit(let steps): "write \(steps.sentencePart)"
+        case .makeDelegated(let path, let owner):
+            "make the cgroup \(path) below, which is left to the container"
+                + (owner.map { ", for user \($0)" } ?? "")
+        case .open: "open the cgroups for the child"
+        case .giveTo(let userID): "give the cgroup to user \(userID)"
+        case .enableControllers(let path): "enable the controllers down to \(path) below the cgroup"
+        case .attachToScope(let unit, let path): "let systemd move the child into \(unit)\(path)"
+        case .leaveScope(let steps, let properties):
+            "end the process that waited in the scope"
+                + (steps.isEmpty ? "" : "; write \(steps.sentencePart)")
+                + (properties.isEmpty
+                    ? "" : "; tell systemd \(properties.map(\.description).joined(separator: "; "))")
+        }
+    }
+
+    var exchanges: [Exchange] { [] }
+
+    var provides: [InheritedDescriptor] {
+        switch self {
+        case .open(let layout, let delegated, _):
+            (layout.unifiedIndex == nil ? [] : [.cgroupDirectory])
+                + (0..<max(layout.v1DirectoryCount, delegated.isEmpty ? 0 : 1)).map {
+                    .cgroupTasks($0)
+                }
+        case .startScope, .make, .setDevices, .limit, .makeDelegated, .giveTo, .enableControllers,
+            .attachToScope, .leaveScope:
+            []
+        }
+    }
+
+    func perform(on launcher: Launcher, for origin: Origin) throws(ContainerError) {
+        switch self {
+        case .attachToScope(let unit, let path):
+            try launcher.attachToScope(unit, below: path)
+        case .startScope(let layout, let properties):
+            try launcher.startScope(layout, properties)
+        case .enableControllers(let path): launcher.cgroup?.enableControllers(below: path)
+        case .open(let layout, let delegated, let follows):
+            try launcher.openCgroups(layout, delegated: delegated, follows: follows)
+        case .make, .setDevices, .limit, .makeDelegated, .giveTo, .leaveScope:
+            do throws(CgroupError) {
+                try performOnCgroup(launcher)
+            } catch {
+                throw ContainerError(error)
+            }
+        }
+    }
+
+    private func performOnCgroup(_ launcher: Launcher) throws(CgroupError) {
+        switch self {
+        case .make(let layout): try launcher.makeCgroups(layout)
+        case .setDevices(let access, _, let mayBeRefused):
+            do throws(CgroupError) {
+                try launcher.cgroup?.apply(access, from: nil)
+            } catch  where mayBeRefused && error.failure?.errno == .notPermitted {
+                // Spec: config-linux.md, Allowed Device list; runc does the same.
+            }
+        case .limit(let steps): try launcher.cgroup?.apply(steps)
+        case .makeDelegated(let path, let owner):
+            try launcher.cgroup?.makeDelegated(path, owner: owner)
+        case .giveTo(let user): try launcher.cgroup?.delegate(to: user)
+        case .leaveScope(let steps, let properties):
+            launcher.endScopeKeeper()
+            try launcher.cgroup?.apply(steps)
+            try launcher.cgroup?.setProperties(properties)
+        case .startScope, .open, .enableControllers, .attachToScope: break
+        }
+    }
+}
+
+// MARK: - Cgroups
+
+extension Launcher {
+    fileprivate func makeCgroups(_ layout: CgroupLayout) throws(CgroupError) {
+        if scopeKeeper == nil { takeBackOnFailure { $0.takeCgroupBack() } }
+        cgroup = try Cgroup.create(layout, keeper: scopeKeeper?.pid, holding: &cgroupLock)
+    }
+
+    fileprivate func openCgroups(_ layout: CgroupLayout, delegated: String, follows: Bool)
+        throws(ContainerError)
+    {
+        let cgroup = self.cgroup ?? Cgroup(layout)
+        self.cgroup = cgroup
+        do throws(ContainerError) {
+            try openCgroups(of: cgroup, delegated)
+        } catch {
+            // Init may have left it between two looks, or the unified one of a hybrid host, which limits
+            // nothing.
+            guard follows, error.failure?.errno == .noSuchFileOrDirectory,
+                let present = cgroup.following(initProcess: targetPid)
+            else { throw error }
+            self.cgroup = present
+            try openCgroups(of: present, delegated)
+        }
+    }
+
+    private func openCgroups(of cgroup: Cgroup, _ delegated: String) throws(ContainerError) {
+        do throws(CgroupError) {
+            if let directory = try cgroup.openUnifiedDirectory() {
+                let number = own(directory)
+                cgroupForClone = number
+                inputs[.cgroupDirectory] = number
+            }
+            if !delegated.isEmpty {
+                inputs[.cgroupTasks(0)] = own(try cgroup.openDelegated(delegated))
+            }
+            var entrance = try cgroup.openEntrance()
+            for (index, number) in entrance.release().enumerated() {
+                inputs[.cgroupTasks(index)] = own(OwnedDescriptor(taking: number))
+            }
+        } catch {
+            throw ContainerError(error)
+        }
+    }
+
+    /// Takes away the cgroup of a launch that failed, and with it what systemd keeps of it.
+    ///
+    /// That of a container that was deleted meanwhile may be the next one's.
+    private func takeCgroupBack() {
+        if !wasDeleted { try? cgroup?.killAll() }
+        endScopeKeeper()
+        if let startedScope { try? systemd?.stop(startedScope) }
+        cgroup?.removeMadeDirectories()
+    }
+}
+
+// MARK: - Scopes of systemd
+
+extension Launcher {
+    /// Lets systemd start the scope, so that all that follows finds a cgroup to work with.
+    fileprivate func startScope(_ layout: CgroupLayout, _ properties: [UnitProperty])
+        throws(ContainerError)
+    {
+        guard let systemd, let unit = layout.scope?.unit else { return }
+        try settleBirth()
+        // In a frozen one neither init nor the process that waits for it would get anywhere.
+        let cgroup = Cgroup(layout)
+        if cgroup.exists {
+            do throws(CgroupError) { try cgroup.refuseOccupied() } catch {
+                throw ContainerError(error)
+            }
+        }
+        let keeper = try ScopeKeeper()
+        do throws(SystemdError) {
+            try systemd.start(unit, properties, process: keeper.pid)
+        } catch {
+            throw ContainerError(CgroupError(error, "unable to start \(unit)"))
+        }
+        scopeKeeper = keeper
+        startedScope = unit
+        takeBackOnFailure { $0.takeCgroupBack() }
+    }
+
+    /// The systemd of the user has its own ways to move a process that the user may not.
+    fileprivate func attachToScope(_ unit: String, below path: String) throws(ContainerError) {
+        do throws(SystemdError) {
+            let client = if let systemd { systemd } else { try SystemdClient(.user) }
+            try client.attach(pid, to: unit, below: path)
+        } catch {
+            throw ContainerError(CgroupError(error, "unable to enter \(unit)"))
+        }
+    }
+
+    /// Init is in the scope by now, and keeps it.
+    fileprivate func endScopeKeeper() {
+        scopeKeeper?.end()
+        scopeKeeper = nil
+    }
+}
+
+// MARK: - Words
+
+extension DeviceAccess {
+    /// The devices as part of a sentence: the lines of the v1 files.
+    fileprivate var sentencePart: String {
+        let lines = exceptions.map(\.line).joined(separator: ", ")
+        guard allowsByDefault else { return lines.isEmpty ? "no device" : lines }
+        return "every device" + (lines.isEmpty ? "" : " but \(lines)")
+    }
+}
+
+extension [ControlStep] {
+    /// What is written to which control file, as part of a sentence.
+    fileprivate var sentencePart: String {
+        compactMap { step in
+            switch step {
+            case .write(let write): "\(write.file) = \(write.text)"
+            case .writeFirst(let writes): writes.first.map { "\($0.file) = \($0.text)" }
+            case .requireUsage: nil
+            }
+        }.joined(separator: "; ")
+    }
+}

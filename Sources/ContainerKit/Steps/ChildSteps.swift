@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import Logging
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// The child: its clone, and the words over the rendezvous.
+enum ChildStep: ParentAction {
+    /// Clones the child into new namespaces; it waits there.
+    case start(NamespaceSet, intoCgroup: Bool)
+    /// Takes the child over and lets it go on.
+    case take
+    /// Waits for the first child to end and takes over the second.
+    case adoptSecond
+    /// Lets the child go on.
+    case release(ParentEvent)
+    /// Waits for the child's word, or its end.
+    case expect(ChildEvent)
+    /// Waits until the child has become the user's process.
+    case awaitExecution
+
+    var sentence: String {
+        switch self {
+        case .start(let kinds, let intoCgroup):
+            "clone the child"
+                + (intoCgroup ? " into the container's cgroup" : "")
+                + (kinds.isEmpty
+                    ? ""
+                    : " with new namespaces: "
+                        + kinds.kinds.map(\.rawValue).joined(separator: ", "))
+        case .take: "take the child over and let it go on"
+        case .adoptSecond: "wait for the first process and adopt the second"
+        case .release(let event): "release the child: \(event.rawValue)"
+        case .expect(.ready): "wait until the child is prepared"
+        case .expect(let event): "wait until \(event.words)"
+        case .awaitExecution: "wait until the program runs"
+        }
+    }
+
+    var exchanges: [Exchange] {
+        switch self {
+        case .start, .take: []
+        case .adoptSecond: [.receives(.secondProcess)]
+        case .release(let event): [.sends(.release(event))]
+        case .expect(let event): [.receives(.report(event))]
+        case .awaitExecution: [.receives(.execution)]
+        }
+    }
+
+    var provides: [InheritedDescriptor] {
+        switch self {
+        case .start: [.rendezvous]
+        case .take, .adoptSecond, .release, .await, .awaitExecution: []
+        }
+    }
+
+    func perform(on launcher: Launcher, for origin: Origin) throws(ContainerError) {
+        switch self {
+        case .start(let kinds, let intoCgroup):
+            try launcher.startChild(kinds, intoCgroup: intoCgroup)
+        case .take: try launcher.takeChild()
+        case .adoptSecond: try launcher.adoptSecondChild()
+        case .release: try launcher.release()
+        case .expect(let event):
+            try launcher.awaitEvent(event)
+            if event == .ready { launcher.logChildSteps() }
+        case .awaitExecution:
+            try launcher.awaitExecution()
+            launcher.logChildSteps(untilEnd: true)
+        }
+    }
+}
+
+// MARK: - The clone
+
+extension Launcher {
+    fileprivate func startChild(_ kinds: NamespaceSet, intoCgroup: Bool) throws(ContainerError) {
+        try openRendezvous()
+        try openStandardStreams()
+        inputs.fillGaps(between: plan.childSteps.map(\.step))
+        let page = try makeProgressPage()
+        progress = page
+        var start = ChildStart(image, inputs: inputs, page)
+        start.kinds = kinds
+        start.rendezvous = rendezvous
+        start.cgroup = intoCgroup ? cgroupForClone : nil
+        start.preservedDescriptorCount = options.preservedDescriptorCount
+        takeBackOnFailure(whileOpen: true) { $0.killChild() }
+        do throws(SystemCallError) {
+            birth = (start, try start.begin())
+        } catch {
+            throw startFailure(error, start)
+        }
+    }
+
+    fileprivate func takeChild() throws(ContainerError) {
+        guard let (start, begun) = birth else { return }
+        birth = nil
+        do throws(SystemCallError) {
+            let child: ChildProcess
+            switch try start.finish(begun) {
+            case .child(let born): child = born
+            case .refused(let refusal):
+                let isSealed = try SealedExecutable.isSealed()
+                isToBeSealed = options.startsAgainSealed && !isSealed
+                if isToBeSealed { throw refusal }
+                child = try start.copy(refusal)
+            }
+            pid = child.pid
+            pidfd = own(OwnedDescriptor(taking: child.pidfd))
+            logStart(child)
+        } catch {
+            throw startFailure(error, start)
+        }
+        start.page.closeFile()
+        close(childRendezvous)
+        childRendezvous = -1
+        // The child's: few descriptors may be left for the mounts that are to be prepared.
+        for (descriptor, number) in inputs.entries {
+            if case .cgroupTasks = descriptor { close(number) }
+        }
+        try noteChild()
+        // A start that connects to an init that ends meanwhile must see the end.
+        if let socket = inputs[.startSocket] { close(socket) }
+    }
+
+    private func startFailure(_ failure: SystemCallError, _ start: ChildStart) -> ContainerError {
+        // Namespaces are refused with EPERM, EINVAL and ENOSPC.
+        if start.cgroup != nil, let hint = Self.cgroupHint(failure) {
+            return ContainerError(
+                failure, "unable to start a process in the container's cgroup",
+                field: "linux.cgroupsPath", hint: hint)
+        }
+        return ContainerError(
+            failure, "unable to start the init process",
+            field: failure.call == "clone3" ? "linux.namespaces" : nil,
+            hint: failure.call == "clone3"
+                ? InitHint.newNamespaces(start.kinds.kinds, failure.errno) : nil)
+    }
+
+    private static func cgroupHint(_ failure: SystemCallError) -> String? {
+        guard failure.call == "clone3" else { return nil }
+        return switch failure.errno {
+        case .permissionDenied:
+            "the runtime may only move a process from a cgroup that has one above it in "
+                + "common with the container's which it may write to"
+        case .resourceBusy:
+            "a cgroup with controllers for those below it (cgroup.subtree_control) takes no processes"
+        case .notSupportedOnSocket:
+            "a cgroup in or above a threaded one (cgroup.type) takes no processes"
+        default: nil
+        }
+    }
+
+    private func openRendezvous() throws(ContainerError) {
+        let pair = try reporting { () throws(SystemCallError) in try socketPair() }
+        let (first, second) = pair.numbers()
+        rendezvous = own(OwnedDescriptor(taking: first))
+        childRendezvous = own(OwnedDescriptor(taking: second))
+        inputs[.rendezvous] = childRendezvous
+    }
+
+    /// Copies of the caller's streams at numbers of their own, so that none covers another.
+    private func openStandardStreams() throws(ContainerError) {
+        guard case .descriptors(let input, let output, let error) = options.io else { return }
+        for (stream, number) in [input, output, error].enumerated() {
+            let copy = try reporting("unable to take over stream \(stream)") {
+                () throws(SystemCallError) in
+                // F_DUPFD_CLOEXEC
+                try systemCall(
+                    "fcntl", __NR_fcntl, Int(number), 1030, 3 + options.preservedDescriptorCount,
+                    describing: "\(number), F_DUPFD_CLOEXEC")
+            }
+            inputs[.standardStream(stream)] = own(OwnedDescriptor(taking: CInt(copy)))
+        }
+    }
+
+    private func makeProgressPage() throws(ContainerError) -> ProgressPage {
+        let place = state?.path ?? "memory"
+        let file = try state?.makeProgressFile().release()
+        return try reporting("unable to make the progress page in \(place)") {
+            () throws(SystemCallError) in
+            guard let file else { return try ProgressPage.inMemory() }
+            return try ProgressPage(OwnedDescriptor(taking: file))
+        }
+    }
+
+    /// Notes what tells the child from a later process of its number: without that nobody could end it.
+    private func noteChild() throws(ContainerError) {
+        guard record != nil else { return }
+        let number = pid
+        let started: UInt64?
+        do throws(SystemCallError) {
+            started = try ContainerKit.startTime(of: number)
+        } catch {
+            throw ContainerError(
+                error, "unable to tell the container's process from others",
+                hint: ContainerError.hiddenProcessHint(error))
+        }
+        guard let started else { throw childFailure() }
+        startTime = started
+        progress?.note(pid: pid, startTime: started)
+    }
+
+    /// The first process ends as soon as the second is there.
+    fileprivate func adoptSecondChild() throws(ContainerError) {
+        let (first, socket) = (pidfd, rendezvous)
+        guard let progress, let second = try? progress.receive(.second, of: first, from: socket)
+        else { throw childFailure() }
+        pid = second.pid
+        pidfd = own(OwnedDescriptor(taking: second.pidfd))
+        // It has nothing left to do, and may be stopped; another thread of the host may have taken its status.
+        try? sendSignal(first, Signal.kill.rawValue)
+        _ = try? waitProcess(first)
+        close(first)
+        guard progress.error == 0 else { throw childFailure() }
+        try noteChild()
+    }
+
+    /// The end of the rendezvous means execve, or the child's end; the progress page tells which.
+    fileprivate func awaitExecution() throws(ContainerError) {
+        _ = receiveByte()
+        guard let progress, progress.error == 0 else { throw childFailure() }
+        // The first instruction of the last step, `execute`.
+        let execution = image.instructionsOfStep(plan.childSteps.count - 1).first ?? 0
+        guard progress.index >= execution else { throw childFailure() }
+    }
+}

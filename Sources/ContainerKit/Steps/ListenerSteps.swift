@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+
+/// The listener of seccomp's notifications: found before anything is made, connected to before the child is
+/// cloned, and handed the descriptor when the child's filter is loaded.
+enum ListenerStep: ParentAction {
+    /// Looks whether its socket is there; `start` connects to it.
+    case find(SeccompListener)
+    /// Connects to its socket.
+    case connect(SeccompListener)
+    /// Waits for the child's descriptor and sends it.
+    case send(SeccompListener)
+
+    var sentence: String {
+        switch self {
+        case .find(let listener): "look for the seccomp listener \(listener.path)"
+        case .connect(let listener): "connect to the seccomp listener \(listener.path)"
+        case .send: "send the listener its descriptor and let the child go on"
+        }
+    }
+
+    var exchanges: [Exchange] {
+        switch self {
+        case .find, .connect: []
+        case .send: [.receives(.report(.listening)), .sends(.listenerTaken)]
+        }
+    }
+
+    var provides: [InheritedDescriptor] { [] }
+
+    func perform(on launcher: Launcher, for origin: Origin) throws(ContainerError) {
+        switch self {
+        case .find(let listener): try listener.find()
+        case .connect(let listener):
+            try launcher.settleBirth()
+            launcher.listenerConnection = launcher.own(try listener.connect())
+        case .send(let listener): try launcher.send(listener)
+        }
+    }
+}
+
+extension Launcher {
+    fileprivate func send(_ listener: SeccompListener) throws(ContainerError) {
+        guard let number = SeccompListener.receiveNumber(from: rendezvous) else {
+            throw childFailure()
+        }
+        disown(listenerConnection)
+        try listener.hand(
+            over: number, of: (pidfd, pid), to: OwnedDescriptor(taking: listenerConnection),
+            resuming: rendezvous)
+    }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import SystemPackage
+
+/// The sockets by which a container and its callers reach each other.
+enum SocketStep: ParentAction {
+    /// Connects to the socket that takes the terminal's master.
+    case connectConsole(path: String)
+    /// Takes the terminal's master from the child.
+    case receiveTerminal
+    /// Makes the directory of the socket on which the container tells that it is ready, for the service
+    /// manager at `manager`; and that socket, where this command waits for it.
+    case prepareReadiness(manager: String, listens: Bool)
+    /// Makes the socket on which `start` gives its order.
+    case listenForStart
+    /// Sends the child's pidfd to whoever listens on a unix socket.
+    case sendPidfd(path: String, name: String)
+
+    var sentence: String {
+        switch self {
+        case .connectConsole(let path): "connect to the console socket \(path)"
+        case .receiveTerminal: "take the terminal's master"
+        case .prepareReadiness(_, let listens):
+            listens ? "listen for readiness" : "make a place for readiness to be told"
+        case .listenForStart: "listen for start"
+        case .sendPidfd(let path, _): "send the child's pidfd to \(path)"
+        }
+    }
+
+    var exchanges: [Exchange] {
+        switch self {
+        case .receiveTerminal: [.receives(.terminal)]
+        case .connectConsole, .prepareReadiness, .listenForStart, .sendPidfd: []
+        }
+    }
+
+    var provides: [InheritedDescriptor] {
+        switch self {
+        case .connectConsole: [.consoleSocket]
+        case .listenForStart: [.startSocket]
+        case .receiveTerminal, .prepareReadiness, .sendPidfd: []
+        }
+    }
+
+    func perform(on launcher: Launcher, for origin: Origin) throws(ContainerError) {
+        switch self {
+        case .connectConsole(let path): try launcher.connectConsole(path)
+        case .receiveTerminal: try launcher.receiveTerminal()
+        case .prepareReadiness(let manager, let listens):
+            try launcher.prepareReadiness(for: manager, listens: listens)
+        case .listenForStart: try launcher.listenForStart()
+        case .sendPidfd(let path, let name): try launcher.sendPidfd(to: path, named: name)
+        }
+    }
+}
+
+extension Launcher {
+    fileprivate func connectConsole(_ path: String) throws(ContainerError) {
+        try settleBirth()
+        let socket = try reporting("unable to connect to the console socket") {
+            () throws(SystemCallError) in
+            try connectUnixSocket(path: path)
+        }
+        inputs[.consoleSocket] = own(socket)
+    }
+
+    fileprivate func receiveTerminal() throws(ContainerError) {
+        let master = try receiveFromChild()
+        // Before the program runs, so that it never sees another size.
+        ForegroundRelay.prepare(terminal: master)
+        terminalMaster = own(OwnedDescriptor(taking: master))
+    }
+
+    fileprivate func prepareReadiness(for manager: String, listens: Bool) throws(ContainerError) {
+        guard let directory = state?.descriptor else { return }
+        try reporting("unable to listen for the container's readiness") {
+            () throws(SystemCallError) in
+            try ReadinessRelay.makeDirectory(in: directory)
+            guard listens, let socket = try ReadinessRelay.listen(in: directory) else { return }
+            readiness = ReadinessRelay(socket: own(socket), listener: manager)
+        }
+    }
+
+    fileprivate func listenForStart() throws(ContainerError) {
+        guard let directory = state?.descriptor, let path = state?.path else { return }
+        let socket = try reporting("unable to listen for start in \(path)") {
+            () throws(SystemCallError) in
+            try listenUnixSocket(in: directory, name: StateDirectory.socketName)
+        }
+        inputs[.startSocket] = own(socket)
+    }
+
+    /// The process cannot have ended and been waited for meanwhile: it is this launcher's child.
+    fileprivate func sendPidfd(to path: String, named name: String) throws(ContainerError) {
+        let process = pidfd
+        try reporting("unable to send the pidfd") { () throws(SystemCallError) in
+            let socket = try connectUnixSocket(path: path)
+            try sendDescriptor(process, text: name, over: socket.number)
+        }
+    }
+}

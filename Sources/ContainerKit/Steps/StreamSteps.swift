@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import SystemPackage
+
+/// Standard streams of the caller.
+enum ParentStreamStep: ParentAction {
+    /// Gives streams to the child's user, who could not reopen them otherwise.
+    case give([Int], to: StreamOwner)
+
+    var sentence: String {
+        switch self {
+        case .give(let streams, let owner):
+            (streams.count == 1 ? "give the standard stream " : "give the standard streams ")
+                + streams.map { "\($0)" }.joined(separator: ", ") + " to \(owner.words)"
+        }
+    }
+
+    var exchanges: [Exchange] { [] }
+    var provides: [InheritedDescriptor] { [] }
+
+    func perform(on launcher: Launcher, for origin: Origin) throws(ContainerError) {
+        switch self {
+        case .give(let streams, let owner): try launcher.giveStreams(streams, to: owner)
+        }
+    }
+}
+
+extension Launcher {
+    /// Gives streams to the user of the process; where that is not possible they stay whose they are.
+    fileprivate func giveStreams(_ streams: [Int], to owner: StreamOwner) throws(ContainerError) {
+        let user: UInt32
+        switch owner {
+        case .user(let id): user = id
+        case .childUser(let id):
+            // One that is not mapped cannot be the process's either.
+            guard let id = (try? IDMaps.read(of: pid))?.users.outside(id) else { return }
+            user = id
+        }
+        for stream in streams {
+            let descriptor = inputs[.standardStream(stream)] ?? CInt(stream)
+            try reporting("unable to give standard stream \(stream) to user \(user)") {
+                () throws(SystemCallError) in
+                try giveStream(descriptor, to: user)
+            }
+        }
+    }
+
+    private func giveStream(_ descriptor: CInt, to user: UInt32) throws(SystemCallError) {
+        let status = try status(of: descriptor)
+        guard status.stx_uid != user else { return }
+        do throws(SystemCallError) {
+            try changeOwner(of: descriptor, to: user)
+        } catch  where [.notPermitted, .readOnlyFileSystem].contains(error.errno) {
+            return
+        }
+        var stream = GivenStream(descriptor: descriptor, former: status.stx_uid, user: user)
+        if status.stx_mode & 0xf000 == 0x2000 {
+            // A terminal goes back once the process has ended: longer than the launcher's copy is open.
+            // F_DUPFD_CLOEXEC
+            let copy = try systemCall(
+                "fcntl", __NR_fcntl, Int(descriptor), 1030, 3, describing: "F_DUPFD_CLOEXEC")
+            stream.descriptor = own(OwnedDescriptor(taking: CInt(copy)))
+            givenTerminals.append(stream)
+        }
+        let given = stream
+        takeBackOnFailure(whileOpen: true) { _ in given.giveBack() }
+    }
+}
+
+extension StreamOwner {
+    fileprivate var words: String {
+        switch self {
+        case .user(let id): "user \(id)"
+        case .childUser(let id): "user \(id) of the child's user namespace"
+        }
+    }
+}
