@@ -4,7 +4,7 @@
 //
 //   API/             what embedders use: Bundle, ContainerStore, Container, ContainerProcess
 //   Planning/        spec -> plan, pure
-//   Launching/       a plan becomes processes
+//   Launching/       a plan, and how it becomes processes
 //   Children/        how a process is started, and how far it is
 //   Rootfs/          what is read from an image, and made in it
 //   Hooks/           the config's programs at fixed points of a container's life
@@ -17,7 +17,7 @@
 //   Seccomp/         from a profile to a BPF program
 //   Host/            what this machine has, and what this process may do
 //   Storage/         the state directory
-//   Model/           errors, options, signals, exit statuses, times, statistics
+//   Model/           errors, options, signals, times, statistics
 //   System/          typed system calls of the parent
 //
 // The library keeps no global state, installs no signal handler, never changes the directory of the

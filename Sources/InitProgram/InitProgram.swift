@@ -17,6 +17,5 @@
 //   ProgramImage+ScopeKeeper, Program+Waiting  programs of processes that only keep a scope, a namespace
 //   ProgramImage+TreeCopy   the program of the process that fills a tmpfs: tmpcopyup
 //   HashedPlaces            the places of a list's elements, by hash
-//   DecimalText, PathText   numbers and paths as text
 
 @_exported public import ByteText

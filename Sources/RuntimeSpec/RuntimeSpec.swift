@@ -7,7 +7,6 @@
 //   Model/       every Linux field of config.json, one file a part of the document
 //   Rules/       what the specification demands beyond types; one small function a rule
 //   Documents/   the other documents: the state, the features, the template of `spec`
-//   DecimalText  numbers as text
 //
 // Enter at `Spec(json:)`, `Process(json:)`, `Resources(json:)` and `Spec.check()`.
 

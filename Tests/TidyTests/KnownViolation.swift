@@ -24,12 +24,6 @@ struct KnownViolation: Sendable, CustomTestStringConvertible {
             rule: pointers, path: "Sources/ContainerKit/Children/SealedExecutable.swift",
             reason: "reads the auxiliary vector and environ"),
         KnownViolation(
-            rule: pointers, path: "Sources/ContainerKit/Foreground/ForegroundRelay.swift",
-            reason: "its system calls are not in System yet"),
-        KnownViolation(
-            rule: pointers, path: "Sources/ContainerKit/Foreground/ForegroundSignals.swift",
-            reason: "its system calls are not in System yet"),
-        KnownViolation(
             rule: pointers, path: "Sources/swrunc/Files.swift",
             reason: "a buffer for read(2) in place of the library's readFile"),
         KnownViolation(

@@ -20,6 +20,7 @@ struct ModuleMap: Sendable, CustomTestStringConvertible {
         ModuleMap(folder: "Sources/ContainerKit/Host", head: "SecurityModules.swift"),
         ModuleMap(folder: "Sources/ContainerKit/IntelRdt", head: "ResctrlGroup.swift"),
         ModuleMap(folder: "Sources/ContainerKit/Launching", head: "Launcher.swift"),
+        ModuleMap(folder: "Sources/ContainerKit/Launching/Steps", head: "ParentStep.swift"),
         ModuleMap(folder: "Sources/ContainerKit/Model", head: "Statistics.swift"),
         ModuleMap(folder: "Sources/ContainerKit/Network", head: "NetDevices.swift"),
         ModuleMap(folder: "Sources/ContainerKit/Planning", head: "Launch.swift"),

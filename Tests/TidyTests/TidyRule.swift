@@ -151,6 +151,15 @@ extension TidyRule {
             bad: SourceFile("Sources/swrunc/A.swift", "let a: UnsafePointer<Int>"),
             good: SourceFile("Sources/ContainerKit/System/A.swift", "let a: UnsafePointer<Int>")),
         TidyRule(
+            sentence: "the kernel is called in System alone, by all but the child",
+            violations: { file in
+                guard file.isSource, file.isSwift else { return [] }
+                if file.path.hasPrefix("Sources/ContainerKit/System/") { return [] }
+                return file.lines(with: "raw_system_call", matching: /raw_system_call\(/)
+            },
+            bad: SourceFile("Sources/ContainerKit/API/A.swift", "raw_system_call(1)"),
+            good: SourceFile("Sources/ContainerKit/System/A.swift", "raw_system_call(1)")),
+        TidyRule(
             sentence: "every function of the machine is in its section, without instrumentation",
             violations: { file in
                 guard file.path == "Sources/InitMachine/Machine.c" else { return [] }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import CLinux
 internal import InitProgram
 internal import RuntimeSpec
 public import SystemPackage
@@ -61,12 +60,8 @@ public struct Bundle: Sendable {
 
     private init(path: FilePath, spec: Spec, config: [UInt8]) throws(ContainerError) {
         let spec = try spec.followingAnnotations()
-        do {
-            // Only start needs one.
-            try spec.check(requiringProcess: false)
-        } catch {
-            throw ContainerError(error)
-        }
+        // Only start needs a process.
+        try reporting { () throws(SpecErrors) in try spec.check(requiringProcess: false) }
         self.path = path
         self.spec = spec
         self.config = config
@@ -74,24 +69,7 @@ public struct Bundle: Sendable {
 
     private static func absolute(_ path: FilePath) throws(ContainerError) -> FilePath {
         if path.isAbsolute { return path.lexicallyNormalized() }
-        let current = try reporting { () throws(SystemCallError) in try currentPath() }
+        let current = try reporting { () throws(SystemCallError) in try currentDirectoryPath() }
         return FilePath(current).appending(path.components).lexicallyNormalized()
     }
-}
-
-/// The current directory's path.
-///
-/// Kernel: getcwd(2).
-private func currentPath() throws(SystemCallError) -> String {
-    var failure: SystemCallError?
-    let bytes = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
-        do throws(SystemCallError) {
-            count = try systemCall(
-                "getcwd", __NR_getcwd, Int(bitPattern: buffer.baseAddress), 4096, describing: "")
-        } catch {
-            failure = error
-        }
-    }
-    if let failure { throw failure }
-    return String(decoding: bytes.dropLast(), as: UTF8.self)
 }

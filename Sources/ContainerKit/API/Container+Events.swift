@@ -70,24 +70,18 @@ private struct StatisticsSource {
     /// Whether no process is left.
     var isEmpty: Bool {
         get throws(ContainerError) {
-            do throws(CgroupError) {
-                return try cgroup.isEmpty
-            } catch {
-                throw ContainerError(error)
-            }
+            try reporting { () throws(CgroupError) in try cgroup.isEmpty }
         }
     }
 
     func read() throws(ContainerError) -> Statistics {
-        do throws(CgroupError) {
+        try reporting { () throws(CgroupError) in
             guard cgroup.layout.directories.isEmpty || cgroup.exists else {
                 throw CgroupError(message: "the container's cgroup is gone")
             }
             var statistics = try cgroup.statistics()
             statistics.intelRdt = tree.map { Statistics.IntelRdt(of: resctrlGroups, in: $0) }
             return statistics
-        } catch {
-            throw ContainerError(error)
         }
     }
 }
@@ -103,10 +97,8 @@ private struct ContainerWatch: ~Copyable {
     init(of source: StatisticsSource, _ process: consuming OwnedDescriptor, _ interval: Duration)
         throws(ContainerError)
     {
-        do throws(CgroupError) {
-            memory = try OutOfMemoryWatch.start(of: source.cgroup)
-        } catch {
-            throw ContainerError(error)
+        memory = try reporting { () throws(CgroupError) in
+            try OutOfMemoryWatch.start(of: source.cgroup)
         }
         self.source = source
         self.process = process

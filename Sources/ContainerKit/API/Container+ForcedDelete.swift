@@ -66,8 +66,9 @@ extension Container {
     /// What cannot be killed here is an error once the lock is there, or waited for no longer.
     private func killWhatIsTold(by state: borrowing StateDirectory) {
         guard var record = try? state.readRecord(id) else { return }
-        if record.pid == 0 { try? record.takeProcess(from: state) }
-        if record.pid == 0 { Self.endBirth(in: state) }
+        if record.pid == 0, let page = try? record.takeProcess(from: state), record.pid == 0 {
+            Self.endBirth(page)
+        }
         if let process = try? record.openInitIfAlive() {
             try? sendSignal(process.number, Signal.kill.rawValue)
         }
@@ -84,9 +85,8 @@ extension Container {
     ///
     /// Its number alone would not tell it from a later process: it is the child of a creator that waits. What it
     /// has cloned ends without the creator's word.
-    private static func endBirth(in state: borrowing StateDirectory) {
-        guard let page = try? state.read(StateDirectory.progressName),
-            let birth = ProgressPage.birth(page), let process = try? openProcess(birth.stone),
+    private static func endBirth(_ page: [UInt8]) {
+        guard let birth = ProgressPage.birth(page), let process = try? openProcess(birth.stone),
             (try? stat(of: birth.stone))?.parent == birth.creator
         else { return }
         try? sendSignal(process.number, Signal.kill.rawValue)
@@ -119,10 +119,9 @@ extension Container {
             record.hasPidNamespace = try record.isFirstInPidNamespace()
         }
         if record.cgroups.directories.isEmpty {
-            do throws(CgroupError) {
-                record.cgroups = try salvagedCgroups(spec, of: isAlive ? record.pid : nil)
-            } catch {
-                throw ContainerError(error)
+            let pid = isAlive ? record.pid : nil
+            record.cgroups = try reporting { () throws(CgroupError) in
+                try salvagedCgroups(spec, of: pid)
             }
         }
         guard record.pid > 0 || !record.cgroups.directories.isEmpty else {
@@ -153,13 +152,12 @@ extension Container {
         let parts = (given ?? "").split(separator: ":", omittingEmptySubsequences: false)
         let isScope = parts.count == 3
         let host = try CgroupHierarchies.discover(ownedBy: pid)
-        let none = CgroupLayout(mode: .legacy, directories: [], unifiedControllers: [])
         guard pid != nil else {
             // A scope went with its last process, and a relative path is below another's cgroup.
             guard spec != nil, !isScope,
                 let planned = try? CgroupLayout(cgroupsPath: given, id: id, in: host),
                 given?.begins(with: "/") == true || Cgroup(planned).exists
-            else { return none }
+            else { return .empty }
             return planned
         }
         var names = [id, "runc-\(id).scope"]
@@ -171,7 +169,7 @@ extension Container {
                 controllers: hierarchy.controllers, mountPoint: hierarchy.mountPoint,
                 cgroup: cgroup)
         }
-        guard !directories.isEmpty else { return none }
+        guard !directories.isEmpty else { return .empty }
         return CgroupLayout(
             mode: host.mode, directories: directories, unifiedControllers: host.unifiedControllers)
     }
@@ -188,17 +186,20 @@ extension Container {
 
 extension ContainerRecord {
     /// Takes init from the progress page, where it is noted as soon as it is there.
+    ///
+    /// - Returns: The page; nil where there is none that could be read.
+    @discardableResult
     fileprivate mutating func takeProcess(from state: borrowing StateDirectory)
-        throws(ContainerError)
+        throws(ContainerError) -> [UInt8]?
     {
         let page: [UInt8]?
         do throws(ContainerError) {
             page = try state.read(StateDirectory.progressName)
         } catch  where error.code == .state {
-            return
+            return nil
         }
-        guard let process = page.flatMap(ProgressPage.process) else { return }
-        (pid, startTime) = process
+        if let process = page.flatMap(ProgressPage.process) { (pid, startTime) = process }
+        return page
     }
 
     /// Whether init is the first process of a pid namespace, which ends with it.

@@ -22,7 +22,7 @@ extension Container {
             try found.state.putRecordInPlace()
         }
         let cgroup = Cgroup(record.cgroups)
-        do throws(CgroupError) {
+        try reporting { () throws(CgroupError) in
             try cgroup.freeze()
             // Whoever pauses wants a container that stands still and can be resumed: one that ended
             // meanwhile, or has gone elsewhere, does not.
@@ -33,8 +33,6 @@ extension Container {
                         ? "unable to freeze: init has left the container's cgroup"
                         : "container process already exited")
             }
-        } catch {
-            throw ContainerError(error)
         }
     }
 
@@ -46,11 +44,8 @@ extension Container {
         guard var record = found.record, found.status == .paused else {
             throw ContainerError(.wrongState, "container not paused")
         }
-        do throws(CgroupError) {
-            try Cgroup(record.cgroups).thaw()
-        } catch {
-            throw ContainerError(error)
-        }
+        let cgroup = Cgroup(record.cgroups)
+        try reporting { () throws(CgroupError) in try cgroup.thaw() }
         guard record.isPausedBeforeStart else { return }
         record.isPausedBeforeStart = false
         try found.state.stage(record)

@@ -233,7 +233,7 @@ extension Container {
         }
         // A frozen process dies only once it is thawed.
         guard signal == .kill, found.status == .paused else { return }
-        do throws(CgroupError) { try cgroup.thaw() } catch { throw ContainerError(error) }
+        try reporting { () throws(CgroupError) in try cgroup.thaw() }
     }
 
     // MARK: Delete
@@ -280,11 +280,7 @@ extension Container {
         }
         // What is left in it after that keeps it from being removed.
         if !record.hasPidNamespace || !record.isComplete { try? cgroup.killAll() }
-        do throws(CgroupError) {
-            try cgroup.remove()
-        } catch {
-            throw ContainerError(error)
-        }
+        try reporting { () throws(CgroupError) in try cgroup.remove() }
         try reporting("unable to remove the container's groups of resctrl") {
             () throws(SystemCallError) in
             try ResctrlGroup.remove(record.ownResctrlGroups)
@@ -324,11 +320,9 @@ extension Container {
         } catch {
             throw ContainerError(error, "unable to kill the container's process")
         }
-        do throws(CgroupError) {
+        try reporting { () throws(CgroupError) in
             if try cgroup.isFrozen { try cgroup.thaw() }
             if !record.hasPidNamespace { try cgroup.killAll() }
-        } catch {
-            throw ContainerError(error)
         }
         try awaitEnd(of: process)
     }

@@ -60,11 +60,10 @@ extension Container {
         }
         let isWaiting = progress.index <= record.startWaitIndex
         guard !isWaiting || record.isPausedBeforeStart else { return .created }
-        do throws(CgroupError) {
-            if try Cgroup(record.cgroups).isFrozen { return .paused }
-        } catch {
-            throw ContainerError(error)
+        let isFrozen = try reporting { () throws(CgroupError) in
+            try Cgroup(record.cgroups).isFrozen
         }
+        if isFrozen { return .paused }
         return isWaiting ? .created : .running
     }
 }
@@ -126,13 +125,5 @@ extension ContainerRecord {
         }
         guard let now = try? stat(of: pid) else { return false }
         return now.isEnding && now.threadCount <= 1
-    }
-}
-
-extension ContainerError {
-    /// Why procfs may tell nothing of a process that is there.
-    static func hiddenProcessHint(_ error: SystemCallError) -> String? {
-        error.errno == .noSuchFileOrDirectory
-            ? "is /proc mounted, and without hidepid for who runs this?" : nil
     }
 }

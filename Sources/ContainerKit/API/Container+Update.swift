@@ -6,22 +6,18 @@ public import RuntimeSpec
 extension Container {
     /// Changes the limits of a container that has not stopped; what `resources` leaves out stays.
     ///
-    /// All or nothing: where one limit is refused, those changed before it are put back.
+    /// All or nothing: where one limit is refused, those changed before it are put back. The store's logger is
+    /// warned of limits that cannot have an effect.
     ///
     /// - Parameters:
     ///   - resources: the new limits, as in `linux.resources` of the config.
     ///   - intelRdt: new schemata; only `l3CacheSchema` and `memBwSchema` are used.
-    ///   - options: only the logger is used, for limits that cannot have an effect.
     /// - Throws: `notRunning`, `invalidSpec` with the field that is wrong, `cgroup`, and `unsupported` for
     ///   schemata that the machine has no use for.
     public func update(
-        _ resources: Resources, intelRdt: IntelRdt? = nil, options: LaunchOptions = LaunchOptions()
+        _ resources: Resources, intelRdt: IntelRdt? = nil
     ) throws(ContainerError) {
-        do throws(SpecErrors) {
-            try resources.check()
-        } catch {
-            throw ContainerError(error)
-        }
+        try reporting { () throws(SpecErrors) in try resources.check() }
         let found = try find(locking: true)
         guard var record = found.record, found.status != .stopped, found.status != .creating
         else { throw ContainerError(.notRunning, "container not running") }
@@ -32,16 +28,14 @@ extension Container {
         spec.linux = spec.linux ?? Linux()
         spec.linux?.resources = change.result
 
-        let plan: ResourcePlan
-        let present: DeviceAccess
-        do throws(SpecError) {
-            plan = try ResourcePlan(change.written, on: record.cgroups)
-            present = try DeviceAccess(rules: current.devices ?? [])
-        } catch {
-            throw ContainerError(error)
+        let (plan, present) = try reporting { () throws(SpecError) in
+            try (
+                ResourcePlan(change.written, on: record.cgroups),
+                DeviceAccess(rules: current.devices ?? [])
+            )
         }
         let warnings = resources.warnings.map(\.description) + plan.warnings
-        for warning in warnings { options.logger.warning("\(warning)") }
+        for warning in warnings { store.logger.warning("\(warning)") }
         var schemata = try resctrlChange(intelRdt, of: spec.linux?.intelRdt)
         if let schemata { spec.linux?.intelRdt = schemata.result }
         // Staged first: a full disk must not leave limits that nobody remembers.
@@ -51,13 +45,13 @@ extension Container {
             let inside = try? cgroup.processes(), !inside.contains(Int(record.pid)),
             (try? record.isAlive()) == true
         {
-            options.logger.warning(
+            store.logger.warning(
                 "init has left the container's cgroup: the limits do not reach it there")
         }
         do throws(ContainerError) {
             // The list is only made where there are schemata.
             try schemata?.apply(to: ContainerProcesses(record).list().map(Int32.init))
-            try Self.update(cgroup, plan, from: present)
+            try reporting { () throws(CgroupError) in try cgroup.update(plan, from: present) }
         } catch {
             schemata?.undo()
             throw error
@@ -68,16 +62,6 @@ extension Container {
             try found.state.putRecordInPlace()
         }
         try found.state.putConfigInPlace()
-    }
-
-    private static func update(
-        _ cgroup: Cgroup, _ plan: ResourcePlan, from present: DeviceAccess
-    ) throws(ContainerError) {
-        do throws(CgroupError) {
-            try cgroup.update(plan, from: present)
-        } catch {
-            throw ContainerError(error)
-        }
     }
 
     private func resctrlChange(_ update: IntelRdt?, of current: IntelRdt?)

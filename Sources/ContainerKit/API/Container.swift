@@ -18,7 +18,7 @@
 //   Bundle                  a config with the folder that its paths count from
 //   ContainerProcess        the process that run and exec return
 //   ContainerProcesses      all processes of a container
-//   RuntimeFeatures, RuntimeVersion  what `features` and `--version` tell
+//   RuntimeFeatures         what `features` tells
 
 internal import InitProgram
 internal import SystemPackage

@@ -85,13 +85,11 @@ public final class ContainerProcess: Sendable {
     public func waitInForeground(_ signals: borrowing ForegroundSignals) throws(ContainerError)
         -> ExitStatus
     {
-        do throws(SystemCallError) {
+        try reporting { () throws(SystemCallError) in
             var relay = ForegroundRelay(
                 pidfd: pidfd, pid: pid, terminalMaster: terminalMaster)
             relay.readiness = readiness
             try relay.run(signals)
-        } catch {
-            throw ContainerError(error)
         }
         return try wait()
     }

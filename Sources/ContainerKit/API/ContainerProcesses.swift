@@ -43,14 +43,12 @@ struct ContainerProcesses {
         }
         // Before init may end, which tells which they are.
         let outside = try outsiders(try processesOfCgroup())
-        do throws(CgroupError) {
+        try reporting { () throws(CgroupError) in
             if signal == .kill {
                 try cgroup.killAll()
             } else {
                 try cgroup.signalAll(signal.rawValue)
             }
-        } catch {
-            throw ContainerError(error)
         }
         guard !outside.isEmpty else { return }
         try send(signal) { () throws(ContainerError) in
@@ -74,11 +72,7 @@ struct ContainerProcesses {
     }
 
     private func processesOfCgroup() throws(ContainerError) -> [Int] {
-        do throws(CgroupError) {
-            return try cgroup.processes().filter { $0 > 0 }
-        } catch {
-            throw ContainerError(error)
-        }
+        try reporting { () throws(CgroupError) in try cgroup.processes().filter { $0 > 0 } }
     }
 
     /// Those that are not `inside` the cgroup, where init has left it: a cgroup can be told from others no

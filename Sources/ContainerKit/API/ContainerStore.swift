@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import CLinux
 internal import InitProgram
 public import Logging
 public import RuntimeSpec
@@ -25,7 +24,7 @@ public struct ContainerStore: Sendable {
     private static var isRootless: Bool {
         guard RuntimeRights.startedAsRoot else { return true }
         guard RuntimeRights.mayBeFewer, environmentVariable("USER") != "root" else { return false }
-        return RuntimeRights.isInsideUserNamespace
+        return isInsideUserNamespace
     }
 
     /// The absolute path of the directory.
@@ -90,36 +89,5 @@ public struct ContainerStore: Sendable {
             }
         }
         return states
-    }
-}
-
-/// The names in a directory, without `.` and `..`.
-///
-/// Kernel: getdents64(2).
-func directoryEntries(_ path: String) throws(SystemCallError) -> [String] {
-    let directory = try openFile(path, [.readOnly, .directory])
-    var names: [String] = []
-    while true {
-        var failure: SystemCallError?
-        let entries = [UInt8](unsafeUninitializedCapacity: 8192) { buffer, count in
-            do throws(SystemCallError) {
-                count = try systemCall(
-                    "getdents64", __NR_getdents64, Int(directory.number),
-                    Int(bitPattern: buffer.baseAddress), 8192, describing: "\"\(path)\"")
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
-        if entries.isEmpty { return names }
-        var offset = 0
-        while offset + 19 < entries.count {
-            // struct linux_dirent64: inode, offset, a 16-bit record length at 16, the name at 19.
-            let length = Int(entries[offset + 16]) | Int(entries[offset + 17]) << 8
-            let name = entries[(offset + 19)..<(offset + length)].prefix { $0 != 0 }
-            let text = String(decoding: name, as: UTF8.self)
-            if text != ".", text != ".." { names.append(text) }
-            offset += length
-        }
     }
 }

@@ -27,7 +27,9 @@ extension Creation {
     ) throws(ContainerError) -> Launcher {
         let launcher = try Creation(id, bundle, store, options, startsAtOnce: startsAtOnce)
             .launcher()
-        launcher.mayBeTriedAgain = options.rootless == nil && RuntimeRights.startedAsRoot
+        if options.rootless == nil, RuntimeRights.startedAsRoot {
+            launcher.isTriedAgainAfter = { lacksRights($0, launcher) || meetsUnbindableMount($0) }
+        }
         do throws(ContainerError) {
             try launcher.run()
             return launcher
@@ -36,13 +38,32 @@ extension Creation {
             options.logger.debug("in another way again, since that was refused: \(error)")
             let second = try Creation(
                 id, bundle, store, options, startsAtOnce: startsAtOnce,
-                looksAtRights: launcher.mayLackRights(error),
-                hasUnbindableSources: launcher.meetsUnbindableMount(error)
+                looksAtRights: lacksRights(error, launcher),
+                hasUnbindableSources: meetsUnbindableMount(error)
             ).launcher()
             try second.run()
             return second
         }
     }
+}
+
+/// Whether a clone was refused, and some mount is unbindable.
+///
+/// The last of them come before the first hook, so that all of the launch can be done again.
+private func meetsUnbindableMount(_ error: ContainerError) -> Bool {
+    guard let failure = error.failure, failure.call == "open_tree",
+        failure.errno == .invalidArgument
+    else { return false }
+    return (try? hasUnbindableMounts()) ?? false
+}
+
+/// Whether a refusal, before the child was there, may be due to rights that the plan took for granted.
+private func lacksRights(_ error: ContainerError, _ launcher: Launcher) -> Bool {
+    guard launcher.pid == 0, let errno = error.failure?.errno else { return false }
+    let isRefusal =
+        errno == .notPermitted || errno == .permissionDenied || errno == .readOnlyFileSystem
+        || errno == .invalidArgument
+    return isRefusal && (isInsideUserNamespace || !RuntimeRights.holdsRightOverDevices)
 }
 
 extension HostFacts {

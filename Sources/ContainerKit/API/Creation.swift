@@ -52,7 +52,7 @@ struct Creation {
         if let notifySocket = options.notifySocket {
             facts.notifySocket = notifySocket
             facts.readinessDirectory =
-                "\(store.path.text)/\(id)/\(ReadinessRelay.directoryName)"
+                "\(store.path.text)/\(id)/\(ReadinessSocket.directoryName)"
         }
         facts.labelOption = try Self.labelOption(spec)
         facts.sourceLinks = try Self.sourceLinks(spec, bundle)
@@ -109,7 +109,7 @@ struct Creation {
     /// The config with what tells its process of the sockets that it has.
     private static func told(_ spec: Spec, _ options: LaunchOptions) -> Spec {
         var environment = options.activation?.environment ?? []
-        if options.notifySocket != nil { environment += ReadinessRelay.environment }
+        if options.notifySocket != nil { environment += ReadinessSocket.environment }
         guard !environment.isEmpty else { return spec }
         var spec = spec
         let configured = spec.process?.envBytes ?? []
@@ -151,11 +151,7 @@ struct Creation {
     }
 
     static func hostCgroups() throws(ContainerError) -> CgroupHierarchies {
-        do {
-            return try CgroupHierarchies.discover()
-        } catch {
-            throw ContainerError(error)
-        }
+        try reporting { () throws(CgroupError) in try CgroupHierarchies.discover() }
     }
 
     private static func labelOption(_ spec: Spec) throws(ContainerError) -> String {

@@ -31,7 +31,7 @@ enum CgroupDelegation {
     }
 
     private static func isWritableCgroupMount(_ mount: Mount) -> Bool {
-        mount.source == "cgroup" && MountPlan.absolute(mount.destination) == "/sys/fs/cgroup"
+        mount.source == "cgroup" && mount.destination.rootedPath == "/sys/fs/cgroup"
             && !(mount.options ?? []).contains("ro")
     }
 

@@ -26,3 +26,14 @@ struct CgroupError: Error, Equatable, Sendable, CustomStringConvertible {
         return parts.joined(separator: ": ")
     }
 }
+
+extension ContainerError {
+    init(_ error: CgroupError) {
+        self.init(
+            .cgroup, error.message, field: error.field?.description, failure: error.failure)
+    }
+}
+
+extension CgroupError: PartError {
+    var reported: ContainerError { ContainerError(self) }
+}

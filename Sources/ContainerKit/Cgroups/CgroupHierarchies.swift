@@ -316,28 +316,3 @@ private struct CgroupMount {
         return String(path.dropFirst(root.utf8.count))
     }
 }
-
-/// The path of a mountinfo field, where space, tab, newline and backslash are `\ooo`.
-func unescapedMountPath(_ field: ArraySlice<UInt8>) -> String {
-    guard field.contains(UInt8(ascii: "\\")) else { return String(decoding: field, as: UTF8.self) }
-    var bytes: [UInt8] = []
-    var rest = field
-    while let byte = rest.popFirst() {
-        let digits = rest.prefix(3)
-        guard byte == UInt8(ascii: "\\"), digits.count == 3,
-            let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8)
-        else {
-            bytes.append(byte)
-            continue
-        }
-        bytes.append(value)
-        rest = rest.dropFirst(3)
-    }
-    return String(decoding: bytes, as: UTF8.self)
-}
-
-/// The words of a file of the kernel's, parted by spaces, tabs or newlines.
-func words(of text: [UInt8]) -> [String] {
-    text.split { [UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\n")].contains($0) }
-        .map { String(decoding: $0, as: UTF8.self) }
-}

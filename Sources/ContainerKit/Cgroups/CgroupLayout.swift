@@ -29,6 +29,11 @@ struct CgroupLayout: Equatable, Sendable {
     /// The unit of systemd that the cgroup belongs to, if systemd keeps it.
     var scope: SystemdScope?
 
+    /// That of a container of which no cgroup is known.
+    static var empty: CgroupLayout {
+        CgroupLayout(mode: .legacy, directories: [], unifiedControllers: [])
+    }
+
     /// Whether resources are limited by cgroup v2.
     var isUnified: Bool { mode == .unified }
 

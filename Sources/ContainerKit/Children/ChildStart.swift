@@ -7,7 +7,6 @@
 //   SealedExecutable   the second start, where only a copy is possible
 //   LoadedProgram      a child's program at its address
 //   ProgressPage       where a child says how far it is
-//   HostProgram        a program of the host as a child of the runtime: hooks, newuidmap
 //   ScopeKeeper        the process that is in a scope of systemd until init is
 
 internal import CLinux

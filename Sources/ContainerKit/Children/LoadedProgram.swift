@@ -176,8 +176,7 @@ final class LoadedProgram {
 
     /// Writes the program into an empty file.
     func write(to file: CInt) throws(SystemCallError) {
-        let bytes = UnsafeRawBufferPointer(start: memory, count: size)
-        try writeAll(bytes, to: file, named: "init's image")
+        try writeAll(Int(bitPattern: memory), size, to: file, named: "init's image")
     }
 
     /// Clones a child that is born empty: it starts `executable`, which maps an image and a progress page.

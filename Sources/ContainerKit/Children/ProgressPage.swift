@@ -61,8 +61,7 @@ final class ProgressPage {
 
     deinit {
         closeFile()
-        _ = raw_system_call(
-            Int(__NR_munmap), Int(bitPattern: pointer), Self.sizeBytes, 0, 0, 0, 0)
+        unmap(Int(bitPattern: pointer), sizeBytes: Self.sizeBytes)
     }
 
     /// Closes the file; the page stays.
@@ -89,12 +88,10 @@ final class ProgressPage {
     var error: CInt { pointer.pointee.error }
 
     /// Tells a sibling, which waits for it, to go on or to end.
-    ///
-    /// Kernel: futex(2), FUTEX_WAKE.
     func tell(_ sibling: Sibling, goOn: Bool) {
         let word = UnsafeMutableRawPointer(pointer) + sibling.wordOffset
         word.storeBytes(of: goOn ? 1 : 2, as: UInt32.self)
-        _ = raw_system_call(Int(__NR_futex), Int(bitPattern: word), Int(FUTEX_WAKE), 1, 0, 0, 0)
+        wake(Int(bitPattern: word))
     }
 
     /// Where the parent notes which process the child is.
@@ -113,8 +110,7 @@ final class ProgressPage {
     /// Notes who starts a stepping stone, and gives the address at which the kernel is to write its number.
     func beginBirth() -> UInt64 {
         let note = UnsafeMutableRawPointer(pointer) + Self.stoneOffset
-        let creator = raw_system_call(Int(__NR_getpid), 0, 0, 0, 0, 0, 0)
-        (note + 4).storeBytes(of: Int32(truncatingIfNeeded: creator), as: Int32.self)
+        (note + 4).storeBytes(of: ownProcessID, as: Int32.self)
         return UInt64(UInt(bitPattern: note))
     }
 

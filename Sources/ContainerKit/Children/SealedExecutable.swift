@@ -156,36 +156,28 @@ public enum SealedExecutable {
     }
 
     private static func execute(_ file: borrowing OwnedDescriptor) throws(SystemCallError) {
-        var number = Int(file.number)
-        // F_DUPFD_CLOEXEC; refused where the limit of open files is lower than that.
-        let high = raw_system_call(
-            Int(__NR_fcntl), number, 1030, lowestDescriptor, 0, 0, 0)
-        if high >= 0 { number = high }
-        defer { if high >= 0 { _ = raw_system_call(Int(__NR_close), high, 0, 0, 0, 0, 0) } }
+        // Refused where the limit of open files is lower than that.
+        guard let high = try? duplicate(file.number, from: lowestDescriptor) else {
+            return try execute(file.number)
+        }
+        try execute(high.number)
+    }
+
+    private static func execute(_ number: CInt) throws(SystemCallError) {
         // Not execveat(2): it may be that call alone which is refused.
         try withPath("\(descriptorFolder)\(number)") { (path) throws(SystemCallError) in
-            var failure: SystemCallError?
-            environment().withUnsafeBytes { environment in
-                do throws(SystemCallError) {
-                    try systemCall(
-                        "execve", __NR_execve, path, Int(bitPattern: CommandLine.unsafeArgv),
-                        Int(bitPattern: environment.baseAddress),
-                        describing: "\"\(own)\", sealed")
-                } catch {
-                    failure = error
-                }
+            try withAddress(ofElements: environment()) {
+                (environment, _) throws(SystemCallError) in
+                _ = try systemCall(
+                    "execve", __NR_execve, path, Int(bitPattern: CommandLine.unsafeArgv),
+                    environment, describing: "\"\(own)\", sealed")
             }
-            if let failure { throw failure }
         }
     }
 
     private static let descriptorFolder = "/proc/self/fd/"
 
     private static let backtraceName: StaticString = "SWIFT_BACKTRACE="
-    private static let noBacktrace: StaticString = "SWIFT_BACKTRACE=enable=no,swift-backtrace=/"
-
-    /// The variable that the second start adds.
-    static var ownVariable: ByteText { ByteText("\(noBacktrace)") }
 
     /// The addresses of the environment's texts, and 0 at the end.
     ///
@@ -202,7 +194,7 @@ public enum SealedExecutable {
             }
             index += 1
         }
-        return addresses + [Int(bitPattern: noBacktrace.utf8Start), 0]
+        return addresses + [Int(bitPattern: backtracesOff.utf8Start), 0]
     }
 
     /// Whether this program was started by `execute`, by the path that it was given.
@@ -227,8 +219,6 @@ public enum SealedExecutable {
     // MARK: The name
 
     private static func restoreName() {
-        // The kernel keeps 15 bytes.
-        _ = raw_system_call(
-            Int(__NR_prctl), Int(PR_SET_NAME), Int(bitPattern: calling_name()), 0, 0, 0, 0)
+        setThreadName(at: Int(bitPattern: calling_name()))
     }
 }

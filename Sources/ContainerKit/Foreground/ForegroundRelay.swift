@@ -4,9 +4,10 @@
 //
 //   ForegroundRelay    signals and the terminal of such a process
 //   ForegroundSignals  the caller's signals, to be passed on
-//   GivenStreams       standard streams go to the user of the process, and terminals come back
+//   GivenStream        a standard stream that went to the user of the process, and comes back
 //   ReadinessRelay     the container's word to the service manager: NOTIFY_SOCKET
 
+internal import ByteText
 internal import CLinux
 internal import SystemPackage
 
@@ -59,12 +60,6 @@ struct ForegroundRelay {
         ForegroundRelay(pidfd: -1, pid: 0, terminalMaster: nil).prepareTerminal(master)
     }
 
-    /// Whether a descriptor is one side of a terminal.
-    static func isTerminal(_ descriptor: CInt) -> Bool {
-        var modes = TerminalModes()
-        return terminalCall(descriptor, TCGETS, &modes)
-    }
-
     private func prepareTerminal(_ master: CInt) {
         copyWindowSize(to: master)
         var modes = TerminalModes()
@@ -93,8 +88,7 @@ struct ForegroundRelay {
 
     /// A manager that cannot be told does not end the container's process, nor what it waits for.
     private func passReadiness() -> Bool {
-        let pid = Int32(truncatingIfNeeded: raw_system_call(Int(__NR_getpid), 0, 0, 0, 0, 0, 0))
-        return (try? readiness?.relay(mainProcess: pid, staysThere: true)) ?? true
+        (try? readiness?.relay(mainProcess: ownProcessID, staysThere: true)) ?? true
     }
 
     /// The process may be gone already, or be another user's; nobody could be told.
@@ -153,28 +147,6 @@ struct ForegroundRelay {
             _ = terminalCall(master, TIOCSWINSZ, &size)
             return
         }
-    }
-}
-
-/// The modes of a terminal.
-///
-/// The layout is that of the kernel's `struct termios` (asm-generic/termbits.h), which is not that
-/// of the C library.
-private struct TerminalModes {
-    var input: UInt32 = 0
-    var output: UInt32 = 0
-    var control: UInt32 = 0
-    var local: UInt32 = 0
-    var lineDiscipline: UInt8 = 0
-    var characters: InlineArray<19, UInt8> = .init(repeating: 0)
-}
-
-/// An ioctl(2) of a terminal, and whether it was one.
-private func terminalCall<Value>(_ descriptor: CInt, _ request: Int32, _ value: inout Value) -> Bool
-{
-    withUnsafeMutablePointer(to: &value) {
-        raw_system_call(
-            Int(__NR_ioctl), Int(descriptor), Int(request), Int(bitPattern: $0), 0, 0, 0) == 0
     }
 }
 
@@ -256,7 +228,7 @@ private struct TerminalStreams {
     }
 
     func close() {
-        if ownsOutlet { _ = raw_system_call(Int(__NR_close), Int(outlet), 0, 0, 0, 0, 0) }
+        if ownsOutlet { _ = OwnedDescriptor(taking: outlet) }
     }
 
     /// Whether output waits to be written.
@@ -320,27 +292,26 @@ private struct TerminalStreams {
 
         /// Reads once.
         mutating func fill(from descriptor: CInt, atMost limit: Int) -> Outcome {
-            var result = 0
-            bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
-                result = raw_system_call(
-                    Int(__NR_read), Int(descriptor), Int(bitPattern: buffer.baseAddress), limit,
-                    0, 0, 0)
-                count = max(0, result)
-            }
             start = 0
-            if result > 0 { return .some }
-            return result == -4 || result == -11 ? .none : .ended  // EINTR, EAGAIN
+            do throws(SystemCallError) {
+                guard let read = try readAvailable(descriptor, limitBytes: limit) else {
+                    bytes = []
+                    return .none
+                }
+                bytes = read
+                return read.isEmpty ? .ended : .some
+            } catch {
+                bytes = []
+                return .ended
+            }
         }
 
         /// Writes once; false when nobody will ever read.
         mutating func drain(to descriptor: CInt) -> Bool {
-            let result = bytes.withUnsafeBytes { buffer in
-                raw_system_call(
-                    Int(__NR_write), Int(descriptor), Int(bitPattern: buffer.baseAddress) + start,
-                    buffer.count - start, 0, 0, 0)
+            guard let count = try? writeAvailable(bytes[start...], to: descriptor) else {
+                return false
             }
-            guard result >= 0 else { return result == -4 || result == -11 }
-            start += result
+            start += count
             return true
         }
     }

@@ -43,22 +43,18 @@ public struct ForegroundSignals: ~Copyable, Sendable {
                 "signalfd", __NR_signalfd4, -1, mask, 8, 0o2_004_000, describing: "")
         }
         descriptor = OwnedDescriptor(taking: CInt(number))
-        former = Self.change(how: 0, mask)  // SIG_BLOCK
+        former = changeSignalMask(.block, mask)
     }
 
     /// Calls `body` with every signal that waits, but SIGPIPE: a write that failed has told that.
     borrowing func take(_ body: (Int32) -> Void) {
-        // struct signalfd_siginfo has 128 bytes and starts with the number.
-        var records = [UInt32](repeating: 0, count: 32 * 8)
-        while true {
-            let count = records.withUnsafeMutableBytes {
-                raw_system_call(
-                    Int(__NR_read), Int(number), Int(bitPattern: $0.baseAddress), $0.count, 0, 0,
-                    0)
-            }
-            guard count > 0 else { return }
-            for start in stride(from: 0, to: count / 4, by: 32) {
-                let signal = Int32(truncatingIfNeeded: records[start])
+        // struct signalfd_siginfo has 128 bytes and starts with the number, which is below 65.
+        let recordBytes = 128
+        while let records = try? readAvailable(number, limitBytes: 8 * recordBytes),
+            !records.isEmpty
+        {
+            for start in stride(from: 0, to: records.count, by: recordBytes) {
+                let signal = Int32(records[start])
                 if signal != Self.pipe { body(signal) }
             }
         }
@@ -67,19 +63,6 @@ public struct ForegroundSignals: ~Copyable, Sendable {
     /// A signal that came too late for the process is dropped.
     deinit {
         take { _ in }
-        _ = Self.change(how: 2, former)  // SIG_SETMASK
-    }
-
-    private static func change(how: Int, _ mask: UInt64) -> UInt64 {
-        var mask = mask
-        var former: UInt64 = 0
-        withUnsafeMutablePointer(to: &mask) { mask in
-            withUnsafeMutablePointer(to: &former) { former in
-                _ = raw_system_call(
-                    Int(__NR_rt_sigprocmask), how, Int(bitPattern: mask),
-                    Int(bitPattern: former), 8, 0, 0)
-            }
-        }
-        return former
+        _ = changeSignalMask(.set, former)
     }
 }

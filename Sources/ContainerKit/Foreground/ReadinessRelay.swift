@@ -12,13 +12,6 @@ internal import SystemPackage
 ///
 /// Source: sd_notify(3).
 struct ReadinessRelay: Sendable {
-    /// The directory of the socket in the state directory.
-    static let directoryName = "notify"
-    static let socketName = "notify.sock"
-    /// Where the container sees that directory; the place is runc's.
-    static let mountPoint = "/run/notify"
-    static let environment: [ByteText] = ["NOTIFY_SOCKET=\(mountPoint)/\(socketName)"]
-
     /// The socket that the container's process writes to; it is the owner's to close.
     let socket: CInt
     /// Where the manager listens.
@@ -28,12 +21,13 @@ struct ReadinessRelay: Sendable {
 
     /// Makes the directory that is mounted into the container.
     static func makeDirectory(in state: CInt) throws(SystemCallError) {
-        try ContainerKit.makeDirectory(directoryName, at: state, mode: 0o755)
-        let directory = try openFile(directoryName, [.readOnly, .directory, .noFollow], at: state)
+        try ContainerKit.makeDirectory(ReadinessSocket.directoryName, at: state, mode: 0o755)
+        let directory = try openFile(
+            ReadinessSocket.directoryName, [.readOnly, .directory, .noFollow], at: state)
         // Whatever the umask: the container's users go through it.
         try systemCall(
             "fchmod", __NR_fchmod, Int(directory.number), 0o755,
-            describing: "\"\(directoryName)\"")
+            describing: "\"\(ReadinessSocket.directoryName)\"")
     }
 
     /// Makes the socket; nil for a container that was created without the directory.
@@ -41,23 +35,11 @@ struct ReadinessRelay: Sendable {
         let directory: OwnedDescriptor
         do throws(SystemCallError) {
             directory = try openFile(
-                directoryName, [.pathOnly, .directory, .noFollow], at: state)
+                ReadinessSocket.directoryName, [.pathOnly, .directory, .noFollow], at: state)
         } catch  where error.errno == .noSuchFileOrDirectory {
             return nil
         }
-        return try bindDatagramSocket(in: directory.number, name: socketName)
-    }
-
-    /// Removes both.
-    static func remove(in state: CInt) throws(SystemCallError) {
-        let directory = try openFile(
-            directoryName, [.pathOnly, .directory, .noFollow], at: state)
-        do throws(SystemCallError) {
-            try removeFile(socketName, at: directory.number)
-        } catch  where error.errno == .noSuchFileOrDirectory {
-            // Nobody ever listened.
-        }
-        try removeDirectory(directoryName, at: state)
+        return try bindDatagramSocket(in: directory.number, name: ReadinessSocket.name)
     }
 
     // MARK: Relaying
@@ -79,8 +61,7 @@ struct ReadinessRelay: Sendable {
             guard let ready = lines.first(where: { $0.starts(with: Array("READY=".utf8)) }) else {
                 continue
             }
-            // SHUT_RD: who sends more is told that nobody reads it.
-            _ = raw_system_call(Int(__NR_shutdown), Int(socket), 0, 0, 0, 0, 0)
+            stopReading(socket)
             let connection = try connectDatagramSocket(listener)
             try sendDatagram(
                 String(decoding: ready, as: UTF8.self) + "\n", over: connection.number)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Hooks: programs that the config names, run at fixed points of a container's life.
+// Hooks: programs of the host, and those that the config names for fixed points of a container's life.
 //
 //   HookRun      the hooks of a container: in the runtime's namespaces, or in init's
 //   HookStreams  what a hook reads, and what it says
+//   HostProgram  a program of the host as a child of the runtime: hooks, newuidmap
 
 internal import CLinux
 internal import InitProgram

@@ -177,3 +177,17 @@ extension ExitStatus {
         }
     }
 }
+
+/// Where the output of hooks goes when it is not kept for an error.
+///
+/// The annotations are crun's: `run.oci.hooks.stdout` and `run.oci.hooks.stderr`, each a path that is
+/// appended to.
+struct HookOutlets: Equatable, Sendable {
+    var output: String?
+    var error: String?
+
+    init(annotations: [String: String]) {
+        output = annotations[ConfigAnnotation.hookOutput]
+        error = annotations[ConfigAnnotation.hookErrors]
+    }
+}

@@ -19,7 +19,7 @@ extension RuntimeRights {
         // It counts in the first user namespace only.
         rights.makesDevices = holdsRightOverDevices && !rights.isInUserNamespace
         rights.userID = effectiveUserID
-        rights.groupID = callNumber(__NR_getegid)
+        rights.groupID = effectiveGroupID
         rights.sparesCgroups = sparesCgroups ?? (rights.userID != 0 || rights.isInUserNamespace)
         return rights
     }
@@ -42,34 +42,18 @@ extension RuntimeRights {
     /// CAP_MKNOD.
     static var holdsRightOverDevices: Bool { heldCapabilities() & 1 << 27 != 0 }
 
-    private static func callNumber(_ number: some BinaryInteger) -> UInt32 {
-        UInt32(truncatingIfNeeded: raw_system_call(Int(number), 0, 0, 0, 0, 0, 0))
-    }
-
     /// The inode of the first user namespace of the machine.
     ///
     /// Kernel: PROC_USER_INIT_INO, linux/proc_ns.h; USER_NS_INIT_INO in the headers since Linux 6.18.
     static let firstUserNamespace: UInt64 = 0xeffffffd
 
-    /// Whether this process is in another user namespace than the first one of the machine.
-    ///
-    /// Source: user_namespaces(7): only the first maps all ids to themselves.
-    static var isInsideUserNamespace: Bool {
-        guard let map = try? readFile("/proc/self/uid_map") else { return false }
-        return words(of: map) != ["0", "0", "4294967295"]
-    }
-
     /// Whether the mount namespace of this process belongs to its user namespace; one that belongs to
     /// an outer one cannot be changed from here.
-    ///
-    /// Kernel: ioctl_ns(2), NS_GET_USERNS.
     private static var ownsMountNamespace: Bool {
         guard let mounts = try? openFile("/proc/self/ns/mnt", .readOnly),
-            let own = try? status(at: "/proc/self/ns/user")
+            let own = try? status(at: "/proc/self/ns/user"),
+            let owner = owner(ofNamespace: mounts.number)
         else { return false }
-        let result = raw_system_call(Int(__NR_ioctl), Int(mounts.number), 0xb701, 0, 0, 0, 0)
-        guard result >= 0 else { return false }
-        let owner = OwnedDescriptor(taking: CInt(result))
         return (try? status(of: owner.number))?.stx_ino == own.stx_ino
     }
 }

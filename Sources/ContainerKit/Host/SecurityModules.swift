@@ -4,6 +4,8 @@
 //
 //   SecurityModules          which security modules are turned on
 //   RuntimeRights+Discovery  who this process is on the host
+//   GrantableCapabilities    those that it does not hold itself
+//   StandardStream+Discovery  what its standard streams are
 
 internal import RuntimeSpec
 

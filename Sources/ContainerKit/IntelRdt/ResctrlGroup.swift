@@ -19,7 +19,9 @@ struct ResctrlTree: Equatable, Sendable {
     var hasCacheAllocation: Bool
     /// Whether memory bandwidth is allocated.
     var hasBandwidthAllocation: Bool
+}
 
+extension ResctrlTree {
     /// The tree that is mounted first; nil if none is.
     static func discover() throws(SystemCallError) -> ResctrlTree? {
         let mount = try mountTable().first { $0.type == "resctrl" }
@@ -34,12 +36,6 @@ struct ResctrlTree: Equatable, Sendable {
             // With code and data apart (cdp) there are two of it.
             hasCacheAllocation: offers("L3") || offers("L3CODE"),
             hasBandwidthAllocation: offers("MB"))
-    }
-
-    init(root: String, hasCacheAllocation: Bool, hasBandwidthAllocation: Bool) {
-        self.root = root
-        self.hasCacheAllocation = hasCacheAllocation
-        self.hasBandwidthAllocation = hasBandwidthAllocation
     }
 }
 

@@ -66,8 +66,8 @@ extension ContainerError {
             let file = ProgramFile(
                 instruction.path ?? "", in: view, call: failure.call, errno: errno)
             self.init(
-                code, "\(instruction.note): \(failure.errno.words)\(file.addition)", field: field,
-                hint: OuterFilter.hint(for: failure) ?? file.hint)
+                code, "\(instruction.note): \(failure.errno.words)", field: field,
+                hint: OuterFilter.hint(for: failure) ?? file.hint, detail: file.reason)
             return
         }
         // A note that is a reason holds for the errnos that it is the reason of.

@@ -56,27 +56,17 @@ extension Launcher {
     }
 }
 
-// MARK: - Another plan
-
-extension Launcher {
-    /// Whether a clone was refused, and some mount is unbindable.
-    ///
-    /// The last of them come before the first hook, so that all of the launch can be done again.
-    func meetsUnbindableMount(_ error: ContainerError) -> Bool {
-        guard mayBeTriedAgain, let failure = error.failure,
-            failure.call == "open_tree", failure.errno == .invalidArgument
-        else { return false }
-        return (try? hasUnbindableMounts()) ?? false
-    }
-
-    /// Whether a refusal, before the child was there, may be due to rights that the plan took for
-    /// granted.
-    func mayLackRights(_ error: ContainerError) -> Bool {
-        guard mayBeTriedAgain, pid == 0, let errno = error.failure?.errno else { return false }
-        let isRefusal =
-            errno == .notPermitted || errno == .permissionDenied || errno == .readOnlyFileSystem
-            || errno == .invalidArgument
-        return isRefusal
-            && (RuntimeRights.isInsideUserNamespace || !RuntimeRights.holdsRightOverDevices)
+extension LaunchPlan {
+    /// Where the child mounts something.
+    var mountPoints: [String] {
+        childSteps.compactMap { planned in
+            switch planned.step {
+            case .mountFilesystem(let mount), .mountFilesystemOrAttach(let mount, _),
+                .mountCgroupHierarchies(_, let mount, _):
+                mount.destination
+            case .attachMount(_, let path, _): path
+            default: nil
+            }
+        }
     }
 }

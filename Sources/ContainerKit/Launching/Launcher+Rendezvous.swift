@@ -76,8 +76,9 @@ extension Launcher {
         try reporting("unable to make the mount point", field: field) {
             () throws(SystemCallError) in
             let message = try receiveMessage(from: socket)
-            let (root, answer) = (message.descriptor.number, message.second.number)
-            guard let mountPoint = MissingMountPoint(message: message.bytes), answer >= 0
+            let root = message.descriptor.number
+            guard let mountPoint = MissingMountPoint(message: message.bytes),
+                let answer = message.secondNumber
             else {
                 throw SystemCallError("recvmsg", "rendezvous", errno: .badMessage)
             }

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Launching: a plan becomes processes.
+// Launching: a plan, and how it becomes processes.
 //
+//   LaunchPlan           all that a launch will do: the runtime's column and the child's
+//   LaunchPlan+Check     whether the two columns fit each other
+//   LaunchPlan+Text, LaunchPlan+JSON  the plan for people, for programs
+//   Steps/               what the runtime's steps are, say and do: a file a theme
+//   BindMount            a bind mount as the runtime prepares it
 //   Launcher             what a launch holds, and the run of the plan's steps
 //   Launcher+Undo        how what was done is taken back when a step fails
 //   Launcher+Rendezvous  the socket between the runtime and its child, and what the child asks for
-//   Launcher+Failure     why the child ended; whether another plan may do better
+//   Launcher+Failure     why the child ended
 //   Launcher+Log         the steps as debug lines: the parent's as they begin, the child's as told
 //   InitFailure, InitHint  index and errno as an error that names config field and call, and what to do
 
@@ -17,7 +22,7 @@ internal import SystemPackage
 
 /// Runs a planned launch, and holds what its steps share.
 ///
-/// What a step does stands with the step (Steps/). A launcher is used once. Nothing of a failed launch
+/// What a step does stands with the step. A launcher is used once. Nothing of a failed launch
 /// stays: process, cgroup, state, pid file.
 final class Launcher {
     let plan: LaunchPlan
@@ -33,8 +38,8 @@ final class Launcher {
     let targetPid: Int32
     /// The systemd that keeps the cgroup of a new container.
     let systemd: SystemdClient?
-    /// Whether the plan took rights for granted that nobody has looked at.
-    var mayBeTriedAgain = false
+    /// Whether the caller tries another plan after this error.
+    var isTriedAgainAfter: (ContainerError) -> Bool = { _ in false }
 
     // MARK: The container's state
 
@@ -95,7 +100,7 @@ final class Launcher {
     var undoList = UndoList()
     /// Whether this program must start itself again, sealed, before its child may be a copy of it.
     var isToBeSealed = false
-    /// Whether it failed for want of rights: the caller tries another plan.
+    /// Whether it failed in a way that makes the caller try another plan.
     private(set) var isToBeTriedAgain = false
     /// Whether the container was deleted while it was being created.
     private(set) var wasDeleted = false
@@ -177,8 +182,7 @@ final class Launcher {
             }
         } catch {
             if loggedChildStepCount != nil { logStop() }
-            isToBeTriedAgain =
-                !isToBeSealed && (mayLackRights(error) || meetsUnbindableMount(error))
+            isToBeTriedAgain = !isToBeSealed && isTriedAgainAfter(error)
             // A forced delete may have gone ahead. Where that cannot be told, nobody else knows of what is
             // left.
             wasDeleted = (try? state?.isCurrent()) == false

@@ -57,12 +57,15 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
     public let failure: SystemCallError?
     /// What to do about it.
     public let hint: String?
+    /// What more is known of the reason, for a person.
+    public let detail: String?
 
     /// An error with its parts.
     public init(
         _ code: Code, _ message: String, field: String? = nil, subject: String? = nil,
-        failure: SystemCallError? = nil, hint: String? = nil
+        failure: SystemCallError? = nil, hint: String? = nil, detail: String? = nil
     ) {
+        self.detail = detail
         self.code = code
         self.message = message
         self.field = field
@@ -72,11 +75,11 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
         self.hint = failure.flatMap { OuterFilter.hint(for: $0) } ?? hint
     }
 
-    /// Field, message and call on one line, as far as there are such.
+    /// Field, message, detail and call on one line, as far as there are such.
     public var description: String {
         var parts: [String] = []
         if let field { parts.append(SpecError.place(field, subject, before: message)) }
-        if !message.isEmpty { parts.append(message) }
+        if !message.isEmpty { parts.append(message + (detail.map { " (\($0))" } ?? "")) }
         if let failure { parts.append(failure.description) }
         return parts.joined(separator: ": ")
     }
@@ -91,7 +94,8 @@ extension ContainerError {
             let name = spec.subject(at: JSONPath(stringLiteral: field))
         else { return self }
         return ContainerError(
-            code, message, field: field, subject: name, failure: failure, hint: hint)
+            code, message, field: field, subject: name, failure: failure, hint: hint,
+            detail: detail)
     }
 
     init(_ error: SpecError) {
@@ -103,18 +107,10 @@ extension ContainerError {
         self.init(.invalidSpec, errors.description)
     }
 
-    init(_ error: CgroupError) {
-        self.init(
-            .cgroup, error.message, field: error.field?.description, failure: error.failure)
-    }
-
-    init(_ error: SeccompError) {
-        let code: Code =
-            switch error.reason {
-            case .invalid: .invalidSpec
-            case .unsupported: .unsupported
-            }
-        self.init(code, error.message, field: error.field.description)
+    /// Why procfs may tell nothing of a process that is there.
+    static func hiddenProcessHint(_ error: SystemCallError) -> String? {
+        error.errno == .noSuchFileOrDirectory
+            ? "is /proc mounted, and without hidepid for who runs this?" : nil
     }
 
     static let fileSizeHint =
@@ -127,6 +123,32 @@ extension ContainerError {
         var hint = hint
         if hint == nil, failure.errno == .fileTooLarge { hint = Self.fileSizeHint }
         self.init(.systemCall, message, field: field, failure: failure, hint: hint)
+    }
+}
+
+/// An error of a part of the library, for which the public error stands.
+protocol PartError: Error {
+    /// The same for who uses the library.
+    var reported: ContainerError { get }
+}
+
+extension SpecError: PartError {
+    var reported: ContainerError { ContainerError(self) }
+}
+
+extension SpecErrors: PartError {
+    var reported: ContainerError { ContainerError(self) }
+}
+
+/// Calls `body`, and turns an error of a part into the public one.
+@inline(__always)
+func reporting<Failure: PartError, Result: ~Copyable>(
+    _ body: () throws(Failure) -> Result
+) throws(ContainerError) -> Result {
+    do throws(Failure) {
+        return try body()
+    } catch {
+        throw error.reported
     }
 }
 

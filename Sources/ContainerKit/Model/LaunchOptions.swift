@@ -123,9 +123,7 @@ extension LaunchOptions {
             )
         }
         for number in 3..<(3 + preservedDescriptorCount) {
-            // F_GETFD: bit 0 is FD_CLOEXEC.
-            let flags = raw_system_call(Int(__NR_fcntl), number, 1, 0, 0, 0, 0)
-            guard flags == 0 else {
+            guard isOpenForPrograms(number) else {
                 throw ContainerError(
                     .invalidArgument,
                     "descriptor \(number), which is to be preserved, is not open for the container",

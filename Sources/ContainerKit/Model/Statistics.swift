@@ -4,10 +4,13 @@
 //
 //   ContainerError       what went wrong: a code for programs, a text and a hint for people
 //   LaunchOptions        what the caller chooses beside the config
+//   ConfigAnnotation     the annotations that change what is done
+//   ReadinessSocket      where a container's process tells that it is ready
+//   RuntimeVersion       what `--version` tells
 //   Statistics           what a container uses
 //   Statistics+IntelRdt  what resctrl counts
 //   Statistics+JSON      the same with runc's keys
-//   ExitStatus, Signal   how a process ends, and what it is sent
+//   Signal               what a process is sent
 //   Timestamp            a moment in RFC 3339's text
 
 /// What a container uses, read from its cgroup at one moment.

@@ -111,7 +111,7 @@ extension CreateFacts {
         guard let readinessDirectory else { return [] }
         return [
             Mount(
-                destination: ReadinessRelay.mountPoint, type: "bind", source: readinessDirectory,
+                destination: ReadinessSocket.mountPoint, type: "bind", source: readinessDirectory,
                 options: ["bind", "nosuid", "noexec", "nodev", "ro"])
         ]
     }

@@ -2,9 +2,6 @@
 
 // Planning: from a bundle to a LaunchPlan, without touching anything.
 //
-//   LaunchPlan             all that a launch will do: the runtime's column and the child's
-//   LaunchPlan+Check       whether the two columns fit each other
-//   LaunchPlan+Text, LaunchPlan+JSON  the same for people, for programs
 //   Launch                 a planned launch
 //   LaunchFacts            what a plan depends on: the host, the caller, and for create and exec the rest
 //   Launch+Create          a plan for a new container
@@ -13,14 +10,12 @@
 //   ExecRecipe             the recipe for a further process in a running container
 //   AttributePlan          scheduler, I/O priority, CPU affinity, memory policy, personality
 //   IdentityPlan           user, groups, capabilities, seccomp, the program: shared by both recipes
-//   GrantableCapabilities  those that the runtime does not hold itself
 //   StreamPlan             the standard streams: whose they are, and the container's own devices
 //   SecurityLabels         AppArmor profile, SELinux label
 //   HookPlan               hooks, by the point at which they run
 //   RootEntry, RootPath    how init gets into its root, and where that lies on the host
 //   MountPlan              mounts: what the parent prepares, what the child attaches
 //   MountPlan+Cgroups, MountPlan+Devices, MountPlan+UserNamespace  cgroup mounts; /dev; mapped ids
-//   BindMount              a bind mount as the runtime prepares it
 //   MountFacts             what is known of single mounts before they are planned
 //   TreeSupply             how prepared trees reach the child
 //   UnprivilegedMounts     the same as steps of the child, where the runtime may not prepare them
@@ -32,7 +27,6 @@
 //   UserNamespacePlan      how the container comes into its user namespace, and its id maps
 //   IDMapLimits            how long a map of ids may be
 //   ResctrlPlan            linux.intelRdt: its groups and their schemata
-//   ConfigAnnotation       the annotations that change what is done
 
 internal import ByteText
 internal import InitProgram

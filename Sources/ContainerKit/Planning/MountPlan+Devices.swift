@@ -16,7 +16,7 @@ extension MountPlan {
             ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9),
             ("tty", 5, 0),
         ]
-        let named = configured.map { Self.absolute($0.path) }
+        let named = configured.map { $0.path.rootedPath }
         let devices = standard.filter {
             let path = "/dev/" + $0.0
             return !named.contains(path) && !isMounted(path)

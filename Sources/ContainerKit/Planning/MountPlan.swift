@@ -93,13 +93,6 @@ struct MountPlan {
         destinations.append(destination)
     }
 
-    /// A destination from "/", also a relative one, in the one spelling that it is compared by.
-    ///
-    /// Spec: config.md, Mounts (relative is deprecated).
-    static func absolute(_ destination: String) -> String {
-        "/" + destination.rootedComponents.relativePath
-    }
-
     /// Init keeps the root that it has, and would not see a mount over it; who joins its mount namespace
     /// would.
     private static func checkRoot(
@@ -126,7 +119,7 @@ struct MountPlan {
         let problem: String
         if destination == "/proc" {
             let isProc =
-                options.isBind ? absolute(mount.source ?? "") == "/proc" : mount.type == "proc"
+                options.isBind ? (mount.source ?? "").rootedPath == "/proc" : mount.type == "proc"
             if isProc { return }
             problem = "it is not of type proc"
         } else {
@@ -182,7 +175,7 @@ struct MountPlan {
         }
         changes += Self.furtherChanges(options)
         // The host's cgroups are below, and `ro` alone is for the top (CVE-2023-25809).
-        if isUnprivileged, options.isRecursiveBind, Self.absolute(source) == "/sys",
+        if isUnprivileged, options.isRecursiveBind, source.rootedPath == "/sys",
             attributes.toSet.contains(.readOnly)
         {
             changes.append(MountChange(set: MountAttributes.readOnly.rawValue, recursive: true))

@@ -57,7 +57,7 @@ enum RootEntry: Equatable, Sendable {
         case .move(let trees):
             steps.add(.isolateMounts(private: isPrivate), from: "linux.rootfsPropagation")
             // What is below the rootfs is covered in a moment, and its path then leads to the copy.
-            let root = MountPlan.absolute(rootPath)
+            let root = rootPath.rootedPath
             let covered = trees.filter { $0.isPath(within: root) }
             if !covered.isEmpty {
                 steps.add(.dropKernelTrees(covered.reversed()), from: .runtime)
@@ -85,7 +85,7 @@ enum RootEntry: Equatable, Sendable {
         switch self {
         case .pivot: steps.add(.enterRoot, from: "root.path")
         case .move(let trees):
-            let root = MountPlan.absolute(rootPath)
+            let root = rootPath.rootedPath
             var others = trees.filter { !$0.isPath(within: root) }
             if masksPaths { others.append("/proc") }
             if !others.isEmpty {

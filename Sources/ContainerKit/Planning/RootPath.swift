@@ -10,11 +10,11 @@ struct RootPath {
     private let path: String
 
     init(_ path: String) {
-        self.path = MountPlan.absolute(path)
+        self.path = path.rootedPath
     }
 
     /// A path of the host as one of the container, where it leads into the root file system.
-    func inside(_ path: String) -> String? { inside(spelled: MountPlan.absolute(path)) }
+    func inside(_ path: String) -> String? { inside(spelled: path.rootedPath) }
 
     private func inside(spelled path: String) -> String? {
         // The host's own root is a container's as it is.
@@ -25,7 +25,7 @@ struct RootPath {
 
     /// A destination, also one that names the root file system's own directory, which runc takes.
     func destination(_ path: String) -> String {
-        let path = MountPlan.absolute(path)
+        let path = path.rootedPath
         return inside(spelled: path) ?? path
     }
 }

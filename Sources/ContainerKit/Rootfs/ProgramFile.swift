@@ -23,29 +23,14 @@ struct ImageView {
     }
 }
 
-extension LaunchPlan {
-    /// Where the child mounts something.
-    var mountPoints: [String] {
-        childSteps.compactMap { planned in
-            switch planned.step {
-            case .mountFilesystem(let mount), .mountFilesystemOrAttach(let mount, _),
-                .mountCgroupHierarchies(_, let mount, _):
-                mount.destination
-            case .attachMount(_, let path, _): path
-            default: nil
-            }
-        }
-    }
-}
-
 /// Why a program that is there cannot be executed, as far as its file tells.
 ///
 /// The kernel has one errno for the file and for what the file asks for: an interpreter in the first line
 /// of a script, a loader in an ELF file. The image is not trusted: its paths are resolved below its root,
 /// only regular files are opened, and only their start is looked at.
 struct ProgramFile {
-    /// What the error's text has behind the kernel's word; empty where nothing is known.
-    var addition = ""
+    /// What is known of the reason beyond the kernel's word.
+    var reason: String?
     /// What to do about it.
     var hint: String?
 
@@ -75,7 +60,7 @@ struct ProgramFile {
     // MARK: Reasons
 
     private mutating func explainMissing(_ path: String, _ view: ImageView?) {
-        addition = " (the file, or the interpreter or loader that it asks for)"
+        reason = "the file, or the interpreter or loader that it asks for"
         guard let view, let root = try? openFile(view.path, [.pathOnly, .directory]) else {
             return
         }
@@ -88,8 +73,8 @@ struct ProgramFile {
                 guard let start, let next = Interpreter(start) else { return }
                 program = next.path
             } catch  where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
-                guard !program.isSame(path) else { return addition = "" }
-                addition = " (the interpreter \(program.debugDescription) is missing)"
+                guard !program.isSame(path) else { return reason = nil }
+                reason = "the interpreter \(program.debugDescription) is missing"
                 if program.ends(with: "\r") {
                     hint = "the script's lines end with CR LF; the kernel takes LF alone"
                 }
@@ -129,11 +114,11 @@ struct ProgramFile {
             let start = try? Self.start(of: path, in: root.number, unlessCovered: view)
         else { return }
         if start.isEmpty {
-            addition = " (the file is empty)"
+            reason = "the file is empty"
         } else if start.starts(with: Interpreter.elfMagic) {
-            addition = " (the program is made for another kind of machine)"
+            reason = "the program is made for another kind of machine"
         } else if !start.starts(with: "#!".utf8) {
-            addition = " (neither a program nor a script with an interpreter in its first line)"
+            reason = "neither a program nor a script with an interpreter in its first line"
         }
     }
 

@@ -42,8 +42,7 @@ struct TreeCopy {
         var helper = try HelperChild()
         let page = helper.page
         let image = ProgramImage.treeCopy(
-            by: Int32(truncatingIfNeeded: raw_system_call(Int(__NR_getpid), 0, 0, 0, 0, 0, 0)),
-            entrances: place.entrances.count, owner: owner, group: group,
+            by: ownProcessID, entrances: place.entrances.count, owner: owner, group: group,
             mode: mode)
         let killsBefore = place.cgroup?.oomKillCount ?? 0
         let process = try start(&helper, image, in: place)

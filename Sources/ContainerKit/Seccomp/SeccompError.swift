@@ -27,3 +27,18 @@ struct SeccompError: Error, Equatable, Sendable, CustomStringConvertible {
 
     var description: String { "\(field): \(message)" }
 }
+
+extension ContainerError {
+    init(_ error: SeccompError) {
+        let code: Code =
+            switch error.reason {
+            case .invalid: .invalidSpec
+            case .unsupported: .unsupported
+            }
+        self.init(code, error.message, field: error.field.description)
+    }
+}
+
+extension SeccompError: PartError {
+    var reported: ContainerError { ContainerError(self) }
+}

@@ -76,3 +76,8 @@ extension Seccomp.Flag {
         }
     }
 }
+
+extension RuntimeVersion {
+    /// The version of the linked libseccomp, "2.5.4".
+    public static var libseccompVersion: String { ContainerKit.libseccompVersion() }
+}

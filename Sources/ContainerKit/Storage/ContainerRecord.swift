@@ -58,33 +58,43 @@ struct ContainerRecord: Equatable, Sendable {
     }
 
     var json: JSONValue {
-        var object: JSONObject = ["version": .integer(Self.version), "id": .string(id)]
-        object.append("ociVersion", .string(ociVersion))
-        object.append("bundle", .string(bundle))
-        object.append("rootfs", .string(rootfs))
-        object.append("created", .string(created))
-        var notes = JSONObject()
-        for (key, value) in annotations.sorted(by: { $0.key < $1.key }) {
-            notes.append(key, .string(value))
-        }
-        object.append("annotations", .object(notes))
-        object.append("complete", .bool(isComplete))
-        object.append("pid", .integer(Int64(pid)))
-        object.append("startTime", .integer(Int64(startTime)))
-        object.append("pidNamespace", .bool(hasPidNamespace))
-        object.append("sessionKeyring", .bool(hasSessionKeyring))
-        if isPausedBeforeStart { object.append("pausedBeforeStart", .bool(true)) }
-        if let rootMount { object.append("rootMount", .string(String(rootMount))) }
-        if let hooks { object.append("hooks", hooks.encoded) }
-        for (key, groups) in [
-            ("resctrlGroups", resctrlGroups), ("ownResctrlGroups", ownResctrlGroups),
-        ] where !groups.isEmpty {
-            object.append(key, .array(groups.map { .string($0) }))
-        }
-        object.append("cgroups", cgroups.record)
-        object.append("startWaitIndex", .integer(Int64(startWaitIndex)))
-        object.append("lastInstructions", .array(lastInstructions.map(\.json)))
-        return .object(object)
+        var copy = self
+        var fields = RecordFields()
+        copy.visit(&fields)
+        return fields.written
+    }
+
+    /// Shows every member to `fields`, which reads or writes it.
+    private mutating func visit(_ fields: inout RecordFields) {
+        var version = Self.version
+        fields.number("version", &version)
+        if !(1...Self.version).contains(version) { fields.refuse() }
+        fields.text("id", &id)
+        fields.text("ociVersion", &ociVersion)
+        fields.text("bundle", &bundle)
+        fields.text("rootfs", &rootfs)
+        fields.text("created", &created)
+        fields.texts("annotations", &annotations)
+        fields.flag("complete", &isComplete)
+        fields.number("pid", &pid)
+        if pid < 0 { fields.refuse() }
+        var ticks = Int64(bitPattern: startTime)
+        fields.number("startTime", &ticks)
+        startTime = UInt64(bitPattern: ticks)
+        fields.flag("pidNamespace", &hasPidNamespace)
+        fields.flag("sessionKeyring", &hasSessionKeyring)
+        fields.flag("pausedBeforeStart", &isPausedBeforeStart, isWritten: isPausedBeforeStart)
+        var mount = rootMount.map { String($0) } ?? ""
+        fields.text("rootMount", &mount, isWritten: rootMount != nil)
+        rootMount = UInt64(mount)
+        fields.value("hooks", &hooks, { try? Hooks(encoded: $0) }, { $0.encoded })
+        fields.list("resctrlGroups", &resctrlGroups, { $0.text }, { .string($0) })
+        fields.list("ownResctrlGroups", &ownResctrlGroups, { $0.text }, { .string($0) })
+        fields.required("cgroups", &cgroups, CgroupLayout.init(record:), \.record)
+        fields.number("startWaitIndex", &startWaitIndex, isOptional: true)
+        fields.list(
+            "lastInstructions", &lastInstructions, RecordedInstruction.init, \.json,
+            isWritten: true)
     }
 
     init(
@@ -106,99 +116,12 @@ struct ContainerRecord: Equatable, Sendable {
     /// what was written, either.
     init?(_ value: JSONValue) {
         guard case .object(let object) = value else { return nil }
-        var members = RecordMembers(object)
-        let version = members.integer("version")
-        let layout = object["cgroups"].flatMap(CgroupLayout.init(record:))
-        guard let version, (1...Self.version).contains(version), let layout,
-            let id = members.text("id"), let ociVersion = members.text("ociVersion"),
-            let bundle = members.text("bundle"), let rootfs = members.text("rootfs"),
-            let created = members.text("created"), let pid = members.integer("pid"),
-            let pid = Int32(exactly: pid), pid >= 0, let startTime = members.integer("startTime")
-        else { return nil }
+        var fields = RecordFields(of: object)
         self.init(
-            id: id, ociVersion: ociVersion, bundle: bundle, rootfs: rootfs, created: created,
-            annotations: members.texts("annotations"), cgroups: layout)
-        self.pid = pid
-        self.startTime = UInt64(bitPattern: startTime)
-        isComplete = members.flag("complete") ?? false
-        hasPidNamespace = members.flag("pidNamespace") ?? false
-        hasSessionKeyring = members.flag("sessionKeyring") ?? true
-        isPausedBeforeStart = members.flag("pausedBeforeStart") ?? false
-        rootMount = members.text("rootMount").flatMap { UInt64($0) }
-        hooks = members.hooks("hooks")
-        resctrlGroups = members.list("resctrlGroups")
-        ownResctrlGroups = members.list("ownResctrlGroups")
-        startWaitIndex = Int(members.integer("startWaitIndex") ?? 0)
-        lastInstructions = members.instructions("lastInstructions")
-        guard members.areValid else { return nil }
-    }
-}
-
-/// The members of a record, as far as they are of the types that were written.
-private struct RecordMembers {
-    private let object: JSONObject
-    /// Whether none was of another type so far.
-    private(set) var areValid = true
-
-    init(_ object: JSONObject) {
-        self.object = object
-    }
-
-    private mutating func member<Value>(
-        _ name: String, _ read: (JSONValue) -> Value?
-    ) -> Value? {
-        guard let value = object[name] else { return nil }
-        let result = read(value)
-        if result == nil { areValid = false }
-        return result
-    }
-
-    mutating func text(_ name: String) -> String? {
-        member(name) { if case .string(let text) = $0 { text } else { nil } }
-    }
-
-    mutating func integer(_ name: String) -> Int64? {
-        member(name) { if case .integer(let number) = $0 { number } else { nil } }
-    }
-
-    mutating func flag(_ name: String) -> Bool? {
-        member(name) { if case .bool(let flag) = $0 { flag } else { nil } }
-    }
-
-    mutating func hooks(_ name: String) -> Hooks? {
-        member(name) { try? Hooks(encoded: $0) }
-    }
-
-    mutating func list(_ name: String) -> [String] {
-        elements(name) { if case .string(let text) = $0 { text } else { nil } }
-    }
-
-    mutating func instructions(_ name: String) -> [RecordedInstruction] {
-        elements(name, RecordedInstruction.init)
-    }
-
-    private mutating func elements<Element>(
-        _ name: String, _ read: (JSONValue) -> Element?
-    ) -> [Element] {
-        let list = member(name) { (value) -> [Element]? in
-            guard case .array(let items) = value else { return nil }
-            let elements = items.compactMap(read)
-            return elements.count == items.count ? elements : nil
-        }
-        return list ?? []
-    }
-
-    mutating func texts(_ name: String) -> [String: String] {
-        let texts = member(name) { (value) -> [String: String]? in
-            guard case .object(let members) = value else { return nil }
-            var texts: [String: String] = [:]
-            for member in members.members {
-                guard case .string(let text) = member.value else { return nil }
-                texts[member.key] = text
-            }
-            return texts
-        }
-        return texts ?? [:]
+            id: "", ociVersion: "", bundle: "", rootfs: "", created: "", annotations: [:],
+            cgroups: .empty)
+        visit(&fields)
+        guard fields.areWhole else { return nil }
     }
 }
 
@@ -207,7 +130,7 @@ extension ContainerRecord {
     init(salvaged id: String) {
         self.init(
             id: id, ociVersion: "", bundle: "", rootfs: "", created: "", annotations: [:],
-            cgroups: CgroupLayout(mode: .legacy, directories: [], unifiedControllers: []))
+            cgroups: .empty)
         isComplete = true
     }
 
@@ -218,21 +141,18 @@ extension ContainerRecord {
     /// directories.
     mutating func salvage(_ value: JSONValue) {
         guard case .object(let object) = value else { return }
-        var members = RecordMembers(object)
-        if let number = members.integer("pid"), let pid = Int32(exactly: number), pid > 0,
-            let startTime = members.integer("startTime")
-        {
-            self.pid = pid
-            self.startTime = UInt64(bitPattern: startTime)
-        }
-        if let layout = object["cgroups"].flatMap(CgroupLayout.init(record:)) { cgroups = layout }
-        isComplete = members.flag("complete") ?? true
-        hasPidNamespace = members.flag("pidNamespace") ?? false
-        bundle = members.text("bundle") ?? ""
-        rootfs = members.text("rootfs") ?? ""
-        rootMount = members.text("rootMount").flatMap { UInt64($0) }
-        hooks = members.hooks("hooks")
-        ownResctrlGroups = members.list("ownResctrlGroups")
+        var fields = RecordFields(of: object)
+        var found = self
+        found.visit(&fields)
+        if found.pid > 0, found.startTime > 0 { (pid, startTime) = (found.pid, found.startTime) }
+        cgroups = found.cgroups
+        isComplete = found.isComplete
+        hasPidNamespace = found.hasPidNamespace
+        bundle = found.bundle
+        rootfs = found.rootfs
+        rootMount = found.rootMount
+        hooks = found.hooks
+        ownResctrlGroups = found.ownResctrlGroups
     }
 
     /// Takes the mounts of a container without a mount namespace of its own from the host's table.

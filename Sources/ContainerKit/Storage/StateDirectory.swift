@@ -4,6 +4,7 @@
 //
 //   StateDirectory   its directory below the store's, and the lock on it
 //   ContainerRecord  state.json: pid, start time, cgroups, and what init still has to do
+//   RecordFields     its members, read and written by one list
 
 internal import CLinux
 internal import RuntimeSpec
@@ -339,10 +340,21 @@ struct StateDirectory: ~Copyable {
             } catch  where error.errno == .noSuchFileOrDirectory {
                 return
             } catch  where error.errno == .directoryNotEmpty {
-                try ReadinessRelay.remove(in: descriptor)
+                try removeReadinessSocket()
                 try removeDirectory(path)
             }
         }
+    }
+
+    private func removeReadinessSocket() throws(SystemCallError) {
+        let directory = try openFile(
+            ReadinessSocket.directoryName, [.pathOnly, .directory, .noFollow], at: descriptor)
+        do throws(SystemCallError) {
+            try removeFile(ReadinessSocket.name, at: directory.number)
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            // Nobody ever listened.
+        }
+        try removeDirectory(ReadinessSocket.directoryName, at: descriptor)
     }
 
     /// The mode of a directory whose files are being removed: once it is empty, that tells it from one

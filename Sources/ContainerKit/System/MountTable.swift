@@ -39,3 +39,22 @@ func hasUnbindableMounts() throws(SystemCallError) -> Bool {
             .contains { $0.elementsEqual("unbindable".utf8) }
     }
 }
+
+/// The path of a mountinfo field, where space, tab, newline and backslash are `\ooo`.
+func unescapedMountPath(_ field: ArraySlice<UInt8>) -> String {
+    guard field.contains(UInt8(ascii: "\\")) else { return String(decoding: field, as: UTF8.self) }
+    var bytes: [UInt8] = []
+    var rest = field
+    while let byte = rest.popFirst() {
+        let digits = rest.prefix(3)
+        guard byte == UInt8(ascii: "\\"), digits.count == 3,
+            let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8)
+        else {
+            bytes.append(byte)
+            continue
+        }
+        bytes.append(value)
+        rest = rest.dropFirst(3)
+    }
+    return String(decoding: bytes, as: UTF8.self)
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import CLinux
 internal import SystemPackage
 
@@ -194,17 +195,10 @@ struct NetlinkSocket: ~Copyable {
 
     private borrowing func write(_ bytes: [UInt8], _ name: String) throws(SystemCallError) {
         let socket = Int(descriptor.number)
-        let outcome: Result<Int, SystemCallError> = bytes.withUnsafeBytes { buffer in
-            do throws(SystemCallError) {
-                return .success(
-                    try systemCall(
-                        "sendto", __NR_sendto, socket, Int(bitPattern: buffer.baseAddress),
-                        buffer.count, 0, 0, 0, describing: name))
-            } catch {
-                return .failure(error)
-            }
+        try withAddress(ofElements: bytes) { (address, count) throws(SystemCallError) in
+            _ = try systemCall(
+                "sendto", __NR_sendto, socket, address, count, 0, 0, 0, describing: name)
         }
-        _ = try outcome.get()
     }
 
     /// The answers to the last request; nil when a dump is not consistent.
@@ -252,26 +246,19 @@ struct NetlinkSocket: ~Copyable {
         let socket = Int(descriptor.number)
         // struct sockaddr_nl: family 2, padding 2, port 4, groups 4.
         var sender: (UInt32, UInt32, UInt32) = (0, 0, 0)
-        var failure: SystemCallError?
         var length = 0
-        let bytes = [UInt8](unsafeUninitializedCapacity: Self.bufferSize) { buffer, count in
-            let address = Int(bitPattern: buffer.baseAddress)
-            do throws(SystemCallError) {
-                length = try withAddress(of: &sender) { (from) throws(SystemCallError) in
-                    var size: UInt32 = 12
-                    return try withAddress(of: &size) { (size) throws(SystemCallError) in
-                        // MSG_TRUNC: the length is the datagram's, also where it did not fit.
-                        try systemCall(
-                            "recvfrom", __NR_recvfrom, socket, address, Self.bufferSize, 0x20,
-                            from, size, describing: "rtnetlink")
-                    }
+        let bytes = try bytes(atMost: Self.bufferSize) { (address, room) throws(SystemCallError) in
+            length = try withAddress(of: &sender) { (from) throws(SystemCallError) in
+                var size: UInt32 = 12
+                return try withAddress(of: &size) { (size) throws(SystemCallError) in
+                    // MSG_TRUNC: the length is the datagram's, also where it did not fit.
+                    try systemCall(
+                        "recvfrom", __NR_recvfrom, socket, address, room, 0x20, from, size,
+                        describing: "rtnetlink")
                 }
-                count = min(length, Self.bufferSize)
-            } catch {
-                failure = error
             }
+            return min(length, room)
         }
-        if let failure { throw failure }
         // The kernel's own port is 0.
         guard sender.1 == 0 else { return [] }
         guard length <= Self.bufferSize, let messages = NetlinkMessage.messages(in: bytes[...])

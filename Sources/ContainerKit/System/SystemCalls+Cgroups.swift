@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import CLinux
 internal import SystemPackage
 
@@ -58,21 +59,16 @@ enum DevicePrograms {
     /// Verifies and loads a program.
     static func load(_ program: [DeviceInstruction]) throws(SystemCallError) -> OwnedDescriptor {
         let words = program.map(\.word)
-        let outcome: Result<Int, SystemCallError> = words.withUnsafeBufferPointer { words in
-            do throws(SystemCallError) {
-                return .success(
-                    try withPath("Apache-2.0") { (license) throws(SystemCallError) in
-                        var attributes = LoadAttributes(
-                            type: typeCgroupDevice, instructionCount: UInt32(words.count),
-                            instructions: UInt64(UInt(bitPattern: words.baseAddress)),
-                            license: UInt64(license))
-                        return try bpf(commandLoad, &attributes, "BPF_PROG_LOAD, CGROUP_DEVICE")
-                    })
-            } catch {
-                return .failure(error)
+        let number = try withAddress(ofElements: words) {
+            (address, count) throws(SystemCallError) in
+            try withPath("Apache-2.0") { (license) throws(SystemCallError) in
+                var attributes = LoadAttributes(
+                    type: typeCgroupDevice, instructionCount: UInt32(count),
+                    instructions: UInt64(address), license: UInt64(license))
+                return try bpf(commandLoad, &attributes, "BPF_PROG_LOAD, CGROUP_DEVICE")
             }
         }
-        return OwnedDescriptor(taking: CInt(try outcome.get()))
+        return OwnedDescriptor(taking: CInt(number))
     }
 
     /// Attaches `program` to the cgroup, in the place of what is attached there.
@@ -105,20 +101,15 @@ enum DevicePrograms {
     static func attached(to cgroup: CInt) throws(SystemCallError) -> [UInt32] {
         // 64 is the kernel's BPF_CGROUP_MAX_PROGS.
         var identifiers = [UInt32](repeating: 0, count: 64)
-        let outcome: Result<Int, SystemCallError> = identifiers.withUnsafeMutableBufferPointer {
-            buffer in
+        let count = try withAddress(ofElements: &identifiers) {
+            (address, count) throws(SystemCallError) in
             var attributes = QueryAttributes(
-                target: UInt32(cgroup), type: attachCgroupDevice,
-                identifiers: UInt64(UInt(bitPattern: buffer.baseAddress)),
-                count: UInt32(buffer.count))
-            do throws(SystemCallError) {
-                try bpf(commandQuery, &attributes, "BPF_PROG_QUERY, CGROUP_DEVICE")
-                return .success(Int(attributes.count))
-            } catch {
-                return .failure(error)
-            }
+                target: UInt32(cgroup), type: attachCgroupDevice, identifiers: UInt64(address),
+                count: UInt32(count))
+            try bpf(commandQuery, &attributes, "BPF_PROG_QUERY, CGROUP_DEVICE")
+            return Int(attributes.count)
         }
-        return Array(identifiers.prefix(try outcome.get()))
+        return Array(identifiers.prefix(count))
     }
 
     private static func descriptor(of identifier: UInt32) throws(SystemCallError)
@@ -142,75 +133,17 @@ enum DevicePrograms {
     }
 }
 
-/// Changes the owner of a file in an open directory, not its group.
-///
-/// Kernel: fchownat(2) with AT_SYMLINK_NOFOLLOW.
-func changeOwner(of name: String, at directory: CInt, to owner: UInt32)
-    throws(SystemCallError)
-{
-    try withPath(name) { (address) throws(SystemCallError) in
-        _ = try systemCall(
-            "fchownat", __NR_fchownat, Int(directory), address, Int(owner), -1, 0x100,
-            describing: "\"\(name)\", \(owner)")
-    }
-}
-
-/// The names of the directories in an open directory, without `.` and `..`.
-///
-/// Kernel: getdents64(2).
-func directoryNames(in directory: CInt, named name: String) throws(SystemCallError) -> [String] {
-    var names: [String] = []
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    while true {
-        let count = try readEntries(directory, &buffer, named: name)
-        if count == 0 { return names }
-        var start = 0
-        while start + 19 < count {
-            // struct linux_dirent64: ino 8, off 8, reclen 2, type 1, then the name.
-            let length = Int(buffer[start + 16]) | Int(buffer[start + 17]) << 8
-            let isDirectory = buffer[start + 18] == 4  // DT_DIR
-            let bytes = buffer[(start + 19)..<(start + length)].prefix { $0 != 0 }
-            let entry = String(decoding: bytes, as: UTF8.self)
-            if isDirectory, entry != ".", entry != ".." { names.append(entry) }
-            start += length
-        }
-    }
-}
-
-private func readEntries(_ directory: CInt, _ buffer: inout [UInt8], named name: String)
-    throws(SystemCallError) -> Int
-{
-    let outcome: Result<Int, SystemCallError> = buffer.withUnsafeMutableBytes { bytes in
-        do throws(SystemCallError) {
-            return .success(
-                try systemCall(
-                    "getdents64", __NR_getdents64, Int(directory),
-                    Int(bitPattern: bytes.baseAddress), bytes.count, describing: "\"\(name)\""))
-        } catch {
-            return .failure(error)
-        }
-    }
-    return try outcome.get()
-}
-
 /// Writes `text` in one write to an open control file, where one write is one order.
 ///
 /// Kernel: write(2).
 func writeOrder(_ text: String, to file: CInt, named name: @autoclosure () -> String)
     throws(SystemCallError)
 {
-    var copy = text
-    let outcome: Result<Void, SystemCallError> = copy.withUTF8 { bytes in
-        do throws(SystemCallError) {
-            try systemCall(
-                "write", __NR_write, Int(file), Int(bitPattern: bytes.baseAddress), bytes.count,
-                describing: "\"\(name())\", \"\(text)\"")
-            return .success(())
-        } catch {
-            return .failure(error)
-        }
+    try withAddress(ofText: text) { (address, count) throws(SystemCallError) in
+        _ = try systemCall(
+            "write", __NR_write, Int(file), address, count,
+            describing: "\"\(name())\", \"\(text)\"")
     }
-    try outcome.get()
 }
 
 /// An open file or directory that is locked until this goes away.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import CLinux
 internal import SystemPackage
 
@@ -20,16 +21,11 @@ func makePipe() throws(SystemCallError) -> (reader: CInt, writer: CInt) {
 }
 
 /// The same open file at a number that is not one of the standard streams.
-///
-/// Kernel: fcntl(2), F_DUPFD_CLOEXEC.
 func aboveStreams(_ descriptor: consuming OwnedDescriptor) throws(SystemCallError)
     -> OwnedDescriptor
 {
     guard descriptor.number < 3 else { return descriptor }
-    let number = descriptor.number
-    let copy = try systemCall(
-        "fcntl", __NR_fcntl, Int(number), 1030, 3, describing: "\(number), F_DUPFD_CLOEXEC")
-    return OwnedDescriptor(taking: CInt(copy))
+    return try duplicate(descriptor.number, from: 3)
 }
 
 /// Makes reads and writes of an open file return at once.
@@ -54,19 +50,15 @@ func makeBlocking(_ descriptor: CInt) throws(SystemCallError) {
 ///
 /// Kernel: read(2).
 func readAvailable(_ descriptor: CInt, limitBytes: Int) throws(SystemCallError) -> [UInt8]? {
-    var failure: SystemCallError?
-    let bytes = [UInt8](unsafeUninitializedCapacity: limitBytes) { buffer, count in
-        do throws(SystemCallError) {
-            count = try systemCall(
-                "read", __NR_read, Int(descriptor), Int(bitPattern: buffer.baseAddress),
-                limitBytes, describing: "descriptor \(descriptor)")
-        } catch {
-            failure = error
+    do throws(SystemCallError) {
+        return try bytes(atMost: limitBytes) { (address, room) throws(SystemCallError) in
+            try systemCall(
+                "read", __NR_read, Int(descriptor), address, room,
+                describing: "descriptor \(descriptor)")
         }
+    } catch  where error.errno == .resourceTemporarilyUnavailable {
+        return nil
     }
-    guard let failure else { return bytes }
-    if failure.errno == .resourceTemporarilyUnavailable { return nil }
-    throw failure
 }
 
 /// Writes once; tells how many bytes went out, 0 when there is no room yet.
@@ -74,18 +66,13 @@ func readAvailable(_ descriptor: CInt, limitBytes: Int) throws(SystemCallError) 
 /// Kernel: write(2).
 func writeAvailable(_ bytes: ArraySlice<UInt8>, to descriptor: CInt) throws(SystemCallError) -> Int
 {
-    let outcome: Result<Int, SystemCallError> = bytes.withUnsafeBytes { buffer in
-        do throws(SystemCallError) {
-            return .success(
-                try systemCall(
-                    "write", __NR_write, Int(descriptor), Int(bitPattern: buffer.baseAddress),
-                    buffer.count, describing: "descriptor \(descriptor)"))
-        } catch {
-            return .failure(error)
+    do throws(SystemCallError) {
+        return try withAddress(ofElements: bytes) { (address, count) throws(SystemCallError) in
+            try systemCall(
+                "write", __NR_write, Int(descriptor), address, count,
+                describing: "descriptor \(descriptor)")
         }
-    }
-    if case .failure(let error) = outcome, error.errno == .resourceTemporarilyUnavailable {
+    } catch  where error.errno == .resourceTemporarilyUnavailable {
         return 0
     }
-    return try outcome.get()
 }

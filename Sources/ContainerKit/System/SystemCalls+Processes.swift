@@ -78,18 +78,11 @@ private func waitProcess(_ pidfd: CInt, options: Int) throws(SystemCallError) ->
     var words = [Int32](repeating: 0, count: 32)
     // WEXITED
     let exited = 4
-    let outcome: Result<Void, SystemCallError> = words.withUnsafeMutableBytes { buffer in
-        do throws(SystemCallError) {
-            try systemCall(
-                "waitid", __NR_waitid, Int(clinux_p_pidfd), Int(pidfd),
-                Int(bitPattern: buffer.baseAddress), exited | options, 0,
-                describing: "P_PIDFD, \(pidfd)")
-            return .success(())
-        } catch {
-            return .failure(error)
-        }
+    try withAddress(ofElements: &words) { (address, _) throws(SystemCallError) in
+        _ = try systemCall(
+            "waitid", __NR_waitid, Int(clinux_p_pidfd), Int(pidfd), address, exited | options, 0,
+            describing: "P_PIDFD, \(pidfd)")
     }
-    try outcome.get()
     // With WNOHANG, a process that still runs leaves si_signo at zero.
     if words[0] == 0 { return nil }
     // CLD_EXITED is 1; CLD_KILLED and CLD_DUMPED carry a signal.
@@ -138,20 +131,13 @@ func poll(_ entries: inout [PollEntry], timeoutMilliseconds: Int = -1) throws(Sy
     var time = (
         seconds: timeoutMilliseconds / 1000, nanoseconds: timeoutMilliseconds % 1000 * 1_000_000
     )
-    let outcome: Result<Int, SystemCallError> = entries.withUnsafeMutableBytes { buffer in
-        do throws(SystemCallError) {
-            return .success(
-                try withAddress(of: &time) { (time) throws(SystemCallError) in
-                    try systemCall(
-                        "ppoll", __NR_ppoll, Int(bitPattern: buffer.baseAddress),
-                        buffer.count / MemoryLayout<PollEntry>.stride,
-                        timeoutMilliseconds < 0 ? 0 : time, 0, 8, describing: "")
-                })
-        } catch {
-            return .failure(error)
+    return try withAddress(ofElements: &entries) { (address, count) throws(SystemCallError) in
+        try withAddress(of: &time) { (time) throws(SystemCallError) in
+            try systemCall(
+                "ppoll", __NR_ppoll, address, count, timeoutMilliseconds < 0 ? 0 : time, 0, 8,
+                describing: "")
         }
     }
-    return try outcome.get()
 }
 
 /// Sets a limit of another process.
@@ -316,4 +302,28 @@ struct ClockTime: Equatable {
         }
         return time
     }
+}
+
+/// How the signals that a thread has blocked are changed.
+///
+/// Kernel: sigprocmask(2).
+enum SignalMaskChange: Int {
+    case block = 0
+    case set = 2
+}
+
+/// Changes which signals this thread has blocked, and returns the former mask.
+///
+/// Kernel: rt_sigprocmask(2).
+func changeSignalMask(_ change: SignalMaskChange, _ mask: UInt64) -> UInt64 {
+    var mask = mask
+    var former: UInt64 = 0
+    withUnsafeMutablePointer(to: &mask) { mask in
+        withUnsafeMutablePointer(to: &former) { former in
+            _ = raw_system_call(
+                Int(__NR_rt_sigprocmask), change.rawValue, Int(bitPattern: mask),
+                Int(bitPattern: former), 8, 0, 0)
+        }
+    }
+    return former
 }

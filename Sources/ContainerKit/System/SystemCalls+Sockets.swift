@@ -64,14 +64,7 @@ struct UnixAddress {
     func with(_ body: (_ address: Int, _ length: Int) throws(SystemCallError) -> Void)
         throws(SystemCallError)
     {
-        let outcome: Result<Void, SystemCallError> = bytes.withUnsafeBytes { buffer in
-            do throws(SystemCallError) {
-                return .success(try body(Int(bitPattern: buffer.baseAddress), buffer.count))
-            } catch {
-                return .failure(error)
-            }
-        }
-        try outcome.get()
+        try withAddress(ofElements: bytes, body)
     }
 }
 
@@ -165,8 +158,10 @@ private struct DescriptorMessage {
 struct ReceivedMessage: ~Copyable {
     let bytes: [UInt8]
     let descriptor: OwnedDescriptor
-    /// The second; -1 where one came.
-    let second: OwnedDescriptor
+    /// The second, where two came.
+    let second: OwnedDescriptor?
+    /// Its number.
+    let secondNumber: CInt?
 
     /// Gives the descriptor up without closing it.
     consuming func takeDescriptor() -> OwnedDescriptor { descriptor }
@@ -175,7 +170,7 @@ struct ReceivedMessage: ~Copyable {
 /// Takes the one descriptor that a message carries; it is close-on-exec.
 func receiveDescriptor(from socket: CInt) throws(SystemCallError) -> OwnedDescriptor {
     let message = try receiveMessage(from: socket)
-    guard message.second.number < 0 else {
+    guard message.secondNumber == nil else {
         throw SystemCallError(
             "recvmsg", "descriptor \(socket), one descriptor expected", errno: .badMessage)
     }
@@ -193,43 +188,37 @@ func receiveMessage(from socket: CInt) throws(SystemCallError) -> ReceivedMessag
     var control = DescriptorMessage(length: 0, level: 0, type: 0)
     let truncatedControl: UInt64 = 8  // MSG_CTRUNC
     var flags: UInt64 = 0
-    let outcome: Result<Int, SystemCallError> = text.withUnsafeMutableBytes { buffer in
-        do throws(SystemCallError) {
-            var vector = (base: Int(bitPattern: buffer.baseAddress), length: buffer.count)
-            return .success(
-                try withAddress(of: &vector) { (vector) throws(SystemCallError) in
-                    try withAddress(of: &control) { (address) throws(SystemCallError) in
-                        var header = MessageHeader(
-                            vectors: vector, control: address,
-                            controlLength: MemoryLayout<DescriptorMessage>.size)
-                        let count = try withAddress(of: &header) {
-                            (header) throws(SystemCallError) in
-                            // MSG_CMSG_CLOEXEC
-                            try systemCall(
-                                "recvmsg", __NR_recvmsg, Int(socket), header, 0x4000_0000,
-                                describing: "descriptor \(socket)")
-                        }
-                        flags = header.flags
-                        return count
-                    }
-                })
-        } catch {
-            return .failure(error)
+    let length = try withAddress(ofElements: &text) { (base, room) throws(SystemCallError) in
+        var vector = (base: base, length: room)
+        return try withAddress(of: &vector) { (vector) throws(SystemCallError) in
+            try withAddress(of: &control) { (address) throws(SystemCallError) in
+                var header = MessageHeader(
+                    vectors: vector, control: address,
+                    controlLength: MemoryLayout<DescriptorMessage>.size)
+                let count = try withAddress(of: &header) { (header) throws(SystemCallError) in
+                    // MSG_CMSG_CLOEXEC
+                    try systemCall(
+                        "recvmsg", __NR_recvmsg, Int(socket), header, 0x4000_0000,
+                        describing: "descriptor \(socket)")
+                }
+                flags = header.flags
+                return count
+            }
         }
     }
-    let length = try outcome.get()
     // The kernel pads nothing: 16 bytes of header and 4 a descriptor.
     let isRights = control.level == 1 && control.type == 1
     let count = isRights ? max(0, (control.length - 16) / 4) : 0
     let first = count >= 1 ? OwnedDescriptor(taking: control.first) : nil
-    let second = OwnedDescriptor(taking: count >= 2 ? control.second : -1)
+    let second = count >= 2 ? OwnedDescriptor(taking: control.second) : nil
     // No room for more than two: the kernel dropped the rest, and says so.
     guard let first, count <= 2, flags & truncatedControl == 0 else {
         throw SystemCallError(
             "recvmsg", "descriptor \(socket), one descriptor expected", errno: .badMessage)
     }
     return ReceivedMessage(
-        bytes: Array(text.prefix(length)), descriptor: first, second: second)
+        bytes: Array(text.prefix(length)), descriptor: first, second: second,
+        secondNumber: count >= 2 ? control.second : nil)
 }
 
 /// Sends a descriptor and a text of at least one byte.

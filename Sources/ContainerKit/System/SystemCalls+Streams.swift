@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
 internal import CLinux
 internal import SystemPackage
 
@@ -88,17 +89,10 @@ struct StreamSocket: ~Copyable {
     private static func connect(_ socket: CInt, _ address: [UInt8], _ name: UnixSocketName)
         throws(SystemCallError)
     {
-        let outcome: Result<Void, SystemCallError> = address.withUnsafeBytes { buffer in
-            do throws(SystemCallError) {
-                try systemCall(
-                    "connect", __NR_connect, Int(socket), Int(bitPattern: buffer.baseAddress),
-                    buffer.count, describing: "\(name)")
-                return .success(())
-            } catch {
-                return .failure(error)
-            }
+        try withAddress(ofElements: address) { (address, count) throws(SystemCallError) in
+            _ = try systemCall(
+                "connect", __NR_connect, Int(socket), address, count, describing: "\(name)")
         }
-        try outcome.get()
     }
 
     /// Sends all of `bytes`; ETIMEDOUT when the other end does not take them in time.
@@ -107,19 +101,13 @@ struct StreamSocket: ~Copyable {
     func send(_ bytes: [UInt8], before deadline: Deadline) throws(SystemCallError) {
         var sent = 0
         while sent < bytes.count {
-            let outcome: Result<Int, SystemCallError> = bytes.withUnsafeBytes { buffer in
-                do throws(SystemCallError) {
-                    return .success(
-                        try systemCall(
-                            "sendto", __NR_sendto, Int(socket.number),
-                            Int(bitPattern: buffer.baseAddress) + sent, buffer.count - sent, 0x4000,
-                            0, 0, describing: name))
-                } catch {
-                    return .failure(error)
-                }
-            }
             do throws(SystemCallError) {
-                sent += try outcome.get()
+                sent += try withAddress(ofElements: bytes[sent...]) {
+                    (address, count) throws(SystemCallError) in
+                    try systemCall(
+                        "sendto", __NR_sendto, Int(socket.number), address, count, 0x4000, 0, 0,
+                        describing: name)
+                }
             } catch  where error.errno == .resourceTemporarilyUnavailable {
                 try waitUntil(.writable, "sendto", before: deadline)
             }
@@ -131,19 +119,15 @@ struct StreamSocket: ~Copyable {
     /// Kernel: recvfrom(2).
     func receive(limitBytes: Int, before deadline: Deadline) throws(SystemCallError) -> [UInt8] {
         while true {
-            var failure: SystemCallError?
-            let bytes = [UInt8](unsafeUninitializedCapacity: limitBytes) { buffer, count in
-                do throws(SystemCallError) {
-                    count = try systemCall(
-                        "recvfrom", __NR_recvfrom, Int(socket.number),
-                        Int(bitPattern: buffer.baseAddress), limitBytes, 0, 0, 0, describing: name)
-                } catch {
-                    failure = error
+            do throws(SystemCallError) {
+                return try bytes(atMost: limitBytes) { (address, room) throws(SystemCallError) in
+                    try systemCall(
+                        "recvfrom", __NR_recvfrom, Int(socket.number), address, room, 0, 0, 0,
+                        describing: name)
                 }
+            } catch  where error.errno == .resourceTemporarilyUnavailable {
+                try waitUntil(.readable, "recvfrom", before: deadline)
             }
-            guard let failure else { return bytes }
-            guard failure.errno == .resourceTemporarilyUnavailable else { throw failure }
-            try waitUntil(.readable, "recvfrom", before: deadline)
         }
     }
 

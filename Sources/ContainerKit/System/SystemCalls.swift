@@ -4,14 +4,19 @@
 //
 //   SystemCalls            the call itself, files, directories, status
 //   SystemCalls+Cgroups    device programs of v2
+//   DeviceInstruction      one instruction of such a program
 //   SystemCalls+Datagrams, SystemCalls+Sockets, SystemCalls+Pipes  sockets, descriptors over them, pipes
+//   SystemCalls+Directories, SystemCalls+Owners, SystemCalls+Terminals  entries; whose a file is; modes
+//   SystemCalls+Descriptors  what a descriptor is of, and further numbers for it
 //   SystemCalls+Events     counters, and files that tell of changes
 //   SystemCalls+FileSizes  writing under RLIMIT_FSIZE without SIGXFSZ
+//   SystemCalls+Memory     the memory that a call reads or fills
 //   SystemCalls+Links      what a link says
 //   SystemCalls+MemoryFiles  files in memory, and their seals
 //   SystemCalls+Mounts     mount trees
 //   SystemCalls+Processes  pidfds, signals, wait, poll, limits, the start time of a process
 //   SystemCalls+Streams    reading until a deadline
+//   ExitStatus             how a process ends
 //   SystemCallError        which call was refused, with what, and why
 //   ErrnoWords             errnos in the words that engines match
 //   OwnedDescriptor        a descriptor that is closed with its owner
@@ -21,6 +26,7 @@
 //   OuterFilter            the seccomp filter that the runtime itself runs under
 //   CallerRights, HeldCapabilities, StartingUser, FilesystemUser  who this process is, and what it may do
 
+internal import ByteText
 internal import CLinux
 internal import SystemPackage
 
@@ -38,23 +44,6 @@ func systemCall(
         guard result < 0, result >= -4095 else { return result }
         throw SystemCallError("\(name)", arguments(), errno: Errno(rawValue: CInt(-result)))
     }
-}
-
-/// Calls `body` with the address of the NUL-terminated bytes of `string`.
-func withPath<Result>(_ string: String, _ body: (Int) throws(SystemCallError) -> Result)
-    throws(SystemCallError) -> Result
-{
-    var copy = string
-    copy.append("\0")
-    // `withUTF8` rethrows untyped; the outcome is carried across it.
-    let outcome: Swift.Result<Result, SystemCallError> = copy.withUTF8 { bytes in
-        do throws(SystemCallError) {
-            return .success(try body(Int(bitPattern: bytes.baseAddress)))
-        } catch {
-            return .failure(error)
-        }
-    }
-    return try outcome.get()
 }
 
 /// How a file is opened.
@@ -130,15 +119,6 @@ func openInRoot(_ root: CInt, _ path: String, _ flags: OpenFlags, mode: Int = 0)
     }
 }
 
-/// Calls `body` with the address of a value, for a call that reads or fills a structure.
-func withAddress<Value, Result>(
-    of value: inout Value, _ body: (Int) throws(SystemCallError) -> Result
-) throws(SystemCallError) -> Result {
-    try withUnsafeMutablePointer(to: &value) { (pointer) throws(SystemCallError) in
-        try body(Int(bitPattern: pointer))
-    }
-}
-
 /// The longest file that is read; what engines write is far shorter.
 let longestFileBytes = 16 << 20
 
@@ -154,21 +134,16 @@ func readFile(_ descriptor: CInt, limitBytes: Int = longestFileBytes, named name
     while true {
         // One byte more than allowed tells that there are too many.
         room = min(room, limitBytes + 1 - contents.count)
-        var failure: SystemCallError?
-        let more = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
-            do throws(SystemCallError) {
-                // Files of procfs end a read early; only an empty one is the end.
-                while count < room {
-                    let address = Int(bitPattern: buffer.baseAddress) + count
-                    let read = try readWaiting(descriptor, address, room - count, name)
-                    guard read > 0 else { break }
-                    count += read
-                }
-            } catch {
-                failure = error
+        let more = try bytes(atMost: room) { (address, room) throws(SystemCallError) in
+            var count = 0
+            // Files of procfs end a read early; only an empty one is the end.
+            while count < room {
+                let read = try readWaiting(descriptor, address + count, room - count, name)
+                guard read > 0 else { break }
+                count += read
             }
+            return count
         }
-        if let failure { throw failure }
         if contents.isEmpty { contents = more } else { contents.append(contentsOf: more) }
         guard contents.count <= limitBytes else {
             throw SystemCallError(
@@ -213,27 +188,20 @@ func readFile(
 func writeAll(_ bytes: [UInt8], to descriptor: CInt, named name: @autoclosure () -> String)
     throws(SystemCallError)
 {
-    var failure: SystemCallError?
-    bytes.withUnsafeBytes { buffer in
-        do throws(SystemCallError) {
-            try writeAll(buffer, to: descriptor, named: name())
-        } catch {
-            failure = error
-        }
+    try withAddress(ofElements: bytes) { (address, count) throws(SystemCallError) in
+        try writeAll(address, count, to: descriptor, named: name())
     }
-    if let failure { throw failure }
 }
 
 /// The same for bytes of any memory.
 func writeAll(
-    _ bytes: UnsafeRawBufferPointer, to descriptor: CInt, named name: @autoclosure () -> String
+    _ address: Int, _ count: Int, to descriptor: CInt, named name: @autoclosure () -> String
 ) throws(SystemCallError) {
     try sparingFileSizeSignal { () throws(SystemCallError) in
         var written = 0
-        while written < bytes.count {
-            let address = Int(bitPattern: bytes.baseAddress) + written
+        while written < count {
             written += try systemCall(
-                "write", __NR_write, Int(descriptor), address, bytes.count - written,
+                "write", __NR_write, Int(descriptor), address + written, count - written,
                 describing: name())
         }
     }
@@ -245,18 +213,7 @@ func writeControlFile(_ path: String, at directory: CInt = currentDirectory, _ t
     throws(SystemCallError)
 {
     let file = try openFile(path, .writeOnly, at: directory)
-    var copy = text
-    let outcome: Swift.Result<Int, SystemCallError> = copy.withUTF8 { bytes in
-        do throws(SystemCallError) {
-            return .success(
-                try systemCall(
-                    "write", __NR_write, Int(file.number), Int(bitPattern: bytes.baseAddress),
-                    bytes.count, describing: "\"\(path)\", \"\(text)\""))
-        } catch {
-            return .failure(error)
-        }
-    }
-    _ = try outcome.get()
+    try writeOrder(text, to: file.number, named: path)
 }
 
 /// Makes a directory.

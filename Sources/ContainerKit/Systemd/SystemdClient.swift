@@ -3,6 +3,7 @@
 // Systemd: what is said to it, over its bus.
 //
 //   SystemdClient       the calls: start, set, stop, each with its deadline
+//   SystemdHost         what the systemd of the host is, as far as plans depend on it (pure)
 //   UnitProperty        a property of a unit, as it is sent and as explain prints it (pure)
 //   PropertyAnnotation  org.systemd.property.* as properties (pure)
 //   VariantText         their values: text in the format of GVariant (pure)
@@ -45,7 +46,7 @@ final class SystemdClient {
     /// The systemd that keeps cgroups for whoever this process is.
     static var ownInstance: SystemdInstance {
         // Root of a user namespace is a user of the machine.
-        effectiveUserID == 0 && !RuntimeRights.isInsideUserNamespace ? .system : .user
+        effectiveUserID == 0 && !isInsideUserNamespace ? .system : .user
     }
 
     /// Connects to systemd, or to the bus where its own socket cannot be used.

@@ -18,11 +18,8 @@ extension Command {
             perform: { invocation throws(ContainerError) in
                 let resources = try UpdateFlags.resources(
                     invocation.arguments, invocation.logger)
-                var options = LaunchOptions()
-                options.logger = invocation.logger
                 try invocation.container().update(
-                    resources, intelRdt: UpdateFlags.intelRdt(invocation.arguments),
-                    options: options)
+                    resources, intelRdt: UpdateFlags.intelRdt(invocation.arguments))
                 return 0
             })
     }

@@ -31,20 +31,15 @@ struct Failure: Error {
             let isRefused =
                 error.code == .executableNotFound && error.field == "process.args"
             let isBare = command.failureText == .run && isRefused
-            self.init(error, lead: lead, line: isBare ? Self.reasonBelow(error.message) : nil)
+            self.init(error, lead: lead, line: isBare ? Self.bareLines(error) : nil)
         case .exec:
             self.init(error, lead: "exec failed: " + Self.start(of: error), status: 255)
         }
     }
 
-    /// What is known of the reason, in parentheses at the end, gets a line of its own: the first is
-    /// runc's to the last byte.
-    private static func reasonBelow(_ message: String) -> String {
-        let bytes = message.utf8
-        guard bytes.last == UInt8(ascii: ")"), let start = bytes.lastIndex(of: UInt8(ascii: "(")),
-            start > message.startIndex
-        else { return message }
-        return String(message[..<bytes.index(before: start)]) + "\n" + String(message[start...])
+    /// What is known of the reason gets a line of its own: the first is runc's to the last byte.
+    private static func bareLines(_ error: ContainerError) -> String {
+        error.detail.map { "\(error.message)\n(\($0))" } ?? error.message
     }
 
     /// How far the container was, in the words that people search for, which are runc's.

@@ -67,7 +67,7 @@ struct ProgramFileTests {
     {
         ProgramFile(
             path, in: ImageView(path: root.path, mounts: mounts), call: "execve", errno: ENOENT
-        ).addition
+        ).reason ?? ""
     }
 
     @Test("a missing interpreter is named, also that of an interpreter")
@@ -76,8 +76,8 @@ struct ProgramFileTests {
             "bin/script": Array("#!/bin/other\n".utf8), "bin/other": Self.elf(loader: "/lib/none"),
             "bin/first": Array("#!/no/such\n".utf8),
         ])
-        #expect(missing("/bin/first", root) == #" (the interpreter "/no/such" is missing)"#)
-        #expect(missing("/bin/script", root) == #" (the interpreter "/lib/none" is missing)"#)
+        #expect(missing("/bin/first", root) == #"the interpreter "/no/such" is missing"#)
+        #expect(missing("/bin/script", root) == #"the interpreter "/lib/none" is missing"#)
         // The program itself is gone.
         #expect(missing("/bin/none", root) == "")
     }
@@ -85,7 +85,7 @@ struct ProgramFileTests {
     @Test("nothing is named that a mount of the config covers, or that leads out of the image")
     func unknown() throws {
         let root = try make(["bin/script": Array("#!/no/such\n".utf8)])
-        let vague = " (the file, or the interpreter or loader that it asks for)"
+        let vague = "the file, or the interpreter or loader that it asks for"
         #expect(missing("/bin/script", root, mounts: ["/bin"]) == vague)
         #expect(missing("/bin/script", root, mounts: ["/no"]) == vague)
         #expect(missing("/bin/script", root, mounts: ["/binary"]) != vague)
@@ -104,7 +104,7 @@ struct ProgramFileTests {
         try #require(mkfifo("\(root.path)/bin/fifo", 0o755) == 0)
         let file = ProgramFile(
             "/bin/fifo", in: ImageView(path: root.path), call: "execve", errno: ENOEXEC)
-        #expect(file.addition == "")
+        #expect(file.reason == nil)
     }
 
     @Test("a file of no known form is told as that")
@@ -112,12 +112,12 @@ struct ProgramFileTests {
         let root = try make([
             "empty": [], "text": Array("echo\n".utf8), "elf": Self.elf(loader: "/lib/x"),
         ])
-        func addition(_ path: String) -> String {
+        func reason(_ path: String) -> String {
             ProgramFile(path, in: ImageView(path: root.path), call: "execve", errno: ENOEXEC)
-                .addition
+                .reason ?? ""
         }
-        #expect(addition("/empty") == " (the file is empty)")
-        #expect(addition("/text").contains("first line"))
-        #expect(addition("/elf").contains("another kind of machine"))
+        #expect(reason("/empty") == "the file is empty")
+        #expect(reason("/text").contains("first line"))
+        #expect(reason("/elf").contains("another kind of machine"))
     }
 }

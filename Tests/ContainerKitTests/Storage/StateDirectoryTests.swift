@@ -97,6 +97,45 @@ struct StateDirectoryTests {
         #expect(try directories > 0 || Cgroup(record.cgroups).isEmpty)
     }
 
+    /// As version 0.1 wrote it.
+    private static let whole = """
+        {"version":1,"id":"c","ociVersion":"1.3.0","bundle":"/b","rootfs":"/r","created":"2026-01-02T03:04:05Z",\
+        "annotations":{"a":"1","b":"2"},"complete":true,"pid":7,"startTime":9,"pidNamespace":true,\
+        "sessionKeyring":false,"pausedBeforeStart":true,"rootMount":"12",\
+        "hooks":{"poststop":[{"path":"/h"}]},"resctrlGroups":["/g"],"ownResctrlGroups":["/o"],\
+        "cgroups":{"mode":"v2","directories":[{"controllers":[],"mountPoint":"/m","cgroup":"/c"}],\
+        "unifiedControllers":["cpu"]},"startWaitIndex":3,"lastInstructions":[{"index":4,\
+        "field":"process.args","call":"execve","arguments":"x","note":"n"}]}
+        """
+    private static let least = """
+        {"version":1,"id":"c","ociVersion":"1.3.0","bundle":"/b","rootfs":"/r","created":"",\
+        "annotations":{},"complete":false,"pid":0,"startTime":0,"pidNamespace":false,\
+        "sessionKeyring":true,"cgroups":{"mode":"v1","directories":[],"unifiedControllers":[]},\
+        "startWaitIndex":0,"lastInstructions":[]}
+        """
+
+    @Test(
+        "a record is written to the byte as earlier versions write it, and read",
+        arguments: [whole, least])
+    func writtenAsBefore(_ text: String) throws {
+        let record = try #require(try ContainerRecord(JSONValue(json: Array(text.utf8))))
+        #expect(String(decoding: record.json.encoded(), as: UTF8.self) == text)
+        guard text == Self.whole else { return }
+        #expect(record.pid == 7 && record.startTime == 9 && record.rootMount == 12)
+        #expect(record.hooks?.poststop?.first?.path == "/h" && record.hasProgram)
+    }
+
+    @Test("what was added later may be missing in a record")
+    func missingMembers() throws {
+        let text = """
+            {"version": 1, "id": "c", "ociVersion": "1.3.0", "bundle": "/b", "rootfs": "/r",
+            "created": "", "pid": 7, "startTime": 9, \(Self.cgroups)}
+            """
+        let record = try #require(try ContainerRecord(JSONValue(json: Array(text.utf8))))
+        #expect(!record.isComplete && record.hasSessionKeyring && record.hooks == nil)
+        #expect(record.annotations.isEmpty && record.lastInstructions.isEmpty)
+    }
+
     @Test("a record with neither tells nothing", arguments: ["{}", "[]", #"{"pid": 7}"#])
     func nothingToSalvage(_ json: String) throws {
         var record = ContainerRecord(salvaged: "c")
@@ -158,7 +197,7 @@ struct StateDirectoryTests {
         try made.stage(
             ContainerRecord(
                 id: "d", ociVersion: "", bundle: "", rootfs: "", created: "", annotations: [:],
-                cgroups: CgroupLayout(mode: .legacy, directories: [], unifiedControllers: [])))
+                cgroups: .empty))
         try made.putFirstRecordInPlace()
         #expect(throws: ContainerError.self) { _ = try made.readRecord("c") }
         #expect(try made.readRecord("d") != nil)

@@ -8,8 +8,8 @@ import Testing
 struct ParentStepTests {
     @Test("there is a sample of every step")
     func samplesAreComplete() throws {
-        let folder = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
-        let path = "/\(folder)/Sources/ContainerKit/Steps"
+        let folder = #filePath.split(separator: "/").dropLast(5).joined(separator: "/")
+        let path = "/\(folder)/Sources/ContainerKit/Launching/Steps"
         // The cases of a theme stand between its head and its sentences.
         let declared = try directoryEntries(path).flatMap { name -> [String] in
             var isInTheme = false

@@ -39,37 +39,14 @@ extension StandardStream.Kind {
     fileprivate init?(device status: clinux_statx, at descriptor: CInt) {
         if status.stx_rdev_major == 1 {
             guard let device = StatelessDevice(rawValue: status.stx_rdev_minor) else { return nil }
-            // F_GETFL; access mode, O_APPEND and O_NONBLOCK are what a device has.
-            let flags = raw_system_call(Int(__NR_fcntl), Int(descriptor), 3, 0, 0, 0, 0)
-            guard flags >= 0 else { return nil }
+            // Access mode, O_APPEND and O_NONBLOCK are what a device has.
+            guard let flags = statusFlags(of: descriptor) else { return nil }
             self = .device(device, flags: flags & 0o6003)
             return
         }
-        guard status.stx_rdev_major != 5, ForegroundRelay.isTerminal(descriptor) else {
+        guard status.stx_rdev_major != 5, isTerminal(descriptor) else {
             return nil
         }
         self = .terminal
     }
-}
-
-/// A stream that was given away, and whose it was.
-struct GivenStream: Sendable {
-    var descriptor: CInt
-    let former: UInt32
-    let user: UInt32
-
-    /// Gives the stream back, unless it is another's by now.
-    func giveBack() {
-        guard let status = try? status(of: descriptor), status.stx_uid == user else { return }
-        try? changeOwner(of: descriptor, to: former)
-    }
-}
-
-/// Gives an open file to a user; the group stays.
-///
-/// Kernel: fchown(2).
-func changeOwner(of descriptor: CInt, to user: UInt32) throws(SystemCallError) {
-    try systemCall(
-        "fchown", __NR_fchown, Int(descriptor), Int(user), -1,
-        describing: "\(descriptor), \(user)")
 }

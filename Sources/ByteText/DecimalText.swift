@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-extension DefaultStringInterpolation {
+extension Int {
     /// The number in decimal digits.
     ///
     /// Every command writes some; the standard library's own way takes 128 KiB of its code into memory.
-    package mutating func appendInterpolation(_ number: Int) {
+    package var decimalText: String {
         var digits: [UInt8] = []
-        var rest = number.magnitude
+        var rest = magnitude
         repeat {
             digits.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
             rest /= 10
         } while rest > 0
-        if number < 0 { digits.append(UInt8(ascii: "-")) }
+        if self < 0 { digits.append(UInt8(ascii: "-")) }
         digits.reverse()
-        appendLiteral(String(decoding: digits, as: UTF8.self))
+        return String(decoding: digits, as: UTF8.self)
+    }
+}
+
+extension DefaultStringInterpolation {
+    /// The number in decimal digits.
+    package mutating func appendInterpolation(_ number: Int) {
+        appendLiteral(number.decimalText)
     }
 
     /// The number of a process or a descriptor in decimal digits.

@@ -15,7 +15,4 @@ public enum RuntimeVersion {
 
     /// The version of the OCI runtime specification that is followed.
     public static let specVersion = Spec.modeledVersion
-
-    /// The version of the linked libseccomp, "2.5.4".
-    public static var libseccompVersion: String { ContainerKit.libseccompVersion() }
 }

@@ -74,8 +74,7 @@ extension Launcher {
             () throws(SystemCallError) in
             try openFile(path, [.readOnly, .nonBlocking])
         }
-        let type = raw_system_call(
-            Int(__NR_ioctl), Int(namespace.number), Int(clinux_ns_get_nstype), 0, 0, 0, 0)
+        let type = cloneFlag(ofNamespace: namespace.number)
         guard type == Int(kind.cloneFlag) else {
             let found = NamespaceKind.allCases.first { Int($0.cloneFlag) == type }
             throw ContainerError(

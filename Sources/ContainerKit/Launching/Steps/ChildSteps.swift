@@ -52,7 +52,7 @@ enum ChildStep: ParentAction {
     var provides: [InheritedDescriptor] {
         switch self {
         case .start: [.rendezvous]
-        case .take, .adoptSecond, .release, .await, .awaitExecution: []
+        case .take, .adoptSecond, .release, .expect, .awaitExecution: []
         }
     }
 

@@ -58,10 +58,7 @@ extension Launcher {
         var stream = GivenStream(descriptor: descriptor, former: status.stx_uid, user: user)
         if status.stx_mode & 0xf000 == 0x2000 {
             // A terminal goes back once the process has ended: longer than the launcher's copy is open.
-            // F_DUPFD_CLOEXEC
-            let copy = try systemCall(
-                "fcntl", __NR_fcntl, Int(descriptor), 1030, 3, describing: "F_DUPFD_CLOEXEC")
-            stream.descriptor = own(OwnedDescriptor(taking: CInt(copy)))
+            stream.descriptor = own(try duplicate(descriptor, from: 3))
             givenTerminals.append(stream)
         }
         let given = stream

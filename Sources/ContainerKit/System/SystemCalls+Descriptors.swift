@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+
+// Descriptors and what they are of.
+
+/// The access mode and the flags of an open file; nil for a number that is not open.
+///
+/// Kernel: fcntl(2), F_GETFL.
+func statusFlags(of descriptor: CInt) -> Int? {
+    let flags = raw_system_call(Int(__NR_fcntl), Int(descriptor), 3, 0, 0, 0, 0)
+    return flags >= 0 ? flags : nil
+}
+
+/// Whether a number is open, and stays so when a program is executed.
+///
+/// Kernel: fcntl(2), F_GETFD, where bit 0 is FD_CLOEXEC.
+func isOpenForPrograms(_ descriptor: Int) -> Bool {
+    raw_system_call(Int(__NR_fcntl), descriptor, 1, 0, 0, 0, 0) == 0
+}
+
+/// The same open file at the lowest free number from `lowest` on, close-on-exec.
+///
+/// Kernel: fcntl(2), F_DUPFD_CLOEXEC.
+func duplicate(_ descriptor: CInt, from lowest: Int) throws(SystemCallError) -> OwnedDescriptor {
+    let copy = try systemCall(
+        "fcntl", __NR_fcntl, Int(descriptor), 1030, lowest,
+        describing: "\(descriptor), F_DUPFD_CLOEXEC")
+    return OwnedDescriptor(taking: CInt(copy))
+}
+
+/// Takes no more from a socket: who sends is told that nobody reads it.
+///
+/// Kernel: shutdown(2), SHUT_RD.
+func stopReading(_ socket: CInt) {
+    _ = raw_system_call(Int(__NR_shutdown), Int(socket), 0, 0, 0, 0, 0)
+}
+
+/// The flag by which clone3(2) makes namespaces of this kind; negative for what is no namespace.
+///
+/// Kernel: ioctl_ns(2), NS_GET_NSTYPE.
+func cloneFlag(ofNamespace namespace: CInt) -> Int {
+    raw_system_call(Int(__NR_ioctl), Int(namespace), Int(clinux_ns_get_nstype), 0, 0, 0, 0)
+}
+
+/// The user namespace that owns a namespace; nil where it may not be seen.
+///
+/// Kernel: ioctl_ns(2), NS_GET_USERNS.
+func owner(ofNamespace namespace: CInt) -> OwnedDescriptor? {
+    let number = raw_system_call(Int(__NR_ioctl), Int(namespace), 0xb701, 0, 0, 0, 0)
+    return number >= 0 ? OwnedDescriptor(taking: CInt(number)) : nil
+}
+
+/// Takes memory out of the address space.
+///
+/// Kernel: munmap(2).
+func unmap(_ address: Int, sizeBytes: Int) {
+    _ = raw_system_call(Int(__NR_munmap), address, sizeBytes, 0, 0, 0, 0)
+}
+
+/// Wakes one process that waits for a word of shared memory.
+///
+/// Kernel: futex(2), FUTEX_WAKE.
+func wake(_ address: Int) {
+    _ = raw_system_call(Int(__NR_futex), address, Int(FUTEX_WAKE), 1, 0, 0, 0)
+}

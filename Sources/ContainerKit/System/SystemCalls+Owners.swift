@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ByteText
+internal import CLinux
+
+/// Gives an open file to a user; the group stays.
+///
+/// Kernel: fchown(2).
+func changeOwner(of descriptor: CInt, to user: UInt32) throws(SystemCallError) {
+    try systemCall(
+        "fchown", __NR_fchown, Int(descriptor), Int(user), -1,
+        describing: "\(descriptor), \(user)")
+}
+
+/// Changes the owner of a file in an open directory, not its group.
+///
+/// Kernel: fchownat(2) with AT_SYMLINK_NOFOLLOW.
+func changeOwner(of name: String, at directory: CInt, to owner: UInt32)
+    throws(SystemCallError)
+{
+    try withPath(name) { (address) throws(SystemCallError) in
+        _ = try systemCall(
+            "fchownat", __NR_fchownat, Int(directory), address, Int(owner), -1, 0x100,
+            describing: "\"\(name)\", \(owner)")
+    }
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+
+/// The modes of a terminal.
+///
+/// The layout is that of the kernel's `struct termios` (asm-generic/termbits.h), which is not that
+/// of the C library.
+struct TerminalModes {
+    var input: UInt32 = 0
+    var output: UInt32 = 0
+    var control: UInt32 = 0
+    var local: UInt32 = 0
+    var lineDiscipline: UInt8 = 0
+    var characters: InlineArray<19, UInt8> = .init(repeating: 0)
+}
+
+/// An ioctl(2) of a terminal, and whether it was one.
+func terminalCall<Value>(_ descriptor: CInt, _ request: Int32, _ value: inout Value) -> Bool {
+    withUnsafeMutablePointer(to: &value) {
+        raw_system_call(
+            Int(__NR_ioctl), Int(descriptor), Int(request), Int(bitPattern: $0), 0, 0, 0) == 0
+    }
+}
+
+/// Whether a descriptor is one side of a terminal.
+func isTerminal(_ descriptor: CInt) -> Bool {
+    var modes = TerminalModes()
+    return terminalCall(descriptor, TCGETS, &modes)
+}
