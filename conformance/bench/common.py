@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the measuring programs of this folder share: which runtimes are measured, and a busybox rootfs."""
+import os
+import pathlib
+import shutil
+import sys
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+
+
+def need_root_and_busybox():
+    """Ends the program where it cannot work."""
+    if os.geteuid() != 0 or not shutil.which("busybox"):
+        sys.exit(f"{pathlib.Path(sys.argv[0]).name}: needs root and busybox-static")
+
+
+def chosen_runtimes(given):
+    """Names and paths of --runtime NAME=PATH; without one swrunc of .build/release, and crun and runc of PATH."""
+    if given:
+        pairs = [text.partition("=")[::2] for text in given]
+    else:
+        built = REPOSITORY / ".build/release/swrunc"
+        pairs = [("swrunc", str(built) if built.exists() else None)]
+        pairs += [(name, shutil.which(name)) for name in ("crun", "runc")]
+        for name, path in pairs:
+            if not path:
+                print(f"{pathlib.Path(sys.argv[0]).name}: no {name}, left out", file=sys.stderr)
+    return [(name, os.path.realpath(path)) for name, path in pairs if path]
+
+
+def make_rootfs(root, *applets):
+    """A root file system with busybox, which has these names in /bin."""
+    root = pathlib.Path(root)
+    for folder in ("bin", "dev", "proc", "sys", "etc"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    shutil.copy(shutil.which("busybox"), root / "bin/busybox")
+    for applet in applets:
+        (root / "bin" / applet).symlink_to("busybox")
