@@ -31,7 +31,7 @@ let package = Package(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         // The child: the clones, and the machine, which refers to nothing outside of its section.
         .target(name: "InitMachine", dependencies: ["CLinux"]),
-        // Pure: arguments and variables of programs, which need not be UTF-8.
+        // Pure: texts as bytes. Arguments and variables of programs, paths, words, numbers.
         .target(name: "ByteText", swiftSettings: strict),
         // Pure: the model of config.json, its decoding and its rules.
         .target(name: "RuntimeSpec", dependencies: ["ByteText"], swiftSettings: strict),

@@ -24,5 +24,4 @@
 // host process and waits for no child but its own.
 
 @_exported public import ByteText
-@_exported public import InitProgram
 @_exported public import RuntimeSpec

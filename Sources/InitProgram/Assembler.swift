@@ -3,9 +3,9 @@
 internal import ByteText
 
 /// Builds a program: calls, memory, and forward jumps.
-public struct Assembler {
+package struct Assembler {
     /// What is built so far.
-    public private(set) var image = ProgramImage()
+    package private(set) var image = ProgramImage()
     private var step = 0
     /// What the child opens itself in place of an inherited descriptor.
     private var opened = DescriptorTable<Cell>()
@@ -34,7 +34,7 @@ public struct Assembler {
     }
 
     /// An empty program.
-    public init() {
+    package init() {
         image.data.reserveCapacity(8192)
         // A usual container has six or seven hundred.
         image.instructions.reserveCapacity(768)

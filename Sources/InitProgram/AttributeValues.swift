@@ -3,20 +3,20 @@
 // Values of the steps that set attributes of the process: CPU time, memory, execution domain.
 
 /// A set of small numbers (CPUs, memory nodes), as a reader and as the kernel has it.
-public struct NumberSet: Equatable, Sendable {
+package struct NumberSet: Equatable, Sendable {
     /// The list format of cpuset(7), such as `0-3,7`.
-    public let text: String
+    package let text: String
     /// A bit for each number, the lowest in the first word.
-    public let words: [UInt64]
+    package let words: [UInt64]
 
     /// A set of its two forms.
-    public init(text: String, words: [UInt64]) {
+    package init(text: String, words: [UInt64]) {
         self.text = text
         self.words = words
     }
 
     /// Reads a list, or gives nil where it is none.
-    public init?(list text: String) {
+    package init?(list text: String) {
         var words: [UInt64] = []
         for item in text.split(separator: ",", omittingEmptySubsequences: false) {
             let ends = item.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
@@ -39,26 +39,26 @@ public struct NumberSet: Equatable, Sendable {
 /// How a process is given CPU time.
 ///
 /// Kernel: sched_setattr(2).
-public struct SchedulingAttributes: Equatable, Sendable {
+package struct SchedulingAttributes: Equatable, Sendable {
     /// The policy, such as `SCHED_BATCH`.
-    public var policyName: String
+    package var policyName: String
     /// The number of the policy.
-    public var policy: UInt32
+    package var policy: UInt32
     /// SCHED_FLAG_* bits.
-    public var flags: UInt64
+    package var flags: UInt64
     /// The nice value.
-    public var nice: Int32
+    package var nice: Int32
     /// The static priority of real-time policies.
-    public var priority: UInt32
+    package var priority: UInt32
     /// Nanoseconds of each period, for SCHED_DEADLINE.
-    public var runtime: UInt64
+    package var runtime: UInt64
     /// The relative deadline in nanoseconds.
-    public var deadline: UInt64
+    package var deadline: UInt64
     /// The period in nanoseconds.
-    public var period: UInt64
+    package var period: UInt64
 
     /// Attributes to set.
-    public init(
+    package init(
         policyName: String, policy: UInt32, flags: UInt64 = 0, nice: Int32 = 0,
         priority: UInt32 = 0, runtime: UInt64 = 0, deadline: UInt64 = 0, period: UInt64 = 0
     ) {
@@ -76,16 +76,16 @@ public struct SchedulingAttributes: Equatable, Sendable {
 /// How urgent the I/O of a process is.
 ///
 /// Kernel: ioprio_set(2).
-public struct IOPriorityValue: Equatable, Sendable {
+package struct IOPriorityValue: Equatable, Sendable {
     /// The class, such as `IOPRIO_CLASS_BE`.
-    public let className: String
+    package let className: String
     /// The number of the class.
-    public let schedulingClass: Int
+    package let schedulingClass: Int
     /// The priority within the class, 0 to 7.
-    public let level: Int
+    package let level: Int
 
     /// A priority to set.
-    public init(className: String, schedulingClass: Int, level: Int) {
+    package init(className: String, schedulingClass: Int, level: Int) {
         self.className = className
         self.schedulingClass = schedulingClass
         self.level = level
@@ -95,16 +95,16 @@ public struct IOPriorityValue: Equatable, Sendable {
 /// Where a process gets its memory from.
 ///
 /// Kernel: set_mempolicy(2).
-public struct MemoryPolicyChange: Equatable, Sendable {
+package struct MemoryPolicyChange: Equatable, Sendable {
     /// Mode and flags by name, such as `MPOL_BIND|MPOL_F_STATIC_NODES`.
-    public let modeName: String
+    package let modeName: String
     /// Mode and flags as the kernel takes them.
-    public let mode: Int
+    package let mode: Int
     /// The nodes, where the mode has some.
-    public let nodes: NumberSet?
+    package let nodes: NumberSet?
 
     /// A policy to set.
-    public init(modeName: String, mode: Int, nodes: NumberSet?) {
+    package init(modeName: String, mode: Int, nodes: NumberSet?) {
         self.modeName = modeName
         self.mode = mode
         self.nodes = nodes
@@ -114,14 +114,14 @@ public struct MemoryPolicyChange: Equatable, Sendable {
 /// An execution domain.
 ///
 /// Kernel: personality(2).
-public struct ExecutionDomain: Equatable, Sendable {
+package struct ExecutionDomain: Equatable, Sendable {
     /// The constant, such as `PER_LINUX32`.
-    public let name: String
+    package let name: String
     /// Its value.
-    public let value: Int
+    package let value: Int
 
     /// A domain to enter.
-    public init(name: String, value: Int) {
+    package init(name: String, value: Int) {
         self.name = name
         self.value = value
     }
@@ -130,16 +130,16 @@ public struct ExecutionDomain: Equatable, Sendable {
 /// What one file of /proc/self gets, so that a security module confines the program.
 ///
 /// Kernel: proc_pid_attr(5).
-public struct SecurityLabel: Equatable, Sendable {
+package struct SecurityLabel: Equatable, Sendable {
     /// The file below /proc/self.
-    public let file: String
+    package let file: String
     /// What is written.
-    public let text: String
+    package let text: String
     /// What an error says, such as `can't set process label "x"`.
-    public let purpose: String
+    package let purpose: String
 
     /// A label to write.
-    public init(file: String, text: String, purpose: String) {
+    package init(file: String, text: String, purpose: String) {
         self.file = file
         self.text = text
         self.purpose = purpose
@@ -147,7 +147,7 @@ public struct SecurityLabel: Equatable, Sendable {
 }
 
 /// When a process is bound to CPUs.
-public enum AffinityMoment: String, Equatable, Sendable {
+package enum AffinityMoment: String, Equatable, Sendable {
     /// Before it enters the container's cgroup.
     case initial
     /// Once it is in the container's cgroup.
@@ -155,16 +155,16 @@ public enum AffinityMoment: String, Equatable, Sendable {
 }
 
 /// The three sets of capset(2), as bit masks.
-public struct CapabilitySets: Equatable, Sendable {
+package struct CapabilitySets: Equatable, Sendable {
     /// Effective.
-    public var effective: UInt64
+    package var effective: UInt64
     /// Permitted.
-    public var permitted: UInt64
+    package var permitted: UInt64
     /// Inheritable.
-    public var inheritable: UInt64
+    package var inheritable: UInt64
 
     /// Three masks.
-    public init(effective: UInt64, permitted: UInt64, inheritable: UInt64) {
+    package init(effective: UInt64, permitted: UInt64, inheritable: UInt64) {
         self.effective = effective
         self.permitted = permitted
         self.inheritable = inheritable
@@ -174,18 +174,18 @@ public struct CapabilitySets: Equatable, Sendable {
 /// One resource limit.
 ///
 /// Kernel: prlimit(2).
-public struct PlannedLimit: Equatable, Sendable {
+package struct PlannedLimit: Equatable, Sendable {
     /// The name, such as `RLIMIT_NOFILE`.
-    public let name: String
+    package let name: String
     /// The number of linux/resource.h.
-    public let resource: Int
+    package let resource: Int
     /// Soft limit.
-    public let soft: UInt64
+    package let soft: UInt64
     /// Hard limit.
-    public let hard: UInt64
+    package let hard: UInt64
 
     /// A limit.
-    public init(name: String, resource: Int, soft: UInt64, hard: UInt64) {
+    package init(name: String, resource: Int, soft: UInt64, hard: UInt64) {
         self.name = name
         self.resource = resource
         self.soft = soft

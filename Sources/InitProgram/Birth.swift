@@ -5,39 +5,39 @@
 /// It takes back what its exec has changed; and where namespaces or a cgroup are to be had by birth, it is
 /// a stepping stone only: it clones the process that goes on, from its own few pages, and ends. The host's
 /// memory is never part of a container's cgroup that way. See Decisions/0025.
-public struct Birth: Sendable {
+package struct Birth: Sendable {
     /// The clone that the stepping stone makes.
-    public struct Clone: Sendable {
+    package struct Clone: Sendable {
         /// Its new namespaces.
-        public var kinds: NamespaceSet
+        package var kinds: NamespaceSet
         /// Whether it is born in the v2 cgroup that `.cgroupDirectory` is.
-        public var intoCgroup: Bool
+        package var intoCgroup: Bool
 
         /// A clone.
-        public init(_ kinds: NamespaceSet, intoCgroup: Bool) {
+        package init(_ kinds: NamespaceSet, intoCgroup: Bool) {
             self.kinds = kinds
             self.intoCgroup = intoCgroup
         }
     }
 
     /// How many descriptors from 3 on are the container's.
-    public var preservedDescriptorCount = 0
+    package var preservedDescriptorCount = 0
     /// Descriptors of ours among the numbers before.
-    public var lowDescriptors: [Int32] = []
+    package var lowDescriptors: [Int32] = []
     /// The capabilities to have again.
-    public var capabilities: CapabilitySets?
+    package var capabilities: CapabilitySets?
     /// The ambient ones of them, where they were changed.
-    public var ambient: UInt64?
+    package var ambient: UInt64?
     /// Whether nobody may trace the process from here on.
-    public var forbidsPtrace = false
+    package var forbidsPtrace = false
     /// Nil for a process that goes on by itself.
-    public var clone: Clone?
+    package var clone: Clone?
 
     /// Nothing is done.
-    public init() {}
+    package init() {}
 
     /// The instructions for that; behind the last one the plan's program begins.
-    public var image: ProgramImage {
+    package var image: ProgramImage {
         var code = Assembler()
         // An exec closes what is close-on-exec, so that none of the descriptors here was; the next shall.
         code.call(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What the runtime and the child tell each other over the rendezvous.
-public enum Message: Equatable, Sendable {
+package enum Message: Equatable, Sendable {
     // MARK: From the runtime
 
     /// Go on.
@@ -32,14 +32,14 @@ public enum Message: Equatable, Sendable {
 }
 
 /// One end of a message.
-public enum Exchange: Equatable, Sendable {
+package enum Exchange: Equatable, Sendable {
     case sends(Message)
     case receives(Message)
 }
 
 extension InitStep {
     /// What the step tells the runtime and hears of it, in order.
-    public var exchanges: [Exchange] {
+    package var exchanges: [Exchange] {
         switch self {
         case .waitForParent(let event): [.receives(.release(event))]
         case .waitForStart, .waitForStartOrSignal: [.receives(.release(.start))]

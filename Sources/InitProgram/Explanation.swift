@@ -2,12 +2,12 @@
 
 extension ProgramImage {
     /// The indices of the instructions of one child step.
-    public func instructionsOfStep(_ step: Int) -> [Int] {
+    package func instructionsOfStep(_ step: Int) -> [Int] {
         stepOfInstruction.indices.filter { stepOfInstruction[$0] == step }
     }
 
     /// One instruction as text, such as `openat2($rootfs, "proc", …) -> $target`.
-    public func rendered(_ index: Int) -> String {
+    package func rendered(_ index: Int) -> String {
         switch instructions[index] {
         case .call(let call, let operands, let result, let ignoring, _):
             var text = call.name + "(" + operands.map(rendered).joined(separator: ", ") + ")"
@@ -53,7 +53,7 @@ extension ProgramImage {
 
 extension ProgramImage {
     /// The operands that mean something to a reader: texts, names and numbers; no addresses.
-    public func renderedArguments(_ operands: [Operand]) -> String {
+    package func renderedArguments(_ operands: [Operand]) -> String {
         let arguments: [String] = operands.compactMap { operand in
             switch operand {
             case .text(_, ""): nil

@@ -3,16 +3,16 @@
 /// The places of a growing list's elements, found by hash.
 ///
 /// A dictionary would cost its set-up in every command, and a walk over the list the square of its length.
-public struct HashedPlaces {
+package struct HashedPlaces {
     private var hashes: [UInt64] = []
     /// At least twice as many as hashes, a power of two; -1 where there is none.
     private var slots: [Int32] = []
 
     /// No places yet.
-    public init() {}
+    package init() {}
 
     /// Adds the place of the next element.
-    public mutating func append(_ hash: UInt64) {
+    package mutating func append(_ hash: UInt64) {
         hashes.append(hash)
         guard slots.count >= 2 * hashes.count else {
             slots = Array(repeating: -1, count: max(64, 2 * slots.count))
@@ -23,7 +23,7 @@ public struct HashedPlaces {
     }
 
     /// The place of an element with this hash that `matches`; nil if there is none.
-    public func place(_ hash: UInt64, where matches: (Int) -> Bool) -> Int? {
+    package func place(_ hash: UInt64, where matches: (Int) -> Bool) -> Int? {
         guard !slots.isEmpty else { return nil }
         var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
         while slots[slot] >= 0 {
@@ -43,7 +43,7 @@ public struct HashedPlaces {
     /// The FNV-1a hash of bytes.
     ///
     /// Of one type: from another module, a function for every sequence looks up each call at run time.
-    public static func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+    package static func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
         return hash

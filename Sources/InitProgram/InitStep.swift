@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import ByteText
+package import ByteText
 
 /// One thing the init process does, in the order in which it does it.
 ///
 /// A step is a plain value: it can be compared, printed (`summary`) and lowered to instructions
 /// (`Lowering.swift`). Paths are inside the root file system unless a step says otherwise.
-public enum InitStep: Equatable, Sendable {
+package enum InitStep: Equatable, Sendable {
     // MARK: The process itself
 
     /// Closes every descriptor but 0, 1, 2, the preserved ones behind them, and those named.

@@ -5,18 +5,18 @@
 /// Streams of the caller on one of the kernel's devices without a state, such as /dev/null.
 ///
 /// Their node is the host's: whoever owns it may change its mode.
-public struct DeviceStreams: Equatable, Sendable {
+package struct DeviceStreams: Equatable, Sendable {
     /// The numbers of the streams.
-    public var streams: [Int]
+    package var streams: [Int]
     /// The name below /dev.
-    public let name: String
+    package let name: String
     /// The minor number; the major one is 1.
-    public let minor: Int
+    package let minor: Int
     /// The status flags of open(2): access mode, O_APPEND and O_NONBLOCK.
-    public let flags: Int
+    package let flags: Int
 
     /// Streams that are opened the same way.
-    public init(_ streams: [Int], name: String, minor: Int, flags: Int) {
+    package init(_ streams: [Int], name: String, minor: Int, flags: Int) {
         self.streams = streams
         self.name = name
         self.minor = minor

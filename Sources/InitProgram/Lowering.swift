@@ -55,7 +55,7 @@ extension ProgramImage {
     /// Lowers `steps` to a program.
     ///
     /// The last step must be `execute`.
-    public init(lowering steps: [InitStep]) {
+    package init(lowering steps: [InitStep]) {
         var code = Assembler()
         var state = LoweringState(of: steps)
         for (index, step) in steps.enumerated() {

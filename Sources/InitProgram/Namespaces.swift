@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The kinds of namespace, in the spelling of the runtime-spec.
-public enum NamespaceKind: String, Hashable, Sendable, CaseIterable {
+package enum NamespaceKind: String, Hashable, Sendable, CaseIterable {
     case user, pid, network, ipc, uts, mount, cgroup, time
 
     /// The clone flag of linux/sched.h.
-    public var cloneFlag: UInt64 {
+    package var cloneFlag: UInt64 {
         switch self {
         case .user: 0x1000_0000
         case .pid: 0x2000_0000
@@ -19,7 +19,7 @@ public enum NamespaceKind: String, Hashable, Sendable, CaseIterable {
     }
 
     /// The name of the flag in linux/sched.h.
-    public var cloneFlagName: String {
+    package var cloneFlagName: String {
         switch self {
         case .user: "CLONE_NEWUSER"
         case .pid: "CLONE_NEWPID"
@@ -35,7 +35,7 @@ public enum NamespaceKind: String, Hashable, Sendable, CaseIterable {
     /// The file name under /proc/PID/ns.
     ///
     /// Kernel: namespaces(7).
-    public var procName: String {
+    package var procName: String {
         switch self {
         case .user: "user"
         case .pid: "pid"
@@ -50,33 +50,33 @@ public enum NamespaceKind: String, Hashable, Sendable, CaseIterable {
 }
 
 /// Some kinds of namespace, as the clone flags of linux/sched.h.
-public struct NamespaceSet: Hashable, Sendable, ExpressibleByArrayLiteral {
+package struct NamespaceSet: Hashable, Sendable, ExpressibleByArrayLiteral {
     /// The flags, ready for clone3(2), unshare(2) and setns(2).
-    public private(set) var cloneFlags: UInt64 = 0
+    package private(set) var cloneFlags: UInt64 = 0
 
     /// The kinds given.
-    public init(arrayLiteral elements: NamespaceKind...) {
+    package init(arrayLiteral elements: NamespaceKind...) {
         for kind in elements { insert(kind) }
     }
 
     /// Whether there is none.
-    public var isEmpty: Bool { cloneFlags == 0 }
+    package var isEmpty: Bool { cloneFlags == 0 }
 
     /// The kinds, in the order of `NamespaceKind`.
-    public var kinds: [NamespaceKind] { NamespaceKind.allCases.filter { contains($0) } }
+    package var kinds: [NamespaceKind] { NamespaceKind.allCases.filter { contains($0) } }
 
     /// Whether `kind` is among them.
-    public func contains(_ kind: NamespaceKind) -> Bool {
+    package func contains(_ kind: NamespaceKind) -> Bool {
         cloneFlags & kind.cloneFlag != 0
     }
 
     /// Adds `kind`.
-    public mutating func insert(_ kind: NamespaceKind) {
+    package mutating func insert(_ kind: NamespaceKind) {
         cloneFlags |= kind.cloneFlag
     }
 
     /// Takes `kind` out.
-    public mutating func remove(_ kind: NamespaceKind) {
+    package mutating func remove(_ kind: NamespaceKind) {
         cloneFlags &= ~kind.cloneFlag
     }
 }

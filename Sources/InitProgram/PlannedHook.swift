@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import ByteText
+package import ByteText
 
 /// A point of a container's lifecycle at which hooks run.
 ///
 /// The raw value is the name of the list in `hooks`. Spec: config.md, POSIX-platform Hooks.
-public enum HookPoint: String, CaseIterable, Sendable {
+package enum HookPoint: String, CaseIterable, Sendable {
     /// In create, by the runtime; deprecated.
     case prestart
     /// In create, by the runtime.
@@ -21,22 +21,22 @@ public enum HookPoint: String, CaseIterable, Sendable {
 }
 
 /// One hook of the config, ready to run.
-public struct PlannedHook: Equatable, Sendable {
+package struct PlannedHook: Equatable, Sendable {
     /// The list that it is in.
-    public let point: HookPoint
+    package let point: HookPoint
     /// Its place in the list.
-    public let index: Int
+    package let index: Int
     /// The program, an absolute path.
-    public let path: String
+    package let path: String
     /// All arguments, the name of the program first.
-    public let arguments: [ByteText]
+    package let arguments: [ByteText]
     /// The whole environment; nil is that of whoever runs the hook.
-    public let environment: [ByteText]?
+    package let environment: [ByteText]?
     /// After how many seconds it has failed; nil is never.
-    public let timeoutSeconds: Int?
+    package let timeoutSeconds: Int?
 
     /// A hook with its place in the config.
-    public init(
+    package init(
         _ point: HookPoint, _ index: Int, path: String, arguments: [ByteText],
         environment: [ByteText]? = nil, timeoutSeconds: Int? = nil
     ) {
@@ -49,18 +49,18 @@ public struct PlannedHook: Equatable, Sendable {
     }
 
     /// The JSON path, such as `hooks.prestart[0]`.
-    public var field: String { "hooks.\(point.rawValue)[\(index)]" }
+    package var field: String { "hooks.\(point.rawValue)[\(index)]" }
 
     /// What an error says; the text is runc's, which tests and people search for.
-    public var failureText: String { "error running \(point.rawValue) hook #\(index)" }
+    package var failureText: String { "error running \(point.rawValue) hook #\(index)" }
 }
 
 /// What init tells of a hook that has ended: the first bytes of waitid(2)'s `siginfo_t`.
-public enum HookReport {
+package enum HookReport {
     /// The message's size.
-    public static let sizeBytes = 32
+    package static let sizeBytes = 32
     /// Where `si_code` is: 1 (CLD_EXITED), or a code of an end by signal.
-    public static let codeOffset = 8
+    package static let codeOffset = 8
     /// Where `si_status` is: the exit status, or the signal.
-    public static let statusOffset = 24
+    package static let statusOffset = 24
 }

@@ -3,7 +3,7 @@
 extension ProgramImage {
     /// A child that does nothing but keep its namespaces alive until the parent closes its end of the
     /// rendezvous, or ends.
-    public static func waiting() -> ProgramImage {
+    package static func waiting() -> ProgramImage {
         var code = Assembler()
         code.beginStep(0)
         code.closeDescriptors(0, gapCount: 2)

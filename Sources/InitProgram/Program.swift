@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A cell of the machine: a 64-bit place where a call leaves its result.
-public struct Cell: Hashable, Sendable {
+package struct Cell: Hashable, Sendable {
     /// The place among the program's cells.
-    public let index: Int
+    package let index: Int
 }
 
 /// One operand of an instruction, before the program has an address.
-public enum Operand: Equatable, Sendable {
+package enum Operand: Equatable, Sendable {
     /// A number.
     case literal(Int)
     /// A number that the kernel's headers name, such as `O_PATH|O_CLOEXEC`.
@@ -27,7 +27,7 @@ public enum Operand: Equatable, Sendable {
 /// One instruction of the machine.
 ///
 /// See CLinux.h for the meaning of each kind.
-public enum Instruction: Equatable, Sendable {
+package enum Instruction: Equatable, Sendable {
     /// A system call with up to six operands.
     case call(
         SystemCall, [Operand], result: Cell?, ignoring: [Int16], retries: Int)
@@ -41,7 +41,7 @@ public enum Instruction: Equatable, Sendable {
 }
 
 /// Something that the parent opens and the child inherits; the launcher puts its number into a cell.
-public enum InheritedDescriptor: Hashable, Sendable {
+package enum InheritedDescriptor: Hashable, Sendable {
     /// The child's end of the socket pair on which parent and child wait for each other.
     case rendezvous
     /// The listening socket on which `start` gives its order.
@@ -77,7 +77,7 @@ public enum InheritedDescriptor: Hashable, Sendable {
 }
 
 /// What a cell is called in `explain`; made into text there only.
-public enum CellName: Sendable {
+package enum CellName: Sendable {
     /// A result of one of the program's calls.
     case own(String)
     /// A descriptor that the launcher provides.
@@ -88,23 +88,23 @@ public enum CellName: Sendable {
 ///
 /// A look-up walks numbers, one for each entry: there are some dozens, and a dictionary would cost
 /// its set-up.
-public struct DescriptorTable<Value: Sendable>: Sendable, ExpressibleByDictionaryLiteral {
+package struct DescriptorTable<Value: Sendable>: Sendable, ExpressibleByDictionaryLiteral {
     /// All descriptors with their values.
-    @inlinable public var entries: [(descriptor: InheritedDescriptor, value: Value)] { stored }
+    @inlinable package var entries: [(descriptor: InheritedDescriptor, value: Value)] { stored }
     @usableFromInline var stored: [(descriptor: InheritedDescriptor, value: Value)] = []
     /// `searchNumber` of each entry.
     @usableFromInline var numbers: [Int] = []
 
     /// An empty table.
-    @inlinable public init() {}
+    @inlinable package init() {}
 
     /// The given entries.
-    public init(dictionaryLiteral elements: (InheritedDescriptor, Value)...) {
+    package init(dictionaryLiteral elements: (InheritedDescriptor, Value)...) {
         for (descriptor, value) in elements { self[descriptor] = value }
     }
 
     /// The value of a descriptor, if there is one.
-    @inlinable public subscript(descriptor: InheritedDescriptor) -> Value? {
+    @inlinable package subscript(descriptor: InheritedDescriptor) -> Value? {
         get { place(of: descriptor, descriptor.searchNumber).map { stored[$0].value } }
         set {
             let number = descriptor.searchNumber
@@ -156,38 +156,38 @@ extension InheritedDescriptor {
 }
 
 /// What the failure of an instruction means.
-public struct ProgramNote: Equatable, Sendable {
+package struct ProgramNote: Equatable, Sendable {
     /// The index of the instruction.
-    public let instruction: Int
+    package let instruction: Int
     /// The meaning, in words.
-    public let text: String
+    package let text: String
 }
 
 /// A lowered program: instructions, the memory that they name, and what a reader needs to follow it.
-public struct ProgramImage: Sendable {
+package struct ProgramImage: Sendable {
     /// The instructions, in order.
-    public internal(set) var instructions: [Instruction] = []
+    package internal(set) var instructions: [Instruction] = []
     /// Prepared memory, addressed by offset.
-    public internal(set) var data: [UInt8] = []
+    package internal(set) var data: [UInt8] = []
     /// Places in `data` that hold the address of another place in `data`.
-    public internal(set) var relocations: [(at: Int, target: Int)] = []
+    package internal(set) var relocations: [(at: Int, target: Int)] = []
     /// Places in `data` that hold the address of a cell.
-    public internal(set) var cellRelocations: [(at: Int, cell: Cell)] = []
+    package internal(set) var cellRelocations: [(at: Int, cell: Cell)] = []
     /// Places in `data` that hold the address of the progress page plus an offset.
-    public internal(set) var progressRelocations: [(at: Int, offset: Int)] = []
+    package internal(set) var progressRelocations: [(at: Int, offset: Int)] = []
     /// The names of the cells, for `explain`.
-    public internal(set) var cellNames: [CellName] = []
+    package internal(set) var cellNames: [CellName] = []
     /// Which cell the launcher fills for which descriptor before the clone.
-    public internal(set) var inputs = DescriptorTable<Cell>()
+    package internal(set) var inputs = DescriptorTable<Cell>()
     /// Text for an instruction whose failure means more than its errno.
-    public internal(set) var notes: [ProgramNote] = []
+    package internal(set) var notes: [ProgramNote] = []
     /// For each instruction, the step (index into the plan's child steps) that it belongs to.
-    public internal(set) var stepOfInstruction: [Int] = []
+    package internal(set) var stepOfInstruction: [Int] = []
     /// The instruction at which a created container waits to be started.
-    public internal(set) var startWaitIndex: Int?
+    package internal(set) var startWaitIndex: Int?
 
     /// What the failure of instruction `index` means, if that is more than its errno.
-    public func note(of index: Int) -> String? {
+    package func note(of index: Int) -> String? {
         notes.first { $0.instruction == index }?.text
     }
 }

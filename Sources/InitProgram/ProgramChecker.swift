@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A rule of the machine that a program breaks.
-public struct ProgramFault: Error, Equatable, Sendable, CustomStringConvertible {
+package struct ProgramFault: Error, Equatable, Sendable, CustomStringConvertible {
     /// The instruction, or the program's length where the end is wrong.
-    public let instruction: Int
+    package let instruction: Int
     /// The rule.
-    public let rule: String
+    package let rule: String
 
     /// The rule with its place.
-    public var description: String { "instruction \(instruction): \(rule)" }
+    package var description: String { "instruction \(instruction): \(rule)" }
 }
 
 extension ProgramImage {
     /// Checks what the machine relies on: it makes no check of its own.
     ///
     /// - Throws: `ProgramFault` for the first rule that is broken.
-    public func check() throws(ProgramFault) {
+    package func check() throws(ProgramFault) {
         guard stepOfInstruction.count == instructions.count else {
             throw ProgramFault(
                 instruction: instructions.count, rule: "every instruction has a step")

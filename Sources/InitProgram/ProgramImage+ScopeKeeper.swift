@@ -5,7 +5,7 @@ extension ProgramImage {
     /// the other one, or dies.
     ///
     /// systemd makes a scope for processes that exist; this is the one, until init has entered.
-    public static var scopeKeeper: ProgramImage {
+    package static var scopeKeeper: ProgramImage {
         var code = Assembler()
         code.prctl("PR_SET_DUMPABLE", 4, 0)
         code.closeDescriptors(0, gapCount: 2)

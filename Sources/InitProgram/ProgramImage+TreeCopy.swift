@@ -12,7 +12,7 @@ extension ProgramImage {
     ///   - group: its group.
     ///   - mode: its mode.
     /// - Returns: the program; `.copySource` and `.copyTarget` are among its inputs.
-    public static func treeCopy(
+    package static func treeCopy(
         by parent: Int32, entrances: Int, owner: UInt32?, group: UInt32?, mode: UInt16?
     ) -> ProgramImage {
         var code = Assembler()

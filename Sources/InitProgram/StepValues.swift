@@ -3,7 +3,7 @@
 // What steps of child and parent carry.
 
 /// What a child waits for.
-public enum ParentEvent: String, Equatable, Sendable {
+package enum ParentEvent: String, Equatable, Sendable {
     /// What only the parent may do is done: the work may begin.
     case prepared
     /// The hooks that the parent runs have run.
@@ -19,7 +19,7 @@ public enum ParentEvent: String, Equatable, Sendable {
 }
 
 /// What a child tells; the byte is the raw value.
-public enum ChildEvent: UInt8, Equatable, Sendable {
+package enum ChildEvent: UInt8, Equatable, Sendable {
     /// All is prepared but the last steps.
     case ready = 1
     /// The mounts are made; the root is not entered yet.
@@ -34,27 +34,27 @@ public enum ChildEvent: UInt8, Equatable, Sendable {
 ///
 /// `mountPointMissing`; 1 where a link at the end is followed, else 0; the mode of the source, two bytes;
 /// the path.
-public enum MountPointRequest {
+package enum MountPointRequest {
     /// Where the path begins.
-    public static let pathOffset = 4
+    package static let pathOffset = 4
 }
 
 /// Who makes files in a user namespace.
-public struct NamespaceUser: Equatable, Sendable {
+package struct NamespaceUser: Equatable, Sendable {
     /// The user.
-    public let userID: UInt32
+    package let userID: UInt32
     /// The group.
-    public let groupID: UInt32
+    package let groupID: UInt32
 
     /// A user and a group.
-    public init(userID: UInt32, groupID: UInt32) {
+    package init(userID: UInt32, groupID: UInt32) {
         self.userID = userID
         self.groupID = groupID
     }
 }
 
 /// The connection on which the number of a seccomp listener is told.
-public enum ListenerChannel: Equatable, Sendable {
+package enum ListenerChannel: Equatable, Sendable {
     /// To the runtime that launches the process.
     case rendezvous
     /// To the `start` that let it go on.
@@ -64,16 +64,16 @@ public enum ListenerChannel: Equatable, Sendable {
 /// An offset of one clock in a new time namespace.
 ///
 /// Kernel: time_namespaces(7).
-public struct TimeNamespaceOffset: Equatable, Sendable {
+package struct TimeNamespaceOffset: Equatable, Sendable {
     /// `monotonic` or `boottime`.
-    public let clock: String
+    package let clock: String
     /// Whole seconds.
-    public let seconds: Int64
+    package let seconds: Int64
     /// Nanoseconds, 0..<1,000,000,000.
-    public let nanoseconds: UInt32
+    package let nanoseconds: UInt32
 
     /// An offset of seconds and nanoseconds.
-    public init(clock: String, seconds: Int64, nanoseconds: UInt32) {
+    package init(clock: String, seconds: Int64, nanoseconds: UInt32) {
         self.clock = clock
         self.seconds = seconds
         self.nanoseconds = nanoseconds
@@ -81,7 +81,7 @@ public struct TimeNamespaceOffset: Equatable, Sendable {
 }
 
 /// Whom a standard stream is given to.
-public enum StreamOwner: Equatable, Sendable {
+package enum StreamOwner: Equatable, Sendable {
     /// A user as the runtime sees it.
     case user(UInt32)
     /// A user as the child's user namespace has it.
@@ -89,7 +89,7 @@ public enum StreamOwner: Equatable, Sendable {
 }
 
 /// What is made where a mount goes when nothing is there.
-public enum MountPointKind: Equatable, Sendable {
+package enum MountPointKind: Equatable, Sendable {
     /// A directory.
     case directory
     /// Whatever the source is: a directory, or an empty file.
@@ -101,16 +101,16 @@ public enum MountPointKind: Equatable, Sendable {
 /// A propagation type with its reach.
 ///
 /// Kernel: mount_namespaces(7).
-public struct MountPropagation: Equatable, Sendable {
+package struct MountPropagation: Equatable, Sendable {
     /// MS_SHARED, MS_PRIVATE, MS_SLAVE or MS_UNBINDABLE.
-    public let flag: UInt64
+    package let flag: UInt64
     /// Whether mounts below are changed too.
-    public let recursive: Bool
+    package let recursive: Bool
     /// The spec's word, such as `rslave`.
-    public let name: String
+    package let name: String
 
     /// A propagation type.
-    public init(flag: UInt64, recursive: Bool, name: String) {
+    package init(flag: UInt64, recursive: Bool, name: String) {
         self.flag = flag
         self.recursive = recursive
         self.name = name
@@ -118,18 +118,18 @@ public struct MountPropagation: Equatable, Sendable {
 }
 
 /// A change of mount attributes, as mount_setattr(2) takes it.
-public struct MountChange: Equatable, Sendable {
+package struct MountChange: Equatable, Sendable {
     /// MOUNT_ATTR_* bits to set.
-    public var set: UInt64
+    package var set: UInt64
     /// MOUNT_ATTR_* bits to clear.
-    public var clear: UInt64
+    package var clear: UInt64
     /// Whether mounts below are changed too.
-    public var recursive: Bool
+    package var recursive: Bool
     /// Propagation type to set, or 0.
-    public var propagation: UInt64
+    package var propagation: UInt64
 
     /// A change of attributes or propagation.
-    public init(
+    package init(
         set: UInt64 = 0, clear: UInt64 = 0, recursive: Bool = false, propagation: UInt64 = 0
     ) {
         self.set = set
@@ -140,26 +140,26 @@ public struct MountChange: Equatable, Sendable {
 }
 
 /// A new instance of a file system.
-public struct FilesystemMount: Equatable, Sendable {
+package struct FilesystemMount: Equatable, Sendable {
     /// The type, as in /proc/filesystems.
-    public var type: String
+    package var type: String
     /// What /proc/self/mountinfo shows as source.
-    public var source: String
+    package var source: String
     /// The destination inside the rootfs.
-    public var destination: String
+    package var destination: String
     /// Options of the file system: `mode=755` or a bare flag.
-    public var options: [String]
+    package var options: [String]
     /// The MS_* flags of a mount that only mount(2) can make; nil for fsopen(2).
-    public var mountFlags: UInt64?
+    package var mountFlags: UInt64?
     /// MOUNT_ATTR_* bits for fsmount(2).
-    public var attributes: UInt64
+    package var attributes: UInt64
     /// Further changes, in order, before the mount is attached.
-    public var changes: [MountChange]
+    package var changes: [MountChange]
     /// The SELinux label of the root directory alone, for a file system that takes no `context`.
-    public var rootLabel: String?
+    package var rootLabel: String?
 
     /// A mount to make.
-    public init(
+    package init(
         type: String, source: String, destination: String, options: [String] = [],
         mountFlags: UInt64? = nil, attributes: UInt64 = 0, changes: [MountChange] = [],
         rootLabel: String? = nil
@@ -176,9 +176,9 @@ public struct FilesystemMount: Equatable, Sendable {
 }
 
 /// A mount tree of the host, as a child without the runtime's help clones it.
-public struct HostTree: Equatable, Sendable {
+package struct HostTree: Equatable, Sendable {
     /// What must be at the path.
-    public enum Kind: Equatable, Sendable {
+    package enum Kind: Equatable, Sendable {
         /// Anything.
         case any
         /// A directory.
@@ -188,18 +188,18 @@ public struct HostTree: Equatable, Sendable {
     }
 
     /// An absolute path of the host.
-    public var path: String
+    package var path: String
     /// Whether the mounts below come along.
-    public var recursive: Bool
+    package var recursive: Bool
     /// Whether a link at the end of the path is followed, or is itself what is cloned.
-    public var followsLink: Bool
+    package var followsLink: Bool
     /// What must be there.
-    public var kind: Kind
+    package var kind: Kind
     /// Attribute and propagation changes, in order.
-    public var changes: [MountChange]
+    package var changes: [MountChange]
 
     /// A tree to clone.
-    public init(
+    package init(
         path: String, recursive: Bool = false, followsLink: Bool = true, kind: Kind = .any,
         changes: [MountChange] = []
     ) {
@@ -212,18 +212,18 @@ public struct HostTree: Equatable, Sendable {
 }
 
 /// A mount tree of the container itself, as the child clones it.
-public struct ContainerTree: Equatable, Sendable {
+package struct ContainerTree: Equatable, Sendable {
     /// A path in the root file system.
-    public var path: String
+    package var path: String
     /// Whether the mounts below come along.
-    public var recursive: Bool
+    package var recursive: Bool
     /// Whether a link at the end of the path is itself what is cloned; else it is refused.
-    public var clonesLink: Bool
+    package var clonesLink: Bool
     /// Attribute and propagation changes, in order.
-    public var changes: [MountChange]
+    package var changes: [MountChange]
 
     /// A tree to clone.
-    public init(
+    package init(
         path: String, recursive: Bool = false, clonesLink: Bool = false,
         changes: [MountChange] = []
     ) {
@@ -235,28 +235,28 @@ public struct ContainerTree: Equatable, Sendable {
 }
 
 /// A symbolic link.
-public struct SymbolicLink: Equatable, Sendable {
+package struct SymbolicLink: Equatable, Sendable {
     /// Its name in the directory.
-    public let name: String
+    package let name: String
     /// What it says.
-    public let target: String
+    package let target: String
 
     /// A link to make.
-    public init(name: String, target: String) {
+    package init(name: String, target: String) {
         self.name = name
         self.target = target
     }
 }
 
 /// One v1 hierarchy of a cgroup mount.
-public struct CgroupHierarchyMount: Equatable, Sendable {
+package struct CgroupHierarchyMount: Equatable, Sendable {
     /// The directory's name, such as `cpu,cpuacct`.
-    public let name: String
+    package let name: String
     /// Controllers that get a link to it, such as `cpu`.
-    public let links: [String]
+    package let links: [String]
 
     /// A hierarchy to attach.
-    public init(name: String, links: [String]) {
+    package init(name: String, links: [String]) {
         self.name = name
         self.links = links
     }
@@ -265,27 +265,27 @@ public struct CgroupHierarchyMount: Equatable, Sendable {
 /// A device node.
 ///
 /// Spec: config-linux.md, Devices.
-public struct Device: Equatable, Sendable {
+package struct Device: Equatable, Sendable {
     /// Its name in the directory.
-    public var name: String
+    package var name: String
     /// File type and permission bits (S_IFCHR|0666).
-    public var mode: UInt32
+    package var mode: UInt32
     /// Major number.
-    public var major: UInt32
+    package var major: UInt32
     /// Minor number.
-    public var minor: UInt32
+    package var minor: UInt32
     /// Owner.
-    public var userID: UInt32
+    package var userID: UInt32
     /// Group.
-    public var groupID: UInt32
+    package var groupID: UInt32
     /// Whether whatever has its name already stays: the image's own, or a mount of the config.
-    public var givesWay: Bool
+    package var givesWay: Bool
     /// Whether the host's node, where it is attached, is read-only: its mode, owner and times are not
     /// the container's to change.
-    public var isReadOnly = false
+    package var isReadOnly = false
 
     /// A node to make.
-    public init(
+    package init(
         name: String, mode: UInt32, major: UInt32, minor: UInt32, userID: UInt32 = 0,
         groupID: UInt32 = 0, givesWay: Bool = false
     ) {
@@ -301,7 +301,7 @@ public struct Device: Equatable, Sendable {
 
 extension Device {
     /// Both numbers in one, as mknod(2) takes them.
-    public var number: Int {
+    package var number: Int {
         let low = UInt64(major & 0xfff) << 8 | UInt64(minor & 0xff)
         return Int(
             bitPattern: UInt(low | UInt64(minor & ~0xff) << 12 | UInt64(major & ~0xfff) << 32))
@@ -309,16 +309,16 @@ extension Device {
 }
 
 /// A device node that the parent provides.
-public struct AttachedDevice: Equatable, Sendable {
+package struct AttachedDevice: Equatable, Sendable {
     /// Its name in the directory.
-    public let name: String
+    package let name: String
     /// The number of the tree that the parent prepared.
-    public let tree: Int
+    package let tree: Int
     /// Whether that is a tmpfs in which the parent made the node, rather than the host's own node.
-    public let isMade: Bool
+    package let isMade: Bool
 
     /// A node to attach.
-    public init(name: String, tree: Int, isMade: Bool = false) {
+    package init(name: String, tree: Int, isMade: Bool = false) {
         self.name = name
         self.tree = tree
         self.isMade = isMade
@@ -328,16 +328,16 @@ public struct AttachedDevice: Equatable, Sendable {
 /// One range of user or group ids of a user namespace.
 ///
 /// Kernel: user_namespaces(7).
-public struct IDRange: Equatable, Sendable {
+package struct IDRange: Equatable, Sendable {
     /// The first id inside.
-    public let inside: UInt32
+    package let inside: UInt32
     /// The first id outside.
-    public let outside: UInt32
+    package let outside: UInt32
     /// How many follow each other.
-    public let count: UInt32
+    package let count: UInt32
 
     /// A range.
-    public init(inside: UInt32, outside: UInt32, count: UInt32) {
+    package init(inside: UInt32, outside: UInt32, count: UInt32) {
         self.inside = inside
         self.outside = outside
         self.count = count
@@ -347,7 +347,7 @@ public struct IDRange: Equatable, Sendable {
 /// Who writes the id maps of a child.
 ///
 /// Kernel: user_namespaces(7).
-public enum IDMapWriter: Equatable, Sendable {
+package enum IDMapWriter: Equatable, Sendable {
     /// The runtime, which may map any id that it has itself.
     case runtime
     /// The runtime as an ordinary user, who may map the own ids alone, and groups only where the
@@ -358,14 +358,14 @@ public enum IDMapWriter: Equatable, Sendable {
 }
 
 /// The ids of a user namespace: what stands in uid_map and gid_map.
-public struct IDMaps: Equatable, Sendable {
+package struct IDMaps: Equatable, Sendable {
     /// User ids.
-    public var users: [IDRange]
+    package var users: [IDRange]
     /// Group ids.
-    public var groups: [IDRange]
+    package var groups: [IDRange]
 
     /// Two maps.
-    public init(users: [IDRange], groups: [IDRange]) {
+    package init(users: [IDRange], groups: [IDRange]) {
         self.users = users
         self.groups = groups
     }
@@ -373,7 +373,7 @@ public struct IDMaps: Equatable, Sendable {
 
 extension [IDRange] {
     /// The id outside that `id` inside stands for; nil where it is not mapped.
-    public func outside(_ id: UInt32) -> UInt32? {
+    package func outside(_ id: UInt32) -> UInt32? {
         for range in self where id >= range.inside && id - range.inside < range.count {
             return range.outside + (id - range.inside)
         }
@@ -384,30 +384,30 @@ extension [IDRange] {
 /// How the ids of a mount's files are mapped.
 ///
 /// Kernel: mount_setattr(2), MOUNT_ATTR_IDMAP.
-public struct MountIDMap: Equatable, Sendable {
+package struct MountIDMap: Equatable, Sendable {
     /// The maps; nil stands for those of the user namespace that the container joins.
-    public var maps: IDMaps?
+    package var maps: IDMaps?
     /// Whether mounts below are mapped too.
-    public var recursive: Bool
+    package var recursive: Bool
 
     /// An id map of a mount.
-    public init(_ maps: IDMaps?, recursive: Bool) {
+    package init(_ maps: IDMaps?, recursive: Bool) {
         self.maps = maps
         self.recursive = recursive
     }
 }
 
 /// One sysctl.
-public struct KernelParameter: Equatable, Sendable {
+package struct KernelParameter: Equatable, Sendable {
     /// The key as in the config.
-    public let key: String
+    package let key: String
     /// The file below /proc/sys.
-    public let path: String
+    package let path: String
     /// The text to write.
-    public let value: String
+    package let value: String
 
     /// A parameter and its value.
-    public init(key: String, path: String, value: String) {
+    package init(key: String, path: String, value: String) {
         self.key = key
         self.path = path
         self.value = value
@@ -417,16 +417,16 @@ public struct KernelParameter: Equatable, Sendable {
 /// A network device of the host that goes to the container.
 ///
 /// Spec: config-linux.md, Network Devices.
-public struct NetDeviceMove: Equatable, Sendable {
+package struct NetDeviceMove: Equatable, Sendable {
     /// Its name on the host.
-    public let name: String
+    package let name: String
     /// Its name in the container.
-    public let newName: String
+    package let newName: String
     /// The field of config.json that names it.
-    public let field: String
+    package let field: String
 
     /// A device to move.
-    public init(name: String, newName: String, field: String) {
+    package init(name: String, newName: String, field: String) {
         self.name = name
         self.newName = newName
         self.field = field
@@ -436,24 +436,24 @@ public struct NetDeviceMove: Equatable, Sendable {
 /// The groups of resctrl that a container's processes belong to.
 ///
 /// Spec: config-linux.md, IntelRdt. Kernel: Documentation/filesystems/resctrl.rst.
-public struct ResctrlPlan: Equatable, Sendable {
+package struct ResctrlPlan: Equatable, Sendable {
     /// Where resctrl is mounted.
-    public let root: String
+    package let root: String
     /// The directory of the class of service.
-    public let directory: String
+    package let directory: String
     /// Whether the directory must be there, rather than be made.
-    public let mustExist: Bool
+    package let mustExist: Bool
     /// The lines for its `schemata` file.
-    public let schemata: [String]
+    package let schemata: [String]
     /// The field of config.json that the lines come from.
-    public let schemataField: String
+    package let schemataField: String
     /// The directory of the container's own monitoring group.
-    public let monitoringDirectory: String?
+    package let monitoringDirectory: String?
     /// Whether the class goes with the container.
-    public let removesDirectory: Bool
+    package let removesDirectory: Bool
 
     /// Groups to make and to enter.
-    public init(
+    package init(
         root: String, directory: String, mustExist: Bool, schemata: [String],
         schemataField: String, monitoringDirectory: String?, removesDirectory: Bool
     ) {
@@ -468,18 +468,18 @@ public struct ResctrlPlan: Equatable, Sendable {
 }
 
 /// How a terminal is made and where its master goes.
-public struct TerminalRequest: Equatable, Sendable {
+package struct TerminalRequest: Equatable, Sendable {
     /// Rows and columns; nil leaves the kernel's 0 by 0.
-    public var rows: UInt16?
+    package var rows: UInt16?
     /// Columns.
-    public var columns: UInt16?
+    package var columns: UInt16?
     /// Whether the master goes to the console socket; else over the rendezvous to the parent.
-    public var toConsoleSocket: Bool
+    package var toConsoleSocket: Bool
     /// Whether the slave is also mounted on /dev/console.
-    public var mountsConsole: Bool
+    package var mountsConsole: Bool
 
     /// A terminal to open.
-    public init(
+    package init(
         rows: UInt16? = nil, columns: UInt16? = nil, toConsoleSocket: Bool, mountsConsole: Bool
     ) {
         self.rows = rows

@@ -4,7 +4,7 @@
 
 extension InitStep {
     /// One line that tells what the step does.
-    public var summary: String {
+    package var summary: String {
         switch self {
         case .closeDescriptors: "close every inherited descriptor that is not named here"
         case .setStandardStreams(let numbers):

@@ -3,13 +3,13 @@
 internal import CLinux
 
 /// A system call as the assembler names it: number for the kernel, name for a reader.
-public struct SystemCall: Equatable, Sendable {
+package struct SystemCall: Equatable, Sendable {
     /// The number on this architecture.
     ///
     /// Source: asm/unistd.h.
-    public let number: Int32
+    package let number: Int32
     /// The name of the manual page.
-    public let name: String
+    package let name: String
 
     init(_ name: String, _ number: Int32) {
         self.name = name

@@ -2,6 +2,7 @@
 
 import ContainerKit
 import Glibc
+import InitProgram
 import Testing
 
 @Suite("Hooks", Host.root)

@@ -16,6 +16,7 @@
 //   Container+ForcedDelete  delete --force: a stuck command, a damaged record
 //   ContainerStore          the directory that remembers containers (runc's --root)
 //   Bundle                  a config with the folder that its paths count from
+//   ContainerPlan           what create would do, as text and JSON (explain)
 //   ContainerProcess        the process that run and exec return
 //   ContainerProcesses      all processes of a container
 //   RuntimeFeatures         what `features` tells
@@ -100,11 +101,11 @@ public struct Container: Sendable, Equatable {
     public static func plan(
         _ id: String, from bundle: Bundle, in store: ContainerStore,
         options: LaunchOptions = LaunchOptions()
-    ) throws(ContainerError) -> LaunchPlan {
+    ) throws(ContainerError) -> ContainerPlan {
         do throws(ContainerError) {
-            return try Creation(
-                id, bundle, store, options, startsAtOnce: false, explainsOnly: true
-            ).launch.plan
+            let creation = try Creation(
+                id, bundle, store, options, startsAtOnce: false, explainsOnly: true)
+            return ContainerPlan(launch: creation.launch.plan)
         } catch {
             throw error.naming(bundle.spec)
         }

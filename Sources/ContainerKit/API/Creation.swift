@@ -2,6 +2,7 @@
 
 internal import ByteText
 internal import CLinux
+internal import InitProgram
 internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage

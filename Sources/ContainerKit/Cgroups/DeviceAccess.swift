@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
 internal import RuntimeSpec
 
 /// What a rule permits or forbids to do with a device.

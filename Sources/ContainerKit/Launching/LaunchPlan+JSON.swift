@@ -4,12 +4,8 @@ internal import InitProgram
 internal import RuntimeSpec
 
 extension LaunchPlan {
-    /// The plan as JSON text, for programs.
-    ///
-    /// The shape is `{"runtime": [{"field", "step"}], "init": [{"field", "step", "calls"}]}`, the
-    /// order that of execution; `calls` only with `includingCalls`, `later` only where `start` or
-    /// `delete` have hooks to run.
-    public func explainedJSON(includingCalls: Bool = false) -> String {
+    /// The plan as `ContainerPlan.explainedJSON` has it.
+    func explainedJSON(includingCalls: Bool = false) -> String {
         let image = includingCalls ? lowered() : nil
         let parent = parentSteps.map { planned in
             JSONValue.object([

@@ -6,7 +6,7 @@ extension LaunchPlan {
     /// The plan as text: two numbered columns, and under each child step its calls when asked for.
     ///
     /// A line reads `number  config field  what is done`.
-    public func explained(includingCalls: Bool = false) -> String {
+    func explained(includingCalls: Bool = false) -> String {
         var lines = ["The runtime:"]
         lines += Self.lines(parentSteps.map { ($0.origin, $0.step.action.sentence) })
         lines += ["", "The init process:"]

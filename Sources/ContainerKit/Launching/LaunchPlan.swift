@@ -5,7 +5,7 @@ internal import InitProgram
 /// Everything that a launch will do, as plain values: the runtime's column and the child's.
 ///
 /// Plans can be compared and printed; nothing has happened yet.
-public struct LaunchPlan: Equatable, Sendable {
+struct LaunchPlan: Equatable, Sendable {
     /// What the runtime does, in order; it waits for the child where a step says so.
     let parentSteps: [PlannedParentStep]
     /// What the init process does, in order.

@@ -33,9 +33,9 @@ internal import InitProgram
 internal import RuntimeSpec
 
 /// A launch as it is planned: nothing has been made yet.
-public struct Launch: Sendable {
+struct Launch: Sendable {
     /// What the runtime and the init process will do, step by step.
-    public let plan: LaunchPlan
+    let plan: LaunchPlan
     /// The cgroups to make, for the record; nil when those of a container are entered.
     let cgroups: CgroupLayout?
     /// What of the config has no effect.

@@ -8,15 +8,15 @@ internal import Testing
 
 /// What would trap ends the whole test program.
 @Suite("Extreme numbers in a config")
-final class ExtremeNumberTests {
-    private let directory = NSTemporaryDirectory() + "swrunc-numbers-\(UUID().uuidString)"
+struct ExtremeNumberTests {
+    private let temporary: TemporaryDirectory
+    private var directory: String { temporary.path }
 
     init() throws {
+        temporary = try TemporaryDirectory()
         try FileManager.default.createDirectory(
             atPath: directory + "/rootfs", withIntermediateDirectories: true)
     }
-
-    deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     private static let numbers = [
         "0", "-1", "1", "1.5", "1e18", "1e400", "65536", "2147483648", "4294967295", "4294967296",

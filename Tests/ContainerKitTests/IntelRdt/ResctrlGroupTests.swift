@@ -10,17 +10,14 @@ import Testing
 
 /// A directory that looks like resctrl; files behave like files.
 final class ResctrlLookalike {
-    let root: String
+    private let directory: TemporaryDirectory
+    var root: String { directory.path }
 
     init(_ offers: [String] = ["L3", "MB"]) throws {
-        var template = Array("/tmp/resctrl-XXXXXX".utf8CString)
-        try #require(mkdtemp(&template) != nil)
-        root = String(decoding: template.dropLast().map(UInt8.init), as: UTF8.self)
+        directory = try TemporaryDirectory()
         for name in ["info"] + offers.map({ "info/\($0)" }) { try makeDirectory(name) }
         try write("", "schemata", "tasks")
     }
-
-    deinit { try? FileManager.default.removeItem(atPath: root) }
 
     func makeDirectory(_ name: String) throws {
         try FileManager.default.createDirectory(

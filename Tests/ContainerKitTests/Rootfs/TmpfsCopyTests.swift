@@ -2,6 +2,7 @@
 
 import CLinux
 import Foundation
+import InitProgram
 import SystemPackage
 import Testing
 

@@ -23,11 +23,8 @@ struct SeccompCacheTests {
     }
 
     private func withStore(_ body: (String) throws -> Void) throws {
-        var template = Array("/tmp/seccomp-cache-XXXXXX".utf8CString)
-        try #require(mkdtemp(&template) != nil)
-        let path = String(decoding: template.dropLast().map(UInt8.init), as: UTF8.self)
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        try body(path)
+        let directory = try TemporaryDirectory()
+        try withExtendedLifetime(directory) { try body(directory.path) }
     }
 
     private func entries(_ store: String) -> [String] {

@@ -7,15 +7,13 @@ internal import Testing
 @testable import ContainerKit
 
 @Suite("Reading whole files")
-final class FileReadingTests {
-    private let directory = NSTemporaryDirectory() + "swrunc-read-\(UUID().uuidString)"
+struct FileReadingTests {
+    private let temporary: TemporaryDirectory
+    private var directory: String { temporary.path }
 
     init() throws {
-        try FileManager.default.createDirectory(
-            atPath: directory, withIntermediateDirectories: true)
+        temporary = try TemporaryDirectory()
     }
-
-    deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     @Test("a file is read whole or refused as too large, never cut", arguments: [0, 99, 100, 101])
     func limit(_ count: Int) throws {
