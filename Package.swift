@@ -33,16 +33,26 @@ let package = Package(
         .target(name: "InitMachine", dependencies: ["CLinux"]),
         // Pure: texts as bytes. Arguments and variables of programs, paths, words, numbers.
         .target(name: "ByteText", swiftSettings: strict),
+        // Pure: the numbers of the kernel's headers with their names.
+        .target(
+            name: "KernelVocabulary",
+            dependencies: [.product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: strict),
         // Pure: the model of config.json, its decoding and its rules.
         .target(name: "RuntimeSpec", dependencies: ["ByteText"], swiftSettings: strict),
         // Pure: steps, plans, their lowering to machine instructions, explain.
         .target(
-            name: "InitProgram", dependencies: ["ByteText", "CLinux"], swiftSettings: strict),
+            name: "InitProgram",
+            dependencies: [
+                "ByteText", "CLinux", "KernelVocabulary",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
         .target(
             name: "ContainerKit",
             dependencies: [
                 "BuildCommit", "ByteText", "CLinux", "CSeccomp", "InitMachine", "InitProgram",
-                "RuntimeSpec",
+                "KernelVocabulary", "RuntimeSpec",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -65,12 +75,17 @@ let package = Package(
         .testTarget(
             name: "RuntimeSpecTests", dependencies: ["RuntimeSpec"], swiftSettings: strict),
         .testTarget(
-            name: "InitProgramTests", dependencies: ["CLinux", "InitProgram"],
+            name: "InitProgramTests",
+            dependencies: [
+                "CLinux", "InitProgram", "KernelVocabulary",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "InitMachineTests",
             dependencies: [
-                "CLinux", "ContainerKit", "InitMachine", "InitProgram", "RuntimeSpec",
+                "CLinux", "ContainerKit", "InitMachine", "InitProgram", "KernelVocabulary",
+                "RuntimeSpec",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
@@ -78,7 +93,7 @@ let package = Package(
         .testTarget(
             name: "ContainerKitTests",
             dependencies: [
-                "CLinux", "CSeccomp", "ContainerKit", "InitProgram", "RuntimeSpec",
+                "CLinux", "CSeccomp", "ContainerKit", "InitProgram", "KernelVocabulary", "RuntimeSpec",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             exclude: ["Plans"], swiftSettings: strict),
@@ -93,7 +108,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "CLinux", "ContainerKit", "InitProgram",
+                "CLinux", "ContainerKit", "InitProgram", "KernelVocabulary",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

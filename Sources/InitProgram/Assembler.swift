@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ByteText
+internal import KernelVocabulary
+internal import SystemPackage
 
 /// Builds a program: calls, memory, and forward jumps.
 package struct Assembler {
@@ -169,7 +171,7 @@ package struct Assembler {
 
     mutating func call(
         _ call: SystemCall, _ operands: [Operand], into result: Cell? = nil,
-        ignoring: [Int16] = [], retries: Int = 0, note: String? = nil
+        ignoring: [Errno] = [], retries: Int = 0, note: String? = nil
     ) {
         if let note {
             image.notes.append(ProgramNote(instruction: image.instructions.count, text: note))
@@ -201,7 +203,7 @@ package struct Assembler {
             case .always: (.address(0), 0, 0)
             case .progress(let offset, let mask, let value): (.progress(offset), mask, value)
             // The first eight bytes of the page are the index and, higher, the error.
-            case .nothingFailed: (.progress(0), Int(bitPattern: 0xffff_ffff_0000_0000), 0)
+            case .nothingFailed: (.progress(0), ~Int(UInt32.max), 0)
             }
         emit(.skip(test: test.0, mask: test.1, value: test.2, distance: -1))
         return label

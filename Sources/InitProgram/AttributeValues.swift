@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import KernelVocabulary
+
 // Values of the steps that set attributes of the process: CPU time, memory, execution domain.
 
 /// A set of small numbers (CPUs, memory nodes), as a reader and as the kernel has it.
@@ -41,11 +43,9 @@ package struct NumberSet: Equatable, Sendable {
 /// Kernel: sched_setattr(2).
 package struct SchedulingAttributes: Equatable, Sendable {
     /// The policy, such as `SCHED_BATCH`.
-    package var policyName: String
-    /// The number of the policy.
-    package var policy: UInt32
+    package var policy: SchedulingPolicy
     /// SCHED_FLAG_* bits.
-    package var flags: UInt64
+    package var flags: SchedulingFlags
     /// The nice value.
     package var nice: Int32
     /// The static priority of real-time policies.
@@ -59,10 +59,9 @@ package struct SchedulingAttributes: Equatable, Sendable {
 
     /// Attributes to set.
     package init(
-        policyName: String, policy: UInt32, flags: UInt64 = 0, nice: Int32 = 0,
+        policy: SchedulingPolicy, flags: SchedulingFlags = [], nice: Int32 = 0,
         priority: UInt32 = 0, runtime: UInt64 = 0, deadline: UInt64 = 0, period: UInt64 = 0
     ) {
-        self.policyName = policyName
         self.policy = policy
         self.flags = flags
         self.nice = nice
@@ -78,15 +77,12 @@ package struct SchedulingAttributes: Equatable, Sendable {
 /// Kernel: ioprio_set(2).
 package struct IOPriorityValue: Equatable, Sendable {
     /// The class, such as `IOPRIO_CLASS_BE`.
-    package let className: String
-    /// The number of the class.
-    package let schedulingClass: Int
+    package let schedulingClass: IOPriorityClass
     /// The priority within the class, 0 to 7.
     package let level: Int
 
     /// A priority to set.
-    package init(className: String, schedulingClass: Int, level: Int) {
-        self.className = className
+    package init(schedulingClass: IOPriorityClass, level: Int) {
         self.schedulingClass = schedulingClass
         self.level = level
     }
@@ -96,34 +92,15 @@ package struct IOPriorityValue: Equatable, Sendable {
 ///
 /// Kernel: set_mempolicy(2).
 package struct MemoryPolicyChange: Equatable, Sendable {
-    /// Mode and flags by name, such as `MPOL_BIND|MPOL_F_STATIC_NODES`.
-    package let modeName: String
-    /// Mode and flags as the kernel takes them.
-    package let mode: Int
+    /// Mode and flags, such as `MPOL_BIND|MPOL_F_STATIC_NODES`.
+    package let mode: MemoryPolicyWord
     /// The nodes, where the mode has some.
     package let nodes: NumberSet?
 
     /// A policy to set.
-    package init(modeName: String, mode: Int, nodes: NumberSet?) {
-        self.modeName = modeName
+    package init(mode: MemoryPolicyWord, nodes: NumberSet?) {
         self.mode = mode
         self.nodes = nodes
-    }
-}
-
-/// An execution domain.
-///
-/// Kernel: personality(2).
-package struct ExecutionDomain: Equatable, Sendable {
-    /// The constant, such as `PER_LINUX32`.
-    package let name: String
-    /// Its value.
-    package let value: Int
-
-    /// A domain to enter.
-    package init(name: String, value: Int) {
-        self.name = name
-        self.value = value
     }
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
+internal import SystemPackage
+
 /// What a process that was born empty does before the plan's program.
 ///
 /// It takes back what its exec has changed; and where namespaces or a cgroup are to be had by birth, it is
@@ -43,18 +46,21 @@ package struct Birth: Sendable {
         code.call(
             .closeRange,
             [
-                .literal(3 + preservedDescriptorCount), .literal(0xffff_ffff),
-                .named(4, "CLOSE_RANGE_CLOEXEC"),
+                .literal(3 + preservedDescriptorCount), .lastDescriptor,
+                .named(CloseRangeFlags.closeOnExec),
             ])
         for number in lowDescriptors {
             // EBADF: one that is not open is nobody's.
             code.call(
-                .fcntl, [.literal(Int(number)), .named(2, "F_SETFD"), .named(1, "FD_CLOEXEC")],
-                ignoring: [9])
+                .fcntl,
+                [
+                    .literal(Int(number)), .named(FileCommand.setDescriptorFlags),
+                    .named(DescriptorFlags.closeOnExec),
+                ], ignoring: [.badFileDescriptor])
         }
         if let capabilities { code.setCapabilities(capabilities) }
         if let ambient { code.setAmbientCapabilities(ambient) }
-        if forbidsPtrace { code.prctl("PR_SET_DUMPABLE", 4, 0) }
+        if forbidsPtrace { code.prctl(.setDumpable, 0) }
         if let clone {
             code.continueInSibling(
                 clone.kinds.cloneFlags, intoCgroup: clone.intoCgroup, named: "init", .first)
@@ -83,31 +89,34 @@ extension Assembler {
     ///
     /// Kernel: clone3(2) with CLONE_PARENT, futex(2).
     mutating func continueInSibling(
-        _ flags: UInt64, intoCgroup: Bool, named name: String, _ which: Sibling
+        _ kinds: CloneFlags, intoCgroup: Bool, named name: String, _ which: Sibling
     ) {
-        // CLONE_PIDFD | CLONE_PARENT, and CLONE_INTO_CGROUP; with CLONE_PARENT the exit signal is the creator's.
-        let flags = flags | 0x1000 | 0x8000 | (intoCgroup ? 0x2_0000_0000 : 0)
-        let arguments = words([flags, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        // With CLONE_PARENT the exit signal is the creator's.
+        var flags: CloneFlags = [kinds, .tellsPidfd, .sibling]
+        if intoCgroup { flags.insert(.intoCgroup) }
+        let arguments = cloneArguments(flags)
         let pidfd = cell("\(name)-pidfd")
-        relocateToCell(at: arguments + 8, cell: pidfd)
-        if intoCgroup { copy(input(.cgroupDirectory), to: arguments + 10 * 8, width: 8) }
+        relocateToCell(at: arguments + CloneLayout.pidfd, cell: pidfd)
+        if intoCgroup {
+            copy(input(.cgroupDirectory), to: arguments + CloneLayout.cgroup, width: 8)
+        }
         let sibling = cell(name)
-        call(.clone3, [.address(arguments), .literal(88)], into: sibling)
+        call(.clone3, [.address(arguments), .literal(CloneLayout.sizeBytes)], into: sibling)
         let inSibling = skip(when: .equals(sibling, 0))
         // EPIPE, ECONNRESET: the parent is gone, and nobody gives the sibling a word.
         sendDescriptor(
             pidfd, named: "p", over: input(.rendezvous),
-            ignoring: [IgnoredErrno.brokenPipe, IgnoredErrno.reset])
+            ignoring: [.brokenPipe, .connectionReset])
         call(.exitGroup, [.literal(0)])
         place(inSibling)
         // EAGAIN: it is there. ETIMEDOUT: nobody knows of this process.
         call(
             .futex,
             [
-                .progress(which.wordOffset), .named(0, "FUTEX_WAIT"), .literal(0),
+                .progress(which.wordOffset), .named(FutexOperation.wait), .literal(0),
                 .address(words([10, 0])),
-            ], ignoring: [IgnoredErrno.tryAgain, IgnoredErrno.timedOut, IgnoredErrno.interrupted])
-        let goesOn = skip(when: .progress(which.wordOffset, mask: 0xffff_ffff, value: 1))
+            ], ignoring: [.resourceTemporarilyUnavailable, .timedOut, .interrupted])
+        let goesOn = skip(when: .progress(which.wordOffset, mask: Int(UInt32.max), value: 1))
         call(.exitGroup, [.literal(125)])
         place(goesOn)
     }

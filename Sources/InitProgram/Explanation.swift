@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
+
 extension ProgramImage {
     /// The indices of the instructions of one child step.
     package func instructionsOfStep(_ step: Int) -> [Int] {
@@ -13,7 +15,7 @@ extension ProgramImage {
             var text = call.name + "(" + operands.map(rendered).joined(separator: ", ") + ")"
             if let result { text += " -> $" + cellNames[result.index].text }
             if !ignoring.isEmpty {
-                text += " unless errno " + ignoring.map { String($0) }.joined(separator: ", ")
+                text += " unless " + ignoring.map(\.name).joined(separator: ", ")
             }
             if let note = note(of: index), call.name == "close", operands == [.literal(-1)] {
                 text = "stop: " + note
@@ -41,7 +43,7 @@ extension ProgramImage {
     fileprivate func rendered(_ operand: Operand) -> String {
         switch operand {
         case .literal(let value): String(value)
-        case .named(_, let name): name
+        case .named(let number): number.description
         case .cell(let cell): "$" + cellNames[cell.index].text
         case .address: "memory"
         case .text(_, let text): "\"\(text)\""

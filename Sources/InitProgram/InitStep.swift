@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import ByteText
+package import KernelVocabulary
 
 /// One thing the init process does, in the order in which it does it.
 ///
@@ -296,7 +297,7 @@ package enum InitStep: Equatable, Sendable {
     /// on.
     ///
     /// Kernel: seccomp(2), seccomp_unotify(2).
-    case loadSeccomp(filter: [UInt8], flags: UInt32, listener: ListenerChannel? = nil)
+    case loadSeccomp(filter: [UInt8], flags: SeccompFilterFlags, listener: ListenerChannel? = nil)
     /// Gives every signal its default action back: what the caller ignores, such as SIGPIPE, is not
     /// the container's business, and a clone only drops handlers.
     case resetSignals

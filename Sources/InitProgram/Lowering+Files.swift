@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
+internal import SystemPackage
+
 extension InitStep {
     func lowerFile(into code: inout Assembler, _ state: inout LoweringState) {
         let root = state.root
@@ -52,7 +55,7 @@ extension Assembler {
         for link in links {
             call(
                 .symlinkat, [text(link.target), .cell(directory), text(link.name)],
-                ignoring: [IgnoredErrno.exists])
+                ignoring: [.fileExists])
         }
     }
 
@@ -61,18 +64,17 @@ extension Assembler {
         let made = cell("made")
         call(
             .symlinkat, [text(link.target), .cell(directory), text(link.name)], into: made,
-            ignoring: [IgnoredErrno.exists])
+            ignoring: [.fileExists])
         let isNew = skip(when: .isNotNegative(made))
         let wanted = Array(link.target.utf8)
         // One byte more than wanted, so that a longer one is told apart.
         let found = reserve((wanted.count + 8) / 8 * 8)
         let count = cell("link-length")
-        let invalid = IgnoredErrno.invalid
         call(
             .readlinkat,
             [
                 .cell(directory), text(link.name), .address(found), .literal(wanted.count + 1),
-            ], into: count, ignoring: [invalid])
+            ], into: count, ignoring: [.invalidArgument])
         let note =
             "\(path == "/" ? "" : path)/\(link.name) exists and is not a link to \(link.target)"
         let sameLength = skip(when: .equals(count, wanted.count))
@@ -99,16 +101,14 @@ extension Assembler {
         call(
             .mknodat,
             [
-                .cell(directory), text(name), .literal(Int(device.mode)), .literal(device.number),
-            ], into: made, ignoring: [IgnoredErrno.exists])
+                .cell(directory), text(name), .named(device.mode),
+                .literal(device.number),
+            ], into: made, ignoring: [.fileExists])
         if device.givesWay { return }
         let isRoots = device.userID == 0 && device.groupID == 0
         let isNew = isRoots ? skip(when: .isNotNegative(made)) : nil
         let node = cell("node")
-        let how = words([UInt64(Self.pathOnly | Self.noFollow), 0, UInt64(Resolution.name)])
-        call(
-            .openat2, [.cell(directory), text(name), .address(how), .literal(24)], into: node,
-            retries: 128)
+        openName(name, in: directory, into: node)
         requireSame(device, at: node, "\(path == "/" ? "" : path)/\(name)")
         if !isRoots {
             let wasThere = skip(when: .isNegative(made))
@@ -116,7 +116,7 @@ extension Assembler {
                 .fchownat,
                 [
                     .cell(node), text(""), .literal(Int(device.userID)),
-                    .literal(Int(device.groupID)), .named(0x1000, "AT_EMPTY_PATH"),
+                    .literal(Int(device.groupID)), .named(PathFlags.emptyPath),
                 ])
             place(wasThere)
         }
@@ -127,14 +127,11 @@ extension Assembler {
     private mutating func requireSame(_ device: Device, at node: Cell, _ path: String) {
         let status = scratch()
         statx(.cell(node), into: status)
-        let kind = Int(device.mode & 0xf000)
-        let sameKind = skip(when: .memory(status + 28, mask: 0xf000, value: kind))
+        let sameKind = skip(when: .isFile(status, device.type))
         refuse("\(path) exists and is not a device of the type asked for")
         place(sameKind)
-        guard kind == 0x2000 || kind == 0x6000 else { return }
-        let same = skip(
-            when: .memory(
-                status + 128, mask: -1, value: Int(device.major) | Int(device.minor) << 32))
+        guard device.type != .fifo else { return }
+        let same = skip(when: .isDevice(status, Int(device.major), Int(device.minor)))
         let wanted = Int(device.major).decimalText + ":" + Int(device.minor).decimalText
         refuse("\(path) exists and is another device than \(wanted)")
         place(same)
@@ -143,12 +140,12 @@ extension Assembler {
     /// Through a procfs instance that is attached nowhere: what the container mounted on /proc cannot
     /// redirect the write (CVE-2025-52881).
     fileprivate mutating func setSysctl(_ parameters: [KernelParameter]) {
-        let proc = newFilesystem("proc", source: "proc", options: [], attributes: 0)
+        let proc = newFilesystem("proc", source: "proc", options: [], attributes: [])
         for parameter in parameters {
             let file = cell("sysctl")
             resolve(
-                "sys/" + parameter.path, below: proc, into: file, flags: 0o2_000_001,
-                resolution: Resolution.beneath)
+                "sys/" + parameter.path, below: proc, into: file, flags: .writeOnly,
+                resolution: .beneath)
             call(
                 .write,
                 [.cell(file), text(parameter.value), .literal(parameter.value.utf8.count)])
@@ -174,21 +171,20 @@ extension Assembler {
     fileprivate mutating func tryDirectory(_ path: String, _ root: Cell) -> Cell {
         let directory = cell("working-directory")
         let result = cell("entered")
-        let badDescriptor: Int16 = 9
-        let refused = [IgnoredErrno.access, IgnoredErrno.permission]
+        let refused: [Errno] = [.permissionDenied, .notPermitted]
         resolveDirectory(path, root, into: directory, ignoring: refused)
-        call(.fchdir, [.cell(directory)], into: result, ignoring: refused + [badDescriptor])
-        call(.close, [.cell(directory)], ignoring: [badDescriptor])
+        call(.fchdir, [.cell(directory)], into: result, ignoring: refused + [.badFileDescriptor])
+        call(.close, [.cell(directory)], ignoring: [.badFileDescriptor])
         return result
     }
 
     private mutating func resolveDirectory(
-        _ path: String, _ root: Cell, into directory: Cell, ignoring: [Int16] = []
+        _ path: String, _ root: Cell, into directory: Cell, ignoring: [Errno] = []
     ) {
         let inner = path.rootedComponents.relativePath
         resolve(
             inner.isEmpty ? "." : inner, below: root, into: directory,
-            flags: Self.pathOnly | Self.directory, ignoring: ignoring,
+            flags: [.pathOnly, .directory], ignoring: ignoring,
             note: Self.directoryNote(path))
     }
 
@@ -210,24 +206,23 @@ extension Assembler {
         let slave = cell("terminal-slave")
         let note = "open /dev/pts/ptmx (process.terminal needs a devpts mount on /dev/pts)"
         resolve(
-            "dev/pts", below: state.root, into: directory, flags: Self.pathOnly | Self.directory,
+            "dev/pts", below: state.root, into: directory, flags: [.pathOnly, .directory],
             note: note)
         let statistics = scratch()
         call(.fstatfs, [.cell(directory), .address(statistics)])
-        let isDevpts = skip(when: .memory(statistics, mask: 0xffff_ffff, value: 0x1cd1))
+        let isDevpts = skip(when: .isFilesystem(statistics, .devpts))
         refuse("/dev/pts is not a devpts file system")
         place(isDevpts)
         resolve(
-            "ptmx", below: directory, into: master, flags: 0o2_000_402,
-            resolution: Resolution.beneath, note: note)
+            "ptmx", below: directory, into: master, flags: Self.terminalFlags,
+            resolution: .beneath, note: note)
         close(directory)
         let zero = words([0])
-        call(.ioctl, [.cell(master), .named(0x4004_5431, "TIOCSPTLCK"), .address(zero)])
+        call(.ioctl, [.cell(master), .named(DeviceRequest.lockTerminal), .address(zero)])
         call(
             .ioctl,
             [
-                .cell(master), .named(0x5441, "TIOCGPTPEER"),
-                .named(0o2_000_402, "O_RDWR|O_NOCTTY|O_CLOEXEC"),
+                .cell(master), .named(DeviceRequest.openPeer), .named(Self.terminalFlags),
             ], into: slave)
         setSize(of: slave, request)
         if request.mountsConsole {
@@ -240,15 +235,17 @@ extension Assembler {
             call(.dup3, [.cell(slave), .literal(stream), .literal(0)])
         }
         call(.close, [.cell(slave)])
-        call(.ioctl, [.literal(0), .named(0x540e, "TIOCSCTTY"), .literal(0)])
+        call(.ioctl, [.literal(0), .named(DeviceRequest.becomeControllingTerminal), .literal(0)])
     }
+
+    private static let terminalFlags: OpenFlags = [.readWrite, .noTerminal, .closeOnExec]
 
     /// The modes stay the kernel's own, ONLCR too: who has the master decides, and Docker's client, for
     /// one, counts on "\r\n".
     private mutating func setSize(of slave: Cell, _ request: TerminalRequest) {
         guard let rows = request.rows, let columns = request.columns else { return }
         let size = words([UInt64(rows) | UInt64(columns) << 16])
-        call(.ioctl, [.cell(slave), .named(0x5414, "TIOCSWINSZ"), .address(size)])
+        call(.ioctl, [.cell(slave), .named(DeviceRequest.setWindowSize), .address(size)])
     }
 
     /// The slave goes onto /dev/console by descriptor: its path could be swapped (CVE-2025-52565).
@@ -282,14 +279,11 @@ extension Assembler {
         let oldRoot = openDirectory("/", "old-root")
         moveMount(tmpfs, onto: oldRoot)
         let made = cell("made-node")
-        let how = words([UInt64(Self.pathOnly | Self.noFollow), 0, UInt64(Resolution.name)])
-        call(
-            .openat2, [.cell(tmpfs), text(name), .address(how), .literal(24)], into: made,
-            retries: 128)
+        openName(name, in: tmpfs, into: made)
         let node = cloneTree(made)
         close(made)
         call(.fchdir, [.cell(tmpfs)])
-        call(.umount2, [text("."), .named(2, "MNT_DETACH")])
+        call(.umount2, [text("."), .named(UnmountFlags.detach)])
         call(.fchdir, [.cell(oldRoot)])
         close(oldRoot)
         return node
@@ -299,14 +293,18 @@ extension Assembler {
     private mutating func resolveNode(_ name: String, in directory: Cell) -> Cell {
         call(
             .mknodat,
-            [.cell(directory), text(name), .named(0o100600, "S_IFREG|0600"), .literal(0)],
-            ignoring: [IgnoredErrno.exists])
+            [.cell(directory), text(name), .named(FileMode(.regular, 0o600)), .literal(0)],
+            ignoring: [.fileExists])
         let target = cell(name)
-        let how = words([UInt64(Self.pathOnly | Self.noFollow), 0, UInt64(Resolution.name)])
-        call(
-            .openat2, [.cell(directory), text(name), .address(how), .literal(24)],
-            into: target, retries: 128)
+        openName(name, in: directory, into: target)
         return target
+    }
+
+    /// Opens what has a name in a directory, whatever it is.
+    private mutating func openName(_ name: String, in directory: Cell, into result: Cell) {
+        resolve(
+            name, below: directory, into: result, flags: [.pathOnly, .noFollow],
+            resolution: .name)
     }
 
     /// Takes the one descriptor of the next message; `without` says what it means that none comes.
@@ -341,7 +339,7 @@ extension Assembler {
     /// Kernel: unix(7).
     mutating func sendDescriptor(
         _ descriptor: Cell, named text: String = "/dev/ptmx", over socket: Cell,
-        ignoring: [Int16] = []
+        ignoring: [Errno] = []
     ) {
         sendDescriptors(
             [descriptor], with: [(textOffset(text), text.utf8.count)], over: socket,
@@ -351,14 +349,16 @@ extension Assembler {
     /// The same with one descriptor or two, and parts of prepared memory as payload.
     mutating func sendDescriptors(
         _ descriptors: [Cell], with parts: [(offset: Int, count: Int)], over socket: Cell,
-        ignoring: [Int16] = []
+        ignoring: [Errno] = []
     ) {
         let vectors = words(parts.flatMap { [0, UInt64($0.count)] })
         for (index, part) in parts.enumerated() {
             relocate(at: vectors + index * 16, to: part.offset)
         }
-        // cmsghdr: length, SOL_SOCKET, SCM_RIGHTS, then four bytes each, padded to 24.
-        let control = words([UInt64(16 + 4 * descriptors.count), 1 | 1 << 32, 0])
+        // cmsghdr: length, level, type, then four bytes each, padded to 24.
+        let kind =
+            UInt64(DescriptorMessageType.level) | UInt64(DescriptorMessageType.type) << 32
+        let control = words([UInt64(16 + 4 * descriptors.count), kind, 0])
         let header = words([0, 0, 0, UInt64(parts.count), 0, 24, 0])
         relocate(at: header + 16, to: vectors)
         relocate(at: header + 32, to: control)

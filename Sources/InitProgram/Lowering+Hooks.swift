@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
+internal import SystemPackage
+
 // A hook in the container's namespaces is a child of init: whatever init is in by then (namespaces,
 // cgroups, root, user, limits, labels) the hook is in, too. The runtime sends its three streams over the
 // socket that init already waits on, and init sends back how it ended. See Decisions/0008.
@@ -19,9 +22,7 @@ extension Assembler {
                 "hook-\($0)", from: socket, without: "the runtime ended before the hooks ran")
         }
         // Where SIGCHLD is ignored, the kernel forgets how a child ended.
-        call(
-            .rtSigaction,
-            [.named(17, "SIGCHLD"), .address(words([0, 0, 0, 0])), .literal(0), .literal(8)])
+        setAction(.named(SignalNumber.child), defaultAction())
         let child = cloneHook(underFilter: underFilter, note: hook.failureText)
         let inChild = skip(when: .equals(child, 0))
         let inInit = skip(when: .always)
@@ -37,15 +38,15 @@ extension Assembler {
         call(
             .waitid,
             [
-                .named(1, "P_PID"), .cell(child), .address(ending),
-                .named(0x4000_0004, "WEXITED|__WALL"), .literal(0),
+                .named(WaitTarget.process), .cell(child), .address(ending),
+                .named([.exited, .allChildren] as WaitOptions), .literal(0),
             ], retries: 1000, note: hook.failureText)
         call(
             .write, [.cell(socket), .address(ending), .literal(HookReport.sizeBytes)],
             retries: 1000)
         // No signal has the number 0: the status alone tells success.
         let succeeded = skip(
-            when: .memory(ending + HookReport.statusOffset, mask: 0xffff_ffff, value: 0))
+            when: .isWord(ending + HookReport.statusOffset, 0))
         refuse(hook.failureText)
         place(succeeded)
     }
@@ -59,12 +60,13 @@ extension Assembler {
         if underFilter {
             let none = Operand.literal(0)
             call(
-                .clone, [.named(0x4000, "CLONE_VFORK"), none, none, none, none], into: child,
+                .clone, [.named(CloneFlags.waitsForExec), none, none, none, none], into: child,
                 note: note)
         } else {
-            // struct clone_args
-            let arguments = words([0x4000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
-            call(.clone3, [.address(arguments), .literal(88)], into: child, note: note)
+            let arguments = cloneArguments(.waitsForExec)
+            call(
+                .clone3, [.address(arguments), .literal(CloneLayout.sizeBytes)], into: child,
+                note: note)
         }
         return child
     }
@@ -79,10 +81,10 @@ extension Assembler {
             // needed, and one that is in place already is EINVAL.
             call(
                 .dup3, [.cell(stream), .literal(number), .literal(0)],
-                ignoring: [IgnoredErrno.invalid])
+                ignoring: [.invalidArgument])
         }
         if hook.point == .createContainer { call(.fchdir, [.cell(state.root)]) }
-        call(.closeRange, [.literal(3), .literal(0xffff_ffff), .literal(0)])
+        call(.closeRange, [.literal(3), .lastDescriptor, .literal(0)])
         for step in preparing { step.lower(into: &self, &state) }
         let argv = textArray(hook.arguments)
         let envp = textArray(hook.environment ?? [])
@@ -93,13 +95,9 @@ extension Assembler {
     /// Enters a directory of the host; where it is gone, the present one will do.
     mutating func enterHostDirectory(_ path: String) {
         let directory = cell("directory")
-        call(
-            .openat,
-            [
-                .named(-100, "AT_FDCWD"), text(path),
-                .named(Self.pathOnly | Self.directory, "O_PATH|O_DIRECTORY|O_CLOEXEC"), .literal(0),
-            ], into: directory,
-            ignoring: [IgnoredErrno.noEntry, IgnoredErrno.access, IgnoredErrno.notDirectory])
+        open(
+            text(path), [.pathOnly, .directory], into: directory,
+            ignoring: [.noSuchFileOrDirectory, .permissionDenied, .notDirectory])
         let missing = skip(when: .isNegative(directory))
         call(.fchdir, [.cell(directory)])
         call(.close, [.cell(directory)])

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
+internal import SystemPackage
+
 // Mount trees that the child clones by path. It is in a mount namespace of its own by then. Those of
 // the host come before anything is mounted: no such path is inside the root file system. Those of the
 // container are resolved below its root, like all paths there.
@@ -21,28 +24,16 @@ extension Assembler {
         }
         call(
             .dup3,
-            [.cell(clone), .cell(input(.rootfsTree)), .named(0o2_000_000, "O_CLOEXEC")])
+            [.cell(clone), .cell(input(.rootfsTree)), .named(OpenFlags.closeOnExec)])
         call(.close, [.cell(clone)])
     }
 
     private mutating func openSource(_ tree: HostTree) -> Cell {
         let source = cell("host-path")
-        var flags = Self.pathOnly
-        var names = "O_PATH"
-        if tree.kind == .directory {
-            flags |= Self.directory
-            names += "|O_DIRECTORY"
-        }
-        if !tree.followsLink {
-            flags |= Self.noFollow
-            names += "|O_NOFOLLOW"
-        }
-        call(
-            .openat,
-            [
-                .named(-100, "AT_FDCWD"), text(tree.path), .named(flags, names + "|O_CLOEXEC"),
-                .literal(0),
-            ], into: source)
+        var flags: OpenFlags = .pathOnly
+        if tree.kind == .directory { flags.insert(.directory) }
+        if !tree.followsLink { flags.insert(.noFollow) }
+        open(text(tree.path), flags, into: source)
         return source
     }
 
@@ -51,12 +42,12 @@ extension Assembler {
     mutating func clone(_ tree: ContainerTree, in root: Cell) -> Cell {
         let source = cell("container-path")
         let path = tree.path == "/" ? "." : tree.path
-        let flags = Self.pathOnly | (tree.clonesLink ? Self.noFollow : 0)
+        let flags: OpenFlags = tree.clonesLink ? [.pathOnly, .noFollow] : .pathOnly
         let note =
             "unable to find the source \(tree.path) in the container, as it is mounted by then"
         resolve(
-            path, below: root, into: source, flags: flags, resolution: Resolution.noLinks,
-            ignoring: [IgnoredErrno.loop], note: note)
+            path, below: root, into: source, flags: flags, resolution: .noLinks,
+            ignoring: [.tooManySymbolicLinkLevels], note: note)
         let isDirect = skip(when: .isNotNegative(source))
         resolve(path, below: root, into: source, flags: flags, note: note)
         verifyBehindLink(source, tree)
@@ -72,18 +63,15 @@ extension Assembler {
         let note = "the source \(tree.path) leads through a link to "
         let status = scratch()
         call(.fstatfs, [.cell(source), .address(status)])
-        // PROC_SUPER_MAGIC, SYSFS_MAGIC
-        for (magic, type) in [(0x9fa0, "proc"), (0x6265_6572, "sysfs")] {
+        let types: [(FilesystemMagic, name: String)] = [(.proc, "proc"), (.sysfs, "sysfs")]
+        for (type, name) in types {
             refuse(
-                note + "a file system of type \(type)",
-                when: .memory(status, mask: 0xffff_ffff, value: magic))
+                note + "a file system of type \(name)", when: .isFilesystem(status, type))
         }
         guard tree.recursive else { return }
         statx(.cell(source), into: status)
-        // stx_attributes, STATX_ATTR_MOUNT_ROOT
         refuse(
-            note + "the root of a mount, and is to be recursive",
-            when: .memory(status + 8, mask: 0x2000, value: 0x2000))
+            note + "the root of a mount, and is to be recursive", when: .isMountRoot(status))
     }
 
     private mutating func refuse(_ note: String, when condition: Condition) {
@@ -97,10 +85,12 @@ extension Assembler {
     private mutating func verify(_ device: Device, at node: Cell, _ path: String) {
         let status = scratch()
         statx(.cell(node), into: status)
-        let number = Int(device.major) | Int(device.minor) << 32
-        let kind = Int(device.mode & 0xf000)
-        for (offset, mask, value) in [(28, 0xf000, kind), (128, -1, number)] {
-            let isRight = skip(when: .memory(status + offset, mask: mask, value: value))
+        let conditions: [Condition] = [
+            .isFile(status, device.type),
+            .isDevice(status, Int(device.major), Int(device.minor)),
+        ]
+        for condition in conditions {
+            let isRight = skip(when: condition)
             refuse("the host has no device \(device.major):\(device.minor) at \(path)")
             place(isRight)
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ByteText
+internal import KernelVocabulary
+internal import SystemPackage
 
 extension InitStep {
     func lowerIdentity(into code: inout Assembler, _ state: inout LoweringState) {
@@ -11,7 +13,7 @@ extension InitStep {
             code.ownStandardStreams(streams, userID)
         case .reopenStreams(let devices):
             for device in devices { code.reopen(device, below: state.root) }
-        case .keepCapabilities: code.prctl("PR_SET_KEEPCAPS", 8, 1)
+        case .keepCapabilities: code.prctl(.keepCapabilities, 1)
         case .limitBoundingSet(let keeping, let last): code.limitBoundingSet(keeping, last)
         case .setGroups(let groups):
             let list = code.words32(groups)
@@ -25,25 +27,26 @@ extension InitStep {
                 CapabilitySets(effective: mask, permitted: mask, inheritable: 0))
         case .setAmbientCapabilities(let mask): code.setAmbientCapabilities(mask)
         case .setUmask(let mask): code.call(.umask, [.literal(Int(mask))])
-        case .forbidNewPrivileges: code.prctl("PR_SET_NO_NEW_PRIVS", 38, 1)
+        case .forbidNewPrivileges: code.prctl(.noNewPrivileges, 1)
         case .findExecutable(let name, let candidates):
             state.executableChecks = code.findExecutable(name, candidates)
         case .loadSeccomp(let filter, let flags, let channel):
             let listener = code.loadSeccomp(filter, flags, &state)
             if let channel { code.handOver(listener, over: channel, state) }
         case .resetSignals:
-            // struct sigaction of the kernel: SIG_DFL, no flags, an empty mask.
-            let action = code.words([0, 0, 0, 0])
-            for number in 1...64 where number != 9 && number != 19 {
-                code.call(
-                    .rtSigaction,
-                    [.literal(number), .address(action), .literal(0), .literal(8)])
+            let action = code.defaultAction()
+            for number in 1...SignalNumber.last
+            where ![.kill, .stop].contains(SignalNumber(rawValue: number)) {
+                code.setAction(.literal(number), action)
             }
         case .unblockSignals:
             let none = code.words([0])
             code.call(
                 .rtSigprocmask,
-                [.named(2, "SIG_SETMASK"), .address(none), .literal(0), .literal(8)])
+                [
+                    .named(SignalMaskChange.set), .address(none), .literal(0),
+                    .literal(SignalNumber.maskBytes),
+                ])
         case .execute(let candidates, let arguments, let environment):
             code.execute(candidates, arguments, environment, state.executableChecks)
         default: break
@@ -58,12 +61,13 @@ extension Assembler {
     fileprivate mutating func joinSessionKeyring(_ name: String) {
         let ring = cell("session-keyring")
         call(
-            .keyctl, [.named(1, "KEYCTL_JOIN_SESSION_KEYRING"), text(name)], into: ring,
-            ignoring: [38])
+            .keyctl, [.named(KeyCommand.joinSession), text(name)], into: ring,
+            ignoring: [.noFunction])
         let none = skip(when: .isNegative(ring))
-        // KEY_POS_ALL, and for the user VIEW, READ, SEARCH and LINK.
-        call(
-            .keyctl, [.named(5, "KEYCTL_SETPERM"), .cell(ring), .literal(0x3f1b_0000)])
+        let permissions: KeyPermissions = [
+            .possessorAll, .userView, .userRead, .userSearch, .userLink,
+        ]
+        call(.keyctl, [.named(KeyCommand.setPermissions), .cell(ring), .named(permissions)])
         place(none)
     }
 
@@ -73,19 +77,20 @@ extension Assembler {
             call(
                 .prlimit64,
                 [
-                    .literal(0), .named(limit.resource, limit.name), .address(values), .literal(0),
+                    .literal(0), .named(NamedNumber(limit.resource, of: ResourceLimit.self)),
+                    .address(values), .literal(0),
                 ])
         }
     }
 
     mutating func statx(
-        _ descriptor: Operand, into offset: Int, result: Cell? = nil, ignoring: [Int16] = []
+        _ descriptor: Operand, into offset: Int, result: Cell? = nil, ignoring: [Errno] = []
     ) {
         call(
             .statx,
             [
-                descriptor, text(""), .named(0x1000, "AT_EMPTY_PATH"),
-                .named(0x7ff, "STATX_BASIC_STATS"), .address(offset),
+                descriptor, text(""), .named(PathFlags.emptyPath), .named(StatusMask.basic),
+                .address(offset),
             ], into: result, ignoring: ignoring)
     }
 
@@ -100,19 +105,19 @@ extension Assembler {
             call(
                 .prctl,
                 [
-                    .named(24, "PR_CAPBSET_DROP"), .literal(capability), .literal(0), .literal(0),
-                    .literal(0),
-                ], into: result, ignoring: [IgnoredErrno.invalid])
+                    .named(ProcessControl.dropFromBoundingSet), .literal(capability), .literal(0),
+                    .literal(0), .literal(0),
+                ], into: result, ignoring: [.invalidArgument])
             if let result { unknown.append(skip(when: .isNegative(result))) }
         }
         for label in unknown { place(label) }
     }
 
-    /// `_LINUX_CAPABILITY_VERSION_3`: two words of 32 bits for each set.
+    /// The low and the high words of 32 bits of each set.
     ///
     /// Kernel: capset(2).
     mutating func setCapabilities(_ sets: CapabilitySets) {
-        let header = words32([0x2008_0522, 0])
+        let header = words32([UInt32(CapabilityVersion.third.rawValue), 0])
         func low(_ mask: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: mask) }
         func high(_ mask: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: mask >> 32) }
         let masks = [sets.effective, sets.permitted, sets.inheritable]
@@ -123,14 +128,14 @@ extension Assembler {
     /// One that is not inheritable and permitted cannot be raised (EPERM); as with runc that is no
     /// error, and RuntimeSpec warns of it.
     mutating func setAmbientCapabilities(_ mask: UInt64) {
-        prctl("PR_CAP_AMBIENT", 47, 4)
+        prctl(.ambientSet, .named(AmbientCommand.clearAll))
         for capability in 0..<64 where mask & (1 << UInt64(capability)) != 0 {
             call(
                 .prctl,
                 [
-                    .named(47, "PR_CAP_AMBIENT"), .named(2, "PR_CAP_AMBIENT_RAISE"),
+                    .named(ProcessControl.ambientSet), .named(AmbientCommand.raise),
                     .literal(capability), .literal(0), .literal(0),
-                ], ignoring: [IgnoredErrno.permission, IgnoredErrno.invalid])
+                ], ignoring: [.notPermitted, .invalidArgument])
         }
     }
 
@@ -143,8 +148,8 @@ extension Assembler {
         if name.bytes.contains(UInt8(ascii: "/")) {
             return candidates.map { findExecutable(atPath: $0) }
         }
-        let ignored = [
-            IgnoredErrno.noEntry, IgnoredErrno.access, IgnoredErrno.notDirectory, 40,
+        let ignored: [Errno] = [
+            .noSuchFileOrDirectory, .permissionDenied, .notDirectory, .tooManySymbolicLinkLevels,
         ]
         var checks: [Cell] = []
         var found: [Label] = []
@@ -157,8 +162,8 @@ extension Assembler {
             let status = scratch()
             statx(atPath: candidate, into: status, result: check, ignoring: ignored)
             let missing = skip(when: .isNegative(check))
-            let isDirectory = skip(when: .memory(status + 28, mask: 0xf000, value: 0x4000))
-            let isForNobody = skip(when: .memory(status + 28, mask: 0o111, value: 0))
+            let isDirectory = skip(when: .isFile(status, .directory))
+            let isForNobody = skip(when: .isForNobody(status))
             mayExecute(candidate, into: check, ignoring: ignored)
             found.append(skip(when: .isNotNegative(check)))
             fail(into: refusal)
@@ -184,7 +189,7 @@ extension Assembler {
         let status = scratch()
         statx(
             atPath: path, into: status, result: check, note: "exec: \"\(path)\": stat \(path)")
-        let isDirectory = skip(when: .memory(status + 28, mask: 0xf000, value: 0x4000))
+        let isDirectory = skip(when: .isFile(status, .directory))
         let isFile = skip(when: .always)
         place(isDirectory)
         refuse("exec: \"\(path)\": is a directory")
@@ -194,35 +199,35 @@ extension Assembler {
     }
 
     private mutating func statx(
-        atPath path: ByteText, into offset: Int, result: Cell, ignoring: [Int16] = [],
+        atPath path: ByteText, into offset: Int, result: Cell, ignoring: [Errno] = [],
         note: String? = nil
     ) {
         call(
             .statx,
             [
-                .named(-100, "AT_FDCWD"), text(path), .literal(0),
-                .named(0x7ff, "STATX_BASIC_STATS"), .address(offset),
+                .named(DirectoryDescriptor.current), text(path), .literal(0),
+                .named(StatusMask.basic), .address(offset),
             ], into: result, ignoring: ignoring, note: note)
     }
 
     private mutating func mayExecute(
-        _ path: ByteText, into result: Cell? = nil, ignoring: [Int16] = [], note: String? = nil
+        _ path: ByteText, into result: Cell? = nil, ignoring: [Errno] = [], note: String? = nil
     ) {
         call(
             .faccessat2,
             [
-                .named(-100, "AT_FDCWD"), text(path), .named(1, "X_OK"),
-                .named(0x200, "AT_EACCESS"),
+                .named(DirectoryDescriptor.current), text(path), .named(AccessMode.execute),
+                .named(AccessFlag.effective),
             ], into: result, ignoring: ignoring, note: note)
     }
 
     /// Makes a cell negative, as the result of a call that fails with EBADF.
     private mutating func fail(into cell: Cell) {
-        call(.close, [.literal(-1)], into: cell, ignoring: [9])
+        call(.close, [.literal(-1)], into: cell, ignoring: [.badFileDescriptor])
     }
 
     fileprivate mutating func loadSeccomp(
-        _ filter: [UInt8], _ flags: UInt32, _ state: inout LoweringState
+        _ filter: [UInt8], _ flags: SeccompFilterFlags, _ state: inout LoweringState
     ) -> Cell {
         let listener = cell("seccomp-listener")
         let known = state.filters.first { $0.filter == filter }?.offset
@@ -233,7 +238,7 @@ extension Assembler {
         call(
             .seccomp,
             [
-                .named(1, "SECCOMP_SET_MODE_FILTER"), .literal(Int(flags)), .address(program),
+                .named(SeccompOperation.setFilter), .named(flags), .address(program),
             ], into: listener)
         return listener
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
+
 // Security labels are written to files of /proc/self/attr. The procfs is the host's, opened while its
 // path still means the host's, and looked at before it is used: what an image or a volume puts onto
 // /proc never takes the write (CVE-2019-16884).
@@ -23,7 +25,7 @@ extension Assembler {
         let proc = openDirectory("/proc", "host-proc")
         let statistics = scratch()
         call(.fstatfs, [.cell(proc), .address(statistics)])
-        let isProc = skip(when: .memory(statistics, mask: 0xffff_ffff, value: 0x9fa0))
+        let isProc = skip(when: .isFilesystem(statistics, .proc))
         refuse("/proc of the host is not a procfs")
         place(isProc)
         return proc
@@ -34,8 +36,8 @@ extension Assembler {
         let file = cell("attribute")
         let note = "\(label.purpose) (`/proc/self/\(label.file)`)"
         resolve(
-            "self/" + label.file, below: proc, into: file, flags: 0o2_000_001,
-            resolution: Resolution.beneathThroughLinks, note: note)
+            "self/" + label.file, below: proc, into: file, flags: .writeOnly,
+            resolution: .beneathThroughLinks, note: note)
         call(
             .write, [.cell(file), text(label.text), .literal(label.text.utf8.count)],
             note: note)

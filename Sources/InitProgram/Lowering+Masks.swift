@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
+internal import SystemPackage
+
 // Masked and read-only paths: what the container may see of them is attached over them.
 
 extension Assembler {
@@ -14,7 +17,7 @@ extension Assembler {
         let context = label.map { ["context=\($0)"] } ?? []
         let empty = newFilesystem(
             "tmpfs", source: "tmpfs",
-            options: ["nr_blocks=1", "nr_inodes=2", "mode=755"] + context, attributes: 1)
+            options: ["nr_blocks=1", "nr_inodes=2", "mode=755"] + context, attributes: .readOnly)
         let oldProc = openDirectory("/proc", "old-proc")
         moveMount(empty, onto: oldProc)
         close(oldProc)
@@ -30,21 +33,19 @@ extension Assembler {
     /// the host.
     private mutating func readOnlyNullDevice() -> Cell {
         let place = cell("null-device")
-        call(
-            .openat,
-            [
-                .named(-100, "AT_FDCWD"), text("/dev/null"),
-                .named(Self.pathOnly | Self.noFollow, "O_PATH|O_NOFOLLOW|O_CLOEXEC"), .literal(0),
-            ], into: place)
+        open(text("/dev/null"), [.pathOnly, .noFollow], into: place)
         let status = scratch()
         statx(.cell(place), into: status)
-        for (offset, mask, value) in [(28, 0xf000, 0x2000), (128, -1, 1 | 3 << 32)] {
-            let isNull = skip(when: .memory(status + offset, mask: mask, value: value))
+        let conditions: [Condition] = [
+            .isFile(status, .characterDevice), .isDevice(status, 1, 3),
+        ]
+        for condition in conditions {
+            let isNull = skip(when: condition)
             refuse("/dev/null of the host is not the null device (character device 1:3)")
             self.place(isNull)
         }
         let null = cloneTree(place)
-        setAttributes(null, MountChange(set: 1))
+        setAttributes(null, MountChange(set: .readOnly))
         moveMount(null, onto: place)
         close(place)
         return null
@@ -55,11 +56,11 @@ extension Assembler {
     private mutating func resolveHidden(
         _ path: String, below root: Cell, into target: Cell, _ linked: Cell
     ) {
-        let missing = [IgnoredErrno.noEntry, IgnoredErrno.notDirectory]
+        let missing: [Errno] = [.noSuchFileOrDirectory, .notDirectory]
         resolve(
-            path, below: root, into: target, resolution: Resolution.noLinks,
-            ignoring: missing + [IgnoredErrno.loop])
-        let isLinked = skip(when: .equals(target, -Int(IgnoredErrno.loop)))
+            path, below: root, into: target, resolution: .noLinks,
+            ignoring: missing + [.tooManySymbolicLinkLevels])
+        let isLinked = skip(when: .isError(target, .tooManySymbolicLinkLevels))
         let isDirect = skip(when: .always)
         place(isLinked)
         call(.getpid, [], into: linked)
@@ -75,7 +76,7 @@ extension Assembler {
         resolveHidden(path, below: root, into: target, linked)
         let missing = skip(when: .isNegative(target))
         statx(.cell(target), into: status)
-        let isDirectory = skip(when: .memory(status + 28, mask: 0xf000, value: 0x4000))
+        let isDirectory = skip(when: .isFile(status, .directory))
         let hidden = cell("mask")
         cloneTree(null, into: hidden)
         let isCloned = skip(when: .always)
@@ -95,7 +96,7 @@ extension Assembler {
             resolveHidden(path, below: root, into: target, linked)
             let missing = skip(when: .isNegative(target))
             let tree = cloneTree(target, recursive: true)
-            setAttributes(tree, MountChange(set: 1))
+            setAttributes(tree, MountChange(set: .readOnly))
             moveMount(tree, onto: target)
             close(tree)
             close(target)

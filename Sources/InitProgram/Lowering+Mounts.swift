@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
+internal import SystemPackage
+
 // The rule of this file: no path string inside the rootfs is ever followed by the kernel on its own.
 // A path is resolved once, by openat2 with RESOLVE_IN_ROOT below the root tree's descriptor; from then
 // on there are only descriptors. CVE-2019-19921, CVE-2021-30465, CVE-2025-31133 and their kin all
@@ -70,13 +73,13 @@ extension Assembler {
     // MARK: Attaching
 
     mutating func moveMount(
-        _ tree: Cell, onto target: Cell, into result: Cell? = nil, ignoring: [Int16] = []
+        _ tree: Cell, onto target: Cell, into result: Cell? = nil, ignoring: [Errno] = []
     ) {
         call(
             .moveMount,
             [
                 .cell(tree), text(""), .cell(target), text(""),
-                .named(0x44, "MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH"),
+                .named([.fromDescriptor, .toDescriptor] as MoveMountFlags),
             ], into: result, ignoring: ignoring)
     }
 
@@ -88,27 +91,22 @@ extension Assembler {
     }
 
     mutating func cloneTree(_ source: Cell, recursive: Bool = false, into tree: Cell) {
-        let flags = 0x1000 | 1 | 0o2_000_000 | (recursive ? 0x8000 : 0)
-        call(
-            .openTree,
-            [
-                .cell(source), text(""),
-                .named(
-                    flags,
-                    "AT_EMPTY_PATH|OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC"
-                        + (recursive ? "|AT_RECURSIVE" : "")),
-            ], into: tree)
+        var flags: PathFlags = [.cloneTree, .treeCloseOnExec, .emptyPath]
+        if recursive { flags.insert(.recursive) }
+        call(.openTree, [.cell(source), text(""), .named(flags)], into: tree)
     }
 
     mutating func setAttributes(_ tree: Cell, _ change: MountChange) {
-        let attributes = words([change.set, change.clear, change.propagation, 0])
-        let flags = change.recursive ? 0x9000 : 0x1000
+        let attributes = words([
+            UInt64(change.set.rawValue), UInt64(change.clear.rawValue),
+            UInt64(change.propagation.rawValue), 0,
+        ])
+        let flags: PathFlags = change.recursive ? [.emptyPath, .recursive] : .emptyPath
         call(
             .mountSetattr,
             [
-                .cell(tree), text(""),
-                .named(flags, change.recursive ? "AT_EMPTY_PATH|AT_RECURSIVE" : "AT_EMPTY_PATH"),
-                .address(attributes), .literal(32),
+                .cell(tree), text(""), .named(flags), .address(attributes),
+                .literal(StructureSize.mountAttributes),
             ])
     }
 
@@ -127,16 +125,16 @@ extension Assembler {
             return refuseCoveredRoot(root, path, linked)
         }
         let moved = cell("moved")
-        moveMount(tree, onto: target, into: moved, ignoring: [IgnoredErrno.invalid])
+        moveMount(tree, onto: target, into: moved, ignoring: [.invalidArgument])
         let done = skip(when: .isNotNegative(moved))
         let note =
             "unable to mount a directory onto a file, or a file onto a directory, at \(path)"
-        enter(target, into: moved, ignoring: [IgnoredErrno.notDirectory])
+        enter(target, into: moved, ignoring: [.notDirectory])
         let ontoFile = skip(when: .isNegative(moved))
         enter(tree, note: note)
         let bothDirectories = skip(when: .always)
         place(ontoFile)
-        enter(tree, into: moved, ignoring: [IgnoredErrno.notDirectory])
+        enter(tree, into: moved, ignoring: [.notDirectory])
         let bothFiles = skip(when: .isNegative(moved))
         enter(target, note: note)
         place(bothDirectories)
@@ -149,15 +147,11 @@ extension Assembler {
 
     /// Opens the directory at a descriptor: anything else is no directory (ENOTDIR).
     private mutating func enter(
-        _ place: Cell, into result: Cell? = nil, ignoring: [Int16] = [], note: String? = nil
+        _ place: Cell, into result: Cell? = nil, ignoring: [Errno] = [], note: String? = nil
     ) {
-        call(
-            .openat,
-            [
-                .cell(place), text("."),
-                .named(Self.pathOnly | Self.directory, "O_PATH|O_DIRECTORY|O_CLOEXEC"),
-                .literal(0),
-            ], into: result, ignoring: ignoring, note: note)
+        open(
+            text("."), at: .cell(place), [.pathOnly, .directory], into: result,
+            ignoring: ignoring, note: note)
     }
 
     /// The tmpfs is ours and empty, so names in it need no resolving.
@@ -168,16 +162,9 @@ extension Assembler {
         let tmpfs = mountFilesystem(mount, in: root)
         for hierarchy in hierarchies {
             let name = text(hierarchy.name)
-            call(.mkdirat, [.cell(tmpfs), name, .named(0o755, "0755")])
+            call(.mkdirat, [.cell(tmpfs), name, .named(FileMode(0o755))])
             let target = cell("hierarchy")
-            call(
-                .openat,
-                [
-                    .cell(tmpfs), name,
-                    .named(
-                        Self.pathOnly | Self.directory | Self.noFollow,
-                        "O_PATH|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC"), .literal(0),
-                ], into: target)
+            open(name, at: .cell(tmpfs), [.pathOnly, .directory, .noFollow], into: target)
             let tree = input(.cgroupTree(index, hierarchy.name))
             moveMount(tree, onto: target)
             close(tree)
@@ -193,14 +180,8 @@ extension Assembler {
 
     fileprivate mutating func isolateMounts(_ isPrivate: Bool) {
         let none = Operand.literal(0)
-        call(
-            .mount,
-            [
-                none, text("/"), none,
-                isPrivate
-                    ? .named(0x44000, "MS_REC|MS_PRIVATE") : .named(0x84000, "MS_REC|MS_SLAVE"),
-                none,
-            ])
+        let flags: MountFlags = isPrivate ? [.recursive, .private] : [.recursive, .slave]
+        call(.mount, [none, text("/"), none, .named(flags), none])
     }
 
     fileprivate mutating func attachRootfs(_ path: String) -> Cell {
@@ -224,7 +205,7 @@ extension Assembler {
     fileprivate mutating func enterRoot(_ root: Cell) {
         call(.fchdir, [.cell(root)])
         call(.pivotRoot, [text("."), text(".")])
-        call(.umount2, [text("."), .named(2, "MNT_DETACH")])
+        call(.umount2, [text("."), .named(UnmountFlags.detach)])
     }
 
     /// Nothing but the root directory changes.
@@ -247,24 +228,20 @@ extension Assembler {
         for path in paths {
             let result = cell("unmounted")
             call(
-                .umount2, [text(path), .named(0xa, "MNT_DETACH|UMOUNT_NOFOLLOW")], into: result,
+                .umount2,
+                [text(path), .named([.detach, .noFollow] as UnmountFlags)], into: result,
                 ignoring: [
-                    IgnoredErrno.invalid, IgnoredErrno.permission, IgnoredErrno.noEntry,
-                    IgnoredErrno.notDirectory,
+                    .invalidArgument, .notPermitted, .noSuchFileOrDirectory, .notDirectory,
                 ])
             let isGone = skip(when: .isNotNegative(result))
             let place = cell("covered")
-            call(
-                .openat,
-                [
-                    .named(-100, "AT_FDCWD"), text(path),
-                    .named(Self.pathOnly | Self.noFollow, "O_PATH|O_NOFOLLOW|O_CLOEXEC"),
-                    .literal(0),
-                ], into: place, ignoring: [IgnoredErrno.noEntry, IgnoredErrno.notDirectory])
+            open(
+                text(path), [.pathOnly, .noFollow], into: place,
+                ignoring: [.noSuchFileOrDirectory, .notDirectory])
             let isMissing = skip(when: .isNegative(place))
             let empty = newFilesystem(
                 "tmpfs", source: "tmpfs", options: ["nr_blocks=1", "nr_inodes=2", "mode=755"],
-                attributes: 1)
+                attributes: .readOnly)
             moveMount(empty, onto: place)
             call(.close, [.cell(empty)])
             call(.close, [.cell(place)])
@@ -278,7 +255,7 @@ extension Assembler {
     ) {
         let target = cell("target")
         resolve(
-            path == "/" ? "." : path, below: root, into: target, resolution: Resolution.noLinks)
+            path == "/" ? "." : path, below: root, into: target, resolution: .noLinks)
         for change in changes { setAttributes(target, change) }
         close(target)
     }
@@ -286,12 +263,12 @@ extension Assembler {
     /// A mount of the config is changed by its descriptor: its path may lead to a later mount by now.
     fileprivate mutating func makeReadOnly(_ path: String, _ state: LoweringState) {
         if path != "/", let mount = state.mount(at: path) {
-            setAttributes(mount, MountChange(set: 1))
+            setAttributes(mount, MountChange(set: .readOnly))
             return
         }
         let target = cell("target")
         resolve(path == "/" ? "." : path, below: state.root, into: target)
-        setAttributes(target, MountChange(set: 1))
+        setAttributes(target, MountChange(set: .readOnly))
         close(target)
     }
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
+internal import SystemPackage
+
 extension InitStep {
     func lowerNamespace(into code: inout Assembler, _ state: inout LoweringState) {
         switch self {
@@ -17,7 +20,7 @@ extension InitStep {
             code.call(.unshare, [.namespaces(kinds)])
         case .enterNewTimeNamespace(let offsets): code.enterNewTimeNamespace(offsets)
         case .continueInChild(let intoCgroup):
-            code.continueInSibling(0, intoCgroup: intoCgroup, named: "second-process", .second)
+            code.continueInSibling([], intoCgroup: intoCgroup, named: "second-process", .second)
         case .bringUpLoopback: code.bringUpLoopback()
         case .sendNetworkSocket: code.sendNetworkSocket()
         case .setHostname(let name):
@@ -31,8 +34,7 @@ extension InitStep {
 
 extension Operand {
     static func namespaces(_ kinds: NamespaceSet) -> Operand {
-        .named(
-            Int(kinds.cloneFlags), kinds.kinds.map(\.cloneFlagName).joined(separator: "|"))
+        .named(kinds.cloneFlags)
     }
 }
 
@@ -41,7 +43,7 @@ extension Assembler {
     ///
     /// EPERM: who may not do so keeps the groups of the caller, as any of its processes does.
     mutating func dropGroups() {
-        call(.setgroups, [.literal(0), .literal(0)], ignoring: [IgnoredErrno.permission])
+        call(.setgroups, [.literal(0), .literal(0)], ignoring: [.notPermitted])
     }
 
     /// One that an outer user namespace owns can be joined before only, one that belongs to the joined
@@ -53,7 +55,7 @@ extension Assembler {
             let namespace = input(.namespace(kind.rawValue))
             call(
                 .setns, [.cell(namespace), .namespaces([kind])], into: joined,
-                ignoring: [IgnoredErrno.permission])
+                ignoring: [.notPermitted])
             attempts.append((kind, joined))
         }
         call(.setns, [.cell(input(.namespace("user"))), .namespaces([.user])])
@@ -76,12 +78,7 @@ extension Assembler {
             call(.close, [.cell(file)])
         }
         let namespace = cell("time-namespace")
-        call(
-            .openat,
-            [
-                .named(-100, "AT_FDCWD"), text("/proc/self/ns/time_for_children"),
-                .named(0o2_000_000, "O_CLOEXEC"), .literal(0),
-            ], into: namespace)
+        open(text("/proc/self/ns/time_for_children"), .readOnly, into: namespace)
         call(.setns, [.cell(namespace), .namespaces([.time])])
         call(.close, [.cell(namespace)])
     }
@@ -94,8 +91,8 @@ extension Assembler {
         call(
             .socket,
             [
-                .named(16, "AF_NETLINK"), .named(0o2_000_003, "SOCK_RAW|SOCK_CLOEXEC"),
-                .named(0, "NETLINK_ROUTE"),
+                .named(AddressFamily.netlink), .named(SocketType.raw()),
+                .named(NetlinkProtocol.route),
             ], into: socket)
         sendDescriptor(socket, named: "rtnetlink", over: input(.rendezvous))
         call(.close, [.cell(socket)])
@@ -105,15 +102,15 @@ extension Assembler {
         let socket = cell("socket")
         call(
             .socket,
-            [
-                .named(2, "AF_INET"), .named(0o2_000_002, "SOCK_DGRAM|SOCK_CLOEXEC"), .literal(0),
-            ], into: socket)
+            [.named(AddressFamily.internet), .named(SocketType.datagram()), .literal(0)],
+            into: socket)
         var request = [UInt8](repeating: 0, count: 40)
         request[0] = UInt8(ascii: "l")
         request[1] = UInt8(ascii: "o")
-        request[16] = 0x41
+        request[16] = UInt8(InterfaceFlags([.up, .running]).rawValue)
         call(
-            .ioctl, [.cell(socket), .named(0x8914, "SIOCSIFFLAGS"), .address(bytes(request))])
+            .ioctl,
+            [.cell(socket), .named(DeviceRequest.setInterfaceFlags), .address(bytes(request))])
         call(.close, [.cell(socket)])
     }
 }

@@ -1,64 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Paths of the container become descriptors, and what is missing is made: see Lowering+Mounts for the rule.
+internal import KernelVocabulary
+internal import SystemPackage
 
-/// How openat2 resolves.
-///
-/// Source: linux/openat2.h.
-enum Resolution {
-    /// RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS.
-    static let inRoot = 0x12
-    /// RESOLVE_NO_SYMLINKS besides.
-    static let noLinks = 0x16
-    /// RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS and RESOLVE_NO_XDEV.
-    static let beneath = 0x0f
-    /// RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS and RESOLVE_NO_XDEV: `self` of a procfs is a link.
-    static let beneathThroughLinks = 0x0b
-    /// The same without RESOLVE_NO_XDEV: a name of a directory, also one that is mounted over.
-    static let name = 0x0e
-}
+// Paths of the container become descriptors, and what is missing is made: see Lowering+Mounts for the rule.
 
 extension Assembler {
     // MARK: Resolving
-
-    static var pathOnly: Int { 0o12_000_000 }
-    static var directory: Int {
-        #if arch(arm64)
-            0o40000
-        #else
-            0o200000
-        #endif
-    }
-    static var noFollow: Int {
-        #if arch(arm64)
-            0o100000
-        #else
-            0o400000
-        #endif
-    }
 
     /// Resolves `path` below `root`.
     ///
     /// A walk that raced with a rename (EAGAIN) is tried again.
     mutating func resolve(
-        _ path: String, below root: Cell, into result: Cell, flags: Int = pathOnly,
-        resolution: Int = Resolution.inRoot, ignoring: [Int16] = [], note: String? = nil
+        _ path: String, below root: Cell, into result: Cell, flags: OpenFlags = .pathOnly,
+        resolution: Resolution = .inRoot, ignoring: [Errno] = [], note: String? = nil
     ) {
-        let how = words([UInt64(flags), 0, UInt64(resolution)])
+        let how = words([
+            UInt64(flags.union(.closeOnExec).rawValue), 0, UInt64(resolution.rawValue),
+        ])
         call(
-            .openat2, [.cell(root), text(path), .address(how), .literal(24)], into: result,
-            ignoring: ignoring, retries: 128, note: note)
+            .openat2,
+            [.cell(root), text(path), .address(how), .literal(StructureSize.openHow)],
+            into: result, ignoring: ignoring, retries: 128, note: note)
+    }
+
+    /// Opens a path, or a name in the directory at a descriptor; always close-on-exec.
+    mutating func open(
+        _ path: Operand, at directory: Operand = .named(DirectoryDescriptor.current),
+        _ flags: OpenFlags, into result: Cell?, ignoring: [Errno] = [], note: String? = nil
+    ) {
+        call(
+            .openat, [directory, path, .named(flags.union(.closeOnExec)), .literal(0)],
+            into: result, ignoring: ignoring, note: note)
     }
 
     /// Opens a directory of the host (or of a joined mount namespace) by path.
     mutating func openDirectory(_ path: String, _ name: String) -> Cell {
         let cell = cell(name)
-        call(
-            .openat,
-            [
-                .named(-100, "AT_FDCWD"), text(path),
-                .named(Self.pathOnly | Self.directory, "O_PATH|O_DIRECTORY|O_CLOEXEC"), .literal(0),
-            ], into: cell)
+        open(text(path), [.pathOnly, .directory], into: cell)
         return cell
     }
 
@@ -71,7 +50,7 @@ extension Assembler {
     /// leads to is looked at. One that leads through none costs no call more.
     mutating func resolveMaking(
         _ path: String, below root: Cell, kind: MountPointKind, source: Cell?,
-        resolution: Int = Resolution.inRoot, note: String? = nil, linked: Cell? = nil
+        resolution: Resolution = .inRoot, note: String? = nil, linked: Cell? = nil
     ) -> Cell {
         let parts = path.rootedComponents
         let target = cell("target")
@@ -80,10 +59,12 @@ extension Assembler {
             return target
         }
         let whole = parts.relativePath
-        let flags =
-            kind == .likeSourceOverLink ? Self.pathOnly | Self.noFollow : Self.pathOnly
-        let direct = linked == nil ? resolution : Resolution.noLinks
-        let missing = [IgnoredErrno.noEntry] + (linked == nil ? [] : [IgnoredErrno.loop])
+        let flags: OpenFlags =
+            kind == .likeSourceOverLink ? [.pathOnly, .noFollow] : .pathOnly
+        let direct = linked == nil ? resolution : .noLinks
+        let missing: [Errno] =
+            linked == nil
+            ? [.noSuchFileOrDirectory] : [.noSuchFileOrDirectory, .tooManySymbolicLinkLevels]
         resolve(
             whole, below: root, into: target, flags: flags, resolution: direct,
             ignoring: missing, note: note)
@@ -96,15 +77,15 @@ extension Assembler {
             prefix += String(part)
             let directory = cell("directory")
             resolve(
-                prefix, below: root, into: directory, flags: Self.pathOnly | Self.directory,
-                ignoring: [IgnoredErrno.noEntry])
+                prefix, below: root, into: directory, flags: [.pathOnly, .directory],
+                ignoring: [.noSuchFileOrDirectory])
             let present = skip(when: .isNotNegative(directory))
             call(
-                .mkdirat, [.cell(parent), text(String(part)), .named(0o755, "0755")],
-                ignoring: [IgnoredErrno.exists])
+                .mkdirat, [.cell(parent), text(String(part)), .named(FileMode(0o755))],
+                ignoring: [.fileExists])
             resolve(
-                prefix, below: root, into: directory, flags: Self.pathOnly | Self.directory,
-                ignoring: [IgnoredErrno.noEntry])
+                prefix, below: root, into: directory, flags: [.pathOnly, .directory],
+                ignoring: [.noSuchFileOrDirectory])
             place(present)
             if parent != root { close(parent) }
             dangling.append(skip(when: .isNegative(directory)))
@@ -121,14 +102,14 @@ extension Assembler {
         if let linked {
             call(.getpid, [], into: linked)
             resolve(
-                whole, below: root, into: target, flags: flags, ignoring: [IgnoredErrno.noEntry],
+                whole, below: root, into: target, flags: flags, ignoring: [.noSuchFileOrDirectory],
                 note: note)
             isThere = skip(when: .isNotNegative(target))
         }
         askForMountPoint(whole, below: root, kind: kind, source: source)
         resolve(
             whole, below: root, into: target, flags: flags,
-            resolution: linked == nil ? resolution : Resolution.inRoot, note: note)
+            resolution: linked == nil ? resolution : .inRoot, note: note)
         if let isThere {
             place(isThere)
             refuseKernelTree(target, path)
@@ -146,11 +127,8 @@ extension Assembler {
         guard !path.begins(with: "/proc/") else { return }
         let statistics = scratch()
         call(.fstatfs, [.cell(target), .address(statistics)])
-        // PROC_SUPER_MAGIC, SYSFS_MAGIC
-        let kinds = path.begins(with: "/sys/") ? [0x9fa0] : [0x9fa0, 0x6265_6572]
-        let refused = kinds.map {
-            skip(when: .memory(statistics, mask: 0xffff_ffff, value: $0))
-        }
+        let kinds: [FilesystemMagic] = path.begins(with: "/sys/") ? [.proc] : [.proc, .sysfs]
+        let refused = kinds.map { skip(when: .isFilesystem(statistics, $0)) }
         let isOther = skip(when: .always)
         for label in refused { place(label) }
         refuse("the destination \(path) leads into procfs or sysfs through a link")
@@ -163,20 +141,19 @@ extension Assembler {
         let isDirect = skip(when: .equals(linked, 0))
         let top = cell("root-again")
         let note = "the destination \(path) leads to the container's root through a link"
-        // RESOLVE_NO_XDEV, whose error is EXDEV.
-        let onlyRoot = Resolution.inRoot | 1
+        let onlyRoot: Resolution = [.inRoot, .noCrossing]
         guard mountsAmongTheHosts else {
             resolve("..", below: root, into: top, resolution: onlyRoot, note: note)
             close(top)
             return place(isDirect)
         }
         // Nothing else would take it off again.
-        let crossing = [IgnoredErrno.crossing]
-        resolve("..", below: root, into: top, resolution: onlyRoot, ignoring: crossing)
+        resolve(
+            "..", below: root, into: top, resolution: onlyRoot, ignoring: [.improperLink])
         let isFree = skip(when: .isNotNegative(top))
         resolve("..", below: root, into: top)
         call(.fchdir, [.cell(top)])
-        call(.umount2, [text("."), .named(2, "MNT_DETACH")])
+        call(.umount2, [text("."), .named(UnmountFlags.detach)])
         refuse(note)
         place(isFree)
         close(top)
@@ -191,14 +168,15 @@ extension Assembler {
         let head = bytes([
             ChildEvent.mountPointMissing.rawValue, kind == .likeSourceOverLink ? 0 : 1,
         ])
-        var mode = bytes([0x00, 0x40])
+        let directory = UInt16(FileKind.directory.rawValue)
+        var mode = bytes([UInt8(truncatingIfNeeded: directory), UInt8(directory >> 8)])
         if kind != .directory, let source {
             let status = scratch()
             statx(.cell(source), into: status)
-            mode = status + 28
+            mode = status + StatusLayout.mode
         }
         let answer = cell("answer")
-        call(.eventfd2, [.literal(0), .named(0o2_000_000, "EFD_CLOEXEC")], into: answer)
+        call(.eventfd2, [.literal(0), .named(EventCounterFlags.closeOnExec)], into: answer)
         sendDescriptors(
             [root, answer],
             with: [
@@ -212,14 +190,10 @@ extension Assembler {
     /// The rendezvous may have trees in it that come first, so the answer has a way of its own; that the
     /// runtime is gone is seen there.
     private mutating func waitForAnswer(_ answer: Cell) {
-        // Two of struct pollfd: descriptor, POLLIN or nothing but POLLHUP, and what was found.
-        let polled = words32([0, 1, 0, 0])
-        copy(answer, to: polled, width: 4)
-        copy(input(.rendezvous), to: polled + 8, width: 4)
-        call(
-            .ppoll,
-            [.address(polled), .literal(2), .literal(0), .literal(0), .literal(8)], retries: 1000)
-        let isAnswered = skip(when: .memory(polled, mask: 1 << 48, value: 1 << 48))
+        // That the other end is closed is always told.
+        let polled = pollEntries(answer, .readable, input(.rendezvous), [])
+        poll(polled)
+        let isAnswered = skip(when: .isReadable(polled))
         call(.exitGroup, [.literal(0)])
         place(isAnswered)
     }
@@ -231,17 +205,19 @@ extension Assembler {
         if kind != .directory, let source {
             let status = scratch()
             statx(.cell(source), into: status)
-            let isDirectory = skip(when: .memory(status + 28, mask: 0xf000, value: 0x4000))
+            let isDirectory = skip(when: .isFile(status, .directory))
             call(
                 .mknodat,
-                [.cell(parent), text(name), .named(0o100644, "S_IFREG|0644"), .literal(0)],
-                ignoring: [IgnoredErrno.exists])
+                [
+                    .cell(parent), text(name), .named(FileMode(.regular, 0o644)), .literal(0),
+                ],
+                ignoring: [.fileExists])
             wasDirectory = skip(when: .always)
             place(isDirectory)
         }
         call(
-            .mkdirat, [.cell(parent), text(name), .named(0o755, "0755")],
-            ignoring: [IgnoredErrno.exists])
+            .mkdirat, [.cell(parent), text(name), .named(FileMode(0o755))],
+            ignoring: [.fileExists])
         if let wasDirectory { place(wasDirectory) }
     }
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import KernelVocabulary
+internal import SystemPackage
+
 // The standard streams as the program finds them.
 
 /// Streams of the caller on one of the kernel's devices without a state, such as /dev/null.
@@ -13,10 +16,10 @@ package struct DeviceStreams: Equatable, Sendable {
     /// The minor number; the major one is 1.
     package let minor: Int
     /// The status flags of open(2): access mode, O_APPEND and O_NONBLOCK.
-    package let flags: Int
+    package let flags: OpenFlags
 
     /// Streams that are opened the same way.
-    package init(_ streams: [Int], name: String, minor: Int, flags: Int) {
+    package init(_ streams: [Int], name: String, minor: Int, flags: OpenFlags) {
         self.streams = streams
         self.name = name
         self.minor = minor
@@ -35,13 +38,11 @@ extension Assembler {
     /// Nobody else may reopen a stream of another user; one that cannot be given away (a read-only
     /// file system, an id without a mapping) keeps its owner.
     mutating func ownStandardStreams(_ streams: [Int], _ userID: UInt32) {
-        let badDescriptor: Int16 = 9
-        let readOnly: Int16 = 30
         for stream in streams {
             call(
                 .fchown, [.literal(stream), .literal(Int(userID)), .literal(-1)],
                 ignoring: [
-                    IgnoredErrno.permission, IgnoredErrno.invalid, badDescriptor, readOnly,
+                    .notPermitted, .invalidArgument, .badFileDescriptor, .readOnlyFileSystem,
                 ])
         }
     }
@@ -58,10 +59,10 @@ extension Assembler {
         let path = "dev/" + device.name
         let found = cell("device")
         resolve(
-            path, below: root, into: found, flags: Self.pathOnly | Self.noFollow,
+            path, below: root, into: found, flags: [.pathOnly, .noFollow],
             ignoring: [
-                IgnoredErrno.noEntry, IgnoredErrno.notDirectory, IgnoredErrno.access,
-                IgnoredErrno.loop,
+                .noSuchFileOrDirectory, .notDirectory, .permissionDenied,
+                .tooManySymbolicLinkLevels,
             ])
         var unusable = [skip(when: .isNegative(found))]
         let status = scratch()
@@ -70,13 +71,13 @@ extension Assembler {
         unusable += skipUnless(status, is: device)
 
         let opened = cell("stream")
-        // O_NONBLOCK and O_NOCTTY: nothing else that may be there by now holds the process up.
+        // Not blocking and not its terminal: nothing else that may be there by now holds the process up.
         resolve(
             path, below: root, into: opened,
-            flags: device.flags | Self.noFollow | 0o2_000_000 | 0o4000 | 0o400,
+            flags: device.flags.union([.noFollow, .nonBlocking, .noTerminal]),
             ignoring: [
-                IgnoredErrno.permission, IgnoredErrno.noEntry, IgnoredErrno.access,
-                IgnoredErrno.loop,
+                .notPermitted, .noSuchFileOrDirectory, .permissionDenied,
+                .tooManySymbolicLinkLevels,
             ])
         unusable.append(skip(when: .isNegative(opened)))
         statx(.cell(opened), into: status)
@@ -89,7 +90,8 @@ extension Assembler {
         let isMissing = skip(when: .isNegative(opened))
         place(isOpen)
         call(
-            .fcntl, [.cell(opened), .named(4, "F_SETFL"), .literal(device.flags)])
+            .fcntl,
+            [.cell(opened), .named(FileCommand.setStatusFlags), .named(device.flags)])
         for stream in device.streams {
             call(.dup3, [.cell(opened), .literal(stream), .literal(0)])
         }
@@ -100,8 +102,7 @@ extension Assembler {
     /// Skips where what statx(2) told is not this character device.
     private mutating func skipUnless(_ status: Int, is device: DeviceStreams) -> [Label] {
         let conditions: [Condition] = [
-            .memory(status + 28, mask: 0xf000, value: 0x2000),
-            .memory(status + 128, mask: -1, value: 1 | device.minor << 32),
+            .isFile(status, .characterDevice), .isDevice(status, 1, device.minor),
         ]
         return conditions.map { condition in
             let isSo = skip(when: condition)
@@ -115,20 +116,19 @@ extension Assembler {
     private mutating func openOwnNode(_ device: DeviceStreams, into opened: Cell) {
         let directory = newFilesystem(
             "tmpfs", source: "tmpfs", options: ["nr_blocks=1", "nr_inodes=3", "mode=755"],
-            attributes: 0)
+            attributes: [])
         let name = text(device.name)
-        let refused = [IgnoredErrno.permission, IgnoredErrno.noEntry, IgnoredErrno.access]
+        let refused: [Errno] = [.notPermitted, .noSuchFileOrDirectory, .permissionDenied]
         call(
             .mknodat,
             [
-                .cell(directory), name, .named(0o020666, "S_IFCHR|0666"),
+                .cell(directory), name, .named(FileMode(.characterDevice, 0o666)),
                 .literal(1 << 8 | device.minor),
             ], ignoring: refused)
-        call(.fchmodat, [.cell(directory), name, .literal(0o666)], ignoring: refused)
+        call(.fchmodat, [.cell(directory), name, .named(FileMode(0o666))], ignoring: refused)
         resolve(
             device.name, below: directory, into: opened,
-            flags: device.flags | Self.noFollow | 0o2_000_000, resolution: Resolution.name,
-            ignoring: refused)
+            flags: device.flags.union(.noFollow), resolution: .name, ignoring: refused)
         call(.close, [.cell(directory)])
     }
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
+internal import SystemPackage
+
 // Lowering: each step becomes a handful of instructions, mechanically. One function a step, grouped by
 // theme in Lowering+*.swift. What a lowering needs to know of the others stands in LoweringState.
 
@@ -86,9 +89,9 @@ extension InitStep {
         case .closeDescriptors(let phase, let keeping, _):
             code.closeDescriptors(phase, gapCount: keeping.count + 1)
         case .setStandardStreams(let numbers): code.setStandardStreams(numbers)
-        case .forbidPtrace: code.prctl("PR_SET_DUMPABLE", 4, 0)
-        case .permitPtrace: code.prctl("PR_SET_DUMPABLE", 4, 1)
-        case .startSession: code.call(.setsid, [], ignoring: [IgnoredErrno.permission])
+        case .forbidPtrace: code.prctl(.setDumpable, 0)
+        case .permitPtrace: code.prctl(.setDumpable, 1)
+        case .startSession: code.call(.setsid, [], ignoring: [.notPermitted])
         case .enterCgroups(let count): code.enterCgroups(count)
         // Where there are v1 cgroups nothing is delegated.
         case .enterDelegatedCgroup: code.enterCgroups(1)
@@ -129,9 +132,12 @@ extension InitStep {
 // MARK: - The process itself and waiting
 
 extension Assembler {
-    mutating func prctl(_ name: String, _ option: Int, _ a: Int, _ b: Int = 0) {
-        call(
-            .prctl, [.named(option, name), .literal(a), .literal(b), .literal(0), .literal(0)])
+    mutating func prctl(_ option: ProcessControl, _ value: Int) {
+        prctl(option, .literal(value))
+    }
+
+    mutating func prctl(_ option: ProcessControl, _ value: Operand) {
+        call(.prctl, [.named(option), value, .literal(0), .literal(0), .literal(0)])
     }
 
     mutating func close(_ descriptor: Cell) {
@@ -145,7 +151,7 @@ extension Assembler {
             let last = input(.gapEnd(phase: phase, index))
             call(
                 .closeRange, [.cell(first), .cell(last), .literal(0)],
-                ignoring: [IgnoredErrno.invalid])
+                ignoring: [.invalidArgument])
         }
     }
 
@@ -171,12 +177,7 @@ extension Assembler {
     /// Opens a file of the host for writing, while its paths still mean the host's.
     mutating func openHostFile(_ path: String, _ name: String) -> Cell {
         let file = cell(name)
-        call(
-            .openat,
-            [
-                .named(-100, "AT_FDCWD"), text(path), .named(0o2_000_001, "O_WRONLY|O_CLOEXEC"),
-                .literal(0),
-            ], into: file)
+        open(text(path), .writeOnly, into: file)
         return file
     }
 
@@ -208,37 +209,33 @@ extension Assembler {
     /// The signals by which one asks a process to end: HUP, INT, QUIT, ABRT and TERM.
     ///
     /// They end runc's waiting init, too. Source: signal(7).
-    static let endingSignals = [1, 2, 3, 6, 15]
+    static let endingSignals: [SignalNumber] = [.hangUp, .interrupt, .quit, .abort, .terminate]
 
     /// A signal that came before wins over a `start`: nothing of it is lost, since all are blocked.
     ///
     /// The exit status is what a shell says of a process that a signal has ended.
     mutating func waitForStartOrSignal() -> Cell {
         let signals = cell("signals")
-        let mask = words([Self.endingSignals.reduce(0) { $0 | 1 << UInt64($1 - 1) }])
+        let mask = words([Self.endingSignals.reduce(0) { $0 | $1.bit }])
         call(
             .signalfd4,
             [
-                .literal(-1), .address(mask), .literal(8), .named(0o2_000_000, "SFD_CLOEXEC"),
+                .literal(-1), .address(mask), .literal(SignalNumber.maskBytes),
+                .named(SignalQueueFlags.closeOnExec),
             ], into: signals)
-        // Two of struct pollfd: descriptor, POLLIN, and 16 bits for what was found.
-        let polled = words32([0, 1, 0, 1])
-        copy(signals, to: polled, width: 4)
-        copy(input(.startSocket), to: polled + 8, width: 4)
+        let polled = pollEntries(signals, .readable, input(.startSocket), .readable)
         markStartWait()
-        call(
-            .ppoll,
-            [.address(polled), .literal(2), .literal(0), .literal(0), .literal(8)], retries: 1000)
-        let isStart = skip(when: .memory(polled, mask: 1 << 48, value: 0))
+        poll(polled)
+        let isStart = skip(when: .isNotReadable(polled))
         // struct signalfd_siginfo begins with the number.
         let received = reserve(128)
         call(.read, [.cell(signals), .address(received), .literal(128)])
         let ends = Self.endingSignals.map { number in
-            (number, skip(when: .memory(received, mask: 0xffff_ffff, value: number)))
+            (number, skip(when: .isWord(received, number.rawValue)))
         }
         for (number, isThis) in ends {
             place(isThis)
-            call(.exitGroup, [.literal(128 + number)])
+            call(.exitGroup, [.literal(128 + number.rawValue)])
         }
         place(isStart)
         call(.close, [.cell(signals)])
@@ -253,8 +250,7 @@ extension Assembler {
         call(
             .accept4,
             [
-                .cell(socket), .literal(0), .literal(0),
-                .named(0o2_000_000, "SOCK_CLOEXEC"),
+                .cell(socket), .literal(0), .literal(0), .named(AcceptFlags.closeOnExec),
             ], into: connection, retries: 1000)
         call(.close, [.cell(socket)])
         return connection

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import SystemPackage
+
 extension ProgramImage {
     /// A child that does nothing but keep its namespaces alive until the parent closes its end of the
     /// rendezvous, or ends.
@@ -10,7 +12,8 @@ extension ProgramImage {
         let byte = code.reserve(8)
         let rendezvous = code.input(.rendezvous)
         code.call(
-            .read, [.cell(rendezvous), .address(byte), .literal(1)], ignoring: [4], retries: 1000)
+            .read, [.cell(rendezvous), .address(byte), .literal(1)], ignoring: [.interrupted],
+            retries: 1000)
         code.call(.exitGroup, [.literal(0)])
         _ = code.reserve(8)
         return code.image

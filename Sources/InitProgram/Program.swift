@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import KernelVocabulary
+package import SystemPackage
+
 /// A cell of the machine: a 64-bit place where a call leaves its result.
 package struct Cell: Hashable, Sendable {
     /// The place among the program's cells.
@@ -11,7 +14,7 @@ package enum Operand: Equatable, Sendable {
     /// A number.
     case literal(Int)
     /// A number that the kernel's headers name, such as `O_PATH|O_CLOEXEC`.
-    case named(Int, String)
+    case named(NamedNumber)
     /// What the cell holds when the instruction runs.
     case cell(Cell)
     /// The address of prepared memory, `offset` bytes into the program's data.
@@ -24,13 +27,18 @@ package enum Operand: Equatable, Sendable {
     case progress(Int)
 }
 
+extension Operand {
+    /// A number that the kernel's headers name; its name is looked up where it is printed.
+    static func named(_ word: some KernelWord) -> Operand { .named(NamedNumber(word)) }
+}
+
 /// One instruction of the machine.
 ///
 /// See CLinux.h for the meaning of each kind.
 package enum Instruction: Equatable, Sendable {
     /// A system call with up to six operands.
     case call(
-        SystemCall, [Operand], result: Cell?, ignoring: [Int16], retries: Int)
+        SystemCall, [Operand], result: Cell?, ignoring: [Errno], retries: Int)
     /// The low `width` bytes of a cell go into prepared memory.
     case copy(Cell, to: Operand, width: Int)
     /// The next `distance` instructions are passed over when memory & mask == value.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import SystemPackage
+
 /// A rule of the machine that a program breaks.
 package struct ProgramFault: Error, Equatable, Sendable, CustomStringConvertible {
     /// The instruction, or the program's length where the end is wrong.
@@ -55,7 +57,8 @@ extension ProgramImage {
             throw ProgramFault(
                 instruction: instructions.count, rule: "the last one ends the process")
         }
-        let refuses = last == .close && operands == [.literal(-1)] && !ignoring.contains(9)
+        let refuses =
+            last == .close && operands == [.literal(-1)] && !ignoring.contains(.badFileDescriptor)
         guard last == .exitGroup || (last == .execve && ignoring.isEmpty) || refuses else {
             throw ProgramFault(
                 instruction: instructions.count - 1, rule: "the last one ends the process")
@@ -67,7 +70,7 @@ extension ProgramImage {
         switch instruction {
         case .call(let call, let operands, let result, let ignoring, let retries):
             guard operands.count <= 6 else { throw fault("a call has at most six operands") }
-            guard ignoring.count <= 4, ignoring.allSatisfy({ $0 > 0 }) else {
+            guard ignoring.count <= 4, ignoring.allSatisfy({ $0.rawValue > 0 }) else {
                 throw fault("at most four errnos are ignored")
             }
             guard (0...Int(UInt16.max)).contains(retries) else {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
+
 extension ProgramImage {
     /// A process that keeps nothing open but its end of the rendezvous, and ends when the parent closes
     /// the other one, or dies.
@@ -7,7 +9,7 @@ extension ProgramImage {
     /// systemd makes a scope for processes that exist; this is the one, until init has entered.
     package static var scopeKeeper: ProgramImage {
         var code = Assembler()
-        code.prctl("PR_SET_DUMPABLE", 4, 0)
+        code.prctl(.setDumpable, 0)
         code.closeDescriptors(0, gapCount: 2)
         let byte = code.scratch()
         let rendezvous = code.input(.rendezvous)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
+
 extension ProgramImage {
     /// A process that enters the container's cgroups and copies a directory there.
     ///
@@ -16,7 +18,7 @@ extension ProgramImage {
         by parent: Int32, entrances: Int, owner: UInt32?, group: UInt32?, mode: UInt16?
     ) -> ProgramImage {
         var code = Assembler()
-        code.prctl("PR_SET_PDEATHSIG", 1, 9)
+        code.prctl(.endWithParent, .named(SignalNumber.kill))
         // The parent may have ended before that was set.
         let found = code.cell("parent")
         code.call(.getppid, [], into: found)

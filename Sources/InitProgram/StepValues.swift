@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import KernelVocabulary
+
 // What steps of child and parent carry.
 
 /// What a child waits for.
@@ -103,14 +105,14 @@ package enum MountPointKind: Equatable, Sendable {
 /// Kernel: mount_namespaces(7).
 package struct MountPropagation: Equatable, Sendable {
     /// MS_SHARED, MS_PRIVATE, MS_SLAVE or MS_UNBINDABLE.
-    package let flag: UInt64
+    package let flag: MountFlags
     /// Whether mounts below are changed too.
     package let recursive: Bool
     /// The spec's word, such as `rslave`.
     package let name: String
 
     /// A propagation type.
-    package init(flag: UInt64, recursive: Bool, name: String) {
+    package init(flag: MountFlags, recursive: Bool, name: String) {
         self.flag = flag
         self.recursive = recursive
         self.name = name
@@ -119,18 +121,19 @@ package struct MountPropagation: Equatable, Sendable {
 
 /// A change of mount attributes, as mount_setattr(2) takes it.
 package struct MountChange: Equatable, Sendable {
-    /// MOUNT_ATTR_* bits to set.
-    package var set: UInt64
-    /// MOUNT_ATTR_* bits to clear.
-    package var clear: UInt64
+    /// What is set.
+    package var set: MountAttributes
+    /// What is cleared.
+    package var clear: MountAttributes
     /// Whether mounts below are changed too.
     package var recursive: Bool
-    /// Propagation type to set, or 0.
-    package var propagation: UInt64
+    /// The propagation type to set, if one is.
+    package var propagation: MountFlags
 
     /// A change of attributes or propagation.
     package init(
-        set: UInt64 = 0, clear: UInt64 = 0, recursive: Bool = false, propagation: UInt64 = 0
+        set: MountAttributes = [], clear: MountAttributes = [], recursive: Bool = false,
+        propagation: MountFlags = []
     ) {
         self.set = set
         self.clear = clear
@@ -150,9 +153,9 @@ package struct FilesystemMount: Equatable, Sendable {
     /// Options of the file system: `mode=755` or a bare flag.
     package var options: [String]
     /// The MS_* flags of a mount that only mount(2) can make; nil for fsopen(2).
-    package var mountFlags: UInt64?
-    /// MOUNT_ATTR_* bits for fsmount(2).
-    package var attributes: UInt64
+    package var mountFlags: MountFlags?
+    /// What fsmount(2) sets.
+    package var attributes: MountAttributes
     /// Further changes, in order, before the mount is attached.
     package var changes: [MountChange]
     /// The SELinux label of the root directory alone, for a file system that takes no `context`.
@@ -161,7 +164,8 @@ package struct FilesystemMount: Equatable, Sendable {
     /// A mount to make.
     package init(
         type: String, source: String, destination: String, options: [String] = [],
-        mountFlags: UInt64? = nil, attributes: UInt64 = 0, changes: [MountChange] = [],
+        mountFlags: MountFlags? = nil, attributes: MountAttributes = [],
+        changes: [MountChange] = [],
         rootLabel: String? = nil
     ) {
         self.rootLabel = rootLabel
@@ -269,7 +273,7 @@ package struct Device: Equatable, Sendable {
     /// Its name in the directory.
     package var name: String
     /// File type and permission bits (S_IFCHR|0666).
-    package var mode: UInt32
+    package var mode: FileMode
     /// Major number.
     package var major: UInt32
     /// Minor number.
@@ -286,7 +290,7 @@ package struct Device: Equatable, Sendable {
 
     /// A node to make.
     package init(
-        name: String, mode: UInt32, major: UInt32, minor: UInt32, userID: UInt32 = 0,
+        name: String, mode: FileMode, major: UInt32, minor: UInt32, userID: UInt32 = 0,
         groupID: UInt32 = 0, givesWay: Bool = false
     ) {
         self.givesWay = givesWay
@@ -300,11 +304,15 @@ package struct Device: Equatable, Sendable {
 }
 
 extension Device {
+    /// The type of the file.
+    package var type: FileKind { FileKind(mode: mode.number) ?? .characterDevice }
+
+    /// Its permission bits.
+    package var permissions: Int { mode.number & FileMode.permissionMask }
+
     /// Both numbers in one, as mknod(2) takes them.
     package var number: Int {
-        let low = UInt64(major & 0xfff) << 8 | UInt64(minor & 0xff)
-        return Int(
-            bitPattern: UInt(low | UInt64(minor & ~0xff) << 12 | UInt64(major & ~0xfff) << 32))
+        DeviceNumber.word(major: major, minor: minor)
     }
 }
 

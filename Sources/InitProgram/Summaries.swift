@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
+
 // What each step says of itself in `explain`: one line, imperative.
 
 extension InitStep {
@@ -56,7 +58,7 @@ extension InitStep {
         case .searchRootfs: "check that the container's root may search the root directory"
         case .openRoot: "use the root of the mount namespace"
         case .mountFilesystem(let mount):
-            ((mount.mountFlags ?? 0) & 32 == 0 ? "mount \(mount.type) on " : "remount ")
+            (mount.mountFlags?.contains(.remount) == true ? "remount " : "mount \(mount.type) on ")
                 + mount.destination
                 + (mount.options.isEmpty ? "" : " (\(mount.options.joined(separator: ",")))")
         case .mountFilesystemOrAttach(let mount, _):
@@ -81,7 +83,7 @@ extension InitStep {
             "make the devices "
                 + devices.map { device in
                     "\(directory)/\(device.name) (\(device.major):\(device.minor), mode "
-                        + "\(String(device.mode & 0o7777, radix: 8)))"
+                        + "\(String(device.permissions, radix: 8)))"
                 }.joined(separator: ", ")
         case .attachDevices(let directory, let devices):
             "attach the devices "
@@ -159,9 +161,9 @@ extension InitStep {
         case .resetCPUAffinity: "take all CPUs that the cgroup allows"
         case .setScheduler(let attributes): attributes.summary
         case .setIOPriority(let priority):
-            "set the I/O priority to \(priority.className) \(priority.level)"
+            "set the I/O priority to \(priority.schedulingClass) \(priority.level)"
         case .setMemoryPolicy(let change):
-            "set the memory policy to \(change.modeName)"
+            "set the memory policy to \(change.mode)"
                 + (change.nodes.map { " on the nodes \($0.text)" } ?? "")
         case .openHostProc: "open the host's procfs"
         case .setSecurityLabels(let labels):
@@ -174,10 +176,10 @@ extension InitStep {
 
 extension SchedulingAttributes {
     fileprivate var summary: String {
-        var text = "set the scheduler to \(policyName)"
+        var text = "set the scheduler to \(policy)"
         if nice != 0 { text += ", nice \(nice)" }
         if priority != 0 { text += ", priority \(priority)" }
-        if flags != 0 { text += ", flags 0x\(String(flags, radix: 16))" }
+        if !flags.isEmpty { text += ", \(flags)" }
         if runtime != 0 || deadline != 0 || period != 0 {
             text += ", \(runtime) ns in \(deadline) of every \(period) ns"
         }

@@ -89,22 +89,3 @@ package struct SystemCall: Equatable, Sendable {
     static var waitid: SystemCall { SystemCall("waitid", __NR_waitid) }
     static var write: SystemCall { SystemCall("write", __NR_write) }
 }
-
-/// Errnos that a program may ignore.
-///
-/// Source: asm-generic/errno.h.
-enum IgnoredErrno {
-    static let permission: Int16 = 1
-    static let noEntry: Int16 = 2
-    static let interrupted: Int16 = 4
-    static let tryAgain: Int16 = 11
-    static let access: Int16 = 13
-    static let exists: Int16 = 17
-    static let crossing: Int16 = 18
-    static let notDirectory: Int16 = 20
-    static let invalid: Int16 = 22
-    static let brokenPipe: Int16 = 32
-    static let loop: Int16 = 40
-    static let reset: Int16 = 104
-    static let timedOut: Int16 = 110
-}

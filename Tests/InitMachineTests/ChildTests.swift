@@ -3,6 +3,7 @@
 import CLinux
 import Glibc
 import InitMachine
+import KernelVocabulary
 import Testing
 
 @testable import ContainerKit
@@ -50,7 +51,7 @@ struct ChildTests {
     }
 
     /// Signals itself in a child of a host with a handler; tells what the handler wrote.
-    private func signalChild(flags: UInt64, unblocking: Bool) throws -> FinishedProgram {
+    private func signalChild(flags: CloneFlags, unblocking: Bool) throws -> FinishedProgram {
         var action = sigaction()
         var before = sigaction()
         action.__sigaction_handler.sa_handler = { _ in _ = write(handlerOutput, "handler", 7) }
@@ -76,21 +77,21 @@ struct ChildTests {
 
     @Test("a handler of the host does not run in the child, even when its signal comes")
     func handlersAreBlocked() throws {
-        let done = try signalChild(flags: 0, unblocking: false)
+        let done = try signalChild(flags: [], unblocking: false)
         #expect(done.outcome == .exited(0))
         #expect(done.text == "")
     }
 
     @Test("with CLONE_CLEAR_SIGHAND the child has no handlers left to run")
     func handlersAreCleared() throws {
-        let done = try signalChild(flags: clinux_clone_clear_sighand, unblocking: true)
+        let done = try signalChild(flags: .clearHandlers, unblocking: true)
         #expect(done.outcome == .signaled(testSignal))
         #expect(done.text == "")
     }
 
     @Test("the two tests before would notice a handler: without both guards it runs")
     func handlersWouldBeNoticed() throws {
-        let done = try signalChild(flags: 0, unblocking: true)
+        let done = try signalChild(flags: [], unblocking: true)
         #expect(done.outcome == .exited(0))
         #expect(done.text == "handler")
     }
@@ -242,7 +243,7 @@ struct ChildTests {
                 var code = Assembler()
                 code.exit(0)
                 return code.image
-            }(), copying: clinux_clone_clear_sighand)
+            }(), copying: .clearHandlers)
         // wait4 without __WALL sees only children with SIGCHLD as their exit signal.
         #expect(waitpid(program.pid, nil, 0) == -1)
         #expect(errno == ECHILD)

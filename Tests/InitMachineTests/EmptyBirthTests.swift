@@ -3,6 +3,7 @@
 import CLinux
 import Glibc
 import InitMachine
+import SystemPackage
 import Testing
 
 @testable import ContainerKit
@@ -173,8 +174,8 @@ struct EmptyBirthTests {
             for number in [given, other] {
                 let flags = code.cell("flags")
                 code.call(
-                    .fcntl, [.literal(Int(number)), .named(1, "F_GETFD")], into: flags,
-                    ignoring: [Int16(EBADF)])
+                    .fcntl, [.literal(Int(number)), .literal(1)], into: flags,
+                    ignoring: [.badFileDescriptor])
                 code.write(flags, to: output)
             }
             code.exit(0)

@@ -3,6 +3,8 @@
 import CLinux
 import Glibc
 import InitMachine
+import KernelVocabulary
+import SystemPackage
 import Testing
 
 @testable import ContainerKit
@@ -37,8 +39,8 @@ struct MachineTests {
 
     @Test("an ignored errno goes on, and the cell holds it negated", arguments: 0..<4)
     func ignoredErrno(_ place: Int) throws {
-        var ignored = [Int16](repeating: Int16(EPERM), count: 4)
-        ignored[place] = Int16(EBADF)
+        var ignored = [Errno](repeating: .notPermitted, count: 4)
+        ignored[place] = .badFileDescriptor
         let done = try runInChild { code, output in
             let result = code.cell("result")
             code.call(.close, [.literal(-1)], into: result, ignoring: ignored)
@@ -54,7 +56,7 @@ struct MachineTests {
         let done = try runInChild { code, _ in
             code.call(
                 .close, [.literal(-1)],
-                ignoring: [Int16(EPERM), Int16(ENOENT), Int16(EEXIST), Int16(EINVAL)])
+                ignoring: [.notPermitted, .noSuchFileOrDirectory, .fileExists, .invalidArgument])
             code.exit(0)
         }
         #expect(done.outcome == .failed(instruction: 0, errno: EBADF))
@@ -229,13 +231,13 @@ struct MachineTests {
     /// Reads `descriptor` with retries, ignores the outcome, and gives the kernel's count of reads.
     private func countReads(of descriptor: CInt, retries: Int, ignoring: CInt) throws -> String {
         // A copy, since the kernel's own reads for an exec count as well.
-        let done = try runInChild(copying: clinux_clone_clear_sighand) { code, output in
+        let done = try runInChild(copying: .clearHandlers) { code, output in
             let buffer = code.reserve(512)
             let file = code.cell("io")
             let count = code.cell("count")
             code.call(
                 .read, [.literal(Int(descriptor)), .address(buffer), .literal(1)],
-                ignoring: [Int16(ignoring)], retries: retries)
+                ignoring: [Errno(rawValue: ignoring)], retries: retries)
             code.call(
                 .openat, [.literal(-100), code.text("/proc/self/io"), .literal(0)], into: file)
             code.call(.read, [.cell(file), .address(buffer), .literal(512)], into: count)

@@ -3,6 +3,7 @@
 import CLinux
 import Glibc
 import InitMachine
+import KernelVocabulary
 import Testing
 
 @testable import ContainerKit
@@ -86,7 +87,7 @@ final class RunningProgram {
 
     /// Starts `image`, as the launcher does; with `copying` flags of clone3(2) in a copy of this process.
     init(
-        _ image: ProgramImage, inputs: DescriptorTable<CInt> = [:], copying flags: UInt64? = nil
+        _ image: ProgramImage, inputs: DescriptorTable<CInt> = [:], copying flags: CloneFlags? = nil
     ) throws {
         try image.check()
         self.image = image
@@ -127,7 +128,7 @@ final class RunningProgram {
 
 /// Runs a program to its end; what it writes to descriptor `output` is collected.
 func runInChild(
-    inputs: DescriptorTable<CInt> = [:], copying flags: UInt64? = nil,
+    inputs: DescriptorTable<CInt> = [:], copying flags: CloneFlags? = nil,
     _ build: (_ code: inout Assembler, _ output: Operand) throws -> Void
 ) throws -> FinishedProgram {
     var pipe = try Pipe()

@@ -2,6 +2,7 @@
 
 import CLinux
 import Glibc
+import SystemPackage
 import Testing
 
 @testable import ContainerKit
@@ -168,8 +169,8 @@ struct StepTests {
             for number in [kept, lost] {
                 let flags = code.cell("flags")
                 code.call(
-                    .fcntl, [.literal(Int(number)), .named(1, "F_GETFD")], into: flags,
-                    ignoring: [Int16(EBADF)])
+                    .fcntl, [.literal(Int(number)), .literal(Int(F_GETFD))], into: flags,
+                    ignoring: [.badFileDescriptor])
                 let isOpen = code.skip(when: .isNotNegative(flags))
                 code.exit(number == lost ? 7 : 8)
                 code.place(isOpen)
@@ -194,7 +195,7 @@ struct StepTests {
         // BPF_RET of SECCOMP_RET_KILL_PROCESS for every call.
         let filter: [UInt8] = [0x06, 0, 0, 0, 0, 0, 0, 0x80]
         let done = try runInChild([
-            .forbidNewPrivileges, .loadSeccomp(filter: filter, flags: 0), .shell("echo no"),
+            .forbidNewPrivileges, .loadSeccomp(filter: filter, flags: []), .shell("echo no"),
         ])
         #expect(done.outcome == .signaled(SIGSYS))
         #expect(done.text == "")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import KernelVocabulary
 import Testing
 
 @testable import InitProgram
@@ -49,7 +50,7 @@ struct AttributeTests {
         let (operands, words) = try lowered(
             .setScheduler(
                 SchedulingAttributes(
-                    policyName: "SCHED_DEADLINE", policy: 6, flags: 3, nice: -2, priority: 5,
+                    policy: .deadline, flags: [.resetOnFork, .reclaim], nice: -2, priority: 5,
                     runtime: 10, deadline: 20, period: 30)))
         let start = try #require(place(operands[1]))
         #expect(operands.count == 3 && operands[0] == .literal(0) && operands[2] == .literal(0))
@@ -62,21 +63,21 @@ struct AttributeTests {
     func memoryPolicy() throws {
         let nodes = try #require(NumberSet(list: "0,65"))
         let (operands, words) = try lowered(
-            .setMemoryPolicy(MemoryPolicyChange(modeName: "MPOL_BIND", mode: 2, nodes: nodes)))
+            .setMemoryPolicy(MemoryPolicyChange(mode: MemoryPolicyWord(.bind), nodes: nodes)))
         let start = try #require(place(operands[1]))
-        #expect(operands[0] == .named(2, "MPOL_BIND") && operands[2] == .literal(129))
+        #expect(operands[0] == .named(MemoryPolicyWord(.bind)) && operands[2] == .literal(129))
         #expect(Array(words[start..<start + 2]) == [1, 2])
         let (without, _) = try lowered(
-            .setMemoryPolicy(MemoryPolicyChange(modeName: "MPOL_LOCAL", mode: 4, nodes: nil)))
-        #expect(without == [.named(4, "MPOL_LOCAL"), .literal(0), .literal(0)])
+            .setMemoryPolicy(MemoryPolicyChange(mode: MemoryPolicyWord(.local), nodes: nil)))
+        #expect(without == [.named(MemoryPolicyWord(.local)), .literal(0), .literal(0)])
     }
 
     @Test("an I/O priority is class and level in one number")
     func ioPriority() throws {
         let (operands, _) = try lowered(
             .setIOPriority(
-                IOPriorityValue(className: "IOPRIO_CLASS_IDLE", schedulingClass: 3, level: 2)))
-        #expect(operands == [.named(1, "IOPRIO_WHO_PROCESS"), .literal(0), .literal(3 << 13 | 2)])
+                IOPriorityValue(schedulingClass: .idle, level: 2)))
+        #expect(operands == [.named(PriorityTarget.process), .literal(0), .literal(3 << 13 | 2)])
     }
 
     @Test("a set of CPUs goes to the kernel with its length in bytes")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import InitProgram
+import KernelVocabulary
 
 private let cpus = NumberSet(text: "0-1,65", words: [3, 2])
 
@@ -14,10 +15,10 @@ let everyInitStep: [InitStep] = [
     .enterDelegatedCgroup,
     .setOOMScore(-500), .setCPUAffinity(cpus, .final), .resetCPUAffinity,
     .setScheduler(
-        SchedulingAttributes(policyName: "SCHED_FIFO", policy: 1, flags: 1, priority: 5)),
-    .setIOPriority(IOPriorityValue(className: "IOPRIO_CLASS_BE", schedulingClass: 2, level: 7)),
-    .setMemoryPolicy(MemoryPolicyChange(modeName: "MPOL_BIND", mode: 2, nodes: cpus)),
-    .setPersonality(ExecutionDomain(name: "PER_LINUX32", value: 8)),
+        SchedulingAttributes(policy: .fifo, flags: .resetOnFork, priority: 5)),
+    .setIOPriority(IOPriorityValue(schedulingClass: .bestEffort, level: 7)),
+    .setMemoryPolicy(MemoryPolicyChange(mode: MemoryPolicyWord(.bind), nodes: cpus)),
+    .setPersonality(.linux32),
     .openHostProc,
     .setSecurityLabels([SecurityLabel(file: "attr/exec", text: "l", purpose: "can't set it")]),
     .waitForParent(.prepared), .reportToParent(.ready), .waitForStart, .waitForStartOrSignal,
@@ -35,21 +36,24 @@ let everyInitStep: [InitStep] = [
     .cloneHostTree(
         HostTree(
             path: "/dev/fuse", followsLink: false,
-            kind: .device(Device(name: "fuse", mode: 0o020666, major: 10, minor: 229)),
-            changes: [MountChange(propagation: 1 << 18)]), for: .mountTree(9)),
+            kind: .device(
+                Device(name: "fuse", mode: FileMode(.characterDevice, 0o666), major: 10, minor: 229)
+            ),
+            changes: [MountChange(propagation: .private)]), for: .mountTree(9)),
     .isolateMounts(private: true), .attachRootfs(hostPath: "/bundle/rootfs"),
     .searchRootfs(hostUser: 100_000), .openRoot,
     .mountFilesystem(
         FilesystemMount(
             type: "tmpfs", source: "tmpfs", destination: "/a/b", options: ["mode=755", "ro"],
-            attributes: 2, changes: [MountChange(set: 1, recursive: true)])),
+            attributes: .noSetUserID, changes: [MountChange(set: .readOnly, recursive: true)])),
     .mountFilesystemOrAttach(
-        FilesystemMount(type: "sysfs", source: "sysfs", destination: "/sys", attributes: 2), 5),
-    .changeMount(at: "/a/b", [MountChange(set: 1, recursive: true)]),
+        FilesystemMount(
+            type: "sysfs", source: "sysfs", destination: "/sys", attributes: .noSetUserID), 5),
+    .changeMount(at: "/a/b", [MountChange(set: .readOnly, recursive: true)]),
     .attachMount(3, at: "/a/b/c", kind: .likeSource),
     .cloneContainerTree(
         ContainerTree(
-            path: "/a/b", recursive: true, clonesLink: true, changes: [MountChange(set: 1)]),
+            path: "/a/b", recursive: true, clonesLink: true, changes: [MountChange(set: .readOnly)]),
         for: 7), .sendMountTree(7), .receiveMountTree(.mountTree(8)),
     .mountCgroupHierarchies(
         6, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/sys/fs/cgroup"),
@@ -63,8 +67,9 @@ let everyInitStep: [InitStep] = [
     .makeDevices(
         directory: "/dev",
         [
-            Device(name: "one", mode: 0o060640, major: 259, minor: 300, userID: 5),
-            Device(name: "two", mode: 0o010644, major: 0, minor: 0),
+            Device(
+                name: "one", mode: FileMode(.blockDevice, 0o640), major: 259, minor: 300, userID: 5),
+            Device(name: "two", mode: FileMode(.fifo, 0o644), major: 0, minor: 0),
         ]),
     .attachDevices(
         directory: "/dev",
@@ -76,12 +81,12 @@ let everyInitStep: [InitStep] = [
     .maskPaths(["/proc/kcore", "/sys/firmware"], label: "l"), .protectPaths(["/proc/sys"]),
     .makeReadOnly("/dev"), .enterRoot,
     .dropKernelTrees(["/sys", "/proc"]), .moveRoot, .changeRoot, .enterRootOfInit,
-    .setRootPropagation(MountPropagation(flag: 1 << 20, recursive: true, name: "rshared")),
+    .setRootPropagation(MountPropagation(flag: .shared, recursive: true, name: "rshared")),
     .openTerminal(
         TerminalRequest(rows: 24, columns: 80, toConsoleSocket: true, mountsConsole: true)),
     .setLimits([PlannedLimit(name: "RLIMIT_NOFILE", resource: 7, soft: 1, hard: 2)]),
     .ownStandardStreams([0, 2], userID: 1000),
-    .reopenStreams([DeviceStreams([0, 1], name: "null", minor: 3, flags: 0o2002)]),
+    .reopenStreams([DeviceStreams([0, 1], name: "null", minor: 3, flags: [.append, .readWrite])]),
     .tryDirectory("/srv"), .enterDirectory("/srv"),
     .keepCapabilities,
     .limitBoundingSet(keeping: 1 << 5, last: 40), .setGroups([1, 2]), .dropGroups, .setGroupID(3),
@@ -90,7 +95,8 @@ let everyInitStep: [InitStep] = [
     .setAmbientCapabilities(1 << 39), .raisePermitted(1 << 21), .setUmask(0o027),
     .forbidNewPrivileges,
     .findExecutable(name: "sh", candidates: ["/usr/bin/sh", "/bin/sh"]),
-    .loadSeccomp(filter: [UInt8](repeating: 6, count: 16), flags: 8, listener: .rendezvous),
+    .loadSeccomp(
+        filter: [UInt8](repeating: 6, count: 16), flags: .newListener, listener: .rendezvous),
     .joinSessionKeyring("_ses.box"), .resetSignals,
     .unblockSignals,
     .execute(candidates: ["/bin/sh"], arguments: ["sh", "-c", "id"], environment: ["A=b"]),

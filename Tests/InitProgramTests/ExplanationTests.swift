@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import KernelVocabulary
+import SystemPackage
 import Testing
 
 @testable import InitProgram
@@ -11,10 +13,12 @@ struct ExplanationTests {
         var code = Assembler()
         let file = code.cell("file")
         let memory = code.reserve(16)
-        code.call(.openat, [.named(-100, "AT_FDCWD"), code.text("/a"), .literal(0)], into: file)
+        code.call(
+            .openat, [.named(DirectoryDescriptor.current), code.text("/a"), .literal(0)], into: file
+        )
         code.call(
             .mkdirat, [.cell(file), .cellAddress(file), .progress(8)],
-            ignoring: [IgnoredErrno.exists, IgnoredErrno.noEntry])
+            ignoring: [.fileExists, .noSuchFileOrDirectory])
         code.copy(file, to: memory, width: 4)
         let labels = [
             code.skip(when: .isNegative(file)), code.skip(when: .isNotNegative(file)),
@@ -29,7 +33,7 @@ struct ExplanationTests {
         #expect(
             image.instructions.indices.map(image.rendered) == [
                 #"openat(AT_FDCWD, "/a", 0) -> $file"#,
-                "mkdirat($file, &$file, progress) unless errno 17, 2",
+                "mkdirat($file, &$file, progress) unless EEXIST, ENOENT",
                 "copy $file into memory (4 bytes)",
                 "skip 5 if $file failed",
                 "skip 4 if $file succeeded",
@@ -47,7 +51,7 @@ struct ExplanationTests {
         let file = code.cell("file")
         let operands: [Operand] = [
             .cell(file), code.text("proc"), code.text(""), .address(0), .literal(0), .literal(24),
-            .named(1, "X_OK"),
+            .named(AccessMode.execute),
         ]
         code.call(.openat2, operands)
         #expect(code.image.renderedArguments(operands) == #"$file, "proc", 24, X_OK"#)

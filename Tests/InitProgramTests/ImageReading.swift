@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import KernelVocabulary
 import Testing
 
 @testable import InitProgram
@@ -65,7 +66,8 @@ extension Operand {
     /// The number, if the operand is one.
     var value: Int? {
         switch self {
-        case .literal(let value), .named(let value, _): value
+        case .literal(let value): value
+        case .named(let number): number.number
         default: nil
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemPackage
 import Testing
 
 @testable import InitProgram
@@ -38,7 +39,7 @@ struct BrokenProgram: Sendable, CustomTestStringConvertible {
     }
 
     private static func call(
-        _ operands: [Operand] = [], result: Cell? = nil, ignoring: [Int16] = [], retries: Int = 0
+        _ operands: [Operand] = [], result: Cell? = nil, ignoring: [Errno] = [], retries: Int = 0
     ) -> Instruction {
         .call(.getpid, operands, result: result, ignoring: ignoring, retries: retries)
     }
@@ -55,15 +56,16 @@ struct BrokenProgram: Sendable, CustomTestStringConvertible {
             call([Operand](repeating: .literal(0), count: 7))),
         BrokenProgram(
             "five ignored errnos", "at most four errnos are ignored",
-            call(ignoring: [1, 2, 3, 4, 5])),
+            call(ignoring: (1...5).map(Errno.init(rawValue:)))),
         BrokenProgram(
-            "an errno of zero is ignored", "at most four errnos are ignored", call(ignoring: [0])),
+            "an errno of zero is ignored", "at most four errnos are ignored",
+            call(ignoring: [Errno(rawValue: 0)])),
         BrokenProgram(
             "a copy before the data", "a copy goes into the data",
             .copy(cell, to: .address(-8), width: 8)),
         BrokenProgram("an execve at the end that may fail", at: 1, end) { image in
             image.instructions[1] = .call(
-                .execve, [], result: nil, ignoring: [2], retries: 0)
+                .execve, [], result: nil, ignoring: [.noSuchFileOrDirectory], retries: 0)
         },
         BrokenProgram("a progress address outside the data", at: 2, inside) { image in
             image.progressRelocations = [(at: 4096, offset: 8)]
@@ -123,7 +125,7 @@ struct BrokenProgram: Sendable, CustomTestStringConvertible {
         },
         BrokenProgram("an end that is ignored", at: 1, end) {
             $0.instructions[1] = .call(
-                .close, [.literal(-1)], result: nil, ignoring: [9], retries: 0)
+                .close, [.literal(-1)], result: nil, ignoring: [.badFileDescriptor], retries: 0)
         },
         BrokenProgram("a lost step", at: 2, "every instruction has a step") {
             $0.stepOfInstruction.removeLast()

@@ -46,10 +46,7 @@ struct Room: Sendable {
 
     /// Uses that go against the table for now.
     static let knownUses: [(room: String, name: String, reason: String)] = [
-        ("System", "MountAttributes", "the kernel's words move to a target of their own"),
-        ("Children", "MountAttributes", "the kernel's words move to a target of their own"),
-        ("Rootfs", "MountAttributes", "the kernel's words move to a target of their own"),
-        ("UserNamespaces", "InitHint", "the hint for clones is the launcher's, too"),
+        ("UserNamespaces", "InitHint", "the hint for clones is the launcher's, too")
     ]
 }
 

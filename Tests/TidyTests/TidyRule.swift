@@ -15,7 +15,7 @@ struct TidyRule: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { sentence }
 
-    static let all: [TidyRule] = sizes + imports + unsafety + texts + names
+    static let all: [TidyRule] = sizes + imports + unsafety + numbers + texts + names
 }
 
 // MARK: - Sizes
@@ -67,10 +67,12 @@ extension TidyRule {
     static let allowedImports: [String: Set<String>] = [
         "ByteText": [],
         "RuntimeSpec": ["ByteText"],
-        "InitProgram": ["ByteText", "CLinux"],
+        // For its Errno alone.
+        "KernelVocabulary": ["SystemPackage"],
+        "InitProgram": ["ByteText", "CLinux", "KernelVocabulary", "SystemPackage"],
         "ContainerKit": [
             "BuildCommit", "ByteText", "CLinux", "CSeccomp", "InitMachine", "InitProgram",
-            "Logging", "RuntimeSpec", "SystemPackage",
+            "KernelVocabulary", "Logging", "RuntimeSpec", "SystemPackage",
         ],
         // Glibc for the standard streams and the exit status.
         "swrunc": [
@@ -168,6 +170,47 @@ extension TidyRule {
             },
             bad: SourceFile("Sources/InitMachine/Machine.c", "static void a(int b) {"),
             good: SourceFile("Sources/InitMachine/Machine.c", "MACHINE_INLINE void a(int b) {")),
+    ]
+}
+
+// MARK: - Numbers of the kernel
+
+extension TidyRule {
+    /// Where numbers are written that are none of the vocabulary's, and what they are.
+    static let numberPlaces: [(path: String, meaning: String)] = [
+        ("Sources/ContainerKit/Cgroups/Controllers/", "bytes of text"),
+        ("Sources/ContainerKit/Cgroups/DeviceAccess.swift", "a hash"),
+        ("Sources/ContainerKit/Cgroups/DeviceProgram.swift", "instructions of BPF"),
+        ("Sources/ContainerKit/Rootfs/ProgramFile.swift", "the beginning of an ELF file"),
+        ("Sources/ContainerKit/Seccomp/", "instructions of BPF, architectures, a hash"),
+        ("Sources/ContainerKit/System/Netlink.swift", "numbers of messages"),
+        ("Sources/ContainerKit/Systemd/", "bytes of text"),
+        ("Sources/InitProgram/HashedPlaces.swift", "a hash"),
+        ("Sources/InitProgram/Program.swift", "numbers for a look-up"),
+    ]
+
+    static let numbers: [TidyRule] = [
+        TidyRule(
+            sentence: "the kernel's numbers have their names, from KernelVocabulary",
+            violations: { file in
+                guard file.isSource, file.isSwift,
+                    ["InitProgram", "ContainerKit"].contains(file.target),
+                    !numberPlaces.contains(where: { file.path.hasPrefix($0.path) })
+                else { return [] }
+                // Masks, flags, types of files; permissions such as 0o755 are plain enough.
+                let number = /^(?! *\/\/).*(\b0x[0-9a-fA-F_]+|\b0o[0-7_]{5,})/
+                let errno = /Errno\(rawValue: *-?\d|ignoring: \[ *-?\d|== -\d+ *[{?|]/
+                let named = /\.named\(-?\d/
+                return file.lines(with: "0", matching: number)
+                    + file.lines(with: "=", matching: errno)
+                    + file.lines(with: "ignoring:", matching: errno)
+                    + file.lines(with: "Errno(", matching: errno)
+                    + file.lines(with: ".named(", matching: named)
+            },
+            bad: SourceFile(
+                "Sources/ContainerKit/API/A.swift", "guard status.stx_mode & 0xf000 == 0x4000"),
+            good: SourceFile(
+                "Sources/InitProgram/A.swift", "make(FileMode(.regular, 0o644))  // S_IFREG"))
     ]
 }
 

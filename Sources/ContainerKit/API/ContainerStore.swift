@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import InitProgram
+internal import KernelVocabulary
 public import Logging
 public import RuntimeSpec
 public import SystemPackage

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -29,7 +30,7 @@ extension Creation {
             links[index] = try reporting(field: "mounts[\(index)].source") {
                 () throws(SystemCallError) -> String? in
                 let file = try openFile(path, [.pathOnly, .noFollow])
-                guard try status(of: file.number).stx_mode & 0o170000 == 0o120000 else {
+                guard try status(of: file.number).kind == .link else {
                     return nil
                 }
                 guard let text = String(validating: try readLink(file.number), as: UTF8.self) else {
@@ -58,9 +59,9 @@ extension Creation {
             guard
                 let directory = try? openInRoot(
                     root, place.destination(mount.destination), [.pathOnly, .directory]),
-                let mode = try? status(of: directory.number).stx_mode
+                let mode = try? status(of: directory.number).permissions
             else { continue }
-            modes[index] = mode & 0o7777
+            modes[index] = mode
         }
         return modes
     }

@@ -3,6 +3,7 @@
 internal import ByteText
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
@@ -211,7 +212,7 @@ struct Creation {
         guard let source = mount?.source else { return nil }
         let path = bundle.absolute(source)
         guard let file = try? openFile(path, [.readOnly, .nonBlocking, .noTerminal]),
-            let status = try? status(of: file.number), status.stx_mode & 0xf000 == 0x8000
+            let status = try? status(of: file.number), status.kind == .regular
         else { return nil }
         return try? readFile(file.number, named: path)
     }

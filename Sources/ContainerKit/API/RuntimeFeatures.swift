@@ -215,7 +215,8 @@ public enum RuntimeFeatures {
             process: Process(args: ["program"], cwd: "/"), root: Root(path: "rootfs"),
             linux: Linux(namespaces: [Namespace(kind: .mount)]))
         change(&spec)
-        var facts = CreateFacts(id: "features", bundlePath: "/bundle", host: HostFacts(cgroups: host))
+        var facts = CreateFacts(
+            id: "features", bundlePath: "/bundle", host: HostFacts(cgroups: host))
         facts.host.systemd = systemd
         facts.host.resctrl = ResctrlTree(
             root: "/sys/fs/resctrl", hasCacheAllocation: true, hasBandwidthAllocation: true)

@@ -12,6 +12,7 @@
 internal import CLinux
 internal import InitMachine
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// A child that runs a program.
@@ -114,7 +115,9 @@ struct ChildStart {
             case .child(let stone): .stone(stone, birth)
             case .refused(let refusal): .refused(refusal)
             }
-        } refused: { .refused($0) }
+        } refused: {
+            .refused($0)
+        }
     }
 
     /// Lets the child go on, or starts it at last.
@@ -127,7 +130,9 @@ struct ChildStart {
         case .due:
             return try trying { (executable, rights) throws(SystemCallError) -> Outcome in
                 try bear(executable, rights, birth(rights))
-            } refused: { .refused($0) }
+            } refused: {
+                .refused($0)
+            }
         }
     }
 
@@ -194,7 +199,8 @@ struct ChildStart {
     }
 
     /// Takes what the stepping stone has cloned, and the stepping stone out of the process table.
-    private func take(_ stone: ChildProcess, goesOn: Bool) throws(SystemCallError) -> ChildProcess? {
+    private func take(_ stone: ChildProcess, goesOn: Bool) throws(SystemCallError) -> ChildProcess?
+    {
         defer {
             // There is nothing left for it to do, and it may be stopped.
             try? sendSignal(stone.pidfd, Signal.kill.rawValue)
@@ -214,9 +220,9 @@ struct ChildStart {
         guard instructions.indices.contains(place),
             case .call(let call, _, _, _, _) = instructions[place]
         else { throw SystemCallError("mmap", "init's image", errno: errno) }
-        let flags =
-            kinds.kinds.map(\.cloneFlagName) + (cgroup == nil ? [] : ["CLONE_INTO_CGROUP"])
-        let refusal = SystemCallError(call.name, flags.joined(separator: "|"), errno: errno)
+        let flags = kinds.cloneFlags.union(cgroup == nil ? [] : .intoCgroup)
+        let refusal = SystemCallError(
+            call.name, flags.isEmpty ? "" : flags.description, errno: errno)
         // The exec has taken rights that only a copy of this process has.
         if call.name != "clone3", call.name != "close_range" { return .refused(refusal) }
         throw refusal

@@ -3,6 +3,7 @@
 internal import CLinux
 internal import InitMachine
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// A program with all addresses filled in, for memory of this process or for that of one that is born
@@ -144,15 +145,16 @@ final class LoadedProgram {
     /// - Returns: The child.
     /// - Throws: the refusal of clone3(2).
     func start(
-        _ kinds: NamespaceSet, flags: UInt64 = clinux_clone_clear_sighand,
+        _ kinds: NamespaceSet, flags: CloneFlags = .clearHandlers,
         intoCgroup cgroup: CInt? = nil
     ) throws(SystemCallError) -> ChildProcess {
         var arguments = clinux_clone_args()
-        arguments.flags = kinds.cloneFlags | flags | UInt64(CLONE_PIDFD)
+        var flags = flags.union([kinds.cloneFlags, .tellsPidfd])
         if let cgroup {
-            arguments.flags |= clinux_clone_into_cgroup
+            flags.insert(.intoCgroup)
             arguments.cgroup = UInt64(cgroup)
         }
+        arguments.flags = UInt64(flags.rawValue)
         let program = memory.assumingMemoryBound(to: machine_program.self)
         return try Self.clone(&arguments, kinds) { machine_start($0, program) }
     }
@@ -168,7 +170,7 @@ final class LoadedProgram {
         }
         guard result > 0 else {
             throw SystemCallError(
-                "clone3", kinds.kinds.map(\.cloneFlagName).joined(separator: "|"),
+                "clone3", kinds.isEmpty ? "" : kinds.cloneFlags.description,
                 errno: Errno(rawValue: CInt(-result)))
         }
         return ChildProcess(pid: Int32(result), pidfd: descriptor)
@@ -194,9 +196,10 @@ final class LoadedProgram {
         _ rights: CallerRights
     ) throws(SystemCallError) -> ChildProcess {
         var arguments = clinux_clone_args()
-        arguments.flags =
-            UInt64(CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID)
-            | clinux_clone_clear_sighand
+        let flags: CloneFlags = [
+            .memory, .waitsForExec, .tellsPidfd, .tellsParentNumber, .clearHandlers,
+        ]
+        arguments.flags = UInt64(flags.rawValue)
         arguments.parent_tid = page.beginBirth()
         var birth = machine_birth()
         birth.executable = executable
@@ -263,7 +266,9 @@ final class LoadedProgram {
             result.retries = UInt16(retries)
             withUnsafeMutableBytes(of: &result.ignored) { errnos in
                 for (index, errno) in ignoring.enumerated() {
-                    errnos.storeBytes(of: errno, toByteOffset: index * 2, as: Int16.self)
+                    errnos.storeBytes(
+                        of: Int16(truncatingIfNeeded: errno.rawValue), toByteOffset: index * 2,
+                        as: Int16.self)
                 }
             }
             for (index, operand) in operands.enumerated() {
@@ -294,7 +299,8 @@ final class LoadedProgram {
     ) {
         let value: Int =
             switch operand {
-            case .literal(let value), .named(let value, _): value
+            case .literal(let value): value
+            case .named(let named): named.number
             case .cell(let cell): part.firstCell + cell.index
             case .address(let offset), .text(let offset, _): base + part.data + offset
             case .cellAddress(let cell): address(of: cell, part)

@@ -3,6 +3,7 @@
 internal import CLinux
 internal import InitMachine
 internal import InitProgram
+internal import KernelVocabulary
 
 /// The page that a child writes its progress to and that outlives it.
 ///
@@ -43,20 +44,20 @@ final class ProgressPage {
     }
 
     private init(file: CInt) throws(SystemCallError) {
-        let isShared = 1
-        let isAnonymous = 0x20
+        let flags: MappingFlags = file < 0 ? [.shared, .anonymous] : .shared
         let address = try systemCall(
-            "mmap", __NR_mmap, 0, Self.sizeBytes, 3, file < 0 ? isShared | isAnonymous : isShared,
-            Int(file), 0, describing: "progress page")
+            "mmap", __NR_mmap, 0, Self.sizeBytes, ProtectionFlags([.read, .write]).rawValue,
+            flags.rawValue, Int(file), 0, describing: "progress page")
         guard let pointer = UnsafeMutablePointer<machine_progress>(bitPattern: address) else {
             preconditionFailure("mmap gave no address")
         }
         self.pointer = pointer
         self.file = file
-        // MADV_DONTFORK: nor does a child that is a copy.
+        // Nor does a child that is a copy.
         let notes = address + Self.pageBytes
         try systemCall(
-            "madvise", __NR_madvise, notes, Self.pageBytes, 10, describing: "MADV_DONTFORK")
+            "madvise", __NR_madvise, notes, Self.pageBytes, MemoryAdvice.notInChildren.rawValue,
+            describing: "\(MemoryAdvice.notInChildren)")
     }
 
     deinit {

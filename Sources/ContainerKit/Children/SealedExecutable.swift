@@ -4,6 +4,7 @@ internal import ByteText
 internal import CLinux
 @preconcurrency private import Glibc
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -98,17 +99,16 @@ public enum SealedExecutable {
                 _ = try systemCall("statfs", __NR_statfs, path, address, describing: "\"\(own)\"")
             }
         }
-        return words[10] & 1 != 0  // ST_RDONLY
+        return MountStatus(rawValue: Int(words[10])).contains(.readOnly)
     }
-
-    private static let allSeals = 0xf  // F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE
 
     private static func hasAllSeals(_ file: borrowing OwnedDescriptor) throws(SystemCallError)
         -> Bool
     {
         let seals = try systemCall(
-            "fcntl", __NR_fcntl, Int(file.number), 1034, describing: "\"\(own)\", F_GET_SEALS")
-        return seals & allSeals == allSeals
+            "fcntl", __NR_fcntl, Int(file.number), FileCommand.getSeals.rawValue,
+            describing: "\"\(own)\", \(FileCommand.getSeals)")
+        return FileSeals(rawValue: seals).isSuperset(of: .all)
     }
 
     // MARK: The second start
@@ -125,7 +125,7 @@ public enum SealedExecutable {
 
     private static func detachedClone() throws(SystemCallError) -> OwnedDescriptor {
         let tree = try cloneMountTree(at: own, recursive: false)
-        try changeMount(tree.number, .init(set: MountAttributes.readOnly.rawValue))
+        try changeMount(tree.number, MountChange(set: .readOnly))
         return tree
     }
 

@@ -9,6 +9,7 @@
 
 internal import ByteText
 internal import CLinux
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// What a process in the foreground has besides its parent: the caller's signals and terminal.
@@ -64,7 +65,7 @@ struct ForegroundRelay {
         copyWindowSize(to: master)
         var modes = TerminalModes()
         guard terminalCall(master, TCGETS, &modes) else { return }
-        modes.output &= ~0o4  // ONLCR
+        modes.output &= ~UInt32(TerminalOutputFlags.newlineToReturn.rawValue)
         _ = terminalCall(master, TCSETS, &modes)
     }
 
@@ -169,14 +170,17 @@ private struct HostTerminal {
     /// Source: cfmakeraw of termios(3), without its change of OPOST.
     func makeRaw() {
         var modes = former
-        // IGNBRK 1, BRKINT 2, PARMRK 10, ISTRIP 40, INLCR 100, IGNCR 200, ICRNL 400, IXON 2000
-        modes.input &= ~0o2753
-        // ISIG 1, ICANON 2, ECHO 10, ECHONL 100, IEXTEN 100000
-        modes.local &= ~0o100113
-        // CSIZE 60, of which CS8 is all; PARENB 400
-        modes.control = modes.control & ~0o400 | 0o60
-        modes.characters[6] = 1  // VMIN
-        modes.characters[5] = 0  // VTIME
+        let input: TerminalInputFlags = [
+            .ignoreBreak, .signalBreak, .markParity, .stripBits, .newlineToReturn, .ignoreReturn,
+            .returnToNewline, .stopOutput,
+        ]
+        let local: TerminalLocalFlags = [.signals, .lines, .echo, .echoNewline, .extensions]
+        modes.input &= ~UInt32(input.rawValue)
+        modes.local &= ~UInt32(local.rawValue)
+        modes.control &= ~UInt32(TerminalControlFlags.parity.rawValue)
+        modes.control |= UInt32(TerminalControlFlags.eightBits.rawValue)
+        modes.characters[TerminalCharacter.minimum.rawValue] = 1
+        modes.characters[TerminalCharacter.time.rawValue] = 0
         set(modes)
     }
 
@@ -315,4 +319,9 @@ private struct TerminalStreams {
             return true
         }
     }
+}
+
+/// Whether a raw result is a refusal for the moment only.
+private func isPassing(_ result: Int) -> Bool {
+    [.interrupted, .resourceTemporarilyUnavailable].contains(Errno(rawValue: CInt(-result)))
 }

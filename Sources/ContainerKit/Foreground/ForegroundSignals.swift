@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import KernelVocabulary
 
 /// The signals of a command in the foreground: blocked in the calling thread, and read from a
 /// descriptor to be passed on.
@@ -38,9 +39,9 @@ public struct ForegroundSignals: ~Copyable, Sendable {
         var mask = UInt64.max
         for signal in Self.untouched { mask &= ~(1 << UInt64(signal - 1)) }
         let number = try withAddress(of: &mask) { (mask) throws(SystemCallError) in
-            // SFD_CLOEXEC and SFD_NONBLOCK.
             try systemCall(
-                "signalfd", __NR_signalfd4, -1, mask, 8, 0o2_004_000, describing: "")
+                "signalfd", __NR_signalfd4, -1, mask, SignalNumber.maskBytes,
+                SignalQueueFlags([.nonBlocking, .closeOnExec]).rawValue, describing: "")
         }
         descriptor = OwnedDescriptor(taking: CInt(number))
         former = changeSignalMask(.block, mask)

@@ -3,6 +3,7 @@
 internal import ByteText
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// A program of the host, run to its end as a child of the caller.
@@ -70,7 +71,7 @@ struct HostProgram {
         let page = try ProgressPage()
         let loaded = LoadedProgram(image, inputs: inputs, progress: page)
         let child = try loaded.start(
-            [], flags: UInt64(CLONE_VM | CLONE_VFORK) | clinux_clone_clear_sighand)
+            [], flags: [.memory, .waitsForExec, .clearHandlers])
         let process = OwnedDescriptor(taking: child.pidfd)
         if page.error != 0 {
             _ = try? waitProcess(process.number)

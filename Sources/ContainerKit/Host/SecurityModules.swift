@@ -7,6 +7,7 @@
 //   GrantableCapabilities    those that it does not hold itself
 //   StandardStream+Discovery  what its standard streams are
 
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 /// The security modules of the host; asked only where a config names a label.

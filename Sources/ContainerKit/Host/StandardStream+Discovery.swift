@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 extension CallerFacts {
@@ -23,10 +24,10 @@ extension StandardStream {
         guard let status = try? status(of: descriptor) else { return nil }
         number = stream
         owner = status.stx_uid
-        switch status.stx_mode & 0xf000 {
-        case 0x1000: kind = .pipe
-        case 0xc000: kind = .socket
-        case 0x2000:
+        switch status.kind {
+        case .fifo: kind = .pipe
+        case .socket: kind = .socket
+        case .characterDevice:
             guard let kind = Kind(device: status, at: descriptor) else { return nil }
             self.kind = kind
         default: return nil
@@ -39,9 +40,9 @@ extension StandardStream.Kind {
     fileprivate init?(device status: clinux_statx, at descriptor: CInt) {
         if status.stx_rdev_major == 1 {
             guard let device = StatelessDevice(rawValue: status.stx_rdev_minor) else { return nil }
-            // Access mode, O_APPEND and O_NONBLOCK are what a device has.
             guard let flags = statusFlags(of: descriptor) else { return nil }
-            self = .device(device, flags: flags & 0o6003)
+            let kept: OpenFlags = [.writeOnly, .readWrite, .append, .nonBlocking]
+            self = .device(device, flags: flags.intersection(kept))
             return
         }
         guard status.stx_rdev_major != 5, isTerminal(descriptor) else {

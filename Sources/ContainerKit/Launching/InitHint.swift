@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// What to do about a refusal in init.
@@ -96,8 +97,11 @@ enum InitHint {
                 + "instructions"
         case ("clone3", _), ("unshare", _):
             newNamespaces(
-                NamespaceKind.allCases.filter {
-                    instruction.arguments.parts(between: " ").contains(Substring($0.cloneFlagName))
+                NamespaceKind.allCases.filter { kind in
+                    let name = Substring(kind.cloneFlag.description)
+                    return instruction.arguments.parts(between: " ").contains {
+                        String($0).parts(between: "|").contains(name)
+                    }
                 }, errno)
         case ("setns", .notPermitted):
             "it takes CAP_SYS_ADMIN in the user namespace that the namespace belongs to"

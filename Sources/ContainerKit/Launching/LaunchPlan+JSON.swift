@@ -9,7 +9,8 @@ extension LaunchPlan {
         let image = includingCalls ? lowered() : nil
         let parent = parentSteps.map { planned in
             JSONValue.object([
-                "field": .string(planned.origin.description), "step": .string(planned.step.action.sentence),
+                "field": .string(planned.origin.description),
+                "step": .string(planned.step.action.sentence),
             ])
         }
         let child = childSteps.enumerated().map { index, planned in

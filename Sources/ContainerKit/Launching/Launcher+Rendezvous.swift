@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 // The socket between the runtime and its child.
@@ -22,11 +23,12 @@ extension Launcher {
     func release() throws(ContainerError) {
         let socket = rendezvous
         do throws(SystemCallError) {
-            // MSG_NOSIGNAL: a child that is gone must not kill the host with SIGPIPE.
+            // A child that is gone must not kill the host with SIGPIPE.
             var byte: UInt8 = 1
             try withAddress(of: &byte) { (address) throws(SystemCallError) in
                 _ = try systemCall(
-                    "sendto", __NR_sendto, Int(socket), address, 1, 0x4000, 0, 0,
+                    "sendto", __NR_sendto, Int(socket), address, 1,
+                    MessageFlags.noSignal.rawValue, 0, 0,
                     describing: "rendezvous")
             }
         } catch {
@@ -115,9 +117,9 @@ extension Launcher {
         var byte: UInt8 = 0
         let socket = rendezvous
         let count = try? withAddress(of: &byte) { (address) throws(SystemCallError) in
-            // MSG_PEEK
             try systemCall(
-                "recvfrom", __NR_recvfrom, Int(socket), address, 1, 2, 0, 0,
+                "recvfrom", __NR_recvfrom, Int(socket), address, 1, MessageFlags.peek.rawValue, 0,
+                0,
                 describing: "rendezvous")
         }
         return count == 1 ? byte : nil

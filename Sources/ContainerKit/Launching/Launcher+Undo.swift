@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import InitProgram
 internal import Logging
 
 /// What takes back what the steps of a launch did.

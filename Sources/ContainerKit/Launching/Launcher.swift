@@ -16,6 +16,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// A network device, as its namespace has it.
@@ -146,7 +147,8 @@ extension NetworkAddress {
         self.init(
             family: family, prefixLength: answer.payload[1], local: local, peer: peer,
             broadcast: answer.attribute(AddressAttribute.broadcast, after: attributes),
-            isPermanent: flags & 0x80 != 0, scope: answer.payload[3])
+            isPermanent: AddressFlags(rawValue: Int(flags)).contains(.permanent),
+            scope: answer.payload[3])
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 // Attributes of a process in the kernel's numbers: scheduler, I/O priority, CPUs, memory, domain.
@@ -50,98 +50,91 @@ extension StepList {
 extension SchedulingAttributes {
     init(_ scheduler: Scheduler) {
         self.init(
-            policyName: scheduler.policy.rawValue, policy: scheduler.policy.kernelValue,
-            flags: (scheduler.flags ?? []).reduce(0) { $0 | $1.kernelValue },
+            policy: scheduler.policy.kernelValue,
+            flags: SchedulingFlags((scheduler.flags ?? []).map(\.kernelValue)),
             nice: scheduler.nice, priority: UInt32(bitPattern: scheduler.priority),
             runtime: scheduler.runtime, deadline: scheduler.deadline, period: scheduler.period)
     }
 }
 
 extension Scheduler.Policy {
-    /// Source: linux/sched.h; SCHED_ISO is reserved there, and refused by the kernel.
-    fileprivate var kernelValue: UInt32 {
+    fileprivate var kernelValue: SchedulingPolicy {
         switch self {
-        case .other: UInt32(SCHED_NORMAL)
-        case .fifo: UInt32(SCHED_FIFO)
-        case .roundRobin: UInt32(SCHED_RR)
-        case .batch: UInt32(SCHED_BATCH)
-        case .iso: 4
-        case .idle: UInt32(SCHED_IDLE)
-        case .deadline: UInt32(SCHED_DEADLINE)
+        case .other: .other
+        case .fifo: .fifo
+        case .roundRobin: .roundRobin
+        case .batch: .batch
+        case .iso: .iso
+        case .idle: .idle
+        case .deadline: .deadline
         }
     }
 }
 
 extension Scheduler.Flag {
-    fileprivate var kernelValue: UInt64 {
+    fileprivate var kernelValue: SchedulingFlags {
         switch self {
-        case .resetOnFork: UInt64(SCHED_FLAG_RESET_ON_FORK)
-        case .reclaim: UInt64(SCHED_FLAG_RECLAIM)
-        case .deadlineOverrun: UInt64(SCHED_FLAG_DL_OVERRUN)
-        case .keepPolicy: UInt64(SCHED_FLAG_KEEP_POLICY)
-        case .keepParameters: UInt64(SCHED_FLAG_KEEP_PARAMS)
-        case .utilizationClampMinimum: UInt64(SCHED_FLAG_UTIL_CLAMP_MIN)
-        case .utilizationClampMaximum: UInt64(SCHED_FLAG_UTIL_CLAMP_MAX)
+        case .resetOnFork: .resetOnFork
+        case .reclaim: .reclaim
+        case .deadlineOverrun: .deadlineOverrun
+        case .keepPolicy: .keepPolicy
+        case .keepParameters: .keepParameters
+        case .utilizationClampMinimum: .utilizationClampMinimum
+        case .utilizationClampMaximum: .utilizationClampMaximum
         }
     }
 }
 
 extension IOPriorityValue {
     init(_ priority: IOPriority) {
-        // Source: linux/ioprio.h, IOPRIO_CLASS_*.
-        let number =
+        let number: IOPriorityClass =
             switch priority.schedulingClass {
-            case .realTime: 1
-            case .bestEffort: 2
-            case .idle: 3
+            case .realTime: .realTime
+            case .bestEffort: .bestEffort
+            case .idle: .idle
             }
-        self.init(
-            className: priority.schedulingClass.rawValue, schedulingClass: number,
-            level: priority.priority)
+        self.init(schedulingClass: number, level: priority.priority)
     }
 }
 
 extension MemoryPolicyChange {
     init(_ policy: MemoryPolicy) {
-        let flags = policy.flags ?? []
+        let flags = MemoryPolicyFlags((policy.flags ?? []).map(\.kernelValue))
         self.init(
-            modeName: ([policy.mode.rawValue] + flags.map(\.rawValue)).joined(separator: "|"),
-            mode: flags.reduce(policy.mode.kernelValue) { $0 | $1.kernelValue },
+            mode: MemoryPolicyWord(policy.mode.kernelValue, flags),
             nodes: NumberSet(list: policy.nodes))
     }
 }
 
 extension MemoryPolicy.Mode {
-    /// Source: linux/mempolicy.h.
-    fileprivate var kernelValue: Int {
+    fileprivate var kernelValue: MemoryPolicyMode {
         switch self {
-        case .systemDefault: 0
-        case .preferred: 1
-        case .bind: 2
-        case .interleave: 3
-        case .local: 4
-        case .preferredMany: 5
-        case .weightedInterleave: 6
+        case .systemDefault: .systemDefault
+        case .preferred: .preferred
+        case .bind: .bind
+        case .interleave: .interleave
+        case .local: .local
+        case .preferredMany: .preferredMany
+        case .weightedInterleave: .weightedInterleave
         }
     }
 }
 
 extension MemoryPolicy.Flag {
-    fileprivate var kernelValue: Int {
+    fileprivate var kernelValue: MemoryPolicyFlags {
         switch self {
-        case .staticNodes: Int(MPOL_F_STATIC_NODES)
-        case .relativeNodes: Int(MPOL_F_RELATIVE_NODES)
-        case .numaBalancing: Int(MPOL_F_NUMA_BALANCING)
+        case .staticNodes: .staticNodes
+        case .relativeNodes: .relativeNodes
+        case .numaBalancing: .numaBalancing
         }
     }
 }
 
 extension ExecutionDomain {
-    /// Source: linux/personality.h.
-    init(_ domain: Personality.Domain) {
+    fileprivate init(_ domain: Personality.Domain) {
         switch domain {
-        case .linux: self.init(name: "PER_LINUX", value: 0)
-        case .linux32: self.init(name: "PER_LINUX32", value: 8)
+        case .linux: self = .linux
+        case .linux32: self = .linux32
         }
     }
 }

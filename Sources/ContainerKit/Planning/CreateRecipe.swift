@@ -193,7 +193,9 @@ struct CreateRecipe {
         }
         keeping += namespaces.joined.map { .namespace($0.kind.rawValue) }
         keeping += trees.inherited
-        if process.terminal, case .consoleSocket = facts.caller.terminal { keeping.append(.consoleSocket) }
+        if process.terminal, case .consoleSocket = facts.caller.terminal {
+            keeping.append(.consoleSocket)
+        }
         keeping += facts.caller.replacedStreams.map { .standardStream($0) }
         return keeping
     }

@@ -2,6 +2,7 @@
 
 internal import ByteText
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 /// The last part of every program: who the process is, what it may do, and what it runs.
@@ -183,7 +184,7 @@ struct IdentityPlan {
         if let filter {
             steps.add(
                 .loadSeccomp(
-                    filter: filter.program, flags: UInt32(filter.flags.rawValue),
+                    filter: filter.program, flags: filter.flags,
                     listener: notifies ? channel : nil),
                 from: "linux.seccomp")
         }

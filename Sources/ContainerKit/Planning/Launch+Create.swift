@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -29,7 +30,8 @@ extension Launch {
             cgroups: shown,
             entry: CgroupEntry(
                 isBornInside: cgroups.layout.unifiedIndex != nil && !facts.host.staysOutsideCgroup,
-                tasksCount: cgroups.layout.v1DirectoryCount), namespaces: namespaces, userNamespace: userNamespace, mountLabel: linux.mountLabel,
+                tasksCount: cgroups.layout.v1DirectoryCount), namespaces: namespaces,
+            userNamespace: userNamespace, mountLabel: linux.mountLabel,
             facts: facts, further: facts.furtherMounts)
         try mounts.addDevices(linux.devices ?? [])
 
@@ -44,12 +46,14 @@ extension Launch {
                 process: process, linux: linux, filter: filter, home: facts.caller.home,
                 grantable: facts.host.grantableCapabilities,
                 isInUserNamespace: userNamespace != nil,
-                mayDenyGroups: facts.host.rights.isInUserNamespace, keepsGroups: facts.caller.keepsGroups,
+                mayDenyGroups: facts.host.rights.isInUserNamespace,
+                keepsGroups: facts.caller.keepsGroups,
                 // Nobody else has a right over the process, and can name it, until it is the program.
                 yieldsListener: facts.host.rights.isOrdinaryUser
                     && namespaces.new.contains(.user) && namespaces.new.contains(.pid),
                 streams: StreamPlan(
-                    process, facts.caller.streams, facts.host.rights, userNamespace), callerLimits: facts.caller.limits),
+                    process, facts.caller.streams, facts.host.rights, userNamespace),
+                callerLimits: facts.caller.limits),
             hidden: try HiddenPaths(linux))
         let child = recipe.childSteps(mounts: mounts, trees)
         let parent = recipe.parentSteps(trees)
@@ -94,8 +98,8 @@ extension Launch {
         switch propagation {
         case .shared, .recursivelyShared: MountChange()
         case .private, .recursivelyPrivate:
-            MountChange(recursive: true, propagation: Linux.Propagation.private.kernelValue)
-        default: MountChange(recursive: true, propagation: Linux.Propagation.slave.kernelValue)
+            MountChange(recursive: true, propagation: .private)
+        default: MountChange(recursive: true, propagation: .slave)
         }
     }
 }

@@ -30,6 +30,7 @@
 
 internal import ByteText
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 /// A launch as it is planned: nothing has been made yet.

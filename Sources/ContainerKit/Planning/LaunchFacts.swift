@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ByteText
+internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 /// What the host is and lets the runtime do.

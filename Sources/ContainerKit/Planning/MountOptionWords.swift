@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 /// What one word of `mounts[].options` means.
@@ -24,7 +25,7 @@ enum MountOptionMeaning: Equatable, Sendable {
     case readOnly(Bool)
     case plain(AttributeWord)
     case recursive(AttributeWord)
-    case superblock(SuperblockFlags, isSet: Bool)
+    case superblock(MountFlags, isSet: Bool)
 }
 
 /// The words of `mounts[].options` that are not left to the file system.

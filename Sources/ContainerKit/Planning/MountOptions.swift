@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 /// What the options of one entry of `mounts` ask for, sorted by the call that carries it out.
@@ -16,7 +17,7 @@ struct MountOptions: Equatable, Sendable {
     /// Propagation types, each a step of its own, in the order in which they were named.
     var propagation: [Linux.Propagation] = []
     /// Flags of the file system behind the mount; they have no effect on a bind mount.
-    var superblockFlags: SuperblockFlags = []
+    var superblockFlags: MountFlags = []
     /// Options for the file system, in order: "mode=755", "newinstance".
     var filesystemOptions: [String] = []
     /// Whether an existing tree is mounted: bind, rbind, or type "bind".

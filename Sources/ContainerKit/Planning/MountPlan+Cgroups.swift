@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 extension MountPlan {
@@ -17,7 +18,7 @@ extension MountPlan {
                     FilesystemMount(
                         type: "cgroup2", source: "cgroup", destination: destination,
                         options: Self.parameters(options, type: "cgroup2"),
-                        attributes: options.attributes.toSet.rawValue,
+                        attributes: options.attributes.toSet,
                         changes: Self.furtherChanges(options))), from: field)
             return
         }
@@ -45,7 +46,7 @@ extension MountPlan {
         let tmpfs = FilesystemMount(
             type: "tmpfs", source: "tmpfs", destination: destination,
             options: ["mode=755"] + labelOptions("tmpfs"),
-            attributes: options.attributes.toSet.rawValue, changes: Self.furtherChanges(options))
+            attributes: options.attributes.toSet, changes: Self.furtherChanges(options))
         childSteps.add(.mountCgroupHierarchies(index, tmpfs, hierarchies), from: field)
         if readOnly { readOnlyLater.append((destination, field)) }
     }
@@ -63,11 +64,11 @@ extension MountPlan {
         ])
         var changes = [
             MountChange(
-                set: attributes.rawValue, propagation: Linux.Propagation.private.kernelValue)
+                set: attributes, propagation: .private)
         ]
         changes += Self.furtherChanges(options)
         if userNamespace != nil || isUnprivileged || cgroups.mode == .none {
-            changes.append(MountChange(set: MountAttributes.readOnly.rawValue))
+            changes.append(MountChange(set: .readOnly))
         }
         let mountPoint = cgroups.directories.last { $0.isUnified }?.mountPoint
         let tree = BindMount(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 extension MountPlan {
@@ -22,7 +23,8 @@ extension MountPlan {
             return !named.contains(path) && !isMounted(path)
         }.map {
             Device(
-                name: $0.0, mode: 0o020666, major: $0.1, minor: $0.2, givesWay: true)
+                name: $0.0, mode: FileMode(.characterDevice, 0o666), major: $0.1, minor: $0.2,
+                givesWay: true)
         }
         if !devices.isEmpty { addNodes(devices, in: "/dev", from: "linux.devices") }
         for (index, node) in configured.enumerated() {
@@ -62,7 +64,7 @@ extension MountPlan {
     /// In a user namespace nodes are the host's own, attached; only a fifo can be made there.
     private mutating func addNodes(_ devices: [Device], in directory: String, from field: Origin) {
         guard userNamespace != nil || rights.isInUserNamespace,
-            devices.allSatisfy({ $0.mode & 0xf000 != 0x1000 })
+            devices.allSatisfy({ $0.type != .fifo })
         else {
             childSteps.add(.makeDevices(directory: directory, devices), from: field)
             return
@@ -90,6 +92,6 @@ extension MountChange {
     /// bit 18).
     static func ofAttached(_ device: Device) -> MountChange {
         MountChange(
-            set: device.isReadOnly ? MountAttributes.readOnly.rawValue : 0, propagation: 0x40000)
+            set: device.isReadOnly ? .readOnly : [], propagation: .private)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 // What a user namespace, and mapped ids, change of the container's mounts.
@@ -44,7 +45,7 @@ extension MountPlan {
             // What is mounted below cannot be left out there; nothing of it is to be written to.
             return HostTree(
                 path: "/sys", recursive: true,
-                changes: [MountChange(set: MountAttributes.readOnly.rawValue, recursive: true)])
+                changes: [MountChange(set: .readOnly, recursive: true)])
         case "mqueue" where !namespaces.isolates(.ipc): return HostTree(path: "/dev/mqueue")
         default: return nil
         }
@@ -54,7 +55,7 @@ extension MountPlan {
     /// it is made inside, or where the ids are not known or the runtime may not make devices.
     func madeDevice(_ device: Device, _ field: Origin) throws(SpecError) -> Device? {
         guard let maps = userNamespace?.maps, rights.makesDevices, !isUnprivileged,
-            device.mode & 0xf000 != 0x1000
+            device.type != .fifo
         else { return nil }
         var device = device
         let ids = [

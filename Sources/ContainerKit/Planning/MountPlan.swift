@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 /// How the entries of `mounts` are carried out: what the parent prepares, what the child attaches.
@@ -49,7 +50,8 @@ struct MountPlan {
 
     init(
         _ mounts: [Mount], rootPath: String, propagation: MountChange, cgroups: CgroupLayout,
-        entry: CgroupEntry = CgroupEntry(), namespaces: NamespacePlan, userNamespace: UserNamespacePlan?, mountLabel: String? = nil,
+        entry: CgroupEntry = CgroupEntry(), namespaces: NamespacePlan,
+        userNamespace: UserNamespacePlan?, mountLabel: String? = nil,
         facts: CreateFacts, further: [Mount] = []
     ) throws(SpecError) {
         root = RootPath(rootPath)
@@ -171,14 +173,14 @@ struct MountPlan {
         if !attributes.isEmpty {
             changes.append(
                 MountChange(
-                    set: attributes.toSet.rawValue, clear: attributes.toClear.rawValue))
+                    set: attributes.toSet, clear: attributes.toClear))
         }
         changes += Self.furtherChanges(options)
         // The host's cgroups are below, and `ro` alone is for the top (CVE-2023-25809).
         if isUnprivileged, options.isRecursiveBind, source.rootedPath == "/sys",
             attributes.toSet.contains(.readOnly)
         {
-            changes.append(MountChange(set: MountAttributes.readOnly.rawValue, recursive: true))
+            changes.append(MountChange(set: .readOnly, recursive: true))
         }
         var bind = BindMount(
             index: index, source: source, recursive: options.isRecursiveBind, changes: changes,
@@ -228,7 +230,7 @@ struct MountPlan {
         }
         var filesystem = FilesystemMount(
             type: type, source: mount.source ?? type, destination: destination,
-            attributes: options.attributes.toSet.rawValue, changes: Self.furtherChanges(options),
+            attributes: options.attributes.toSet, changes: Self.furtherChanges(options),
             rootLabel: type == "mqueue" ? mountLabel : nil)
         let parameters = Self.parameters(options, type: type)
         if options.superblockFlags.contains(.inodeVersion) || parameters.contains(where: \.isLong) {
@@ -239,7 +241,7 @@ struct MountPlan {
                 )
             }
             filesystem.mountFlags =
-                options.superblockFlags.rawValue | options.attributes.toSet.mountFlags
+                options.superblockFlags.union(options.attributes.toSet.mountFlags)
             filesystem.options = try oldOptions(options, type: type, field)
             childSteps.add(.mountFilesystem(filesystem), from: field)
             return
@@ -279,7 +281,7 @@ struct MountPlan {
         guard !options.isBind else {
             let attributes = options.bindAttributes
             let change = MountChange(
-                set: attributes.toSet.rawValue, clear: attributes.toClear.rawValue)
+                set: attributes.toSet, clear: attributes.toClear)
             childSteps.add(
                 .changeMount(
                     at: destination,
@@ -291,9 +293,9 @@ struct MountPlan {
             type: mount.type ?? "", source: mount.source ?? "", destination: destination,
             options: try oldOptions(options, type: nil, field),
             changes: Self.furtherChanges(options))
-        // MS_REMOUNT
-        filesystem.mountFlags =
-            32 | options.superblockFlags.rawValue | options.attributes.toSet.mountFlags
+        filesystem.mountFlags = options.superblockFlags.union([
+            .remount, options.attributes.toSet.mountFlags,
+        ])
         childSteps.add(.mountFilesystem(filesystem), from: field)
     }
 
@@ -345,7 +347,7 @@ struct MountPlan {
         if !recursive.isEmpty {
             changes.append(
                 MountChange(
-                    set: recursive.toSet.rawValue, clear: recursive.toClear.rawValue,
+                    set: recursive.toSet, clear: recursive.toClear,
                     recursive: true))
         }
         for propagation in options.propagation {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import CLinux
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 /// What the kernel is told for a propagation mode.
@@ -18,12 +18,12 @@ extension Linux.Propagation {
     }
 
     /// The value of `mount_attr.propagation`, and the flag of mount(2) less MS_REC.
-    var kernelValue: UInt64 {
+    var kernelValue: MountFlags {
         switch self {
-        case .private, .recursivelyPrivate: UInt64(MS_PRIVATE)
-        case .shared, .recursivelyShared: UInt64(MS_SHARED)
-        case .slave, .recursivelySlave: UInt64(MS_SLAVE)
-        case .unbindable, .recursivelyUnbindable: UInt64(MS_UNBINDABLE)
+        case .private, .recursivelyPrivate: .private
+        case .shared, .recursivelyShared: .shared
+        case .slave, .recursivelySlave: .slave
+        case .unbindable, .recursivelyUnbindable: .unbindable
         }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 /// How init gets into its root file system.
@@ -69,7 +70,7 @@ enum RootEntry: Equatable, Sendable {
             steps.add(
                 .setRootPropagation(
                     MountPropagation(
-                        flag: Linux.Propagation.private.kernelValue, recursive: true,
+                        flag: .private, recursive: true,
                         name: Linux.Propagation.recursivelyPrivate.rawValue)),
                 from: "linux.rootfsPropagation")
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 /// A standard stream of the caller, as far as something is to be done about it: no file and no
@@ -14,7 +15,7 @@ struct StandardStream: Equatable, Sendable {
 
     enum Kind: Equatable, Sendable {
         /// One of the devices of `StatelessDevice`, and the status flags that it is open with.
-        case device(StatelessDevice, flags: Int)
+        case device(StatelessDevice, flags: OpenFlags)
         case pipe
         case socket
         case terminal

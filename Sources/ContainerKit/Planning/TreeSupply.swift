@@ -60,7 +60,8 @@ struct TreeSupply {
             send(&pending)
             lateParentSteps.append(
                 PlannedParentStep(
-                    next.field, .mount(
+                    next.field,
+                    .mount(
                         .mapClonedTree(
                             next.bind.index, next.map, destination: next.bind.destination))))
             lateParentSteps.append(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 /// The trees that the parent would prepare, as steps of a child whose runtime may not.
@@ -55,8 +56,11 @@ struct UnprivilegedMounts {
 extension MountChange {
     /// How the directories of a container's own cgroups are mounted in it.
     ///
-    /// nosuid, nodev and noexec, as runc mounts hierarchies; bit 1 is read-only.
+    /// nosuid, nodev and noexec, as runc mounts hierarchies.
     static func ofCgroupMount(readOnly: Bool) -> MountChange {
-        MountChange(set: 0x2 | 0x4 | 0x8 | (readOnly ? 1 : 0), propagation: 0x40000)
+        var change = MountChange(
+            set: [.noSetUserID, .noDevices, .noExecution], propagation: .private)
+        if readOnly { change.set.insert(.readOnly) }
+        return change
     }
 }

@@ -3,6 +3,7 @@
 internal import ByteText
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -43,8 +44,7 @@ private func passwordFile(inRoot root: CInt) throws(SystemCallError) -> [UInt8] 
 /// access does neither, and opening that again cannot end up at another file.
 func openRegularFile(_ path: String, inRoot root: CInt) throws(SystemCallError) -> OwnedDescriptor {
     let file = try openInRoot(root, path, .pathOnly)
-    let type = try status(of: file.number).stx_mode & 0o170000
-    guard type == 0o100000, try !isOfKernel(file.number) else {
+    guard try status(of: file.number).kind == .regular, try !isOfKernel(file.number) else {
         throw SystemCallError("open", "\"\(path)\"", errno: .invalidArgument)
     }
     return try openFile(
@@ -56,16 +56,16 @@ func openRegularFile(_ path: String, inRoot root: CInt) throws(SystemCallError) 
 ///
 /// Kernel: fstatfs(2); include/uapi/linux/magic.h.
 private func isOfKernel(_ file: CInt) throws(SystemCallError) -> Bool {
-    let proc = 0x9fa0
-    let sysfs = 0x6265_6572
-    let cgroup = 0x27_e0eb
-    let cgroup2 = 0x6367_7270
-    let tracefs = 0x7472_6163
-    let debugfs = 0x6462_6720
-    let configfs = 0x6265_6570
-    let securityfs = 0x7363_6673
-    return [proc, sysfs, cgroup, cgroup2, tracefs, debugfs, configfs, securityfs]
-        .contains(try filesystemStatus(of: file).f_type)
+    FilesystemMagic(rawValue: try filesystemStatus(of: file).f_type)?.isOfKernel ?? false
+}
+
+extension FilesystemMagic {
+    fileprivate var isOfKernel: Bool {
+        switch self {
+        case .proc, .sysfs, .cgroup, .cgroup2, .tracefs, .debugfs, .configfs, .securityfs: true
+        case .devpts: false
+        }
+    }
 }
 
 /// The lines of passwd(5), as bytes: names need not be UTF-8.

@@ -10,6 +10,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// A mount point that the child asks for: its path leads through a link to what is not there.
@@ -33,8 +34,7 @@ struct MissingMountPoint {
         else { return nil }
         self.path = path
         followsLink = message[1] != 0
-        let mode = UInt16(message[2]) | UInt16(message[3]) << 8
-        isDirectory = mode & FileType.mask == FileType.directory
+        isDirectory = FileKind(mode: UInt16(message[2]) | UInt16(message[3]) << 8) == .directory
     }
 
     /// Makes it below `root`.
@@ -44,13 +44,6 @@ struct MissingMountPoint {
         try Walk(from: root, following: followsLink).make(
             path.parts(between: "/").map(String.init), asDirectory: isDirectory)
     }
-}
-
-/// The type bits of a mode.
-private enum FileType {
-    static let mask: UInt16 = 0o170000
-    static let directory: UInt16 = 0o040000
-    static let link: UInt16 = 0o120000
 }
 
 /// A walk below a root, a descriptor for each directory on the way.
@@ -95,10 +88,10 @@ private final class Walk {
                 try enterNew(name)
                 continue
             }
-            switch try status(of: next.number).stx_mode & FileType.mask {
-            case FileType.directory:
+            switch try status(of: next.number).kind {
+            case .directory:
                 found.append(next.release())
-            case FileType.link:
+            case .link:
                 if pending.isEmpty, !followsLast { return }
                 linkCount += 1
                 // A target that is no UTF-8 cannot be spelled here.

@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// Where the files of a container are looked up after a failure.
@@ -98,10 +99,9 @@ struct ProgramFile {
             let mount = try? filesystemStatus(of: file.number),
             let status = try? status(of: file.number)
         else { return }
-        // ST_NOEXEC
-        if mount.f_flags & 8 != 0 {
+        if MountStatus(rawValue: mount.f_flags).contains(.noExecution) {
             hint = "the mount that the file is on has the option noexec"
-        } else if status.stx_mode & 0o111 == 0 {
+        } else if !status.isExecutable {
             hint = "nobody may execute the file (chmod +x)"
         }
     }

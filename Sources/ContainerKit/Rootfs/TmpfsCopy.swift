@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// A new tmpfs with a copy of what the image has at `mount.destination`: the option `tmpcopyup`.
@@ -16,12 +17,11 @@ func tmpfsCopy(
     of mount: FilesystemMount, from root: CInt, owner: IDMaps? = nil,
     in place: TreeCopyPlace = .own
 ) throws(SystemCallError) -> OwnedDescriptor {
-    let readOnly = MountAttributes.readOnly.rawValue
     let context = try FilesystemContext(type: mount.type)
     if !mount.source.isEmpty { try context.set("source=\(mount.source)") }
     for option in mount.options where option != "ro" { try context.set(option) }
     try context.create()
-    let tree = try context.attach(attributes: mount.attributes & ~readOnly)
+    let tree = try context.attach(attributes: mount.attributes.subtracting(.readOnly))
 
     if let source = try existingDirectory(mount.destination, below: root) {
         let target = try openFile(".", [.readOnly, .directory], at: tree.number)
@@ -31,7 +31,7 @@ func tmpfsCopy(
             source: source.number, target: target.number, destination: mount.destination,
             owner: keys.contains("uid") ? nil : status.stx_uid,
             group: keys.contains("gid") ? nil : status.stx_gid,
-            mode: keys.contains("mode") ? nil : status.stx_mode & 0o7777
+            mode: keys.contains("mode") ? nil : status.permissions
         ).run(in: place)
     } else if let owner {
         try giveToRoot(of: owner, tree.number, mount.options)
@@ -41,7 +41,7 @@ func tmpfsCopy(
         try context.set("ro")
         try context.reconfigure()
     }
-    try changeMount(tree.number, MountChange(set: mount.attributes & readOnly))
+    try changeMount(tree.number, MountChange(set: mount.attributes.intersection(.readOnly)))
     for change in mount.changes { try changeMount(tree.number, change) }
     return tree
 }
@@ -56,7 +56,7 @@ private func giveToRoot(of maps: IDMaps, _ tree: CInt, _ options: [String]) thro
     try withPath("") { (empty) throws(SystemCallError) in
         _ = try systemCall(
             "fchownat", __NR_fchownat, Int(tree), empty, id(maps.users, "uid="),
-            id(maps.groups, "gid="), 0x1000, describing: "tmpfs")
+            id(maps.groups, "gid="), PathFlags.emptyPath.rawValue, describing: "tmpfs")
     }
 }
 

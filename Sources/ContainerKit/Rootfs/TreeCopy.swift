@@ -3,6 +3,7 @@
 internal import CLinux
 internal import InitMachine
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// Where the process that copies is while it does: what it writes is charged there.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import SystemPackage
+
 /// One program out of one for each architecture.
 ///
 /// libseccomp could put all architectures in one program, but its time grows with the square of the
@@ -27,7 +29,7 @@ struct ArchitectureDispatch {
     private static let x86_64: UInt32 = 0xC000_003E
     /// From here on a call is one of x32, as libseccomp decides it: __X32_SYSCALL_BIT.
     private static let lowestX32Call: UInt32 = 0x4000_0000
-    private static let errnoENOSYS: UInt32 = 0x0005_0000 | 38
+    private static let errnoENOSYS: UInt32 = 0x0005_0000 | UInt32(Errno.noFunction.rawValue)
     /// What libseccomp does with the calls of an architecture that is not in the filter.
     private static let killThread: UInt32 = 0
     /// Offsets in `struct seccomp_data`.

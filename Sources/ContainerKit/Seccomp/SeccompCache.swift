@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -61,7 +62,7 @@ struct SeccompCache: Sendable {
         let file = try openFile(name, [.readOnly, .noFollow, .nonBlocking], at: place)
         let found = try status(of: file.number)
         // A regular file of that one name.
-        guard Self.isOwn(found), found.stx_mode & 0xf000 == 0x8000, found.stx_nlink == 1 else {
+        guard Self.isOwn(found), found.kind == .regular, found.stx_nlink == 1 else {
             throw SystemCallError("openat", "\"\(store)/\(name)\"", errno: .notPermitted)
         }
         return try readFile(file.number, limitBytes: 1 << 20, named: "\"\(store)/\(name)\"")
@@ -127,7 +128,7 @@ struct SeccompCache: Sendable {
         else { return nil }
         return SeccompFilter(
             program: Array(entry[program..<names]),
-            flags: SeccompFilterFlags(rawValue: numbers[2]),
+            flags: SeccompFilterFlags(rawValue: Int(numbers[2])),
             unknownSystemCalls: entry[names...].split(separator: UInt8(ascii: "\n")).map {
                 String(decoding: $0, as: UTF8.self)
             })

@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import CSeccomp
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 

@@ -13,7 +13,7 @@
 //   SeccompSupport         what this kernel and this libseccomp can do (features, --version)
 //   SeccompError           what of a profile could not be compiled, with the config field
 
-internal import CLinux
+internal import KernelVocabulary
 
 /// A compiled filter of system calls, ready to be loaded.
 ///
@@ -30,25 +30,4 @@ struct SeccompFilter: Equatable, Sendable {
 
     /// How many instructions the program has: `sock_fprog.len`.
     var instructionCount: Int { program.count / FilterInstruction.sizeBytes }
-}
-
-/// The flags that a filter is loaded with.
-///
-/// Kernel: SECCOMP_FILTER_FLAG_* of seccomp(2).
-struct SeccompFilterFlags: OptionSet, Hashable, Sendable {
-    let rawValue: UInt
-
-    /// SECCOMP_FILTER_FLAG_TSYNC.
-    static let threadSync = SeccompFilterFlags(rawValue: UInt(SECCOMP_FILTER_FLAG_TSYNC))
-    /// SECCOMP_FILTER_FLAG_LOG, Linux 4.14.
-    static let log = SeccompFilterFlags(rawValue: UInt(SECCOMP_FILTER_FLAG_LOG))
-    /// SECCOMP_FILTER_FLAG_SPEC_ALLOW, Linux 4.17.
-    static let speculationAllow = SeccompFilterFlags(
-        rawValue: UInt(SECCOMP_FILTER_FLAG_SPEC_ALLOW))
-    /// SECCOMP_FILTER_FLAG_NEW_LISTENER, Linux 5.0; seccomp(2) returns the listener then.
-    static let newListener = SeccompFilterFlags(
-        rawValue: UInt(SECCOMP_FILTER_FLAG_NEW_LISTENER))
-    /// SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19; only beside a listener.
-    static let waitKillableReceive = SeccompFilterFlags(
-        rawValue: UInt(SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV))
 }

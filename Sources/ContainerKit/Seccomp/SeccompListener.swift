@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -42,10 +43,10 @@ struct SeccompListener: Equatable, Sendable {
 
     /// Tells early what would fail at start: nothing that listens is there.
     func find() throws(ContainerError) {
-        let mode = try reporting("failed to find the seccomp agent", field: Self.field) {
-            () throws(SystemCallError) in try status(at: path).stx_mode
+        let status = try reporting("failed to find the seccomp agent", field: Self.field) {
+            () throws(SystemCallError) in try ContainerKit.status(at: path)
         }
-        guard mode & 0xf000 == 0xc000 else {
+        guard status.kind == .socket else {
             throw ContainerError(.invalidSpec, "\(path) is not a socket", field: Self.field)
         }
     }
@@ -97,8 +98,8 @@ struct SeccompListener: Equatable, Sendable {
             var byte: UInt8 = 1
             try withAddress(of: &byte) { (address) throws(SystemCallError) in
                 _ = try systemCall(
-                    "sendto", __NR_sendto, Int(socket), address, 1, 0x4000, 0, 0,
-                    describing: "rendezvous")
+                    "sendto", __NR_sendto, Int(socket), address, 1,
+                    MessageFlags.noSignal.rawValue, 0, 0, describing: "rendezvous")
             }
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -17,8 +18,8 @@ enum SeccompSupport {
         do throws(SystemCallError) {
             return try withAddress(of: &number) { (address) throws(SystemCallError) in
                 try systemCall(
-                    "seccomp", __NR_seccomp, Int(SECCOMP_GET_ACTION_AVAIL), 0, address,
-                    describing: "SECCOMP_GET_ACTION_AVAIL, \(action.rawValue)") == 0
+                    "seccomp", __NR_seccomp, SeccompOperation.isActionKnown.rawValue, 0, address,
+                    describing: "\(SeccompOperation.isActionKnown), \(action.rawValue)") == 0
             }
         } catch {
             return false
@@ -28,13 +29,13 @@ enum SeccompSupport {
     /// Whether the kernel knows a flag: it looks at the flags before it looks for the program, which
     /// is missing here.
     static func supports(_ flag: Seccomp.Flag) -> Bool {
-        var flags = flag.kernelValue.rawValue
+        var flags = flag.kernelValue
         // The kernel takes this flag only beside the one that makes a listener.
-        if flag == .waitKillableReceive { flags |= UInt(SECCOMP_FILTER_FLAG_NEW_LISTENER) }
+        if flag == .waitKillableReceive { flags.insert(.newListener) }
         do throws(SystemCallError) {
             try systemCall(
-                "seccomp", __NR_seccomp, Int(SECCOMP_SET_MODE_FILTER), Int(bitPattern: flags), 0,
-                describing: "SECCOMP_SET_MODE_FILTER, \(flag.rawValue), NULL")
+                "seccomp", __NR_seccomp, SeccompOperation.setFilter.rawValue, flags.rawValue, 0,
+                describing: "\(SeccompOperation.setFilter), \(flags), NULL")
             return false
         } catch {
             return error.errno == .badAddress

@@ -7,6 +7,7 @@
 //   RecordFields     its members, read and written by one list
 
 internal import CLinux
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -118,7 +119,7 @@ struct StateDirectory: ~Copyable {
                 .state, "\(path) belongs to user \(owner): it is not believed",
                 hint: "a container is looked after by the user who made it")
         }
-        let mode = found.opened.stx_mode & 0o7777
+        let mode = found.opened.permissions
         guard mode & 0o022 == 0 else {
             throw ContainerError(
                 .state,
@@ -141,7 +142,8 @@ struct StateDirectory: ~Copyable {
     func lock() throws(ContainerError) {
         _ = try reporting("unable to lock the container") { () throws(SystemCallError) in
             try systemCall(
-                "flock", __NR_flock, Int(descriptor), 2, describing: "\"\(path)\", LOCK_EX")
+                "flock", __NR_flock, Int(descriptor), LockOperation.exclusive.rawValue,
+                describing: "\"\(path)\", \(LockOperation.exclusive)")
         }
     }
 
@@ -373,8 +375,8 @@ struct StateDirectory: ~Copyable {
         for name in [Self.progressName, Self.configName, Self.socketName] {
             if try holds(name) { return false }
         }
-        // STATX_BTIME; a directory that never had a file was not changed since it was made.
-        let tellsBirth = opened.stx_mask & 0x800 != 0
+        // A directory that never had a file was not changed since it was made.
+        let tellsBirth = StatusMask(rawValue: Int(opened.stx_mask)).contains(.birthTime)
         let isAsMade =
             opened.stx_btime.tv_sec == opened.stx_mtime.tv_sec
             && opened.stx_btime.tv_nsec == opened.stx_mtime.tv_nsec

@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 
 /// The rights of the calling thread that an exec would change, and how a child keeps them.
 ///
@@ -24,15 +25,15 @@ struct CallerRights {
             return nil
         }
         let sets = ThreadCapabilities().sets
-        // SECBIT_NOROOT
-        let isRoot = user == 0 && prctl(Int(PR_GET_SECUREBITS)) & 1 == 0
+        let bits = SecureBits(rawValue: prctl(.getSecureBits))
+        let isRoot = user == 0 && !bits.contains(.noRoot)
         if isRoot { return CallerRights(capabilities: sets) }
         if sets.permitted == 0 { return CallerRights() }
         let possible = sets.permitted & sets.inheritable
         let ambient = (0..<64).reduce(UInt64(0)) { mask, number in
             let isSet =
                 possible & 1 << UInt64(number) != 0
-                && prctl(Int(PR_CAP_AMBIENT), Int(PR_CAP_AMBIENT_IS_SET), number) == 1
+                && prctl(.ambientSet, AmbientCommand.isSet.rawValue, number) == 1
             return isSet ? mask | 1 << UInt64(number) : mask
         }
         return CallerRights(
@@ -49,7 +50,7 @@ struct CallerRights {
         return ids[0] == ids[1] && ids[1] == ids[2] ? ids[0] : nil
     }
 
-    private static func prctl(_ option: Int, _ a: Int = 0, _ b: Int = 0) -> Int {
-        raw_system_call(Int(__NR_prctl), option, a, b, 0, 0, 0)
+    private static func prctl(_ option: ProcessControl, _ a: Int = 0, _ b: Int = 0) -> Int {
+        raw_system_call(Int(__NR_prctl), option.rawValue, a, b, 0, 0, 0)
     }
 }

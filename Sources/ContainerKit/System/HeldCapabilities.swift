@@ -2,13 +2,14 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 
 /// The capabilities of the calling thread, as they are when this is made.
 ///
 /// Kernel: capget(2).
 struct ThreadCapabilities {
-    // _LINUX_CAPABILITY_VERSION_3 and the caller; then effective, permitted, inheritable, twice.
-    private var header: [UInt32] = [0x2008_0522, 0]
+    // The version and the caller; then effective, permitted, inheritable, twice.
+    private var header: [UInt32] = [UInt32(CapabilityVersion.third.rawValue), 0]
     private var words = [UInt32](repeating: 0, count: 6)
     private let isKnown: Bool
 

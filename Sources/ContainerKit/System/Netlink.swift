@@ -2,6 +2,7 @@
 
 internal import ByteText
 internal import CLinux
+internal import KernelVocabulary
 internal import SystemPackage
 
 // rtnetlink: as much of it as it takes to move a network device with its addresses.
@@ -140,11 +141,7 @@ struct NetlinkSocket: ~Copyable {
 
     /// A socket in the namespace of this thread.
     init() throws(SystemCallError) {
-        // AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE.
-        let number = try systemCall(
-            "socket", __NR_socket, 16, 3 | OpenFlags.closeOnExec.rawValue, 0,
-            describing: "AF_NETLINK, NETLINK_ROUTE")
-        try self.init(taking: OwnedDescriptor(taking: CInt(number)))
+        try self.init(taking: makeSocket(.raw(), .netlink, .route))
     }
 
     /// A socket that was made in another namespace.
@@ -167,7 +164,9 @@ struct NetlinkSocket: ~Copyable {
     /// Kernel: SIOCGSKNS, Linux 4.10.
     borrowing func namespace() throws(SystemCallError) -> OwnedDescriptor {
         let number = try systemCall(
-            "ioctl", __NR_ioctl, Int(descriptor.number), 0x894c, 0, describing: "SIOCGSKNS")
+            "ioctl", __NR_ioctl, Int(descriptor.number),
+            DeviceRequest.networkNamespaceOfSocket.rawValue, 0,
+            describing: "\(DeviceRequest.networkNamespaceOfSocket)")
         return OwnedDescriptor(taking: CInt(number))
     }
 
@@ -251,9 +250,10 @@ struct NetlinkSocket: ~Copyable {
             length = try withAddress(of: &sender) { (from) throws(SystemCallError) in
                 var size: UInt32 = 12
                 return try withAddress(of: &size) { (size) throws(SystemCallError) in
-                    // MSG_TRUNC: the length is the datagram's, also where it did not fit.
+                    // The length is the datagram's, also where it did not fit.
                     try systemCall(
-                        "recvfrom", __NR_recvfrom, socket, address, room, 0x20, from, size,
+                        "recvfrom", __NR_recvfrom, socket, address, room,
+                        MessageFlags.truncated.rawValue, from, size,
                         describing: "rtnetlink")
                 }
             }

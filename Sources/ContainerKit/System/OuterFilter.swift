@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// A seccomp filter that this process runs under: the profile of an outer container or service.
@@ -48,7 +49,9 @@ enum OuterFilter {
     private static var calls: [Probe] {
         [
             Probe(name: "openat2", number: __NR_openat2, arguments: (-1, 0, 0, 0, 0)),
-            Probe(name: "statx", number: __NR_statx, arguments: (-1, 0, 0, 0x8000_0000, 0)),
+            Probe(
+                name: "statx", number: __NR_statx,
+                arguments: (-1, 0, 0, StatusMask.reserved.rawValue, 0)),
             Probe(name: "clone3", number: __NR_clone3, arguments: (0, 0, 0, 0, 0)),
             Probe(name: "close_range", number: __NR_close_range, arguments: (1, 0, 0, 0, 0)),
             Probe(name: "faccessat2", number: __NR_faccessat2, arguments: (-1, 0, 0, -1, 0)),

@@ -3,6 +3,7 @@
 internal import ByteText
 internal import CLinux
 @preconcurrency private import Glibc
+internal import KernelVocabulary
 
 /// The effective user that this process was started as.
 ///
@@ -77,7 +78,8 @@ func ownEnvironment() -> [ByteText] {
 func mayWrite(_ path: String) -> Bool {
     let result = try? withPath(path) { (path) throws(SystemCallError) in
         try systemCall(
-            "faccessat2", __NR_faccessat2, Int(currentDirectory), path, 2, 0x200, describing: "")
+            "faccessat2", __NR_faccessat2, Int(currentDirectory), path,
+            AccessMode.write.rawValue, AccessFlag.effective.rawValue, describing: "")
     }
     return result == 0
 }

@@ -2,6 +2,7 @@
 
 internal import ByteText
 internal import CLinux
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// Device programs of cgroup v2: bpf(2) with BPF_PROG_TYPE_CGROUP_DEVICE.
@@ -174,7 +175,8 @@ func lockIfFree(_ file: CInt, named name: @autoclosure () -> String) throws(Syst
 {
     do throws(SystemCallError) {
         try systemCall(
-            "flock", __NR_flock, Int(file), 6, describing: "\(name()), LOCK_EX|LOCK_NB")
+            "flock", __NR_flock, Int(file), LockOperation.exclusiveNow.rawValue,
+            describing: "\(name()), \(LockOperation.exclusiveNow)")
         return true
     } catch  where error.errno == .wouldBlock {
         return false
@@ -185,7 +187,7 @@ func lockIfFree(_ file: CInt, named name: @autoclosure () -> String) throws(Syst
 ///
 /// Kernel: flock(2) with LOCK_UN.
 func unlock(_ file: CInt) {
-    _ = raw_system_call(Int(__NR_flock), Int(file), 8, 0, 0, 0, 0)
+    _ = raw_system_call(Int(__NR_flock), Int(file), LockOperation.unlock.rawValue, 0, 0, 0, 0)
 }
 
 /// Sends a signal to a process.
@@ -219,6 +221,7 @@ func wait(milliseconds: Int) {
     withUnsafeMutablePointer(to: &time) { pointer in
         let address = Int(bitPattern: pointer)
         // The second operand takes the time that is left.
-        while raw_system_call(Int(__NR_nanosleep), address, address, 0, 0, 0, 0) == -4 {}
+        let interrupted = -Int(Errno.interrupted.rawValue)
+        while raw_system_call(Int(__NR_nanosleep), address, address, 0, 0, 0, 0) == interrupted {}
     }
 }

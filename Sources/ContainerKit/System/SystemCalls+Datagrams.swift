@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import KernelVocabulary
 internal import SystemPackage
 
 // Unix sockets that take whole messages, as service managers use them: unix(7), SOCK_DGRAM.
-
-private func datagramSocket() throws(SystemCallError) -> OwnedDescriptor {
-    // AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK
-    let number = try systemCall(
-        "socket", __NR_socket, 1, 2 | 0o2_004_000, 0, describing: "AF_UNIX, SOCK_DGRAM")
-    return OwnedDescriptor(taking: CInt(number))
-}
 
 /// Makes a socket `name` in an open directory, to which everybody may send; an older one is replaced.
 ///
@@ -23,7 +17,7 @@ func bindDatagramSocket(in directory: CInt, name: String) throws(SystemCallError
     } catch  where error.errno == .noSuchFileOrDirectory {
         // The first one.
     }
-    let socket = try datagramSocket()
+    let socket = try makeSocket(.datagram(.nonBlocking))
     let number = socket.number
     try UnixAddress("/proc/self/fd/\(directory)/\(name)").with {
         (address, length) throws(SystemCallError) in
@@ -42,7 +36,7 @@ func bindDatagramSocket(in directory: CInt, name: String) throws(SystemCallError
 ///
 /// Kernel: connect(2), unix(7).
 func connectDatagramSocket(_ address: String) throws(SystemCallError) -> OwnedDescriptor {
-    let socket = try datagramSocket()
+    let socket = try makeSocket(.datagram(.nonBlocking))
     let number = socket.number
     try UnixAddress(listener: address).with { (bytes, length) throws(SystemCallError) in
         try systemCall(
@@ -54,9 +48,8 @@ func connectDatagramSocket(_ address: String) throws(SystemCallError) -> OwnedDe
 /// Sends one message to where the socket is connected to.
 func sendDatagram(_ text: String, over socket: CInt) throws(SystemCallError) {
     try withPath(text) { (address) throws(SystemCallError) in
-        // MSG_NOSIGNAL
         _ = try systemCall(
-            "sendto", __NR_sendto, Int(socket), address, text.utf8.count, 0x4000, 0, 0,
-            describing: "\"\(text)\"")
+            "sendto", __NR_sendto, Int(socket), address, text.utf8.count,
+            MessageFlags.noSignal.rawValue, 0, 0, describing: "\"\(text)\"")
     }
 }

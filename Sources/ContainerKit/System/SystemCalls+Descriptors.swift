@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import KernelVocabulary
+internal import SystemPackage
 
 // Descriptors and what they are of.
-
-/// The access mode and the flags of an open file; nil for a number that is not open.
-///
-/// Kernel: fcntl(2), F_GETFL.
-func statusFlags(of descriptor: CInt) -> Int? {
-    let flags = raw_system_call(Int(__NR_fcntl), Int(descriptor), 3, 0, 0, 0, 0)
-    return flags >= 0 ? flags : nil
-}
 
 /// Whether a number is open, and stays so when a program is executed.
 ///
@@ -24,8 +18,8 @@ func isOpenForPrograms(_ descriptor: Int) -> Bool {
 /// Kernel: fcntl(2), F_DUPFD_CLOEXEC.
 func duplicate(_ descriptor: CInt, from lowest: Int) throws(SystemCallError) -> OwnedDescriptor {
     let copy = try systemCall(
-        "fcntl", __NR_fcntl, Int(descriptor), 1030, lowest,
-        describing: "\(descriptor), F_DUPFD_CLOEXEC")
+        "fcntl", __NR_fcntl, Int(descriptor), FileCommand.duplicate.rawValue, lowest,
+        describing: "\(descriptor), \(FileCommand.duplicate)")
     return OwnedDescriptor(taking: CInt(copy))
 }
 
@@ -40,14 +34,16 @@ func stopReading(_ socket: CInt) {
 ///
 /// Kernel: ioctl_ns(2), NS_GET_NSTYPE.
 func cloneFlag(ofNamespace namespace: CInt) -> Int {
-    raw_system_call(Int(__NR_ioctl), Int(namespace), Int(clinux_ns_get_nstype), 0, 0, 0, 0)
+    raw_system_call(
+        Int(__NR_ioctl), Int(namespace), DeviceRequest.namespaceType.rawValue, 0, 0, 0, 0)
 }
 
 /// The user namespace that owns a namespace; nil where it may not be seen.
 ///
 /// Kernel: ioctl_ns(2), NS_GET_USERNS.
 func owner(ofNamespace namespace: CInt) -> OwnedDescriptor? {
-    let number = raw_system_call(Int(__NR_ioctl), Int(namespace), 0xb701, 0, 0, 0, 0)
+    let number = raw_system_call(
+        Int(__NR_ioctl), Int(namespace), DeviceRequest.userNamespaceOf.rawValue, 0, 0, 0, 0)
     return number >= 0 ? OwnedDescriptor(taking: CInt(number)) : nil
 }
 
@@ -62,5 +58,5 @@ func unmap(_ address: Int, sizeBytes: Int) {
 ///
 /// Kernel: futex(2), FUTEX_WAKE.
 func wake(_ address: Int) {
-    _ = raw_system_call(Int(__NR_futex), address, Int(FUTEX_WAKE), 1, 0, 0, 0)
+    _ = raw_system_call(Int(__NR_futex), address, FutexOperation.wake.rawValue, 1, 0, 0, 0)
 }

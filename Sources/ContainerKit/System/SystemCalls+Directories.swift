@@ -2,6 +2,7 @@
 
 internal import ByteText
 internal import CLinux
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// The names in a directory, without `.` and `..`.

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// A counter that the kernel raises and a reader sets back to zero; reading never waits.
 ///
 /// Kernel: eventfd2(2) with EFD_CLOEXEC and EFD_NONBLOCK.
 func makeEventCounter() throws(SystemCallError) -> OwnedDescriptor {
+    let flags: EventCounterFlags = [.nonBlocking, .closeOnExec]
     let number = try systemCall(
-        "eventfd2", __NR_eventfd2, 0, OpenFlags([.closeOnExec, .nonBlocking]).rawValue,
-        describing: "0, EFD_CLOEXEC|EFD_NONBLOCK")
+        "eventfd2", __NR_eventfd2, 0, flags.rawValue, describing: "0, \(flags)")
     return OwnedDescriptor(taking: CInt(number))
 }
 
@@ -17,9 +18,9 @@ func makeEventCounter() throws(SystemCallError) -> OwnedDescriptor {
 ///
 /// Kernel: inotify_init1(2) with IN_CLOEXEC and IN_NONBLOCK.
 func makeChangeQueue() throws(SystemCallError) -> OwnedDescriptor {
+    let flags: ChangeQueueFlags = [.nonBlocking, .closeOnExec]
     let number = try systemCall(
-        "inotify_init1", __NR_inotify_init1, OpenFlags([.closeOnExec, .nonBlocking]).rawValue,
-        describing: "IN_CLOEXEC|IN_NONBLOCK")
+        "inotify_init1", __NR_inotify_init1, flags.rawValue, describing: "\(flags)")
     return OwnedDescriptor(taking: CInt(number))
 }
 
@@ -29,8 +30,8 @@ func makeChangeQueue() throws(SystemCallError) -> OwnedDescriptor {
 func watchModifications(of path: String, in queue: CInt) throws(SystemCallError) {
     try withPath(path) { (address) throws(SystemCallError) in
         _ = try systemCall(
-            "inotify_add_watch", __NR_inotify_add_watch, Int(queue), address, 2,
-            describing: "\"\(path)\", IN_MODIFY")
+            "inotify_add_watch", __NR_inotify_add_watch, Int(queue), address,
+            ChangeEvents.modified.rawValue, describing: "\"\(path)\", \(ChangeEvents.modified)")
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// Calls `body`, which writes to files, so that one larger than the caller's RLIMIT_FSIZE is EFBIG alone.
@@ -12,30 +13,32 @@ internal import SystemPackage
 func sparingFileSizeSignal<Result: ~Copyable>(
     _ body: () throws(SystemCallError) -> Result
 ) throws(SystemCallError) -> Result {
-    let resource = 1  // RLIMIT_FSIZE
+    let resource = ResourceLimit.fileSize
     var limit: (soft: UInt64, hard: UInt64) = (.max, .max)
     try withAddress(of: &limit) { (address) throws(SystemCallError) in
         _ = try systemCall(
-            "prlimit64", __NR_prlimit64, 0, resource, 0, address, describing: "0, RLIMIT_FSIZE")
+            "prlimit64", __NR_prlimit64, 0, resource.rawValue, 0, address,
+            describing: "0, \(resource)")
     }
     guard limit.soft != .max else { return try body() }
 
-    let (block, set, maskBytes) = (0, 2, 8)
-    // SIGXFSZ is 25 on both architectures.
-    var signal: UInt64 = 1 << 24
+    let maskBytes = SignalNumber.maskBytes
+    var signal = SignalNumber.fileSize.bit
     var mask: UInt64 = 0
     var pending: UInt64 = 0
     try withAddress(of: &signal) { (signal) throws(SystemCallError) in
         try withAddress(of: &mask) { (mask) throws(SystemCallError) in
             _ = try systemCall(
-                "rt_sigprocmask", __NR_rt_sigprocmask, block, signal, mask, maskBytes,
-                describing: "SIG_BLOCK, SIGXFSZ")
+                "rt_sigprocmask", __NR_rt_sigprocmask, SignalMaskChange.block.rawValue, signal,
+                mask,
+                maskBytes, describing: "\(SignalMaskChange.block), \(SignalNumber.fileSize)")
         }
     }
     defer {
         try? withAddress(of: &mask) { (mask) throws(SystemCallError) in
             _ = try systemCall(
-                "rt_sigprocmask", __NR_rt_sigprocmask, set, mask, 0, maskBytes, describing: "")
+                "rt_sigprocmask", __NR_rt_sigprocmask, SignalMaskChange.set.rawValue, mask, 0,
+                maskBytes, describing: "")
         }
     }
     try withAddress(of: &pending) { (pending) throws(SystemCallError) in
@@ -57,7 +60,8 @@ private func takeAway(_ signal: UInt64) {
         try withAddress(of: &time) { (time) throws(SystemCallError) in
             // EAGAIN: none has.
             _ = try systemCall(
-                "rt_sigtimedwait", __NR_rt_sigtimedwait, signal, 0, time, 8, describing: "")
+                "rt_sigtimedwait", __NR_rt_sigtimedwait, signal, 0, time,
+                SignalNumber.maskBytes, describing: "")
         }
     }
 }

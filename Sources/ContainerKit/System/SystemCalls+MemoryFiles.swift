@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// What a memory file may become.
 enum MemoryFileUse {
     case execution, data
 
-    /// MFD_EXEC, MFD_NOEXEC_SEAL: kernels since 6.3 let a sysctl decide for files that say neither.
-    fileprivate var flag: Int { self == .execution ? 0x10 : 0x8 }
+    /// Kernels since 6.3 let a sysctl decide for files that say neither.
+    fileprivate var flag: MemoryFileFlags { self == .execution ? .execution : .noExecution }
 }
 
 /// Makes an empty file that is in memory only, and may be sealed.
 ///
 /// Kernel: memfd_create(2).
 func memoryFile(_ name: String, for use: MemoryFileUse) throws(SystemCallError) -> OwnedDescriptor {
-    let flags = 1 | 2  // MFD_CLOEXEC, MFD_ALLOW_SEALING
+    let flags: MemoryFileFlags = [.closeOnExec, .allowSealing]
     let number = try withPath(name) { (text) throws(SystemCallError) in
         do throws(SystemCallError) {
             return try systemCall(
-                "memfd_create", __NR_memfd_create, text, flags | use.flag, describing: name)
+                "memfd_create", __NR_memfd_create, text, flags.union(use.flag).rawValue,
+                describing: name)
         } catch  where error.errno == .invalidArgument {
-            return try systemCall("memfd_create", __NR_memfd_create, text, flags, describing: name)
+            return try systemCall(
+                "memfd_create", __NR_memfd_create, text, flags.rawValue, describing: name)
         }
     }
     return OwnedDescriptor(taking: CInt(number))
@@ -29,9 +32,11 @@ func memoryFile(_ name: String, for use: MemoryFileUse) throws(SystemCallError) 
 
 /// Forbids all changes of a memory file, by its own and other descriptors, for ever.
 ///
-/// Kernel: fcntl(2), F_ADD_SEALS with F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE.
+/// Kernel: fcntl(2), F_ADD_SEALS.
 func seal(_ file: CInt) throws(SystemCallError) {
-    try systemCall("fcntl", __NR_fcntl, Int(file), 1033, 0xf, describing: "F_ADD_SEALS")
+    try systemCall(
+        "fcntl", __NR_fcntl, Int(file), FileCommand.addSeals.rawValue, FileSeals.all.rawValue,
+        describing: "\(FileCommand.addSeals)")
 }
 
 /// Asks whether a file may be executed, without executing it.
@@ -40,7 +45,7 @@ func seal(_ file: CInt) throws(SystemCallError) {
 ///
 /// Kernel: execveat(2) with AT_EXECVE_CHECK.
 func checkExecution(of file: CInt) throws(SystemCallError) {
-    let flags = Int(CLINUX_AT_EMPTY_PATH) | 0x10000
+    let flags: PathFlags = [.emptyPath, .checkExecution]
     do throws(SystemCallError) {
         try withPath("") { (empty) throws(SystemCallError) in
             var arguments = (empty, 0)
@@ -48,10 +53,15 @@ func checkExecution(of file: CInt) throws(SystemCallError) {
             try withAddress(of: &arguments) { (arguments) throws(SystemCallError) in
                 try withAddress(of: &environment) { (environment) throws(SystemCallError) in
                     _ = try systemCall(
-                        "execveat", __NR_execveat, Int(file), empty, arguments, environment, flags,
-                        describing: "\(file), AT_EXECVE_CHECK")
+                        "execveat", __NR_execveat, Int(file), empty, arguments, environment,
+                        flags.rawValue, describing: "\(file), \(PathFlags.checkExecution)")
                 }
             }
         }
     } catch  where error.errno == .invalidArgument {}
+}
+
+extension FileSeals {
+    /// All that a file gets which never changes again.
+    static var all: FileSeals { [.sealing, .shrinking, .growing, .writing] }
 }

@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// Clones the mount at `path` as a detached tree; a link at the end of the path is followed, or is
@@ -12,11 +13,11 @@ func cloneMountTree(
     at path: String, in directory: CInt = currentDirectory, recursive: Bool,
     followsLink: Bool = true
 ) throws(SystemCallError) -> OwnedDescriptor {
-    let flags =
-        cloneFlags(recursive: recursive) | (followsLink ? 0 : Int(CLINUX_AT_SYMLINK_NOFOLLOW))
+    var flags = cloneFlags(recursive: recursive)
+    if !followsLink { flags.insert(.noFollow) }
     let number = try withPath(path) { (address) throws(SystemCallError) in
         try systemCall(
-            "open_tree", __NR_open_tree, Int(directory), address, flags,
+            "open_tree", __NR_open_tree, Int(directory), address, flags.rawValue,
             describing: "\"\(path)\"\(recursive ? ", recursive" : "")")
     }
     return OwnedDescriptor(taking: CInt(number))
@@ -28,18 +29,17 @@ func cloneMountTree(
 func cloneMountTree(of descriptor: CInt, recursive: Bool) throws(SystemCallError)
     -> OwnedDescriptor
 {
-    let flags = cloneFlags(recursive: recursive) | Int(CLINUX_AT_EMPTY_PATH)
+    let flags = cloneFlags(recursive: recursive).union(.emptyPath)
     let number = try withPath("") { (empty) throws(SystemCallError) in
         try systemCall(
-            "open_tree", __NR_open_tree, Int(descriptor), empty, flags,
+            "open_tree", __NR_open_tree, Int(descriptor), empty, flags.rawValue,
             describing: "descriptor \(descriptor)\(recursive ? ", recursive" : "")")
     }
     return OwnedDescriptor(taking: CInt(number))
 }
 
-/// OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC and perhaps AT_RECURSIVE.
-private func cloneFlags(recursive: Bool) -> Int {
-    1 | OpenFlags.closeOnExec.rawValue | (recursive ? Int(CLINUX_AT_RECURSIVE) : 0)
+private func cloneFlags(recursive: Bool) -> PathFlags {
+    recursive ? [.cloneTree, .treeCloseOnExec, .recursive] : [.cloneTree, .treeCloseOnExec]
 }
 
 /// The file system that an open file is on, and its mount.
@@ -60,14 +60,18 @@ func filesystemStatus(of file: CInt) throws(SystemCallError) -> clinux_statfs {
 func mountAttributes(at path: String) throws(SystemCallError) -> MountAttributes {
     let file = try openFile(path, .pathOnly)
     let status = try filesystemStatus(of: file.number)
-    let flags: [(bit: Int, MountAttributes)] = [
-        (0x1, .readOnly), (0x2, .noSetUserID), (0x4, .noDevices), (0x8, .noExecution),
-        (0x400, .noAccessTime), (0x800, .noDirectoryAccessTime), (0x2000, .noSymlinkFollowing),
+    let known: [(flag: MountStatus, MountAttributes)] = [
+        (.readOnly, .readOnly), (.noSetUserID, .noSetUserID), (.noDevices, .noDevices),
+        (.noExecution, .noExecution), (.noAccessTime, .noAccessTime),
+        (.noDirectoryAccessTime, .noDirectoryAccessTime),
+        (.noSymlinkFollowing, .noSymlinkFollowing),
     ]
+    let flags = MountStatus(rawValue: status.f_flags)
     var attributes: MountAttributes = []
-    for (bit, attribute) in flags where status.f_flags & bit != 0 { attributes.insert(attribute) }
-    // Neither noatime nor relatime (ST_RELATIME).
-    if status.f_flags & 0x1400 == 0 { attributes.insert(.strictAccessTime) }
+    for (flag, attribute) in known where flags.contains(flag) { attributes.insert(attribute) }
+    if flags.isDisjoint(with: [.noAccessTime, .relativeAccessTime]) {
+        attributes.insert(.strictAccessTime)
+    }
     return attributes
 }
 
@@ -75,17 +79,15 @@ func mountAttributes(at path: String) throws(SystemCallError) -> MountAttributes
 ///
 /// Kernel: mount_setattr(2), Linux 5.12.
 func changeMount(_ tree: CInt, _ change: MountChange) throws(SystemCallError) {
-    if change.set == 0, change.clear == 0, change.propagation == 0 { return }
+    if change.set.isEmpty, change.clear.isEmpty, change.propagation.isEmpty { return }
     var attributes = mount_attr(
-        attr_set: change.set, attr_clr: change.clear, propagation: change.propagation,
-        userns_fd: 0)
-    let flags =
-        Int(CLINUX_AT_EMPTY_PATH)
-        | (change.recursive ? Int(CLINUX_AT_RECURSIVE) : 0)
+        attr_set: UInt64(change.set.rawValue), attr_clr: UInt64(change.clear.rawValue),
+        propagation: UInt64(change.propagation.rawValue), userns_fd: 0)
+    let flags = changeFlags(recursive: change.recursive)
     try withPath("") { (empty) throws(SystemCallError) in
         try withAddress(of: &attributes) { (address) throws(SystemCallError) in
             _ = try systemCall(
-                "mount_setattr", __NR_mount_setattr, Int(tree), empty, flags, address,
+                "mount_setattr", __NR_mount_setattr, Int(tree), empty, flags.rawValue, address,
                 MemoryLayout<mount_attr>.size, describing: change.words)
         }
     }
@@ -96,26 +98,30 @@ func changeMount(_ tree: CInt, _ change: MountChange) throws(SystemCallError) {
 /// Kernel: mount_setattr(2), MOUNT_ATTR_IDMAP, Linux 5.12.
 func mapMountIDs(_ tree: CInt, by userNamespace: CInt, recursive: Bool) throws(SystemCallError) {
     var attributes = mount_attr(
-        attr_set: UInt64(MOUNT_ATTR_IDMAP), attr_clr: 0, propagation: 0,
+        attr_set: UInt64(MountAttributes.mappedIDs.rawValue), attr_clr: 0, propagation: 0,
         userns_fd: UInt64(userNamespace))
-    let flags = Int(CLINUX_AT_EMPTY_PATH) | (recursive ? Int(CLINUX_AT_RECURSIVE) : 0)
+    let flags = changeFlags(recursive: recursive)
     try withPath("") { (empty) throws(SystemCallError) in
         try withAddress(of: &attributes) { (address) throws(SystemCallError) in
             _ = try systemCall(
-                "mount_setattr", __NR_mount_setattr, Int(tree), empty, flags, address,
+                "mount_setattr", __NR_mount_setattr, Int(tree), empty, flags.rawValue, address,
                 MemoryLayout<mount_attr>.size,
-                describing: "MOUNT_ATTR_IDMAP\(recursive ? ", recursive" : "")")
+                describing: "\(MountAttributes.mappedIDs)\(recursive ? ", recursive" : "")")
         }
     }
 }
 
+private func changeFlags(recursive: Bool) -> PathFlags {
+    recursive ? [.emptyPath, .recursive] : .emptyPath
+}
+
 extension MountChange {
-    /// The change in numbers, for an error's text: `set 0x1, clear 0x70, recursive`.
+    /// The change for an error's text: `set MOUNT_ATTR_RDONLY, clear MOUNT_ATTR__ATIME, recursive`.
     fileprivate var words: String {
         var parts: [String] = []
-        if set != 0 { parts.append("set 0x\(String(set, radix: 16))") }
-        if clear != 0 { parts.append("clear 0x\(String(clear, radix: 16))") }
-        if propagation != 0 { parts.append("propagation 0x\(String(propagation, radix: 16))") }
+        if !set.isEmpty { parts.append("set \(set)") }
+        if !clear.isEmpty { parts.append("clear \(clear)") }
+        if !propagation.isEmpty { parts.append("propagation \(propagation)") }
         if recursive { parts.append("recursive") }
         return parts.joined(separator: ", ")
     }
@@ -129,8 +135,9 @@ func mountIdentity(of descriptor: CInt) throws(SystemCallError) -> UInt64 {
     try withPath("") { (empty) throws(SystemCallError) in
         try withAddress(of: &status) { (address) throws(SystemCallError) in
             _ = try systemCall(
-                "statx", __NR_statx, Int(descriptor), empty, Int(CLINUX_AT_EMPTY_PATH), 0x5000,
-                address, describing: "descriptor \(descriptor)")
+                "statx", __NR_statx, Int(descriptor), empty, PathFlags.emptyPath.rawValue,
+                StatusMask([.mountID, .uniqueMountID]).rawValue, address,
+                describing: "descriptor \(descriptor)")
         }
     }
     return status.stx_mnt_id
@@ -144,7 +151,9 @@ func detachMount(_ identity: UInt64, at path: String) throws(SystemCallError) {
     guard try mountIdentity(of: top.number) == identity else { return }
     // By the descriptor: the path could lead elsewhere by now.
     _ = try withPath("/proc/self/fd/\(top.number)") { (address) throws(SystemCallError) in
-        try systemCall("umount2", __NR_umount2, address, 2, describing: "\"\(path)\", MNT_DETACH")
+        try systemCall(
+            "umount2", __NR_umount2, address, UnmountFlags.detach.rawValue,
+            describing: "\"\(path)\", \(UnmountFlags.detach)")
     }
 }
 
@@ -170,14 +179,14 @@ func newFilesystem(_ mount: FilesystemMount) throws(SystemCallError) -> OwnedDes
 func makeNode(_ device: Device, at directory: CInt) throws(SystemCallError) {
     try withPath(device.name) { (name) throws(SystemCallError) in
         try systemCall(
-            "mknodat", __NR_mknodat, Int(directory), name, Int(device.mode), device.number,
+            "mknodat", __NR_mknodat, Int(directory), name, device.mode.number, device.number,
             describing: "\"\(device.name)\", \(device.major):\(device.minor)")
         try systemCall(
             "fchownat", __NR_fchownat, Int(directory), name, Int(device.userID),
-            Int(device.groupID), Int(CLINUX_AT_SYMLINK_NOFOLLOW),
+            Int(device.groupID), PathFlags.noFollow.rawValue,
             describing: "\"\(device.name)\"")
         try systemCall(
-            "fchmodat", __NR_fchmodat, Int(directory), name, Int(device.mode & 0o7777),
+            "fchmodat", __NR_fchmodat, Int(directory), name, device.permissions,
             describing: "\"\(device.name)\"")
     }
 }
@@ -186,19 +195,15 @@ func makeNode(_ device: Device, at directory: CInt) throws(SystemCallError) {
 ///
 /// Kernel: fsopen(2), Linux 5.2.
 struct FilesystemContext: ~Copyable {
-    private static let commandSetFlag = 0
-    private static let commandSetString = 1
-    private static let commandCreate = 6
-    private static let commandReconfigure = 7
-
     private let type: String
     private let descriptor: OwnedDescriptor
 
     /// Opens a context for a type of /proc/filesystems.
     init(type: String) throws(SystemCallError) {
         let number = try withPath(type) { (address) throws(SystemCallError) in
-            // FSOPEN_CLOEXEC is 1.
-            try systemCall("fsopen", __NR_fsopen, address, 1, describing: "\"\(type)\"")
+            try systemCall(
+                "fsopen", __NR_fsopen, address, FilesystemOpenFlags.closeOnExec.rawValue,
+                describing: "\"\(type)\"")
         }
         self.type = type
         descriptor = OwnedDescriptor(taking: CInt(number))
@@ -208,14 +213,14 @@ struct FilesystemContext: ~Copyable {
     borrowing func set(_ option: String) throws(SystemCallError) {
         guard let equals = option.firstIndex(of: "=") else {
             return try withPath(option) { (key) throws(SystemCallError) in
-                try configure(Self.commandSetFlag, key, 0, "\"\(option)\"")
+                try configure(.setFlag, key, 0, "\"\(option)\"")
             }
         }
         let key = String(option[..<equals])
         let value = String(option[option.index(after: equals)...])
         try withPath(key) { (key) throws(SystemCallError) in
             try withPath(value) { (value) throws(SystemCallError) in
-                try configure(Self.commandSetString, key, value, "\"\(option)\"")
+                try configure(.setString, key, value, "\"\(option)\"")
             }
         }
     }
@@ -224,33 +229,35 @@ struct FilesystemContext: ~Copyable {
     ///
     /// Kernel: FSCONFIG_CMD_CREATE.
     borrowing func create() throws(SystemCallError) {
-        try configure(Self.commandCreate, 0, 0, "create")
+        try configure(.create, 0, 0, "create")
     }
 
     /// Applies what was set after the file system was made.
     ///
     /// Kernel: FSCONFIG_CMD_RECONFIGURE.
     borrowing func reconfigure() throws(SystemCallError) {
-        try configure(Self.commandReconfigure, 0, 0, "reconfigure")
+        try configure(.reconfigure, 0, 0, "reconfigure")
     }
 
-    /// The made file system as a detached mount with MOUNT_ATTR_* attributes.
+    /// The made file system as a detached mount.
     ///
     /// Kernel: fsmount(2).
-    borrowing func attach(attributes: UInt64) throws(SystemCallError) -> OwnedDescriptor {
-        // FSMOUNT_CLOEXEC is 1.
+    borrowing func attach(attributes: MountAttributes) throws(SystemCallError)
+        -> OwnedDescriptor
+    {
         let number = try systemCall(
-            "fsmount", __NR_fsmount, Int(descriptor.number), 1, Int(attributes),
-            describing: "\(type), attributes 0x\(String(attributes, radix: 16))")
+            "fsmount", __NR_fsmount, Int(descriptor.number),
+            FilesystemMountFlags.closeOnExec.rawValue, attributes.rawValue,
+            describing: "\(type), \(attributes)")
         return OwnedDescriptor(taking: CInt(number))
     }
 
     private borrowing func configure(
-        _ command: Int, _ key: Int, _ value: Int, _ words: String
+        _ command: FilesystemCommand, _ key: Int, _ value: Int, _ words: String
     ) throws(SystemCallError) {
         do {
             try systemCall(
-                "fsconfig", __NR_fsconfig, Int(descriptor.number), command, key, value, 0,
+                "fsconfig", __NR_fsconfig, Int(descriptor.number), command.rawValue, key, value, 0,
                 describing: "\(type), \(words)")
         } catch {
             let explanation = messages()

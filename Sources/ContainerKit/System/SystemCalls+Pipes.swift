@@ -2,6 +2,7 @@
 
 internal import ByteText
 internal import CLinux
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// Both ends of a pipe, each above 2 and close-on-exec; the caller closes them.
@@ -32,18 +33,32 @@ func aboveStreams(_ descriptor: consuming OwnedDescriptor) throws(SystemCallErro
 ///
 /// Kernel: fcntl(2), F_SETFL with O_NONBLOCK.
 func makeNonBlocking(_ descriptor: CInt) throws(SystemCallError) {
-    try systemCall(
-        "fcntl", __NR_fcntl, Int(descriptor), 4, OpenFlags.nonBlocking.rawValue,
-        describing: "\(descriptor), F_SETFL, O_NONBLOCK")
+    try setStatusFlags(descriptor, .nonBlocking)
 }
 
 /// Lets writes wait for a slow reader, to a file that was opened for appending without waiting.
 ///
 /// Kernel: fcntl(2), F_SETFL.
 func makeBlocking(_ descriptor: CInt) throws(SystemCallError) {
+    try setStatusFlags(descriptor, .append)
+}
+
+private func setStatusFlags(_ descriptor: CInt, _ flags: OpenFlags) throws(SystemCallError) {
+    let command = FileCommand.setStatusFlags
     try systemCall(
-        "fcntl", __NR_fcntl, Int(descriptor), 4, OpenFlags.append.rawValue,
-        describing: "\(descriptor), F_SETFL, O_APPEND")
+        "fcntl", __NR_fcntl, Int(descriptor), command.rawValue, flags.rawValue,
+        describing: "\(descriptor), \(command), \(flags)")
+}
+
+/// The access mode and flags that a file is open with; nil where they cannot be told.
+///
+/// Kernel: fcntl(2), F_GETFL.
+func statusFlags(of descriptor: CInt) -> OpenFlags? {
+    let command = FileCommand.getStatusFlags
+    let flags = try? systemCall(
+        "fcntl", __NR_fcntl, Int(descriptor), command.rawValue,
+        describing: "\(descriptor), \(command)")
+    return flags.map { OpenFlags(rawValue: $0) }
 }
 
 /// Reads once, up to `limitBytes`; empty at the end, nil when there is nothing yet.

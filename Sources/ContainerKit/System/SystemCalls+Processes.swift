@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -32,7 +33,7 @@ func sendSignal(_ pidfd: CInt, _ signal: Int32) throws(SystemCallError) {
 func waitProcess(_ pidfd: CInt) throws(SystemCallError) -> ExitStatus {
     let lost: SystemCallError
     do throws(SystemCallError) {
-        if let status = try waitProcess(pidfd, options: anyChild) { return status }
+        if let status = try waitProcess(pidfd, options: .allChildren) { return status }
         lost = SystemCallError("waitid", "P_PIDFD, \(pidfd)", errno: .noChildProcess)
     } catch  where error.errno == .noChildProcess {
         lost = error
@@ -52,12 +53,13 @@ private func keptStatus(_ pidfd: CInt) -> ExitStatus? {
     info[0] = exitInfo
     let result = withUnsafeMutablePointer(to: &info) {
         raw_system_call(
-            Int(__NR_ioctl), Int(pidfd), 0xc040_ff0b, Int(bitPattern: $0), 0, 0, 0)
+            Int(__NR_ioctl), Int(pidfd), DeviceRequest.processInfo.rawValue, Int(bitPattern: $0), 0,
+            0, 0)
     }
     guard result == 0, info[0] & exitInfo != 0 else { return nil }
     let status = Int32(truncatingIfNeeded: info[7] >> 32)
-    let signal = status & 0x7f
-    return signal == 0 ? .exited(status >> 8 & 0xff) : .signaled(signal)
+    let signal = WaitStatus.signal(status)
+    return signal == 0 ? .exited(WaitStatus.exitStatus(status)) : .signaled(signal)
 }
 
 /// The status of a child that has ended, which is taken out of the process table; nil while it
@@ -65,44 +67,21 @@ private func keptStatus(_ pidfd: CInt) -> ExitStatus? {
 ///
 /// Kernel: waitid(2) with P_PIDFD and WNOHANG.
 func waitProcessIfEnded(_ pidfd: CInt) throws(SystemCallError) -> ExitStatus? {
-    try waitProcess(pidfd, options: anyChild | noHang)
+    try waitProcess(pidfd, options: [.allChildren, .noHang])
 }
 
-/// __WALL: a child whose clone asked for no exit signal counts too.
-private let anyChild = 0x4000_0000
-/// WNOHANG.
-private let noHang = 1
-
-private func waitProcess(_ pidfd: CInt, options: Int) throws(SystemCallError) -> ExitStatus? {
+private func waitProcess(_ pidfd: CInt, options: WaitOptions) throws(SystemCallError) -> ExitStatus?
+{
     // siginfo_t is 128 bytes: si_signo, si_errno, si_code, a gap, si_pid, si_uid, si_status.
     var words = [Int32](repeating: 0, count: 32)
-    // WEXITED
-    let exited = 4
     try withAddress(ofElements: &words) { (address, _) throws(SystemCallError) in
         _ = try systemCall(
-            "waitid", __NR_waitid, Int(clinux_p_pidfd), Int(pidfd), address, exited | options, 0,
-            describing: "P_PIDFD, \(pidfd)")
+            "waitid", __NR_waitid, WaitTarget.descriptor.rawValue, Int(pidfd), address,
+            options.union(.exited).rawValue, 0, describing: "\(WaitTarget.descriptor), \(pidfd)")
     }
     // With WNOHANG, a process that still runs leaves si_signo at zero.
     if words[0] == 0 { return nil }
-    // CLD_EXITED is 1; CLD_KILLED and CLD_DUMPED carry a signal.
-    return words[2] == 1 ? .exited(words[6]) : .signaled(words[6])
-}
-
-/// What poll(2) waits for, and what it saw.
-struct PollEvents: OptionSet {
-    let rawValue: Int16
-
-    /// POLLIN.
-    static let readable = PollEvents(rawValue: 1)
-    /// POLLOUT.
-    static let writable = PollEvents(rawValue: 4)
-    /// POLLERR, which is always waited for.
-    static let error = PollEvents(rawValue: 8)
-    /// POLLHUP, which is always waited for.
-    static let hungUp = PollEvents(rawValue: 16)
-    /// POLLNVAL, which is always waited for.
-    static let invalid = PollEvents(rawValue: 32)
+    return words[2] == ChildCode.exited.rawValue ? .exited(words[6]) : .signaled(words[6])
 }
 
 /// One descriptor to wait for; a negative one is passed over.
@@ -110,12 +89,15 @@ struct PollEvents: OptionSet {
 /// The layout is that of `struct pollfd`.
 struct PollEntry {
     var descriptor: CInt
-    var wanted: PollEvents
-    var seen: PollEvents = []
+    private let wantedBits: Int16
+    private var seenBits: Int16 = 0
+
+    /// What it saw.
+    var seen: PollEvents { PollEvents(rawValue: Int(seenBits)) }
 
     init(_ descriptor: CInt, _ wanted: PollEvents) {
         self.descriptor = descriptor
-        self.wanted = wanted
+        wantedBits = Int16(wanted.rawValue)
     }
 }
 
@@ -134,7 +116,8 @@ func poll(_ entries: inout [PollEntry], timeoutMilliseconds: Int = -1) throws(Sy
     return try withAddress(ofElements: &entries) { (address, count) throws(SystemCallError) in
         try withAddress(of: &time) { (time) throws(SystemCallError) in
             try systemCall(
-                "ppoll", __NR_ppoll, address, count, timeoutMilliseconds < 0 ? 0 : time, 0, 8,
+                "ppoll", __NR_ppoll, address, count, timeoutMilliseconds < 0 ? 0 : time, 0,
+                SignalNumber.maskBytes,
                 describing: "")
         }
     }
@@ -242,10 +225,10 @@ func numberOfChild(_ pidfd: CInt) throws(SystemCallError) -> Int32? {
     // struct pidfd_info: mask and cgroupid of 64 bits, then pid, tgid, ppid, eight ids and exit_code.
     var info = InlineArray<16, UInt32>(repeating: 0)
     info[0] = 1  // PIDFD_INFO_PID
-    // _IOWR(0xff, 11, 64 bytes)
     let result = withUnsafeMutableBytes(of: &info) { bytes in
         raw_system_call(
-            Int(__NR_ioctl), Int(pidfd), 0xc040_ff0b, Int(bitPattern: bytes.baseAddress), 0, 0, 0)
+            Int(__NR_ioctl), Int(pidfd), DeviceRequest.processInfo.rawValue,
+            Int(bitPattern: bytes.baseAddress), 0, 0, 0)
     }
     guard result == 0 else { return try numberOfChild(byInfoOf: pidfd, own) }
     return Int32(bitPattern: info[6]) == own ? Int32(bitPattern: info[4]) : nil

@@ -2,12 +2,9 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
-
-private let familyUnix = 1
-private let typeStream = 1
-private let closeOnExec = 0o2_000_000  // SOCK_CLOEXEC
 
 /// Two connected stream sockets.
 ///
@@ -29,8 +26,9 @@ func socketPair() throws(SystemCallError) -> SocketPair {
     var numbers: (CInt, CInt) = (-1, -1)
     try withAddress(of: &numbers) { (address) throws(SystemCallError) in
         _ = try systemCall(
-            "socketpair", __NR_socketpair, familyUnix, typeStream | closeOnExec, 0, address,
-            describing: "AF_UNIX, SOCK_STREAM")
+            "socketpair", __NR_socketpair, AddressFamily.unix.rawValue, SocketType.stream().number,
+            0,
+            address, describing: "\(AddressFamily.unix), \(SocketType.stream())")
     }
     return SocketPair(
         first: OwnedDescriptor(taking: numbers.0), second: OwnedDescriptor(taking: numbers.1))
@@ -41,11 +39,13 @@ struct UnixAddress {
     /// sun_path has 108 bytes with its end; one that is longer is named through its directory.
     static let longestPath = 107
 
+    private static let family = UInt8(AddressFamily.unix.rawValue)
+
     private let bytes: [UInt8]
 
     /// An address for a path of at most `longestPath` bytes.
     init(_ path: String) {
-        bytes = [UInt8(familyUnix), 0] + Array(path.utf8) + [0]
+        bytes = [Self.family, 0] + Array(path.utf8) + [0]
     }
 
     private init(bytes: [UInt8]) {
@@ -58,7 +58,7 @@ struct UnixAddress {
             self.init(address)
             return
         }
-        self.init(bytes: [UInt8(familyUnix), 0, 0] + Array(address.utf8.dropFirst()))
+        self.init(bytes: [Self.family, 0, 0] + Array(address.utf8.dropFirst()))
     }
 
     func with(_ body: (_ address: Int, _ length: Int) throws(SystemCallError) -> Void)
@@ -68,10 +68,15 @@ struct UnixAddress {
     }
 }
 
-private func streamSocket() throws(SystemCallError) -> OwnedDescriptor {
+/// Makes a socket.
+///
+/// Kernel: socket(2).
+func makeSocket(
+    _ type: SocketType, _ family: AddressFamily = .unix, _ netlink: NetlinkProtocol? = nil
+) throws(SystemCallError) -> OwnedDescriptor {
     let number = try systemCall(
-        "socket", __NR_socket, familyUnix, typeStream | closeOnExec, 0,
-        describing: "AF_UNIX, SOCK_STREAM")
+        "socket", __NR_socket, family.rawValue, type.number, netlink?.rawValue ?? 0,
+        describing: "\(family), \(type)\(netlink.map { ", \($0)" } ?? "")")
     return OwnedDescriptor(taking: CInt(number))
 }
 
@@ -79,7 +84,7 @@ private func streamSocket() throws(SystemCallError) -> OwnedDescriptor {
 ///
 /// Kernel: connect(2), unix(7).
 func connectUnixSocket(path: String) throws(SystemCallError) -> OwnedDescriptor {
-    let socket = try streamSocket()
+    let socket = try makeSocket(.stream())
     if path.utf8.count <= UnixAddress.longestPath {
         try connect(socket.number, to: path, named: path)
         return socket
@@ -107,7 +112,7 @@ func listenUnixSocket(in directory: CInt, name: String) throws(SystemCallError) 
     guard path.utf8.count <= UnixAddress.longestPath else {
         throw SystemCallError("bind", "\"\(name)\"", errno: .fileNameTooLong)
     }
-    let socket = try streamSocket()
+    let socket = try makeSocket(.stream())
     let number = socket.number
     // The file takes the socket's mode, whatever the umask of the process: only its owner connects.
     try systemCall("fchmod", __NR_fchmod, Int(number), 0o600, describing: "\"\(name)\"")
@@ -129,7 +134,7 @@ func connectUnixSocket(in directory: CInt, name: String) throws(SystemCallError)
     guard path.utf8.count <= UnixAddress.longestPath else {
         throw SystemCallError("connect", "\"\(name)\"", errno: .fileNameTooLong)
     }
-    let socket = try streamSocket()
+    let socket = try makeSocket(.stream())
     try connect(socket.number, to: path, named: name)
     return socket
 }
@@ -148,8 +153,8 @@ private struct MessageHeader {
 /// `struct cmsghdr` of SOL_SOCKET, SCM_RIGHTS with room for two descriptors.
 private struct DescriptorMessage {
     var length: Int = 20
-    var level: Int32 = 1
-    var type: Int32 = 1
+    var level = DescriptorMessageType.level
+    var type = DescriptorMessageType.type
     var first: Int32 = -1
     var second: Int32 = -1
 }
@@ -186,8 +191,7 @@ func receiveMessage(from socket: CInt) throws(SystemCallError) -> ReceivedMessag
     // The longest name that runc sends along, or a path of the child's, has 4096 bytes.
     var text = [UInt8](repeating: 0, count: 4096 + 64)
     var control = DescriptorMessage(length: 0, level: 0, type: 0)
-    let truncatedControl: UInt64 = 8  // MSG_CTRUNC
-    var flags: UInt64 = 0
+    var flags: MessageFlags = []
     let length = try withAddress(ofElements: &text) { (base, room) throws(SystemCallError) in
         var vector = (base: base, length: room)
         return try withAddress(of: &vector) { (vector) throws(SystemCallError) in
@@ -196,23 +200,24 @@ func receiveMessage(from socket: CInt) throws(SystemCallError) -> ReceivedMessag
                     vectors: vector, control: address,
                     controlLength: MemoryLayout<DescriptorMessage>.size)
                 let count = try withAddress(of: &header) { (header) throws(SystemCallError) in
-                    // MSG_CMSG_CLOEXEC
                     try systemCall(
-                        "recvmsg", __NR_recvmsg, Int(socket), header, 0x4000_0000,
+                        "recvmsg", __NR_recvmsg, Int(socket), header,
+                        MessageFlags.closeOnExec.rawValue,
                         describing: "descriptor \(socket)")
                 }
-                flags = header.flags
+                flags = MessageFlags(rawValue: Int(header.flags))
                 return count
             }
         }
     }
     // The kernel pads nothing: 16 bytes of header and 4 a descriptor.
-    let isRights = control.level == 1 && control.type == 1
+    let isRights =
+        control.level == DescriptorMessageType.level && control.type == DescriptorMessageType.type
     let count = isRights ? max(0, (control.length - 16) / 4) : 0
     let first = count >= 1 ? OwnedDescriptor(taking: control.first) : nil
     let second = count >= 2 ? OwnedDescriptor(taking: control.second) : nil
     // No room for more than two: the kernel dropped the rest, and says so.
-    guard let first, count <= 2, flags & truncatedControl == 0 else {
+    guard let first, count <= 2, !flags.contains(.truncatedControl) else {
         throw SystemCallError(
             "recvmsg", "descriptor \(socket), one descriptor expected", errno: .badMessage)
     }
@@ -236,9 +241,9 @@ func sendDescriptor(_ descriptor: CInt, text: String, over socket: CInt, waits: 
             try withAddress(of: &control) { (control) throws(SystemCallError) in
                 var header = MessageHeader(vectors: vector, control: control, controlLength: 20)
                 try withAddress(of: &header) { (header) throws(SystemCallError) in
-                    // MSG_NOSIGNAL, MSG_DONTWAIT
+                    let flags: MessageFlags = waits ? .noSignal : [.noSignal, .noWait]
                     _ = try systemCall(
-                        "sendmsg", __NR_sendmsg, Int(socket), header, waits ? 0x4000 : 0x4040,
+                        "sendmsg", __NR_sendmsg, Int(socket), header, flags.rawValue,
                         describing: "descriptor \(socket), SCM_RIGHTS")
                 }
             }

@@ -2,6 +2,7 @@
 
 internal import ByteText
 internal import CLinux
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// A moment after which an answer is not waited for any more.
@@ -37,7 +38,7 @@ enum UnixSocketName: Equatable, Sendable, CustomStringConvertible {
 
     /// `struct sockaddr_un`, as long as it is needed; nil for a name that is too long for it.
     fileprivate var address: [UInt8]? {
-        let family: [UInt8] = [1, 0]  // AF_UNIX
+        let family = [UInt8(AddressFamily.unix.rawValue), 0]
         switch self {
         case .path(let path):
             return path.utf8.count < 108 ? family + Array(path.utf8) + [0] : nil
@@ -66,11 +67,7 @@ struct StreamSocket: ~Copyable {
         guard let address = name.address else {
             throw SystemCallError("connect", "\(name)", errno: .fileNameTooLong)
         }
-        // SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC
-        let number = try systemCall(
-            "socket", __NR_socket, 1, 1 | 0o4000 | 0o2_000_000, 0,
-            describing: "AF_UNIX, SOCK_STREAM")
-        let socket = OwnedDescriptor(taking: CInt(number))
+        let socket = try makeSocket(.stream(.nonBlocking))
         while true {
             do throws(SystemCallError) {
                 try Self.connect(socket.number, address, name)

@@ -28,6 +28,7 @@
 
 internal import ByteText
 internal import CLinux
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// Makes a system call, retrying EINTR, and turns a refusal into an error that prints the call.
@@ -40,42 +41,18 @@ func systemCall(
 ) throws(SystemCallError) -> Int {
     while true {
         let result = raw_system_call(Int(number), a, b, c, d, e, f)
-        if result == -4 { continue }
-        guard result < 0, result >= -4095 else { return result }
-        throw SystemCallError("\(name)", arguments(), errno: Errno(rawValue: CInt(-result)))
+        // The kernel's errnos are below 4096.
+        guard result < 0, result > -4096 else { return result }
+        let errno = Errno(rawValue: CInt(-result))
+        if errno == .interrupted { continue }
+        throw SystemCallError("\(name)", arguments(), errno: errno)
     }
-}
-
-/// How a file is opened.
-///
-/// The names are those of open(2)'s flags.
-struct OpenFlags: OptionSet {
-    let rawValue: Int
-
-    static let readOnly = OpenFlags([])
-    static let writeOnly = OpenFlags(rawValue: 0o1)
-    static let readWrite = OpenFlags(rawValue: 0o2)
-    static let create = OpenFlags(rawValue: 0o100)
-    static let exclusive = OpenFlags(rawValue: 0o200)
-    static let noTerminal = OpenFlags(rawValue: 0o400)
-    static let truncate = OpenFlags(rawValue: 0o1000)
-    static let append = OpenFlags(rawValue: 0o2000)
-    static let nonBlocking = OpenFlags(rawValue: 0o4000)
-    #if arch(arm64)
-        static let directory = OpenFlags(rawValue: 0o40000)
-        static let noFollow = OpenFlags(rawValue: 0o100000)
-    #else
-        static let directory = OpenFlags(rawValue: 0o200000)
-        static let noFollow = OpenFlags(rawValue: 0o400000)
-    #endif
-    static let closeOnExec = OpenFlags(rawValue: 0o2_000_000)
-    static let pathOnly = OpenFlags(rawValue: 0o10_000_000)
 }
 
 /// The current directory, where a call takes a directory descriptor.
 ///
 /// Kernel: AT_FDCWD.
-let currentDirectory: CInt = -100
+let currentDirectory = CInt(DirectoryDescriptor.current.rawValue)
 
 /// Opens `path` relative to `directory`, always close-on-exec.
 ///
@@ -101,7 +78,7 @@ func openInRoot(_ root: CInt, _ path: String, _ flags: OpenFlags, mode: Int = 0)
 {
     var how = open_how(
         flags: UInt64(flags.union(.closeOnExec).rawValue), mode: UInt64(mode),
-        resolve: UInt64(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS))
+        resolve: UInt64(Resolution.inRoot.rawValue))
     var attempts = 128
     while true {
         do {
@@ -246,7 +223,8 @@ func removeDirectory(_ path: String, at directory: CInt = currentDirectory)
 {
     _ = try withPath(path) { (address) throws(SystemCallError) in
         try systemCall(
-            "rmdir", __NR_unlinkat, Int(directory), address, 0x200, describing: "\"\(path)\"")
+            "rmdir", __NR_unlinkat, Int(directory), address, RemovalFlag.directory.rawValue,
+            describing: "\"\(path)\"")
     }
 }
 
@@ -254,24 +232,25 @@ func removeDirectory(_ path: String, at directory: CInt = currentDirectory)
 ///
 /// Kernel: renameat2(2).
 func renameFile(_ from: String, to: String, at directory: CInt) throws(SystemCallError) {
-    try rename(from, to, at: directory, flags: 0)
+    try rename(from, to, at: directory, [])
 }
 
 /// Lets two files of a directory change places.
 ///
 /// Kernel: renameat2(2), RENAME_EXCHANGE. EINVAL where the file system cannot do so.
 func exchangeFiles(_ one: String, _ other: String, at directory: CInt) throws(SystemCallError) {
-    try rename(one, other, at: directory, flags: 2)
+    try rename(one, other, at: directory, .exchange)
 }
 
 private func rename(
-    _ from: String, _ to: String, at directory: CInt, flags: Int
+    _ from: String, _ to: String, at directory: CInt, _ flags: RenameFlags
 ) throws(SystemCallError) {
     _ = try withPath(from) { (source) throws(SystemCallError) in
         try withPath(to) { (target) throws(SystemCallError) in
             try systemCall(
-                "renameat2", __NR_renameat2, Int(directory), source, Int(directory), target, flags,
-                describing: "\"\(from)\", \"\(to)\"")
+                "renameat2", __NR_renameat2, Int(directory), source, Int(directory), target,
+                flags.rawValue,
+                describing: "\"\(from)\", \"\(to)\"\(flags.isEmpty ? "" : ", \(flags)")")
         }
     }
 }
@@ -282,8 +261,8 @@ func status(of descriptor: CInt) throws(SystemCallError) -> clinux_statx {
     try withPath("") { (empty) throws(SystemCallError) in
         try withAddress(of: &status) { (address) throws(SystemCallError) in
             _ = try systemCall(
-                "statx", __NR_statx, Int(descriptor), empty, 0x1000, 0x1fff, address,
-                describing: "descriptor \(descriptor)")
+                "statx", __NR_statx, Int(descriptor), empty, PathFlags.emptyPath.rawValue,
+                StatusMask.all.rawValue, address, describing: "descriptor \(descriptor)")
         }
     }
     return status
@@ -297,9 +276,25 @@ func status(at path: String, in directory: CInt = currentDirectory) throws(Syste
     try withPath(path) { (name) throws(SystemCallError) in
         try withAddress(of: &status) { (address) throws(SystemCallError) in
             _ = try systemCall(
-                "statx", __NR_statx, Int(directory), name, 0, 0x1fff, address,
+                "statx", __NR_statx, Int(directory), name, 0, StatusMask.all.rawValue, address,
                 describing: "\"\(path)\"")
         }
     }
     return status
+}
+
+extension StatusMask {
+    /// What `status` tells.
+    fileprivate static var all: StatusMask { [.basic, .birthTime, .mountID] }
+}
+
+extension clinux_statx {
+    /// The type of the file.
+    var kind: FileKind? { FileKind(mode: stx_mode) }
+
+    /// Its permission bits.
+    var permissions: UInt16 { stx_mode & UInt16(FileMode.permissionMask) }
+
+    /// Whether somebody may execute it.
+    var isExecutable: Bool { stx_mode & 0o111 != 0 }
 }

@@ -15,6 +15,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// The calls to systemd that containers need.
@@ -40,7 +41,7 @@ final class SystemdClient {
     ///
     /// Source: sd_booted(3).
     static var isRunning: Bool {
-        ((try? status(at: "/run/systemd/system"))?.stx_mode ?? 0) & 0xf000 == 0x4000
+        (try? status(at: "/run/systemd/system"))?.kind == .directory
     }
 
     /// The systemd that keeps cgroups for whoever this process is.

@@ -6,6 +6,7 @@
 //   IDMapTool   newuidmap and newgidmap, for an ordinary user's ranges
 
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 extension IDMaps {

@@ -3,6 +3,7 @@
 internal import ByteText
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// newuidmap(1) or newgidmap(1): the programs with the right to map an ordinary user's ranges.
@@ -65,8 +66,8 @@ struct IDMapTool {
         let path = environmentVariable("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin"
         for directory in path.split(separator: ":") where directory.begins(with: "/") {
             let candidate = "\(directory)/\(name)"
-            if let status = try? status(at: candidate), status.stx_mode & 0o170000 == 0o100000,
-                status.stx_mode & 0o111 != 0
+            if let status = try? status(at: candidate), status.kind == .regular,
+                status.isExecutable
             {
                 return candidate
             }

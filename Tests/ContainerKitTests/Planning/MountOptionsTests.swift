@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import KernelVocabulary
 import RuntimeSpec
 import Testing
 
@@ -169,8 +170,8 @@ struct MountOptionsTests {
             (["sync", "async", "lazytime", "nolazytime", "mand", "nomand", "ro", "rw"], [], []),
             (["silent", "iversion"], [], [.silent, .inodeVersion]),
             (["silent", "iversion", "loud", "noiversion"], [], []),
-        ] as [([String], [String], SuperblockFlags)])
-    func superblock(_ words: [String], _ names: [String], _ unnamed: SuperblockFlags) {
+        ] as [([String], [String], MountFlags)])
+    func superblock(_ words: [String], _ names: [String], _ unnamed: MountFlags) {
         let options = MountOptions(words)
         #expect(options.superblockFlags.fsconfigNames == names)
         #expect(options.superblockFlags.intersection([.silent, .inodeVersion]) == unnamed)
@@ -184,7 +185,7 @@ struct MountOptionsTests {
         #expect(
             options.propagation == [.recursivelySlave, .shared, .recursivelyUnbindable, .private])
         #expect(options.propagation.map(\.isRecursive) == [true, false, true, false])
-        #expect(options.propagation.map(\.kernelValue) == [1 << 19, 1 << 20, 1 << 17, 1 << 18])
+        #expect(options.propagation.map(\.kernelValue) == [.slave, .shared, .unbindable, .private] as [MountFlags])
     }
 
     @Test("words of the runtime are not options of the file system")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import InitProgram
+import KernelVocabulary
 import RuntimeSpec
 import Testing
 
@@ -78,7 +79,7 @@ struct MountPlanTests {
         #expect(
             found.childSteps.contains { planned in
                 if case .changeMount(at: "/", let changes) = planned.step {
-                    changes.first?.set == 1
+                    changes.first?.set == .readOnly
                 } else {
                     false
                 }
@@ -149,7 +150,7 @@ struct MountPlanTests {
         }
         #expect(devices.count == 6)
         #expect(devices.allSatisfy { $0.isReadOnly == isReadOnly })
-        #expect(MountChange.ofAttached(devices[0]).set == (isReadOnly ? 1 : 0))
+        #expect(MountChange.ofAttached(devices[0]).set == (isReadOnly ? .readOnly : []))
     }
 
     // MARK: Sources in earlier mounts
@@ -253,8 +254,8 @@ struct MountPlanTests {
         let mount = Mount(
             destination: "/sys/fs/cgroup", type: "cgroup", options: ["rnosuid", "rslave"])
         let changes = [
-            MountChange(set: 2, recursive: true),
-            MountChange(recursive: true, propagation: 1 << 19),
+            MountChange(set: .noSetUserID, recursive: true),
+            MountChange(recursive: true, propagation: .slave),
         ]
         #expect(try filesystems(plan([mount])).map(\.changes) == [changes])
         #expect(try filesystems(plan([mount], .planV1)).map(\.changes) == [changes])
@@ -301,13 +302,17 @@ struct MountPlanTests {
     func wholeHierarchy() throws {
         let tree = try cgroupTree(["ro", "noatime"])
         #expect(tree.source == "/sys/fs/cgroup" && !tree.recursive)
-        // nosuid, nodev, noexec, ro, noatime; private
-        #expect(tree.changes == [MountChange(set: 0x1f, propagation: 1 << 18)])
+        let always: MountAttributes = [.noSetUserID, .noDevices, .noExecution]
+        #expect(
+            tree.changes == [
+                MountChange(
+                    set: always.union([.readOnly, .noAccessTime]), propagation: .private)
+            ])
         #expect(
             try cgroupTree(["rw", "rslave", "shared"]).changes == [
-                MountChange(set: 0xe, propagation: 1 << 18),
-                MountChange(recursive: true, propagation: 1 << 19),
-                MountChange(propagation: 1 << 20),
+                MountChange(set: always, propagation: .private),
+                MountChange(recursive: true, propagation: .slave),
+                MountChange(propagation: .shared),
             ])
     }
 
@@ -315,7 +320,8 @@ struct MountPlanTests {
     func readOnlyHierarchy() throws {
         for options in [[], ["rw"], ["rrw"]] {
             #expect(
-                try cgroupTree(options, isTrusted: false).changes.last == MountChange(set: 1))
+                try cgroupTree(options, isTrusted: false).changes.last
+                    == MountChange(set: .readOnly))
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import InitProgram
+import KernelVocabulary
 import RuntimeSpec
 import SystemPackage
 import Testing
@@ -147,9 +148,9 @@ extension PlanCase {
                 $0.caller.replacedStreams = [0, 1, 2]
                 $0.caller.preservedDescriptorCount = 2
                 $0.caller.streams = [
-                    StandardStream(number: 0, kind: .device(.null, flags: 0), owner: 0),
+                    StandardStream(number: 0, kind: .device(.null, flags: []), owner: 0),
                     StandardStream(number: 1, kind: .pipe, owner: 1000),
-                    StandardStream(number: 2, kind: .device(.null, flags: 1), owner: 0),
+                    StandardStream(number: 2, kind: .device(.null, flags: .writeOnly), owner: 0),
                 ]
             }),
         PlanCase(

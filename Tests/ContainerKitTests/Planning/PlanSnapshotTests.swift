@@ -2,6 +2,7 @@
 
 import Foundation
 import InitProgram
+import KernelVocabulary
 import RuntimeSpec
 import SystemPackage
 import Testing
@@ -164,7 +165,7 @@ struct PlanSnapshotTests {
 
     @Test("a bind mount first loses its way back to the host, then gets what its options say")
     func bindChanges() throws {
-        let slave = MountChange(recursive: true, propagation: 1 << 19)
+        let slave = MountChange(recursive: true, propagation: .slave)
         let found = try binds([
             Mount(destination: "/plain", source: "/a", options: ["bind"]),
             Mount(
@@ -176,15 +177,17 @@ struct PlanSnapshotTests {
                 == BindMount(
                     index: 0, source: "/a", recursive: false, changes: [slave],
                     destination: "/plain"))
-        let plain: UInt64 = 0x2 | 0x4 | 0x8 | 0x20_0000
+        let plain: MountAttributes = [
+            .noSetUserID, .noDevices, .noExecution, .noSymlinkFollowing,
+        ]
         #expect(
             found[1]
                 == BindMount(
                     index: 1, source: "/b", recursive: true,
                     changes: [
-                        slave, MountChange(set: 1, clear: plain),
-                        MountChange(set: 2, recursive: true),
-                        MountChange(recursive: true, propagation: 1 << 18),
+                        slave, MountChange(set: .readOnly, clear: plain),
+                        MountChange(set: .noSetUserID, recursive: true),
+                        MountChange(recursive: true, propagation: .private),
                     ], destination: "/b"))
     }
 
@@ -212,9 +215,9 @@ struct PlanSnapshotTests {
     @Test(
         "what trees get first follows rootfsPropagation",
         arguments: [
-            (nil, MountChange(recursive: true, propagation: 1 << 19)),
-            (.recursivelySlave, MountChange(recursive: true, propagation: 1 << 19)),
-            (.recursivelyPrivate, MountChange(recursive: true, propagation: 1 << 18)),
+            (nil, MountChange(recursive: true, propagation: .slave)),
+            (.recursivelySlave, MountChange(recursive: true, propagation: .slave)),
+            (.recursivelyPrivate, MountChange(recursive: true, propagation: .private)),
             (.shared, MountChange()), (.recursivelyShared, MountChange()),
         ] as [(Linux.Propagation?, MountChange)])
     func baseChange(_ propagation: Linux.Propagation?, _ expected: MountChange) throws {
@@ -313,11 +316,12 @@ struct PlanSnapshotTests {
         }
         #expect(
             mounts[0].options == ["one=1,2", "two", "context=\"u:r:t:s0:c1,c2\""])
-        // MS_I_VERSION, SYNCHRONOUS, NOATIME, NOEXEC, NODEV, NOSUID
-        #expect(mounts[0].mountFlags == 0x80_041e)
+        #expect(
+            mounts[0].mountFlags == [
+                .inodeVersion, .synchronous, .noAccessTime, .noExecution, .noDevices, .noSetUserID,
+            ])
         #expect(mounts[1].options == ["size=2m"])
-        // MS_NOSYMFOLLOW, REMOUNT, RDONLY
-        #expect(mounts[1].mountFlags == 0x121)
+        #expect(mounts[1].mountFlags == [.noSymlinkFollowing, .remount, .readOnly])
         let calls = plan.explained(includingCalls: true)
         let flags = ["NOSUID", "NODEV", "NOEXEC", "SYNCHRONOUS", "NOATIME", "I_VERSION"]
             .map { "MS_\($0)" }.joined(separator: "|")

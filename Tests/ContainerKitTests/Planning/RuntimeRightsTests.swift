@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import InitProgram
+import KernelVocabulary
 import RuntimeSpec
 import Testing
 
@@ -29,7 +30,8 @@ struct RuntimeRightsTests {
         var spec = Spec.rootlessTemplate(userID: 1000, groupID: 1000)
         spec.process?.terminal = false
         change(&spec)
-        var facts = CreateFacts(id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planNone))
+        var facts = CreateFacts(
+            id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planNone))
         facts.host.rights = rights
         do throws(SpecError) {
             _ = try Launch(creating: spec, facts: facts, filter: nil)
@@ -64,7 +66,8 @@ struct RuntimeRightsTests {
                 syscalls: [SeccompRule(names: ["mkdir"], action: .notify)])
             change(&spec)
             let filter = try SeccompFilter(compiling: try #require(spec.linux?.seccomp))
-            var facts = CreateFacts(id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planNone))
+            var facts = CreateFacts(
+                id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planNone))
             facts.host.rights = rights
             let launch = try Launch(creating: spec, facts: facts, filter: filter)
             return launch.plan.childSteps.map(\.step)
@@ -125,7 +128,8 @@ struct RuntimeRightsTests {
         var spec = Spec.rootlessTemplate(userID: 1000, groupID: 1000)
         spec.process?.terminal = false
         if !isReadOnly { spec.mounts?[5].options?.removeAll { $0 == "ro" } }
-        var facts = CreateFacts(id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planNone))
+        var facts = CreateFacts(
+            id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planNone))
         facts.host.rights = .ordinaryUser
         let plan = try Launch(creating: spec, facts: facts, filter: nil).plan
         let tree = plan.childSteps.lazy.compactMap { planned -> HostTree? in
@@ -134,6 +138,6 @@ struct RuntimeRightsTests {
         }.first
         let found = try #require(tree)
         #expect(found.path == "/sys" && found.recursive)
-        #expect(found.changes.contains(MountChange(set: 1, recursive: true)) == isReadOnly)
+        #expect(found.changes.contains(MountChange(set: .readOnly, recursive: true)) == isReadOnly)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import InitProgram
+import KernelVocabulary
 import RuntimeSpec
 import Testing
 
@@ -93,16 +94,16 @@ struct StreamPlanTests {
     @Test("devices without a state are opened anew by the container's nodes, once for equal ones")
     func devices() {
         let streams = [
-            StandardStream(number: 0, kind: .device(.null, flags: 0), owner: 0),
-            StandardStream(number: 1, kind: .device(.full, flags: 1), owner: 0),
-            StandardStream(number: 2, kind: .device(.null, flags: 0), owner: 0),
+            StandardStream(number: 0, kind: .device(.null, flags: []), owner: 0),
+            StandardStream(number: 1, kind: .device(.full, flags: .writeOnly), owner: 0),
+            StandardStream(number: 2, kind: .device(.null, flags: []), owner: 0),
         ]
         let plan = StreamPlan(process(5), streams, root, nil)
         #expect(
             childSteps(plan) == [
                 .reopenStreams([
-                    DeviceStreams([0, 2], name: "null", minor: 3, flags: 0),
-                    DeviceStreams([1], name: "full", minor: 7, flags: 1),
+                    DeviceStreams([0, 2], name: "null", minor: 3, flags: []),
+                    DeviceStreams([1], name: "full", minor: 7, flags: .writeOnly),
                 ])
             ])
         #expect(plan.parentSteps.isEmpty)
@@ -110,7 +111,7 @@ struct StreamPlanTests {
 
     @Test("in a user namespace devices stay as they are: the container's nodes are the host's")
     func mappedDevices() {
-        let streams = [StandardStream(number: 0, kind: .device(.null, flags: 0), owner: 0)]
+        let streams = [StandardStream(number: 0, kind: .device(.null, flags: []), owner: 0)]
         #expect(childSteps(StreamPlan(process(5), streams, root, userNamespace())).isEmpty)
         #expect(
             childSteps(StreamPlan(process(5), streams, root, entersUserNamespace: true)).isEmpty)

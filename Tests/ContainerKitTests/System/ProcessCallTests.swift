@@ -3,6 +3,7 @@
 import CLinux
 import Foundation
 import InitProgram
+import KernelVocabulary
 import SystemPackage
 import Testing
 

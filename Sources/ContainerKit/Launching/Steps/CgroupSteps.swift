@@ -56,7 +56,8 @@ enum CgroupStep: ParentAction {
             "end the process that waited in the scope"
                 + (steps.isEmpty ? "" : "; write \(steps.sentencePart)")
                 + (properties.isEmpty
-                    ? "" : "; tell systemd \(properties.map(\.description).joined(separator: "; "))")
+                    ? ""
+                    : "; tell systemd \(properties.map(\.description).joined(separator: "; "))")
         }
     }
 

@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
@@ -168,12 +169,9 @@ extension Launcher {
         for (stream, number) in [input, output, error].enumerated() {
             let copy = try reporting("unable to take over stream \(stream)") {
                 () throws(SystemCallError) in
-                // F_DUPFD_CLOEXEC
-                try systemCall(
-                    "fcntl", __NR_fcntl, Int(number), 1030, 3 + options.preservedDescriptorCount,
-                    describing: "\(number), F_DUPFD_CLOEXEC")
+                try duplicate(number, from: 3 + options.preservedDescriptorCount).release()
             }
-            inputs[.standardStream(stream)] = own(OwnedDescriptor(taking: CInt(copy)))
+            inputs[.standardStream(stream)] = own(OwnedDescriptor(taking: copy))
         }
     }
 

@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -54,7 +55,7 @@ enum ParentMountStep: ParentAction {
             "clone the host's \(path) (\(device.major):\(device.minor))"
         case .makeDevice(_, let device, _):
             "make a node \(device.name) (\(device.major):\(device.minor), mode "
-                + "\(String(device.mode & 0o7777, radix: 8))) of \(device.userID):\(device.groupID)"
+                + "\(String(device.permissions, radix: 8))) of \(device.userID):\(device.groupID)"
         case .mapClonedTree(_, let map, let destination):
             "take the child's tree for \(destination), \(map.words)"
         case .send: "send the child the tree"
@@ -143,7 +144,7 @@ extension Launcher {
         let tree = try reporting("unable to open the rootfs", field: field) {
             () throws(SystemCallError) in
             let tree = try cloneMountTree(at: path, recursive: true)
-            guard try status(of: tree.number).stx_mode & 0xf000 == 0x4000 else {
+            guard try status(of: tree.number).kind == .directory else {
                 throw SystemCallError("open_tree", "\"\(path)\"", errno: .notDirectory)
             }
             for change in changes { try changeMount(tree.number, change) }
@@ -255,7 +256,7 @@ extension Launcher {
     fileprivate func cloneDevice(
         _ index: Int, _ path: String, _ device: Device, _ field: String?
     ) throws(ContainerError) {
-        let kind = device.mode & 0xf000 == 0x6000 ? "block" : "char"
+        let kind = device.type == .blockDevice ? "block" : "char"
         let numbered = "/dev/\(kind)/\(device.major):\(device.minor)"
         var failure = SystemCallError("open_tree", "\"\(path)\"", errno: .noSuchFileOrDirectory)
         for candidate in [path, numbered] {
@@ -277,7 +278,7 @@ extension Launcher {
 
     private static func isNode(_ tree: CInt, _ device: Device) throws(SystemCallError) -> Bool {
         let status = try status(of: tree)
-        return UInt32(status.stx_mode) & 0xf000 == device.mode & 0xf000
+        return status.kind == device.type
             && status.stx_rdev_major == device.major && status.stx_rdev_minor == device.minor
     }
 

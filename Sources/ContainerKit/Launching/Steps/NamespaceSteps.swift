@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// What the child joins, and what moves into its namespaces.
@@ -75,8 +76,8 @@ extension Launcher {
             try openFile(path, [.readOnly, .nonBlocking])
         }
         let type = cloneFlag(ofNamespace: namespace.number)
-        guard type == Int(kind.cloneFlag) else {
-            let found = NamespaceKind.allCases.first { Int($0.cloneFlag) == type }
+        guard type == kind.cloneFlag.rawValue else {
+            let found = NamespaceKind.allCases.first { $0.cloneFlag.rawValue == type }
             throw ContainerError(
                 .invalidSpec,
                 found.map { "\(path) is a \($0.rawValue) namespace, not a \(kind.rawValue) one" }

@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// Standard streams of the caller.
@@ -56,7 +57,7 @@ extension Launcher {
             return
         }
         var stream = GivenStream(descriptor: descriptor, former: status.stx_uid, user: user)
-        if status.stx_mode & 0xf000 == 0x2000 {
+        if status.kind == .characterDevice {
             // A terminal goes back once the process has ended: longer than the launcher's copy is open.
             stream.descriptor = own(try duplicate(descriptor, from: 3))
             givenTerminals.append(stream)

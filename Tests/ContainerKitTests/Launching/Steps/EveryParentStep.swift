@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import InitProgram
+import KernelVocabulary
 import RuntimeSpec
 
 @testable import ContainerKit
@@ -58,9 +59,14 @@ private let mountSamples: [ParentMountStep] = [
     .copyIntoTmpfs(
         2, FilesystemMount(type: "tmpfs", source: "tmpfs", destination: "/etc"), owner: nil,
         CgroupEntry(isBornInside: true)),
-    .hostDevice(5, path: "/dev/null", Device(name: "null", mode: 0o020666, major: 1, minor: 3)),
+    .hostDevice(
+        5, path: "/dev/null",
+        Device(name: "null", mode: FileMode(.characterDevice, 0o666), major: 1, minor: 3)),
     .makeDevice(
-        7, Device(name: "fuse", mode: 0o020600, major: 10, minor: 229, userID: 100_000),
+        7,
+        Device(
+            name: "fuse", mode: FileMode(.characterDevice, 0o600), major: 10, minor: 229,
+            userID: 100_000),
         label: nil),
     .cgroupDirectory(3, name: "memory", path: "/sys/fs/cgroup/memory/a", readOnly: true),
     .mapClonedTree(6, MountIDMap(sampleMaps, recursive: false), destination: "/late"),
@@ -82,13 +88,15 @@ private var listenerSamples: [ListenerStep] {
         defaultAction: .allow, listenerPath: "/a.sock",
         syscalls: [SeccompRule(names: ["mkdir"], action: .notify)])
     let listener = SeccompListener(
-        profile, state: State(ociVersion: "1.0.0", id: "a", pid: 0, status: .creating, bundle: "/b"))
+        profile, state: State(ociVersion: "1.0.0", id: "a", pid: 0, status: .creating, bundle: "/b")
+    )
     guard let listener else { preconditionFailure("a profile that notifies has a listener") }
     return [.find(listener), .connect(listener), .send(listener)]
 }
 
 private let childSamples: [ChildStep] = [
-    .start([.pid, .mount], intoCgroup: true), .take, .adoptSecond, .release(.start), .expect(.ready),
+    .start([.pid, .mount], intoCgroup: true), .take, .adoptSecond, .release(.start),
+    .expect(.ready),
     .awaitExecution,
 ]
 

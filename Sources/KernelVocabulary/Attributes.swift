@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What a process gets of time, memory and other resources.
+
+/// How a process is given CPU time.
+///
+/// Kernel: sched(7). Source: linux/sched.h.
+package enum SchedulingPolicy: Int, KernelNumber {
+    case other = 0
+    case fifo = 1
+    case roundRobin = 2
+    case batch = 3
+    /// Reserved, and refused by the kernel.
+    case iso = 4
+    case idle = 5
+    case deadline = 6
+
+    package var name: String {
+        switch self {
+        case .other: "SCHED_OTHER"
+        case .fifo: "SCHED_FIFO"
+        case .roundRobin: "SCHED_RR"
+        case .batch: "SCHED_BATCH"
+        case .iso: "SCHED_ISO"
+        case .idle: "SCHED_IDLE"
+        case .deadline: "SCHED_DEADLINE"
+        }
+    }
+}
+
+/// Flags of sched_setattr.
+///
+/// Source: linux/sched.h.
+@frozen package struct SchedulingFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var resetOnFork: Self { Self(rawValue: 0x01) }
+    @inlinable package static var reclaim: Self { Self(rawValue: 0x02) }
+    @inlinable package static var deadlineOverrun: Self { Self(rawValue: 0x04) }
+    @inlinable package static var keepPolicy: Self { Self(rawValue: 0x08) }
+    @inlinable package static var keepParameters: Self { Self(rawValue: 0x10) }
+    @inlinable package static var utilizationClampMinimum: Self { Self(rawValue: 0x20) }
+    @inlinable package static var utilizationClampMaximum: Self { Self(rawValue: 0x40) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.resetOnFork, "SCHED_FLAG_RESET_ON_FORK"), (.reclaim, "SCHED_FLAG_RECLAIM"),
+            (.deadlineOverrun, "SCHED_FLAG_DL_OVERRUN"), (.keepPolicy, "SCHED_FLAG_KEEP_POLICY"),
+            (.keepParameters, "SCHED_FLAG_KEEP_PARAMS"),
+            (.utilizationClampMinimum, "SCHED_FLAG_UTIL_CLAMP_MIN"),
+            (.utilizationClampMaximum, "SCHED_FLAG_UTIL_CLAMP_MAX"),
+        ]
+    }
+}
+
+/// How urgent I/O is.
+///
+/// Kernel: ioprio_set(2). Source: linux/ioprio.h.
+package enum IOPriorityClass: Int, KernelNumber {
+    case realTime = 1
+    case bestEffort = 2
+    case idle = 3
+
+    package var name: String {
+        switch self {
+        case .realTime: "IOPRIO_CLASS_RT"
+        case .bestEffort: "IOPRIO_CLASS_BE"
+        case .idle: "IOPRIO_CLASS_IDLE"
+        }
+    }
+}
+
+/// How the nodes of a memory policy are meant.
+///
+/// Kernel: set_mempolicy(2). Source: linux/mempolicy.h.
+@frozen package struct MemoryPolicyFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var staticNodes: Self { Self(rawValue: 1 << 15) }
+    @inlinable package static var relativeNodes: Self { Self(rawValue: 1 << 14) }
+    @inlinable package static var numaBalancing: Self { Self(rawValue: 1 << 13) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.staticNodes, "MPOL_F_STATIC_NODES"), (.relativeNodes, "MPOL_F_RELATIVE_NODES"),
+            (.numaBalancing, "MPOL_F_NUMA_BALANCING"),
+        ]
+    }
+}
+
+/// Where memory comes from.
+///
+/// Kernel: set_mempolicy(2). Source: linux/mempolicy.h.
+package enum MemoryPolicyMode: Int, KernelNumber {
+    case systemDefault = 0
+    case preferred = 1
+    case bind = 2
+    case interleave = 3
+    case local = 4
+    case preferredMany = 5
+    case weightedInterleave = 6
+
+    package var name: String {
+        switch self {
+        case .systemDefault: "MPOL_DEFAULT"
+        case .preferred: "MPOL_PREFERRED"
+        case .bind: "MPOL_BIND"
+        case .interleave: "MPOL_INTERLEAVE"
+        case .local: "MPOL_LOCAL"
+        case .preferredMany: "MPOL_PREFERRED_MANY"
+        case .weightedInterleave: "MPOL_WEIGHTED_INTERLEAVE"
+        }
+    }
+}
+
+/// The mode of a memory policy with its flags.
+package struct MemoryPolicyWord: KernelWord {
+    package let number: Int
+
+    /// A mode and its flags.
+    package init(_ mode: MemoryPolicyMode, _ flags: MemoryPolicyFlags = []) {
+        number = mode.rawValue | flags.rawValue
+    }
+
+    package static func spelling(of number: Int) -> String {
+        let flags = MemoryPolicyFlags(rawValue: number & ~0xfff)
+        let mode = MemoryPolicyMode.spelling(of: number & 0xfff)
+        return flags.isEmpty ? mode : "\(mode)|\(flags)"
+    }
+}
+
+/// An execution domain.
+///
+/// Kernel: personality(2). Source: linux/personality.h.
+package enum ExecutionDomain: Int, KernelNumber {
+    case linux = 0
+    case linux32 = 8
+
+    package var name: String {
+        switch self {
+        case .linux: "PER_LINUX"
+        case .linux32: "PER_LINUX32"
+        }
+    }
+}
+
+/// Whose I/O priority is set.
+///
+/// Source: linux/ioprio.h.
+package enum PriorityTarget: Int, KernelNumber {
+    case process = 1
+
+    package var name: String {
+        switch self {
+        case .process: "IOPRIO_WHO_PROCESS"
+        }
+    }
+}
+
+/// What is limited.
+///
+/// Kernel: getrlimit(2). Source: asm-generic/resource.h.
+package enum ResourceLimit: Int, KernelNumber {
+    case cpu = 0
+    case fileSize = 1
+    case data = 2
+    case stack = 3
+    case core = 4
+    case residentSet = 5
+    case processes = 6
+    case openFiles = 7
+    case lockedMemory = 8
+    case addressSpace = 9
+    case locks = 10
+    case pendingSignals = 11
+    case messageQueues = 12
+    case nice = 13
+    case realTimePriority = 14
+    case realTime = 15
+
+    package var name: String {
+        switch self {
+        case .cpu: "RLIMIT_CPU"
+        case .fileSize: "RLIMIT_FSIZE"
+        case .data: "RLIMIT_DATA"
+        case .stack: "RLIMIT_STACK"
+        case .core: "RLIMIT_CORE"
+        case .residentSet: "RLIMIT_RSS"
+        case .processes: "RLIMIT_NPROC"
+        case .openFiles: "RLIMIT_NOFILE"
+        case .lockedMemory: "RLIMIT_MEMLOCK"
+        case .addressSpace: "RLIMIT_AS"
+        case .locks: "RLIMIT_LOCKS"
+        case .pendingSignals: "RLIMIT_SIGPENDING"
+        case .messageQueues: "RLIMIT_MSGQUEUE"
+        case .nice: "RLIMIT_NICE"
+        case .realTimePriority: "RLIMIT_RTPRIO"
+        case .realTime: "RLIMIT_RTTIME"
+        }
+    }
+}
+
+/// What memory may be used for.
+///
+/// Kernel: mmap(2). Source: asm-generic/mman-common.h.
+@frozen package struct ProtectionFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var read: Self { Self(rawValue: 0x1) }
+    @inlinable package static var write: Self { Self(rawValue: 0x2) }
+    @inlinable package static var execute: Self { Self(rawValue: 0x4) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.read, "PROT_READ"), (.write, "PROT_WRITE"), (.execute, "PROT_EXEC"),
+        ]
+    }
+}
+
+/// How memory is mapped.
+///
+/// Kernel: mmap(2). Source: linux/mman.h, asm-generic/mman-common.h.
+@frozen package struct MappingFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var shared: Self { Self(rawValue: 0x1) }
+    @inlinable package static var `private`: Self { Self(rawValue: 0x2) }
+    @inlinable package static var anonymous: Self { Self(rawValue: 0x20) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.shared, "MAP_SHARED"), (.private, "MAP_PRIVATE"), (.anonymous, "MAP_ANONYMOUS"),
+        ]
+    }
+}
+
+/// What madvise tells of memory.
+///
+/// Source: asm-generic/mman-common.h.
+package enum MemoryAdvice: Int, KernelNumber {
+    case notInChildren = 10
+
+    package var name: String {
+        switch self {
+        case .notInChildren: "MADV_DONTFORK"
+        }
+    }
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What a file is: linux/stat.h, linux/magic.h.
+
+/// The type of a file, as the upper bits of its mode.
+///
+/// Kernel: inode(7). Source: linux/stat.h.
+package enum FileKind: Int, KernelNumber {
+    case fifo = 0o010_000
+    case characterDevice = 0o020_000
+    case directory = 0o040_000
+    case blockDevice = 0o060_000
+    case regular = 0o100_000
+    case link = 0o120_000
+    case socket = 0o140_000
+
+    package var name: String {
+        switch self {
+        case .fifo: "S_IFIFO"
+        case .characterDevice: "S_IFCHR"
+        case .directory: "S_IFDIR"
+        case .blockDevice: "S_IFBLK"
+        case .regular: "S_IFREG"
+        case .link: "S_IFLNK"
+        case .socket: "S_IFSOCK"
+        }
+    }
+}
+
+extension FileKind {
+    /// S_IFMT: the bits of a mode that are the type.
+    @inlinable package static var mask: Int { 0o170_000 }
+
+    /// The type in a mode; nil for bits that are none.
+    @inlinable package init?(mode: some BinaryInteger) {
+        self.init(rawValue: Int(truncatingIfNeeded: mode) & Self.mask)
+    }
+}
+
+/// The type of a file to make with its permissions; a directory's type is the call's own.
+package struct FileMode: KernelWord {
+    package let number: Int
+
+    /// Permission bits.
+    @inlinable package init(_ permissions: Int) {
+        number = permissions
+    }
+
+    /// A type with permission bits.
+    @inlinable package init(_ type: FileKind, _ permissions: Int) {
+        number = type.rawValue | permissions
+    }
+
+    package static func spelling(of number: Int) -> String {
+        let permissions = "0" + String(number & permissionMask, radix: 8)
+        return FileKind(mode: number).map { "\($0.name)|\(permissions)" } ?? permissions
+    }
+
+    /// Permissions with set-user-ID, set-group-ID and the sticky bit.
+    @inlinable package static var permissionMask: Int { 0o7777 }
+}
+
+/// What statx is asked for, and tells.
+///
+/// Kernel: statx(2), STATX_*. Source: linux/stat.h.
+@frozen package struct StatusMask: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var basic: Self { Self(rawValue: 0x7ff) }
+    @inlinable package static var birthTime: Self { Self(rawValue: 0x800) }
+    @inlinable package static var mountID: Self { Self(rawValue: 0x1000) }
+    /// Linux 6.8; it never comes again.
+    @inlinable package static var uniqueMountID: Self { Self(rawValue: 0x4000) }
+    /// What no kernel takes.
+    @inlinable package static var reserved: Self { Self(rawValue: 0x8000_0000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.basic, "STATX_BASIC_STATS"), (.birthTime, "STATX_BTIME"), (.mountID, "STATX_MNT_ID"),
+            (.uniqueMountID, "STATX_MNT_ID_UNIQUE"),
+            (.reserved, "STATX__RESERVED"),
+        ]
+    }
+}
+
+/// `stx_attributes` of statx(2).
+///
+/// Source: linux/stat.h.
+@frozen package struct StatusAttributes: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var mountRoot: Self { Self(rawValue: 0x2000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.mountRoot, "STATX_ATTR_MOUNT_ROOT")
+        ]
+    }
+}
+
+/// The type of a file system, as statfs tells it.
+///
+/// Source: linux/magic.h.
+package enum FilesystemMagic: Int, KernelNumber {
+    case proc = 0x9fa0
+    case sysfs = 0x6265_6572
+    case devpts = 0x1cd1
+    case cgroup = 0x27_e0eb
+    case cgroup2 = 0x6367_7270
+    case tracefs = 0x7472_6163
+    case debugfs = 0x6462_6720
+    case configfs = 0x6265_6570
+    case securityfs = 0x7363_6673
+
+    package var name: String {
+        switch self {
+        case .proc: "PROC_SUPER_MAGIC"
+        case .sysfs: "SYSFS_MAGIC"
+        case .devpts: "DEVPTS_SUPER_MAGIC"
+        case .cgroup: "CGROUP_SUPER_MAGIC"
+        case .cgroup2: "CGROUP2_SUPER_MAGIC"
+        case .tracefs: "TRACEFS_MAGIC"
+        case .debugfs: "DEBUGFS_MAGIC"
+        case .configfs: "CONFIGFS_MAGIC"
+        case .securityfs: "SECURITYFS_MAGIC"
+        }
+    }
+}
+
+/// How a file in memory is made.
+///
+/// Kernel: memfd_create(2). Source: linux/memfd.h.
+@frozen package struct MemoryFileFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var closeOnExec: Self { Self(rawValue: 0x1) }
+    @inlinable package static var allowSealing: Self { Self(rawValue: 0x2) }
+    @inlinable package static var noExecution: Self { Self(rawValue: 0x8) }
+    @inlinable package static var execution: Self { Self(rawValue: 0x10) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.closeOnExec, "MFD_CLOEXEC"), (.allowSealing, "MFD_ALLOW_SEALING"),
+            (.noExecution, "MFD_NOEXEC_SEAL"), (.execution, "MFD_EXEC"),
+        ]
+    }
+}
+
+/// What nobody does to a file in memory any more.
+///
+/// Kernel: F_ADD_SEALS of fcntl(2). Source: linux/fcntl.h.
+@frozen package struct FileSeals: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var sealing: Self { Self(rawValue: 0x1) }
+    @inlinable package static var shrinking: Self { Self(rawValue: 0x2) }
+    @inlinable package static var growing: Self { Self(rawValue: 0x4) }
+    @inlinable package static var writing: Self { Self(rawValue: 0x8) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.sealing, "F_SEAL_SEAL"), (.shrinking, "F_SEAL_SHRINK"), (.growing, "F_SEAL_GROW"),
+            (.writing, "F_SEAL_WRITE"),
+        ]
+    }
+}
+
+/// The number of a device.
+package enum DeviceNumber {
+    /// Major and minor number in one, as mknod(2) takes them.
+    ///
+    /// Source: makedev(3).
+    package static func word(major: UInt32, minor: UInt32) -> Int {
+        let low = UInt64(major & 0xfff) << 8 | UInt64(minor & 0xff)
+        let high = UInt64(minor & ~0xff) << 12 | UInt64(major & ~0xfff) << 32
+        return Int(bitPattern: UInt(low | high))
+    }
+}
+
+/// The inodes of namespaces that a machine starts with.
+///
+/// Source: linux/proc_ns.h; in the headers since Linux 6.18.
+package enum FirstNamespace {
+    /// PROC_USER_INIT_INO.
+    package static var user: UInt64 { 0xefff_fffd }
+}

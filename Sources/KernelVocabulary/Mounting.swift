@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// File systems and mounts: linux/mount.h.
+
+/// How move_mount finds both of its places.
+///
+/// Source: linux/mount.h.
+@frozen package struct MoveMountFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var fromDescriptor: Self { Self(rawValue: 0x4) }
+    @inlinable package static var toDescriptor: Self { Self(rawValue: 0x40) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.fromDescriptor, "MOVE_MOUNT_F_EMPTY_PATH"),
+            (.toDescriptor, "MOVE_MOUNT_T_EMPTY_PATH"),
+        ]
+    }
+}
+
+/// The attributes of one mount, as mount_setattr(2) and fsmount(2) take them.
+///
+/// The three access time modes are a value, not bits: relatime is zero, so that a mode is only
+/// chosen where `accessTimeMode` is among the attributes to clear. Source: linux/mount.h.
+@frozen package struct MountAttributes: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var readOnly: Self { Self(rawValue: 0x1) }
+    @inlinable package static var noSetUserID: Self { Self(rawValue: 0x2) }
+    @inlinable package static var noDevices: Self { Self(rawValue: 0x4) }
+    @inlinable package static var noExecution: Self { Self(rawValue: 0x8) }
+    /// The mask over the three modes; to clear it is to choose a mode.
+    @inlinable package static var accessTimeMode: Self { Self(rawValue: 0x70) }
+    @inlinable package static var noAccessTime: Self { Self(rawValue: 0x10) }
+    @inlinable package static var strictAccessTime: Self { Self(rawValue: 0x20) }
+    @inlinable package static var noDirectoryAccessTime: Self { Self(rawValue: 0x80) }
+    @inlinable package static var mappedIDs: Self { Self(rawValue: 0x10_0000) }
+    /// Linux 5.14.
+    @inlinable package static var noSymlinkFollowing: Self { Self(rawValue: 0x20_0000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.readOnly, "MOUNT_ATTR_RDONLY"), (.noSetUserID, "MOUNT_ATTR_NOSUID"),
+            (.noDevices, "MOUNT_ATTR_NODEV"), (.noExecution, "MOUNT_ATTR_NOEXEC"),
+            (.accessTimeMode, "MOUNT_ATTR__ATIME"), (.noAccessTime, "MOUNT_ATTR_NOATIME"),
+            (.strictAccessTime, "MOUNT_ATTR_STRICTATIME"),
+            (.noDirectoryAccessTime, "MOUNT_ATTR_NODIRATIME"), (.mappedIDs, "MOUNT_ATTR_IDMAP"),
+            (.noSymlinkFollowing, "MOUNT_ATTR_NOSYMFOLLOW"),
+        ]
+    }
+}
+
+extension MountAttributes {
+    /// MOUNT_ATTR_RELATIME, which is zero: the kernel's default mode.
+    @inlinable package static var relativeAccessTime: Self { [] }
+}
+
+/// What mount(2) takes: attributes of a mount and of a file system, and what is to be done.
+///
+/// The propagation of mount_setattr(2) has the same values. Source: linux/mount.h.
+@frozen package struct MountFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var readOnly: Self { Self(rawValue: 0x1) }
+    @inlinable package static var noSetUserID: Self { Self(rawValue: 0x2) }
+    @inlinable package static var noDevices: Self { Self(rawValue: 0x4) }
+    @inlinable package static var noExecution: Self { Self(rawValue: 0x8) }
+    @inlinable package static var synchronous: Self { Self(rawValue: 0x10) }
+    @inlinable package static var remount: Self { Self(rawValue: 0x20) }
+    /// Linux 5.15 and later warn and do nothing.
+    @inlinable package static var mandatoryLocks: Self { Self(rawValue: 0x40) }
+    @inlinable package static var synchronousDirectories: Self { Self(rawValue: 0x80) }
+    @inlinable package static var noSymlinkFollowing: Self { Self(rawValue: 0x100) }
+    @inlinable package static var noAccessTime: Self { Self(rawValue: 0x400) }
+    @inlinable package static var noDirectoryAccessTime: Self { Self(rawValue: 0x800) }
+    @inlinable package static var recursive: Self { Self(rawValue: 0x4000) }
+    @inlinable package static var silent: Self { Self(rawValue: 0x8000) }
+    @inlinable package static var unbindable: Self { Self(rawValue: 1 << 17) }
+    @inlinable package static var `private`: Self { Self(rawValue: 1 << 18) }
+    @inlinable package static var slave: Self { Self(rawValue: 1 << 19) }
+    @inlinable package static var shared: Self { Self(rawValue: 1 << 20) }
+    @inlinable package static var inodeVersion: Self { Self(rawValue: 1 << 23) }
+    @inlinable package static var strictAccessTime: Self { Self(rawValue: 1 << 24) }
+    @inlinable package static var lazyTime: Self { Self(rawValue: 1 << 25) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.readOnly, "MS_RDONLY"), (.noSetUserID, "MS_NOSUID"), (.noDevices, "MS_NODEV"),
+            (.noExecution, "MS_NOEXEC"), (.synchronous, "MS_SYNCHRONOUS"), (.remount, "MS_REMOUNT"),
+            (.mandatoryLocks, "MS_MANDLOCK"), (.synchronousDirectories, "MS_DIRSYNC"),
+            (.noSymlinkFollowing, "MS_NOSYMFOLLOW"), (.noAccessTime, "MS_NOATIME"),
+            (.noDirectoryAccessTime, "MS_NODIRATIME"), (.recursive, "MS_REC"),
+            (.silent, "MS_SILENT"), (.unbindable, "MS_UNBINDABLE"), (.private, "MS_PRIVATE"),
+            (.slave, "MS_SLAVE"), (.shared, "MS_SHARED"), (.inodeVersion, "MS_I_VERSION"),
+            (.strictAccessTime, "MS_STRICTATIME"), (.lazyTime, "MS_LAZYTIME"),
+        ]
+    }
+}
+
+/// The attributes of a mount as statfs tells them.
+///
+/// Kernel: statfs(2), `f_flags`. Source: include/linux/statfs.h.
+@frozen package struct MountStatus: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var readOnly: Self { Self(rawValue: 0x1) }
+    @inlinable package static var noSetUserID: Self { Self(rawValue: 0x2) }
+    @inlinable package static var noDevices: Self { Self(rawValue: 0x4) }
+    @inlinable package static var noExecution: Self { Self(rawValue: 0x8) }
+    @inlinable package static var noAccessTime: Self { Self(rawValue: 0x400) }
+    @inlinable package static var noDirectoryAccessTime: Self { Self(rawValue: 0x800) }
+    @inlinable package static var relativeAccessTime: Self { Self(rawValue: 0x1000) }
+    @inlinable package static var noSymlinkFollowing: Self { Self(rawValue: 0x2000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.readOnly, "ST_RDONLY"), (.noSetUserID, "ST_NOSUID"), (.noDevices, "ST_NODEV"),
+            (.noExecution, "ST_NOEXEC"), (.noAccessTime, "ST_NOATIME"),
+            (.noDirectoryAccessTime, "ST_NODIRATIME"), (.relativeAccessTime, "ST_RELATIME"),
+            (.noSymlinkFollowing, "ST_NOSYMFOLLOW"),
+        ]
+    }
+}
+
+/// How umount2 takes a mount off.
+///
+/// Source: include/linux/fs.h.
+@frozen package struct UnmountFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var detach: Self { Self(rawValue: 0x2) }
+    @inlinable package static var noFollow: Self { Self(rawValue: 0x8) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.detach, "MNT_DETACH"), (.noFollow, "UMOUNT_NOFOLLOW"),
+        ]
+    }
+}
+
+/// How fsopen makes a context.
+///
+/// Source: linux/mount.h.
+@frozen package struct FilesystemOpenFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var closeOnExec: Self { Self(rawValue: 0x1) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.closeOnExec, "FSOPEN_CLOEXEC")
+        ]
+    }
+}
+
+/// How fsmount makes a mount.
+///
+/// Source: linux/mount.h.
+@frozen package struct FilesystemMountFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var closeOnExec: Self { Self(rawValue: 0x1) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.closeOnExec, "FSMOUNT_CLOEXEC")
+        ]
+    }
+}
+
+/// What fsconfig does with a file system that is being made.
+///
+/// Source: linux/mount.h.
+package enum FilesystemCommand: Int, KernelNumber {
+    case setFlag = 0
+    case setString = 1
+    case create = 6
+    case reconfigure = 7
+
+    package var name: String {
+        switch self {
+        case .setFlag: "FSCONFIG_SET_FLAG"
+        case .setString: "FSCONFIG_SET_STRING"
+        case .create: "FSCONFIG_CMD_CREATE"
+        case .reconfigure: "FSCONFIG_CMD_RECONFIGURE"
+        }
+    }
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// How files are opened and found: fcntl.h, linux/openat2.h.
+
+/// How a file is opened.
+///
+/// Kernel: open(2). Source: asm-generic/fcntl.h, asm/fcntl.h.
+@frozen package struct OpenFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var pathOnly: Self { Self(rawValue: 0o10_000_000) }
+    @inlinable package static var writeOnly: Self { Self(rawValue: 0o1) }
+    @inlinable package static var readWrite: Self { Self(rawValue: 0o2) }
+    @inlinable package static var create: Self { Self(rawValue: 0o100) }
+    @inlinable package static var exclusive: Self { Self(rawValue: 0o200) }
+    @inlinable package static var noTerminal: Self { Self(rawValue: 0o400) }
+    @inlinable package static var truncate: Self { Self(rawValue: 0o1000) }
+    @inlinable package static var append: Self { Self(rawValue: 0o2000) }
+    @inlinable package static var nonBlocking: Self { Self(rawValue: 0o4000) }
+    #if arch(arm64)
+        @inlinable package static var directory: Self { Self(rawValue: 0o40_000) }
+    #else
+        @inlinable package static var directory: Self { Self(rawValue: 0o200_000) }
+    #endif
+    #if arch(arm64)
+        @inlinable package static var noFollow: Self { Self(rawValue: 0o100_000) }
+    #else
+        @inlinable package static var noFollow: Self { Self(rawValue: 0o400_000) }
+    #endif
+    @inlinable package static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.pathOnly, "O_PATH"), (.writeOnly, "O_WRONLY"), (.readWrite, "O_RDWR"),
+            (.create, "O_CREAT"), (.exclusive, "O_EXCL"), (.noTerminal, "O_NOCTTY"),
+            (.truncate, "O_TRUNC"), (.append, "O_APPEND"), (.nonBlocking, "O_NONBLOCK"),
+            (.directory, "O_DIRECTORY"), (.noFollow, "O_NOFOLLOW"), (.closeOnExec, "O_CLOEXEC"),
+        ]
+    }
+
+    package static var emptySpelling: String { "O_RDONLY" }
+}
+
+extension OpenFlags {
+    /// O_RDONLY, which is no bit.
+    @inlinable package static var readOnly: Self { [] }
+}
+
+/// How openat2 resolves a path.
+///
+/// Kernel: openat2(2), `open_how.resolve`. Source: linux/openat2.h.
+@frozen package struct Resolution: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var noCrossing: Self { Self(rawValue: 0x01) }
+    @inlinable package static var noMagicLinks: Self { Self(rawValue: 0x02) }
+    @inlinable package static var noSymbolicLinks: Self { Self(rawValue: 0x04) }
+    @inlinable package static var staysBeneath: Self { Self(rawValue: 0x08) }
+    @inlinable package static var staysInRoot: Self { Self(rawValue: 0x10) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.noCrossing, "RESOLVE_NO_XDEV"), (.noMagicLinks, "RESOLVE_NO_MAGICLINKS"),
+            (.noSymbolicLinks, "RESOLVE_NO_SYMLINKS"), (.staysBeneath, "RESOLVE_BENEATH"),
+            (.staysInRoot, "RESOLVE_IN_ROOT"),
+        ]
+    }
+}
+
+extension Resolution {
+    /// Like a chroot: no link leads out, and none of procfs anywhere.
+    @inlinable package static var inRoot: Self { [.staysInRoot, .noMagicLinks] }
+    /// The same where no link is followed.
+    @inlinable package static var noLinks: Self { [.inRoot, .noSymbolicLinks] }
+    /// Below a directory, on its own file system, through no link.
+    @inlinable package static var beneath: Self { [.name, .noCrossing] }
+    /// The same through links: `self` of a procfs is one.
+    @inlinable package static var beneathThroughLinks: Self {
+        [.staysBeneath, .noMagicLinks, .noCrossing]
+    }
+    /// A name of a directory, also one that is mounted over.
+    @inlinable package static var name: Self { [.staysBeneath, .noMagicLinks, .noSymbolicLinks] }
+}
+
+/// What a call makes of a path that goes with a directory's descriptor.
+///
+/// Some calls have flags of their own among them. Kernel: AT_* of openat(2), open_tree(2), statx(2),
+/// execveat(2). Source: linux/fcntl.h, linux/mount.h.
+@frozen package struct PathFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    /// For open_tree(2) alone.
+    @inlinable package static var cloneTree: Self { Self(rawValue: 0x1) }
+    /// For open_tree(2) alone.
+    @inlinable package static var treeCloseOnExec: Self { Self(rawValue: 0o2_000_000) }
+    @inlinable package static var noFollow: Self { Self(rawValue: 0x100) }
+    @inlinable package static var emptyPath: Self { Self(rawValue: 0x1000) }
+    @inlinable package static var recursive: Self { Self(rawValue: 0x8000) }
+    /// For execveat(2) alone; Linux 6.14.
+    @inlinable package static var checkExecution: Self { Self(rawValue: 0x1_0000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.cloneTree, "OPEN_TREE_CLONE"), (.treeCloseOnExec, "OPEN_TREE_CLOEXEC"),
+            (.noFollow, "AT_SYMLINK_NOFOLLOW"), (.emptyPath, "AT_EMPTY_PATH"),
+            (.recursive, "AT_RECURSIVE"), (.checkExecution, "AT_EXECVE_CHECK"),
+        ]
+    }
+}
+
+/// A descriptor that stands for a directory.
+///
+/// Source: linux/fcntl.h.
+package enum DirectoryDescriptor: Int, KernelNumber {
+    /// The current directory.
+    case current = -100
+
+    package var name: String {
+        switch self {
+        case .current: "AT_FDCWD"
+        }
+    }
+}
+
+/// What unlinkat removes.
+///
+/// Source: linux/fcntl.h.
+package enum RemovalFlag: Int, KernelNumber {
+    /// An empty directory, not a file.
+    case directory = 0x200
+
+    package var name: String {
+        switch self {
+        case .directory: "AT_REMOVEDIR"
+        }
+    }
+}
+
+/// Whose rights faccessat2 looks at.
+///
+/// Source: linux/fcntl.h.
+package enum AccessFlag: Int, KernelNumber {
+    /// Those of the effective ids.
+    case effective = 0x200
+
+    package var name: String {
+        switch self {
+        case .effective: "AT_EACCESS"
+        }
+    }
+}
+
+/// What one asks to be allowed.
+///
+/// Kernel: access(2). Source: unistd.h.
+package enum AccessMode: Int, KernelNumber {
+    case exists = 0
+    case execute = 1
+    case write = 2
+    case read = 4
+
+    package var name: String {
+        switch self {
+        case .exists: "F_OK"
+        case .execute: "X_OK"
+        case .write: "W_OK"
+        case .read: "R_OK"
+        }
+    }
+}
+
+/// How a name takes the place of another.
+///
+/// Kernel: renameat2(2). Source: linux/fs.h.
+@frozen package struct RenameFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var exchange: Self { Self(rawValue: 1 << 1) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.exchange, "RENAME_EXCHANGE")
+        ]
+    }
+}
+
+/// What fcntl does.
+///
+/// Source: asm-generic/fcntl.h, linux/fcntl.h.
+package enum FileCommand: Int, KernelNumber {
+    case setDescriptorFlags = 2
+    case getStatusFlags = 3
+    case setStatusFlags = 4
+    /// To the lowest number that is free from a given one on, close-on-exec.
+    case duplicate = 1030
+    case addSeals = 1033
+    case getSeals = 1034
+
+    package var name: String {
+        switch self {
+        case .setDescriptorFlags: "F_SETFD"
+        case .getStatusFlags: "F_GETFL"
+        case .setStatusFlags: "F_SETFL"
+        case .duplicate: "F_DUPFD_CLOEXEC"
+        case .addSeals: "F_ADD_SEALS"
+        case .getSeals: "F_GET_SEALS"
+        }
+    }
+}
+
+/// Flags of one descriptor.
+///
+/// Kernel: F_SETFD of fcntl(2).
+@frozen package struct DescriptorFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var closeOnExec: Self { Self(rawValue: 1) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.closeOnExec, "FD_CLOEXEC")
+        ]
+    }
+}
+
+/// How close_range closes.
+///
+/// Source: linux/close_range.h.
+@frozen package struct CloseRangeFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    /// It only makes descriptors close-on-exec.
+    @inlinable package static var closeOnExec: Self { Self(rawValue: 1 << 2) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.closeOnExec, "CLOSE_RANGE_CLOEXEC")
+        ]
+    }
+}
+
+/// How flock locks.
+///
+/// Source: asm-generic/fcntl.h.
+package enum LockOperation: Int, KernelNumber {
+    case exclusive = 2
+    case unlock = 8
+    /// Without waiting.
+    case exclusiveNow = 6
+
+    package var name: String {
+        switch self {
+        case .exclusive: "LOCK_EX"
+        case .unlock: "LOCK_UN"
+        case .exclusiveNow: "LOCK_EX|LOCK_NB"
+        }
+    }
+}

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Processes and what they may do.
+
+/// What a clone shares, has anew and tells.
+///
+/// Kernel: clone3(2), unshare(2), setns(2). Source: linux/sched.h.
+@frozen package struct CloneFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var newTime: Self { Self(rawValue: 0x80) }
+    @inlinable package static var memory: Self { Self(rawValue: 0x100) }
+    @inlinable package static var tellsPidfd: Self { Self(rawValue: 0x1000) }
+    @inlinable package static var waitsForExec: Self { Self(rawValue: 0x4000) }
+    @inlinable package static var sibling: Self { Self(rawValue: 0x8000) }
+    @inlinable package static var newMount: Self { Self(rawValue: 0x2_0000) }
+    @inlinable package static var tellsParentNumber: Self { Self(rawValue: 0x10_0000) }
+    @inlinable package static var newCgroup: Self { Self(rawValue: 0x200_0000) }
+    @inlinable package static var newUTS: Self { Self(rawValue: 0x400_0000) }
+    @inlinable package static var newIPC: Self { Self(rawValue: 0x800_0000) }
+    @inlinable package static var newUser: Self { Self(rawValue: 0x1000_0000) }
+    @inlinable package static var newPid: Self { Self(rawValue: 0x2000_0000) }
+    @inlinable package static var newNetwork: Self { Self(rawValue: 0x4000_0000) }
+    @inlinable package static var clearHandlers: Self { Self(rawValue: 0x1_0000_0000) }
+    @inlinable package static var intoCgroup: Self { Self(rawValue: 0x2_0000_0000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.newTime, "CLONE_NEWTIME"), (.memory, "CLONE_VM"), (.tellsPidfd, "CLONE_PIDFD"),
+            (.waitsForExec, "CLONE_VFORK"), (.sibling, "CLONE_PARENT"), (.newMount, "CLONE_NEWNS"),
+            (.tellsParentNumber, "CLONE_PARENT_SETTID"), (.newCgroup, "CLONE_NEWCGROUP"),
+            (.newUTS, "CLONE_NEWUTS"), (.newIPC, "CLONE_NEWIPC"), (.newUser, "CLONE_NEWUSER"),
+            (.newPid, "CLONE_NEWPID"), (.newNetwork, "CLONE_NEWNET"),
+            (.clearHandlers, "CLONE_CLEAR_SIGHAND"), (.intoCgroup, "CLONE_INTO_CGROUP"),
+        ]
+    }
+}
+
+/// What prctl does.
+///
+/// Source: linux/prctl.h.
+package enum ProcessControl: Int, KernelNumber {
+    case endWithParent = 1
+    case setDumpable = 4
+    case keepCapabilities = 8
+    case setName = 15
+    case dropFromBoundingSet = 24
+    case getSecureBits = 27
+    case noNewPrivileges = 38
+    case ambientSet = 47
+
+    package var name: String {
+        switch self {
+        case .endWithParent: "PR_SET_PDEATHSIG"
+        case .setDumpable: "PR_SET_DUMPABLE"
+        case .keepCapabilities: "PR_SET_KEEPCAPS"
+        case .setName: "PR_SET_NAME"
+        case .dropFromBoundingSet: "PR_CAPBSET_DROP"
+        case .getSecureBits: "PR_GET_SECUREBITS"
+        case .noNewPrivileges: "PR_SET_NO_NEW_PRIVS"
+        case .ambientSet: "PR_CAP_AMBIENT"
+        }
+    }
+}
+
+/// What PR_CAP_AMBIENT does.
+///
+/// Source: linux/prctl.h.
+package enum AmbientCommand: Int, KernelNumber {
+    case isSet = 1
+    case raise = 2
+    case clearAll = 4
+
+    package var name: String {
+        switch self {
+        case .isSet: "PR_CAP_AMBIENT_IS_SET"
+        case .raise: "PR_CAP_AMBIENT_RAISE"
+        case .clearAll: "PR_CAP_AMBIENT_CLEAR_ALL"
+        }
+    }
+}
+
+/// How capabilities follow the ids.
+///
+/// Kernel: capabilities(7). Source: linux/securebits.h.
+@frozen package struct SecureBits: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var noRoot: Self { Self(rawValue: 0x1) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.noRoot, "SECBIT_NOROOT")
+        ]
+    }
+}
+
+/// The version of the structures of capset.
+///
+/// Source: linux/capability.h.
+package enum CapabilityVersion: Int, KernelNumber {
+    /// Two words of 32 bits for each set.
+    case third = 0x2008_0522
+
+    package var name: String {
+        switch self {
+        case .third: "_LINUX_CAPABILITY_VERSION_3"
+        }
+    }
+}
+
+/// What keyctl does.
+///
+/// Source: linux/keyctl.h.
+package enum KeyCommand: Int, KernelNumber {
+    case joinSession = 1
+    case setPermissions = 5
+
+    package var name: String {
+        switch self {
+        case .joinSession: "KEYCTL_JOIN_SESSION_KEYRING"
+        case .setPermissions: "KEYCTL_SETPERM"
+        }
+    }
+}
+
+/// Who may do what with a key.
+///
+/// Kernel: keyctl_setperm(3). Source: include/linux/key.h.
+@frozen package struct KeyPermissions: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var possessorAll: Self { Self(rawValue: 0x3f00_0000) }
+    @inlinable package static var userView: Self { Self(rawValue: 0x1_0000) }
+    @inlinable package static var userRead: Self { Self(rawValue: 0x2_0000) }
+    @inlinable package static var userSearch: Self { Self(rawValue: 0x8_0000) }
+    @inlinable package static var userLink: Self { Self(rawValue: 0x10_0000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.possessorAll, "KEY_POS_ALL"), (.userView, "KEY_USR_VIEW"),
+            (.userRead, "KEY_USR_READ"), (.userSearch, "KEY_USR_SEARCH"),
+            (.userLink, "KEY_USR_LINK"),
+        ]
+    }
+}
+
+/// What seccomp does.
+///
+/// Source: linux/seccomp.h.
+package enum SeccompOperation: Int, KernelNumber {
+    case setFilter = 1
+    case isActionKnown = 2
+
+    package var name: String {
+        switch self {
+        case .setFilter: "SECCOMP_SET_MODE_FILTER"
+        case .isActionKnown: "SECCOMP_GET_ACTION_AVAIL"
+        }
+    }
+}
+
+/// How a filter is loaded.
+///
+/// Kernel: seccomp(2). Source: linux/seccomp.h.
+@frozen package struct SeccompFilterFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var threadSync: Self { Self(rawValue: 1 << 0) }
+    /// Linux 4.14.
+    @inlinable package static var log: Self { Self(rawValue: 1 << 1) }
+    @inlinable package static var speculationAllow: Self { Self(rawValue: 1 << 2) }
+    /// Linux 5.0; seccomp(2) returns the listener then.
+    @inlinable package static var newListener: Self { Self(rawValue: 1 << 3) }
+    /// Linux 5.19; only beside a listener.
+    @inlinable package static var waitKillableReceive: Self { Self(rawValue: 1 << 5) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.threadSync, "SECCOMP_FILTER_FLAG_TSYNC"), (.log, "SECCOMP_FILTER_FLAG_LOG"),
+            (.speculationAllow, "SECCOMP_FILTER_FLAG_SPEC_ALLOW"),
+            (.newListener, "SECCOMP_FILTER_FLAG_NEW_LISTENER"),
+            (.waitKillableReceive, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"),
+        ]
+    }
+}
+
+/// What futex does.
+///
+/// Source: linux/futex.h.
+package enum FutexOperation: Int, KernelNumber {
+    case wait = 0
+    case wake = 1
+
+    package var name: String {
+        switch self {
+        case .wait: "FUTEX_WAIT"
+        case .wake: "FUTEX_WAKE"
+        }
+    }
+}
+
+/// Whom waitid waits for.
+///
+/// Source: linux/wait.h.
+package enum WaitTarget: Int, KernelNumber {
+    case process = 1
+    case descriptor = 3
+
+    package var name: String {
+        switch self {
+        case .process: "P_PID"
+        case .descriptor: "P_PIDFD"
+        }
+    }
+}
+
+/// What waitid waits for.
+///
+/// Source: linux/wait.h.
+@frozen package struct WaitOptions: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var noHang: Self { Self(rawValue: 0x1) }
+    @inlinable package static var exited: Self { Self(rawValue: 0x4) }
+    /// A child whose clone asked for no exit signal counts too.
+    @inlinable package static var allChildren: Self { Self(rawValue: 0x4000_0000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.noHang, "WNOHANG"), (.exited, "WEXITED"), (.allChildren, "__WALL"),
+        ]
+    }
+}
+
+/// How a child ended, as waitid tells it.
+///
+/// Source: asm-generic/siginfo.h.
+package enum ChildCode: Int, KernelNumber {
+    /// Others carry a signal.
+    case exited = 1
+
+    package var name: String {
+        switch self {
+        case .exited: "CLD_EXITED"
+        }
+    }
+}
+
+/// How rt_sigprocmask changes what is blocked.
+///
+/// Source: asm-generic/signal-defs.h.
+package enum SignalMaskChange: Int, KernelNumber {
+    case block = 0
+    case set = 2
+
+    package var name: String {
+        switch self {
+        case .block: "SIG_BLOCK"
+        case .set: "SIG_SETMASK"
+        }
+    }
+}
+
+/// Signals that the runtime itself deals with.
+///
+/// Kernel: signal(7). Source: asm-generic/signal.h.
+package enum SignalNumber: Int, KernelNumber {
+    case hangUp = 1
+    case interrupt = 2
+    case quit = 3
+    case abort = 6
+    case kill = 9
+    case terminate = 15
+    case child = 17
+    case stop = 19
+    case fileSize = 25
+
+    package var name: String {
+        switch self {
+        case .hangUp: "SIGHUP"
+        case .interrupt: "SIGINT"
+        case .quit: "SIGQUIT"
+        case .abort: "SIGABRT"
+        case .kill: "SIGKILL"
+        case .terminate: "SIGTERM"
+        case .child: "SIGCHLD"
+        case .stop: "SIGSTOP"
+        case .fileSize: "SIGXFSZ"
+        }
+    }
+}
+
+extension SignalNumber {
+    /// The highest of all signals, real-time ones too: SIGRTMAX.
+    @inlinable package static var last: Int { 64 }
+    /// The size of the kernel's signal masks.
+    @inlinable package static var maskBytes: Int { 8 }
+    /// The signal's bit in a mask.
+    @inlinable package var bit: UInt64 { 1 << UInt64(rawValue - 1) }
+}
+
+/// How a process ended, in one number.
+///
+/// Kernel: wait(2).
+package enum WaitStatus {
+    /// The signal that ended it, or 0.
+    package static func signal(_ status: Int32) -> Int32 { status & 0x7f }
+    /// Its exit status, where no signal did.
+    package static func exitStatus(_ status: Int32) -> Int32 { status >> 8 & 0xff }
+}

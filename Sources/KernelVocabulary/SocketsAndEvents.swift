@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Sockets, and what is waited for.
+
+/// What a socket's addresses are.
+///
+/// Kernel: socket(2). Source: include/linux/socket.h.
+package enum AddressFamily: Int, KernelNumber {
+    case unix = 1
+    case internet = 2
+    case netlink = 16
+
+    package var name: String {
+        switch self {
+        case .unix: "AF_UNIX"
+        case .internet: "AF_INET"
+        case .netlink: "AF_NETLINK"
+        }
+    }
+}
+
+/// The type of a socket with its flags.
+///
+/// Kernel: socket(2). Source: include/linux/net.h.
+package struct SocketType: KernelWord {
+    package let number: Int
+
+    private init(_ type: Int, _ flags: OpenFlags) {
+        number = type | flags.union(.closeOnExec).rawValue
+    }
+
+    /// SOCK_STREAM, always close-on-exec.
+    package static func stream(_ flags: OpenFlags = []) -> Self { Self(1, flags) }
+    /// SOCK_DGRAM, always close-on-exec.
+    package static func datagram(_ flags: OpenFlags = []) -> Self { Self(2, flags) }
+    /// SOCK_RAW, always close-on-exec.
+    package static func raw(_ flags: OpenFlags = []) -> Self { Self(3, flags) }
+
+    package static func spelling(of number: Int) -> String {
+        let types = ["SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW"]
+        let type = number & 0xf
+        let name = types.indices.contains(type - 1) ? types[type - 1] : "\(type)"
+        let flags = OpenFlags(rawValue: number & ~0xf)
+        return name + (flags.contains(.nonBlocking) ? "|SOCK_NONBLOCK" : "")
+            + (flags.contains(.closeOnExec) ? "|SOCK_CLOEXEC" : "")
+    }
+}
+
+/// Whom a netlink socket talks to.
+///
+/// Source: linux/netlink.h.
+package enum NetlinkProtocol: Int, KernelNumber {
+    case route = 0
+
+    package var name: String {
+        switch self {
+        case .route: "NETLINK_ROUTE"
+        }
+    }
+}
+
+/// How a message is sent or taken.
+///
+/// Kernel: send(2), recv(2). Source: include/linux/socket.h.
+@frozen package struct MessageFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var peek: Self { Self(rawValue: 0x2) }
+    @inlinable package static var truncatedControl: Self { Self(rawValue: 0x8) }
+    @inlinable package static var truncated: Self { Self(rawValue: 0x20) }
+    @inlinable package static var noWait: Self { Self(rawValue: 0x40) }
+    @inlinable package static var noSignal: Self { Self(rawValue: 0x4000) }
+    @inlinable package static var closeOnExec: Self { Self(rawValue: 0x4000_0000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.peek, "MSG_PEEK"), (.truncatedControl, "MSG_CTRUNC"), (.truncated, "MSG_TRUNC"),
+            (.noWait, "MSG_DONTWAIT"), (.noSignal, "MSG_NOSIGNAL"),
+            (.closeOnExec, "MSG_CMSG_CLOEXEC"),
+        ]
+    }
+}
+
+/// The level and type of a control message that carries descriptors.
+///
+/// Kernel: unix(7).
+package enum DescriptorMessageType {
+    /// SOL_SOCKET.
+    @inlinable package static var level: Int32 { 1 }
+    /// SCM_RIGHTS.
+    @inlinable package static var type: Int32 { 1 }
+}
+
+/// What poll waits for, and what it saw.
+///
+/// Source: asm-generic/poll.h.
+@frozen package struct PollEvents: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var readable: Self { Self(rawValue: 0x1) }
+    @inlinable package static var writable: Self { Self(rawValue: 0x4) }
+    /// Always waited for.
+    @inlinable package static var error: Self { Self(rawValue: 0x8) }
+    /// Always waited for.
+    @inlinable package static var hungUp: Self { Self(rawValue: 0x10) }
+    /// Always waited for.
+    @inlinable package static var invalid: Self { Self(rawValue: 0x20) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.readable, "POLLIN"), (.writable, "POLLOUT"), (.error, "POLLERR"),
+            (.hungUp, "POLLHUP"), (.invalid, "POLLNVAL"),
+        ]
+    }
+}
+
+/// What inotify tells of a file.
+///
+/// Kernel: inotify(7). Source: linux/inotify.h.
+@frozen package struct ChangeEvents: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var modified: Self { Self(rawValue: 0x2) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.modified, "IN_MODIFY")
+        ]
+    }
+}
+
+/// How eventfd2 makes a counter.
+///
+/// Source: include/linux/eventfd.h.
+@frozen package struct EventCounterFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var nonBlocking: Self { Self(rawValue: 0o4000) }
+    @inlinable package static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.nonBlocking, "EFD_NONBLOCK"), (.closeOnExec, "EFD_CLOEXEC"),
+        ]
+    }
+}
+
+/// How signalfd4 makes a queue of signals.
+///
+/// Source: linux/signalfd.h.
+@frozen package struct SignalQueueFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var nonBlocking: Self { Self(rawValue: 0o4000) }
+    @inlinable package static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.nonBlocking, "SFD_NONBLOCK"), (.closeOnExec, "SFD_CLOEXEC"),
+        ]
+    }
+}
+
+/// How inotify_init1 makes a queue of changes.
+///
+/// Source: linux/inotify.h.
+@frozen package struct ChangeQueueFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var nonBlocking: Self { Self(rawValue: 0o4000) }
+    @inlinable package static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.nonBlocking, "IN_NONBLOCK"), (.closeOnExec, "IN_CLOEXEC"),
+        ]
+    }
+}
+
+/// How accept4 makes a connection's descriptor.
+///
+/// Source: include/linux/net.h.
+@frozen package struct AcceptFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var nonBlocking: Self { Self(rawValue: 0o4000) }
+    @inlinable package static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.nonBlocking, "SOCK_NONBLOCK"), (.closeOnExec, "SOCK_CLOEXEC"),
+        ]
+    }
+}
+
+/// What ioctl asks of a device.
+///
+/// Kernel: ioctl_tty(2), netdevice(7), ioctl_ns(2), ioctl_pidfd(2). Source: asm-generic/ioctls.h, linux/sockios.h,
+/// linux/nsfs.h, linux/pidfd.h.
+package enum DeviceRequest: Int, KernelNumber {
+    case becomeControllingTerminal = 0x540e
+    case setWindowSize = 0x5414
+    case openPeer = 0x5441
+    case lockTerminal = 0x4004_5431
+    case setInterfaceFlags = 0x8914
+    case networkNamespaceOfSocket = 0x894c
+    case userNamespaceOf = 0xb701
+    case namespaceType = 0xb703
+    /// The first version of the structure, of 64 bytes.
+    case processInfo = 0xc040_ff0b
+
+    package var name: String {
+        switch self {
+        case .becomeControllingTerminal: "TIOCSCTTY"
+        case .setWindowSize: "TIOCSWINSZ"
+        case .openPeer: "TIOCGPTPEER"
+        case .lockTerminal: "TIOCSPTLCK"
+        case .setInterfaceFlags: "SIOCSIFFLAGS"
+        case .networkNamespaceOfSocket: "SIOCGSKNS"
+        case .userNamespaceOf: "NS_GET_USERNS"
+        case .namespaceType: "NS_GET_NSTYPE"
+        case .processInfo: "PIDFD_GET_INFO"
+        }
+    }
+}
+
+/// The state of a network interface.
+///
+/// Source: linux/if.h.
+@frozen package struct InterfaceFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var up: Self { Self(rawValue: 0x1) }
+    @inlinable package static var running: Self { Self(rawValue: 0x40) }
+
+    package static var names: [(flag: Self, name: String)] {
+        [
+            (.up, "IFF_UP"), (.running, "IFF_RUNNING"),
+        ]
+    }
+}
+
+/// The state of an address of a network interface.
+///
+/// Source: linux/if_addr.h.
+@frozen package struct AddressFlags: KernelFlags {
+    package let rawValue: Int
+
+    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+
+    @inlinable package static var permanent: Self { Self(rawValue: 0x80) }
+
+    package static var names: [(flag: Self, name: String)] { [(.permanent, "IFA_F_PERMANENT")] }
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import KernelVocabulary
+import SystemPackage
+import Testing
+
+/// The numbers of the vocabulary are written once, by hand: here they are those of the headers.
+@Suite("The kernel's vocabulary")
+struct VocabularyTests {
+    @Test("a set of flags prints as the headers spell it, and unknown bits in hexadecimal")
+    func flags() {
+        let attributes: MountAttributes = [.readOnly, .noSetUserID]
+        #expect(attributes.description == "MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID")
+        #expect(
+            MountAttributes(rawValue: 0x4000_0001).description == "MOUNT_ATTR_RDONLY|0x40000000")
+        #expect(MountAttributes.accessTimeMode.description == "MOUNT_ATTR__ATIME")
+        #expect(MountAttributes.strictAccessTime.description == "MOUNT_ATTR_STRICTATIME")
+        #expect(MountAttributes([]).description == "0")
+        #expect(OpenFlags.readOnly.description == "O_RDONLY")
+        #expect(OpenFlags([.pathOnly, .closeOnExec]).description == "O_PATH|O_CLOEXEC")
+    }
+
+    @Test("a number of a list prints its name, and one that is not in it prints itself")
+    func numbers() {
+        #expect(FilesystemCommand.create.description == "FSCONFIG_CMD_CREATE")
+        #expect(NamedNumber(7, of: ResourceLimit.self).description == "RLIMIT_NOFILE")
+        #expect(NamedNumber(99, of: ResourceLimit.self).description == "99")
+    }
+
+    @Test("words of several parts print all of them")
+    func compositions() {
+        #expect(FileMode(.characterDevice, 0o666).description == "S_IFCHR|0666")
+        #expect(FileMode(0o755).description == "0755")
+        #expect(SocketType.raw().description == "SOCK_RAW|SOCK_CLOEXEC")
+        #expect(
+            SocketType.stream(.nonBlocking).description == "SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC")
+        #expect(
+            MemoryPolicyWord(.bind, .staticNodes).description == "MPOL_BIND|MPOL_F_STATIC_NODES")
+    }
+
+    @Test("an errno has its name, and one without a name its number")
+    func errnos() {
+        #expect(Errno.noSuchFileOrDirectory.name == "ENOENT")
+        #expect(Errno.resourceTemporarilyUnavailable.name == "EAGAIN")
+        #expect(Errno(rawValue: 133).name == "EHWPOISON")
+        #expect(Errno(rawValue: 134).name == "errno 134")
+        #expect(Errno(rawValue: 41).name == "errno 41")
+    }
+
+    /// What Debian's headers of this year lack, or keep to the kernel.
+    static let notInHeaders: Set<String> = [
+        "SCHED_ISO", "STATX_MNT_ID_UNIQUE", "CONFIGFS_MAGIC", "MFD_NOEXEC_SEAL", "MFD_EXEC",
+        "AT_EXECVE_CHECK", "PIDFD_GET_INFO", "KEY_POS_ALL", "KEY_USR_VIEW", "KEY_USR_READ",
+        "KEY_USR_SEARCH", "KEY_USR_LINK",
+    ]
+
+    @Test("every number of the vocabulary is the one of the headers")
+    func headers() throws {
+        let words = Self.words
+        #expect(words.count > 250)
+        let values = try Self.compiled(words.map(\.name))
+        for (name, number) in words {
+            guard let value = values[name] else {
+                #expect(Self.notInHeaders.contains(name), "\(name) is in no header")
+                continue
+            }
+            #expect(number == value, "\(name)")
+        }
+    }
+
+    private static func list<Flags: KernelFlags>(_ kind: Flags.Type) -> [(name: String, Int)] {
+        Flags.names.map { ($0.name, $0.flag.rawValue) }
+    }
+
+    private static func list<Number: KernelNumber>(_ kind: Number.Type) -> [(name: String, Int)] {
+        Number.allCases.map { ($0.name, $0.rawValue) }
+    }
+
+    static var words: [(name: String, Int)] {
+        let kinds: [any KernelWord.Type] = [
+            AcceptFlags.self, AccessFlag.self, AccessMode.self, AddressFamily.self,
+            AmbientCommand.self, CapabilityVersion.self, ChangeEvents.self, ChangeQueueFlags.self,
+            ChildCode.self, CloneFlags.self, CloseRangeFlags.self, DescriptorFlags.self,
+            DeviceRequest.self, DirectoryDescriptor.self, EventCounterFlags.self,
+            ExecutionDomain.self, FileCommand.self, FileKind.self, FileSeals.self,
+            FilesystemCommand.self, FilesystemMagic.self, FilesystemMountFlags.self,
+            FilesystemOpenFlags.self, FutexOperation.self, IOPriorityClass.self,
+            InterfaceFlags.self, KeyCommand.self, KeyPermissions.self, LockOperation.self,
+            MappingFlags.self, MemoryAdvice.self, MemoryFileFlags.self, MemoryPolicyFlags.self,
+            MemoryPolicyMode.self, MessageFlags.self, MountAttributes.self, MountFlags.self,
+            MountStatus.self, MoveMountFlags.self, NetlinkProtocol.self, OpenFlags.self,
+            PathFlags.self, PollEvents.self, PriorityTarget.self, ProcessControl.self,
+            ProtectionFlags.self, RemovalFlag.self, RenameFlags.self, Resolution.self,
+            ResourceLimit.self, SchedulingFlags.self, SchedulingPolicy.self,
+            SeccompFilterFlags.self, SeccompOperation.self, SecureBits.self, SignalMaskChange.self,
+            SignalNumber.self, SignalQueueFlags.self, StatusAttributes.self, StatusMask.self,
+            TerminalCharacter.self, TerminalControlFlags.self, TerminalInputFlags.self,
+            TerminalLocalFlags.self, TerminalOutputFlags.self, UnmountFlags.self, WaitOptions.self,
+            WaitTarget.self,
+        ]
+        return kinds.flatMap { kind -> [(name: String, Int)] in
+            if let kind = kind as? any KernelFlags.Type { return list(kind) }
+            if let kind = kind as? any KernelNumber.Type { return list(kind) }
+            return []
+        }
+    }
+
+    /// The values of names as a C compiler sees them; names that it does not know are left out.
+    private static func compiled(_ names: [String]) throws -> [String: Int] {
+        let folder = FileManager.default.temporaryDirectory.appending(
+            path: "vocabulary-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        var values = try values(of: names, { "#ifdef \($0)\n\($1)\n#endif" }, in: folder)
+        // Others are enumerators, which a program without them does not compile with.
+        let rest = names.filter { values[$0] == nil && !notInHeaders.contains($0) }
+        for (name, value) in try Self.values(of: rest, { $1 }, in: folder) { values[name] = value }
+        return values
+    }
+
+    private static let headers = [
+        "linux/capability.h", "linux/close_range.h", "linux/eventpoll.h", "linux/fs.h",
+        "linux/futex.h", "linux/if.h", "linux/ioprio.h", "linux/keyctl.h", "linux/magic.h",
+        "linux/memfd.h", "linux/mempolicy.h", "linux/netlink.h", "linux/nsfs.h", "linux/openat2.h",
+        "linux/personality.h", "linux/prctl.h", "linux/sched.h", "linux/seccomp.h",
+        "linux/securebits.h", "linux/sockios.h", "linux/stat.h", "asm/ioctls.h", "asm/termbits.h",
+        "linux/mount.h", "fcntl.h", "poll.h", "sched.h", "signal.h", "stdio.h", "sys/eventfd.h",
+        "sys/file.h",
+        "sys/inotify.h", "sys/mman.h", "sys/resource.h", "sys/signalfd.h", "sys/socket.h",
+        "sys/statvfs.h", "sys/wait.h", "unistd.h",
+    ]
+
+    private static func values(
+        of names: [String], _ guarded: (_ name: String, _ line: String) -> String, in folder: URL
+    ) throws -> [String: Int] {
+        var lines = ["#define _GNU_SOURCE"] + headers.map { "#include <\($0)>" }
+        lines.append("int main(void) {")
+        lines += names.map { guarded($0, "printf(\"\($0) %lld\\n\", (long long)(\($0)));") }
+        lines.append("}")
+        let source = folder.appending(path: "names.c")
+        let program = folder.appending(path: "names")
+        try Data(lines.joined(separator: "\n").utf8).write(to: source)
+        _ = try run("cc", ["-w", "-o", program.path, source.path])
+        var values: [String: Int] = [:]
+        for line in try run(program.path, []).split(separator: "\n") {
+            let parts = line.split(separator: " ")
+            values[String(parts[0])] = Int(parts[1])
+        }
+        return values
+    }
+
+    private static func run(_ program: String, _ arguments: [String]) throws -> String {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = [program] + arguments
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        try process.run()
+        let output = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0, "\(program)")
+        return String(decoding: output, as: UTF8.self)
+    }
+}
