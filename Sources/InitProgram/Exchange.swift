@@ -36,25 +36,3 @@ package enum Exchange: Equatable, Sendable {
     case sends(Message)
     case receives(Message)
 }
-
-extension InitStep {
-    /// What the step tells the runtime and hears of it, in order.
-    package var exchanges: [Exchange] {
-        switch self {
-        case .waitForParent(let event): [.receives(.release(event))]
-        case .waitForStart, .waitForStartOrSignal: [.receives(.release(.start))]
-        case .reportToParent(let event): [.sends(.report(event))]
-        case .continueInChild: [.sends(.secondProcess)]
-        case .sendNetworkSocket: [.sends(.networkSocket)]
-        case .sendMountTree(let index): [.sends(.clonedTree(index))]
-        case .receiveMountTree(let tree): [.receives(.preparedTree(tree))]
-        case .openTerminal(let request): request.toConsoleSocket ? [] : [.sends(.terminal)]
-        case .runHook(let hook, _, _):
-            [.receives(.hookStreams(hook.path)), .sends(.hookEnd(hook.path))]
-        case .loadSeccomp(_, _, let listener):
-            listener == nil ? [] : [.sends(.report(.listening)), .receives(.listenerTaken)]
-        case .execute: [.sends(.execution)]
-        default: []
-        }
-    }
-}

@@ -3,13 +3,16 @@
 // Pure: what an init process will do, as values.
 //
 //   InitStep                one thing that the child does
+//   Steps/                  the child's steps: everything of one theme in one file
 //   StepValues, AttributeValues, Namespaces, PlannedHook  what steps are made of
+//   KeptDescriptors         what a phase keeps open: what the steps behind it need
 //   PlannedStep, Origin     a step with what asks for it
 //   Exchange                what runtime and child tell each other
 //   Explanation, Summaries  steps and instructions as text (`swrunc explain`)
-//   Lowering                each step becomes instructions of the machine
-//   Lowering+*              the same, a file a theme
+//   Lowering                the steps become instructions of the machine
 //   Assembler               the program under construction
+//   Assembler+*             what several themes are lowered to: paths, mounts, messages
+//   KernelStructures        structures of the kernel as programs fill and read them
 //   Program                 the program, finished: instructions, cells, data
 //   SystemCall              the calls that instructions make: number and name
 //   ProgramChecker          the rules that the machine relies on

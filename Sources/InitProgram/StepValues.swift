@@ -55,8 +55,9 @@ package struct NamespaceUser: Equatable, Sendable {
     }
 }
 
-/// The connection on which the number of a seccomp listener is told.
-package enum ListenerChannel: Equatable, Sendable {
+/// The connection to who lets the process go on: hooks get their streams over it, and the number of a seccomp
+/// listener is told there.
+package enum StartChannel: Equatable, Sendable {
     /// To the runtime that launches the process.
     case rendezvous
     /// To the `start` that let it go on.

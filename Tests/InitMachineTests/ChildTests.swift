@@ -99,7 +99,7 @@ struct ChildTests {
     @Test("the program unblocks all signals before it executes")
     func signalsAreUnblocked() throws {
         let done = try runInChild([
-            .unblockSignals, .shell("grep SigBlk /proc/self/status"),
+            .process(.unblockSignals), .shell("grep SigBlk /proc/self/status"),
         ])
         #expect(done.text == "SigBlk:\t0000000000000000\n")
     }
@@ -115,9 +115,9 @@ struct ChildTests {
         defer { close(ends[1]) }
         var code = Assembler()
         var state = LoweringState()
-        InitStep.closeDescriptors(phase: 0, keeping: [.rendezvous], preserved: 0)
+        InitStep.process(.closeDescriptors(phase: 0, keeping: [.rendezvous], preserved: 0))
             .lower(into: &code, &state)
-        InitStep.waitForParent(.prepared).lower(into: &code, &state)
+        InitStep.exchange(.waitForParent(.prepared)).lower(into: &code, &state)
         code.exit(7)
         let child = try RunningProgram(
             code.image,
@@ -151,7 +151,7 @@ struct ChildTests {
         var code = Assembler()
         var state = LoweringState()
         let parent = code.cell("parent")
-        InitStep.continueInChild(intoCgroup: false).lower(into: &code, &state)
+        InitStep.namespace(.continueInChild(intoCgroup: false)).lower(into: &code, &state)
         code.call(SystemCall("getppid", __NR_getppid), [], into: parent)
         code.write(parent, to: .literal(Int(output)))
         code.exit(7)

@@ -27,7 +27,7 @@ private struct WaitingChild {
         _ = code.textOffset(text)
         // The program has begun when the page tells this instruction.
         code.call(.getpid, [])
-        InitStep.waitForParent(.prepared).lower(into: &code, &state)
+        InitStep.exchange(.waitForParent(.prepared)).lower(into: &code, &state)
         code.exit(7)
         _ = code.reserve(8)
         program = try RunningProgram(code.image, inputs: [.rendezvous: ends[1]])

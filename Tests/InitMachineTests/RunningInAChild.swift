@@ -151,16 +151,17 @@ func runInChild(_ steps: [InitStep], inputs: DescriptorTable<CInt> = [:]) throws
 {
     try runInChild(inputs: inputs) { code, _ in
         var state = LoweringState()
-        for step in [.setStandardStreams([1])] + steps { step.lower(into: &code, &state) }
+        for step in [.stream(.setStandardStreams([1]))] + steps { step.lower(into: &code, &state) }
     }
 }
 
 extension InitStep {
     /// Replaces the program by a shell.
     static func shell(_ script: String, environment: [String] = []) -> InitStep {
-        .execute(
-            candidates: ["/bin/sh"], arguments: ["sh", "-c", ByteText(script)],
-            environment: ["PATH=/usr/bin:/bin"] + environment.map { ByteText($0) })
+        .execution(
+            .execute(
+                candidates: ["/bin/sh"], arguments: ["sh", "-c", ByteText(script)],
+                environment: ["PATH=/usr/bin:/bin"] + environment.map { ByteText($0) }))
     }
 }
 

@@ -14,10 +14,11 @@ struct StepTests {
     @Test("the program gets its arguments and its environment, and nothing else")
     func argumentsAndEnvironment() throws {
         let done = try runInChild([
-            .execute(
-                candidates: ["/bin/sh"],
-                arguments: ["name", "-c", "echo \"$0 $1 $A\"", "zero", "one  two"],
-                environment: ["A=ä=b"])
+            .execution(
+                .execute(
+                    candidates: ["/bin/sh"],
+                    arguments: ["name", "-c", "echo \"$0 $1 $A\"", "zero", "one  two"],
+                    environment: ["A=ä=b"]))
         ])
         #expect(done.outcome == .exited(0))
         #expect(done.text == "zero one  two ä=b\n")
@@ -27,10 +28,11 @@ struct StepTests {
     func anyBytes() throws {
         let latin = ByteText(bytes: [0x63, 0xe9, 0xff])
         let done = try runInChild([
-            .execute(
-                candidates: ["/bin/sh"],
-                arguments: ["sh", "-c", "printf '%s %s' \"$0\" \"$A\" | od -An -tx1", latin],
-                environment: ["PATH=/usr/bin:/bin", ByteText(bytes: [0x41, 0x3d, 0xe4])])
+            .execution(
+                .execute(
+                    candidates: ["/bin/sh"],
+                    arguments: ["sh", "-c", "printf '%s %s' \"$0\" \"$A\" | od -An -tx1", latin],
+                    environment: ["PATH=/usr/bin:/bin", ByteText(bytes: [0x41, 0x3d, 0xe4])]))
         ])
         #expect(done.text == " 63 e9 ff 20 e4\n")
     }
@@ -43,8 +45,8 @@ struct StepTests {
         ] as [[ByteText]])
     func candidates(_ paths: [ByteText]) throws {
         let done = try runInChild([
-            .findExecutable(name: "true", candidates: paths),
-            .execute(candidates: paths, arguments: ["true"], environment: []),
+            .execution(.findExecutable(name: "true", candidates: paths)),
+            .execution(.execute(candidates: paths, arguments: ["true"], environment: [])),
         ])
         #expect(done.outcome == .exited(0))
     }
@@ -62,8 +64,8 @@ struct StepTests {
         throws
     {
         let steps: [InitStep] = [
-            .findExecutable(name: name, candidates: paths),
-            .execute(candidates: ["/bin/true"], arguments: ["true"], environment: []),
+            .execution(.findExecutable(name: name, candidates: paths)),
+            .execution(.execute(candidates: ["/bin/true"], arguments: ["true"], environment: [])),
         ]
         let image = ProgramImage(lowering: steps)
         let program = try RunningProgram(image)
@@ -77,14 +79,14 @@ struct StepTests {
 
     @Test("the umask is the one that was asked for")
     func umask() throws {
-        let done = try runInChild([.setUmask(0o027), .shell("umask")])
+        let done = try runInChild([.identity(.setUmask(0o027)), .shell("umask")])
         #expect(done.text == "0027\n")
     }
 
     @Test("no new privileges can be gained, once forbidden")
     func newPrivileges() throws {
         let done = try runInChild([
-            .forbidNewPrivileges, .shell("grep NoNewPrivs /proc/self/status"),
+            .identity(.forbidNewPrivileges), .shell("grep NoNewPrivs /proc/self/status"),
         ])
         #expect(done.text == "NoNewPrivs:\t1\n")
     }
@@ -92,7 +94,7 @@ struct StepTests {
     @Test("the child leads a session of its own")
     func session() throws {
         let done = try runInChild([
-            .startSession, .shell("cut -d' ' -f6 /proc/$$/stat"),
+            .process(.startSession), .shell("cut -d' ' -f6 /proc/$$/stat"),
         ])
         #expect(done.text == "\(done.pid)\n")
     }
@@ -101,7 +103,9 @@ struct StepTests {
         "the working directory is entered by its path in the root",
         arguments: [("/", "/"), ("/usr/../proc", "/proc"), ("/../proc//sys/.", "/proc/sys")])
     func workingDirectory(_ path: String, _ expected: String) throws {
-        let done = try runInChild([.openRoot, .enterDirectory(path), .shell("/bin/pwd")])
+        let done = try runInChild([
+            .root(.openRoot), .execution(.enterDirectory(path)), .shell("/bin/pwd"),
+        ])
         #expect(done.text == expected + "\n")
     }
 
@@ -119,8 +123,10 @@ struct StepTests {
         let all = CapabilitySets(effective: 1 << 7, permitted: 1 << 7 | 1 << 6, inheritable: 0)
         func steps(_ user: UInt32, _ second: String) -> [InitStep] {
             [
-                .openRoot, .setCapabilities(none), .tryDirectory(path), .setCapabilities(all),
-                .setUserID(user), .enterDirectory(second), .shell("/bin/pwd"),
+                .root(.openRoot), .identity(.setCapabilities(none)),
+                .execution(.tryDirectory(path)), .identity(.setCapabilities(all)),
+                .identity(.setUserID(user)), .execution(.enterDirectory(second)),
+                .shell("/bin/pwd"),
             ]
         }
         #expect(try runInChild(steps(1000, path)).text == path + "\n")
@@ -135,7 +141,7 @@ struct StepTests {
 
     @Test("a working directory that is no directory is refused", arguments: ["/etc/passwd", "/no"])
     func missingDirectory(_ path: String) throws {
-        let steps: [InitStep] = [.openRoot, .enterDirectory(path), .shell("")]
+        let steps: [InitStep] = [.root(.openRoot), .execution(.enterDirectory(path)), .shell("")]
         let image = ProgramImage(lowering: steps)
         let program = try RunningProgram(image)
         guard case .failed(let instruction, let errno) = try program.finish() else {
@@ -164,7 +170,7 @@ struct StepTests {
         let image = {
             var code = Assembler()
             var state = LoweringState()
-            InitStep.closeDescriptors(phase: 1, keeping: [.rendezvous], preserved: 0)
+            InitStep.process(.closeDescriptors(phase: 1, keeping: [.rendezvous], preserved: 0))
                 .lower(into: &code, &state)
             for number in [kept, lost] {
                 let flags = code.cell("flags")
@@ -185,7 +191,10 @@ struct StepTests {
     @Test("an empty gap between two kept descriptors is no error")
     func emptyGap() throws {
         let done = try runInChild(
-            [.closeDescriptors(phase: 1, keeping: [], preserved: 0), .shell("echo still here")],
+            [
+                .process(.closeDescriptors(phase: 1, keeping: [], preserved: 0)),
+                .shell("echo still here"),
+            ],
             inputs: [.gapStart(phase: 1, 0): 700, .gapEnd(phase: 1, 0): 699])
         #expect(done.text == "still here\n")
     }
@@ -195,7 +204,8 @@ struct StepTests {
         // BPF_RET of SECCOMP_RET_KILL_PROCESS for every call.
         let filter: [UInt8] = [0x06, 0, 0, 0, 0, 0, 0, 0x80]
         let done = try runInChild([
-            .forbidNewPrivileges, .loadSeccomp(filter: filter, flags: []), .shell("echo no"),
+            .identity(.forbidNewPrivileges), .filter(.loadSeccomp(filter: filter, flags: [])),
+            .shell("echo no"),
         ])
         #expect(done.outcome == .signaled(SIGSYS))
         #expect(done.text == "")
@@ -206,7 +216,7 @@ struct StepTests {
         let pipe = try Pipe()
         let writing = pipe.writing
         let done = try runInChild(
-            [.reportToParent(.ready), .shell("")], inputs: [.rendezvous: writing])
+            [.exchange(.reportToParent(.ready)), .shell("")], inputs: [.rendezvous: writing])
         #expect(done.outcome == .exited(0))
         var byte: UInt8 = 0
         #expect(read(pipe.reading, &byte, 1) == 1)

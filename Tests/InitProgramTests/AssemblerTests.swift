@@ -140,19 +140,19 @@ struct AssemblerTests {
 
     @Test("the instruction at which a created container waits is the accept")
     func startWait() throws {
-        let image = ProgramImage(of: .waitForStart)
+        let image = ProgramImage(of: .exchange(.waitForStart))
         let index = try #require(image.startWaitIndex)
         guard case .call(let call, _, _, _, _) = image.instructions[index] else {
             Issue.record("not a call")
             return
         }
         #expect(call.name == "accept4")
-        #expect(ProgramImage(of: .waitForParent(.start)).startWaitIndex == nil)
+        #expect(ProgramImage(of: .exchange(.waitForParent(.start))).startWaitIndex == nil)
     }
 
     @Test("the first process of a pid namespace waits for start and for signals at once")
     func startOrSignalWait() throws {
-        let image = ProgramImage(of: .waitForStartOrSignal)
+        let image = ProgramImage(of: .exchange(.waitForStartOrSignal))
         let index = try #require(image.startWaitIndex)
         #expect(image.rendered(index).hasPrefix("ppoll("))
         let statuses = image.instructions.compactMap { instruction -> Int? in

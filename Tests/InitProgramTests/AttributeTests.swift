@@ -48,10 +48,11 @@ struct AttributeTests {
     @Test("a scheduler is struct sched_attr, byte for byte")
     func scheduler() throws {
         let (operands, words) = try lowered(
-            .setScheduler(
-                SchedulingAttributes(
-                    policy: .deadline, flags: [.resetOnFork, .reclaim], nice: -2, priority: 5,
-                    runtime: 10, deadline: 20, period: 30)))
+            .attribute(
+                .setScheduler(
+                    SchedulingAttributes(
+                        policy: .deadline, flags: [.resetOnFork, .reclaim], nice: -2, priority: 5,
+                        runtime: 10, deadline: 20, period: 30))))
         let start = try #require(place(operands[1]))
         #expect(operands.count == 3 && operands[0] == .literal(0) && operands[2] == .literal(0))
         #expect(
@@ -63,27 +64,30 @@ struct AttributeTests {
     func memoryPolicy() throws {
         let nodes = try #require(NumberSet(list: "0,65"))
         let (operands, words) = try lowered(
-            .setMemoryPolicy(MemoryPolicyChange(mode: MemoryPolicyWord(.bind), nodes: nodes)))
+            .attribute(
+                .setMemoryPolicy(MemoryPolicyChange(mode: MemoryPolicyWord(.bind), nodes: nodes))))
         let start = try #require(place(operands[1]))
         #expect(operands[0] == .named(MemoryPolicyWord(.bind)) && operands[2] == .literal(129))
         #expect(Array(words[start..<start + 2]) == [1, 2])
         let (without, _) = try lowered(
-            .setMemoryPolicy(MemoryPolicyChange(mode: MemoryPolicyWord(.local), nodes: nil)))
+            .attribute(
+                .setMemoryPolicy(MemoryPolicyChange(mode: MemoryPolicyWord(.local), nodes: nil))))
         #expect(without == [.named(MemoryPolicyWord(.local)), .literal(0), .literal(0)])
     }
 
     @Test("an I/O priority is class and level in one number")
     func ioPriority() throws {
         let (operands, _) = try lowered(
-            .setIOPriority(
-                IOPriorityValue(schedulingClass: .idle, level: 2)))
+            .attribute(
+                .setIOPriority(
+                    IOPriorityValue(schedulingClass: .idle, level: 2))))
         #expect(operands == [.named(PriorityTarget.process), .literal(0), .literal(3 << 13 | 2)])
     }
 
     @Test("a set of CPUs goes to the kernel with its length in bytes")
     func affinity() throws {
         let set = try #require(NumberSet(list: "64"))
-        let (operands, words) = try lowered(.setCPUAffinity(set, .initial))
+        let (operands, words) = try lowered(.attribute(.setCPUAffinity(set, .initial)))
         let start = try #require(place(operands[2]))
         #expect(operands[0] == .literal(0) && operands[1] == .literal(16))
         #expect(Array(words[start..<start + 2]) == [0, 1])

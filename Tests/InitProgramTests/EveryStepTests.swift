@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
+import SystemPackage
 import Testing
 
 @testable import InitProgram
@@ -8,7 +10,7 @@ import Testing
 struct EveryStepTests {
     @Test("there is a sample of every step")
     func samplesAreComplete() {
-        #expect(everyInitStep.map(StepName.init) == StepName.allCases)
+        #expect(everyInitStep.map(CaseName.init).sorted() == CaseName.inSources.sorted())
     }
 
     @Test(
@@ -41,23 +43,23 @@ struct EveryStepTests {
         arguments: [[], ["/a"], ["/a", "/b", "/c"]] as [[ByteText]])
     func executeEnds(_ candidates: [ByteText]) throws {
         let image = ProgramImage(lowering: [
-            .findExecutable(name: "a", candidates: candidates),
-            .execute(candidates: candidates, arguments: ["a"], environment: []),
+            .execution(.findExecutable(name: "a", candidates: candidates)),
+            .execution(.execute(candidates: candidates, arguments: ["a"], environment: [])),
         ])
         try image.check()
     }
 
     @Test("every step says in one line what it does", arguments: everyInitStep)
     func summaries(_ step: InitStep) {
-        #expect(step.summary != "\(step)", "the default of an enum is not a summary")
-        #expect(!step.summary.isEmpty)
-        #expect(!step.summary.contains("\n"))
-        #expect(!step.summary.contains("InitProgram."))
+        #expect(step.sentence != "\(step)", "the default of an enum is not a summary")
+        #expect(!step.sentence.isEmpty)
+        #expect(!step.sentence.contains("\n"))
+        #expect(!step.sentence.contains("InitProgram."))
     }
 
     @Test("no two steps say the same")
     func summariesDiffer() {
-        #expect(Set(everyInitStep.map(\.summary)).count == everyInitStep.count)
+        #expect(Set(everyInitStep.map(\.sentence)).count == everyInitStep.count)
     }
 
     @Test("every instruction of every step can be printed", arguments: everyInitStep)
@@ -68,5 +70,75 @@ struct EveryStepTests {
             #expect(!text.isEmpty)
             #expect(!text.contains("Operand") && !text.contains("InitProgram"))
         }
+    }
+
+    @Test(
+        "a step says of each descriptor that its instructions use that it needs it",
+        arguments: everyInitStep)
+    func inputs(_ step: InitStep) {
+        let image = ProgramImage(of: step)
+        for (descriptor, cell) in image.inputs.entries where descriptor != .rootfsTree {
+            switch descriptor {
+            case .gapStart, .gapEnd: continue
+            default: break
+            }
+            let isUsed = image.ofStep.contains { $0.uses(cell) }
+            #expect(!isUsed || step.inputs.contains(descriptor), "\(descriptor)")
+        }
+    }
+
+    @Test("a theme has a hint to a refusal of its own, and others have none")
+    func hints() {
+        let refusal = Refusal("capset", "", errno: .notPermitted)
+        let knowing = StepTheme.allCases.filter { $0.hint(for: refusal) != nil }
+        #expect(knowing == [.hook, .identity], "a hook's process sets rights of its own")
+    }
+}
+
+extension Instruction {
+    fileprivate func uses(_ cell: Cell) -> Bool {
+        switch self {
+        case .call(_, let operands, _, _, _): operands.contains(.cell(cell))
+        case .copy(let copied, _, _): copied == cell
+        case .skip(let test, _, _, _): test == .cellAddress(cell)
+        case .copyTree: false
+        }
+    }
+}
+
+/// A case of a theme, such as `MountStep.attachMount`.
+struct CaseName: Comparable {
+    let text: String
+
+    init(_ text: String) { self.text = text }
+
+    init(_ step: InitStep) {
+        let content = step.content
+        let name = Mirror(reflecting: content).children.first?.label ?? "\(content)"
+        text = "\(type(of: content)).\(name)"
+    }
+
+    static func < (one: CaseName, other: CaseName) -> Bool { one.text < other.text }
+
+    /// Those that the files of the themes declare.
+    static var inSources: [CaseName] {
+        let folder = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "../../Sources/InitProgram/Steps")
+        let files = FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)
+        var names: [CaseName] = []
+        for case let file as URL in files ?? FileManager.DirectoryEnumerator() {
+            guard let text = try? String(contentsOf: file, encoding: .utf8) else { continue }
+            var theme: Substring?
+            for line in text.split(separator: "\n") {
+                if let name = line.firstMatch(of: /^package enum (\w+): ChildStep/)?.1 {
+                    theme = name
+                }
+                if line == "}" { theme = nil }
+                if let theme, let name = line.firstMatch(of: /^    case (\w+)/)?.1 {
+                    names.append(CaseName("\(theme).\(name)"))
+                }
+            }
+        }
+        return names
     }
 }

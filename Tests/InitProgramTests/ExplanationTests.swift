@@ -61,8 +61,8 @@ struct ExplanationTests {
     func namespaceOrder() {
         let all: NamespaceSet = [.time, .cgroup, .mount, .uts, .ipc, .network, .pid, .user]
         #expect(
-            InitStep.unshareNamespaces(all).summary
+            InitStep.namespace(.unshareNamespaces(all)).sentence
                 == "enter new namespaces: user, pid, network, ipc, uts, mount, cgroup, time")
-        #expect(InitStep.unshareNamespaces([]).summary == "enter new namespaces: none")
+        #expect(InitStep.namespace(.unshareNamespaces([])).sentence == "enter new namespaces: none")
     }
 }

@@ -8,13 +8,14 @@ import Testing
 extension ProgramImage {
     /// A program of one step below a root, and the end that every program has.
     init(of step: InitStep) {
-        var steps: [InitStep] = [.attachRootfs(hostPath: "/rootfs")]
+        var steps: [InitStep] = [.root(.attachRootfs(hostPath: "/rootfs"))]
         steps.append(step)
-        if StepName(step) != .execute { steps.append(Self.end) }
+        if case .execution(.execute) = step {} else { steps.append(Self.end) }
         self.init(lowering: steps)
     }
 
-    static let end = InitStep.execute(candidates: ["/bin/true"], arguments: [], environment: [])
+    static let end = InitStep.execution(
+        .execute(candidates: ["/bin/true"], arguments: [], environment: []))
 
     /// The instructions of the second step: the one that `init(of:)` was given.
     var ofStep: [Instruction] { instructionsOfStep(1).map { instructions[$0] } }

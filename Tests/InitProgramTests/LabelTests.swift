@@ -14,7 +14,7 @@ struct LabelTests {
 
     @Test("a label is written whole to its file below the host's procfs, as itself")
     func writes() throws {
-        let image = ProgramImage(of: .setSecurityLabels(labels))
+        let image = ProgramImage(of: .label(.setSecurityLabels(labels)))
         let opened = image.operands(of: "openat2")
         try #require(opened.count == 2)
         for (operands, file) in zip(opened, ["self/attr/keycreate", "self/attr/exec"]) {
@@ -41,7 +41,7 @@ struct LabelTests {
 
     @Test("what is on /proc is looked at: no procfs, no write")
     func verified() {
-        for step in [InitStep.openHostProc, .setSecurityLabels(labels)] {
+        for step in [InitStep.label(.openHostProc), .label(.setSecurityLabels(labels))] {
             let image = ProgramImage(of: step)
             #expect(image.memoryTests.map(\.value) == [0x9fa0])
         }
@@ -50,7 +50,7 @@ struct LabelTests {
     @Test("a step that comes after the host's procfs was opened uses it")
     func openedBefore() {
         let image = ProgramImage(lowering: [
-            .openHostProc, .setSecurityLabels(labels), ProgramImage.end,
+            .label(.openHostProc), .label(.setSecurityLabels(labels)), ProgramImage.end,
         ])
         let paths = image.instructions.compactMap { instruction in
             if case .call(let call, let operands, _, _, _) = instruction, call.name == "openat",
@@ -66,10 +66,12 @@ struct LabelTests {
     @Test("the queues of an ipc namespace get their label by xattr, on the root that is mounted")
     func rootLabel() throws {
         let image = ProgramImage(
-            of: .mountFilesystem(
-                FilesystemMount(
-                    type: "mqueue", source: "mqueue", destination: "/dev/mqueue", rootLabel: "u:o:t"
-                )))
+            of: .mount(
+                .mountFilesystem(
+                    FilesystemMount(
+                        type: "mqueue", source: "mqueue", destination: "/dev/mqueue",
+                        rootLabel: "u:o:t"
+                    ))))
         let operands = try #require(image.operands(of: "fsetxattr").first)
         guard case .text(_, "security.selinux") = operands[1], case .text(_, "u:o:t") = operands[2]
         else {

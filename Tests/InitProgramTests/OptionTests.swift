@@ -11,12 +11,12 @@ struct OptionTests {
     @Test(
         "prctl gets its numbers, and zero for what it does not use",
         arguments: [
-            (.forbidPtrace, [Int(PR_SET_DUMPABLE), 0, 0, 0, 0]),
-            (.permitPtrace, [Int(PR_SET_DUMPABLE), 1, 0, 0, 0]),
-            (.keepCapabilities, [Int(PR_SET_KEEPCAPS), 1, 0, 0, 0]),
-            (.forbidNewPrivileges, [Int(PR_SET_NO_NEW_PRIVS), 1, 0, 0, 0]),
+            (.process(.forbidPtrace), [Int(PR_SET_DUMPABLE), 0, 0, 0, 0]),
+            (.process(.permitPtrace), [Int(PR_SET_DUMPABLE), 1, 0, 0, 0]),
+            (.identity(.keepCapabilities), [Int(PR_SET_KEEPCAPS), 1, 0, 0, 0]),
+            (.identity(.forbidNewPrivileges), [Int(PR_SET_NO_NEW_PRIVS), 1, 0, 0, 0]),
             (
-                .setAmbientCapabilities(0),
+                .identity(.setAmbientCapabilities(0)),
                 [Int(PR_CAP_AMBIENT), Int(PR_CAP_AMBIENT_CLEAR_ALL), 0, 0, 0]
             ),
         ] as [(InitStep, [Int])])
@@ -26,14 +26,14 @@ struct OptionTests {
 
     @Test("the bounding set loses each capability that is not kept, once")
     func boundingSet() {
-        let image = ProgramImage(of: .limitBoundingSet(keeping: 0b1010, last: 5))
+        let image = ProgramImage(of: .identity(.limitBoundingSet(keeping: 0b1010, last: 5)))
         #expect(image.operands(of: "prctl").map { $0[1].value } == [0, 2, 4, 5])
     }
 
     @Test("of the capabilities that a kernel may not know, the first that it does not ends the run")
     func unknownCapabilities() {
         func skips(last: Int) -> Int {
-            let image = ProgramImage(of: .limitBoundingSet(keeping: 0, last: last))
+            let image = ProgramImage(of: .identity(.limitBoundingSet(keeping: 0, last: last)))
             return image.instructions.count { if case .skip = $0 { true } else { false } }
         }
         #expect(skips(last: 40) == 0)
@@ -42,7 +42,7 @@ struct OptionTests {
 
     @Test("the ambient set is cleared first, then raised one by one")
     func ambientSet() {
-        let image = ProgramImage(of: .setAmbientCapabilities(1 << 3 | 1 << 40))
+        let image = ProgramImage(of: .identity(.setAmbientCapabilities(1 << 3 | 1 << 40)))
         let calls = image.operands(of: "prctl").map { $0.map(\.value) }
         let ambient = Int(PR_CAP_AMBIENT)
         let raise = Int(PR_CAP_AMBIENT_RAISE)

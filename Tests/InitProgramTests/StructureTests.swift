@@ -19,9 +19,11 @@ struct StructureTests {
         #expect(MemoryLayout<clinux_statx>.size <= 256)
 
         let image = ProgramImage(
-            of: .makeDevices(
-                directory: "/dev",
-                [Device(name: "x", mode: FileMode(.characterDevice, 0o666), major: 1, minor: 3)]))
+            of: .device(
+                .makeDevices(
+                    directory: "/dev",
+                    [Device(name: "x", mode: FileMode(.characterDevice, 0o666), major: 1, minor: 3)]
+                )))
         let status = try #require(image.operands(of: "statx").first?.last?.offset)
         #expect(
             image.memoryTests.suffix(2) == [
@@ -38,10 +40,14 @@ struct StructureTests {
         ] as [(UInt32, UInt32, Int)])
     func deviceNumbers(_ major: UInt32, _ minor: UInt32, _ number: Int) throws {
         let image = ProgramImage(
-            of: .makeDevices(
-                directory: "/dev",
-                [Device(name: "x", mode: FileMode(.blockDevice, 0o600), major: major, minor: minor)]
-            ))
+            of: .device(
+                .makeDevices(
+                    directory: "/dev",
+                    [
+                        Device(
+                            name: "x", mode: FileMode(.blockDevice, 0o600), major: major,
+                            minor: minor)
+                    ])))
         let operands = try #require(image.operands(of: "mknodat").first)
         #expect(operands[3] == .literal(number))
         #expect(operands[2] == .named(FileMode(.blockDevice, 0o600)))
@@ -62,7 +68,8 @@ struct StructureTests {
         #expect(filled[0] == UInt64(PROC_SUPER_MAGIC))
         #expect(filled.last == .max, "no more than 256 bytes are written")
         let image = ProgramImage(
-            of: .openTerminal(TerminalRequest(toConsoleSocket: false, mountsConsole: false)))
+            of: .terminal(
+                .openTerminal(TerminalRequest(toConsoleSocket: false, mountsConsole: false))))
         let buffer = try #require(image.operands(of: "fstatfs").first?[1].offset)
         #expect(
             image.memoryTests == [
@@ -74,7 +81,7 @@ struct StructureTests {
     func capabilitySets() throws {
         let sets = CapabilitySets(
             effective: 0x1_0000_0002, permitted: 0x3_0000_0004, inheritable: 0x5_0000_0006)
-        let image = ProgramImage(of: .setCapabilities(sets))
+        let image = ProgramImage(of: .identity(.setCapabilities(sets)))
         let operands = try #require(image.operands(of: "capset").first)
         let header = try image.structure(at: operands[0], as: __user_cap_header_struct.self)
         #expect(header.version == UInt32(_LINUX_CAPABILITY_VERSION_3))
@@ -92,7 +99,7 @@ struct StructureTests {
     @Test("a second process is cloned with the kernel's clone_args")
     func cloneArguments() throws {
         #expect(MemoryLayout<clinux_clone_args>.size == 88)
-        let image = ProgramImage(of: .continueInChild(intoCgroup: true))
+        let image = ProgramImage(of: .namespace(.continueInChild(intoCgroup: true)))
         let operands = try #require(image.operands(of: "clone3").first)
         #expect(operands[1] == .literal(88))
         let arguments = try image.structure(at: operands[0], as: clinux_clone_args.self)
@@ -116,9 +123,11 @@ struct StructureTests {
     @Test("a new terminal keeps the kernel's modes, ONLCR too, and gets the size")
     func terminalModes() throws {
         let image = ProgramImage(
-            of: .openTerminal(
-                TerminalRequest(rows: 40, columns: 132, toConsoleSocket: true, mountsConsole: false)
-            ))
+            of: .terminal(
+                .openTerminal(
+                    TerminalRequest(
+                        rows: 40, columns: 132, toConsoleSocket: true, mountsConsole: false)
+                )))
         let calls = image.operands(of: "ioctl")
         let changes = [TCSETS, TCSETSW, TCSETSF].map(Int.init)
         #expect(!calls.contains { changes.contains($0[1].value ?? 0) })
@@ -131,14 +140,16 @@ struct StructureTests {
     @Test("a terminal without a size keeps the kernel's")
     func terminalWithoutSize() {
         let image = ProgramImage(
-            of: .openTerminal(TerminalRequest(toConsoleSocket: true, mountsConsole: false)))
+            of: .terminal(
+                .openTerminal(TerminalRequest(toConsoleSocket: true, mountsConsole: false))))
         #expect(!image.operands(of: "ioctl").contains { $0[1].value == Int(TIOCSWINSZ) })
     }
 
     @Test("the terminal's master goes out in one SCM_RIGHTS message of one descriptor")
     func descriptorMessage() throws {
         let image = ProgramImage(
-            of: .openTerminal(TerminalRequest(toConsoleSocket: true, mountsConsole: false)))
+            of: .terminal(
+                .openTerminal(TerminalRequest(toConsoleSocket: true, mountsConsole: false))))
         let operands = try #require(image.operands(of: "sendmsg").first)
         let start = try #require(operands[1].offset)
         let header = try image.structure(at: operands[1], as: msghdr.self)
@@ -171,7 +182,7 @@ struct StructureTests {
 
     @Test("openat2 gets an open_how that keeps the walk inside the root")
     func openHow() throws {
-        let image = ProgramImage(of: .enterDirectory("/srv"))
+        let image = ProgramImage(of: .execution(.enterDirectory("/srv")))
         let operands = try #require(image.operands(of: "openat2").first)
         #expect(operands[3] == .literal(MemoryLayout<open_how>.size))
         let how = try image.structure(at: operands[2], as: open_how.self)
@@ -191,8 +202,9 @@ struct StructureTests {
     @Test("mount_setattr gets a mount_attr")
     func mountAttributes() throws {
         let image = ProgramImage(
-            of: .setRootPropagation(
-                MountPropagation(flag: .private, recursive: true, name: "rprivate")))
+            of: .root(
+                .setRootPropagation(
+                    MountPropagation(flag: .private, recursive: true, name: "rprivate"))))
         let operands = try #require(image.operands(of: "mount_setattr").first)
         #expect(operands[4] == .literal(MemoryLayout<mount_attr>.size))
         #expect(operands[2].value == Int(CLINUX_AT_EMPTY_PATH | CLINUX_AT_RECURSIVE))
@@ -205,7 +217,7 @@ struct StructureTests {
     @Test("seccomp gets a sock_fprog: a count of instructions and their address")
     func filterProgram() throws {
         let filter = (0..<24).map { UInt8($0) }
-        let image = ProgramImage(of: .loadSeccomp(filter: filter, flags: .log))
+        let image = ProgramImage(of: .filter(.loadSeccomp(filter: filter, flags: .log)))
         let operands = try #require(image.operands(of: "seccomp").first)
         #expect(operands[0].value == Int(SECCOMP_SET_MODE_FILTER))
         #expect(operands[1] == .named(SeccompFilterFlags.log))
@@ -219,7 +231,7 @@ struct StructureTests {
 
     @Test("the loopback interface is named and set up by an ifreq")
     func interfaceRequest() throws {
-        let image = ProgramImage(of: .bringUpLoopback)
+        let image = ProgramImage(of: .namespace(.bringUpLoopback))
         let operands = try #require(image.operands(of: "ioctl").first)
         let start = try #require(operands[2].offset)
         // struct ifreq of linux/if.h: a name of 16 bytes, then a union of 24.

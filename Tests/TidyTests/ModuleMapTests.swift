@@ -32,6 +32,8 @@ struct ModuleMap: Sendable, CustomTestStringConvertible {
         ModuleMap(folder: "Sources/ContainerKit/UserNamespaces", head: "IDMapFiles.swift"),
         ModuleMap(folder: "Sources/InitMachine", head: "include/InitMachine.h"),
         ModuleMap(folder: "Sources/InitProgram", head: "InitProgram.swift"),
+        ModuleMap(folder: "Sources/InitProgram/Steps", head: "ChildStep.swift"),
+        ModuleMap(folder: "Sources/KernelVocabulary", head: "KernelWord.swift"),
         ModuleMap(folder: "Sources/RuntimeSpec", head: "RuntimeSpec.swift"),
         ModuleMap(folder: "Sources/swrunc", head: "main.swift"),
     ]

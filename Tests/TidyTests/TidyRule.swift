@@ -181,6 +181,7 @@ extension TidyRule {
         ("Sources/ContainerKit/Cgroups/Controllers/", "bytes of text"),
         ("Sources/ContainerKit/Cgroups/DeviceAccess.swift", "a hash"),
         ("Sources/ContainerKit/Cgroups/DeviceProgram.swift", "instructions of BPF"),
+        ("Sources/ContainerKit/System/DeviceInstruction.swift", "instructions of BPF"),
         ("Sources/ContainerKit/Rootfs/ProgramFile.swift", "the beginning of an ELF file"),
         ("Sources/ContainerKit/Seccomp/", "instructions of BPF, architectures, a hash"),
         ("Sources/ContainerKit/System/Netlink.swift", "numbers of messages"),
@@ -191,6 +192,26 @@ extension TidyRule {
 
     static let numbers: [TidyRule] = [
         TidyRule(
+            sentence: "a step that is forgotten does not compile: no default over steps",
+            violations: { file in
+                guard
+                    file.path.hasPrefix("Sources/InitProgram/Steps/")
+                        || file.path == "Sources/InitProgram/InitStep.swift"
+                else { return [] }
+                var isOfSteps = false
+                return file.lines.indices.filter { index in
+                    let line = file.lines[index]
+                    if line.contains("switch ") { isOfSteps = line.contains("switch self {") }
+                    return isOfSteps && line.hasPrefix("        default:")
+                }
+            },
+            bad: SourceFile(
+                "Sources/InitProgram/Steps/A.swift",
+                "switch self {\ncase .a: b()\n        default: break"),
+            good: SourceFile(
+                "Sources/InitProgram/Steps/A.swift",
+                "switch (call, errno) {\ncase (\"a\", _): b\n        default: nil")),
+        TidyRule(
             sentence: "the kernel's numbers have their names, from KernelVocabulary",
             violations: { file in
                 guard file.isSource, file.isSwift,
@@ -199,7 +220,7 @@ extension TidyRule {
                 else { return [] }
                 // Masks, flags, types of files; permissions such as 0o755 are plain enough.
                 let number = /^(?! *\/\/).*(\b0x[0-9a-fA-F_]+|\b0o[0-7_]{5,})/
-                let errno = /Errno\(rawValue: *-?\d|ignoring: \[ *-?\d|== -\d+ *[{?|]/
+                let errno = /Errno\(rawValue: *-?\d|ignoring: \[ *-?\d|result == -\d/
                 let named = /\.named\(-?\d/
                 return file.lines(with: "0", matching: number)
                     + file.lines(with: "=", matching: errno)
@@ -210,7 +231,7 @@ extension TidyRule {
             bad: SourceFile(
                 "Sources/ContainerKit/API/A.swift", "guard status.stx_mode & 0xf000 == 0x4000"),
             good: SourceFile(
-                "Sources/InitProgram/A.swift", "make(FileMode(.regular, 0o644))  // S_IFREG"))
+                "Sources/InitProgram/A.swift", "make(FileMode(.regular, 0o644))  // S_IFREG")),
     ]
 }
 

@@ -41,7 +41,7 @@ struct Execution {
             CgroupDelegation.owner(spec, isUnified: record.cgroups.isUnified) != nil
         let (namespaces, own) = try Self.foreignNamespaces(record.pid)
         facts.namespaces = namespaces
-        facts.host.rights.isInUserNamespace = own != RuntimeRights.firstUserNamespace
+        facts.host.rights.isInUserNamespace = own != FirstNamespace.user
         facts.stayOutside(ofContainer: record.cgroups, options.logger)
         // Who enters a user namespace has all capabilities there.
         if !namespaces.contains(.user) {

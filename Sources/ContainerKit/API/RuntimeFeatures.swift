@@ -75,11 +75,11 @@ public enum RuntimeFeatures {
                 }
             }
             let isEntered = (plan?.childSteps ?? []).contains { entry in
-                switch entry.step {
-                case .unshareNamespaces(let kinds): kinds.kinds.contains(planned)
-                case .enterNewTimeNamespace: planned == .time
-                default: false
+                if case .namespace(.unshareNamespaces(let kinds)) = entry.step {
+                    return kinds.contains(planned)
                 }
+                guard case .namespace(.enterNewTimeNamespace) = entry.step else { return false }
+                return planned == .time
             }
             return isCloned || isEntered
         }.map(\.rawValue).sorted()
@@ -183,14 +183,14 @@ public enum RuntimeFeatures {
         let plan = plan { $0.process = process }
         return Features.Support(
             enabled: (plan?.childSteps ?? []).contains { entry in
-                if case .setSecurityLabels = entry.step { true } else { false }
+                if case .label(.setSecurityLabels) = entry.step { true } else { false }
             })
     }
 
     private static func sets(_ policy: MemoryPolicy) -> Bool {
         let plan = plan { $0.linux?.memoryPolicy = policy }
         return (plan?.childSteps ?? []).contains { entry in
-            if case .setMemoryPolicy = entry.step { true } else { false }
+            if case .attribute(.setMemoryPolicy) = entry.step { true } else { false }
         }
     }
 

@@ -130,7 +130,8 @@ extension DescriptorTable<CInt> {
     /// Tells a program which descriptors to close: all between those that it keeps.
     mutating func fillGaps(between steps: [InitStep]) {
         for step in steps {
-            guard case .closeDescriptors(let phase, let keeping, let preserved) = step else {
+            guard case .process(.closeDescriptors(let phase, let keeping, let preserved)) = step
+            else {
                 continue
             }
             let kept = keeping.compactMap { self[$0] }.sorted()

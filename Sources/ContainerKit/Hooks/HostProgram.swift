@@ -49,13 +49,16 @@ struct HostProgram {
         throws(SystemCallError) -> Outcome
     {
         let steps: [InitStep] = [
-            .closeDescriptors(
-                phase: 0, keeping: (0...2).map { .standardStream($0) }, preserved: 0),
-            .setStandardStreams([0, 1, 2]), .enterHostDirectory(directory), .resetSignals,
-            .unblockSignals,
-            .execute(
-                candidates: [ByteText(path)], arguments: arguments,
-                environment: environment ?? ownEnvironment()),
+            .process(
+                .closeDescriptors(
+                    phase: 0, keeping: (0...2).map { .standardStream($0) }, preserved: 0)),
+            .stream(.setStandardStreams([0, 1, 2])), .hook(.enterHostDirectory(directory)),
+            .process(.resetSignals),
+            .process(.unblockSignals),
+            .execution(
+                .execute(
+                    candidates: [ByteText(path)], arguments: arguments,
+                    environment: environment ?? ownEnvironment())),
         ]
         let image = ProgramImage(lowering: steps)
         do throws(ProgramFault) {

@@ -43,11 +43,6 @@ extension RuntimeRights {
     /// CAP_MKNOD.
     static var holdsRightOverDevices: Bool { heldCapabilities() & 1 << 27 != 0 }
 
-    /// The inode of the first user namespace of the machine.
-    ///
-    /// Kernel: PROC_USER_INIT_INO, linux/proc_ns.h; USER_NS_INIT_INO in the headers since Linux 6.18.
-    static let firstUserNamespace: UInt64 = 0xeffffffd
-
     /// Whether the mount namespace of this process belongs to its user namespace; one that belongs to
     /// an outer one cannot be changed from here.
     private static var ownsMountNamespace: Bool {

@@ -7,7 +7,7 @@ extension LaunchPlan {
     /// What init still does once its creator, told that all is prepared, listens to it no more.
     func instructionsAfterReport(_ image: ProgramImage) -> [RecordedInstruction] {
         let report = childSteps.lastIndex {
-            if case .reportToParent(.ready) = $0.step { true } else { false }
+            if case .exchange(.reportToParent(.ready)) = $0.step { true } else { false }
         }
         let first = image.stepOfInstruction.firstIndex { $0 > report ?? -1 }
         return recordedInstructions(image, from: first ?? 0)
@@ -16,7 +16,7 @@ extension LaunchPlan {
     /// Where init waits for start: the marked instruction, or the wait for the parent's last word.
     func startWaitIndex(in image: ProgramImage) -> Int {
         if let index = image.startWaitIndex { return index }
-        let step = childSteps.lastIndex { $0.step == .waitForParent(.start) } ?? 0
+        let step = childSteps.lastIndex { $0.step == .exchange(.waitForParent(.start)) } ?? 0
         return image.instructionsOfStep(step).first ?? 0
     }
 
@@ -28,8 +28,9 @@ extension LaunchPlan {
                 call.name != "exit_group"
             else { return nil }
             let refuses = operands == [.literal(-1)]
+            let planned = childSteps[image.stepOfInstruction[index]]
             return RecordedInstruction(
-                index: index, origin: childSteps[image.stepOfInstruction[index]].origin,
+                index: index, origin: planned.origin, theme: StepTheme(planned.step),
                 call: refuses ? "" : call.name,
                 arguments: refuses ? "" : image.renderedArguments(operands),
                 note: image.note(of: index) ?? "")
@@ -75,7 +76,7 @@ extension ContainerError {
         let holds = failure.errno == .notDirectory || failure.errno == .tooManySymbolicLinkLevels
         self.init(
             code, isReason && !holds ? "" : instruction.note, field: field, failure: failure,
-            hint: InitHint.text(for: instruction, errno))
+            hint: instruction.hint(errno))
     }
 }
 

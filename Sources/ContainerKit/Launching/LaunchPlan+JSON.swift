@@ -15,7 +15,8 @@ extension LaunchPlan {
         }
         let child = childSteps.enumerated().map { index, planned in
             var step: JSONObject = [
-                "field": .string(planned.origin.description), "step": .string(planned.step.summary),
+                "field": .string(planned.origin.description),
+                "step": .string(planned.step.sentence),
             ]
             if let image {
                 let calls = image.instructionsOfStep(index).map {

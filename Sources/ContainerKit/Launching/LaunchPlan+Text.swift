@@ -11,7 +11,7 @@ extension LaunchPlan {
         lines += Self.lines(parentSteps.map { ($0.origin, $0.step.action.sentence) })
         lines += ["", "The init process:"]
         let image = includingCalls ? lowered() : nil
-        let child = Self.lines(childSteps.map { ($0.origin, $0.step.summary) })
+        let child = Self.lines(childSteps.map { ($0.origin, $0.step.sentence) })
         for (index, line) in child.enumerated() {
             lines.append(line)
             guard let image else { continue }

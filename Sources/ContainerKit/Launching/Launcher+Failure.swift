@@ -60,13 +60,7 @@ extension LaunchPlan {
     /// Where the child mounts something.
     var mountPoints: [String] {
         childSteps.compactMap { planned in
-            switch planned.step {
-            case .mountFilesystem(let mount), .mountFilesystemOrAttach(let mount, _),
-                .mountCgroupHierarchies(_, let mount, _):
-                mount.destination
-            case .attachMount(_, let path, _): path
-            default: nil
-            }
+            if case .mount(let step) = planned.step { step.mountPoint } else { nil }
         }
     }
 }

@@ -54,7 +54,7 @@ extension Launcher {
 
     private func log(_ planned: PlannedStep, _ outcome: String) {
         options.logger.debug(
-            "init: \(planned.step.summary)",
+            "init: \(planned.step.sentence)",
             metadata: ["field": "\(planned.origin)", "pid": "\(pid)", "outcome": "\(outcome)"])
     }
 }

@@ -11,7 +11,7 @@ extension StepList {
     /// has not any more once it is in a user namespace.
     mutating func addIOPriority(of process: Process) {
         guard let priority = process.ioPriority else { return }
-        add(.setIOPriority(IOPriorityValue(priority)), from: "process.ioPriority")
+        add(.attribute(.setIOPriority(IOPriorityValue(priority))), from: "process.ioPriority")
     }
 
     /// Binds an exec's process to CPUs, before or after it enters the container's cgroup.
@@ -27,22 +27,30 @@ extension StepList {
         let affinity = process.execCPUAffinity
         if moment == .final, affinity?.initial == nil, affinity?.final == nil {
             // What the caller was bound to, by systemd perhaps, is not meant for the container.
-            add(.resetCPUAffinity, from: .runtime)
+            add(.attribute(.resetCPUAffinity), from: .runtime)
         }
         guard let list, let set = NumberSet(list: list) else { return }
-        add(.setCPUAffinity(set, moment), from: "process.execCPUAffinity.\(moment.rawValue)")
+        add(
+            .attribute(.setCPUAffinity(set, moment)),
+            from: "process.execCPUAffinity.\(moment.rawValue)")
     }
 
     /// What takes no right, or one that the process still has: before the change of user.
     mutating func addAttributes(of process: Process, in linux: Linux) {
         if let scheduler = process.scheduler {
-            add(.setScheduler(SchedulingAttributes(scheduler)), from: "process.scheduler")
+            add(
+                .attribute(.setScheduler(SchedulingAttributes(scheduler))),
+                from: "process.scheduler")
         }
         if let policy = linux.memoryPolicy {
-            add(.setMemoryPolicy(MemoryPolicyChange(policy)), from: "linux.memoryPolicy")
+            add(
+                .attribute(.setMemoryPolicy(MemoryPolicyChange(policy))), from: "linux.memoryPolicy"
+            )
         }
         if let personality = linux.personality {
-            add(.setPersonality(ExecutionDomain(personality.domain)), from: "linux.personality")
+            add(
+                .attribute(.setPersonality(ExecutionDomain(personality.domain))),
+                from: "linux.personality")
         }
     }
 }

@@ -87,41 +87,39 @@ struct CreateRecipe {
     /// - Returns: The child's column.
     func childSteps(mounts: MountPlan, _ trees: TreeSupply) -> [PlannedStep] {
         var steps = StepList()
-        let keeping = inheritedDescriptors(trees)
         steps.add(
-            .closeDescriptors(
-                phase: 0, keeping: keeping, preserved: facts.caller.preservedDescriptorCount),
+            .process(.closeDescriptors(phase: 0, preserved: facts.caller.preservedDescriptorCount)),
             from: .runtime)
         if !facts.caller.replacedStreams.isEmpty {
-            steps.add(.setStandardStreams(facts.caller.replacedStreams), from: .runtime)
+            steps.add(.stream(.setStandardStreams(facts.caller.replacedStreams)), from: .runtime)
         }
         // Until the program runs, a container that shares the pid namespace could otherwise trace this
         // process, and reach the host's root through the descriptors that it holds (CVE-2016-9962).
-        if !isMappedByUser { steps.add(.forbidPtrace, from: .runtime) }
-        steps.add(.startSession, from: .runtime)
+        if !isMappedByUser { steps.add(.process(.forbidPtrace), from: .runtime) }
+        steps.add(.process(.startSession), from: .runtime)
         // What is made from here on has the modes that are asked for.
-        steps.add(.setUmask(0), from: .runtime)
+        steps.add(.identity(.setUmask(0)), from: .runtime)
         steps.addIOPriority(of: process)
         if !needsSecondProcess { addCgroups(to: &steps) }
         if let score = process.oomScoreAdj, userNamespace?.isCloned != true {
-            steps.add(.setOOMScore(score), from: "process.oomScoreAdj")
+            steps.add(.attribute(.setOOMScore(score)), from: "process.oomScoreAdj")
         }
         addNamespaces(to: &steps)
         if facts.hasUnbindableSources {
-            steps.add(.isolateMounts(private: true), from: "root.path")
+            steps.add(.root(.isolateMounts(private: true)), from: "root.path")
         }
-        if process.hasSecurityLabel { steps.add(.openHostProc, from: .runtime) }
+        if process.hasSecurityLabel { steps.add(.label(.openHostProc), from: .runtime) }
         steps.append(trees.earlyChildSteps)
         addRootfs(to: &steps, mounts, trees)
         if facts.caller.joinsSessionKeyring {
-            steps.add(.joinSessionKeyring("_ses." + facts.id), from: .runtime)
+            steps.add(.process(.joinSessionKeyring("_ses." + facts.id)), from: .runtime)
         }
         identity.addPreparation(to: &steps, leavingSignalsBlocked: waitsBlocked)
         addWait(to: &steps)
         identity.addExecution(
             to: &steps, channel: facts.startsAtOnce ? .rendezvous : .startConnection,
             after: hooks(.startContainer))
-        return steps.steps
+        return steps.steps.keepingWhatIsNeeded()
     }
 
     /// A hook without an environment of its own gets the runtime's; only in the container's root, where
@@ -146,29 +144,34 @@ struct CreateRecipe {
         }
         if let first = points.first {
             // Until then the runtime makes mount points, if asked.
-            steps.add(.reportToParent(.mounted), from: "hooks.\(first.rawValue)")
+            steps.add(.exchange(.reportToParent(.mounted)), from: "hooks.\(first.rawValue)")
         }
         if let outside = points.first(where: { $0 != .createContainer }) {
-            steps.add(.waitForParent(.hooked), from: "hooks.\(outside.rawValue)")
+            steps.add(.exchange(.waitForParent(.hooked)), from: "hooks.\(outside.rawValue)")
         }
         for hook in hooks(.createContainer) {
             steps.add(
-                .runHook(hook, preparing: [.setUmask(0o022), .resetSignals, .unblockSignals]),
+                .hook(
+                    .runHook(
+                        hook,
+                        preparing: [
+                            .identity(.setUmask(0o022)), .process(.resetSignals),
+                            .process(.unblockSignals),
+                        ])),
                 from: .config(hook.field))
         }
     }
 
     /// Nothing of the set-up stays open while the process waits.
     private func addWait(to steps: inout StepList) {
-        let socket: InheritedDescriptor = facts.startsAtOnce ? .rendezvous : .startSocket
-        steps.add(.reportToParent(.ready), from: .runtime)
+        steps.add(.exchange(.reportToParent(.ready)), from: .runtime)
         steps.add(
-            .closeDescriptors(
-                phase: 2, keeping: [socket], preserved: facts.caller.preservedDescriptorCount),
+            .process(.closeDescriptors(phase: 2, preserved: facts.caller.preservedDescriptorCount)),
             from: .runtime)
-        let waiting: InitStep = waitsBlocked ? .waitForStartOrSignal : .waitForStart
-        steps.add(facts.startsAtOnce ? .waitForParent(.start) : waiting, from: .runtime)
-        if waitsBlocked { steps.add(.unblockSignals, from: .runtime) }
+        let waiting: InitStep =
+            waitsBlocked ? .exchange(.waitForStartOrSignal) : .exchange(.waitForStart)
+        steps.add(facts.startsAtOnce ? .exchange(.waitForParent(.start)) : waiting, from: .runtime)
+        if waitsBlocked { steps.add(.process(.unblockSignals), from: .runtime) }
     }
 
     /// Whether a waiting init does itself what signals do to others.
@@ -179,79 +182,69 @@ struct CreateRecipe {
 
     private func addCgroups(to steps: inout StepList) {
         let count = cgroups.layout.v1DirectoryCount
-        if count > 0 { steps.add(.enterCgroups(count: count), from: "linux.cgroupsPath") }
-        steps.add(.resetCPUAffinity, from: .runtime)
-    }
-
-    private func inheritedDescriptors(_ trees: TreeSupply) -> [InheritedDescriptor] {
-        var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
-        if !facts.startsAtOnce { keeping.append(.startSocket) }
-        keeping += (0..<cgroups.layout.v1DirectoryCount).map { .cgroupTasks($0) }
-        if !cgroups.delegated.isEmpty { keeping.append(.cgroupTasks(0)) }
-        if needsSecondProcess, entersUnifiedCgroup, !entersCgroupFirst {
-            keeping.append(.cgroupDirectory)
-        }
-        keeping += namespaces.joined.map { .namespace($0.kind.rawValue) }
-        keeping += trees.inherited
-        if process.terminal, case .consoleSocket = facts.caller.terminal {
-            keeping.append(.consoleSocket)
-        }
-        keeping += facts.caller.replacedStreams.map { .standardStream($0) }
-        return keeping
+        if count > 0 { steps.add(.process(.enterCgroups(count: count)), from: "linux.cgroupsPath") }
+        steps.add(.attribute(.resetCPUAffinity), from: .runtime)
     }
 
     private func addNamespaces(to steps: inout StepList) {
-        if waitsForCgroup { steps.add(.waitForParent(.prepared), from: "linux.cgroupsPath") }
+        if waitsForCgroup {
+            steps.add(.exchange(.waitForParent(.prepared)), from: "linux.cgroupsPath")
+        }
         addJoinedNamespaces(to: &steps)
         if namespaces.new.contains(.time) {
             let offsets = (linux.timeOffsets ?? [:]).sorted { $0.key < $1.key }.map {
                 TimeNamespaceOffset(
                     clock: $0.key, seconds: $0.value.seconds, nanoseconds: $0.value.nanoseconds)
             }
-            steps.add(.enterNewTimeNamespace(offsets), from: namespaces.field(of: .time))
+            steps.add(
+                .namespace(.enterNewTimeNamespace(offsets)), from: namespaces.field(of: .time))
         }
         if needsSecondProcess {
             steps.add(
-                .continueInChild(intoCgroup: entersUnifiedCgroup && !entersCgroupFirst),
+                .namespace(.continueInChild(intoCgroup: entersUnifiedCgroup && !entersCgroupFirst)),
                 from: namespaces.field(of: .pid))
-            steps.add(.waitForParent(.adopted), from: .runtime)
-            steps.add(.startSession, from: .runtime)
+            steps.add(.exchange(.waitForParent(.adopted)), from: .runtime)
+            steps.add(.process(.startSession), from: .runtime)
             addCgroups(to: &steps)
         }
         if let userNamespace {
             // Until here the process is the host's root to files, though without its rights.
-            if userNamespace.isCloned { steps.add(.waitForParent(.prepared), from: .runtime) }
-            if isMappedByUser { steps.add(.forbidPtrace, from: .runtime) }
+            if userNamespace.isCloned {
+                steps.add(.exchange(.waitForParent(.prepared)), from: .runtime)
+            }
+            if isMappedByUser { steps.add(.process(.forbidPtrace), from: .runtime) }
             if !facts.caller.keepsGroups {
-                steps.add(.dropGroups, from: namespaces.field(of: .user))
+                steps.add(.identity(.dropGroups), from: namespaces.field(of: .user))
             }
             steps.add(
-                .becomeNamespaceUser(userNamespace.user), from: namespaces.field(of: .user))
+                .namespace(.becomeNamespaceUser(userNamespace.user)),
+                from: namespaces.field(of: .user))
         }
         // From inside its cgroup: v2 lets nobody enter one of a namespace that he is outside of.
         if namespaces.joins(.cgroup) {
-            steps.add(.joinNamespace(.cgroup), from: namespaces.field(of: .cgroup))
+            steps.add(.namespace(.joinNamespace(.cgroup)), from: namespaces.field(of: .cgroup))
         }
         if !laterNamespaces.isEmpty {
-            steps.add(.unshareNamespaces(laterNamespaces), from: "linux.namespaces")
+            steps.add(.namespace(.unshareNamespaces(laterNamespaces)), from: "linux.namespaces")
         }
         // From the namespace's root down: what is above it stays the container's.
         if !cgroups.delegated.isEmpty {
             steps.add(
-                .enterDelegatedCgroup, from: "annotations.\(ConfigAnnotation.delegatedCgroup)")
+                .process(.enterDelegatedCgroup),
+                from: "annotations.\(ConfigAnnotation.delegatedCgroup)")
         }
         if namespaces.new.contains(.network) {
-            steps.add(.bringUpLoopback, from: namespaces.field(of: .network))
+            steps.add(.namespace(.bringUpLoopback), from: namespaces.field(of: .network))
         }
         if !netDevices.isEmpty {
-            steps.add(.sendNetworkSocket, from: "linux.netDevices")
-            steps.add(.waitForParent(.devicesMoved), from: "linux.netDevices")
+            steps.add(.namespace(.sendNetworkSocket), from: "linux.netDevices")
+            steps.add(.exchange(.waitForParent(.devicesMoved)), from: "linux.netDevices")
         }
         if let hostname = spec.hostname, !hostname.isEmpty {
-            steps.add(.setHostname(hostname), from: "hostname")
+            steps.add(.namespace(.setHostname(hostname)), from: "hostname")
         }
         if let domainname = spec.domainname, !domainname.isEmpty {
-            steps.add(.setDomainname(domainname), from: "domainname")
+            steps.add(.namespace(.setDomainname(domainname)), from: "domainname")
         }
     }
 
@@ -260,17 +253,18 @@ struct CreateRecipe {
         if namespaces.joins(.user) {
             let others = joined.map(\.kind).filter { $0 != .user }
             if !facts.caller.keepsGroups {
-                steps.add(.dropGroups, from: namespaces.field(of: .user))
+                steps.add(.identity(.dropGroups), from: namespaces.field(of: .user))
             }
-            steps.add(.joinUserNamespace(with: others), from: namespaces.field(of: .user))
+            steps.add(
+                .namespace(.joinUserNamespace(with: others)), from: namespaces.field(of: .user))
         } else {
             for namespace in joined {
-                steps.add(.joinNamespace(namespace.kind), from: namespace.field)
+                steps.add(.namespace(.joinNamespace(namespace.kind)), from: namespace.field)
             }
         }
         // Made from inside the user namespace, so that they belong to it.
         if entersUserNamespace, !firstNamespaces.isEmpty {
-            steps.add(.unshareNamespaces(firstNamespaces), from: "linux.namespaces")
+            steps.add(.namespace(.unshareNamespaces(firstNamespaces)), from: "linux.namespaces")
         }
     }
 
@@ -290,10 +284,12 @@ struct CreateRecipe {
     private func addRootfs(to steps: inout StepList, _ mounts: MountPlan, _ trees: TreeSupply) {
         if !facts.preparesMounts {
             steps.add(
-                .cloneHostTree(
-                    HostTree(
-                        path: rootPath, recursive: true, kind: .directory, changes: [rootChange]),
-                    for: .rootfsTree), from: "root.path")
+                .mount(
+                    .cloneHostTree(
+                        HostTree(
+                            path: rootPath, recursive: true, kind: .directory, changes: [rootChange]
+                        ),
+                        for: .rootfsTree)), from: "root.path")
         }
         // The container's root may not be allowed to walk to the rootfs; "/" is as good a place.
         let isHidden = userNamespace != nil && rootEntry == .pivot
@@ -301,50 +297,51 @@ struct CreateRecipe {
             to: &steps, rootPath: isHidden ? "/" : rootPath, linux.rootfsPropagation)
         if let userNamespace {
             let user = userNamespace.isNew ? userNamespace.maps?.users.outside(0) : nil
-            steps.add(.searchRootfs(hostUser: user), from: "root.path")
+            steps.add(.root(.searchRootfs(hostUser: user)), from: "root.path")
         }
         steps.append(trees.mountSteps)
         addCreationHooks(to: &steps)
-        if process.terminal { steps.add(.openTerminal(terminalRequest), from: "process.terminal") }
+        if process.terminal {
+            steps.add(.terminal(.openTerminal(terminalRequest)), from: "process.terminal")
+        }
         if let sysctl = linux.sysctl, !sysctl.isEmpty {
             let parameters = sysctl.sorted { $0.key < $1.key }.map { key, value in
                 KernelParameter(key: key, path: Linux.sysctlPath(key) ?? key, value: value)
             }
-            steps.add(.setSysctl(parameters), from: "linux.sysctl")
+            steps.add(.file(.setSysctl(parameters)), from: "linux.sysctl")
         }
         if !hidden.readOnly.isEmpty {
-            steps.add(.protectPaths(hidden.readOnly), from: "linux.readonlyPaths")
+            steps.add(.hiddenPath(.protectPaths(hidden.readOnly)), from: "linux.readonlyPaths")
         }
         if !hidden.masked.isEmpty {
             steps.add(
-                .maskPaths(
-                    hidden.masked, label: linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 }),
+                .hiddenPath(
+                    .maskPaths(
+                        hidden.masked, label: linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 })),
                 from: "linux.maskedPaths")
         }
-        steps.add(.makeDirectory(process.cwd), from: "process.cwd")
+        steps.add(.file(.makeDirectory(process.cwd)), from: "process.cwd")
         steps.append(mounts.readOnlySteps)
         if root.readonly {
-            steps.add(.makeReadOnly("/"), from: "root.readonly")
+            steps.add(.mount(.makeReadOnly("/")), from: "root.readonly")
         } else if hidden.protectsRoot {
-            steps.add(.makeReadOnly("/"), from: "linux.readonlyPaths")
+            steps.add(.mount(.makeReadOnly("/")), from: "linux.readonlyPaths")
         }
         rootEntry.addEntry(
             to: &steps, rootPath: rootPath, masksPaths: !hidden.masked.isEmpty)
         // After createContainer hooks, whose programs the label would confine as well.
         steps.addSecurityLabels(of: process, joinsSessionKeyring: facts.caller.joinsSessionKeyring)
         // Whatever leads to the host's tree is gone from here on.
-        var keeping: [InheritedDescriptor] = [.rendezvous, .rootfsTree]
-        if !facts.startsAtOnce { keeping.append(.startSocket) }
         steps.add(
-            .closeDescriptors(
-                phase: 1, keeping: keeping, preserved: facts.caller.preservedDescriptorCount),
+            .process(.closeDescriptors(phase: 1, preserved: facts.caller.preservedDescriptorCount)),
             from: .runtime)
         if let propagation = linux.rootfsPropagation {
             steps.add(
-                .setRootPropagation(
-                    MountPropagation(
-                        flag: propagation.kernelValue, recursive: propagation.isRecursive,
-                        name: propagation.rawValue)), from: "linux.rootfsPropagation")
+                .root(
+                    .setRootPropagation(
+                        MountPropagation(
+                            flag: propagation.kernelValue, recursive: propagation.isRecursive,
+                            name: propagation.rawValue))), from: "linux.rootfsPropagation")
         }
     }
 

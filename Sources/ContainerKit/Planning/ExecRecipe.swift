@@ -82,57 +82,49 @@ private struct ExecRecipe {
     var childSteps: [PlannedStep] {
         var steps = StepList()
         steps.add(
-            .closeDescriptors(
-                phase: 0, keeping: inherited, preserved: facts.caller.preservedDescriptorCount),
-            from: .runtime)
+            .process(
+                .closeDescriptors(
+                    phase: 0, preserved: facts.caller.preservedDescriptorCount)), from: .runtime)
         if !facts.caller.replacedStreams.isEmpty {
-            steps.add(.setStandardStreams(facts.caller.replacedStreams), from: .runtime)
+            steps.add(.stream(.setStandardStreams(facts.caller.replacedStreams)), from: .runtime)
         }
         steps.addIOPriority(of: process)
         steps.addCPUAffinity(of: process, .initial)
         if !needsSecondProcess { addCgroups(to: &steps) }
         if let score = process.oomScoreAdj {
-            steps.add(.setOOMScore(score), from: "process.oomScoreAdj")
+            steps.add(.attribute(.setOOMScore(score)), from: "process.oomScoreAdj")
         }
         // From here on the container's processes can see this one (CVE-2016-9962).
-        steps.add(.forbidPtrace, from: .runtime)
-        if process.hasSecurityLabel { steps.add(.openHostProc, from: .runtime) }
+        steps.add(.process(.forbidPtrace), from: .runtime)
+        if process.hasSecurityLabel { steps.add(.label(.openHostProc), from: .runtime) }
         addJoining(to: &steps)
         steps.addCPUAffinity(of: process, .final)
-        steps.add(.startSession, from: .runtime)
-        steps.add(facts.sharesMounts ? .enterRootOfInit : .openRoot, from: .runtime)
+        steps.add(.process(.startSession), from: .runtime)
+        steps.add(.root(facts.sharesMounts ? .enterRootOfInit : .openRoot), from: .runtime)
         if process.terminal {
             steps.add(
-                .openTerminal(
-                    TerminalRequest(
-                        of: process, toConsoleSocket: consoleSocket != nil, mountsConsole: false)),
+                .terminal(
+                    .openTerminal(
+                        TerminalRequest(
+                            of: process, toConsoleSocket: consoleSocket != nil,
+                            mountsConsole: false))),
                 from: "process.terminal")
         }
         steps.addSecurityLabels(
             of: process, joinsSessionKeyring: facts.caller.joinsSessionKeyring)
         if facts.caller.joinsSessionKeyring {
-            steps.add(.joinSessionKeyring("_ses." + facts.id), from: .runtime)
+            steps.add(.process(.joinSessionKeyring("_ses." + facts.id)), from: .runtime)
         }
         identity.addPreparation(to: &steps)
-        steps.add(.reportToParent(.ready), from: .runtime)
-        steps.add(.waitForParent(.start), from: .runtime)
+        steps.add(.exchange(.reportToParent(.ready)), from: .runtime)
+        steps.add(.exchange(.waitForParent(.start)), from: .runtime)
         identity.addExecution(to: &steps, channel: .rendezvous)
-        return steps.steps
-    }
-
-    private var inherited: [InheritedDescriptor] {
-        var keeping: [InheritedDescriptor] = [.rendezvous, .process]
-        if facts.sharesMounts { keeping.append(.rootOfInit) }
-        if opensCgroupNamespace { keeping.append(.namespace(NamespaceKind.cgroup.rawValue)) }
-        keeping += (0..<facts.cgroups.v1DirectoryCount).map { .cgroupTasks($0) }
-        if needsSecondProcess, entersUnified, !entersFirst { keeping.append(.cgroupDirectory) }
-        if consoleSocket != nil { keeping.append(.consoleSocket) }
-        return keeping + facts.caller.replacedStreams.map { .standardStream($0) }
+        return steps.steps.keepingWhatIsNeeded()
     }
 
     private func addCgroups(to steps: inout StepList) {
         let count = facts.cgroups.v1DirectoryCount
-        if count > 0 { steps.add(.enterCgroups(count: count), from: .runtime) }
+        if count > 0 { steps.add(.process(.enterCgroups(count: count)), from: .runtime) }
     }
 
     /// The way into the container: its namespaces, its pids, its cgroup.
@@ -141,22 +133,25 @@ private struct ExecRecipe {
         // is outside of.
         var first = facts.namespaces
         first.remove(.cgroup)
-        if dropsGroups { steps.add(.dropGroups, from: .runtime) }
-        steps.add(.joinProcess(first), from: .runtime)
+        if dropsGroups { steps.add(.identity(.dropGroups), from: .runtime) }
+        steps.add(.namespace(.joinProcess(first)), from: .runtime)
         if needsSecondProcess {
-            steps.add(.continueInChild(intoCgroup: entersUnified && !entersFirst), from: .runtime)
-            steps.add(.waitForParent(.adopted), from: .runtime)
+            steps.add(
+                .namespace(.continueInChild(intoCgroup: entersUnified && !entersFirst)),
+                from: .runtime)
+            steps.add(.exchange(.waitForParent(.adopted)), from: .runtime)
             // The first process never was in the cgroup, whose pids limit has room for one.
             addCgroups(to: &steps)
         }
         if facts.namespaces.contains(.cgroup) {
             steps.add(
-                opensCgroupNamespace ? .joinNamespace(.cgroup) : .joinProcess([.cgroup]),
+                .namespace(
+                    opensCgroupNamespace ? .joinNamespace(.cgroup) : .joinProcess([.cgroup])),
                 from: .runtime)
         }
-        if dropsGroups { steps.add(.dropGroups, from: .runtime) }
+        if dropsGroups { steps.add(.identity(.dropGroups), from: .runtime) }
         if facts.namespaces.contains(.user) {
-            steps.add(.becomeNamespaceUser(user), from: .runtime)
+            steps.add(.namespace(.becomeNamespaceUser(user)), from: .runtime)
         }
     }
 

@@ -69,46 +69,50 @@ struct IdentityPlan {
         // the user over one where root is nobody (root_squash).
         let changesUser = user.uid != 0 || user.gid != 0 || !(user.additionalGids ?? []).isEmpty
         steps.add(
-            changesUser ? .tryDirectory(process.cwd) : .enterDirectory(process.cwd),
+            changesUser
+                ? .execution(.tryDirectory(process.cwd)) : .execution(.enterDirectory(process.cwd)),
             from: "process.cwd")
         let limits = limits.compactMap(\.whileWaiting)
         if !isInUserNamespace, !limits.isEmpty {
-            steps.add(.setLimits(limits), from: "process.rlimits")
+            steps.add(.attribute(.setLimits(limits)), from: "process.rlimits")
         }
-        steps.add(.setUmask(user.umask ?? 0o022), from: "process.user.umask")
+        steps.add(.identity(.setUmask(user.umask ?? 0o022)), from: "process.user.umask")
         steps.addAttributes(of: process, in: linux)
-        steps.add(.keepCapabilities, from: "process.capabilities")
+        steps.add(.identity(.keepCapabilities), from: "process.capabilities")
         steps.add(
-            .limitBoundingSet(keeping: sets.bounding, last: 63),
+            .identity(.limitBoundingSet(keeping: sets.bounding, last: 63)),
             from: "process.capabilities.bounding")
         if !keepsGroups { addGroups(to: &steps) }
-        steps.add(.setGroupID(user.gid), from: "process.user.gid")
-        steps.add(.setUserID(user.uid), from: "process.user.uid")
-        if changesUser { steps.add(.enterDirectory(process.cwd), from: "process.cwd") }
+        steps.add(.identity(.setGroupID(user.gid)), from: "process.user.gid")
+        steps.add(.identity(.setUserID(user.uid)), from: "process.user.uid")
+        if changesUser { steps.add(.execution(.enterDirectory(process.cwd)), from: "process.cwd") }
         if loadsFilterEarly {
-            if user.uid != 0 { steps.add(.raisePermitted(working), from: "process.capabilities") }
+            if user.uid != 0 {
+                steps.add(.identity(.raisePermitted(working)), from: "process.capabilities")
+            }
         } else {
             addCapabilities(to: &steps)
         }
         // With the rights that execve will have, as far as they are set by now.
         if let name = process.argBytes?.first {
             steps.add(
-                .findExecutable(name: name, candidates: candidates), from: "process.args[0]")
+                .execution(.findExecutable(name: name, candidates: candidates)),
+                from: "process.args[0]")
         }
         if process.noNewPrivileges {
-            steps.add(.forbidNewPrivileges, from: "process.noNewPrivileges")
+            steps.add(.identity(.forbidNewPrivileges), from: "process.noNewPrivileges")
         }
-        steps.add(.resetSignals, from: .runtime)
-        if !leavingSignalsBlocked { steps.add(.unblockSignals, from: .runtime) }
+        steps.add(.process(.resetSignals), from: .runtime)
+        if !leavingSignalsBlocked { steps.add(.process(.unblockSignals), from: .runtime) }
     }
 
     /// Where the namespace denies setgroups(2), only who asks for groups is refused.
     private func addGroups(to steps: inout StepList) {
         let groups = process.user.additionalGids ?? []
         if !isInUserNamespace, mayDenyGroups, groups.isEmpty {
-            steps.add(.dropGroups, from: "process.user.additionalGids")
+            steps.add(.identity(.dropGroups), from: "process.user.additionalGids")
         } else if !isInUserNamespace || !groups.isEmpty {
-            steps.add(.setGroups(groups), from: "process.user.additionalGids")
+            steps.add(.identity(.setGroups(groups)), from: "process.user.additionalGids")
         }
     }
 
@@ -138,7 +142,7 @@ struct IdentityPlan {
     ///   - channel: the connection to who let the process go on.
     ///   - hooks: what runs before the program, as children of the process.
     func addExecution(
-        to steps: inout StepList, channel: ListenerChannel, after hooks: [PlannedHook] = []
+        to steps: inout StepList, channel: StartChannel, after hooks: [PlannedHook] = []
     ) {
         if notifies, !hooks.isEmpty {
             addFilter(to: &steps, channel: channel)
@@ -146,7 +150,10 @@ struct IdentityPlan {
                 var preparing = StepList()
                 addLateLimits(to: &preparing)
                 steps.add(
-                    .runHook(hook, preparing: preparing.steps.map(\.step), underFilter: true),
+                    .hook(
+                        .runHook(
+                            hook, preparing: preparing.steps.map(\.step), underFilter: true,
+                            over: channel)),
                     from: .config(hook.field))
             }
             addLateLimits(to: &steps)
@@ -156,17 +163,21 @@ struct IdentityPlan {
                 addLateLimits(to: &preparing)
                 addFilter(to: &preparing, channel: channel)
                 steps.add(
-                    .runHook(hook, preparing: preparing.steps.map(\.step)),
+                    .hook(.runHook(hook, preparing: preparing.steps.map(\.step), over: channel)),
                     from: .config(hook.field))
             }
             addLateLimits(to: &steps)
             // Not before a hook, which is the image's and could be the one who traces.
-            if notifies, yieldsListener { steps.add(.permitPtrace, from: "linux.seccomp") }
+            if notifies, yieldsListener {
+                steps.add(.process(.permitPtrace), from: "linux.seccomp")
+            }
             addFilter(to: &steps, channel: channel)
         }
         steps.add(
-            .execute(
-                candidates: candidates, arguments: process.argBytes ?? [], environment: environment),
+            .execution(
+                .execute(
+                    candidates: candidates, arguments: process.argBytes ?? [],
+                    environment: environment)),
             from: "process.args")
     }
 
@@ -176,16 +187,17 @@ struct IdentityPlan {
     /// The limits under which init could not do its own work.
     private func addLateLimits(to steps: inout StepList) {
         let late = limits.filter { $0.whileWaiting != $0 }
-        if !late.isEmpty { steps.add(.setLimits(late), from: "process.rlimits") }
+        if !late.isEmpty { steps.add(.attribute(.setLimits(late)), from: "process.rlimits") }
     }
 
     /// What is left between a waiting init and the rights of the user's process.
-    private func addFilter(to steps: inout StepList, channel: ListenerChannel) {
+    private func addFilter(to steps: inout StepList, channel: StartChannel) {
         if let filter {
             steps.add(
-                .loadSeccomp(
-                    filter: filter.program, flags: filter.flags,
-                    listener: notifies ? channel : nil),
+                .filter(
+                    .loadSeccomp(
+                        filter: filter.program, flags: filter.flags,
+                        listener: notifies ? channel : nil)),
                 from: "linux.seccomp")
         }
         if loadsFilterEarly { addCapabilities(to: &steps) }
@@ -193,11 +205,13 @@ struct IdentityPlan {
 
     private func addCapabilities(to steps: inout StepList) {
         steps.add(
-            .setCapabilities(
-                CapabilitySets(
-                    effective: sets.effective, permitted: sets.permitted,
-                    inheritable: sets.inheritable)), from: "process.capabilities")
-        steps.add(.setAmbientCapabilities(sets.ambient), from: "process.capabilities.ambient")
+            .identity(
+                .setCapabilities(
+                    CapabilitySets(
+                        effective: sets.effective, permitted: sets.permitted,
+                        inheritable: sets.inheritable))), from: "process.capabilities")
+        steps.add(
+            .identity(.setAmbientCapabilities(sets.ambient)), from: "process.capabilities.ambient")
     }
 
     /// The container's sets, and what loading a filter and changing the sets takes: CAP_SYS_ADMIN and

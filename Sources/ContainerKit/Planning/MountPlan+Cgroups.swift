@@ -14,12 +14,13 @@ extension MountPlan {
     ) throws(SpecError) {
         if hasUnifiedCgroups, namespaces.isolates(.cgroup) {
             childSteps.add(
-                .mountFilesystem(
-                    FilesystemMount(
-                        type: "cgroup2", source: "cgroup", destination: destination,
-                        options: Self.parameters(options, type: "cgroup2"),
-                        attributes: options.attributes.toSet,
-                        changes: Self.furtherChanges(options))), from: field)
+                .mount(
+                    .mountFilesystem(
+                        FilesystemMount(
+                            type: "cgroup2", source: "cgroup", destination: destination,
+                            options: Self.parameters(options, type: "cgroup2"),
+                            attributes: options.attributes.toSet,
+                            changes: Self.furtherChanges(options)))), from: field)
             return
         }
         // Directories of hierarchies that are mounted already: their file system is not made anew.
@@ -47,7 +48,7 @@ extension MountPlan {
             type: "tmpfs", source: "tmpfs", destination: destination,
             options: ["mode=755"] + labelOptions("tmpfs"),
             attributes: options.attributes.toSet, changes: Self.furtherChanges(options))
-        childSteps.add(.mountCgroupHierarchies(index, tmpfs, hierarchies), from: field)
+        childSteps.add(.mount(.mountCgroupHierarchies(index, tmpfs, hierarchies)), from: field)
         if readOnly { readOnlyLater.append((destination, field)) }
     }
 
@@ -75,7 +76,7 @@ extension MountPlan {
             index: index, source: mountPoint ?? CgroupHierarchies.usualMountPoint,
             recursive: false, changes: changes, destination: destination)
         parentSteps.append(PlannedParentStep(field, .mount(.bind(tree))))
-        childSteps.add(.attachMount(index, at: destination, kind: .directory), from: field)
+        childSteps.add(.mount(.attachMount(index, at: destination, kind: .directory)), from: field)
     }
 
     /// The last component of the mount point, as systemd and runc name hierarchies.

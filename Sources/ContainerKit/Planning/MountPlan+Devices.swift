@@ -44,7 +44,7 @@ extension MountPlan {
             ("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"),
             ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"), ("core", "/proc/kcore"),
         ].map { SymbolicLink(name: $0.0, target: $0.1) }
-        childSteps.add(.makeLinks(directory: "/dev", links), from: "linux.devices")
+        childSteps.add(.file(.makeLinks(directory: "/dev", links)), from: "linux.devices")
     }
 
     /// Whether a mount of the config is on the path itself, which no later one hides.
@@ -57,7 +57,7 @@ extension MountPlan {
         parentSteps.append(
             PlannedParentStep(field, .mount(.makeDevice(nextTree, device, label: mountLabel))))
         let attached = AttachedDevice(name: device.name, tree: nextTree, isMade: true)
-        childSteps.add(.attachDevices(directory: directory, [attached]), from: field)
+        childSteps.add(.device(.attachDevices(directory: directory, [attached])), from: field)
         nextTree += 1
     }
 
@@ -66,7 +66,7 @@ extension MountPlan {
         guard userNamespace != nil || rights.isInUserNamespace,
             devices.allSatisfy({ $0.type != .fifo })
         else {
-            childSteps.add(.makeDevices(directory: directory, devices), from: field)
+            childSteps.add(.device(.makeDevices(directory: directory, devices)), from: field)
             return
         }
         var attached: [AttachedDevice] = []
@@ -78,7 +78,7 @@ extension MountPlan {
             attached.append(AttachedDevice(name: device.name, tree: nextTree))
             nextTree += 1
         }
-        childSteps.add(.attachDevices(directory: directory, attached), from: field)
+        childSteps.add(.device(.attachDevices(directory: directory, attached)), from: field)
     }
 
     /// Whether a user of the container is the host's root, who owns the host's nodes.

@@ -187,19 +187,21 @@ struct MountPlan {
             idMap: idMap, destination: destination)
         bind.followsLink = !options.keepsSourceLink
         if let place {
-            childSteps.add(.cloneContainerTree(bind.tree(at: place), for: index), from: field)
+            childSteps.add(
+                .mount(.cloneContainerTree(bind.tree(at: place), for: index)), from: field)
             if let idMap {
                 mappedLater.append((field, bind, idMap))
-                childSteps.add(.sendMountTree(index), from: field)
-                childSteps.add(.waitForParent(.idsMapped), from: field)
+                childSteps.add(.mount(.sendMountTree(index)), from: field)
+                childSteps.add(.exchange(.waitForParent(.idsMapped)), from: field)
             }
         } else {
             parentSteps.append(PlannedParentStep(field, .mount(.bind(bind))))
         }
         childSteps.add(
-            .attachMount(
-                index, at: destination,
-                kind: options.coversLink ? .likeSourceOverLink : .likeSource), from: field)
+            .mount(
+                .attachMount(
+                    index, at: destination,
+                    kind: options.coversLink ? .likeSourceOverLink : .likeSource)), from: field)
     }
 
     private mutating func addLinkCopy(
@@ -211,7 +213,8 @@ struct MountPlan {
         }
         let directory = "/" + parts.dropLast().joined(separator: "/")
         childSteps.add(
-            .copyLink(directory: directory, SymbolicLink(name: String(name), target: target)),
+            .file(
+                .copyLink(directory: directory, SymbolicLink(name: String(name), target: target))),
             from: field)
     }
 
@@ -243,7 +246,7 @@ struct MountPlan {
             filesystem.mountFlags =
                 options.superblockFlags.union(options.attributes.toSet.mountFlags)
             filesystem.options = try oldOptions(options, type: type, field)
-            childSteps.add(.mountFilesystem(filesystem), from: field)
+            childSteps.add(.mount(.mountFilesystem(filesystem)), from: field)
             return
         }
         filesystem.options =
@@ -268,9 +271,9 @@ struct MountPlan {
             // The host's tree keeps the host's label.
             filesystem.rootLabel = nil
             parentSteps.append(PlannedParentStep(field, .mount(.bind(bind))))
-            childSteps.add(.mountFilesystemOrAttach(filesystem, index), from: field)
+            childSteps.add(.mount(.mountFilesystemOrAttach(filesystem, index)), from: field)
         } else {
-            childSteps.add(.mountFilesystem(filesystem), from: field)
+            childSteps.add(.mount(.mountFilesystem(filesystem)), from: field)
         }
     }
 
@@ -283,9 +286,10 @@ struct MountPlan {
             let change = MountChange(
                 set: attributes.toSet, clear: attributes.toClear)
             childSteps.add(
-                .changeMount(
-                    at: destination,
-                    (attributes.isEmpty ? [] : [change]) + Self.furtherChanges(options)),
+                .mount(
+                    .changeMount(
+                        at: destination,
+                        (attributes.isEmpty ? [] : [change]) + Self.furtherChanges(options))),
                 from: field)
             return
         }
@@ -296,14 +300,14 @@ struct MountPlan {
         filesystem.mountFlags = options.superblockFlags.union([
             .remount, options.attributes.toSet.mountFlags,
         ])
-        childSteps.add(.mountFilesystem(filesystem), from: field)
+        childSteps.add(.mount(.mountFilesystem(filesystem)), from: field)
     }
 
     private mutating func attachPrepared(
         _ index: Int, _ preparation: ParentMountStep, _ destination: String, _ field: Origin
     ) {
         parentSteps.append(PlannedParentStep(field, .mount(preparation)))
-        childSteps.add(.attachMount(index, at: destination, kind: .directory), from: field)
+        childSteps.add(.mount(.attachMount(index, at: destination, kind: .directory)), from: field)
     }
 
     /// The SELinux context of every file of a mount, as runc sets it.
@@ -361,7 +365,7 @@ struct MountPlan {
     /// The steps that make read-only what had to be written until now.
     var readOnlySteps: StepList {
         var steps = StepList()
-        for (path, field) in readOnlyLater { steps.add(.makeReadOnly(path), from: field) }
+        for (path, field) in readOnlyLater { steps.add(.mount(.makeReadOnly(path)), from: field) }
         return steps
     }
 }

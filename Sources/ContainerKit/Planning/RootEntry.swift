@@ -53,25 +53,26 @@ enum RootEntry: Equatable, Sendable {
         let isPrivate = propagation == .private || propagation == .recursivelyPrivate
         switch self {
         case .pivot:
-            steps.add(.isolateMounts(private: isPrivate), from: "linux.rootfsPropagation")
-            steps.add(.attachRootfs(hostPath: rootPath), from: "root.path")
+            steps.add(.root(.isolateMounts(private: isPrivate)), from: "linux.rootfsPropagation")
+            steps.add(.root(.attachRootfs(hostPath: rootPath)), from: "root.path")
         case .move(let trees):
-            steps.add(.isolateMounts(private: isPrivate), from: "linux.rootfsPropagation")
+            steps.add(.root(.isolateMounts(private: isPrivate)), from: "linux.rootfsPropagation")
             // What is below the rootfs is covered in a moment, and its path then leads to the copy.
             let root = rootPath.rootedPath
             let covered = trees.filter { $0.isPath(within: root) }
             if !covered.isEmpty {
-                steps.add(.dropKernelTrees(covered.reversed()), from: .runtime)
+                steps.add(.root(.dropKernelTrees(covered.reversed())), from: .runtime)
             }
-            steps.add(.attachRootfs(hostPath: rootPath), from: "root.path")
+            steps.add(.root(.attachRootfs(hostPath: rootPath)), from: "root.path")
         case .change:
-            steps.add(.attachRootfs(hostPath: rootPath), from: "root.path")
+            steps.add(.root(.attachRootfs(hostPath: rootPath)), from: "root.path")
             // On a shared mount of the host the tree has become shared with it.
             steps.add(
-                .setRootPropagation(
-                    MountPropagation(
-                        flag: .private, recursive: true,
-                        name: Linux.Propagation.recursivelyPrivate.rawValue)),
+                .root(
+                    .setRootPropagation(
+                        MountPropagation(
+                            flag: .private, recursive: true,
+                            name: Linux.Propagation.recursivelyPrivate.rawValue))),
                 from: "linux.rootfsPropagation")
         }
     }
@@ -84,16 +85,16 @@ enum RootEntry: Equatable, Sendable {
     ///   - masksPaths: whether masks were made, from an empty tmpfs that is on the host's /proc by now.
     func addEntry(to steps: inout StepList, rootPath: String, masksPaths: Bool) {
         switch self {
-        case .pivot: steps.add(.enterRoot, from: "root.path")
+        case .pivot: steps.add(.root(.enterRoot), from: "root.path")
         case .move(let trees):
             let root = rootPath.rootedPath
             var others = trees.filter { !$0.isPath(within: root) }
             if masksPaths { others.append("/proc") }
             if !others.isEmpty {
-                steps.add(.dropKernelTrees(others.reversed()), from: .runtime)
+                steps.add(.root(.dropKernelTrees(others.reversed())), from: .runtime)
             }
-            steps.add(.moveRoot, from: "root.path")
-        case .change: steps.add(.changeRoot, from: "root.path")
+            steps.add(.root(.moveRoot), from: "root.path")
+        case .change: steps.add(.root(.changeRoot), from: "root.path")
         }
     }
 }

@@ -20,7 +20,7 @@ extension StepList {
             if joinsSessionKeyring { labels.append(.keyring(label)) }
             labels.append(.process(label))
         }
-        if !labels.isEmpty { add(.setSecurityLabels(labels), from: field) }
+        if !labels.isEmpty { add(.label(.setSecurityLabels(labels)), from: field) }
     }
 }
 

@@ -132,9 +132,9 @@ struct StreamPlan: Equatable, Sendable {
 
     /// What the child does.
     func addSteps(to steps: inout StepList) {
-        if !reopened.isEmpty { steps.add(.reopenStreams(reopened), from: .runtime) }
+        if !reopened.isEmpty { steps.add(.stream(.reopenStreams(reopened)), from: .runtime) }
         if !owned.isEmpty {
-            steps.add(.ownStandardStreams(owned, userID: userID), from: "process.user.uid")
+            steps.add(.stream(.ownStandardStreams(owned, userID: userID)), from: "process.user.uid")
         }
     }
 

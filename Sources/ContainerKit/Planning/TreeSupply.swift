@@ -20,8 +20,6 @@ struct TreeSupply {
     private(set) var earlyChildSteps = StepList()
     /// The child's mounts, with what it does to get the trees.
     private(set) var mountSteps = StepList()
-    /// The trees that the child inherits.
-    private(set) var inherited: [InheritedDescriptor] = []
 
     /// - Parameters:
     ///   - mounts: the mounts and their preparations.
@@ -42,7 +40,6 @@ struct TreeSupply {
             for planned in mounts.parentSteps {
                 guard isMany, let tree = planned.step.lateTree else {
                     earlyParentSteps.append(planned)
-                    inherited.append(contentsOf: planned.step.preparedTree.map { [$0] } ?? [])
                     continue
                 }
                 late.parent[tree] = planned
@@ -51,12 +48,14 @@ struct TreeSupply {
         var pending: [(tree: InheritedDescriptor, planned: PlannedParentStep)] = []
         var mapped = mounts.mappedLater.makeIterator()
         for planned in mounts.childSteps.steps {
-            for tree in planned.step.attachedTrees {
+            for tree in planned.step.inputs {
                 add(tree, late, &pending)
                 if pending.count == Self.batch { send(&pending) }
             }
             mountSteps.add(planned.step, from: planned.origin)
-            guard case .sendMountTree = planned.step, let next = mapped.next() else { continue }
+            guard case .mount(.sendMountTree) = planned.step, let next = mapped.next() else {
+                continue
+            }
             send(&pending)
             lateParentSteps.append(
                 PlannedParentStep(
@@ -78,7 +77,7 @@ struct TreeSupply {
             mountSteps.add(planned.step, from: planned.origin)
         } else if let planned = late.parent[tree] {
             pending.append((tree, planned))
-            mountSteps.add(.receiveMountTree(tree), from: planned.origin)
+            mountSteps.add(.mount(.receiveMountTree(tree)), from: planned.origin)
         }
     }
 
@@ -121,21 +120,9 @@ extension InitStep {
     ///
     /// Below the rootfs the same path leads elsewhere by then.
     fileprivate func lateTree(_ root: RootPath) -> InheritedDescriptor? {
-        guard case .cloneHostTree(let tree, let descriptor) = self,
+        guard case .mount(.cloneHostTree(let tree, let descriptor)) = self,
             !tree.path.parts(between: "/").contains(".."), root.inside(tree.path) == nil
         else { return nil }
         return descriptor
-    }
-
-    /// The prepared trees that this step attaches.
-    fileprivate var attachedTrees: [InheritedDescriptor] {
-        switch self {
-        case .attachMount(let index, _, _), .mountFilesystemOrAttach(_, let index):
-            [.mountTree(index)]
-        case .attachDevices(_, let devices): devices.map { .mountTree($0.tree) }
-        case .mountCgroupHierarchies(let index, _, let hierarchies):
-            hierarchies.map { .cgroupTree(index, $0.name) }
-        default: []
-        }
     }
 }

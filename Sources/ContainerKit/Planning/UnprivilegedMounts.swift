@@ -17,7 +17,7 @@ struct UnprivilegedMounts {
             guard case .mount(let step) = planned.step else { continue }
             let tree = try Self.tree(step, planned.origin)
             for descriptor in step.provides {
-                steps.add(.cloneHostTree(tree, for: descriptor), from: planned.origin)
+                steps.add(.mount(.cloneHostTree(tree, for: descriptor)), from: planned.origin)
             }
         }
     }

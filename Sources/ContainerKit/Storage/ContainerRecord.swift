@@ -173,6 +173,8 @@ struct RecordedInstruction: Equatable, Sendable {
     var index: Int
     /// What asks for its step.
     var origin: Origin
+    /// The theme of its step; records of version 0.1 have none.
+    var theme: StepTheme?
     /// The call's name; empty where the program stops by itself.
     var call: String
     /// The call's arguments, ready to print.
@@ -181,16 +183,21 @@ struct RecordedInstruction: Equatable, Sendable {
     var note: String
 
     var json: JSONValue {
-        .object([
+        var object: JSONObject = [
             "index": .integer(Int64(index)), "field": .string(origin.description),
             "call": .string(call),
             "arguments": .string(arguments), "note": .string(note),
-        ])
+        ]
+        if let theme { object.append("theme", .string(theme.rawValue)) }
+        return .object(object)
     }
 
-    init(index: Int, origin: Origin, call: String, arguments: String, note: String) {
+    init(
+        index: Int, origin: Origin, theme: StepTheme?, call: String, arguments: String, note: String
+    ) {
         self.index = index
         self.origin = origin
+        self.theme = theme
         self.call = call
         self.arguments = arguments
         self.note = note
@@ -204,8 +211,13 @@ struct RecordedInstruction: Equatable, Sendable {
         else { return nil }
         self.init(
             index: Int(index),
-            origin: field == Origin.runtime.description ? .runtime : .config(field), call: call,
-            arguments: arguments, note: note)
+            origin: field == Origin.runtime.description ? .runtime : .config(field),
+            theme: Self.theme(object["theme"]), call: call, arguments: arguments, note: note)
+    }
+
+    private static func theme(_ value: JSONValue?) -> StepTheme? {
+        guard case .string(let name)? = value else { return nil }
+        return StepTheme(rawValue: name)
     }
 }
 

@@ -20,7 +20,7 @@ func changeOwner(of name: String, at directory: CInt, to owner: UInt32)
 {
     try withPath(name) { (address) throws(SystemCallError) in
         _ = try systemCall(
-            "fchownat", __NR_fchownat, Int(directory), address, Int(owner), -1, 0x100,
-            describing: "\"\(name)\", \(owner)")
+            "fchownat", __NR_fchownat, Int(directory), address, Int(owner), -1,
+            PathFlags.noFollow.rawValue, describing: "\"\(name)\", \(owner)")
     }
 }

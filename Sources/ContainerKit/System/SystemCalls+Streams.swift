@@ -102,8 +102,8 @@ struct StreamSocket: ~Copyable {
                 sent += try withAddress(ofElements: bytes[sent...]) {
                     (address, count) throws(SystemCallError) in
                     try systemCall(
-                        "sendto", __NR_sendto, Int(socket.number), address, count, 0x4000, 0, 0,
-                        describing: name)
+                        "sendto", __NR_sendto, Int(socket.number), address, count,
+                        MessageFlags.noSignal.rawValue, 0, 0, describing: name)
                 }
             } catch  where error.errno == .resourceTemporarilyUnavailable {
                 try waitUntil(.writable, "sendto", before: deadline)

@@ -4,6 +4,7 @@
 //
 //   IDMapFiles  uid_map and gid_map, and a namespace for mapped mounts
 //   IDMapTool   newuidmap and newgidmap, for an ordinary user's ranges
+//   NewNamespaces  why a process gets none
 
 internal import InitProgram
 internal import KernelVocabulary
@@ -91,7 +92,7 @@ extension IDMaps {
         } catch {
             throw ContainerError(
                 error, "unable to make a user namespace", field: field,
-                hint: InitHint.newNamespaces([.user], error.errno))
+                hint: newNamespacesHint([.user], error.errno))
         }
         let process = OwnedDescriptor(taking: child.pidfd)
         defer {

@@ -10,9 +10,9 @@ import Testing
 @Suite("Hints to a refusal in init")
 struct InitHintTests {
     struct Case: Sendable, CustomTestStringConvertible {
+        var theme = StepTheme.mount
         let call: String
         var arguments = ""
-        var field = "process"
         var note = ""
         let errno: CInt
         /// What the hint must name; nil if there must be none.
@@ -21,21 +21,26 @@ struct InitHintTests {
     }
 
     static let cases: [Case] = [
-        Case(call: "capset", errno: EPERM, words: ["process.capabilities.bounding", "runtime"]),
         Case(
-            call: "prctl", arguments: "PR_CAPBSET_DROP, 3", errno: EPERM, words: ["CAP_SETPCAP"]),
+            theme: .identity, call: "capset", errno: EPERM,
+            words: ["process.capabilities.bounding", "runtime"]),
         Case(
-            call: "prlimit64", arguments: "RLIMIT_NOFILE", errno: EPERM,
+            theme: .identity, call: "prctl", arguments: "PR_CAPBSET_DROP, 3", errno: EPERM,
+            words: ["CAP_SETPCAP"]),
+        Case(
+            theme: .attribute, call: "prlimit64", arguments: "RLIMIT_NOFILE", errno: EPERM,
             words: ["CAP_SYS_RESOURCE", "fs.nr_open"]),
-        Case(call: "setuid", arguments: "7", errno: EINVAL, words: ["mapping"]),
+        Case(theme: .identity, call: "setuid", arguments: "7", errno: EINVAL, words: ["mapping"]),
         Case(
-            call: "keyctl", errno: EDQUOT, words: ["kernel.keys", "--no-new-keyring"]),
+            theme: .process, call: "keyctl", errno: EDQUOT,
+            words: ["kernel.keys", "--no-new-keyring"]),
         Case(
-            call: "keyctl", errno: ENOMEM, words: ["kernel.keys", "--no-new-keyring"]),
+            theme: .process, call: "keyctl", errno: ENOMEM,
+            words: ["kernel.keys", "--no-new-keyring"]),
         Case(
-            call: "write", field: "process.oomScoreAdj", errno: EACCES,
+            theme: .attribute, call: "write", errno: EACCES,
             words: ["CAP_SYS_RESOURCE"]),
-        Case(call: "write", field: "linux.sysctl", errno: EACCES, words: nil),
+        Case(theme: .file, call: "write", errno: EACCES, words: nil),
         Case(call: "open_tree", errno: EINVAL, words: ["rbind", "unbindable"]),
         Case(
             call: "fsconfig", arguments: "$filesystem, FSCONFIG_SET_STRING, \"foo\", \"bar\"",
@@ -49,8 +54,10 @@ struct InitHintTests {
         Case(
             call: "fsopen", arguments: "\"tmfs\", FSOPEN_CLOEXEC", errno: ENODEV,
             words: ["file system type"]),
-        Case(call: "mkdirat", errno: EROFS, words: ["read-only"]),
-        Case(call: "unshare", arguments: "CLONE_NEWTIME", errno: ENOSPC, words: ["user.max_"]),
+        Case(theme: .file, call: "mkdirat", errno: EROFS, words: ["read-only"]),
+        Case(
+            theme: .namespace, call: "unshare", arguments: "CLONE_NEWTIME", errno: ENOSPC,
+            words: ["user.max_"]),
         Case(call: "statx", errno: EACCES, words: nil),
     ]
 
@@ -58,9 +65,9 @@ struct InitHintTests {
         "a hint names what the kernel may have meant, and is not given otherwise", arguments: cases)
     func hint(_ wanted: Case) {
         let instruction = RecordedInstruction(
-            index: 0, origin: .config(wanted.field), call: wanted.call, arguments: wanted.arguments,
-            note: wanted.note)
-        let hint = InitHint.text(for: instruction, wanted.errno)
+            index: 0, origin: .runtime, theme: wanted.theme, call: wanted.call,
+            arguments: wanted.arguments, note: wanted.note)
+        let hint = instruction.hint(wanted.errno)
         guard let words = wanted.words else {
             #expect(hint == nil)
             return
@@ -78,6 +85,6 @@ struct InitHintTests {
 
     @Test("a kernel that has all kinds of namespaces is not said to lack one")
     func namespaces() {
-        #expect(InitHint.newNamespaces([.pid, .mount], .invalidArgument) == nil)
+        #expect(newNamespacesHint([.pid, .mount], .invalidArgument) == nil)
     }
 }

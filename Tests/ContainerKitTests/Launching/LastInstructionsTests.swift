@@ -17,7 +17,7 @@ struct LastInstructionsTests {
         let kept = launch.plan.instructionsAfterReport(image)
 
         let report = try #require(
-            launch.plan.childSteps.lastIndex { $0.step == .reportToParent(.ready) })
+            launch.plan.childSteps.lastIndex { $0.step == .exchange(.reportToParent(.ready)) })
         let write = try #require(image.instructionsOfStep(report).last)
         let calls = image.instructions.indices.filter { index in
             guard index > write, case .call(let call, _, _, _, _) = image.instructions[index]

@@ -13,10 +13,10 @@ struct LaunchPlanTextTests {
             PlannedParentStep("linux.namespaces", .child(.start([.uts, .pid], intoCgroup: true))),
         ],
         childSteps: [
-            PlannedStep("hostname", .setHostname("box")),
+            PlannedStep("hostname", .namespace(.setHostname("box"))),
             PlannedStep(
                 "process.args",
-                .execute(candidates: ["/bin/id"], arguments: ["id"], environment: [])),
+                .execution(.execute(candidates: ["/bin/id"], arguments: ["id"], environment: []))),
         ])
 
     @Test("a plan prints as two numbered columns with their config fields")

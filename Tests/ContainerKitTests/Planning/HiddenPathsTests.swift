@@ -46,7 +46,7 @@ struct HiddenPathsTests {
         ).plan()
         #expect(
             plan.childSteps.contains {
-                $0.step == .makeReadOnly("/") && $0.origin == "linux.readonlyPaths"
+                $0.step == .mount(.makeReadOnly("/")) && $0.origin == "linux.readonlyPaths"
             })
     }
 }

@@ -185,7 +185,8 @@ struct MountOptionsTests {
         #expect(
             options.propagation == [.recursivelySlave, .shared, .recursivelyUnbindable, .private])
         #expect(options.propagation.map(\.isRecursive) == [true, false, true, false])
-        #expect(options.propagation.map(\.kernelValue) == [.slave, .shared, .unbindable, .private] as [MountFlags])
+        #expect(
+            options.propagation.map(\.kernelValue) == [.slave, .shared, .unbindable, .private])
     }
 
     @Test("words of the runtime are not options of the file system")

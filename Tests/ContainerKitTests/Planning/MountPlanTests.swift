@@ -24,7 +24,9 @@ struct MountPlanTests {
     private func filesystems(_ plan: LaunchPlan) -> [FilesystemMount] {
         plan.childSteps.compactMap { planned in
             switch planned.step {
-            case .mountFilesystem(let mount), .mountCgroupHierarchies(_, let mount, _): mount
+            case .mount(.mountFilesystem(let mount)),
+                .mount(.mountCgroupHierarchies(_, let mount, _)):
+                mount
             default: nil
             }
         }
@@ -78,7 +80,7 @@ struct MountPlanTests {
         ])
         #expect(
             found.childSteps.contains { planned in
-                if case .changeMount(at: "/", let changes) = planned.step {
+                if case .mount(.changeMount(at: "/", let changes)) = planned.step {
                     changes.first?.set == .readOnly
                 } else {
                     false
@@ -98,7 +100,9 @@ struct MountPlanTests {
             }
         ).plan()
         return found.childSteps.flatMap { planned -> [String] in
-            if case .makeDevices(_, let devices) = planned.step { return devices.map(\.name) }
+            if case .device(.makeDevices(_, let devices)) = planned.step {
+                return devices.map(\.name)
+            }
             return []
         }
     }
@@ -124,7 +128,7 @@ struct MountPlanTests {
         let fuse = DeviceNode(kind: .character, path: "/dev/fuse", major: 10, minor: 229)
         let found = try PlanCase(name: "devices", change: { $0.linux?.devices = [fuse] }).plan()
         let made = found.childSteps.flatMap { planned -> [Device] in
-            if case .makeDevices(_, let devices) = planned.step { return devices }
+            if case .device(.makeDevices(_, let devices)) = planned.step { return devices }
             return []
         }
         #expect(made.filter { !$0.givesWay }.map(\.name) == ["fuse"])
@@ -173,7 +177,9 @@ struct MountPlanTests {
             Mount(destination: "/later", type: "tmpfs"),
         ])
         let cloned = found.childSteps.compactMap { planned -> String? in
-            guard case .cloneContainerTree(let tree, for: 2) = planned.step else { return nil }
+            guard case .mount(.cloneContainerTree(let tree, for: 2)) = planned.step else {
+                return nil
+            }
             return tree.path
         }
         #expect(cloned == (place.map { [$0] } ?? []))
@@ -196,7 +202,7 @@ struct MountPlanTests {
     func sharedDev(_ mount: Mount) throws {
         for planned in try plan([mount]).childSteps {
             switch planned.step {
-            case .makeDevices, .makeLinks: Issue.record("\(planned.step)")
+            case .device(.makeDevices), .file(.makeLinks): Issue.record("\(planned.step)")
             default: break
             }
         }
@@ -329,7 +335,7 @@ struct MountPlanTests {
     func recursivelyReadOnly() throws {
         let found = try plan([Mount(destination: "/t/", type: "tmpfs", options: ["rro"])])
         #expect(filesystems(found).map(\.changes) == [[]])
-        #expect(found.childSteps.contains { $0.step == .makeReadOnly("/t") })
+        #expect(found.childSteps.contains { $0.step == .mount(.makeReadOnly("/t")) })
     }
 
     @Test(
@@ -347,13 +353,13 @@ struct MountPlanTests {
                 return index
             }
             let received = plan.childSteps.compactMap { planned -> Int? in
-                guard case .receiveMountTree(.mountTree(let index)) = planned.step else {
+                guard case .mount(.receiveMountTree(.mountTree(let index))) = planned.step else {
                     return nil
                 }
                 return index
             }
             var inherited = 0
-            for case .closeDescriptors(0, let keeping, _) in plan.childSteps.map(\.step) {
+            for case .process(.closeDescriptors(0, let keeping, _)) in plan.childSteps.map(\.step) {
                 inherited += keeping.count { if case .mountTree = $0 { true } else { false } }
             }
             return (sent, received, inherited)

@@ -116,7 +116,10 @@ struct PlanSnapshotTests {
         let plan = try execution(.planV2, namespaces: kinds) { _, facts in
             facts.cgroupHasOwner = hasOwner
         }
-        #expect(plan.childSteps.contains { $0.step == .continueInChild(intoCgroup: !hasOwner) })
+        #expect(
+            plan.childSteps.contains {
+                $0.step == .namespace(.continueInChild(intoCgroup: !hasOwner))
+            })
         #expect(plan.parentSteps.contains { $0.step == .child(.start([], intoCgroup: hasOwner)) })
     }
 
@@ -234,11 +237,11 @@ struct PlanSnapshotTests {
                 change: { $0.process?.noNewPrivileges = noNewPrivileges })
             return try example.plan().childSteps.compactMap { planned in
                 switch planned.step {
-                case .setUserID: "user"
-                case .setCapabilities: "capabilities"
-                case .forbidNewPrivileges: "privileges"
-                case .loadSeccomp: "filter"
-                case .execute: "execute"
+                case .identity(.setUserID): "user"
+                case .identity(.setCapabilities): "capabilities"
+                case .identity(.forbidNewPrivileges): "privileges"
+                case .filter(.loadSeccomp): "filter"
+                case .execution(.execute): "execute"
                 default: nil
                 }
             }
@@ -288,7 +291,11 @@ struct PlanSnapshotTests {
                 $0.linux?.mountLabel = "u:r:t:s0:c1,c2"
             })
         let options = try example.plan().childSteps.compactMap { planned in
-            if case .mountFilesystem(let mount) = planned.step { mount.options } else { nil }
+            if case .mount(.mountFilesystem(let mount)) = planned.step {
+                mount.options
+            } else {
+                nil
+            }
         }
         #expect(options == [["\(option)=u:r:t:s0:c1,c2"], ["\(option)=\"u:r:t:s0:c1,c2\""]])
     }
@@ -312,7 +319,7 @@ struct PlanSnapshotTests {
             })
         let plan = try example.plan()
         let mounts = plan.childSteps.compactMap { planned in
-            if case .mountFilesystem(let mount) = planned.step { mount } else { nil }
+            if case .mount(.mountFilesystem(let mount)) = planned.step { mount } else { nil }
         }
         #expect(
             mounts[0].options == ["one=1,2", "two", "context=\"u:r:t:s0:c1,c2\""])

@@ -73,24 +73,24 @@ struct RuntimeRightsTests {
             return launch.plan.childSteps.map(\.step)
         }
         let own = try steps(.ordinaryUser) { _ in }
-        let index = try #require(own.firstIndex(of: .permitPtrace))
-        guard case .loadSeccomp = own[index + 1] else {
+        let index = try #require(own.firstIndex(of: .process(.permitPtrace)))
+        guard case .filter(.loadSeccomp) = own[index + 1] else {
             Issue.record("\(own[index + 1])")
             return
         }
         // Root takes it anyway; a hook is the image's; who shares the pid namespace can name the process.
         let hook = Hook(path: "/bin/hook")
-        #expect(try !steps(RuntimeRights()) { _ in }.contains(.permitPtrace))
+        #expect(try !steps(RuntimeRights()) { _ in }.contains(.process(.permitPtrace)))
         #expect(
             try !steps(.ordinaryUser) { $0.hooks = Hooks(startContainer: [hook]) }
-                .contains(.permitPtrace))
+                .contains(.process(.permitPtrace)))
         #expect(
             try !steps(.ordinaryUser) {
                 $0.linux?.namespaces?.removeAll { $0.kind == .pid }
-            }.contains(.permitPtrace))
+            }.contains(.process(.permitPtrace)))
         #expect(
             try !steps(.ordinaryUser) { $0.linux?.seccomp?.syscalls?[0].action = .allow }
-                .contains(.permitPtrace))
+                .contains(.process(.permitPtrace)))
     }
 
     @Test("what an ordinary user cannot have of mounts is refused by its field")
@@ -133,7 +133,9 @@ struct RuntimeRightsTests {
         facts.host.rights = .ordinaryUser
         let plan = try Launch(creating: spec, facts: facts, filter: nil).plan
         let tree = plan.childSteps.lazy.compactMap { planned -> HostTree? in
-            guard case .cloneHostTree(let tree, .mountTree(5)) = planned.step else { return nil }
+            guard case .mount(.cloneHostTree(let tree, .mountTree(5))) = planned.step else {
+                return nil
+            }
             return tree
         }.first
         let found = try #require(tree)

@@ -79,7 +79,7 @@ struct StreamPlanTests {
         rights.preparesMounts = false
         let user = StreamPlan(process(100), pipes, rights, userNamespace())
         #expect(user.parentSteps.isEmpty)
-        #expect(childSteps(user) == [.ownStandardStreams([0, 1], userID: 100)])
+        #expect(childSteps(user) == [.stream(.ownStandardStreams([0, 1], userID: 100))])
         #expect(childSteps(StreamPlan(process(0), pipes, rights, userNamespace())).isEmpty)
     }
 
@@ -87,7 +87,7 @@ struct StreamPlanTests {
     func ownTerminal() {
         let user = StreamPlan(process(5, terminal: true), [], root, nil)
         #expect(user.parentSteps.isEmpty)
-        #expect(childSteps(user) == [.ownStandardStreams([0], userID: 5)])
+        #expect(childSteps(user) == [.stream(.ownStandardStreams([0], userID: 5))])
         #expect(childSteps(StreamPlan(process(0, terminal: true), [], root, nil)).isEmpty)
     }
 
@@ -101,10 +101,11 @@ struct StreamPlanTests {
         let plan = StreamPlan(process(5), streams, root, nil)
         #expect(
             childSteps(plan) == [
-                .reopenStreams([
-                    DeviceStreams([0, 2], name: "null", minor: 3, flags: []),
-                    DeviceStreams([1], name: "full", minor: 7, flags: .writeOnly),
-                ])
+                .stream(
+                    .reopenStreams([
+                        DeviceStreams([0, 2], name: "null", minor: 3, flags: []),
+                        DeviceStreams([1], name: "full", minor: 7, flags: .writeOnly),
+                    ]))
             ])
         #expect(plan.parentSteps.isEmpty)
     }

@@ -172,7 +172,7 @@ extension Launcher {
         } catch {
             throw ContainerError(
                 error, "unable to prepare the mount on \(bind.destination)", field: field,
-                hint: InitHint.hostTree(error))
+                hint: Refusal(error.call, error.arguments, errno: error.errno).treeHint)
         }
         if let map = bind.idMap {
             try mapIDs(map, of: number, from: bind.source, bind.destination, field)

@@ -11,7 +11,7 @@
 //   MountSteps        trees that are prepared for the child's mounts
 //   SocketSteps       the console socket, the start socket, readiness, the pidfd socket
 //   ListenerSteps     who is notified by seccomp
-//   ChildSteps        the child's clone, the words over the rendezvous, and the wait for its program
+//   BirthSteps        the child's clone, the words over the rendezvous, and the wait for its program
 //   UserNamespaceSteps  what nobody may do in a user namespace: id maps, OOM score, limits
 //   StreamSteps       standard streams for the process's user
 //   HookSteps         hooks in the runtime's namespaces, and what those in init's need
@@ -46,7 +46,7 @@ enum ParentStep: Equatable, Sendable {
     case mount(ParentMountStep)
     case socket(SocketStep)
     case listener(ListenerStep)
-    case child(ChildStep)
+    case child(BirthStep)
     case userNamespace(UserNamespaceStep)
     case streams(ParentStreamStep)
     case hooks(ParentHookStep)

@@ -66,7 +66,8 @@ extension Launcher {
             try writeAll(Array(String(score).utf8), to: file.number, named: "\"\(path)\"")
         } catch {
             let isRefusal = error.call == "write" && error.errno == .permissionDenied
-            throw ContainerError(error, field: field, hint: isRefusal ? InitHint.oomScore : nil)
+            throw ContainerError(
+                error, field: field, hint: isRefusal ? AttributeStep.oomScoreHint : nil)
         }
     }
 
@@ -77,7 +78,7 @@ extension Launcher {
             } catch {
                 throw ContainerError(
                     .initFailed, "", field: field, failure: error,
-                    hint: error.errno == .notPermitted ? InitHint.limit(limit.name) : nil)
+                    hint: error.errno == .notPermitted ? AttributeStep.limitHint(limit.name) : nil)
             }
         }
     }

@@ -94,7 +94,7 @@ private var listenerSamples: [ListenerStep] {
     return [.find(listener), .connect(listener), .send(listener)]
 }
 
-private let childSamples: [ChildStep] = [
+private let childSamples: [BirthStep] = [
     .start([.pid, .mount], intoCgroup: true), .take, .adoptSecond, .release(.start),
     .expect(.ready),
     .awaitExecution,

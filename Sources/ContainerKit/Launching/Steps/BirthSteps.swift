@@ -8,7 +8,7 @@ internal import RuntimeSpec
 internal import SystemPackage
 
 /// The child: its clone, and the words over the rendezvous.
-enum ChildStep: ParentAction {
+enum BirthStep: ParentAction {
     /// Clones the child into new namespaces; it waits there.
     case start(NamespaceSet, intoCgroup: Bool)
     /// Takes the child over and lets it go on.
@@ -138,7 +138,7 @@ extension Launcher {
             failure, "unable to start the init process",
             field: failure.call == "clone3" ? "linux.namespaces" : nil,
             hint: failure.call == "clone3"
-                ? InitHint.newNamespaces(start.kinds.kinds, failure.errno) : nil)
+                ? newNamespacesHint(start.kinds.kinds, failure.errno) : nil)
     }
 
     private static func cgroupHint(_ failure: SystemCallError) -> String? {

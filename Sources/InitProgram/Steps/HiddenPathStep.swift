@@ -3,7 +3,49 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-// Masked and read-only paths: what the container may see of them is attached over them.
+/// Steps that keep the container from paths: what it may see of them is attached over them.
+package enum HiddenPathStep: ChildStep {
+    /// Hides paths; `label` is the SELinux context of the tmpfs that hides directories.
+    ///
+    /// A missing path is not an error. Spec: config-linux.md, Masked Paths.
+    case maskPaths([String], label: String?)
+    /// Makes paths read-only.
+    ///
+    /// A missing path is not an error. Spec: config-linux.md, Readonly Paths.
+    case protectPaths([String])
+}
+
+extension HiddenPathStep {
+    package var sentence: String {
+        switch self {
+        case .maskPaths(let paths, _): "hide \(paths.joined(separator: ", "))"
+        case .protectPaths(let paths): "make read-only \(paths.joined(separator: ", "))"
+        }
+    }
+
+    package var inputs: [InheritedDescriptor] {
+        switch self {
+        case .maskPaths, .protectPaths: []
+        }
+    }
+
+    package var exchanges: [Exchange] { [] }
+    package var usesRoot: Bool { true }
+
+    package var usedMount: String? { nil }
+
+    package func lower(into code: inout Assembler, _ state: inout LoweringState) {
+        switch self {
+        case .maskPaths(let paths, let label):
+            code.maskPaths(paths, label, in: state.root)
+        case .protectPaths(let paths): code.protectPaths(paths, in: state.root)
+        }
+    }
+
+    package static func hint(for refusal: Refusal) -> String? {
+        refusal.mountHint
+    }
+}
 
 extension Assembler {
     /// Files are hidden by the host's null device, directories by one empty tmpfs, both read-only.

@@ -6,8 +6,35 @@ internal import KernelVocabulary
 // path still means the host's, and looked at before it is used: what an image or a volume puts onto
 // /proc never takes the write (CVE-2019-16884).
 
-extension InitStep {
-    func lowerLabel(into code: inout Assembler, _ state: inout LoweringState) {
+/// Steps by which a security module confines the program.
+package enum LabelStep: ChildStep {
+    /// Opens the host's procfs, for a label that is set once its path means the container's.
+    case openHostProc
+    /// Sets what security modules confine the program by.
+    case setSecurityLabels([SecurityLabel])
+}
+
+extension LabelStep {
+    package var sentence: String {
+        switch self {
+        case .openHostProc: "open the host's procfs"
+        case .setSecurityLabels(let labels):
+            "write " + labels.map { "\"\($0.text)\" to \($0.file)" }.joined(separator: ", ")
+        }
+    }
+
+    package var inputs: [InheritedDescriptor] {
+        switch self {
+        case .openHostProc, .setSecurityLabels: []
+        }
+    }
+
+    package var exchanges: [Exchange] { [] }
+    package var usesRoot: Bool { false }
+
+    package var usedMount: String? { nil }
+
+    package func lower(into code: inout Assembler, _ state: inout LoweringState) {
         switch self {
         case .openHostProc: state.hostProc = code.openHostProc()
         case .setSecurityLabels(let labels):
@@ -15,8 +42,11 @@ extension InitStep {
             for label in labels { code.write(label, below: proc) }
             code.call(.close, [.cell(proc)])
             state.hostProc = nil
-        default: break
         }
+    }
+
+    package static func hint(for refusal: Refusal) -> String? {
+        refusal.mountHint
     }
 }
 
@@ -32,7 +62,7 @@ extension Assembler {
     }
 
     /// `self` is looked up when the file is opened, so it means the process that writes.
-    fileprivate mutating func write(_ label: SecurityLabel, below proc: Cell) {
+    mutating func write(_ label: SecurityLabel, below proc: Cell) {
         let file = cell("attribute")
         let note = "\(label.purpose) (`/proc/self/\(label.file)`)"
         resolve(

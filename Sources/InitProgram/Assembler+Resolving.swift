@@ -3,7 +3,7 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-// Paths of the container become descriptors, and what is missing is made: see Lowering+Mounts for the rule.
+// Paths of the container become descriptors, and what is missing is made: see Assembler+Mounts for the rule.
 
 extension Assembler {
     // MARK: Resolving

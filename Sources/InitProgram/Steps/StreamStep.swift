@@ -3,7 +3,15 @@
 package import KernelVocabulary
 internal import SystemPackage
 
-// The standard streams as the program finds them.
+/// Steps for the standard streams as the program finds them.
+package enum StreamStep: ChildStep {
+    /// Makes inherited descriptors the standard input, output and error.
+    case setStandardStreams([Int])
+    /// Gives standard streams to the user, so that it can reopen them through /proc/self/fd.
+    case ownStandardStreams([Int], userID: UInt32)
+    /// Opens standard streams anew by the container's own device nodes.
+    case reopenStreams([DeviceStreams])
+}
 
 /// Streams of the caller on one of the kernel's devices without a state, such as /dev/null.
 ///
@@ -24,6 +32,52 @@ package struct DeviceStreams: Equatable, Sendable {
         self.name = name
         self.minor = minor
         self.flags = flags
+    }
+}
+
+extension StreamStep {
+    package var sentence: String {
+        switch self {
+        case .setStandardStreams(let numbers):
+            "take over standard streams \(numbers.map(String.init).joined(separator: ", "))"
+        case .ownStandardStreams(let streams, let id):
+            "give the \(streams.streamWords) to user \(id)"
+        case .reopenStreams(let devices):
+            devices.map {
+                "open the \($0.streams.streamWords) anew by the container's /dev/\($0.name)"
+            }.joined(separator: ", ")
+        }
+    }
+
+    package var inputs: [InheritedDescriptor] {
+        switch self {
+        case .setStandardStreams(let numbers): numbers.map { .standardStream($0) }
+        case .ownStandardStreams, .reopenStreams: []
+        }
+    }
+
+    package var exchanges: [Exchange] { [] }
+    package var usesRoot: Bool {
+        switch self {
+        case .reopenStreams: true
+        case .setStandardStreams, .ownStandardStreams: false
+        }
+    }
+
+    package var usedMount: String? { nil }
+
+    package func lower(into code: inout Assembler, _ state: inout LoweringState) {
+        switch self {
+        case .setStandardStreams(let numbers): code.setStandardStreams(numbers)
+        case .ownStandardStreams(let streams, let userID):
+            code.ownStandardStreams(streams, userID)
+        case .reopenStreams(let devices):
+            for device in devices { code.reopen(device, below: state.root) }
+        }
+    }
+
+    package static func hint(for refusal: Refusal) -> String? {
+        refusal.mountHint
     }
 }
 

@@ -74,7 +74,7 @@ extension Assembler {
             note + "the root of a mount, and is to be recursive", when: .isMountRoot(status))
     }
 
-    private mutating func refuse(_ note: String, when condition: Condition) {
+    mutating func refuse(_ note: String, when condition: Condition) {
         let isWrong = skip(when: condition)
         let isRight = skip(when: .always)
         place(isWrong)

@@ -7,16 +7,83 @@ internal import SystemPackage
 // cgroups, root, user, limits, labels) the hook is in, too. The runtime sends its three streams over the
 // socket that init already waits on, and init sends back how it ended. See Decisions/0008.
 
+/// Steps for hooks that run in the container's namespaces.
+package enum HookStep: ChildStep {
+    /// Runs a hook as a child of this process, with the streams that the parent sends.
+    ///
+    /// `preparing` is what the hook's own process does before it executes. Under a filter the clone is
+    /// one that a profile can judge by its flags.
+    case runHook(
+        PlannedHook, preparing: [InitStep], underFilter: Bool = false,
+        over: StartChannel = .rendezvous)
+    /// Enters a directory of the host; one that is missing is left out.
+    case enterHostDirectory(String)
+}
+
+extension HookStep {
+    package var sentence: String {
+        switch self {
+        case .runHook(let hook, _, _, _): "run the hook \(hook.path) in the container's namespaces"
+        case .enterHostDirectory(let path):
+            "enter the directory \(path) of the host, if it is there"
+        }
+    }
+
+    package var inputs: [InheritedDescriptor] {
+        switch self {
+        case .runHook(_, _, _, let channel): channel.inputs
+        case .enterHostDirectory: []
+        }
+    }
+
+    package var exchanges: [Exchange] {
+        switch self {
+        case .runHook(let hook, _, _, _):
+            [.receives(.hookStreams(hook.path)), .sends(.hookEnd(hook.path))]
+        case .enterHostDirectory: []
+        }
+    }
+
+    package var usesRoot: Bool {
+        switch self {
+        case .runHook(let hook, _, _, _): hook.point == .createContainer
+        case .enterHostDirectory: false
+        }
+    }
+
+    package var usedMount: String? { nil }
+
+    package func lower(into code: inout Assembler, _ state: inout LoweringState) {
+        switch self {
+        case .runHook(let hook, let preparing, let underFilter, let channel):
+            code.runHook(hook, preparing, underFilter: underFilter, over: channel, &state)
+        case .enterHostDirectory(let path): code.enterHostDirectory(path)
+        }
+    }
+
+    package static func hint(for refusal: Refusal) -> String? {
+        switch (refusal.call, refusal.errno) {
+        case ("clone3", .resourceTemporarilyUnavailable),
+            ("clone", .resourceTemporarilyUnavailable):
+            NamespaceStep.processHint
+        // What the hook's own process does before it executes.
+        default:
+            AttributeStep.hint(for: refusal) ?? IdentityStep.hint(for: refusal)
+                ?? FilterStep.hint(for: refusal)
+        }
+    }
+}
+
 extension Assembler {
     /// Runs one hook to its end, and stops the program when it fails.
     ///
     /// CLONE_VFORK: the clone returns once the hook's program runs, or its process ended before; an error
     /// of the child's own instructions is in the progress page by then, and stays there.
     mutating func runHook(
-        _ hook: PlannedHook, _ preparing: [InitStep], underFilter: Bool,
+        _ hook: PlannedHook, _ preparing: [InitStep], underFilter: Bool, over channel: StartChannel,
         _ state: inout LoweringState
     ) {
-        let socket = state.startConnection ?? input(.rendezvous)
+        let socket = socket(of: channel, state)
         let streams = ["input", "output", "error"].map {
             receiveDescriptor(
                 "hook-\($0)", from: socket, without: "the runtime ended before the hooks ran")
@@ -102,5 +169,15 @@ extension Assembler {
         call(.fchdir, [.cell(directory)])
         call(.close, [.cell(directory)])
         place(missing)
+    }
+}
+
+extension StartChannel {
+    /// What it takes to be open; a step before has accepted the connection of a `start`.
+    var inputs: [InheritedDescriptor] {
+        switch self {
+        case .rendezvous: [.rendezvous]
+        case .startConnection: []
+        }
     }
 }

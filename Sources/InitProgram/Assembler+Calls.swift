@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import KernelVocabulary
+internal import SystemPackage
+
+// Calls that several themes make.
+
+extension Assembler {
+    mutating func prctl(_ option: ProcessControl, _ value: Int) {
+        prctl(option, .literal(value))
+    }
+
+    mutating func prctl(_ option: ProcessControl, _ value: Operand) {
+        call(.prctl, [.named(option), value, .literal(0), .literal(0), .literal(0)])
+    }
+
+    mutating func close(_ descriptor: Cell) {
+        call(.close, [.cell(descriptor)])
+    }
+
+    /// Opens a file of the host for writing, while its paths still mean the host's.
+    mutating func openHostFile(_ path: String, _ name: String) -> Cell {
+        let file = cell(name)
+        open(text(path), .writeOnly, into: file)
+        return file
+    }
+
+    mutating func statx(
+        _ descriptor: Operand, into offset: Int, result: Cell? = nil, ignoring: [Errno] = []
+    ) {
+        call(
+            .statx,
+            [
+                descriptor, text(""), .named(PathFlags.emptyPath), .named(StatusMask.basic),
+                .address(offset),
+            ], into: result, ignoring: ignoring)
+    }
+
+    /// The socket of the connection to who lets the process go on.
+    mutating func socket(of channel: StartChannel, _ state: LoweringState) -> Cell {
+        switch (channel, state.startConnection) {
+        case (.startConnection, let connection?): connection
+        case (.startConnection, nil): preconditionFailure("a start is answered before it came")
+        case (.rendezvous, _): input(.rendezvous)
+        }
+    }
+}

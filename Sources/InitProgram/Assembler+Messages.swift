@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import KernelVocabulary
+internal import SystemPackage
+
+// Descriptors over sockets: unix(7), SCM_RIGHTS.
+
+extension Assembler {
+    /// Takes the one descriptor of the next message; `without` says what it means that none comes.
+    ///
+    /// The kernel writes the number, four bytes, behind the 16 of the control message's header: that
+    /// lands in a cell when the header fills the two cells before it. Kernel: recvmsg(2), cmsg(3).
+    mutating func receiveDescriptor(_ name: String, from socket: Cell, without: String) -> Cell {
+        let length = cell("\(name)-length")
+        _ = cell("\(name)-type")
+        let descriptor = cell(name)
+        let vector = words([0, 1])
+        relocate(at: vector, to: bytes([0]))
+        // struct msghdr: no name; one vector; 24 bytes of control.
+        let message = words([0, 0, 0, 1, 0, 24, 0])
+        relocate(at: message + 16, to: vector)
+        relocateToCell(at: message + 32, cell: length)
+        let count = cell("received")
+        call(
+            .recvmsg, [.cell(socket), .address(message), .literal(0)], into: count, retries: 1000)
+        let received = skip(when: .equals(count, 1))
+        refuse(without)
+        place(received)
+        // Nothing is written where the process may not have one more descriptor.
+        let fits = skip(when: .equals(length, 20))
+        refuse("no descriptor is left for what the runtime sends (RLIMIT_NOFILE)")
+        place(fits)
+        return descriptor
+    }
+
+    /// One SCM_RIGHTS message with exactly one descriptor and a name as payload.
+    ///
+    /// Kernel: unix(7).
+    mutating func sendDescriptor(
+        _ descriptor: Cell, named text: String = "/dev/ptmx", over socket: Cell,
+        ignoring: [Errno] = []
+    ) {
+        sendDescriptors(
+            [descriptor], with: [(textOffset(text), text.utf8.count)], over: socket,
+            ignoring: ignoring)
+    }
+
+    /// The same with one descriptor or two, and parts of prepared memory as payload.
+    mutating func sendDescriptors(
+        _ descriptors: [Cell], with parts: [(offset: Int, count: Int)], over socket: Cell,
+        ignoring: [Errno] = []
+    ) {
+        let vectors = words(parts.flatMap { [0, UInt64($0.count)] })
+        for (index, part) in parts.enumerated() {
+            relocate(at: vectors + index * 16, to: part.offset)
+        }
+        // cmsghdr: length, level, type, then four bytes each, padded to 24.
+        let kind =
+            UInt64(DescriptorMessageType.level) | UInt64(DescriptorMessageType.type) << 32
+        let control = words([UInt64(16 + 4 * descriptors.count), kind, 0])
+        let header = words([0, 0, 0, UInt64(parts.count), 0, 24, 0])
+        relocate(at: header + 16, to: vectors)
+        relocate(at: header + 32, to: control)
+        for (index, descriptor) in descriptors.enumerated() {
+            copy(descriptor, to: control + 16 + 4 * index, width: 4)
+        }
+        call(
+            .sendmsg, [.cell(socket), .address(header), .literal(0)], ignoring: ignoring,
+            retries: 100)
+    }
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import KernelVocabulary
+internal import SystemPackage
+
+/// Steps that mount: new file systems, and trees of the host and of the container.
+package enum MountStep: ChildStep {
+    /// Clones a mount tree of the host by its path, where the runtime has no right to do so itself.
+    ///
+    /// This process is root of a user namespace then, with the file permissions of the runtime's user.
+    /// Kernel: open_tree(2).
+    case cloneHostTree(HostTree, for: InheritedDescriptor)
+    /// Mounts a new instance of a file system.
+    case mountFilesystem(FilesystemMount)
+    /// Mounts a new instance of a file system, or, where the kernel refuses it to a user namespace
+    /// that does not own what the file system shows, a prepared tree.
+    case mountFilesystemOrAttach(FilesystemMount, Int)
+    /// Attaches a tree that the parent prepared.
+    case attachMount(Int, at: String, kind: MountPointKind)
+    /// Takes over a tree that the parent prepared and sends.
+    ///
+    /// Kernel: recvmsg(2), SCM_RIGHTS.
+    case receiveMountTree(InheritedDescriptor)
+    /// Clones what earlier steps have mounted at a place of the container, for `mounts[index]`.
+    ///
+    /// Kernel: open_tree(2).
+    case cloneContainerTree(ContainerTree, for: Int)
+    /// Hands the parent the tree cloned for `mounts[index]`, so that it maps the ids of its files.
+    case sendMountTree(Int)
+    /// Mounts a tmpfs and attaches v1 hierarchies in it, which the parent prepared; a hierarchy of
+    /// several controllers gets links of their names.
+    case mountCgroupHierarchies(Int, FilesystemMount, [CgroupHierarchyMount])
+    /// Changes the attributes of what is mounted at a path, which leads through no link.
+    ///
+    /// Kernel: mount_setattr(2).
+    case changeMount(at: String, [MountChange])
+    /// Makes a mount read-only after its contents are made.
+    case makeReadOnly(String)
+}
+
+extension MountStep {
+    package var sentence: String {
+        switch self {
+        case .cloneHostTree(let tree, _):
+            "clone the host's \(tree.path)" + (tree.recursive ? " and the mounts below" : "")
+        case .mountFilesystem(let mount):
+            (mount.mountFlags?.contains(.remount) == true ? "remount " : "mount \(mount.type) on ")
+                + mount.destination
+                + (mount.options.isEmpty ? "" : " (\(mount.options.joined(separator: ",")))")
+        case .mountFilesystemOrAttach(let mount, _):
+            "mount \(mount.type) on \(mount.destination), or attach the host's where that is refused"
+        case .attachMount(_, let path, _): "attach the prepared tree at \(path)"
+        case .receiveMountTree: "take over the prepared tree"
+        case .cloneContainerTree(let tree, _):
+            "clone what is mounted at \(tree.path) by now"
+                + (tree.recursive ? ", and the mounts below" : "")
+        case .sendMountTree: "hand out the tree"
+        case .mountCgroupHierarchies(_, let mount, []): "cover \(mount.destination)"
+        case .mountCgroupHierarchies(_, let mount, let hierarchies):
+            "mount the cgroup hierarchies \(hierarchies.map(\.name).joined(separator: ", ")) on "
+                + mount.destination
+        case .changeMount(let path, _): "change the attributes of the mount at \(path)"
+        case .makeReadOnly(let path): "make the mount at \(path) read-only"
+        }
+    }
+
+    package var inputs: [InheritedDescriptor] {
+        switch self {
+        case .cloneHostTree(_, let descriptor): descriptor == .rootfsTree ? [descriptor] : []
+        case .mountFilesystem: [.rendezvous]
+        case .mountFilesystemOrAttach(_, let index), .attachMount(let index, _, _):
+            [.mountTree(index), .rendezvous]
+        case .receiveMountTree: [.rendezvous]
+        case .sendMountTree(let index): [.mountTree(index), .rendezvous]
+        case .mountCgroupHierarchies(let index, _, let hierarchies):
+            hierarchies.map { .cgroupTree(index, $0.name) } + [.rendezvous]
+        case .cloneContainerTree, .changeMount, .makeReadOnly: []
+        }
+    }
+
+    /// Where it mounts something.
+    package var mountPoint: String? {
+        switch self {
+        case .mountFilesystem(let mount), .mountFilesystemOrAttach(let mount, _),
+            .mountCgroupHierarchies(_, let mount, _):
+            mount.destination
+        case .attachMount(_, let path, _): path
+        case .cloneHostTree, .receiveMountTree, .cloneContainerTree, .sendMountTree, .changeMount,
+            .makeReadOnly:
+            nil
+        }
+    }
+
+    /// The tree that has another place from here on than an inherited descriptor.
+    var opened: InheritedDescriptor? {
+        switch self {
+        case .cloneHostTree(_, let descriptor): descriptor == .rootfsTree ? nil : descriptor
+        case .receiveMountTree(let descriptor): descriptor
+        case .cloneContainerTree(_, let index): .mountTree(index)
+        case .mountFilesystem, .mountFilesystemOrAttach, .attachMount, .sendMountTree,
+            .mountCgroupHierarchies, .changeMount, .makeReadOnly:
+            nil
+        }
+    }
+
+    package var exchanges: [Exchange] {
+        switch self {
+        case .receiveMountTree(let tree): [.receives(.preparedTree(tree))]
+        case .sendMountTree(let index): [.sends(.clonedTree(index))]
+        case .cloneHostTree, .mountFilesystem, .mountFilesystemOrAttach, .attachMount,
+            .cloneContainerTree, .mountCgroupHierarchies, .changeMount, .makeReadOnly:
+            []
+        }
+    }
+
+    package var usesRoot: Bool {
+        switch self {
+        case .mountFilesystem, .mountFilesystemOrAttach, .attachMount, .cloneContainerTree,
+            .mountCgroupHierarchies, .changeMount, .makeReadOnly:
+            true
+        case .cloneHostTree, .receiveMountTree, .sendMountTree: false
+        }
+    }
+
+    package var usedMount: String? {
+        switch self {
+        case .makeReadOnly(let path): path
+        case .cloneHostTree, .mountFilesystem, .mountFilesystemOrAttach, .attachMount,
+            .receiveMountTree, .cloneContainerTree, .sendMountTree, .mountCgroupHierarchies,
+            .changeMount:
+            nil
+        }
+    }
+
+    package func lower(into code: inout Assembler, _ state: inout LoweringState) {
+        switch self {
+        case .cloneHostTree(let tree, let descriptor): code.clone(tree, for: descriptor)
+        case .mountFilesystem(let mount):
+            state.attached(
+                code.mountFilesystem(mount, in: state.root), at: mount.destination, in: &code)
+        case .mountFilesystemOrAttach(let mount, let index):
+            let alternative = code.input(.mountTree(index))
+            state.attached(
+                code.mountFilesystem(mount, in: state.root, instead: alternative),
+                at: mount.destination, in: &code)
+            code.close(alternative)
+        case .attachMount(let index, let path, let kind):
+            let tree = code.input(.mountTree(index))
+            code.attach(tree, at: path, in: state.root, kind: kind)
+            state.attached(tree, at: path, in: &code)
+        case .receiveMountTree(let descriptor):
+            let tree = code.receiveDescriptor(
+                "mount", from: code.input(.rendezvous),
+                without: "the runtime ended before the mounts were made")
+            code.use(tree, for: descriptor)
+        case .cloneContainerTree(let tree, let index):
+            code.use(code.clone(tree, in: state.root), for: .mountTree(index))
+        case .sendMountTree(let index):
+            code.sendDescriptor(
+                code.input(.mountTree(index)), named: "mount", over: code.input(.rendezvous))
+        case .mountCgroupHierarchies(let index, let mount, let hierarchies):
+            state.attached(
+                code.mountCgroupHierarchies(index, mount, hierarchies, in: state.root),
+                at: mount.destination, in: &code)
+        case .changeMount(let path, let changes):
+            code.changeMount(at: path, changes, in: state.root)
+        case .makeReadOnly(let path): code.makeReadOnly(path, state)
+        }
+    }
+
+    package static func hint(for refusal: Refusal) -> String? {
+        switch (refusal.call, refusal.errno) {
+        case ("openat", .permissionDenied): Refusal.searchHint
+        default: refusal.mountHint
+        }
+    }
+}
+
+extension Assembler {
+    /// Puts a tree in its place.
+    ///
+    /// move_mount answers "invalid argument" where only one of the two is a directory, the most common
+    /// mistake with volumes; what people know, and engines look for, is "not a directory".
+    fileprivate mutating func attach(
+        _ tree: Cell, at path: String, in root: Cell, kind: MountPointKind
+    ) {
+        let linked = cell("linked")
+        let target = resolveMaking(path, below: root, kind: kind, source: tree, linked: linked)
+        guard kind != .directory else {
+            moveMount(tree, onto: target)
+            close(target)
+            return refuseCoveredRoot(root, path, linked)
+        }
+        let moved = cell("moved")
+        moveMount(tree, onto: target, into: moved, ignoring: [.invalidArgument])
+        let done = skip(when: .isNotNegative(moved))
+        let note =
+            "unable to mount a directory onto a file, or a file onto a directory, at \(path)"
+        enter(target, into: moved, ignoring: [.notDirectory])
+        let ontoFile = skip(when: .isNegative(moved))
+        enter(tree, note: note)
+        let bothDirectories = skip(when: .always)
+        place(ontoFile)
+        enter(tree, into: moved, ignoring: [.notDirectory])
+        let bothFiles = skip(when: .isNegative(moved))
+        enter(target, note: note)
+        place(bothDirectories)
+        place(bothFiles)
+        moveMount(tree, onto: target)
+        place(done)
+        close(target)
+        refuseCoveredRoot(root, path, linked)
+    }
+
+    /// Opens the directory at a descriptor: anything else is no directory (ENOTDIR).
+    private mutating func enter(
+        _ place: Cell, into result: Cell? = nil, ignoring: [Errno] = [], note: String? = nil
+    ) {
+        open(
+            text("."), at: .cell(place), [.pathOnly, .directory], into: result,
+            ignoring: ignoring, note: note)
+    }
+
+    /// The tmpfs is ours and empty, so names in it need no resolving.
+    fileprivate mutating func mountCgroupHierarchies(
+        _ index: Int, _ mount: FilesystemMount, _ hierarchies: [CgroupHierarchyMount],
+        in root: Cell
+    ) -> Cell {
+        let tmpfs = mountFilesystem(mount, in: root)
+        for hierarchy in hierarchies {
+            let name = text(hierarchy.name)
+            call(.mkdirat, [.cell(tmpfs), name, .named(FileMode(0o755))])
+            let target = cell("hierarchy")
+            open(name, at: .cell(tmpfs), [.pathOnly, .directory, .noFollow], into: target)
+            let tree = input(.cgroupTree(index, hierarchy.name))
+            moveMount(tree, onto: target)
+            close(tree)
+            close(target)
+            for link in hierarchy.links {
+                call(.symlinkat, [name, .cell(tmpfs), text(link)])
+            }
+        }
+        return tmpfs
+    }
+
+    fileprivate mutating func changeMount(
+        at path: String, _ changes: [MountChange], in root: Cell
+    ) {
+        let target = cell("target")
+        resolve(
+            path == "/" ? "." : path, below: root, into: target, resolution: .noLinks)
+        for change in changes { setAttributes(target, change) }
+        close(target)
+    }
+
+    /// A mount of the config is changed by its descriptor: its path may lead to a later mount by now.
+    fileprivate mutating func makeReadOnly(_ path: String, _ state: LoweringState) {
+        if path != "/", let mount = state.mount(at: path) {
+            setAttributes(mount, MountChange(set: .readOnly))
+            return
+        }
+        let target = cell("target")
+        resolve(path == "/" ? "." : path, below: state.root, into: target)
+        setAttributes(target, MountChange(set: .readOnly))
+        close(target)
+    }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import KernelVocabulary
+internal import SystemPackage
+
+/// Steps that put the root file system in its place and enter it.
+package enum RootStep: ChildStep {
+    /// Cuts the new mount namespace off from the host's, so that no mount leaks out.
+    case isolateMounts(private: Bool)
+    /// Puts the prepared root tree onto the rootfs directory, a path of the host.
+    case attachRootfs(hostPath: String)
+    /// Checks that this process, root of a user namespace, may search the root directory.
+    case searchRootfs(hostUser: UInt32?)
+    /// Uses "/" of the joined mount namespace as root.
+    case openRoot
+    /// Changes the root to the prepared tree and drops the host's.
+    ///
+    /// Kernel: pivot_root(2).
+    case enterRoot
+    /// Unmounts instances of procfs and sysfs of the host, given by their mount points.
+    ///
+    /// Where the host's tree stays, hidden under the new root, the kernel would take them for a reason
+    /// to let the container mount instances without the masks of its own.
+    case dropKernelTrees([String])
+    /// Moves the root mount over `/`, where the host's tree stays under it, and changes the root.
+    ///
+    /// Kernel: mount(2) with MS_MOVE, chroot(2).
+    case moveRoot
+    /// Changes the root directory alone: the mounts are the host's too.
+    ///
+    /// Kernel: chroot(2).
+    case changeRoot
+    /// Changes the root directory to that of the container's init, which the parent opened.
+    ///
+    /// Kernel: chroot(2).
+    case enterRootOfInit
+    /// Sets the propagation of the root mount.
+    case setRootPropagation(MountPropagation)
+}
+
+extension RootStep {
+    package var sentence: String {
+        switch self {
+        case .isolateMounts(let isPrivate):
+            "make all mounts \(isPrivate ? "private" : "slaves of the host's"), recursively"
+        case .attachRootfs(let path): "put the root tree onto \(path)"
+        case .searchRootfs: "check that the container's root may search the root directory"
+        case .openRoot: "use the root of the mount namespace"
+        case .enterRoot: "enter the root and drop the host's"
+        case .dropKernelTrees(let paths):
+            "unmount the host's \(paths.joined(separator: ", "))"
+        case .moveRoot: "move the root over the host's and enter it"
+        case .changeRoot: "change the root directory"
+        case .enterRootOfInit: "change the root directory to that of the container"
+        case .setRootPropagation(let propagation): "make the root mount \(propagation.name)"
+        }
+    }
+
+    package var inputs: [InheritedDescriptor] {
+        switch self {
+        case .attachRootfs: [.rootfsTree]
+        case .enterRootOfInit: [.rootOfInit]
+        case .isolateMounts, .searchRootfs, .openRoot, .enterRoot, .dropKernelTrees, .moveRoot,
+            .changeRoot, .setRootPropagation:
+            []
+        }
+    }
+
+    /// Whether paths are resolved below another root from here on.
+    var opensRoot: Bool {
+        switch self {
+        case .attachRootfs, .openRoot, .enterRootOfInit: true
+        case .isolateMounts, .searchRootfs, .enterRoot, .dropKernelTrees, .moveRoot, .changeRoot,
+            .setRootPropagation:
+            false
+        }
+    }
+
+    package var exchanges: [Exchange] { [] }
+    package var usesRoot: Bool {
+        switch self {
+        case .searchRootfs, .enterRoot, .moveRoot, .changeRoot, .setRootPropagation: true
+        case .isolateMounts, .attachRootfs, .openRoot, .dropKernelTrees, .enterRootOfInit: false
+        }
+    }
+
+    package var usedMount: String? { nil }
+
+    package func lower(into code: inout Assembler, _ state: inout LoweringState) {
+        switch self {
+        case .isolateMounts(let isPrivate):
+            code.isolateMounts(isPrivate)
+            code.mountsAmongTheHosts = false
+        case .attachRootfs(let path): state.openedRoot = code.attachRootfs(path)
+        case .searchRootfs(let user): code.searchRootfs(state.root, user)
+        case .openRoot: state.openedRoot = code.openDirectory("/", "root")
+        case .enterRoot: code.enterRoot(state.root)
+        case .dropKernelTrees(let paths): code.dropKernelTrees(paths)
+        case .moveRoot: code.moveRoot(state.root)
+        case .changeRoot: code.changeRoot(state.root)
+        case .enterRootOfInit:
+            let root = code.input(.rootOfInit)
+            code.changeRoot(root)
+            state.openedRoot = root
+        case .setRootPropagation(let propagation):
+            code.setAttributes(
+                state.root,
+                MountChange(
+                    recursive: propagation.recursive, propagation: propagation.flag))
+        }
+    }
+
+    package static func hint(for refusal: Refusal) -> String? {
+        switch (refusal.call, refusal.errno) {
+        case ("faccessat2", .permissionDenied):
+            "give it to that user (chown), or let others search it (chmod o+x)"
+        case ("openat", .permissionDenied): Refusal.searchHint
+        case ("pivot_root", .invalidArgument):
+            "if the runtime runs on the initial ramfs, --no-pivot is the way"
+        default: refusal.mountHint
+        }
+    }
+}
+
+extension Assembler {
+    fileprivate mutating func isolateMounts(_ isPrivate: Bool) {
+        let none = Operand.literal(0)
+        let flags: MountFlags = isPrivate ? [.recursive, .private] : [.recursive, .slave]
+        call(.mount, [none, text("/"), none, .named(flags), none])
+    }
+
+    fileprivate mutating func attachRootfs(_ path: String) -> Cell {
+        let root = input(.rootfsTree)
+        let place = openDirectory(path, "rootfs-directory")
+        moveMount(root, onto: place)
+        return root
+    }
+
+    /// Else the first mount would be what fails, with a word on its own directory.
+    fileprivate mutating func searchRootfs(_ root: Cell, _ user: UInt32?) {
+        let host = user.map { ", user \(Int($0).decimalText) of the host," } ?? ""
+        call(
+            .faccessat2, [.cell(root), text("."), .literal(0), .literal(0)],
+            note: "the container's root\(host) may not search the root directory")
+    }
+
+    /// The old root ends up on top of the new one, where it is let go.
+    ///
+    /// Kernel: pivot_root(2).
+    fileprivate mutating func enterRoot(_ root: Cell) {
+        call(.fchdir, [.cell(root)])
+        call(.pivotRoot, [text("."), text(".")])
+        call(.umount2, [text("."), .named(UnmountFlags.detach)])
+    }
+
+    /// Nothing but the root directory changes.
+    fileprivate mutating func changeRoot(_ root: Cell) {
+        call(.fchdir, [.cell(root)])
+        call(.chroot, [text(".")])
+    }
+
+    /// The way of switch_root(8), for a root that cannot be pivoted away from: the initial ramfs.
+    fileprivate mutating func moveRoot(_ root: Cell) {
+        let place = openDirectory("/", "old-root")
+        moveMount(root, onto: place)
+        changeRoot(root)
+        call(.close, [.cell(place)])
+    }
+
+    /// A mount that may not be taken off (EINVAL when it is locked, EPERM) is covered; one that went
+    /// with the mount that it was in (ENOENT) is gone.
+    fileprivate mutating func dropKernelTrees(_ paths: [String]) {
+        for path in paths {
+            let result = cell("unmounted")
+            call(
+                .umount2,
+                [text(path), .named([.detach, .noFollow] as UnmountFlags)], into: result,
+                ignoring: [
+                    .invalidArgument, .notPermitted, .noSuchFileOrDirectory, .notDirectory,
+                ])
+            let isGone = skip(when: .isNotNegative(result))
+            let place = cell("covered")
+            open(
+                text(path), [.pathOnly, .noFollow], into: place,
+                ignoring: [.noSuchFileOrDirectory, .notDirectory])
+            let isMissing = skip(when: .isNegative(place))
+            let empty = newFilesystem(
+                "tmpfs", source: "tmpfs", options: ["nr_blocks=1", "nr_inodes=2", "mode=755"],
+                attributes: .readOnly)
+            moveMount(empty, onto: place)
+            call(.close, [.cell(empty)])
+            call(.close, [.cell(place)])
+            self.place(isMissing)
+            self.place(isGone)
+        }
+    }
+}
