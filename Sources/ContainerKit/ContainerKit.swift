@@ -7,6 +7,7 @@
 //   Launching/       a plan, and how it becomes processes
 //   Children/        how a process is started, and how far it is
 //   Rootfs/          what is read from an image, and made in it
+//   Checkpointing/   a running container becomes files and runs again, by CRIU
 //   Hooks/           the config's programs at fixed points of a container's life
 //   Foreground/      the caller's signals, streams and terminal
 //   UserNamespaces/  maps of ids

@@ -260,6 +260,7 @@ extension InheritedDescriptor {
         case .copyTarget: "target"
         case .consoleSocket: "console-socket"
         case .standardStream(let number): "stream-" + number.decimalText
+        case .kept(let index): "kept-" + index.decimalText
         case .gapStart(_, let index): "gap-" + index.decimalText + "-first"
         case .gapEnd(_, let index): "gap-" + index.decimalText + "-last"
         }

@@ -17,6 +17,7 @@
 //   SystemCall              the calls that instructions make: number and name
 //   ProgramChecker          the rules that the machine relies on
 //   Birth                   what a child that is born empty does before its program
+//   ProgramImage+HostProgram  a program of the host that keeps descriptors, perhaps with mounts of its own
 //   ProgramImage+ScopeKeeper, Program+Waiting  programs of processes that only keep a scope, a namespace
 //   ProgramImage+TreeCopy   the program of the process that fills a tmpfs: tmpcopyup
 //   HashedPlaces            the places of a list's elements, by hash

@@ -78,6 +78,8 @@ package enum InheritedDescriptor: Hashable, Sendable {
     case copySource
     /// The empty directory that takes the copy.
     case copyTarget
+    /// What a program of the host keeps beside its streams, by the number that it has.
+    case kept(Int)
     /// First descriptor of a gap between kept descriptors; see `closeDescriptors`.
     case gapStart(phase: Int, Int)
     /// Last descriptor of a gap.
@@ -154,6 +156,7 @@ extension InheritedDescriptor {
         case .copyTarget: 8
         case .namespace(let kind): 0x100 + kind.utf8.count
         case .standardStream(let number): 0x200 + number
+        case .kept(let index): 0x300 + index
         case .cgroupTasks(let index): 0x1_0000 + index
         case .mountTree(let index): 0x2_0000 + index
         case .cgroupTree(let index, let name): 0x3_0000 + index << 8 + name.utf8.count

@@ -35,9 +35,11 @@ package struct SocketType: KernelWord {
     package static func datagram(_ flags: OpenFlags = []) -> Self { Self(2, flags) }
     /// SOCK_RAW, always close-on-exec.
     package static func raw(_ flags: OpenFlags = []) -> Self { Self(3, flags) }
+    /// SOCK_SEQPACKET, always close-on-exec.
+    package static func packets(_ flags: OpenFlags = []) -> Self { Self(5, flags) }
 
     package static func spelling(of number: Int) -> String {
-        let types = ["SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW"]
+        let types = ["SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW", "SOCK_RDM", "SOCK_SEQPACKET"]
         let type = number & 0xf
         let name = types.indices.contains(type - 1) ? types[type - 1] : "\(type)"
         let flags = OpenFlags(rawValue: number & ~0xf)

@@ -59,11 +59,6 @@ struct Session {
         command = Command.named(globals.operands[0])
         let callerLimits = CallerSettings.raiseLimits()
         try openLog(globals)
-        if Command.missing.contains(globals.operands[0]),
-            globals.operands.contains(where: { $0 == "-h" || $0 == "--help" })
-        {
-            return try print(HelpText.of(missing: globals.operands[0], program: program))
-        }
         let command = try find(globals.operands[0])
         if let flag = globals.unsupported { throw Failure(unsupported: flag) }
 
@@ -103,9 +98,6 @@ struct Session {
 
     private func find(_ name: String) throws(Failure) -> Command {
         if let command = Command.named(name) { return command }
-        if Command.missing.contains(name) {
-            throw Failure(ContainerError(.unsupported, "\(name) is not implemented yet"))
-        }
         throw Failure(UsageError("No help topic for '\(name)'"), helpOf: "\(program) --help")
     }
 

@@ -10,7 +10,6 @@ struct CommandTests {
     @Test("every command is found under its own name", arguments: Command.Name.allCases)
     func names(_ name: Command.Name) {
         #expect(Command.named(name.rawValue)?.name == name.rawValue)
-        #expect(!Command.missing.contains(name.rawValue))
     }
 
     @Test("no command has two flags of one name, or help's", arguments: Command.Name.allCases)

@@ -87,12 +87,11 @@ final class SessionTests {
         #expect(try logText().contains(message))
     }
 
-    @Test("the help of a command that is still missing says so", arguments: Command.missing)
-    func missingCommands(_ name: String) {
-        #expect(
-            HelpText.of(missing: name, program: "runc")
-                == "NAME:\n   runc \(name) - not implemented yet\n")
-        #expect(Session.run(["swrunc", "--root", directory.string, name, "--help"]) == 0)
+    @Test("Podman finds out whether there is checkpoint, and what restore takes")
+    func checkpointProbes() throws {
+        #expect(call("checkpoint", "--help") == 0)
+        #expect(call("restore", "--lsm-mount-context") == 1)
+        #expect(try logText().contains("flag needs an argument: -lsm-mount-context"))
     }
 
     @Test(

@@ -19,6 +19,7 @@ struct ModuleMap: Sendable, CustomTestStringConvertible {
         ModuleMap(folder: "Sources/ContainerKit/Hooks", head: "HookRun.swift"),
         ModuleMap(folder: "Sources/ContainerKit/Host", head: "SecurityModules.swift"),
         ModuleMap(folder: "Sources/ContainerKit/IntelRdt", head: "ResctrlGroup.swift"),
+        ModuleMap(folder: "Sources/ContainerKit/Checkpointing", head: "CriuSession.swift"),
         ModuleMap(folder: "Sources/ContainerKit/Launching", head: "Launcher.swift"),
         ModuleMap(folder: "Sources/ContainerKit/Launching/Steps", head: "ParentStep.swift"),
         ModuleMap(folder: "Sources/ContainerKit/Model", head: "Statistics.swift"),

@@ -36,11 +36,17 @@ struct Room: Sendable {
             uses: ["Model", "Systemd", "Seccomp", "Cgroups", "IntelRdt", "Launching"]),
         Room(name: "Host", uses: ["System", "Model", "Planning"]),
         Room(
+            name: "Checkpointing",
+            uses: [
+                "System", "Model", "Cgroups", "Children", "Storage", "Foreground", "Hooks",
+                "UserNamespaces", "Rootfs", "Launching", "Planning", "Host",
+            ]),
+        Room(
             name: "API",
             uses: [
                 "System", "Model", "Network", "Systemd", "Seccomp", "Cgroups", "Children",
                 "Storage", "IntelRdt", "Foreground", "Hooks", "UserNamespaces", "Rootfs",
-                "Launching", "Planning", "Host",
+                "Launching", "Planning", "Host", "Checkpointing",
             ]),
     ]
 

@@ -67,7 +67,7 @@ public struct Bundle: Sendable {
         self.config = config
     }
 
-    private static func absolute(_ path: FilePath) throws(ContainerError) -> FilePath {
+    static func absolute(_ path: FilePath) throws(ContainerError) -> FilePath {
         if path.isAbsolute { return path.lexicallyNormalized() }
         let current = try reporting { () throws(SystemCallError) in try currentDirectoryPath() }
         return FilePath(current).appending(path.components).lexicallyNormalized()

@@ -13,6 +13,7 @@
 //   Container+Update        other limits, while it runs
 //   Container+Freeze        pause and resume
 //   Container+Events        statistics, out of memory, its end
+//   Container+Checkpoint, Container+Restore  from a running container to files, and back
 //   Container+ForcedDelete  delete --force: a stuck command, a damaged record
 //   ContainerStore          the directory that remembers containers (runc's --root)
 //   Bundle                  a config with the folder that its paths count from

@@ -17,6 +17,8 @@ struct Creation {
     let launch: Launch
     /// The connection to the systemd that keeps the cgroup, if one does.
     let systemd: SystemdClient?
+    /// The pipes among the standard streams, which a checkpoint has to tell from the container's own.
+    private let pipes: [String]
 
     init(
         _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
@@ -80,6 +82,9 @@ struct Creation {
             facts.host.limitCapabilities(of: spec.process, options.logger)
         }
         facts.caller.lookAtStreams(options.io, takesTerminal: spec.process?.terminal == true)
+        pipes = facts.caller.streams.compactMap {
+            $0.kind == .pipe ? "pipe:[\($0.inode)]" : nil
+        }
         var cache = SeccompCache(in: store.path.text)
         cache.keeps = !explainsOnly
         let filter = try compileFilter(
@@ -227,6 +232,7 @@ struct Creation {
             created: Timestamp.now.description, annotations: spec.annotations ?? [:],
             cgroups: layout)
         record.hooks = spec.hooks?.afterCreate
+        record.pipes = pipes
         for planned in launch.plan.parentSteps {
             guard case .resctrl(.make(let plan)) = planned.step else { continue }
             record.resctrlGroups = plan.entered

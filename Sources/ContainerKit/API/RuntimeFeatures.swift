@@ -14,7 +14,7 @@ public enum RuntimeFeatures {
     public static func current() -> Features {
         var annotations = [
             "org.opencontainers.runc.version": RuntimeVersion.string,
-            "org.opencontainers.runc.checkpoint.enabled": "false",
+            "org.opencontainers.runc.checkpoint.enabled": "true",
             "io.github.seccomp.libseccomp.version": RuntimeVersion.libseccompVersion,
         ]
         if !RuntimeVersion.commit.isEmpty {

@@ -92,7 +92,25 @@ struct HostProgram {
         }
     }
 
-    private static func failure(_ image: ProgramImage, _ page: ProgressPage) -> SystemCallError {
+    /// What PATH is taken to be where it is not set: engines call some commands without.
+    static let standardSearchPath =
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+    /// The program in PATH, of which relative directories do not count.
+    static func find(_ name: String) -> String? {
+        let path = environmentVariable("PATH") ?? standardSearchPath
+        for directory in path.split(separator: ":") where directory.begins(with: "/") {
+            let candidate = "\(directory)/\(name)"
+            if let status = try? status(at: candidate), status.kind == .regular,
+                status.isExecutable
+            {
+                return candidate
+            }
+        }
+        return nil
+    }
+
+    static func failure(_ image: ProgramImage, _ page: ProgressPage) -> SystemCallError {
         guard case .call(let call, let operands, _, _, _) = image.instructions[page.index] else {
             return SystemCallError("clone3", "", errno: Errno(rawValue: page.error))
         }

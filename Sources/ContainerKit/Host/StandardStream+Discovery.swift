@@ -24,6 +24,7 @@ extension StandardStream {
         guard let status = try? status(of: descriptor) else { return nil }
         number = stream
         owner = status.stx_uid
+        inode = status.stx_ino
         switch status.kind {
         case .fifo: kind = .pipe
         case .socket: kind = .socket

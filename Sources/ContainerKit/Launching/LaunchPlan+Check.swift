@@ -96,7 +96,7 @@ extension InheritedDescriptor {
         case .standardStream, .gapStart, .gapEnd: true
         case .rendezvous, .startSocket, .rootfsTree, .mountTree, .cgroupTree, .cgroupTasks,
             .cgroupDirectory, .namespace, .process, .rootOfInit, .consoleSocket, .copySource,
-            .copyTarget:
+            .copyTarget, .kept:
             false
         }
     }

@@ -104,7 +104,7 @@ final class Launcher {
     /// Whether it failed in a way that makes the caller try another plan.
     private(set) var isToBeTriedAgain = false
     /// Whether the container was deleted while it was being created.
-    private(set) var wasDeleted = false
+    var wasDeleted = false
 
     /// A launcher of a plan.
     ///

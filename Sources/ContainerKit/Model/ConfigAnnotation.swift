@@ -29,6 +29,8 @@ enum ConfigAnnotation {
     static let systemdSubgroup = "run.oci.systemd.subgroup"
     /// The cgroup below the container's that its process is in, so that it can divide its own.
     static let delegatedCgroup = "run.oci.delegate-cgroup"
+    /// The file of settings that overrule what CRIU is told; without a text none does.
+    static let criuConfig = "org.criu.config"
     /// With the name of a property behind it: a property of the systemd scope.
     static let systemdProperty = "org.systemd.property."
 
@@ -37,7 +39,7 @@ enum ConfigAnnotation {
         [
             systemdProperty, hookErrors, hookOutput, keepGroups, labelOption,
             failOnUnknownSystemCall, seccompReceiver, seccompProgram, pidfdReceiver,
-            systemdSubgroup, delegatedCgroup,
+            systemdSubgroup, delegatedCgroup, criuConfig,
         ].sorted()
     }
 

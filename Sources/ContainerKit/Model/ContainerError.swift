@@ -40,6 +40,8 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
         public static let systemCall = Code("systemCall")
         /// A cgroup could not be made, changed or removed.
         public static let cgroup = Code("cgroup")
+        /// CRIU is missing or too old, or could not make or restore a checkpoint.
+        public static let criu = Code("criu")
         /// The state directory is damaged, or of an unknown version.
         public static let state = Code("state")
     }

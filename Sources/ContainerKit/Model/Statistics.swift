@@ -4,6 +4,7 @@
 //
 //   ContainerError       what went wrong: a code for programs, a text and a hint for people
 //   LaunchOptions        what the caller chooses beside the config
+//   CheckpointOptions    what the caller of a checkpoint or a restore chooses
 //   ConfigAnnotation     the annotations that change what is done
 //   ReadinessSocket      where a container's process tells that it is ready
 //   RuntimeVersion       what `--version` tells

@@ -12,6 +12,8 @@ struct StandardStream: Equatable, Sendable {
     let kind: Kind
     /// Whose it is, as the runtime sees it.
     let owner: UInt32
+    /// The number that tells it from others of its kind.
+    var inode: UInt64 = 0
 
     enum Kind: Equatable, Sendable {
         /// One of the devices of `StatelessDevice`, and the status flags that it is open with.

@@ -26,6 +26,13 @@ struct MissingMountPoint {
     /// Whether a link at the end is followed.
     private let followsLink: Bool
 
+    /// A place that is to be there before anything is mounted.
+    init(_ path: String, isDirectory: Bool) {
+        self.path = path
+        self.isDirectory = isDirectory
+        followsLink = true
+    }
+
     /// Reads the child's message; nil when it is something else.
     init?(message: [UInt8]) {
         let pathStart = MountPointRequest.pathOffset

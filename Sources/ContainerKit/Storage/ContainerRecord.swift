@@ -44,6 +44,8 @@ struct ContainerRecord: Equatable, Sendable {
     var ownResctrlGroups: [String] = []
     /// The directories of its cgroup.
     var cgroups: CgroupLayout
+    /// The pipes among the standard streams that it was started with, as links of procfs name them.
+    var pipes: [String] = []
     /// Whether it was paused before it was started.
     ///
     /// Only then `start` and `state` have to look whether a created container is frozen.
@@ -91,6 +93,7 @@ struct ContainerRecord: Equatable, Sendable {
         fields.value("hooks", &hooks, { try? Hooks(encoded: $0) }, { $0.encoded })
         fields.list("resctrlGroups", &resctrlGroups, { $0.text }, { .string($0) })
         fields.list("ownResctrlGroups", &ownResctrlGroups, { $0.text }, { .string($0) })
+        fields.list("pipes", &pipes, { $0.text }, { .string($0) })
         fields.required("cgroups", &cgroups, CgroupLayout.init(record:), \.record)
         fields.number("startWaitIndex", &startWaitIndex, isOptional: true)
         fields.list(

@@ -4,8 +4,16 @@
 ///
 /// Source: proc_pid_mountinfo(5).
 struct MountTableEntry: Equatable, Sendable {
+    /// The mount's number, as statx(2) and fdinfo tell it.
+    let id: UInt64
+    /// The file system, as `major:minor`.
+    let device: String
+    /// What of the file system is mounted.
+    let root: String
     /// Where it is mounted, seen from the root directory of the process.
     let mountPoint: String
+    /// Whether the mount itself is read-only.
+    let isReadOnly: Bool
     /// The type, as in /proc/filesystems.
     let type: String
 
@@ -14,8 +22,14 @@ struct MountTableEntry: Equatable, Sendable {
         let fields = line.split(separator: UInt8(ascii: " "))
         // Optional fields stand before the "-"; type, source and super options follow it.
         guard let dash = fields.dropFirst(6).firstIndex(where: { $0.elementsEqual("-".utf8) }),
-            dash + 1 < fields.count
+            dash + 1 < fields.count, let id = UInt64(String(decoding: fields[0], as: UTF8.self))
         else { return nil }
+        self.id = id
+        device = String(decoding: fields[2], as: UTF8.self)
+        root = unescapedMountPath(fields[3])
+        isReadOnly = fields[5].split(separator: UInt8(ascii: ",")).contains {
+            $0.elementsEqual("ro".utf8)
+        }
         mountPoint = unescapedMountPath(fields[4])
         type = String(decoding: fields[dash + 1], as: UTF8.self)
     }
@@ -24,7 +38,12 @@ struct MountTableEntry: Equatable, Sendable {
 /// The mounts of this process's mount namespace that it can see, in the order in which the kernel
 /// lists them: what is mounted on another comes after it.
 func mountTable() throws(SystemCallError) -> [MountTableEntry] {
-    try readFile("/proc/self/mountinfo").split(separator: UInt8(ascii: "\n"))
+    try mountTable(of: "self")
+}
+
+/// The same of another process.
+func mountTable(of process: String) throws(SystemCallError) -> [MountTableEntry] {
+    try readFile("/proc/\(process)/mountinfo").split(separator: UInt8(ascii: "\n"))
         .compactMap { MountTableEntry($0) }
 }
 

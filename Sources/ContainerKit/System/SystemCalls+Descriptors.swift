@@ -60,3 +60,15 @@ func unmap(_ address: Int, sizeBytes: Int) {
 func wake(_ address: Int) {
     _ = raw_system_call(Int(__NR_futex), address, FutexOperation.wake.rawValue, 1, 0, 0, 0)
 }
+
+/// The last bytes of a file.
+///
+/// Kernel: pread(2).
+func readTail(of file: CInt, limitBytes: Int) throws(SystemCallError) -> [UInt8] {
+    let size = Int(clamping: try status(of: file).stx_size)
+    return try bytes(atMost: limitBytes) { (address, room) throws(SystemCallError) in
+        try systemCall(
+            "pread64", __NR_pread64, Int(file), address, room, max(0, size - room),
+            describing: "descriptor \(file)")
+    }
+}

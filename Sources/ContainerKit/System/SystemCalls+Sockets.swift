@@ -23,12 +23,22 @@ struct SocketPair: ~Copyable {
 ///
 /// Kernel: socketpair(2), AF_UNIX.
 func socketPair() throws(SystemCallError) -> SocketPair {
+    try socketPair(.stream())
+}
+
+/// Makes two connected sockets that keep the bounds of messages.
+///
+/// Kernel: socketpair(2), SOCK_SEQPACKET.
+func packetSocketPair() throws(SystemCallError) -> SocketPair {
+    try socketPair(.packets())
+}
+
+private func socketPair(_ type: SocketType) throws(SystemCallError) -> SocketPair {
     var numbers: (CInt, CInt) = (-1, -1)
     try withAddress(of: &numbers) { (address) throws(SystemCallError) in
         _ = try systemCall(
-            "socketpair", __NR_socketpair, AddressFamily.unix.rawValue, SocketType.stream().number,
-            0,
-            address, describing: "\(AddressFamily.unix), \(SocketType.stream())")
+            "socketpair", __NR_socketpair, AddressFamily.unix.rawValue, type.number, 0, address,
+            describing: "\(AddressFamily.unix), \(type)")
     }
     return SocketPair(
         first: OwnedDescriptor(taking: numbers.0), second: OwnedDescriptor(taking: numbers.1))
@@ -189,7 +199,26 @@ func receiveDescriptor(from socket: CInt) throws(SystemCallError) -> OwnedDescri
 /// Kernel: recvmsg(2), SCM_RIGHTS.
 func receiveMessage(from socket: CInt) throws(SystemCallError) -> ReceivedMessage {
     // The longest name that runc sends along, or a path of the child's, has 4096 bytes.
-    var text = [UInt8](repeating: 0, count: 4096 + 64)
+    let packet = try receivePacket(from: socket, limitBytes: 4096 + 64)
+    let second = packet.descriptors.dropFirst().first
+    guard let first = packet.descriptors.first else {
+        throw SystemCallError(
+            "recvmsg", "descriptor \(socket), one descriptor expected", errno: .badMessage)
+    }
+    return ReceivedMessage(
+        bytes: packet.bytes, descriptor: OwnedDescriptor(taking: first),
+        second: second == nil ? nil : OwnedDescriptor(taking: second ?? -1), secondNumber: second)
+}
+
+/// Takes a message with two descriptors at most, which are close-on-exec, and the caller's to close.
+///
+/// A message with more, or one that is longer, is EBADMSG; what came is closed.
+///
+/// Kernel: recvmsg(2), SCM_RIGHTS.
+func receivePacket(from socket: CInt, limitBytes: Int) throws(SystemCallError)
+    -> (bytes: [UInt8], descriptors: [CInt])
+{
+    var text = [UInt8](repeating: 0, count: limitBytes)
     var control = DescriptorMessage(length: 0, level: 0, type: 0)
     var flags: MessageFlags = []
     let length = try withAddress(ofElements: &text) { (base, room) throws(SystemCallError) in
@@ -214,16 +243,32 @@ func receiveMessage(from socket: CInt) throws(SystemCallError) -> ReceivedMessag
     let isRights =
         control.level == DescriptorMessageType.level && control.type == DescriptorMessageType.type
     let count = isRights ? max(0, (control.length - 16) / 4) : 0
-    let first = count >= 1 ? OwnedDescriptor(taking: control.first) : nil
-    let second = count >= 2 ? OwnedDescriptor(taking: control.second) : nil
+    let descriptors = Array([control.first, control.second].prefix(count))
     // No room for more than two: the kernel dropped the rest, and says so.
-    guard let first, count <= 2, !flags.contains(.truncatedControl) else {
+    guard count <= 2, flags.isDisjoint(with: [.truncatedControl, .truncated]) else {
+        for number in descriptors { _ = OwnedDescriptor(taking: number) }
         throw SystemCallError(
-            "recvmsg", "descriptor \(socket), one descriptor expected", errno: .badMessage)
+            "recvmsg", "descriptor \(socket), more than was expected", errno: .badMessage)
     }
-    return ReceivedMessage(
-        bytes: Array(text.prefix(length)), descriptor: first, second: second,
-        secondNumber: count >= 2 ? control.second : nil)
+    return (Array(text.prefix(length)), descriptors)
+}
+
+/// Sends a message as a whole.
+///
+/// Kernel: sendto(2).
+func sendPacket(_ bytes: [UInt8], over socket: CInt) throws(SystemCallError) {
+    try withAddress(ofElements: bytes) { (address, count) throws(SystemCallError) in
+        _ = try systemCall(
+            "sendto", __NR_sendto, Int(socket), address, count, MessageFlags.noSignal.rawValue,
+            0, 0, describing: "descriptor \(socket)")
+    }
+}
+
+/// Tells the other side of a socket that nothing will come and nothing is heard any more.
+///
+/// Kernel: shutdown(2), SHUT_RDWR.
+func shutDown(_ socket: CInt) {
+    _ = raw_system_call(Int(__NR_shutdown), Int(socket), 2, 0, 0, 0, 0)
 }
 
 /// Sends a descriptor and a text of at least one byte.

@@ -70,15 +70,17 @@ func openFile(
 
 /// Opens `path` inside `root` as if root were "/": no symlink, no "..", no magic link leads out.
 ///
-/// A walk that raced with a rename is tried again up to 128 times.
+/// A walk that raced with a rename is tried again up to 128 times. With `followsLinks` false a link is
+/// refused wherever it stands (ELOOP).
 ///
 /// Kernel: openat2(2), Linux 5.6.
-func openInRoot(_ root: CInt, _ path: String, _ flags: OpenFlags, mode: Int = 0)
-    throws(SystemCallError) -> OwnedDescriptor
-{
+func openInRoot(
+    _ root: CInt, _ path: String, _ flags: OpenFlags, mode: Int = 0, followsLinks: Bool = true
+) throws(SystemCallError) -> OwnedDescriptor {
     var how = open_how(
         flags: UInt64(flags.union(.closeOnExec).rawValue), mode: UInt64(mode),
-        resolve: UInt64(Resolution.inRoot.rawValue))
+        resolve: UInt64(
+            Resolution.inRoot.union(followsLinks ? [] : .noSymbolicLinks).rawValue))
     var attempts = 128
     while true {
         do {

@@ -23,7 +23,7 @@ struct IDMapTool {
 
     /// Maps the ids of the user namespace of a child.
     func run(_ pid: Int32, _ maps: [IDRange]) throws(ContainerError) {
-        guard let path = Self.find(name) else {
+        guard let path = HostProgram.find(name) else {
             throw ContainerError(
                 .systemCall, "\(name) is not installed, and maps more than the user's own id",
                 field: field,
@@ -59,19 +59,5 @@ struct IDMapTool {
         case .lostStatus: "its exit status is lost (\(HostProgram.lostStatusHint))"
         case .tooLarge(let fault): "\(fault)"
         }
-    }
-
-    /// The program in PATH, of which relative directories do not count.
-    private static func find(_ name: String) -> String? {
-        let path = environmentVariable("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin"
-        for directory in path.split(separator: ":") where directory.begins(with: "/") {
-            let candidate = "\(directory)/\(name)"
-            if let status = try? status(at: candidate), status.kind == .regular,
-                status.isExecutable
-            {
-                return candidate
-            }
-        }
-        return nil
     }
 }

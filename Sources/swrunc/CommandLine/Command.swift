@@ -45,11 +45,12 @@ struct Command: Sendable {
 
     /// Every command, in the order of the help.
     enum Name: String, CaseIterable {
-        case completion, create, delete, events, exec, explain, features, kill, list, manual
-        case pause, ps, resume, run, spec, start, state, update
+        case checkpoint, completion, create, delete, events, exec, explain, features, kill, list
+        case manual, pause, ps, restore, resume, run, spec, start, state, update
 
         var command: Command {
             switch self {
+            case .checkpoint: .checkpoint
             case .completion: .completion
             case .create: .create
             case .delete: .delete
@@ -62,6 +63,7 @@ struct Command: Sendable {
             case .manual: .manual
             case .pause: .pause
             case .ps: .ps
+            case .restore: .restore
             case .resume: .resume
             case .run: .run
             case .spec: .spec
@@ -71,9 +73,6 @@ struct Command: Sendable {
             }
         }
     }
-
-    /// Commands of runc that are still missing here.
-    static let missing = ["checkpoint", "restore"]
 
     /// Reads the command's words.
     func parse(_ words: some Collection<ByteText>) throws(UsageError) -> Arguments {

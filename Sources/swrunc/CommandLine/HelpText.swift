@@ -16,11 +16,6 @@ enum HelpText {
         return text + "\n" + section("OPTIONS", table(of: command.flags + [.help]))
     }
 
-    /// What `PROGRAM COMMAND --help` prints for a command of runc that is still missing here.
-    static func of(missing name: String, program: String) -> String {
-        section("NAME", ["\(program) \(name) - not implemented yet"])
-    }
-
     /// What `PROGRAM --help` prints.
     static func of(program: String) -> String {
         let commands = Command.Name.allCases.map { name in

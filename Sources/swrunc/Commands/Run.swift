@@ -41,19 +41,21 @@ extension Command {
         let status = Result { () throws(ContainerError) in
             try process.waitInForeground(signals).shellCode
         }
-        if !invocation.arguments.has(keep) { remove(id, for: invocation) }
+        if !invocation.arguments.has(keep) { invocation.removeAfterRun(id) }
         return try status.get()
     }
+}
 
+extension Invocation {
     /// Deletes the container after its process; a failure is only logged, because the status of the
     /// process says more to the caller.
-    private static func remove(_ id: String, for invocation: Invocation) {
+    func removeAfterRun(_ id: String) {
         do throws(ContainerError) {
-            try invocation.store.container(id).delete(force: true)
+            try store.container(id).delete(force: true)
         } catch {
             // Another command may have deleted it already.
             if error.code == .notFound { return }
-            invocation.logger.error("cannot delete the container: \(error)")
+            logger.error("cannot delete the container: \(error)")
         }
     }
 }

@@ -6,6 +6,7 @@
 //   FinishedCommand, RunningCommand   one call of a program: descriptors, terminal, time limit
 //   TestBundle     a bundle, a state directory and an id of its own for each test
 //   Leftovers      what a test must not leave: processes, mounts, cgroups, state
+//   Criu           whether there is a CRIU that works on this kernel
 //   Terminal       a pty, and the listener of --console-socket
 //   *Tests         one file a theme; a test's name is the rule
 //
@@ -46,6 +47,12 @@ enum Host {
             return path
         }
         return "/bin/busybox"
+    }()
+
+    /// Where programs are found; SWRUNC_CRIU names the directory of another criu than the host's.
+    static let searchPath: String = {
+        let usual = "/usr/sbin:/usr/bin:/sbin:/bin"
+        return environmentVariable("SWRUNC_CRIU").map { "\($0):\(usual)" } ?? usual
     }()
 
     static func environmentVariable(_ name: String) -> String? {

@@ -96,7 +96,7 @@ final class RunningCommand {
         }
 
         var environment = options.environment
-        environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
+        environment["PATH"] = environment["PATH"] ?? Host.searchPath
         environment[Leftovers.variable] = token
         pid = try Self.spawn(
             words, environment.map { "\($0.key)=\($0.value)" }, &actions, &attributes)

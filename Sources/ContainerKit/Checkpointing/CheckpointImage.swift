@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// The directory of an image, with the directory of CRIU's log.
+///
+/// An image is trusted as the runtime's own config is: CRIU makes of it what it says. Our own files in it are
+/// read by descriptor, without following links, and with a limit.
+final class CheckpointImage {
+    /// What the standard streams were, one text a stream; the name and the form are runc's.
+    private static let streamsName = "descriptors.json"
+    /// What a restore needs to know beside CRIU's files.
+    private static let notesName = "swrunc.json"
+    /// The first of CRIU's files.
+    private static let inventoryName = "inventory.img"
+    private static let fileLimitBytes = 4 << 20
+
+    /// Where the image is going to be.
+    let path: String
+    /// Where it is while it is being made.
+    private let partialPath: String?
+    private let directory: OwnedDescriptor
+    private let workPath: String?
+    /// What was there before.
+    private let namesBefore: Set<String>
+    private let logName: String
+
+    /// The open directory.
+    var number: CInt { directory.number }
+    /// The open directory of the log, if that is another one.
+    let workNumber: CInt?
+
+    /// Where CRIU says what it does.
+    var log: CriuLog {
+        CriuLog(path: workPath ?? path, directory: workNumber ?? number, name: logName)
+    }
+
+    deinit {
+        if let workNumber { _ = OwnedDescriptor(taking: workNumber) }
+    }
+
+    // MARK: A new one
+
+    /// Makes the directories of a new image, or opens those that are there.
+    ///
+    /// A directory that is not there yet comes to its name when the image is whole. One that is there is
+    /// written to in place: engines have made it, may have it open or mounted, and read it by that name. With
+    /// `inPlace` it is so in any case.
+    init(making path: String, work workPath: String?, inPlace: Bool) throws(ContainerError) {
+        self.path = path
+        self.workPath = workPath
+        logName = "dump.log"
+        let message = "unable to make the directory of the checkpoint"
+        var partial: String?
+        do throws(SystemCallError) {
+            do throws(SystemCallError) {
+                directory = try openFile(path, [.readOnly, .directory])
+            } catch  where error.errno == .noSuchFileOrDirectory {
+                let place = inPlace ? path : Self.sibling(of: path)
+                try Self.makeDirectory(place)
+                if !inPlace { partial = place }
+                directory = try openFile(place, [.readOnly, .directory, .noFollow])
+            }
+            partialPath = partial
+            namesBefore = Set(try directoryEntries("/proc/self/fd/\(directory.number)"))
+            workNumber = try workPath.map { (path) throws(SystemCallError) in
+                try Self.openOrMake(path).release()
+            }
+        } catch {
+            if let partial { try? removeDirectory(partial) }
+            throw ContainerError(error, message)
+        }
+    }
+
+    /// Beside the image, so that paths of the form `../first` lead to the same place from it.
+    private static func sibling(of path: String) -> String {
+        let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+        let start = slash.map { path.utf8.index(after: $0) } ?? path.startIndex
+        return "\(path[..<start]).\(path[start...]).\(ownProcessID)"
+    }
+
+    private static func makeDirectory(_ path: String) throws(SystemCallError) {
+        try ContainerKit.makeDirectory(path, mode: 0o700)
+    }
+
+    private static func openOrMake(_ path: String) throws(SystemCallError) -> OwnedDescriptor {
+        do throws(SystemCallError) {
+            try makeDirectory(path)
+        } catch  where error.errno == .fileExists {
+            return try openFile(path, [.readOnly, .directory])
+        }
+        return try openFile(path, [.readOnly, .directory])
+    }
+
+    /// Gives a whole image its name.
+    func putInPlace() throws(ContainerError) {
+        guard let partialPath else { return }
+        let path = path
+        try reporting("unable to give the checkpoint its name") { () throws(SystemCallError) in
+            try renameFile(partialPath, to: path, at: currentDirectory)
+        }
+    }
+
+    /// Takes away what a failed checkpoint has written, but the log, which tells why.
+    func discard() {
+        guard let names = try? directoryEntries("/proc/self/fd/\(number)") else { return }
+        let kept = workPath == nil ? logName : ""
+        for name in names where !namesBefore.contains(name) && name != kept {
+            try? removeFile(name, at: number)
+        }
+        guard let partialPath else { return }
+        do throws(SystemCallError) {
+            // Without a log in it nothing is left.
+            try removeDirectory(partialPath)
+        } catch {
+            try? renameFile(partialPath, to: path, at: currentDirectory)
+        }
+    }
+
+    // MARK: One that is there
+
+    /// Opens an image for a restore.
+    init(restoring path: String, work workPath: String?) throws(ContainerError) {
+        self.path = path
+        self.workPath = workPath
+        logName = "restore.log"
+        partialPath = nil
+        namesBefore = []
+        do throws(SystemCallError) {
+            directory = try openFile(path, [.readOnly, .directory])
+            _ = try status(at: Self.inventoryName, in: directory.number)
+            workNumber = try workPath.map { (path) throws(SystemCallError) in
+                try Self.openOrMake(path).release()
+            }
+        } catch {
+            throw ContainerError(
+                .criu, "\(path) holds no checkpoint", failure: error,
+                hint: error.errno == .noSuchFileOrDirectory
+                    ? "--image-path names the directory that checkpoint has written" : nil)
+        }
+    }
+
+    /// The directories of image and log as a process sees them that has a mount namespace of its own: CRIU
+    /// mounts in them.
+    ///
+    /// With `imagePath` the image is mounted there.
+    func reopened(in process: Int32, at imagePath: String?) throws(ContainerError)
+        -> ReopenedImage
+    {
+        do throws(SystemCallError) {
+            return ReopenedImage(
+                image: try Self.reopened(number, process, at: imagePath),
+                work: try Self.reopened(workNumber ?? number, process, at: nil))
+        } catch {
+            throw ContainerError(error, "unable to open the checkpoint for criu")
+        }
+    }
+
+    private static func reopened(_ directory: CInt, _ process: Int32, at path: String?)
+        throws(SystemCallError) -> OwnedDescriptor
+    {
+        // Without links, which would lead back from there.
+        var path = path
+        if path == nil { path = try Self.path(of: directory) }
+        let found = try openFile("/proc/\(process)/root\(path ?? "")", [.readOnly, .directory])
+        let (wanted, status) = try (status(of: directory), status(of: found.number))
+        guard wanted.stx_ino == status.stx_ino, wanted.stx_dev_major == status.stx_dev_major,
+            wanted.stx_dev_minor == status.stx_dev_minor
+        else { throw SystemCallError("openat", "\"\(path ?? "")\"", errno: .staleNFSFileHandle) }
+        return found
+    }
+
+    private static func path(of directory: CInt) throws(SystemCallError) -> String {
+        let link = try openFile("/proc/self/fd/\(directory)", [.pathOnly, .noFollow])
+        return String(decoding: try readLink(link.number), as: UTF8.self)
+    }
+
+    /// The image as the root of a user namespace owns it, who reads it there.
+    func tree(ownedIn maps: IDMaps) throws(ContainerError) -> OwnedDescriptor {
+        let namespace = try maps.makeUserNamespace(field: "linux.uidMappings")
+        do throws(SystemCallError) {
+            let tree = try cloneMountTree(of: number, recursive: false)
+            try mapMountIDs(tree.number, by: namespace.number, recursive: false)
+            return tree
+        } catch {
+            throw ContainerError(
+                error, "unable to give the checkpoint to the container's user namespace",
+                hint: "the file system of the image must support id-mapped mounts")
+        }
+    }
+
+    /// The names of all files.
+    func names() throws(ContainerError) -> [String] {
+        let number = number
+        return try reporting { () throws(SystemCallError) in
+            try directoryEntries("/proc/self/fd/\(number)")
+        }
+    }
+
+    /// How many bytes of memory are in the image by now.
+    var memoryBytes: Int {
+        let names = (try? names()) ?? []
+        return names.reduce(0) { sum, name in
+            guard name.hasPrefix("pages-"), let file = try? status(at: name, in: number) else {
+                return sum
+            }
+            return sum &+ Int(clamping: file.stx_size)
+        }
+    }
+
+    // MARK: Our own files
+
+    func write(streams: [String]) throws(ContainerError) {
+        try write(.array(streams.map { .string($0) }), to: Self.streamsName)
+    }
+
+    func write(_ notes: CheckpointNotes) throws(ContainerError) {
+        try write(notes.json, to: Self.notesName)
+    }
+
+    private func write(_ value: JSONValue, to name: String) throws(ContainerError) {
+        let (number, path) = (number, path)
+        try reporting("unable to write the checkpoint") { () throws(SystemCallError) in
+            let file = try openFile(
+                name, [.writeOnly, .create, .truncate, .noFollow], at: number, mode: 0o600)
+            try writeAll(value.encoded(), to: file.number, named: "\"\(path)/\(name)\"")
+        }
+    }
+
+    /// What the standard streams were; none where nobody has told.
+    func streams() throws(ContainerError) -> [String] {
+        guard let value = try read(Self.streamsName) else { return [] }
+        guard case .array(let items) = value else { throw damage(to: Self.streamsName) }
+        return items.prefix(3).map { if case .string(let text) = $0 { text } else { "" } }
+    }
+
+    /// What the checkpoint has noted; nil where another runtime has made it.
+    func notes() throws(ContainerError) -> CheckpointNotes? {
+        guard let value = try read(Self.notesName) else { return nil }
+        guard let notes = CheckpointNotes(value) else { throw damage(to: Self.notesName) }
+        return notes
+    }
+
+    private func damage(to name: String) -> ContainerError {
+        ContainerError(.criu, "\(path)/\(name) is damaged or of a later version")
+    }
+
+    private func read(_ name: String) throws(ContainerError) -> JSONValue? {
+        let bytes: [UInt8]
+        do throws(SystemCallError) {
+            let file = try openFile(name, [.readOnly, .nonBlocking, .noFollow], at: number)
+            bytes = try readFile(
+                file.number, limitBytes: Self.fileLimitBytes, named: "\(path)/\(name)")
+        } catch  where error.errno == .noSuchFileOrDirectory {
+            return nil
+        } catch {
+            throw ContainerError(error, "unable to read the checkpoint")
+        }
+        guard let value = try? JSONValue(json: bytes) else { throw damage(to: name) }
+        return value
+    }
+}
+
+/// The directories of image and log in CRIU's mount namespace.
+struct ReopenedImage: ~Copyable {
+    let image: OwnedDescriptor
+    let work: OwnedDescriptor
+}
+
+/// What a checkpoint notes for a restore: one versioned JSON object.
+struct CheckpointNotes: Equatable {
+    private static let version: Int64 = 1
+
+    /// The container's id.
+    var id: String
+    /// The mounts that are made of the host's files.
+    var mounts: [ExternalMount]
+    /// The kinds of namespace that were joined.
+    var joined: [String]
+
+    init(id: String, mounts: [ExternalMount], joined: [String]) {
+        self.id = id
+        self.mounts = mounts
+        self.joined = joined
+    }
+
+    var json: JSONValue {
+        .object([
+            "version": .integer(Self.version), "id": .string(id),
+            "mounts": .array(mounts.map(\.json)),
+            "joinedNamespaces": .array(joined.map { .string($0) }),
+        ])
+    }
+
+    init?(_ value: JSONValue) {
+        guard case .object(let object) = value, case .integer(let version)? = object["version"],
+            (1...Self.version).contains(version), case .string(let id)? = object["id"],
+            case .array(let items)? = object["mounts"],
+            case .array(let kinds)? = object["joinedNamespaces"]
+        else { return nil }
+        self.id = id
+        mounts = items.compactMap(ExternalMount.init)
+        joined = kinds.compactMap { if case .string(let kind) = $0 { kind } else { nil } }
+        guard mounts.count == items.count, joined.count == kinds.count else { return nil }
+    }
+}

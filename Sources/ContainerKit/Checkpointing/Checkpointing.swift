@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import Logging
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// A checkpoint of a running container: what CRIU is told, and what is done when it tells of something.
+///
+/// CRIU lets the processes go on where it fails, and so it does where a word of ours is that something
+/// failed: the image is whole, and has its name, before it ends them.
+struct Checkpointing {
+    let record: ContainerRecord
+    let spec: Spec
+    let options: CheckpointOptions
+    let logger: Logger
+    private let image: CheckpointImage
+
+    init(
+        _ record: ContainerRecord, _ spec: Spec, to path: String, _ options: CheckpointOptions,
+        _ logger: Logger
+    ) throws(ContainerError) {
+        self.record = record
+        self.spec = spec
+        self.options = options
+        self.logger = logger
+        try Self.check(options)
+        try CriuRights.check(logger)
+        try options.checkParent(of: path)
+        let version = try CriuSession.checkVersion()
+        if options.connections.networkLock != nil {
+            try CriuSession.require(version, .withNetworkLock, for: "a choice of the network lock")
+        }
+        var features = CriuFeatures()
+        features.tracksMemory = options.dumpsMemoryOnly
+        features.lazyPages = options.connections.usesLazyPages
+        try CriuSession.check(features)
+        image = try CheckpointImage(
+            making: path, work: options.workPath?.text,
+            inPlace: options.connections.usesLazyPages)
+    }
+
+    private static func check(_ options: CheckpointOptions) throws(ContainerError) {
+        if options.dumpsMemoryOnly, options.connections.usesLazyPages {
+            throw ContainerError(
+                .invalidArgument, "a dump of memory alone and lazy pages exclude each other")
+        }
+        guard let descriptor = options.readyDescriptor else { return }
+        // The access mode is O_WRONLY or O_RDWR.
+        let flags = statusFlags(of: descriptor)
+        guard let flags, flags & 3 != 0 else {
+            throw ContainerError(
+                .invalidArgument,
+                "invalid --status-fd argument \(descriptor): "
+                    + (flags == nil ? "it is not open" : "not writable"))
+        }
+    }
+
+    // MARK: Running
+
+    /// Makes the image; the processes have ended then, if the options say so.
+    ///
+    /// - Throws: what went wrong; the container goes on as before.
+    func run(wasPaused: Bool) throws(ContainerError) {
+        do throws(ContainerError) {
+            var request = CriuRequest(options.dumpsMemoryOnly ? .preDump : .dump)
+            request.options = try criuOptions()
+            let session = try CriuSession()
+            let watch = ProgressWatch(options.progress, image)
+            watch.reach(.asked)
+            _ = try session.serve(request, log: image.log, meanwhile: watch.tick) {
+                (response, _) throws(ContainerError) in
+                try attend(response, watch)
+            }
+            // After a dump of memory alone it waits for a next one.
+            if options.dumpsMemoryOnly {
+                try image.putInPlace()
+            } else if let words = try session.awaitEnd().failureWords {
+                // All was well when the answer came.
+                logger.warning("criu ended with \(words) after the checkpoint")
+            }
+        } catch {
+            image.discard()
+            thaw(unless: wasPaused)
+            throw error
+        }
+    }
+
+    /// Whoever freezes a cgroup and dies leaves it frozen.
+    private func thaw(unless wasPaused: Bool) {
+        guard !wasPaused else { return }
+        let cgroup = Cgroup(record.cgroups)
+        guard (try? cgroup.isFrozen) == true else { return }
+        do throws(CgroupError) {
+            try cgroup.thaw()
+        } catch {
+            logger.error("the container stays frozen: \(error)")
+        }
+    }
+
+    private func attend(_ response: CriuResponse, _ watch: ProgressWatch) throws(ContainerError) {
+        guard let script = response.script else { return }
+        logger.debug("criu: \(script)")
+        switch script {
+        case "network-lock": watch.reach(.frozen)
+        case "status-ready": tellReady()
+        case "post-dump":
+            // From here on the processes end.
+            try image.putInPlace()
+            watch.reach(.dumped)
+        default: break
+        }
+    }
+
+    /// Who waits for the word may wait for the end of the descriptor, too.
+    private func tellReady() {
+        guard let descriptor = options.readyDescriptor else { return }
+        let ready = OwnedDescriptor(taking: descriptor)
+        do throws(SystemCallError) {
+            try writeAll([0], to: ready.number, named: "status descriptor")
+        } catch {
+            logger.warning("nobody hears that the pages can be had: \(error)")
+        }
+    }
+
+    // MARK: What CRIU is told
+
+    private func criuOptions() throws(ContainerError) -> CriuOptions {
+        var result = CriuOptions(imageDirectory: Int(image.number), logFile: image.log.name)
+        result.workDirectory = image.workNumber.map(Int.init)
+        result.take(options.connections, annotations: record.annotations)
+        result.pid = Int(record.pid)
+        result.root = record.rootfs
+        result.leavesRunning = options.leavesRunning
+        result.tcpSkipsInFlight = options.skipsConnectionsInFlight
+        result.remapsLinks = options.remapsLinks
+        result.frozenCgroup = frozenCgroup
+        result.parentImage = options.parentPath?.text
+        result.tracksMemory = options.parentPath != nil || options.dumpsMemoryOnly
+        result.pageServer = options.pageServer.map { ($0.address, Int($0.port)) }
+        let joined = try joinedNamespaces()
+        for (kind, inode) in joined where kind == .network || kind == .pid {
+            result.external.append("\(kind.procName)[\(inode)]:\(kind.externalKey)")
+        }
+        guard !options.dumpsMemoryOnly else { return result }
+
+        let mounts = try ContainerMounts(of: record, spec, bundlePath: record.bundle)
+        result.externalMounts = mounts.external.map { ($0.mountPoint, $0.name) }
+        let streams = streams(mounts)
+        result.external += streams.filter { $0.hasPrefix("file[") }
+        try image.write(streams: streams)
+        try image.write(
+            CheckpointNotes(
+                id: record.id, mounts: mounts.external, joined: joined.map(\.0.rawValue)))
+        return result
+    }
+
+    /// The cgroup by which CRIU stops the processes; without one it stops one after the other.
+    private var frozenCgroup: String? {
+        if record.cgroups.isUnified { return record.cgroups.directories.first?.path }
+        return record.cgroups.index(of: "freezer").map { record.cgroups.directories[$0].path }
+    }
+
+    /// The namespaces that the config joins, with the numbers that tell them from others.
+    private func joinedNamespaces() throws(ContainerError) -> [(NamespaceKind, UInt64)] {
+        var found: [(NamespaceKind, UInt64)] = []
+        for namespace in spec.linux?.namespaces ?? [] where !(namespace.path ?? "").isEmpty {
+            guard let kind = NamespaceKind(rawValue: namespace.kind.rawValue) else { continue }
+            // As init has it: the path may be gone by now.
+            let path = "/proc/\(record.pid)/ns/\(kind.procName)"
+            let inode = try reporting("unable to look at the container's namespaces") {
+                () throws(SystemCallError) in try status(at: path).stx_ino
+            }
+            found.append((kind, inode))
+        }
+        return found
+    }
+
+    /// What the standard streams of init are: pipes that the runtime was given, and files of the host, are
+    /// somebody else's, and are replaced at a restore.
+    private func streams(_ mounts: ContainerMounts) -> [String] {
+        let pid = record.pid
+        return (0..<3).map { number in
+            let path = "/proc/\(pid)/fd/\(number)"
+            guard let link = try? openFile(path, [.pathOnly, .noFollow]),
+                let bytes = try? readLink(link.number),
+                let file = try? status(at: path)
+            else { return "" }
+            let target = String(decoding: bytes, as: UTF8.self)
+            guard target.hasPrefix("/") else { return target }
+            guard let mount = Self.mount(of: number, pid), mounts.lacks(mount: mount) else {
+                return target
+            }
+            return "file[\(String(mount, radix: 16)):\(String(file.stx_ino, radix: 16))]"
+        }.map { stream in
+            // A pipe that the container has made is restored like all that is its own.
+            stream.hasPrefix("pipe:") && !record.pipes.contains(stream) ? "" : stream
+        }
+    }
+
+    /// The mount that an open file of a process is on.
+    ///
+    /// Source: proc_pid_fdinfo(5).
+    private static func mount(of descriptor: Int, _ pid: Int32) -> UInt64? {
+        guard let text = try? readFile("/proc/\(pid)/fdinfo/\(descriptor)", limitBytes: 64 << 10)
+        else { return nil }
+        let words = words(of: text)
+        return words.firstIndex(of: "mnt_id:").flatMap { place in
+            words.indices.contains(place + 1) ? UInt64(words[place + 1]) : nil
+        }
+    }
+}
+
+/// Tells somebody how far a checkpoint or a restore is.
+final class ProgressWatch {
+    private let told: (@Sendable (CheckpointProgress) -> Void)?
+    private let image: CheckpointImage
+    private var phase = CheckpointPhase.asked
+
+    init(_ told: (@Sendable (CheckpointProgress) -> Void)?, _ image: CheckpointImage) {
+        self.told = told
+        self.image = image
+    }
+
+    func reach(_ phase: CheckpointPhase) {
+        self.phase = phase
+        told?(CheckpointProgress(phase: phase, memoryBytes: image.memoryBytes))
+    }
+
+    /// What is done while nothing happens; nil where nobody wants to know.
+    var tick: (() -> Void)? {
+        told == nil ? nil : { [self] in reach(phase) }
+    }
+}
+
+extension NamespaceKind {
+    /// What CRIU's images call a namespace of this kind that is not the container's own; runc's name.
+    var externalKey: String {
+        let name = procName
+        return "extRoot\(name.prefix(1).uppercased())\(name.dropFirst())NS"
+    }
+}
+
+extension CriuOptions {
+    /// Takes over what a checkpoint and a restore are told alike.
+    mutating func take(_ options: ConnectionOptions, annotations: [String: String]) {
+        tcpEstablished = options.allowsEstablishedTCP
+        externalSockets = options.allowsExternalSockets
+        shellJob = options.allowsShellJob
+        fileLocks = options.keepsFileLocks
+        lazyPages = options.usesLazyPages
+        removesDuplicates = options.removesDuplicates
+        cgroupsMode = options.cgroupsMode
+        networkLock = options.networkLock
+        emptyNamespaces = options.emptiesNetwork ? Int(NamespaceKind.network.cloneFlag) : nil
+        configFile = Self.configFile(annotations)
+    }
+
+    /// The file of settings that overrule what CRIU is told: that of the container, or one of the host's.
+    ///
+    /// As with runc, a container that names an empty one has none.
+    private static func configFile(_ annotations: [String: String]) -> String? {
+        if let file = annotations[ConfigAnnotation.criuConfig] { return file.isEmpty ? nil : file }
+        return ["/etc/criu/swrunc.conf", "/etc/criu/runc.conf"].first {
+            (try? status(at: $0)) != nil
+        }
+    }
+}
+
+extension CheckpointOptions {
+    /// The directory of an earlier dump is named as CRIU's images name it: from the new one.
+    func checkParent(of path: String) throws(ContainerError) {
+        guard let parent = parentPath?.text else { return }
+        guard !parent.begins(with: "/") else {
+            throw ContainerError(.invalidArgument, "--parent-path must be relative")
+        }
+        let place = FilePath(path).appending(parent).lexicallyNormalized().text
+        do throws(SystemCallError) {
+            _ = try openFile(place, [.pathOnly, .directory])
+        } catch {
+            throw ContainerError(.invalidArgument, "invalid --parent-path", failure: error)
+        }
+    }
+}
+
+/// Whether this process may dump and restore others.
+enum CriuRights {
+    static func check(_ logger: Logger) throws(ContainerError) {
+        guard effectiveUserID == 0 else {
+            throw ContainerError(.unsupported, "checkpoint and restore require root")
+        }
+        guard RuntimeRights.mayBeFewer, isInsideUserNamespace else { return }
+        logger.warning("checkpoint and restore are untested, and fail, in a user namespace")
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// The places where CRIU mounts what a config has, in a root file system that has never been mounted on.
+///
+/// As at the creation of a container, the root file system is changed for that, also one that the container
+/// sees read-only.
+struct MountPoints {
+    private let mounts: [(index: Int, mount: Mount, destination: String)]
+    private let bundlePath: String
+    private let root: CInt
+
+    init(_ spec: Spec, bundlePath: String, rootPath: String, root: CInt) {
+        let place = RootPath(rootPath)
+        mounts = (spec.mounts ?? []).enumerated().map { index, mount in
+            (index, mount, place.destination(mount.destination))
+        }
+        self.bundlePath = bundlePath
+        self.root = root
+    }
+
+    /// Makes those that are missing.
+    ///
+    /// What is on another file system of the container's comes from the image, but for a bind mount, whose
+    /// files are the host's.
+    func make() throws(ContainerError) {
+        for (index, mount, destination) in mounts where destination != "/" {
+            let parent = mounts.filter {
+                $0.destination != destination && destination.isPath(within: $0.destination)
+                    && $0.destination != "/"
+            }.max { $0.destination.utf8.count < $1.destination.utf8.count }
+            do throws(SystemCallError) {
+                let point = MissingMountPoint(
+                    Self.below(parent?.destination, destination),
+                    isDirectory: try isDirectory(mount))
+                guard let parent else {
+                    try point.make(below: root)
+                    continue
+                }
+                guard Self.isBind(parent.mount) else { continue }
+                let source = (parent.mount.source ?? "").path(from: bundlePath)
+                let directory = try openFile(source, [.pathOnly, .directory])
+                try point.make(below: directory.number)
+            } catch {
+                throw ContainerError(
+                    error, "unable to make the mount point", field: "mounts[\(index)]")
+            }
+        }
+    }
+
+    private static func below(_ parent: String?, _ destination: String) -> String {
+        guard let parent else { return destination }
+        return String(destination.dropFirst(parent.count))
+    }
+
+    static func isBind(_ mount: Mount) -> Bool {
+        MountOptions(mount.options ?? [], type: mount.type).isBind
+    }
+
+    private func isDirectory(_ mount: Mount) throws(SystemCallError) -> Bool {
+        guard Self.isBind(mount) else { return true }
+        return try status(at: (mount.source ?? "").path(from: bundlePath)).stx_mode & 0xf000 == 0x4000
+    }
+
+    /// Refuses a root file system where a mount point of the image has become a link: CRIU would follow it.
+    func check(_ external: [ExternalMount]) throws(ContainerError) {
+        for mount in external {
+            let isBelow = mounts.contains {
+                $0.destination != "/" && $0.destination != mount.mountPoint
+                    && mount.mountPoint.isPath(within: $0.destination)
+            }
+            guard !isBelow else { continue }
+            do throws(SystemCallError) {
+                _ = try openInRoot(root, mount.mountPoint, .pathOnly, followsLinks: false)
+            } catch {
+                throw ContainerError(
+                    .criu,
+                    "the checkpoint has a mount on \(mount.mountPoint), which the root file system "
+                        + "does not have so",
+                    failure: error)
+            }
+        }
+    }
+}

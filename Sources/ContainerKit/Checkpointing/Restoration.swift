@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import Logging
+internal import RuntimeSpec
+internal import SystemPackage
+
+/// A restore: the runtime makes what surrounds a container (state, cgroups, mount points), CRIU makes the
+/// processes, and before they run it is looked at what they may do.
+///
+/// CRIU works in a mount namespace of its own, so that no mount of a restore is ever in the host's table. Its
+/// first process becomes a child of this one. What a failed restore has made is taken back.
+final class Restoration {
+    let spec: Spec
+    let options: RestoreOptions
+    /// Holds what the steps of a creation make, of which a restore takes some.
+    let launcher: Launcher
+    let layout: CgroupLayout
+    let bundlePath: String
+    let rootPath: String
+    let notes: CheckpointNotes?
+    private let record: ContainerRecord
+    private let image: CheckpointImage
+    /// CRIU, once it runs.
+    private var session: CriuSession?
+    /// CRIU's cgroups, which are the container's.
+    private var cgroupRoots: [(controllers: String, path: String)] = []
+    private var isVerified = false
+    private let watch: ProgressWatch
+
+    private var logger: Logger { options.launch.logger }
+
+    /// A restore of what a launcher would create.
+    ///
+    /// - Parameters:
+    ///   - launcher: of a plan that starts the container at once; it is used for this alone.
+    ///   - spec: the config of the plan.
+    ///   - path: the directory of the image.
+    ///   - options: what the checkpoint was told.
+    init(_ launcher: Launcher, _ spec: Spec, from path: String, _ options: RestoreOptions)
+        throws(ContainerError)
+    {
+        guard let record = launcher.record else { preconditionFailure("no new container") }
+        self.launcher = launcher
+        self.spec = spec
+        self.options = options
+        self.record = record
+        layout = record.cgroups
+        bundlePath = record.bundle
+        rootPath = record.rootfs
+        try CriuRights.check(options.launch.logger)
+        let version = try CriuSession.checkVersion()
+        if options.connections.networkLock != nil {
+            try CriuSession.require(version, .withNetworkLock, for: "a choice of the network lock")
+        }
+        var features = CriuFeatures()
+        features.lazyPages = options.connections.usesLazyPages
+        try CriuSession.check(features)
+        image = try CheckpointImage(restoring: path, work: options.workPath?.text)
+        notes = try image.notes()
+        watch = ProgressWatch(options.progress, image)
+        try image.checkSharing(spec, options)
+    }
+
+    // MARK: Running
+
+    /// Restores the container, and returns when it runs.
+    func run() throws(ContainerError) {
+        launcher.state = try StateDirectory.make(record.id, in: launcher.storePath)
+        launcher.takeBackOnFailure { $0.removeState() }
+        defer { launcher.state = nil }
+        do throws(ContainerError) {
+            try prepare()
+            try restore()
+            launcher.cgroupLock = nil
+        } catch {
+            let isOutOfMemory = error.code == .criu && (launcher.cgroup?.oomKillCount ?? 0) > 0
+            // A forced delete may have gone ahead; then the cgroup may be the next container's.
+            launcher.wasDeleted = (try? launcher.state?.isCurrent()) == false
+            launcher.undo()
+            guard isOutOfMemory else { throw error }
+            throw ContainerError(
+                .criu, "\(error.message) (OOM-killed: memory limit too low?)",
+                field: "linux.resources.memory.limit",
+                hint: "CRIU counts against the container's limits while it restores")
+        }
+    }
+
+    /// Makes what a restored process is in: the same steps as of a creation.
+    private func prepare() throws(ContainerError) {
+        try launcher.state?.writeConfig(launcher.config)
+        for planned in launcher.plan.parentSteps where try precedesRestore(planned.step) {
+            try planned.step.action.perform(on: launcher, for: planned.origin)
+        }
+        launcher.progress = try makeProgress()
+    }
+
+    private func precedesRestore(_ step: ParentStep) throws(ContainerError) -> Bool {
+        switch step {
+        case .record(.begin), .cgroup(.startScope), .cgroup(.make), .cgroup(.setDevices),
+            .cgroup(.limit), .cgroup(.makeDelegated), .cgroup(.giveTo), .resctrl(.make),
+            .namespace(.open), .mount(.cloneRootfs), .socket(.connectConsole),
+            .socket(.prepareReadiness):
+            return true
+        case .record(.rootMount), .mount(.openRootfs):
+            throw ContainerError(
+                .unsupported, "a container without a mount namespace cannot be restored",
+                field: "linux.namespaces")
+        default: return false
+        }
+    }
+
+    /// What makes a container of restored processes: the rest of a creation's steps, as far as they do not
+    /// concern its child.
+    private static func followsRestore(_ step: ParentStep) -> Bool {
+        switch step {
+        case .resctrl(.enter), .socket(.sendPidfd), .cgroup(.leaveScope),
+            .cgroup(.enableControllers), .record(.pidFile):
+            true
+        default: false
+        }
+    }
+
+    private func makeProgress() throws(ContainerError) -> ProgressPage? {
+        guard let file = try launcher.state?.makeProgressFile().release() else { return nil }
+        return try reporting("unable to make the progress page") { () throws(SystemCallError) in
+            let page = try ProgressPage(OwnedDescriptor(taking: file))
+            // Beyond the wait for start, which restored processes have behind them.
+            page.pointer.pointee.index = 1
+            return page
+        }
+    }
+
+    private func recordRunning() throws(ContainerError) {
+        guard var record = launcher.record else { return }
+        record.isComplete = true
+        record.startWaitIndex = 0
+        launcher.record = record
+        try launcher.state?.stage(record)
+        try launcher.state?.putRecordInPlace()
+    }
+
+    private func restore() throws(ContainerError) {
+        guard let statePath = launcher.state?.path else { return }
+        let mounts = try externalMounts()
+        for warning in missingMounts(mounts) { logger.warning("\(warning)") }
+        let points = MountPoints(
+            spec, bundlePath: bundlePath, rootPath: rootPath, root: launcher.rootTree)
+        try points.make()
+        try points.check(notes?.mounts ?? [])
+
+        var request = CriuRequest(.restore)
+        var criu = criuOptions()
+        for mount in mounts {
+            criu.externalMounts.append((mount.name, try source(of: mount, statePath: statePath)))
+        }
+        var provision = CriuSession.Provision()
+        try addNamespaces(to: &criu, keeping: &provision.kept)
+        for (number, stream) in try image.streams().enumerated()
+        where stream.hasPrefix("pipe:[") || stream.hasPrefix("file[") {
+            criu.inherited.append((stream, number))
+        }
+        // A terminal of the container's own takes their place.
+        provision.io = spec.process?.terminal == true ? nil : options.launch.io
+        provision.keyring = options.launch.keepsSessionKeyring ? nil : "_ses." + record.id
+        provision.trees = [(launcher.rootTree, rootPath)]
+        // The image is its owner's alone, and in a new user namespace the owner is nobody: there the state
+        // directory, in which CRIU has no business, shows it as that namespace's root's.
+        var imagePath: String?
+        if let maps = launcher.idMaps, joined(.user) == nil {
+            provision.trees.append((launcher.own(try image.tree(ownedIn: maps)), statePath))
+            imagePath = statePath
+        }
+        let session = try CriuSession(provision)
+        self.session = session
+        launcher.takeBackOnFailure(whileOpen: true) { [self] in takeProcessesBack($0) }
+        do throws(CgroupError) {
+            try launcher.cgroup?.attach(Int(session.pid))
+        } catch {
+            throw ContainerError(error)
+        }
+        let directories = try image.reopened(in: session.pid, at: imagePath)
+        criu.imageDirectory = Int(directories.image.number)
+        criu.workDirectory = Int(directories.work.number)
+        cgroupRoots = try Self.cgroupRoots(of: session.pid)
+        criu.cgroupRoots = cgroupRoots.map { ($0.controllers, $0.path) }
+        request.options = criu
+        watch.reach(.asked)
+        _ = try session.serve(request, log: image.log, meanwhile: watch.tick) {
+            (response, descriptor) throws(ContainerError) in
+            try attend(response, descriptor)
+        }
+        _ = consume directories
+        if let words = try session.awaitEnd().failureWords {
+            logger.warning("criu ended with \(words) after the restore")
+        }
+        guard isVerified else {
+            throw ContainerError(.criu, "criu let the processes run before they were looked at")
+        }
+        watch.reach(.running)
+    }
+
+    private func joined(_ kind: NamespaceKind) -> CInt? {
+        launcher.inputs[.namespace(kind.rawValue)]
+    }
+
+    private func criuOptions() -> CriuOptions {
+        var result = CriuOptions(imageDirectory: Int(image.number), logFile: image.log.name)
+        result.take(options.connections, annotations: record.annotations)
+        result.root = rootPath
+        result.evasiveDevices = true
+        result.isSibling = true
+        result.tcpClose = options.closesTCP
+        result.lsmProfile = options.lsmProfile
+        result.lsmMountContext = options.lsmMountContext
+        return result
+    }
+
+    // MARK: What CRIU tells of
+
+    private func attend(_ response: CriuResponse, _ descriptor: CInt) throws(ContainerError) {
+        guard let script = response.script else { return }
+        logger.debug("criu: \(script)")
+        switch script {
+        case "orphan-pts-master": try handOver(terminal: descriptor)
+        case "setup-namespaces":
+            try adopt(response.pid)
+            watch.reach(.namespaces)
+            try runHooks()
+        case "post-restore":
+            try adopt(response.pid)
+            watch.reach(.restored)
+        // The last moment at which nothing of them runs.
+        case "pre-resume": try admit(response.pid)
+        default: break
+        }
+    }
+
+    /// Knows init from now on, whatever becomes of this process.
+    private func adopt(_ pid: Int32?) throws(ContainerError) {
+        guard launcher.pidfd < 0 else { return }
+        guard let pid, pid > 0 else {
+            throw ContainerError(.criu, "criu does not tell the first process")
+        }
+        let started = try reporting("unable to open the restored process") {
+            () throws(SystemCallError) -> UInt64? in
+            launcher.pidfd = launcher.own(try openProcess(pid))
+            return try startTime(of: pid)
+        }
+        guard let started else { throw ContainerError(.criu, "the restored process has ended") }
+        launcher.pid = pid
+        launcher.record?.pid = pid
+        launcher.record?.startTime = started
+        launcher.progress?.note(pid: pid, startTime: started)
+    }
+
+    /// As with runc: those that prepare the namespaces, and no others.
+    private func runHooks() throws(ContainerError) {
+        for planned in launcher.plan.parentSteps {
+            guard case .hooks(.run(let hooks)) = planned.step, let point = hooks.first?.point,
+                point == .prestart || point == .createRuntime
+            else { continue }
+            try planned.step.action.perform(on: launcher, for: planned.origin)
+        }
+    }
+
+    private func handOver(terminal: CInt) throws(ContainerError) {
+        guard terminal >= 0 else {
+            throw ContainerError(.criu, "criu does not give the terminal")
+        }
+        if let socket = launcher.inputs[.consoleSocket] {
+            return try reporting("unable to send the terminal", field: "process.terminal") {
+                () throws(SystemCallError) in
+                try sendDescriptor(terminal, text: "/dev/pts/0", over: socket)
+            }
+        }
+        guard launcher.terminalMaster == nil, options.launch.terminal == .master else { return }
+        let master = try reporting("unable to keep the terminal", field: "process.terminal") {
+            () throws(SystemCallError) in launcher.own(try duplicate(terminal, from: 3))
+        }
+        ForegroundRelay.prepare(terminal: master)
+        launcher.terminalMaster = master
+    }
+
+    /// Looks at the processes, and makes the container known; where either fails, nothing of them will run.
+    private func admit(_ pid: Int32?) throws(ContainerError) {
+        do throws(ContainerError) {
+            try adopt(pid)
+            try RestoredTree(launcher, spec, options, roots: cgroupRoots).check()
+            watch.reach(.verified)
+            try recordRunning()
+            for planned in launcher.plan.parentSteps where Self.followsRestore(planned.step) {
+                try planned.step.action.perform(on: launcher, for: planned.origin)
+            }
+            isVerified = true
+        } catch {
+            // CRIU lets them go, whatever it is told.
+            killAll()
+            throw error
+        }
+    }
+
+    // MARK: Undoing
+
+    private func killAll() {
+        if launcher.pidfd >= 0 { try? sendSignal(launcher.pidfd, Signal.kill.rawValue) }
+        try? launcher.cgroup?.killAll()
+    }
+
+    private func takeProcessesBack(_ launcher: Launcher) {
+        session?.kill()
+        session?.end()
+        if launcher.wasDeleted { return launcher.killChild() }
+        killAll()
+        launcher.killChild()
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ByteText
+internal import KernelVocabulary
+
+extension ProgramImage {
+    /// A program of the host that keeps descriptors beside its streams, by the numbers that they have.
+    ///
+    /// - Parameters:
+    ///   - path: an absolute path.
+    ///   - arguments: all of them, the name of the program first.
+    ///   - environment: the whole environment.
+    ///   - streams: which standard streams it gets in place of the caller's.
+    ///   - kept: how many descriptors it keeps.
+    ///   - keyring: the session keyring that it joins; nil keeps the caller's.
+    ///   - mounting: directories of the host where it finds prepared trees (`.mountTree`), in a mount
+    ///     namespace of its own, so that nobody else sees them; without any it has the caller's.
+    /// - Returns: the program, and the step that says which descriptors it closes.
+    public static func hostProgram(
+        _ path: ByteText, _ arguments: [ByteText], _ environment: [ByteText], streams: [Int],
+        kept: Int, keyring: String?, mounting: [String]
+    ) -> (image: ProgramImage, closing: InitStep) {
+        let trees = mounting.indices.map { InheritedDescriptor.mountTree($0) }
+        let closing = InitStep.closeDescriptors(
+            phase: 0,
+            keeping: streams.map { .standardStream($0) } + (0..<kept).map { .kept($0) } + trees,
+            preserved: 0)
+        var steps = [closing, .setStandardStreams(streams)]
+        if !mounting.isEmpty {
+            steps += [.unshareNamespaces([.mount]), .isolateMounts(private: true)]
+        }
+        if let keyring { steps.append(.joinSessionKeyring(keyring)) }
+        steps += [.enterHostDirectory("/"), .resetSignals, .unblockSignals]
+        var code = Assembler()
+        var state = LoweringState()
+        for step in steps { step.lower(into: &code, &state) }
+        for (index, path) in mounting.enumerated() {
+            let place = code.openDirectory(path, "directory-\(index)")
+            code.moveMount(code.input(.mountTree(index)), onto: place)
+        }
+        for index in 0..<kept {
+            code.call(
+                .fcntl,
+                [
+                    .cell(code.input(.kept(index))), .named(FileCommand.setDescriptorFlags),
+                    .literal(0),
+                ])
+        }
+        InitStep.execute(candidates: [path], arguments: arguments, environment: environment)
+            .lower(into: &code, &state)
+        // A skip reads eight bytes at a time, also at the end of the data.
+        _ = code.reserve(8)
+        return (code.image, closing)
+    }
+}

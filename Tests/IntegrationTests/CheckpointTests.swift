@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import Testing
+
+@Suite("checkpoint and restore", Criu.needed)
+struct CheckpointTests {
+    @Test("a container goes on after restore from where it stood at the checkpoint")
+    func counter() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startCounting()
+            let done = try bundle.checkpoint()
+            #expect(done.status == 0 && done.output == "", "\(done)\n\(bundle.log("dump"))")
+            bundle.expectFailure(
+                try bundle.swrunc("state", bundle.id), naming: ["container does not exist"])
+            #expect(access("\(bundle.image)/inventory.img", F_OK) == 0)
+            let before = bundle.count
+            #expect(!waits(0.2) { bundle.count != before })
+
+            let pidFile = "\(bundle.directory)/pid"
+            let restored = try bundle.restore("--pid-file", pidFile)
+            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+            #expect(waits { bundle.count > before } && bundle.count >= before)
+            let state = try bundle.state()
+            #expect(state.status == .running)
+            #expect(try readText(pidFile) == "\(state.pid)")
+            let exec = try bundle.swrunc("exec", bundle.id, "cat", "/proc/1/comm")
+            #expect(exec.text == "sh", "\(exec)")
+            let memory = try Host.cgroup(of: state.pid, controller: "memory") ?? ""
+            #expect(memory.contains(bundle.token))
+            #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
+        }
+    }
+
+    @Test("with --leave-running the container goes on, and can be dumped again")
+    func leaveRunning() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startCounting()
+            for _ in 0..<2 {
+                let done = try bundle.checkpoint("--leave-running")
+                #expect(done.status == 0, "\(done)\n\(bundle.log("dump"))")
+                #expect(bundle.counts())
+                #expect(try bundle.state().status == .running)
+            }
+        }
+    }
+
+    @Test("a paused container can be dumped, and stays paused where it is left running")
+    func paused() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startCounting()
+            #expect(try bundle.swrunc("pause", bundle.id).status == 0)
+            #expect(try bundle.checkpoint("--leave-running").status == 0)
+            #expect(try bundle.state().status == .paused)
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            #expect(try bundle.restore().status == 0, "\(bundle.log("restore"))")
+            #expect(bundle.counts())
+        }
+    }
+
+    @Test("a checkpoint that fails leaves the container running, and nothing but CRIU's log")
+    func failedCheckpoint() throws {
+        try TestBundle.use { bundle throws in
+            // What has no name any more and is too large to be copied.
+            try bundle.startCounting(
+                "exec 3>/tmp/big; rm /tmp/big; dd if=/dev/zero bs=1M count=3 2>/dev/null >&3")
+            let done = try bundle.checkpoint()
+            bundle.expectFailure(
+                done, naming: ["criu failed: type DUMP", "ghost", "\(bundle.work)/dump.log"])
+            #expect(access(bundle.image, F_OK) != 0)
+            #expect(entries(of: bundle.directory).filter { $0.hasPrefix(".image") } == [])
+            #expect(try bundle.state().status == .running)
+            #expect(bundle.counts())
+            // In a directory that was there what was there stays.
+            try makeDirectory(bundle.image)
+            try writeText("mine", to: "\(bundle.image)/mine")
+            #expect(try bundle.checkpoint().status == 1)
+            #expect(entries(of: bundle.image) == ["mine"])
+            #expect(bundle.counts())
+        }
+    }
+
+    @Test("bind mounts, also in and below others, are made of the config's sources again")
+    func bindMounts() throws {
+        try TestBundle.use { bundle throws in
+            let source = "\(bundle.directory)/source"
+            for path in ["", "/sub", "/inner"] { try makeDirectory(source + path) }
+            try writeText("one", to: "\(source)/file")
+            try check(symlink("/real", "\(bundle.rootfs)/link"), "symlink")
+            try makeDirectory("\(bundle.rootfs)/real")
+            bundle.addMount("bind", source, at: "/data", "rbind")
+            bundle.addMount("bind", "\(source)/file", at: "/etc/file", "bind", "ro")
+            bundle.addMount("bind", "\(source)/inner", at: "/data/sub", "bind")
+            bundle.addMount("bind", source, at: "/link/deep", "bind")
+            bundle.addMount("tmpfs", "tmpfs", at: "/data/inner")
+            try bundle.startCounting("echo kept >/data/inner/kept")
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            try writeText("two", to: "\(source)/file")
+            let restored = try bundle.restore()
+            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+            let look = try bundle.swrunc(
+                "exec", bundle.id, "sh", "-c",
+                "cat /data/file /etc/file /real/deep/file /data/inner/kept; "
+                    + "echo x 2>/dev/null >/etc/file || echo ro; touch /data/sub/new")
+            #expect(look.text.lines.map(\.trimmed) == ["twotwotwokept", "ro"], "\(look)")
+            #expect(access("\(source)/inner/new", F_OK) == 0)
+        }
+    }
+
+    @Test("a root file system that was never mounted on gets its mount points")
+    func freshRoot() throws {
+        try TestBundle.use { bundle throws in
+            let source = "\(bundle.directory)/source"
+            try makeDirectory(source)
+            bundle.addMount("bind", source, at: "/made/for/this", "bind")
+            try bundle.startCounting()
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            for path in ["made/for/this", "made/for", "made"] {
+                try check(rmdir("\(bundle.rootfs)/\(path)"), "rmdir \(path)")
+            }
+            #expect(try bundle.restore().status == 0, "\(bundle.log("restore"))")
+            #expect(bundle.counts())
+            // A link in the place of a mount point is not followed.
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            try check(rmdir("\(bundle.rootfs)/made/for/this"), "rmdir")
+            try check(symlink("/tmp", "\(bundle.rootfs)/made/for/this"), "symlink")
+            bundle.expectFailure(try bundle.restore(), naming: ["/made/for/this"])
+        }
+    }
+
+    @Test("a user namespace is restored with its maps, though the image is root's alone")
+    func userNamespace() throws {
+        try TestBundle.use { bundle throws in
+            try check(chmod(bundle.rootfs + "/tmp", 0o777), "chmod")
+            bundle.setNamespace(.user)
+            bundle.linux.uidMappings = [IDMapping(containerID: 0, hostID: 100_000, size: 65536)]
+            bundle.linux.gidMappings = [IDMapping(containerID: 0, hostID: 100_000, size: 65536)]
+            var options = CommandOptions()
+            let null = try check(open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null")
+            defer { close(null) }
+            options.descriptors = [0: null, 1: null, 2: null]
+            try bundle.startCounting(options: options)
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            let restored = try bundle.restore(options: options)
+            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+            #expect(bundle.counts())
+            let maps = try bundle.swrunc("exec", bundle.id, "cat", "/proc/self/uid_map")
+            #expect(maps.text.split(separator: " ").map(String.init) == ["0", "100000", "65536"])
+        }
+    }
+
+    @Test("a restore in the foreground has the caller's pipes, and gives the container's status")
+    func foreground() throws {
+        try TestBundle.use { bundle throws in
+            bundle.script("trap 'echo end; exit 7' TERM; while :; do echo beat; sleep 0.05; done")
+            var ends: [CInt] = [-1, -1]
+            try check(pipe(&ends), "pipe")
+            var options = CommandOptions()
+            options.descriptors = [1: ends[1]]
+            try bundle.create(options: options)
+            close(ends[1])
+            #expect(try bundle.swrunc("start", bundle.id).status == 0)
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            close(ends[0])
+
+            try check(pipe(&ends), "pipe")
+            options.descriptors = [1: ends[1]]
+            let running = try bundle.start(
+                [
+                    "restore", "--bundle", bundle.directory, "--image-path", bundle.image,
+                    "--work-path", bundle.work, bundle.id,
+                ], options)
+            close(ends[1])
+            let output = Terminal(master: ends[0])
+            #expect(output.sees("beat"), "\(bundle.log("restore"))")
+            kill(running.pid, SIGTERM)
+            let done = try running.wait()
+            #expect(done.status == 7, "\(done)")
+            #expect(output.sees("end"))
+            #expect(entries(of: bundle.store) == [])
+        }
+    }
+
+    @Test("the terminal of a restored process goes to the console socket")
+    func terminal() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.terminal = true
+            bundle.script("n=0; while read word; do n=$((n+1)); echo $n:$word; done")
+            let socket = try ConsoleSocket("\(bundle.directory)/console")
+            try bundle.create("--console-socket", socket.path)
+            let first = try socket.receive()
+            #expect(try bundle.swrunc("start", bundle.id).status == 0)
+            try first.type("one\n")
+            #expect(first.sees("1:one"), "\(first.text)")
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            bundle.expectFailure(try bundle.restore(), naming: ["without setting console socket"])
+            let restored = try bundle.restore("--console-socket", socket.path)
+            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+            let second = try socket.receive()
+            try second.type("two\n")
+            #expect(second.sees("2:two"), "\(second.text)")
+        }
+    }
+
+    @Test("an image restored under other ids, each with cgroups of its own, beside the first")
+    func copies() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startCounting()
+            #expect(
+                try bundle.checkpoint("--leave-running").status == 0, "\(bundle.log("dump"))")
+            bundle.linux.cgroupsPath = nil
+            try bundle.writeConfig()
+            for number in 1...3 {
+                let id = "\(bundle.id)-\(number)"
+                let restored = try bundle.restore(id: id)
+                #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+                let memory = try Host.cgroup(
+                    of: bundle.state(id).pid, controller: "memory")
+                #expect(memory?.hasSuffix(id) == true)
+            }
+            #expect(try bundle.swrunc("delete", "--force", "\(bundle.id)-2").status == 0)
+            #expect(try bundle.state("\(bundle.id)-1").status == .running)
+            #expect(try bundle.state("\(bundle.id)-3").status == .running)
+            #expect(try bundle.state().status == .running)
+        }
+    }
+
+    @Test("the network namespace that the config joins at the restore is the one of the container")
+    func joinedNetwork() throws {
+        try TestBundle.use { bundle throws in
+            let other = "\(bundle.id)-net"
+            try bundle.startSleeping(id: other)
+            let path = "/proc/\(try bundle.state(other).pid)/ns/net"
+            bundle.setNamespace(.network, path: path)
+            try bundle.startCounting()
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            let restored = try bundle.restore()
+            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+            #expect(readLink("/proc/\(try bundle.state().pid)/ns/net") == readLink(path))
+        }
+    }
+
+    @Test("prestart and createRuntime hooks run at a restore, told of the new process")
+    func hooks() throws {
+        try TestBundle.use { bundle throws in
+            func hook(_ name: String) -> Hook {
+                Hook(
+                    path: "/bin/sh",
+                    args: ["sh", "-c", "cat >>\(bundle.directory)/hook-\(name)"])
+            }
+            bundle.spec.hooks = Hooks(
+                prestart: [hook("prestart")], createRuntime: [hook("createRuntime")],
+                poststart: [hook("poststart")], poststop: [hook("poststop")])
+            try bundle.startCounting()
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            // The container is gone, and so it was told.
+            #expect(access("\(bundle.directory)/hook-poststop", F_OK) == 0)
+            for name in ["prestart", "createRuntime", "poststart", "poststop"] {
+                unlink("\(bundle.directory)/hook-\(name)")
+            }
+            #expect(try bundle.restore().status == 0, "\(bundle.log("restore"))")
+            let pid = try bundle.state().pid
+            for name in ["prestart", "createRuntime"] {
+                let told = try State(json: readBytes("\(bundle.directory)/hook-\(name)"))
+                #expect(told.pid == pid && told.status == .creating)
+            }
+            #expect(access("\(bundle.directory)/hook-poststart", F_OK) != 0)
+        }
+    }
+}

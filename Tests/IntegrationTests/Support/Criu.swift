@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import Testing
+
+/// The CRIU of this machine: some releases cannot dump on some kernels.
+enum Criu {
+    /// Whether a process that sleeps can be dumped, found out once.
+    static let works: Bool = {
+        guard Host.isRoot else { return false }
+        var template = Array("/tmp/swrunc-criu-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { return false }
+        let directory = String(decoding: template.dropLast().map(UInt8.init), as: UTF8.self)
+        defer {
+            _ = try? RunningCommand([Host.busybox, "rm", "-r", directory], token: "none").wait()
+        }
+        let dump =
+            "sleep 30 </dev/null >/dev/null 2>&1 & "
+            + "criu dump -t $! -D \(directory) -j >/dev/null 2>&1; status=$?; kill $!; exit $status"
+        let done = try? RunningCommand(
+            [Host.busybox, "setsid", "/bin/sh", "-c", dump], token: "none"
+        ).wait()
+        return done?.status == 0
+    }()
+
+    static let needed: ConditionTrait = .enabled(
+        if: works, "needs a CRIU that can dump on this kernel (SWRUNC_CRIU names its directory)")
+}
+
+extension TestBundle {
+    var image: String { "\(directory)/image" }
+    var work: String { "\(directory)/work" }
+    private var counterFile: String { "\(rootfs)/tmp/count" }
+
+    /// Runs a container that counts in a file.
+    func startCounting(_ before: String = "", options: CommandOptions = CommandOptions()) throws {
+        script(
+            "\(before)\ni=0; while :; do i=$((i+1)); echo $i >/tmp/next; "
+                + "mv /tmp/next /tmp/count; sleep 0.02; done")
+        try create(options: options)
+        let done = try swrunc("start", id)
+        try #require(done.status == 0, "\(done)")
+        #expect(counts())
+    }
+
+    /// What it has counted to.
+    var count: Int { (try? readText(counterFile)).flatMap { Int($0.trimmed) } ?? 0 }
+
+    /// Whether it goes on counting.
+    func counts() -> Bool {
+        let before = count
+        return IntegrationTests.waits { count > before }
+    }
+
+    func checkpoint(_ words: String..., id: String? = nil) throws -> FinishedCommand {
+        try start(
+            ["checkpoint", "--image-path", image, "--work-path", work] + words + [id ?? self.id]
+        ).wait()
+    }
+
+    /// Restores the container in the background.
+    func restore(
+        _ words: String..., id: String? = nil, options: CommandOptions = CommandOptions()
+    ) throws -> FinishedCommand {
+        try start(
+            ["restore", "-d", "--bundle", directory, "--image-path", image, "--work-path", work]
+                + words + [id ?? self.id], options
+        ).wait()
+    }
+
+    /// The end of CRIU's log, where something has failed.
+    func log(_ name: String) -> String {
+        ((try? readText("\(work)/\(name).log")) ?? "").lines.suffix(12).joined(separator: "\n")
+    }
+}
