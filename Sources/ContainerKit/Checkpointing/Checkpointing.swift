@@ -80,10 +80,23 @@ struct Checkpointing {
                 // All was well when the answer came.
                 logger.warning("criu ended with \(words) after the checkpoint")
             }
+            if !options.leavesRunning, !options.dumpsMemoryOnly { awaitNumber() }
         } catch {
             image.discard()
             thaw(unless: wasPaused)
             throw error
+        }
+    }
+
+    /// In a pid namespace of others the number of an init that has ended is taken until its parent has heard
+    /// of the end, and a restore needs that number.
+    private func awaitNumber() {
+        guard !record.hasPidNamespace else { return }
+        for _ in 0..<200 {
+            guard let found = try? startTime(of: record.pid), found == record.startTime else {
+                return
+            }
+            wait(milliseconds: 10)
         }
     }
 
