@@ -27,7 +27,7 @@ extension ProgramImage {
             preserved: 0)
         var steps = [closing, .setStandardStreams(streams)]
         if !mounting.isEmpty {
-            steps += [.unshareNamespaces([.mount]), .isolateMounts(private: true)]
+            steps += [.unshareNamespaces([.mount]), .isolateMounts(private: false)]
         }
         if let keyring { steps.append(.joinSessionKeyring(keyring)) }
         steps += [.enterHostDirectory("/"), .resetSignals, .unblockSignals]
