@@ -69,7 +69,8 @@ final class CriuSession {
                 let null = try openFile("/dev/null", .readWrite)
                 let output = try memoryFile("criu", for: .data)
                 streams = [
-                    OwnedNumber(try aboveStreams(null).release()), OwnedNumber(try duplicate(output.number, from: 3).release()),
+                    OwnedNumber(try aboveStreams(null).release()),
+                    OwnedNumber(try duplicate(output.number, from: 3).release()),
                     OwnedNumber(try duplicate(output.number, from: 3).release()),
                 ]
                 said = output.release()

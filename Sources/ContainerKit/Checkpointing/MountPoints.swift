@@ -62,7 +62,8 @@ struct MountPoints {
 
     private func isDirectory(_ mount: Mount) throws(SystemCallError) -> Bool {
         guard Self.isBind(mount) else { return true }
-        return try status(at: (mount.source ?? "").path(from: bundlePath)).stx_mode & 0xf000 == 0x4000
+        return try status(at: (mount.source ?? "").path(from: bundlePath)).stx_mode & 0xf000
+            == 0x4000
     }
 
     /// Refuses a root file system where a mount point of the image has become a link: CRIU would follow it.

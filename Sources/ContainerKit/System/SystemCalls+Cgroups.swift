@@ -58,8 +58,21 @@ enum DevicePrograms {
     }
 
     /// Verifies and loads a program.
+    ///
+    /// The verifier gives up with EAGAIN when a signal comes, such as that of a child which ends.
     static func load(_ program: [DeviceInstruction]) throws(SystemCallError) -> OwnedDescriptor {
         let words = program.map(\.word)
+        var attempts = 16
+        while true {
+            do throws(SystemCallError) {
+                return try load(words)
+            } catch  where error.errno == .resourceTemporarilyUnavailable && attempts > 0 {
+                attempts -= 1
+            }
+        }
+    }
+
+    private static func load(_ words: [UInt64]) throws(SystemCallError) -> OwnedDescriptor {
         let number = try withAddress(ofElements: words) {
             (address, count) throws(SystemCallError) in
             try withPath("Apache-2.0") { (license) throws(SystemCallError) in

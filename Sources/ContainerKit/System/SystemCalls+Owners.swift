@@ -2,6 +2,7 @@
 
 internal import ByteText
 internal import CLinux
+internal import KernelVocabulary
 
 /// Gives an open file to a user; the group stays.
 ///
