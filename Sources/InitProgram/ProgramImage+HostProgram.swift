@@ -16,21 +16,26 @@ extension ProgramImage {
     ///   - mounting: directories of the host where it finds prepared trees (`.mountTree`), in a mount
     ///     namespace of its own, so that nobody else sees them; without any it has the caller's.
     /// - Returns: the program, and the step that says which descriptors it closes.
-    public static func hostProgram(
+    package static func hostProgram(
         _ path: ByteText, _ arguments: [ByteText], _ environment: [ByteText], streams: [Int],
         kept: Int, keyring: String?, mounting: [String]
     ) -> (image: ProgramImage, closing: InitStep) {
         let trees = mounting.indices.map { InheritedDescriptor.mountTree($0) }
-        let closing = InitStep.closeDescriptors(
-            phase: 0,
-            keeping: streams.map { .standardStream($0) } + (0..<kept).map { .kept($0) } + trees,
-            preserved: 0)
-        var steps = [closing, .setStandardStreams(streams)]
+        let closing = InitStep.process(
+            .closeDescriptors(
+                phase: 0,
+                keeping: streams.map { .standardStream($0) } + (0..<kept).map { .kept($0) } + trees,
+                preserved: 0))
+        var steps: [InitStep] = [closing, .stream(.setStandardStreams(streams))]
         if !mounting.isEmpty {
-            steps += [.unshareNamespaces([.mount]), .isolateMounts(private: false)]
+            steps += [
+                .namespace(.unshareNamespaces([.mount])), .root(.isolateMounts(private: false)),
+            ]
         }
-        if let keyring { steps.append(.joinSessionKeyring(keyring)) }
-        steps += [.enterHostDirectory("/"), .resetSignals, .unblockSignals]
+        if let keyring { steps.append(.process(.joinSessionKeyring(keyring))) }
+        steps += [
+            .hook(.enterHostDirectory("/")), .process(.resetSignals), .process(.unblockSignals),
+        ]
         var code = Assembler()
         var state = LoweringState()
         for step in steps { step.lower(into: &code, &state) }
@@ -46,7 +51,7 @@ extension ProgramImage {
                     .literal(0),
                 ])
         }
-        InitStep.execute(candidates: [path], arguments: arguments, environment: environment)
+        ExecutionStep.execute(candidates: [path], arguments: arguments, environment: environment)
             .lower(into: &code, &state)
         // A skip reads eight bytes at a time, also at the end of the data.
         _ = code.reserve(8)
