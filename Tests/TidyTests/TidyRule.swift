@@ -182,6 +182,7 @@ extension TidyRule {
         ("Sources/ContainerKit/Cgroups/DeviceAccess.swift", "a hash"),
         ("Sources/ContainerKit/Cgroups/DeviceProgram.swift", "instructions of BPF"),
         ("Sources/ContainerKit/System/DeviceInstruction.swift", "instructions of BPF"),
+        ("Sources/ContainerKit/Checkpointing/ProtobufMessage.swift", "bits of a varint"),
         ("Sources/ContainerKit/Rootfs/ProgramFile.swift", "the beginning of an ELF file"),
         ("Sources/ContainerKit/Seccomp/", "instructions of BPF, architectures, a hash"),
         ("Sources/ContainerKit/System/Netlink.swift", "numbers of messages"),

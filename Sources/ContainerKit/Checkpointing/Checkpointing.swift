@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
@@ -47,9 +48,8 @@ struct Checkpointing {
                 .invalidArgument, "a dump of memory alone and lazy pages exclude each other")
         }
         guard let descriptor = options.readyDescriptor else { return }
-        // The access mode is O_WRONLY or O_RDWR.
         let flags = statusFlags(of: descriptor)
-        guard let flags, flags & 3 != 0 else {
+        guard let flags, !flags.isDisjoint(with: [.writeOnly, .readWrite]) else {
             throw ContainerError(
                 .invalidArgument,
                 "invalid --status-fd argument \(descriptor): "
@@ -266,7 +266,7 @@ extension CriuOptions {
         removesDuplicates = options.removesDuplicates
         cgroupsMode = options.cgroupsMode
         networkLock = options.networkLock
-        emptyNamespaces = options.emptiesNetwork ? Int(NamespaceKind.network.cloneFlag) : nil
+        emptyNamespaces = options.emptiesNetwork ? NamespaceKind.network.cloneFlag.rawValue : nil
         configFile = Self.configFile(annotations)
     }
 

@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -173,7 +174,7 @@ struct ContainerMounts {
             guard let file = try? openInRoot(root, path, .pathOnly),
                 let status = try? status(of: file.number),
                 // A directory is hidden by a tmpfs, which an image can hold.
-                status.stx_mode & 0xf000 == 0x2000,
+                status.kind == .characterDevice,
                 let entry = table.first(where: { $0.id == status.stx_mnt_id }),
                 entry.mountPoint != "/", entry.mountPoint != "/dev"
             else { continue }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 extension CheckpointImage {

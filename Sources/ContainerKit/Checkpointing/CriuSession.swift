@@ -17,6 +17,7 @@
 internal import ByteText
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import SystemPackage
 
 /// CRIU as a child of this process that serves one request, by its own protocol.
@@ -125,7 +126,7 @@ final class CriuSession {
         inputs.fillGaps(between: [closing])
         let page = try ProgressPage()
         let child = try LoadedProgram(image, inputs: inputs, progress: page).start(
-            [], flags: UInt64(CLONE_VM | CLONE_VFORK) | clinux_clone_clear_sighand)
+            [], flags: [.memory, .waitsForExec, .clearHandlers])
         if page.error != 0 {
             let process = OwnedDescriptor(taking: child.pidfd)
             _ = try? waitProcess(process.number)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -62,8 +63,8 @@ struct MountPoints {
 
     private func isDirectory(_ mount: Mount) throws(SystemCallError) -> Bool {
         guard Self.isBind(mount) else { return true }
-        return try status(at: (mount.source ?? "").path(from: bundlePath)).stx_mode & 0xf000
-            == 0x4000
+        let source = (mount.source ?? "").path(from: bundlePath)
+        return try status(at: source).kind == .directory
     }
 
     /// Refuses a root file system where a mount point of the image has become a link: CRIU would follow it.

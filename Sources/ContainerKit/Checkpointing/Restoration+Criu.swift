@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -82,7 +83,7 @@ extension Restoration {
         let node = try reporting("unable to find the device of the host") {
             () throws(SystemCallError) -> clinux_statx in try status(at: path)
         }
-        let isNode = [0x2000, 0x6000].contains(node.stx_mode & 0xf000)
+        let isNode = node.kind == .characterDevice || node.kind == .blockDevice
         let isSame = device.map {
             $0.major == Int64(node.stx_rdev_major) && $0.minor == Int64(node.stx_rdev_minor)
         }

@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
@@ -38,6 +39,7 @@ final class Restoration {
     ///   - spec: the config of the plan.
     ///   - path: the directory of the image.
     ///   - options: what the checkpoint was told.
+    /// - Throws: `criu` for an image that is none, or a CRIU that is missing or too old; `unsupported`.
     init(_ launcher: Launcher, _ spec: Spec, from path: String, _ options: RestoreOptions)
         throws(ContainerError)
     {

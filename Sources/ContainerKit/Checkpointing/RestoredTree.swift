@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import InitProgram
+internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -248,7 +249,7 @@ struct RestoredTree {
         for (index, path) in (spec.linux?.maskedPaths ?? []).enumerated() {
             guard let (entry, status) = mount(at: path) else { continue }
             let isNull =
-                status.stx_mode & 0xf000 == 0x2000 && status.stx_rdev_major == 1
+                status.kind == .characterDevice && status.stx_rdev_major == 1
                 && status.stx_rdev_minor == 3
             guard !isNull, entry.type != "tmpfs" || !entry.isReadOnly else { continue }
             throw Self.excess(pid, "sees \(path)", field: "linux.maskedPaths[\(index)]")
