@@ -74,7 +74,6 @@ final class SessionTests {
     @Test(
         "a call that cannot be understood is told to the log too",
         arguments: [
-            (["restore", "x"], "msg=\"restore is not implemented yet\""),
             (["nonsense"], "msg=\"No help topic for 'nonsense'\""),
             (["state"], #"msg="swrunc: \"state\" requires exactly 1 argument(s)""#),
             (["list", "--bogus"], #"msg="flag provided but not defined: -bogus""#),

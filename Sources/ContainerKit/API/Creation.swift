@@ -58,19 +58,7 @@ struct Creation {
             facts.readinessDirectory =
                 "\(store.path.text)/\(id)/\(ReadinessSocket.directoryName)"
         }
-        facts.labelOption = try Self.labelOption(spec)
-        facts.sourceLinks = try Self.sourceLinks(spec, bundle)
-        facts.coveredModes = Self.coveredModes(spec, bundle)
-        if spec.linux?.intelRdt != nil {
-            facts.host.resctrl = try reporting { () throws(SystemCallError) in
-                try ResctrlTree.discover()
-            }
-        }
-        if options.movesRoot { facts.kernelTrees = try Self.kernelTrees() }
-        facts.caller.home = try Self.home(spec, bundle)
-        if spec.hooks?.createContainer?.contains(where: { $0.env == nil }) == true {
-            facts.environment = ownEnvironment()
-        }
+        try Self.lookAtSources(spec, bundle, options, &facts)
         let userNamespace = spec.linux?.namespace(.user)
         facts.isInUserNamespace = Self.isOwn(userNamespace)
         if userNamespace != nil || facts.host.rights.isInUserNamespace {
@@ -101,6 +89,25 @@ struct Creation {
         self.options = options
         for warning in launch.warnings { options.logger.warning("\(warning)") }
         warnOfMingledProcesses()
+    }
+
+    /// What the config names on the host and in the image, as far as the plan depends on it.
+    private static func lookAtSources(
+        _ spec: Spec, _ bundle: Bundle, _ options: LaunchOptions, _ facts: inout CreateFacts
+    ) throws(ContainerError) {
+        facts.labelOption = try labelOption(spec)
+        facts.sourceLinks = try sourceLinks(spec, bundle)
+        facts.coveredModes = coveredModes(spec, bundle)
+        if spec.linux?.intelRdt != nil {
+            facts.host.resctrl = try reporting { () throws(SystemCallError) in
+                try ResctrlTree.discover()
+            }
+        }
+        if options.movesRoot { facts.kernelTrees = try kernelTrees() }
+        facts.caller.home = try home(spec, bundle)
+        if spec.hooks?.createContainer?.contains(where: { $0.env == nil }) == true {
+            facts.environment = ownEnvironment()
+        }
     }
 
     /// The middle is runc's text, which people search for.

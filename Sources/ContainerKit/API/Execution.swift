@@ -65,6 +65,7 @@ struct Execution {
     /// The launcher of the process.
     ///
     /// - Parameter initProcess: a pidfd of the container's init.
+    /// - Returns: a launcher that has not run yet.
     func launcher(joining initProcess: CInt) -> Launcher {
         Launcher(
             launch.plan, options: options, storePath: store.path.text, record: nil,

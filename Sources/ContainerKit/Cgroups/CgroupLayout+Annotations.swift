@@ -50,6 +50,7 @@ extension Cgroup {
     /// - Parameters:
     ///   - delegated: its path below the container's own.
     ///   - owner: the user of the host that it is given to, if to any.
+    /// - Throws: what the kernel refuses.
     mutating func makeDelegated(_ delegated: String, owner: UInt32?) throws(CgroupError) {
         guard let own = layout.directories.first?.path else { return }
         let path = own + delegated

@@ -337,10 +337,11 @@ struct CriuLog {
         let errors = lines.compactMap { line -> String? in
             let words = line.split(separator: " ", omittingEmptySubsequences: true)
             guard let start = words.firstIndex(of: "Error"), start < 3 else { return nil }
-            let text = words[start...].joined(separator: " ")
             // What CRIU tries in vain, and does without; and the word that all has failed.
-            let isNoCause = ["tun: ", "rlimit: ", "FAILED"].contains { text.contains($0) }
-            return isNoCause ? nil : text
+            let isNoCause = words[start...].contains {
+                $0 == "tun:" || $0 == "rlimit:" || $0.begins(with: "FAILED")
+            }
+            return isNoCause ? nil : words[start...].joined(separator: " ")
         }
         return errors.isEmpty ? nil : errors.suffix(3).joined(separator: "; ")
     }

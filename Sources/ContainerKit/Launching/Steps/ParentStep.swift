@@ -34,6 +34,7 @@ protocol ParentAction: Equatable, Sendable {
     /// - Parameters:
     ///   - launcher: what the launch holds so far.
     ///   - origin: what asks for the step, for the errors.
+    /// - Throws: what is refused, with the field that asks for it.
     func perform(on launcher: Launcher, for origin: Origin) throws(ContainerError)
 }
 
