@@ -28,7 +28,7 @@ extension Creation {
         let launcher = try Creation(id, bundle, store, options, startsAtOnce: startsAtOnce)
             .launcher()
         if options.rootless == nil, RuntimeRights.startedAsRoot {
-            launcher.isTriedAgainAfter = { lacksRights($0, launcher) || meetsUnbindableMount($0) }
+            launcher.isTriedAgainAfter = { lacksRights($0, $1) || meetsUnbindableMount($0) }
         }
         do throws(ContainerError) {
             try launcher.run()

@@ -39,8 +39,8 @@ final class Launcher {
     let targetPid: Int32
     /// The systemd that keeps the cgroup of a new container.
     let systemd: SystemdClient?
-    /// Whether the caller tries another plan after this error.
-    var isTriedAgainAfter: (ContainerError) -> Bool = { _ in false }
+    /// Whether the caller tries another plan after this error of this launcher.
+    var isTriedAgainAfter: (ContainerError, Launcher) -> Bool = { _, _ in false }
 
     // MARK: The container's state
 
@@ -183,7 +183,7 @@ final class Launcher {
             }
         } catch {
             if loggedChildStepCount != nil { logStop() }
-            isToBeTriedAgain = !isToBeSealed && isTriedAgainAfter(error)
+            isToBeTriedAgain = !isToBeSealed && isTriedAgainAfter(error, self)
             // A forced delete may have gone ahead. Where that cannot be told, nobody else knows of what is
             // left.
             wasDeleted = (try? state?.isCurrent()) == false
@@ -198,6 +198,7 @@ final class Launcher {
             }
             throw error
         }
+        undoList = UndoList()
         cgroupLock = nil
     }
 }
