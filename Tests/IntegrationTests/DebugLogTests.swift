@@ -12,7 +12,8 @@ struct DebugLogTests {
             try bundle.writeConfig()
             let explained = try bundle.swrunc("explain", "-b", bundle.directory, bundle.id).output
             let parts = explained.split(separator: "The init process:\n")
-            let steps = parts[1].split(separator: "\n").map { line in
+            let child = parts[1].split(separator: "\nLater, ")[0]
+            let steps = child.split(separator: "\n").map { line in
                 line.split(separator: "  ").last.map { String($0).trimmed } ?? ""
             }
             let done = try bundle.swrunc("--debug", "run", "-b", bundle.directory, bundle.id)
