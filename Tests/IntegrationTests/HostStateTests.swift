@@ -20,11 +20,13 @@ private struct ProcessState {
         "CoreDumping", "untag", "SigQ",
     ]
 
-    init() {
+    /// - Parameter directory: the test's own: what other tests mount meanwhile is below theirs.
+    init(_ directory: String) {
         for file in ["status", "limits", "oom_score_adj", "cgroup", "mountinfo", "personality"] {
-            note(file, (try? readText("/proc/self/\(file)")) ?? "")
+            let lines = ((try? readText("/proc/self/\(file)")) ?? "").lines
+            note(file, lines.filter { !$0.contains("/swrunc-it-") || $0.contains(directory) })
         }
-        note("thread", (try? readText("/proc/thread-self/status")) ?? "")
+        note("thread", ((try? readText("/proc/thread-self/status")) ?? "").lines)
         for link in ["cwd", "root", "exe"] { entries[link] = readLink("/proc/self/\(link)") }
         for kind in IntegrationTests.entries(of: "/proc/self/ns") {
             entries["ns/\(kind)"] = readLink("/proc/self/ns/\(kind)")
@@ -67,8 +69,8 @@ private struct ProcessState {
         entries["process group"] = "\(getpgrp()) \(getsid(0))"
     }
 
-    private mutating func note(_ file: String, _ text: String) {
-        for (index, line) in text.lines.enumerated()
+    private mutating func note(_ file: String, _ lines: [String]) {
+        for (index, line) in lines.enumerated()
         where !Self.changing.contains(where: line.hasPrefix) {
             entries["\(file) \(index)"] = line
         }
@@ -136,10 +138,10 @@ struct HostStateTests {
                 sigaddset(&blocked, SIGHUP)
                 pthread_sigmask(SIG_BLOCK, &blocked, nil)
                 // What Foundation and the C library keep open after a first use.
-                _ = ProcessState()
-                let before = ProcessState()
+                _ = ProcessState(bundle.directory)
+                let before = ProcessState(bundle.directory)
                 try HostStateTests.launch(bundle)
-                let between = ProcessState()
+                let between = ProcessState(bundle.directory)
                 let changes = between.changes(since: before)
                 #expect(changes.count == 1, "\(changes)")
                 #expect(
@@ -157,9 +159,9 @@ struct HostStateTests {
             try TestBundle.use { bundle throws in
                 bundle.process.args = ["/bin/true"]
                 #expect(try bundle.runFromHere() == .exited(0))
-                let before = ProcessState()
+                let before = ProcessState(bundle.directory)
                 #expect(try bundle.runFromHere() == .exited(0))
-                #expect(ProcessState().changes(since: before) == [])
+                #expect(ProcessState(bundle.directory).changes(since: before) == [])
                 // A host that closes what it does not know.
                 let file = before.entries.first { $0.value.hasPrefix("/memfd:init") }
                 let number = try #require(file.flatMap { CInt($0.key.dropFirst(3)) })

@@ -219,9 +219,12 @@ final class CriuSession {
     }
 
     private func send(_ request: CriuRequest) throws(ContainerError) {
-        let number = socket.number
-        try reporting("unable to ask criu") { () throws(SystemCallError) in
-            try sendPacket(request.encoded, over: number)
+        do throws(SystemCallError) {
+            try sendPacket(request.encoded, over: socket.number)
+        } catch  where error.errno == .brokenPipe {
+            // It has ended: who waits for the answer hears that there is none.
+        } catch {
+            throw ContainerError(error, "unable to ask criu")
         }
     }
 
