@@ -320,8 +320,3 @@ private struct TerminalStreams {
         }
     }
 }
-
-/// Whether a raw result is a refusal for the moment only.
-private func isPassing(_ result: Int) -> Bool {
-    [.interrupted, .resourceTemporarilyUnavailable].contains(Errno(rawValue: CInt(-result)))
-}

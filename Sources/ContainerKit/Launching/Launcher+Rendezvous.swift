@@ -21,16 +21,8 @@ extension Launcher {
 
     /// One byte: go on.
     func release() throws(ContainerError) {
-        let socket = rendezvous
         do throws(SystemCallError) {
-            // A child that is gone must not kill the host with SIGPIPE.
-            var byte: UInt8 = 1
-            try withAddress(of: &byte) { (address) throws(SystemCallError) in
-                _ = try systemCall(
-                    "sendto", __NR_sendto, Int(socket), address, 1,
-                    MessageFlags.noSignal.rawValue, 0, 0,
-                    describing: "rendezvous")
-            }
+            try sendPacket([1], over: rendezvous)
         } catch {
             throw childFailure()
         }

@@ -95,12 +95,7 @@ struct SeccompListener: Equatable, Sendable {
                         "pidfd_getfd", __NR_pidfd_getfd, Int(process.pidfd), Int(number), 0,
                         describing: "seccomp listener of process \(process.pid)")))
             try sendDescriptor(listener.number, text: text, over: connection)
-            var byte: UInt8 = 1
-            try withAddress(of: &byte) { (address) throws(SystemCallError) in
-                _ = try systemCall(
-                    "sendto", __NR_sendto, Int(socket), address, 1,
-                    MessageFlags.noSignal.rawValue, 0, 0, describing: "rendezvous")
-            }
+            try sendPacket([1], over: socket, named: "rendezvous")
         }
     }
 }

@@ -253,14 +253,16 @@ func receivePacket(from socket: CInt, limitBytes: Int) throws(SystemCallError)
     return (Array(text.prefix(length)), descriptors)
 }
 
-/// Sends a message as a whole.
+/// Sends a message as a whole; who is gone must not kill this process with SIGPIPE.
 ///
 /// Kernel: sendto(2).
-func sendPacket(_ bytes: [UInt8], over socket: CInt) throws(SystemCallError) {
+func sendPacket(_ bytes: [UInt8], over socket: CInt, named name: String? = nil)
+    throws(SystemCallError)
+{
     try withAddress(ofElements: bytes) { (address, count) throws(SystemCallError) in
         _ = try systemCall(
             "sendto", __NR_sendto, Int(socket), address, count, MessageFlags.noSignal.rawValue,
-            0, 0, describing: "descriptor \(socket)")
+            0, 0, describing: name ?? "descriptor \(socket)")
     }
 }
 

@@ -369,20 +369,9 @@ extension Launcher {
 }
 
 /// The type of the file system that a path is on; nil if that cannot be told.
-///
-/// Source: proc_pid_mountinfo(5).
 private func filesystemType(at path: String) -> String? {
-    guard let status = try? status(at: path),
-        let table = try? readFile("/proc/self/mountinfo")
-    else { return nil }
-    for line in String(decoding: table, as: UTF8.self).split(separator: "\n") {
-        let fields = line.split(separator: " ")
-        guard let id = fields.first, UInt64(id) == status.stx_mnt_id,
-            let dash = fields.firstIndex(of: "-"), fields.count > dash + 1
-        else { continue }
-        return String(fields[dash + 1])
-    }
-    return nil
+    guard let id = try? status(at: path).stx_mnt_id else { return nil }
+    return (try? mountTable())?.first { $0.id == id }?.type
 }
 
 extension MountIDMap {
