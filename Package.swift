@@ -93,7 +93,8 @@ let package = Package(
         .testTarget(
             name: "ContainerKitTests",
             dependencies: [
-                "CLinux", "CSeccomp", "ContainerKit", "InitProgram", "KernelVocabulary", "RuntimeSpec",
+                "CLinux", "CSeccomp", "ContainerKit", "InitProgram", "KernelVocabulary",
+                "RuntimeSpec",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             exclude: ["Plans"], swiftSettings: strict),
