@@ -16,7 +16,7 @@ extension Assembler {
             .moveMount,
             [
                 .cell(tree), text(""), .cell(target), text(""),
-                .named([.fromDescriptor, .toDescriptor] as MoveMountFlags),
+                .named(.fromDescriptor | .toDescriptor as MoveMountFlags),
             ], into: result, ignoring: ignoring)
     }
 
@@ -28,8 +28,8 @@ extension Assembler {
     }
 
     mutating func cloneTree(_ source: Cell, recursive: Bool = false, into tree: Cell) {
-        var flags: PathFlags = [.cloneTree, .treeCloseOnExec, .emptyPath]
-        if recursive { flags.insert(.recursive) }
+        var flags: PathFlags = .cloneTree | .treeCloseOnExec | .emptyPath
+        if recursive { flags |= .recursive }
         call(.openTree, [.cell(source), text(""), .named(flags)], into: tree)
     }
 
@@ -38,7 +38,7 @@ extension Assembler {
             UInt64(change.set.rawValue), UInt64(change.clear.rawValue),
             UInt64(change.propagation.rawValue), 0,
         ])
-        let flags: PathFlags = change.recursive ? [.emptyPath, .recursive] : .emptyPath
+        let flags: PathFlags = change.recursive ? .emptyPath | .recursive : .emptyPath
         call(
             .mountSetattr,
             [

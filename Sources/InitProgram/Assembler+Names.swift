@@ -36,7 +36,7 @@ extension Assembler {
     /// Opens what has a name in a directory, whatever it is.
     mutating func openName(_ name: String, in directory: Cell, into result: Cell) {
         resolve(
-            name, below: directory, into: result, flags: [.pathOnly, .noFollow],
+            name, below: directory, into: result, flags: .pathOnly | .noFollow,
             resolution: .name)
     }
 }

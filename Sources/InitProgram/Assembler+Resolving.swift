@@ -37,7 +37,7 @@ extension Assembler {
     /// Opens a directory of the host (or of a joined mount namespace) by path.
     mutating func openDirectory(_ path: String, _ name: String) -> Cell {
         let cell = cell(name)
-        open(text(path), [.pathOnly, .directory], into: cell)
+        open(text(path), .pathOnly | .directory, into: cell)
         return cell
     }
 
@@ -60,7 +60,7 @@ extension Assembler {
         }
         let whole = parts.relativePath
         let flags: OpenFlags =
-            kind == .likeSourceOverLink ? [.pathOnly, .noFollow] : .pathOnly
+            kind == .likeSourceOverLink ? .pathOnly | .noFollow : .pathOnly
         let direct = linked == nil ? resolution : .noLinks
         let missing: [Errno] =
             linked == nil
@@ -77,14 +77,14 @@ extension Assembler {
             prefix += String(part)
             let directory = cell("directory")
             resolve(
-                prefix, below: root, into: directory, flags: [.pathOnly, .directory],
+                prefix, below: root, into: directory, flags: .pathOnly | .directory,
                 ignoring: [.noSuchFileOrDirectory])
             let present = skip(when: .isNotNegative(directory))
             call(
                 .mkdirat, [.cell(parent), text(String(part)), .named(FileMode(0o755))],
                 ignoring: [.fileExists])
             resolve(
-                prefix, below: root, into: directory, flags: [.pathOnly, .directory],
+                prefix, below: root, into: directory, flags: .pathOnly | .directory,
                 ignoring: [.noSuchFileOrDirectory])
             place(present)
             if parent != root { close(parent) }
@@ -141,7 +141,7 @@ extension Assembler {
         let isDirect = skip(when: .equals(linked, 0))
         let top = cell("root-again")
         let note = "the destination \(path) leads to the container's root through a link"
-        let onlyRoot: Resolution = [.inRoot, .noCrossing]
+        let onlyRoot: Resolution = .inRoot | .noCrossing
         guard mountsAmongTheHosts else {
             resolve("..", below: root, into: top, resolution: onlyRoot, note: note)
             close(top)
@@ -191,7 +191,7 @@ extension Assembler {
     /// runtime is gone is seen there.
     private mutating func waitForAnswer(_ answer: Cell) {
         // That the other end is closed is always told.
-        let polled = pollEntries(answer, .readable, input(.rendezvous), [])
+        let polled = pollEntries(answer, .readable, input(.rendezvous), .empty)
         poll(polled)
         let isAnswered = skip(when: .isReadable(polled))
         call(.exitGroup, [.literal(0)])

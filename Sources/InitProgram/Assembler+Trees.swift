@@ -31,8 +31,8 @@ extension Assembler {
     private mutating func openSource(_ tree: HostTree) -> Cell {
         let source = cell("host-path")
         var flags: OpenFlags = .pathOnly
-        if tree.kind == .directory { flags.insert(.directory) }
-        if !tree.followsLink { flags.insert(.noFollow) }
+        if tree.kind == .directory { flags |= .directory }
+        if !tree.followsLink { flags |= .noFollow }
         open(text(tree.path), flags, into: source)
         return source
     }
@@ -42,7 +42,7 @@ extension Assembler {
     mutating func clone(_ tree: ContainerTree, in root: Cell) -> Cell {
         let source = cell("container-path")
         let path = tree.path == "/" ? "." : tree.path
-        let flags: OpenFlags = tree.clonesLink ? [.pathOnly, .noFollow] : .pathOnly
+        let flags: OpenFlags = tree.clonesLink ? .pathOnly | .noFollow : .pathOnly
         let note =
             "unable to find the source \(tree.path) in the container, as it is mounted by then"
         resolve(

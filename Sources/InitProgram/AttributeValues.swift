@@ -59,7 +59,7 @@ package struct SchedulingAttributes: Equatable, Sendable {
 
     /// Attributes to set.
     package init(
-        policy: SchedulingPolicy, flags: SchedulingFlags = [], nice: Int32 = 0,
+        policy: SchedulingPolicy, flags: SchedulingFlags = .empty, nice: Int32 = 0,
         priority: UInt32 = 0, runtime: UInt64 = 0, deadline: UInt64 = 0, period: UInt64 = 0
     ) {
         self.policy = policy

@@ -92,8 +92,8 @@ extension Assembler {
         _ kinds: CloneFlags, intoCgroup: Bool, named name: String, _ which: Sibling
     ) {
         // With CLONE_PARENT the exit signal is the creator's.
-        var flags: CloneFlags = [kinds, .tellsPidfd, .sibling]
-        if intoCgroup { flags.insert(.intoCgroup) }
+        var flags: CloneFlags = kinds | .tellsPidfd | .sibling
+        if intoCgroup { flags |= .intoCgroup }
         let arguments = cloneArguments(flags)
         let pidfd = cell("\(name)-pidfd")
         relocateToCell(at: arguments + CloneLayout.pidfd, cell: pidfd)

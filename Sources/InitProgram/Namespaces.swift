@@ -40,7 +40,7 @@ package enum NamespaceKind: String, Hashable, Sendable, CaseIterable {
 /// Some kinds of namespace, as the clone flags of linux/sched.h.
 package struct NamespaceSet: Hashable, Sendable, ExpressibleByArrayLiteral {
     /// The flags, ready for clone3(2), unshare(2) and setns(2).
-    package private(set) var cloneFlags: CloneFlags = []
+    package private(set) var cloneFlags: CloneFlags = .empty
 
     /// The kinds given.
     package init(arrayLiteral elements: NamespaceKind...) {
@@ -60,11 +60,11 @@ package struct NamespaceSet: Hashable, Sendable, ExpressibleByArrayLiteral {
 
     /// Adds `kind`.
     package mutating func insert(_ kind: NamespaceKind) {
-        cloneFlags.formUnion(kind.cloneFlag)
+        cloneFlags |= kind.cloneFlag
     }
 
     /// Takes `kind` out.
     package mutating func remove(_ kind: NamespaceKind) {
-        cloneFlags.subtract(kind.cloneFlag)
+        cloneFlags = cloneFlags.subtracting(kind.cloneFlag)
     }
 }

@@ -133,8 +133,8 @@ package struct MountChange: Equatable, Sendable {
 
     /// A change of attributes or propagation.
     package init(
-        set: MountAttributes = [], clear: MountAttributes = [], recursive: Bool = false,
-        propagation: MountFlags = []
+        set: MountAttributes = .empty, clear: MountAttributes = .empty, recursive: Bool = false,
+        propagation: MountFlags = .empty
     ) {
         self.set = set
         self.clear = clear
@@ -165,7 +165,7 @@ package struct FilesystemMount: Equatable, Sendable {
     /// A mount to make.
     package init(
         type: String, source: String, destination: String, options: [String] = [],
-        mountFlags: MountFlags? = nil, attributes: MountAttributes = [],
+        mountFlags: MountFlags? = nil, attributes: MountAttributes = .empty,
         changes: [MountChange] = [],
         rootLabel: String? = nil
     ) {

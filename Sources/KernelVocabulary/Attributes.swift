@@ -122,7 +122,7 @@ package struct MemoryPolicyWord: KernelWord {
     package let number: Int
 
     /// A mode and its flags.
-    package init(_ mode: MemoryPolicyMode, _ flags: MemoryPolicyFlags = []) {
+    package init(_ mode: MemoryPolicyMode, _ flags: MemoryPolicyFlags = .empty) {
         number = mode.rawValue | flags.rawValue
     }
 

@@ -30,8 +30,17 @@ extension KernelWord {
     package var description: String { Self.spelling(of: number) }
 }
 
-/// Bits that can be combined; unknown ones print in hexadecimal.
-package protocol KernelFlags: KernelWord, OptionSet where RawValue == Int, Element == Self {
+/// Bits that can be combined with `|`; unknown ones print in hexadecimal.
+///
+/// No `OptionSet`: its literals are arrays, and each kind of array costs a launch the making of its metadata
+/// (all of them together half a millisecond, a twentieth of `run`: Decisions/0028).
+package protocol KernelFlags: KernelWord {
+    /// The bits.
+    var rawValue: Int { get }
+
+    /// The flags with these bits.
+    init(rawValue: Int)
+
     /// The names, in the order in which they print; one that covers others comes before them.
     static var names: [(flag: Self, name: String)] { get }
     /// How no bit at all prints.
@@ -39,7 +48,46 @@ package protocol KernelFlags: KernelWord, OptionSet where RawValue == Int, Eleme
 }
 
 extension KernelFlags {
-    @inlinable package var number: Int { rawValue }
+    /// No bit at all.
+    @inlinable @inline(__always) package static var empty: Self { Self(rawValue: 0) }
+
+    @inlinable @inline(__always) package var number: Int { rawValue }
+
+    /// Whether no bit is set.
+    @inlinable @inline(__always) package var isEmpty: Bool { rawValue == 0 }
+
+    /// The bits of both, as `|` in the middle of a call.
+    @inlinable @inline(__always) package func union(_ other: Self) -> Self { self | other }
+
+    /// The bits of both.
+    @inlinable @inline(__always) package static func | (one: Self, other: Self) -> Self {
+        Self(rawValue: one.rawValue | other.rawValue)
+    }
+
+    /// Adds the bits of the other.
+    @inlinable @inline(__always) package static func |= (one: inout Self, other: Self) {
+        one = one | other
+    }
+
+    /// Whether every bit of the other is set.
+    @inlinable @inline(__always) package func contains(_ other: Self) -> Bool {
+        rawValue & other.rawValue == other.rawValue
+    }
+
+    /// Whether no bit of the other is set.
+    @inlinable @inline(__always) package func isDisjoint(with other: Self) -> Bool {
+        rawValue & other.rawValue == 0
+    }
+
+    /// The bits that both have.
+    @inlinable @inline(__always) package func intersection(_ other: Self) -> Self {
+        Self(rawValue: rawValue & other.rawValue)
+    }
+
+    /// The bits that the other does not have.
+    @inlinable @inline(__always) package func subtracting(_ other: Self) -> Self {
+        Self(rawValue: rawValue & ~other.rawValue)
+    }
 
     package static var emptySpelling: String { "0" }
 

@@ -57,7 +57,7 @@
 
 extension MountAttributes {
     /// MOUNT_ATTR_RELATIME, which is zero: the kernel's default mode.
-    @inlinable package static var relativeAccessTime: Self { [] }
+    @inlinable package static var relativeAccessTime: Self { .empty }
 }
 
 /// What mount(2) takes: attributes of a mount and of a file system, and what is to be done.

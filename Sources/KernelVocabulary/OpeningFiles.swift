@@ -45,7 +45,7 @@
 
 extension OpenFlags {
     /// O_RDONLY, which is no bit.
-    @inlinable package static var readOnly: Self { [] }
+    @inlinable package static var readOnly: Self { .empty }
 }
 
 /// How openat2 resolves a path.
@@ -73,17 +73,17 @@ extension OpenFlags {
 
 extension Resolution {
     /// Like a chroot: no link leads out, and none of procfs anywhere.
-    @inlinable package static var inRoot: Self { [.staysInRoot, .noMagicLinks] }
+    @inlinable package static var inRoot: Self { .staysInRoot | .noMagicLinks }
     /// The same where no link is followed.
-    @inlinable package static var noLinks: Self { [.inRoot, .noSymbolicLinks] }
+    @inlinable package static var noLinks: Self { .inRoot | .noSymbolicLinks }
     /// Below a directory, on its own file system, through no link.
-    @inlinable package static var beneath: Self { [.name, .noCrossing] }
+    @inlinable package static var beneath: Self { .name | .noCrossing }
     /// The same through links: `self` of a procfs is one.
     @inlinable package static var beneathThroughLinks: Self {
-        [.staysBeneath, .noMagicLinks, .noCrossing]
+        .staysBeneath | .noMagicLinks | .noCrossing
     }
     /// A name of a directory, also one that is mounted over.
-    @inlinable package static var name: Self { [.staysBeneath, .noMagicLinks, .noSymbolicLinks] }
+    @inlinable package static var name: Self { .staysBeneath | .noMagicLinks | .noSymbolicLinks }
 }
 
 /// What a call makes of a path that goes with a directory's descriptor.

@@ -30,13 +30,13 @@ package struct SocketType: KernelWord {
     }
 
     /// SOCK_STREAM, always close-on-exec.
-    package static func stream(_ flags: OpenFlags = []) -> Self { Self(1, flags) }
+    package static func stream(_ flags: OpenFlags = .empty) -> Self { Self(1, flags) }
     /// SOCK_DGRAM, always close-on-exec.
-    package static func datagram(_ flags: OpenFlags = []) -> Self { Self(2, flags) }
+    package static func datagram(_ flags: OpenFlags = .empty) -> Self { Self(2, flags) }
     /// SOCK_RAW, always close-on-exec.
-    package static func raw(_ flags: OpenFlags = []) -> Self { Self(3, flags) }
+    package static func raw(_ flags: OpenFlags = .empty) -> Self { Self(3, flags) }
     /// SOCK_SEQPACKET, always close-on-exec.
-    package static func packets(_ flags: OpenFlags = []) -> Self { Self(5, flags) }
+    package static func packets(_ flags: OpenFlags = .empty) -> Self { Self(5, flags) }
 
     package static func spelling(of number: Int) -> String {
         let types = ["SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW", "SOCK_RDM", "SOCK_SEQPACKET"]

@@ -77,7 +77,7 @@ struct ChildTests {
 
     @Test("a handler of the host does not run in the child, even when its signal comes")
     func handlersAreBlocked() throws {
-        let done = try signalChild(flags: [], unblocking: false)
+        let done = try signalChild(flags: .empty, unblocking: false)
         #expect(done.outcome == .exited(0))
         #expect(done.text == "")
     }
@@ -91,7 +91,7 @@ struct ChildTests {
 
     @Test("the two tests before would notice a handler: without both guards it runs")
     func handlersWouldBeNoticed() throws {
-        let done = try signalChild(flags: [], unblocking: true)
+        let done = try signalChild(flags: .empty, unblocking: true)
         #expect(done.outcome == .exited(0))
         #expect(done.text == "handler")
     }

@@ -2,6 +2,7 @@
 
 import CLinux
 import Glibc
+import KernelVocabulary
 import SystemPackage
 import Testing
 
@@ -204,7 +205,7 @@ struct StepTests {
         // BPF_RET of SECCOMP_RET_KILL_PROCESS for every call.
         let filter: [UInt8] = [0x06, 0, 0, 0, 0, 0, 0, 0x80]
         let done = try runInChild([
-            .identity(.forbidNewPrivileges), .filter(.loadSeccomp(filter: filter, flags: [])),
+            .identity(.forbidNewPrivileges), .filter(.loadSeccomp(filter: filter, flags: .empty)),
             .shell("echo no"),
         ])
         #expect(done.outcome == .signaled(SIGSYS))

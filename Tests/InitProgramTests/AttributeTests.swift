@@ -51,7 +51,7 @@ struct AttributeTests {
             .attribute(
                 .setScheduler(
                     SchedulingAttributes(
-                        policy: .deadline, flags: [.resetOnFork, .reclaim], nice: -2, priority: 5,
+                        policy: .deadline, flags: .resetOnFork | .reclaim, nice: -2, priority: 5,
                         runtime: 10, deadline: 20, period: 30))))
         let start = try #require(place(operands[1]))
         #expect(operands.count == 3 && operands[0] == .literal(0) && operands[2] == .literal(0))

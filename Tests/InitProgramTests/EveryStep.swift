@@ -111,7 +111,7 @@ let everyInitStep: [InitStep] = [
     .stream(.ownStandardStreams([0, 2], userID: 1000)),
     .stream(
         .reopenStreams([
-            DeviceStreams([0, 1], name: "null", minor: 3, flags: [.append, .readWrite])
+            DeviceStreams([0, 1], name: "null", minor: 3, flags: .append | .readWrite)
         ])),
     .execution(.tryDirectory("/srv")), .execution(.enterDirectory("/srv")),
     .identity(.keepCapabilities),

@@ -10,15 +10,15 @@ import Testing
 struct VocabularyTests {
     @Test("a set of flags prints as the headers spell it, and unknown bits in hexadecimal")
     func flags() {
-        let attributes: MountAttributes = [.readOnly, .noSetUserID]
+        let attributes: MountAttributes = .readOnly | .noSetUserID
         #expect(attributes.description == "MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID")
         #expect(
             MountAttributes(rawValue: 0x4000_0001).description == "MOUNT_ATTR_RDONLY|0x40000000")
         #expect(MountAttributes.accessTimeMode.description == "MOUNT_ATTR__ATIME")
         #expect(MountAttributes.strictAccessTime.description == "MOUNT_ATTR_STRICTATIME")
-        #expect(MountAttributes([]).description == "0")
+        #expect(MountAttributes.empty.description == "0")
         #expect(OpenFlags.readOnly.description == "O_RDONLY")
-        #expect(OpenFlags([.pathOnly, .closeOnExec]).description == "O_PATH|O_CLOEXEC")
+        #expect((OpenFlags.pathOnly | .closeOnExec).description == "O_PATH|O_CLOEXEC")
     }
 
     @Test("a number of a list prints its name, and one that is not in it prints itself")

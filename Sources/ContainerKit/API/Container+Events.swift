@@ -111,8 +111,8 @@ private struct ContainerWatch: ~Copyable {
         throws(ContainerError)
     {
         var entries = [
-            PollEntry(process.number, [.readable]),
-            PollEntry(memory?.descriptor ?? -1, [.readable]),
+            PollEntry(process.number, .readable),
+            PollEntry(memory?.descriptor ?? -1, .readable),
         ]
         while true {
             let time = millisecondsLeft
@@ -139,7 +139,7 @@ private struct ContainerWatch: ~Copyable {
         do throws(ContainerError) {
             return try source.read()
         } catch {
-            var entries = [PollEntry(process.number, [.readable])]
+            var entries = [PollEntry(process.number, .readable)]
             if let ended = try? poll(&entries, timeoutMilliseconds: 0), ended > 0 { return nil }
             throw error
         }

@@ -330,7 +330,7 @@ extension Container {
 
     /// Waits up to ten seconds until an init that ends has ended.
     private static func awaitEnd(of process: borrowing OwnedDescriptor) throws(ContainerError) {
-        var entries = [PollEntry(process.number, [.readable])]
+        var entries = [PollEntry(process.number, .readable)]
         let ready = try reporting { () throws(SystemCallError) in
             try poll(&entries, timeoutMilliseconds: 10_000)
         }

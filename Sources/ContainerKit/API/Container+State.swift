@@ -120,7 +120,7 @@ extension ContainerRecord {
     /// The kernel takes no process into its pid namespace from then on, long before its end is told where
     /// much has to be cleared away.
     func isEnding(_ process: borrowing OwnedDescriptor, within milliseconds: Int = 0) -> Bool {
-        var entries = [PollEntry(process.number, [.readable])]
+        var entries = [PollEntry(process.number, .readable)]
         if let ready = try? poll(&entries, timeoutMilliseconds: milliseconds), ready > 0 {
             return true
         }

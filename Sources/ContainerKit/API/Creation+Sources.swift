@@ -29,7 +29,7 @@ extension Creation {
             let path = sourcePath(of: mount, bundle)
             links[index] = try reporting(field: "mounts[\(index)].source") {
                 () throws(SystemCallError) -> String? in
-                let file = try openFile(path, [.pathOnly, .noFollow])
+                let file = try openFile(path, .pathOnly | .noFollow)
                 guard try status(of: file.number).kind == .link else {
                     return nil
                 }
@@ -54,11 +54,11 @@ extension Creation {
             guard !words.contains(where: { $0.begins(with: "mode=") || $0 == "tmpcopyup" }) else {
                 continue
             }
-            if opened == nil { opened = try? openFile(path, [.pathOnly, .directory]) }
+            if opened == nil { opened = try? openFile(path, .pathOnly | .directory) }
             guard let root = opened?.number else { break }
             guard
                 let directory = try? openInRoot(
-                    root, place.destination(mount.destination), [.pathOnly, .directory]),
+                    root, place.destination(mount.destination), .pathOnly | .directory),
                 let mode = try? status(of: directory.number).permissions
             else { continue }
             modes[index] = mode

@@ -211,7 +211,7 @@ struct Creation {
         if let users = mountedPasswordFile(spec, bundle) {
             return PasswordFile.home(ofUser: process.user.uid, in: users) ?? "/"
         }
-        guard let directory = try? openFile(rootPath(spec, bundle), [.pathOnly, .directory]) else {
+        guard let directory = try? openFile(rootPath(spec, bundle), .pathOnly | .directory) else {
             return "/"
         }
         return try homeDirectory(ofUser: process.user.uid, inRoot: directory.number)
@@ -223,7 +223,7 @@ struct Creation {
         let mount = (spec.mounts ?? []).last { root.destination($0.destination) == "/etc/passwd" }
         guard let source = mount?.source else { return nil }
         let path = bundle.absolute(source)
-        guard let file = try? openFile(path, [.readOnly, .nonBlocking, .noTerminal]),
+        guard let file = try? openFile(path, .readOnly | .nonBlocking | .noTerminal),
             let status = try? status(of: file.number), status.kind == .regular
         else { return nil }
         return try? readFile(file.number, named: path)

@@ -99,7 +99,7 @@ struct Execution {
         throws(ContainerError) -> String
     {
         guard process.lacksHome,
-            let root = try? openFile("/proc/\(record.pid)/root", [.pathOnly, .directory])
+            let root = try? openFile("/proc/\(record.pid)/root", .pathOnly | .directory)
         else { return "/" }
         return try homeDirectory(ofUser: process.user.uid, inRoot: root.number)
     }

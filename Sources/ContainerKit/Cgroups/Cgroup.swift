@@ -145,7 +145,7 @@ struct Cgroup: Equatable, Sendable {
     private mutating func lockMainDirectory() throws(CgroupError) -> FileLock? {
         guard let path = mainDirectory else { return nil }
         do throws(SystemCallError) {
-            if let lock = try FileLock(ifFree: openFile(path, [.readOnly, .directory])) {
+            if let lock = try FileLock(ifFree: openFile(path, .readOnly | .directory)) {
                 let isThere = try status(of: lock.file.number).stx_ino == status(at: path).stx_ino
                 if isThere { return lock }
                 return nil
@@ -286,7 +286,7 @@ struct Cgroup: Equatable, Sendable {
     func openUnifiedDirectory() throws(CgroupError) -> OwnedDescriptor? {
         guard let index = layout.unifiedIndex else { return nil }
         do throws(SystemCallError) {
-            return try openFile(layout.directories[index].path, [.pathOnly, .directory])
+            return try openFile(layout.directories[index].path, .pathOnly | .directory)
         } catch {
             throw CgroupError(failure: error)
         }

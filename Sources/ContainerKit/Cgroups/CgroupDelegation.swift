@@ -55,7 +55,7 @@ extension Cgroup {
     /// Makes a user the owner of one directory.
     func delegate(_ path: String, to owner: UInt32) throws(CgroupError) {
         do throws(SystemCallError) {
-            let directory = try openFile(path, [.readOnly, .directory])
+            let directory = try openFile(path, .readOnly | .directory)
             do throws(SystemCallError) {
                 try changeOwner(of: ".", at: directory.number, to: owner)
             } catch  where error.errno == .notPermitted {

@@ -31,11 +31,11 @@ enum CgroupTree {
                     descent.append(child)
                 } else {
                     // Gone meanwhile; a directory that was read to its end has to be opened anew.
-                    directory = try openFile(".", [.readOnly, .directory], at: directory.number)
+                    directory = try openFile(".", .readOnly | .directory, at: directory.number)
                 }
             } else {
                 guard let name = descent.popLast() else { return }
-                directory = try openFile("..", [.readOnly, .directory], at: directory.number)
+                directory = try openFile("..", .readOnly | .directory, at: directory.number)
                 try removeOnceEmpty(name, at: directory.number)
             }
         }
@@ -89,7 +89,7 @@ enum CgroupTree {
             guard let child = unseen[unseen.count - 1].popLast() else {
                 unseen.removeLast()
                 if unseen.isEmpty { break }
-                directory = try openFile("..", [.pathOnly, .directory], at: directory.number)
+                directory = try openFile("..", .pathOnly | .directory, at: directory.number)
                 continue
             }
             guard let below = try openIfThere(child, at: directory.number) else { continue }
@@ -104,7 +104,7 @@ enum CgroupTree {
         throws(SystemCallError) -> OwnedDescriptor?
     {
         do throws(SystemCallError) {
-            return try openFile(path, [.readOnly, .directory], at: directory)
+            return try openFile(path, .readOnly | .directory, at: directory)
         } catch  where isGone(error.errno) {
             return nil
         }

@@ -58,12 +58,12 @@ final class CheckpointImage {
         var partial: String?
         do throws(SystemCallError) {
             do throws(SystemCallError) {
-                directory = try openFile(path, [.readOnly, .directory])
+                directory = try openFile(path, .readOnly | .directory)
             } catch  where error.errno == .noSuchFileOrDirectory {
                 let place = inPlace ? path : Self.sibling(of: path)
                 try Self.makeDirectory(place)
                 if !inPlace { partial = place }
-                directory = try openFile(place, [.readOnly, .directory, .noFollow])
+                directory = try openFile(place, .readOnly | .directory | .noFollow)
             }
             partialPath = partial
             namesBefore = Set(try directoryEntries("/proc/self/fd/\(directory.number)"))
@@ -91,9 +91,9 @@ final class CheckpointImage {
         do throws(SystemCallError) {
             try makeDirectory(path)
         } catch  where error.errno == .fileExists {
-            return try openFile(path, [.readOnly, .directory])
+            return try openFile(path, .readOnly | .directory)
         }
-        return try openFile(path, [.readOnly, .directory])
+        return try openFile(path, .readOnly | .directory)
     }
 
     /// Gives a whole image its name.
@@ -131,7 +131,7 @@ final class CheckpointImage {
         partialPath = nil
         namesBefore = []
         do throws(SystemCallError) {
-            directory = try openFile(path, [.readOnly, .directory])
+            directory = try openFile(path, .readOnly | .directory)
             _ = try status(at: Self.inventoryName, in: directory.number)
             workNumber = try workPath.map { (path) throws(SystemCallError) in
                 try Self.openOrMake(path).release()
@@ -166,7 +166,7 @@ final class CheckpointImage {
         // Without links, which would lead back from there.
         var path = path
         if path == nil { path = try Self.path(of: directory) }
-        let found = try openFile("/proc/\(process)/root\(path ?? "")", [.readOnly, .directory])
+        let found = try openFile("/proc/\(process)/root\(path ?? "")", .readOnly | .directory)
         let (wanted, status) = try (status(of: directory), status(of: found.number))
         guard wanted.stx_ino == status.stx_ino, wanted.stx_dev_major == status.stx_dev_major,
             wanted.stx_dev_minor == status.stx_dev_minor
@@ -175,7 +175,7 @@ final class CheckpointImage {
     }
 
     private static func path(of directory: CInt) throws(SystemCallError) -> String {
-        let link = try openFile("/proc/self/fd/\(directory)", [.pathOnly, .noFollow])
+        let link = try openFile("/proc/self/fd/\(directory)", .pathOnly | .noFollow)
         return String(decoding: try readLink(link.number), as: UTF8.self)
     }
 
@@ -226,7 +226,7 @@ final class CheckpointImage {
         let (number, path) = (number, path)
         try reporting("unable to write the checkpoint") { () throws(SystemCallError) in
             let file = try openFile(
-                name, [.writeOnly, .create, .truncate, .noFollow], at: number, mode: 0o600)
+                name, .writeOnly | .create | .truncate | .noFollow, at: number, mode: 0o600)
             try writeAll(value.encoded(), to: file.number, named: "\"\(path)/\(name)\"")
         }
     }
@@ -252,7 +252,7 @@ final class CheckpointImage {
     private func read(_ name: String) throws(ContainerError) -> JSONValue? {
         let bytes: [UInt8]
         do throws(SystemCallError) {
-            let file = try openFile(name, [.readOnly, .nonBlocking, .noFollow], at: number)
+            let file = try openFile(name, .readOnly | .nonBlocking | .noFollow, at: number)
             bytes = try readFile(
                 file.number, limitBytes: Self.fileLimitBytes, named: "\(path)/\(name)")
         } catch  where error.errno == .noSuchFileOrDirectory {

@@ -49,7 +49,7 @@ struct Checkpointing {
         }
         guard let descriptor = options.readyDescriptor else { return }
         let flags = statusFlags(of: descriptor)
-        guard let flags, !flags.isDisjoint(with: [.writeOnly, .readWrite]) else {
+        guard let flags, !flags.isDisjoint(with: .writeOnly | .readWrite) else {
             throw ContainerError(
                 .invalidArgument,
                 "invalid --status-fd argument \(descriptor): "
@@ -196,7 +196,7 @@ struct Checkpointing {
         let pid = record.pid
         return (0..<3).map { number in
             let path = "/proc/\(pid)/fd/\(number)"
-            guard let link = try? openFile(path, [.pathOnly, .noFollow]),
+            guard let link = try? openFile(path, .pathOnly | .noFollow),
                 let bytes = try? readLink(link.number),
                 let file = try? status(at: path)
             else { return "" }
@@ -290,7 +290,7 @@ extension CheckpointOptions {
         }
         let place = FilePath(path).appending(parent).lexicallyNormalized().text
         do throws(SystemCallError) {
-            _ = try openFile(place, [.pathOnly, .directory])
+            _ = try openFile(place, .pathOnly | .directory)
         } catch {
             throw ContainerError(.invalidArgument, "invalid --parent-path", failure: error)
         }

@@ -85,7 +85,7 @@ struct ContainerMounts {
         do throws(SystemCallError) {
             table = try mountTable(of: "\(pid)")
             hostTable = try mountTable()
-            root = try openFile("/proc/\(pid)/root", [.pathOnly, .directory]).release()
+            root = try openFile("/proc/\(pid)/root", .pathOnly | .directory).release()
         } catch {
             throw ContainerError(error, "unable to look at the container's mounts")
         }

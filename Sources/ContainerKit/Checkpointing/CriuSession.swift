@@ -126,7 +126,7 @@ final class CriuSession {
         inputs.fillGaps(between: [closing])
         let page = try ProgressPage()
         let child = try LoadedProgram(image, inputs: inputs, progress: page).start(
-            [], flags: [.memory, .waitsForExec, .clearHandlers])
+            [], flags: .memory | .waitsForExec | .clearHandlers)
         if page.error != 0 {
             let process = OwnedDescriptor(taking: child.pidfd)
             _ = try? waitProcess(process.number)
@@ -146,7 +146,7 @@ final class CriuSession {
         isReaped = true
         // It waits for further requests after some.
         shutDown(socket.number)
-        var entries = [PollEntry(process.number, [.readable])]
+        var entries = [PollEntry(process.number, .readable)]
         if (try? poll(&entries, timeoutMilliseconds: 10_000)) ?? 0 == 0 { kill() }
         _ = try? waitProcess(process.number)
     }
@@ -210,7 +210,7 @@ final class CriuSession {
 
     /// Waits until CRIU says something.
     private func wait(_ meanwhile: () -> Void) throws(ContainerError) {
-        var entries = [PollEntry(socket.number, [.readable])]
+        var entries = [PollEntry(socket.number, .readable)]
         do throws(SystemCallError) {
             while try poll(&entries, timeoutMilliseconds: 500) == 0 { meanwhile() }
         } catch {
@@ -333,7 +333,7 @@ struct CriuLog {
 
     /// The last errors of the log, the cause before what came of it; nil where it has none.
     var lastErrors: String? {
-        guard let file = try? openFile(name, [.readOnly, .noFollow, .nonBlocking], at: directory),
+        guard let file = try? openFile(name, .readOnly | .noFollow | .nonBlocking, at: directory),
             let bytes = try? readTail(of: file.number, limitBytes: 64 << 10)
         else { return nil }
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")

@@ -43,7 +43,7 @@ struct MountPoints {
                 }
                 guard Self.isBind(parent.mount) else { continue }
                 let source = (parent.mount.source ?? "").path(from: bundlePath)
-                let directory = try openFile(source, [.pathOnly, .directory])
+                let directory = try openFile(source, .pathOnly | .directory)
                 try point.make(below: directory.number)
             } catch {
                 throw ContainerError(

@@ -227,7 +227,7 @@ struct RestoredTree {
             () throws(SystemCallError) in
             (
                 try mountTable(of: "\(pid)"),
-                try openFile("/proc/\(pid)/root", [.pathOnly, .directory]).release()
+                try openFile("/proc/\(pid)/root", .pathOnly | .directory).release()
             )
         }
         defer { _ = OwnedDescriptor(taking: root) }

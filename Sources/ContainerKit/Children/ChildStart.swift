@@ -220,7 +220,7 @@ struct ChildStart {
         guard instructions.indices.contains(place),
             case .call(let call, _, _, _, _) = instructions[place]
         else { throw SystemCallError("mmap", "init's image", errno: errno) }
-        let flags = kinds.cloneFlags.union(cgroup == nil ? [] : .intoCgroup)
+        let flags = kinds.cloneFlags.union(cgroup == nil ? .empty : .intoCgroup)
         let refusal = SystemCallError(
             call.name, flags.isEmpty ? "" : flags.description, errno: errno)
         // The exec has taken rights that only a copy of this process has.
@@ -241,11 +241,11 @@ extension ProgressPage {
     ) throws(SystemCallError) -> ChildProcess? {
         var isThere = false
         defer { tell(sibling, goOn: isThere) }
-        var entries = [PollEntry(rendezvous, [.readable]), PollEntry(first, [.readable])]
+        var entries = [PollEntry(rendezvous, .readable), PollEntry(first, .readable)]
         try poll(&entries)
         if !entries[0].seen.contains(.readable) {
             // What it sent before its end is there to be read by now.
-            entries = [PollEntry(rendezvous, [.readable])]
+            entries = [PollEntry(rendezvous, .readable)]
             guard try poll(&entries, timeoutMilliseconds: 0) > 0 else { return nil }
         }
         let process = try receiveDescriptor(from: rendezvous)

@@ -149,9 +149,9 @@ final class LoadedProgram {
         intoCgroup cgroup: CInt? = nil
     ) throws(SystemCallError) -> ChildProcess {
         var arguments = clinux_clone_args()
-        var flags = flags.union([kinds.cloneFlags, .tellsPidfd])
+        var flags = flags.union(kinds.cloneFlags | .tellsPidfd)
         if let cgroup {
-            flags.insert(.intoCgroup)
+            flags |= .intoCgroup
             arguments.cgroup = UInt64(cgroup)
         }
         arguments.flags = UInt64(flags.rawValue)
@@ -196,9 +196,8 @@ final class LoadedProgram {
         _ rights: CallerRights
     ) throws(SystemCallError) -> ChildProcess {
         var arguments = clinux_clone_args()
-        let flags: CloneFlags = [
-            .memory, .waitsForExec, .tellsPidfd, .tellsParentNumber, .clearHandlers,
-        ]
+        let flags: CloneFlags =
+            .memory | .waitsForExec | .tellsPidfd | .tellsParentNumber | .clearHandlers
         arguments.flags = UInt64(flags.rawValue)
         arguments.parent_tid = page.beginBirth()
         var birth = machine_birth()

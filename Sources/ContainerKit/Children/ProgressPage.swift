@@ -44,9 +44,9 @@ final class ProgressPage {
     }
 
     private init(file: CInt) throws(SystemCallError) {
-        let flags: MappingFlags = file < 0 ? [.shared, .anonymous] : .shared
+        let flags: MappingFlags = file < 0 ? .shared | .anonymous : .shared
         let address = try systemCall(
-            "mmap", __NR_mmap, 0, Self.sizeBytes, ProtectionFlags([.read, .write]).rawValue,
+            "mmap", __NR_mmap, 0, Self.sizeBytes, (ProtectionFlags.read | .write).rawValue,
             flags.rawValue, Int(file), 0, describing: "progress page")
         guard let pointer = UnsafeMutablePointer<machine_progress>(bitPattern: address) else {
             preconditionFailure("mmap gave no address")

@@ -108,7 +108,7 @@ public enum SealedExecutable {
         let seals = try systemCall(
             "fcntl", __NR_fcntl, Int(file.number), FileCommand.getSeals.rawValue,
             describing: "\"\(own)\", \(FileCommand.getSeals)")
-        return FileSeals(rawValue: seals).isSuperset(of: .all)
+        return FileSeals(rawValue: seals).contains(.all)
     }
 
     // MARK: The second start

@@ -170,11 +170,10 @@ private struct HostTerminal {
     /// Source: cfmakeraw of termios(3), without its change of OPOST.
     func makeRaw() {
         var modes = former
-        let input: TerminalInputFlags = [
-            .ignoreBreak, .signalBreak, .markParity, .stripBits, .newlineToReturn, .ignoreReturn,
-            .returnToNewline, .stopOutput,
-        ]
-        let local: TerminalLocalFlags = [.signals, .lines, .echo, .echoNewline, .extensions]
+        let input: TerminalInputFlags =
+            .ignoreBreak | .signalBreak | .markParity | .stripBits | .newlineToReturn
+            | .ignoreReturn | .returnToNewline | .stopOutput
+        let local: TerminalLocalFlags = .signals | .lines | .echo | .echoNewline | .extensions
         modes.input &= ~UInt32(input.rawValue)
         modes.local &= ~UInt32(local.rawValue)
         modes.control &= ~UInt32(TerminalControlFlags.parity.rawValue)
@@ -226,7 +225,7 @@ private struct TerminalStreams {
         let again =
             terminalCall(output, TCGETS, &modes)
             ? try? openFile(
-                "/proc/self/fd/\(output)", [.writeOnly, .nonBlocking, .noTerminal]) : nil
+                "/proc/self/fd/\(output)", .writeOnly | .nonBlocking | .noTerminal) : nil
         ownsOutlet = again != nil
         outlet = again?.release() ?? output
     }
@@ -249,9 +248,9 @@ private struct TerminalStreams {
 
     mutating func addEntries(to entries: inout [PollEntry]) {
         first = entries.count
-        var wanted: PollEvents = []
-        if readsMaster, output.isEmpty { wanted.insert(.readable) }
-        if readsMaster, !input.isEmpty { wanted.insert(.writable) }
+        var wanted: PollEvents = .empty
+        if readsMaster, output.isEmpty { wanted |= .readable }
+        if readsMaster, !input.isEmpty { wanted |= .writable }
         entries.append(PollEntry(readsInput && input.isEmpty ? inlet : -1, .readable))
         // A master whose other side is closed is always ready: not to be asked in vain.
         entries.append(PollEntry(wanted.isEmpty ? -1 : master, wanted))
@@ -265,7 +264,7 @@ private struct TerminalStreams {
         }
         let seen = entries[first + 1].seen
         // A master without its other side takes no input, but may still hold output.
-        if !seen.isDisjoint(with: [.hungUp, .error, .invalid]) { endInput() }
+        if !seen.isDisjoint(with: .hungUp | .error | .invalid) { endInput() }
         if seen.contains(.writable), !input.isEmpty, !input.drain(to: master) { endInput() }
         if !seen.isEmpty, output.isEmpty {
             // EIO: no process has the terminal open.

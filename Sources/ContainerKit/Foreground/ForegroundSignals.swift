@@ -41,7 +41,7 @@ public struct ForegroundSignals: ~Copyable, Sendable {
         let number = try withAddress(of: &mask) { (mask) throws(SystemCallError) in
             try systemCall(
                 "signalfd", __NR_signalfd4, -1, mask, SignalNumber.maskBytes,
-                SignalQueueFlags([.nonBlocking, .closeOnExec]).rawValue, describing: "")
+                (SignalQueueFlags.nonBlocking | .closeOnExec).rawValue, describing: "")
         }
         descriptor = OwnedDescriptor(taking: CInt(number))
         former = changeSignalMask(.block, mask)

@@ -24,7 +24,7 @@ struct ReadinessRelay: Sendable {
     static func makeDirectory(in state: CInt) throws(SystemCallError) {
         try ContainerKit.makeDirectory(ReadinessSocket.directoryName, at: state, mode: 0o755)
         let directory = try openFile(
-            ReadinessSocket.directoryName, [.readOnly, .directory, .noFollow], at: state)
+            ReadinessSocket.directoryName, .readOnly | .directory | .noFollow, at: state)
         // Whatever the umask: the container's users go through it.
         try systemCall(
             "fchmod", __NR_fchmod, Int(directory.number), 0o755,
@@ -36,7 +36,7 @@ struct ReadinessRelay: Sendable {
         let directory: OwnedDescriptor
         do throws(SystemCallError) {
             directory = try openFile(
-                ReadinessSocket.directoryName, [.pathOnly, .directory, .noFollow], at: state)
+                ReadinessSocket.directoryName, .pathOnly | .directory | .noFollow, at: state)
         } catch  where error.errno == .noSuchFileOrDirectory {
             return nil
         }

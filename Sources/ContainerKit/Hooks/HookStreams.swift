@@ -34,7 +34,7 @@ final class HookStreams {
             if let path {
                 // A fifo that nobody reads is refused, not waited for.
                 let file = try openFile(
-                    path, [.writeOnly, .create, .append, .nonBlocking], mode: 0o600)
+                    path, .writeOnly | .create | .append | .nonBlocking, mode: 0o600)
                 try makeBlocking(file.number)
                 hookEnds.append(try aboveStreams(file).release())
                 drains.append(-1)
@@ -89,9 +89,9 @@ final class HookStreams {
         let deadline = timeoutSeconds.flatMap(Self.deadline)
         while true {
             var entries = [
-                PollEntry(watched, [.readable]), PollEntry(feed, [.writable]),
-                PollEntry(drains[0], [.readable]), PollEntry(drains[1], [.readable]),
-                PollEntry(initProcess, [.readable]),
+                PollEntry(watched, .readable), PollEntry(feed, .writable),
+                PollEntry(drains[0], .readable), PollEntry(drains[1], .readable),
+                PollEntry(initProcess, .readable),
             ]
             var left = -1
             if let deadline {

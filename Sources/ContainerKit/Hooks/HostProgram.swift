@@ -74,7 +74,7 @@ struct HostProgram {
         let page = try ProgressPage()
         let loaded = LoadedProgram(image, inputs: inputs, progress: page)
         let child = try loaded.start(
-            [], flags: [.memory, .waitsForExec, .clearHandlers])
+            [], flags: .memory | .waitsForExec | .clearHandlers)
         let process = OwnedDescriptor(taking: child.pidfd)
         if page.error != 0 {
             _ = try? waitProcess(process.number)

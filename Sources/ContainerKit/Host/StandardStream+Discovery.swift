@@ -42,7 +42,7 @@ extension StandardStream.Kind {
         if status.stx_rdev_major == 1 {
             guard let device = StatelessDevice(rawValue: status.stx_rdev_minor) else { return nil }
             guard let flags = statusFlags(of: descriptor) else { return nil }
-            let kept: OpenFlags = [.writeOnly, .readWrite, .append, .nonBlocking]
+            let kept: OpenFlags = .writeOnly | .readWrite | .append | .nonBlocking
             self = .device(device, flags: flags.intersection(kept))
             return
         }

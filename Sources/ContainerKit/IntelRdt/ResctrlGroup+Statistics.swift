@@ -68,7 +68,7 @@ private struct ResctrlFiles {
     func number(_ file: String) -> UInt64 { lines(file).first.flatMap { UInt64($0) } ?? 0 }
 
     var directories: [String] {
-        guard let opened = try? openFile(directory, [.readOnly, .directory]) else { return [] }
+        guard let opened = try? openFile(directory, .readOnly | .directory) else { return [] }
         return (try? directoryNames(in: opened.number, named: directory)) ?? []
     }
 

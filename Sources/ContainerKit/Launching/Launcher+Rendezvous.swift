@@ -95,7 +95,7 @@ extension Launcher {
     func waitForRoom() throws(ContainerError) {
         let socket = rendezvous
         let seen = try reporting { () throws(SystemCallError) in
-            var entries = [PollEntry(socket, [.readable, .writable])]
+            var entries = [PollEntry(socket, .readable | .writable)]
             _ = try poll(&entries, timeoutMilliseconds: -1)
             return entries[0].seen
         }

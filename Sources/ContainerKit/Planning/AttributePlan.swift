@@ -59,7 +59,7 @@ extension SchedulingAttributes {
     init(_ scheduler: Scheduler) {
         self.init(
             policy: scheduler.policy.kernelValue,
-            flags: SchedulingFlags((scheduler.flags ?? []).map(\.kernelValue)),
+            flags: (scheduler.flags ?? []).reduce(.empty) { $0 | $1.kernelValue },
             nice: scheduler.nice, priority: UInt32(bitPattern: scheduler.priority),
             runtime: scheduler.runtime, deadline: scheduler.deadline, period: scheduler.period)
     }
@@ -107,7 +107,7 @@ extension IOPriorityValue {
 
 extension MemoryPolicyChange {
     init(_ policy: MemoryPolicy) {
-        let flags = MemoryPolicyFlags((policy.flags ?? []).map(\.kernelValue))
+        let flags = (policy.flags ?? []).reduce(MemoryPolicyFlags.empty) { $0 | $1.kernelValue }
         self.init(
             mode: MemoryPolicyWord(policy.mode.kernelValue, flags),
             nodes: NumberSet(list: policy.nodes))

@@ -12,27 +12,27 @@ extension MountAttributes {
             (.noDirectoryAccessTime, .noDirectoryAccessTime),
             (.noSymlinkFollowing, .noSymlinkFollowing),
         ]
-        return flags.reduce(into: []) { if contains($1.attribute) { $0.formUnion($1.flag) } }
+        return flags.reduce(into: .empty) { if contains($1.attribute) { $0 |= $1.flag } }
     }
 }
 
 /// A change of mount attributes: what mount_setattr(2) calls attr_set and attr_clr.
 struct MountAttributeChange: Hashable, Sendable {
-    var toSet: MountAttributes = []
-    var toClear: MountAttributes = []
+    var toSet: MountAttributes = .empty
+    var toClear: MountAttributes = .empty
 
     var isEmpty: Bool { toSet.isEmpty && toClear.isEmpty }
 
     /// Records that `attributes` were named; what was said of them before no longer counts.
     mutating func set(_ attributes: MountAttributes) {
-        toSet.formUnion(attributes)
-        toClear.subtract(attributes)
+        toSet |= attributes
+        toClear = toClear.subtracting(attributes)
     }
 
     /// Records that `attributes` were named as unwanted.
     mutating func clear(_ attributes: MountAttributes) {
-        toClear.formUnion(attributes)
-        toSet.subtract(attributes)
+        toClear |= attributes
+        toSet = toSet.subtracting(attributes)
     }
 
     /// The access time mode that was chosen, if one was.
@@ -42,16 +42,16 @@ struct MountAttributeChange: Hashable, Sendable {
 
     /// Chooses an access time mode: the kernel wants the whole group cleared with it.
     mutating func choose(accessTimeMode mode: MountAttributes) {
-        toSet.subtract(.accessTimeMode)
-        toSet.formUnion(mode)
-        toClear.formUnion(.accessTimeMode)
+        toSet = toSet.subtracting(.accessTimeMode)
+        toSet |= mode
+        toClear |= .accessTimeMode
     }
 
     /// Takes a choice of an access time mode back; another mode that was chosen before stays.
     mutating func withdraw(accessTimeMode mode: MountAttributes) {
         guard accessTimeMode == mode else { return }
-        toSet.subtract(.accessTimeMode)
-        toClear.subtract(.accessTimeMode)
+        toSet = toSet.subtracting(.accessTimeMode)
+        toClear = toClear.subtracting(.accessTimeMode)
     }
 
     /// Ends an access time mode, which leaves the kernel's default in its place.

@@ -17,7 +17,7 @@ struct MountOptions: Equatable, Sendable {
     /// Propagation types, each a step of its own, in the order in which they were named.
     var propagation: [Linux.Propagation] = []
     /// Flags of the file system behind the mount; they have no effect on a bind mount.
-    var superblockFlags: MountFlags = []
+    var superblockFlags: MountFlags = .empty
     /// Options for the file system, in order: "mode=755", "newinstance".
     var filesystemOptions: [String] = []
     /// Whether an existing tree is mounted: bind, rbind, or type "bind".
@@ -65,18 +65,17 @@ struct MountOptions: Equatable, Sendable {
     var bindAttributes: MountAttributeChange {
         guard namesAnyAttribute else { return MountAttributeChange() }
         var change = attributes
-        let plain: MountAttributes = [
-            .readOnly, .noSetUserID, .noDevices, .noExecution, .noSymlinkFollowing,
-        ]
-        change.toClear.formUnion(plain.subtracting(attributes.toSet))
+        let plain: MountAttributes =
+            .readOnly | .noSetUserID | .noDevices | .noExecution | .noSymlinkFollowing
+        change.toClear |= plain.subtracting(attributes.toSet)
         let skipsDirectories = attributes.toSet.contains(.noDirectoryAccessTime)
         if attributes.accessTimeMode == nil, skipsDirectories {
             change.choose(accessTimeMode: .relativeAccessTime)
         }
         if attributes.accessTimeMode == nil || skipsDirectories {
-            change.toClear.subtract(.noDirectoryAccessTime)
+            change.toClear = change.toClear.subtracting(.noDirectoryAccessTime)
         } else {
-            change.toClear.formUnion(.noDirectoryAccessTime)
+            change.toClear |= .noDirectoryAccessTime
         }
         return change
     }
@@ -98,20 +97,20 @@ struct MountOptions: Equatable, Sendable {
         var change = bindAttributes
         for (attribute, word) in lockable where locked.contains(attribute) {
             if attributes.toClear.contains(attribute) { withoutEffect.append("\"\(word)\"") }
-            change.toClear.subtract(attribute)
+            change.toClear = change.toClear.subtracting(attribute)
         }
         if locked.contains(.noDirectoryAccessTime),
             !attributes.toClear.contains(.noDirectoryAccessTime)
         {
-            change.toClear.subtract(.noDirectoryAccessTime)
+            change.toClear = change.toClear.subtracting(.noDirectoryAccessTime)
         }
-        let times: MountAttributes = [.accessTimeMode, .noDirectoryAccessTime]
+        let times: MountAttributes = .accessTimeMode | .noDirectoryAccessTime
         let result = locked.subtracting(change.toClear).union(change.toSet)
         if result.intersection(times) != locked.intersection(times) {
             withoutEffect.append("what they say of access times")
         }
-        change.toSet.subtract(times)
-        change.toClear.subtract(times)
+        change.toSet = change.toSet.subtracting(times)
+        change.toClear = change.toClear.subtracting(times)
         return (change, withoutEffect)
     }
 
@@ -150,16 +149,20 @@ struct MountOptions: Equatable, Sendable {
             recursiveAttributes.apply(change)
         case .superblock(let flags, let isSet):
             namesAnyAttribute = true
-            if isSet { superblockFlags.formUnion(flags) } else { superblockFlags.subtract(flags) }
+            if isSet {
+                superblockFlags |= flags
+            } else {
+                superblockFlags = superblockFlags.subtracting(flags)
+            }
         case .readOnly(let isSet):
             // One word for two things: a mount(2) with MS_RDONLY makes both read-only.
             namesAnyAttribute = true
             if isSet {
                 attributes.set(.readOnly)
-                superblockFlags.formUnion(.readOnly)
+                superblockFlags |= .readOnly
             } else {
                 attributes.clear(.readOnly)
-                superblockFlags.subtract(.readOnly)
+                superblockFlags = superblockFlags.subtracting(.readOnly)
             }
         }
     }

@@ -60,9 +60,7 @@ extension MountPlan {
     private mutating func addUnifiedTree(
         _ options: MountOptions, _ index: Int, _ destination: String, _ field: Origin
     ) {
-        let attributes = options.attributes.toSet.union([
-            .noSetUserID, .noDevices, .noExecution,
-        ])
+        let attributes = options.attributes.toSet.union(.noSetUserID | .noDevices | .noExecution)
         var changes = [
             MountChange(
                 set: attributes, propagation: .private)

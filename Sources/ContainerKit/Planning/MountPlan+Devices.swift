@@ -92,6 +92,6 @@ extension MountChange {
     /// bit 18).
     static func ofAttached(_ device: Device) -> MountChange {
         MountChange(
-            set: device.isReadOnly ? .readOnly : [], propagation: .private)
+            set: device.isReadOnly ? .readOnly : .empty, propagation: .private)
     }
 }

@@ -297,9 +297,8 @@ struct MountPlan {
             type: mount.type ?? "", source: mount.source ?? "", destination: destination,
             options: try oldOptions(options, type: nil, field),
             changes: Self.furtherChanges(options))
-        filesystem.mountFlags = options.superblockFlags.union([
-            .remount, options.attributes.toSet.mountFlags,
-        ])
+        filesystem.mountFlags = options.superblockFlags.union(
+            .remount | options.attributes.toSet.mountFlags)
         childSteps.add(.mount(.mountFilesystem(filesystem)), from: field)
     }
 
@@ -385,9 +384,9 @@ extension MountOptions {
     mutating func takeReadOnly() -> Bool {
         let isReadOnly =
             attributes.toSet.contains(.readOnly) || recursiveAttributes.toSet.contains(.readOnly)
-        attributes.toSet.subtract(.readOnly)
-        recursiveAttributes.toSet.subtract(.readOnly)
-        superblockFlags.subtract(.readOnly)
+        attributes.toSet = attributes.toSet.subtracting(.readOnly)
+        recursiveAttributes.toSet = recursiveAttributes.toSet.subtracting(.readOnly)
+        superblockFlags = superblockFlags.subtracting(.readOnly)
         return isReadOnly
     }
 }

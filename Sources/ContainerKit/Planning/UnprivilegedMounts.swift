@@ -59,8 +59,8 @@ extension MountChange {
     /// nosuid, nodev and noexec, as runc mounts hierarchies.
     static func ofCgroupMount(readOnly: Bool) -> MountChange {
         var change = MountChange(
-            set: [.noSetUserID, .noDevices, .noExecution], propagation: .private)
-        if readOnly { change.set.insert(.readOnly) }
+            set: .noSetUserID | .noDevices | .noExecution, propagation: .private)
+        if readOnly { change.set |= .readOnly }
         return change
     }
 }

@@ -48,7 +48,7 @@ func openRegularFile(_ path: String, inRoot root: CInt) throws(SystemCallError) 
         throw SystemCallError("open", "\"\(path)\"", errno: .invalidArgument)
     }
     return try openFile(
-        "/proc/self/fd/\(file.number)", [.readOnly, .nonBlocking, .noTerminal])
+        "/proc/self/fd/\(file.number)", .readOnly | .nonBlocking | .noTerminal)
 }
 
 /// Whether a file is one of the kernel's own, whose type says nothing of what reading it does: of a

@@ -116,7 +116,7 @@ private final class Walk {
     private func makeFile(_ name: String) throws(SystemCallError) {
         do {
             _ = try openFile(
-                name, [.writeOnly, .create, .exclusive, .noFollow], at: directory, mode: 0o644)
+                name, .writeOnly | .create | .exclusive | .noFollow, at: directory, mode: 0o644)
         } catch  where error.errno == .fileExists {
             // Another container of the same volume was faster.
         }
@@ -130,7 +130,7 @@ private final class Walk {
         } catch  where error.errno == .fileExists {
             isOurs = false
         }
-        let made = try openFile(name, [.readOnly, .directory, .noFollow], at: directory)
+        let made = try openFile(name, .readOnly | .directory | .noFollow, at: directory)
         if isOurs, try status(of: made.number).stx_mode & 0o777 != 0o755 {
             _ = try systemCall(
                 "fchmod", __NR_fchmod, Int(made.number), 0o755, describing: "\"\(name)\"")
@@ -140,7 +140,7 @@ private final class Walk {
 
     private func open(_ name: String) throws(SystemCallError) -> OwnedDescriptor? {
         do {
-            return try openFile(name, [.pathOnly, .noFollow], at: directory)
+            return try openFile(name, .pathOnly | .noFollow, at: directory)
         } catch  where error.errno == .noSuchFileOrDirectory {
             return nil
         }

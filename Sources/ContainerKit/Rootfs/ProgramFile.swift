@@ -62,7 +62,7 @@ struct ProgramFile {
 
     private mutating func explainMissing(_ path: String, _ view: ImageView?) {
         reason = "the file, or the interpreter or loader that it asks for"
-        guard let view, let root = try? openFile(view.path, [.pathOnly, .directory]) else {
+        guard let view, let root = try? openFile(view.path, .pathOnly | .directory) else {
             return
         }
         var program = path
@@ -94,7 +94,7 @@ struct ProgramFile {
             : "the user may not execute the file or enter a directory above it, or the mount that it "
                 + "is on has the option noexec"
         guard let view, path.begins(with: "/"), !view.covers(path),
-            let root = try? openFile(view.path, [.pathOnly, .directory]),
+            let root = try? openFile(view.path, .pathOnly | .directory),
             let file = try? openInRoot(root.number, path, .pathOnly),
             let mount = try? filesystemStatus(of: file.number),
             let status = try? status(of: file.number)
@@ -110,7 +110,7 @@ struct ProgramFile {
         hint =
             "a program must be made for this machine, and a script begins with #! and its interpreter"
         guard let view, path.begins(with: "/"), !view.covers(path),
-            let root = try? openFile(view.path, [.pathOnly, .directory]),
+            let root = try? openFile(view.path, .pathOnly | .directory),
             let start = try? Self.start(of: path, in: root.number, unlessCovered: view)
         else { return }
         if start.isEmpty {
@@ -143,7 +143,7 @@ struct ProgramFile {
     }
 
     private static func name(of descriptor: CInt) throws(SystemCallError) -> String {
-        let link = try openFile("/proc/self/fd/\(descriptor)", [.pathOnly, .noFollow])
+        let link = try openFile("/proc/self/fd/\(descriptor)", .pathOnly | .noFollow)
         return String(decoding: try readLink(link.number), as: UTF8.self)
     }
 }

@@ -24,7 +24,7 @@ func tmpfsCopy(
     let tree = try context.attach(attributes: mount.attributes.subtracting(.readOnly))
 
     if let source = try existingDirectory(mount.destination, below: root) {
-        let target = try openFile(".", [.readOnly, .directory], at: tree.number)
+        let target = try openFile(".", .readOnly | .directory, at: tree.number)
         let keys = Set(mount.options.map { $0.prefix { $0 != "=" } })
         let status = try status(of: source.number)
         try TreeCopy(
@@ -65,7 +65,7 @@ private func existingDirectory(_ path: String, below root: CInt) throws(SystemCa
     -> OwnedDescriptor?
 {
     do {
-        return try openInRoot(root, path, [.readOnly, .directory])
+        return try openInRoot(root, path, .readOnly | .directory)
     } catch  where error.errno == .noSuchFileOrDirectory {
         return nil
     }

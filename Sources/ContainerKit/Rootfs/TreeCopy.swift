@@ -86,7 +86,7 @@ struct TreeCopy {
         throws(SystemCallError) -> Bool
     {
         let mayStall = cgroup?.stallsWithoutMemory ?? false
-        var entries = [PollEntry(process.number, [.readable])]
+        var entries = [PollEntry(process.number, .readable)]
         while try poll(&entries, timeoutMilliseconds: mayStall ? 100 : -1) == 0 {
             guard cgroup?.isWaitingForMemory == true else { continue }
             try sendSignal(process.number, Signal.kill.rawValue)

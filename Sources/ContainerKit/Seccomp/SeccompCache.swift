@@ -51,7 +51,7 @@ struct SeccompCache: Sendable {
     /// Opens the store; in one that others may write to, or have made, nothing is ours for sure: who could
     /// put a filter there could open a container.
     private func openStore() throws(SystemCallError) -> OwnedDescriptor {
-        let place = try openFile(store, [.pathOnly, .directory])
+        let place = try openFile(store, .pathOnly | .directory)
         guard Self.isOwn(try status(of: place.number)) else {
             throw SystemCallError("openat", "\"\(store)\"", errno: .notPermitted)
         }
@@ -59,7 +59,7 @@ struct SeccompCache: Sendable {
     }
 
     private func contents(of name: String, in place: CInt) throws(SystemCallError) -> [UInt8] {
-        let file = try openFile(name, [.readOnly, .noFollow, .nonBlocking], at: place)
+        let file = try openFile(name, .readOnly | .noFollow | .nonBlocking, at: place)
         let found = try status(of: file.number)
         // A regular file of that one name.
         guard Self.isOwn(found), found.kind == .regular, found.stx_nlink == 1 else {
@@ -143,7 +143,7 @@ struct SeccompCache: Sendable {
         let temporary = "\(name).new"
         do throws(SystemCallError) {
             let file = try openFile(
-                temporary, [.writeOnly, .create, .exclusive], at: place.number, mode: 0o600)
+                temporary, .writeOnly | .create | .exclusive, at: place.number, mode: 0o600)
             try writeAll(entry, to: file.number, named: "\"\(store)/\(temporary)\"")
             try renameFile(temporary, to: name, at: place.number)
         } catch {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import KernelVocabulary
 internal import RuntimeSpec
 
 extension SeccompFilter {
@@ -18,7 +19,7 @@ extension SeccompFilter {
                 .invalid, field,
                 "\(program.count) bytes are no program of 1 to \(longest) instructions")
         }
-        self.init(program: program, flags: [], unknownSystemCalls: [])
+        self.init(program: program, flags: .empty, unknownSystemCalls: [])
     }
 }
 

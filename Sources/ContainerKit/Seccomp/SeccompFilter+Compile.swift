@@ -155,7 +155,7 @@ private struct SeccompCompiler {
     }
 
     private func flags() throws(SeccompError) -> SeccompFilterFlags {
-        let listener: SeccompFilterFlags = profile.notifies ? .newListener : []
+        let listener: SeccompFilterFlags = profile.notifies ? .newListener : .empty
         guard let named = profile.flags else { return listener.union(.speculationAllow) }
         if profile.notifies, let index = named.firstIndex(of: .waitKillableReceive),
             !SeccompSupport.supports(.waitKillableReceive)
@@ -171,8 +171,8 @@ private struct SeccompCompiler {
             // It says how a listener is waited for; there is none without SCMP_ACT_NOTIFY, and the
             // kernel refuses the flag then.
             case .waitKillableReceive:
-                if profile.notifies { flags.formUnion(flag.kernelValue) }
-            case .log, .speculationAllow: flags.formUnion(flag.kernelValue)
+                if profile.notifies { flags |= flag.kernelValue }
+            case .log, .speculationAllow: flags |= flag.kernelValue
             }
         }
     }

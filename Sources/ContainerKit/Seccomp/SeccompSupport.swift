@@ -31,7 +31,7 @@ enum SeccompSupport {
     static func supports(_ flag: Seccomp.Flag) -> Bool {
         var flags = flag.kernelValue
         // The kernel takes this flag only beside the one that makes a listener.
-        if flag == .waitKillableReceive { flags.insert(.newListener) }
+        if flag == .waitKillableReceive { flags |= .newListener }
         do throws(SystemCallError) {
             try systemCall(
                 "seccomp", __NR_seccomp, SeccompOperation.setFilter.rawValue, flags.rawValue, 0,

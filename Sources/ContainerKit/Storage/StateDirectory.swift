@@ -107,7 +107,7 @@ struct StateDirectory: ~Copyable {
         let found: StateDirectory
         do throws(SystemCallError) {
             found = try StateDirectory(
-                path: path, directory: openFile(path, [.readOnly, .directory, .noFollow]))
+                path: path, directory: openFile(path, .readOnly | .directory | .noFollow))
         } catch  where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
             return nil
         } catch {
@@ -221,7 +221,7 @@ struct StateDirectory: ~Copyable {
     private func write(_ bytes: [UInt8], to name: String) throws(ContainerError) {
         try reporting("unable to save the state in \(path)") { () throws(SystemCallError) in
             let file = try openFile(
-                name, [.writeOnly, .create, .truncate, .noFollow], at: descriptor, mode: 0o600)
+                name, .writeOnly | .create | .truncate | .noFollow, at: descriptor, mode: 0o600)
             try writeAll(bytes, to: file.number, named: "\"\(path)/\(name)\"")
         }
     }
@@ -263,7 +263,7 @@ struct StateDirectory: ~Copyable {
     /// - Throws: `state` for what is no file, which is not waited for either.
     func read(_ name: String) throws(ContainerError) -> [UInt8]? {
         do throws(SystemCallError) {
-            let file = try openFile(name, [.readOnly, .nonBlocking, .noFollow], at: descriptor)
+            let file = try openFile(name, .readOnly | .nonBlocking | .noFollow, at: descriptor)
             return try readFile(
                 file.number, limitBytes: Self.fileLimitBytes, named: "\(path)/\(name)")
         } catch  where error.errno == .noSuchFileOrDirectory {
@@ -305,7 +305,7 @@ struct StateDirectory: ~Copyable {
         try reporting("unable to make the progress page in \(path)") {
             () throws(SystemCallError) in
             try openFile(
-                Self.progressName, [.readWrite, .create, .truncate], at: descriptor, mode: 0o600)
+                Self.progressName, .readWrite | .create | .truncate, at: descriptor, mode: 0o600)
         }
     }
 
@@ -350,7 +350,7 @@ struct StateDirectory: ~Copyable {
 
     private func removeReadinessSocket() throws(SystemCallError) {
         let directory = try openFile(
-            ReadinessSocket.directoryName, [.pathOnly, .directory, .noFollow], at: descriptor)
+            ReadinessSocket.directoryName, .pathOnly | .directory | .noFollow, at: descriptor)
         do throws(SystemCallError) {
             try removeFile(ReadinessSocket.name, at: directory.number)
         } catch  where error.errno == .noSuchFileOrDirectory {

@@ -7,7 +7,7 @@ internal import SystemPackage
 
 /// The names in a directory, without `.` and `..`.
 func directoryEntries(_ path: String) throws(SystemCallError) -> [String] {
-    let directory = try openFile(path, [.readOnly, .directory])
+    let directory = try openFile(path, .readOnly | .directory)
     var names: [String] = []
     try readEntries(of: directory.number, named: path) { name, _ in names.append(name) }
     return names

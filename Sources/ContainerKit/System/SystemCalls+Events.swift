@@ -8,7 +8,7 @@ internal import SystemPackage
 ///
 /// Kernel: eventfd2(2) with EFD_CLOEXEC and EFD_NONBLOCK.
 func makeEventCounter() throws(SystemCallError) -> OwnedDescriptor {
-    let flags: EventCounterFlags = [.nonBlocking, .closeOnExec]
+    let flags: EventCounterFlags = .nonBlocking | .closeOnExec
     let number = try systemCall(
         "eventfd2", __NR_eventfd2, 0, flags.rawValue, describing: "0, \(flags)")
     return OwnedDescriptor(taking: CInt(number))
@@ -18,7 +18,7 @@ func makeEventCounter() throws(SystemCallError) -> OwnedDescriptor {
 ///
 /// Kernel: inotify_init1(2) with IN_CLOEXEC and IN_NONBLOCK.
 func makeChangeQueue() throws(SystemCallError) -> OwnedDescriptor {
-    let flags: ChangeQueueFlags = [.nonBlocking, .closeOnExec]
+    let flags: ChangeQueueFlags = .nonBlocking | .closeOnExec
     let number = try systemCall(
         "inotify_init1", __NR_inotify_init1, flags.rawValue, describing: "\(flags)")
     return OwnedDescriptor(taking: CInt(number))

@@ -16,7 +16,7 @@ enum MemoryFileUse {
 ///
 /// Kernel: memfd_create(2).
 func memoryFile(_ name: String, for use: MemoryFileUse) throws(SystemCallError) -> OwnedDescriptor {
-    let flags: MemoryFileFlags = [.closeOnExec, .allowSealing]
+    let flags: MemoryFileFlags = .closeOnExec | .allowSealing
     let number = try withPath(name) { (text) throws(SystemCallError) in
         do throws(SystemCallError) {
             return try systemCall(
@@ -45,7 +45,7 @@ func seal(_ file: CInt) throws(SystemCallError) {
 ///
 /// Kernel: execveat(2) with AT_EXECVE_CHECK.
 func checkExecution(of file: CInt) throws(SystemCallError) {
-    let flags: PathFlags = [.emptyPath, .checkExecution]
+    let flags: PathFlags = .emptyPath | .checkExecution
     do throws(SystemCallError) {
         try withPath("") { (empty) throws(SystemCallError) in
             var arguments = (empty, 0)
@@ -63,5 +63,5 @@ func checkExecution(of file: CInt) throws(SystemCallError) {
 
 extension FileSeals {
     /// All that a file gets which never changes again.
-    static var all: FileSeals { [.sealing, .shrinking, .growing, .writing] }
+    static var all: FileSeals { .sealing | .shrinking | .growing | .writing }
 }

@@ -14,7 +14,7 @@ func cloneMountTree(
     followsLink: Bool = true
 ) throws(SystemCallError) -> OwnedDescriptor {
     var flags = cloneFlags(recursive: recursive)
-    if !followsLink { flags.insert(.noFollow) }
+    if !followsLink { flags |= .noFollow }
     let number = try withPath(path) { (address) throws(SystemCallError) in
         try systemCall(
             "open_tree", __NR_open_tree, Int(directory), address, flags.rawValue,
@@ -39,7 +39,7 @@ func cloneMountTree(of descriptor: CInt, recursive: Bool) throws(SystemCallError
 }
 
 private func cloneFlags(recursive: Bool) -> PathFlags {
-    recursive ? [.cloneTree, .treeCloseOnExec, .recursive] : [.cloneTree, .treeCloseOnExec]
+    recursive ? .cloneTree | .treeCloseOnExec | .recursive : .cloneTree | .treeCloseOnExec
 }
 
 /// The file system that an open file is on, and its mount.
@@ -67,10 +67,10 @@ func mountAttributes(at path: String) throws(SystemCallError) -> MountAttributes
         (.noSymlinkFollowing, .noSymlinkFollowing),
     ]
     let flags = MountStatus(rawValue: status.f_flags)
-    var attributes: MountAttributes = []
-    for (flag, attribute) in known where flags.contains(flag) { attributes.insert(attribute) }
-    if flags.isDisjoint(with: [.noAccessTime, .relativeAccessTime]) {
-        attributes.insert(.strictAccessTime)
+    var attributes: MountAttributes = .empty
+    for (flag, attribute) in known where flags.contains(flag) { attributes |= attribute }
+    if flags.isDisjoint(with: .noAccessTime | .relativeAccessTime) {
+        attributes |= .strictAccessTime
     }
     return attributes
 }
@@ -112,7 +112,7 @@ func mapMountIDs(_ tree: CInt, by userNamespace: CInt, recursive: Bool) throws(S
 }
 
 private func changeFlags(recursive: Bool) -> PathFlags {
-    recursive ? [.emptyPath, .recursive] : .emptyPath
+    recursive ? .emptyPath | .recursive : .emptyPath
 }
 
 extension MountChange {
@@ -136,7 +136,7 @@ func mountIdentity(of descriptor: CInt) throws(SystemCallError) -> UInt64 {
         try withAddress(of: &status) { (address) throws(SystemCallError) in
             _ = try systemCall(
                 "statx", __NR_statx, Int(descriptor), empty, PathFlags.emptyPath.rawValue,
-                StatusMask([.mountID, .uniqueMountID]).rawValue, address,
+                (StatusMask.mountID | .uniqueMountID).rawValue, address,
                 describing: "descriptor \(descriptor)")
         }
     }
@@ -147,7 +147,7 @@ func mountIdentity(of descriptor: CInt) throws(SystemCallError) -> UInt64 {
 ///
 /// Kernel: umount2(2) with MNT_DETACH.
 func detachMount(_ identity: UInt64, at path: String) throws(SystemCallError) {
-    let top = try openFile(path, [.pathOnly, .directory])
+    let top = try openFile(path, .pathOnly | .directory)
     guard try mountIdentity(of: top.number) == identity else { return }
     // By the descriptor: the path could lead elsewhere by now.
     _ = try withPath("/proc/self/fd/\(top.number)") { (address) throws(SystemCallError) in

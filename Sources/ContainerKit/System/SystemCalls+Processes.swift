@@ -67,7 +67,7 @@ private func keptStatus(_ pidfd: CInt) -> ExitStatus? {
 ///
 /// Kernel: waitid(2) with P_PIDFD and WNOHANG.
 func waitProcessIfEnded(_ pidfd: CInt) throws(SystemCallError) -> ExitStatus? {
-    try waitProcess(pidfd, options: [.allChildren, .noHang])
+    try waitProcess(pidfd, options: .allChildren | .noHang)
 }
 
 private func waitProcess(_ pidfd: CInt, options: WaitOptions) throws(SystemCallError) -> ExitStatus?

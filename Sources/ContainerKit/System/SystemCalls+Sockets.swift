@@ -220,7 +220,7 @@ func receivePacket(from socket: CInt, limitBytes: Int) throws(SystemCallError)
 {
     var text = [UInt8](repeating: 0, count: limitBytes)
     var control = DescriptorMessage(length: 0, level: 0, type: 0)
-    var flags: MessageFlags = []
+    var flags: MessageFlags = .empty
     let length = try withAddress(ofElements: &text) { (base, room) throws(SystemCallError) in
         var vector = (base: base, length: room)
         return try withAddress(of: &vector) { (vector) throws(SystemCallError) in
@@ -245,7 +245,7 @@ func receivePacket(from socket: CInt, limitBytes: Int) throws(SystemCallError)
     let count = isRights ? max(0, (control.length - 16) / 4) : 0
     let descriptors = Array([control.first, control.second].prefix(count))
     // No room for more than two: the kernel dropped the rest, and says so.
-    guard count <= 2, flags.isDisjoint(with: [.truncatedControl, .truncated]) else {
+    guard count <= 2, flags.isDisjoint(with: .truncatedControl | .truncated) else {
         for number in descriptors { _ = OwnedDescriptor(taking: number) }
         throw SystemCallError(
             "recvmsg", "descriptor \(socket), more than was expected", errno: .badMessage)
@@ -288,7 +288,7 @@ func sendDescriptor(_ descriptor: CInt, text: String, over socket: CInt, waits: 
             try withAddress(of: &control) { (control) throws(SystemCallError) in
                 var header = MessageHeader(vectors: vector, control: control, controlLength: 20)
                 try withAddress(of: &header) { (header) throws(SystemCallError) in
-                    let flags: MessageFlags = waits ? .noSignal : [.noSignal, .noWait]
+                    let flags: MessageFlags = waits ? .noSignal : .noSignal | .noWait
                     _ = try systemCall(
                         "sendmsg", __NR_sendmsg, Int(socket), header, flags.rawValue,
                         describing: "descriptor \(socket), SCM_RIGHTS")

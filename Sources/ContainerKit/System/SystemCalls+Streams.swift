@@ -131,7 +131,7 @@ struct StreamSocket: ~Copyable {
     private func waitUntil(_ events: PollEvents, _ call: String, before deadline: Deadline)
         throws(SystemCallError)
     {
-        var entries = [PollEntry(socket.number, [events])]
+        var entries = [PollEntry(socket.number, events)]
         let ready = try poll(&entries, timeoutMilliseconds: deadline.remainingMilliseconds)
         if ready == 0 { throw SystemCallError(call, name, errno: .timedOut) }
     }

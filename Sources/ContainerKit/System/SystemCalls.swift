@@ -80,7 +80,7 @@ func openInRoot(
     var how = open_how(
         flags: UInt64(flags.union(.closeOnExec).rawValue), mode: UInt64(mode),
         resolve: UInt64(
-            Resolution.inRoot.union(followsLinks ? [] : .noSymbolicLinks).rawValue))
+            Resolution.inRoot.union(followsLinks ? .empty : .noSymbolicLinks).rawValue))
     var attempts = 128
     while true {
         do {
@@ -142,7 +142,7 @@ private func readWaiting(_ descriptor: CInt, _ address: Int, _ count: Int, _ nam
             return try systemCall(
                 "read", __NR_read, Int(descriptor), address, count, describing: "\"\(name)\"")
         } catch  where error.errno == .resourceTemporarilyUnavailable {
-            var entries = [PollEntry(descriptor, [.readable])]
+            var entries = [PollEntry(descriptor, .readable)]
             try poll(&entries)
         }
     }
@@ -156,7 +156,7 @@ private func readWaiting(_ descriptor: CInt, _ address: Int, _ count: Int, _ nam
 func readFile(
     _ path: String, at directory: CInt = currentDirectory, limitBytes: Int = longestFileBytes
 ) throws(SystemCallError) -> [UInt8] {
-    let file = try openFile(path, [.readOnly, .nonBlocking, .noTerminal], at: directory)
+    let file = try openFile(path, .readOnly | .nonBlocking | .noTerminal, at: directory)
     return try readFile(file.number, limitBytes: limitBytes, named: path)
 }
 
@@ -234,7 +234,7 @@ func removeDirectory(_ path: String, at directory: CInt = currentDirectory)
 ///
 /// Kernel: renameat2(2).
 func renameFile(_ from: String, to: String, at directory: CInt) throws(SystemCallError) {
-    try rename(from, to, at: directory, [])
+    try rename(from, to, at: directory, .empty)
 }
 
 /// Lets two files of a directory change places.
@@ -287,7 +287,7 @@ func status(at path: String, in directory: CInt = currentDirectory) throws(Syste
 
 extension StatusMask {
     /// What `status` tells.
-    fileprivate static var all: StatusMask { [.basic, .birthTime, .mountID] }
+    fileprivate static var all: StatusMask { .basic | .birthTime | .mountID }
 }
 
 extension clinux_statx {

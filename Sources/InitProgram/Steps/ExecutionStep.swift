@@ -94,7 +94,7 @@ extension Assembler {
         let inner = path.rootedComponents.relativePath
         resolve(
             inner.isEmpty ? "." : inner, below: root, into: directory,
-            flags: [.pathOnly, .directory], ignoring: ignoring,
+            flags: .pathOnly | .directory, ignoring: ignoring,
             note: Self.directoryNote(path))
     }
 

@@ -116,7 +116,7 @@ extension Assembler {
     /// Through a procfs instance that is attached nowhere: what the container mounted on /proc cannot
     /// redirect the write (CVE-2025-52881).
     fileprivate mutating func setSysctl(_ parameters: [KernelParameter]) {
-        let proc = newFilesystem("proc", source: "proc", options: [], attributes: [])
+        let proc = newFilesystem("proc", source: "proc", options: [], attributes: .empty)
         for parameter in parameters {
             let file = cell("sysctl")
             resolve(

@@ -75,7 +75,7 @@ extension Assembler {
     /// the host.
     private mutating func readOnlyNullDevice() -> Cell {
         let place = cell("null-device")
-        open(text("/dev/null"), [.pathOnly, .noFollow], into: place)
+        open(text("/dev/null"), .pathOnly | .noFollow, into: place)
         let status = scratch()
         statx(.cell(place), into: status)
         let conditions: [Condition] = [

@@ -106,7 +106,7 @@ extension Assembler {
             .waitid,
             [
                 .named(WaitTarget.process), .cell(child), .address(ending),
-                .named([.exited, .allChildren] as WaitOptions), .literal(0),
+                .named(.exited | .allChildren as WaitOptions), .literal(0),
             ], retries: 1000, note: hook.failureText)
         call(
             .write, [.cell(socket), .address(ending), .literal(HookReport.sizeBytes)],
@@ -163,7 +163,7 @@ extension Assembler {
     mutating func enterHostDirectory(_ path: String) {
         let directory = cell("directory")
         open(
-            text(path), [.pathOnly, .directory], into: directory,
+            text(path), .pathOnly | .directory, into: directory,
             ignoring: [.noSuchFileOrDirectory, .permissionDenied, .notDirectory])
         let missing = skip(when: .isNegative(directory))
         call(.fchdir, [.cell(directory)])

@@ -217,7 +217,7 @@ extension Assembler {
         _ place: Cell, into result: Cell? = nil, ignoring: [Errno] = [], note: String? = nil
     ) {
         open(
-            text("."), at: .cell(place), [.pathOnly, .directory], into: result,
+            text("."), at: .cell(place), .pathOnly | .directory, into: result,
             ignoring: ignoring, note: note)
     }
 
@@ -231,7 +231,7 @@ extension Assembler {
             let name = text(hierarchy.name)
             call(.mkdirat, [.cell(tmpfs), name, .named(FileMode(0o755))])
             let target = cell("hierarchy")
-            open(name, at: .cell(tmpfs), [.pathOnly, .directory, .noFollow], into: target)
+            open(name, at: .cell(tmpfs), .pathOnly | .directory | .noFollow, into: target)
             let tree = input(.cgroupTree(index, hierarchy.name))
             moveMount(tree, onto: target)
             close(tree)

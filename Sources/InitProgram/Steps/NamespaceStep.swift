@@ -120,7 +120,7 @@ extension NamespaceStep {
             code.call(.unshare, [.namespaces(kinds)])
         case .enterNewTimeNamespace(let offsets): code.enterNewTimeNamespace(offsets)
         case .continueInChild(let intoCgroup):
-            code.continueInSibling([], intoCgroup: intoCgroup, named: "second-process", .second)
+            code.continueInSibling(.empty, intoCgroup: intoCgroup, named: "second-process", .second)
         case .bringUpLoopback: code.bringUpLoopback()
         case .sendNetworkSocket: code.sendNetworkSocket()
         case .setHostname(let name):
@@ -241,7 +241,7 @@ extension Assembler {
         var request = [UInt8](repeating: 0, count: 40)
         request[0] = UInt8(ascii: "l")
         request[1] = UInt8(ascii: "o")
-        request[16] = UInt8(InterfaceFlags([.up, .running]).rawValue)
+        request[16] = UInt8((InterfaceFlags.up | .running).rawValue)
         call(
             .ioctl,
             [.cell(socket), .named(DeviceRequest.setInterfaceFlags), .address(bytes(request))])

@@ -144,9 +144,8 @@ extension Assembler {
             .keyctl, [.named(KeyCommand.joinSession), text(name)], into: ring,
             ignoring: [.noFunction])
         let none = skip(when: .isNegative(ring))
-        let permissions: KeyPermissions = [
-            .possessorAll, .userView, .userRead, .userSearch, .userLink,
-        ]
+        let permissions: KeyPermissions =
+            .possessorAll | .userView | .userRead | .userSearch | .userLink
         call(.keyctl, [.named(KeyCommand.setPermissions), .cell(ring), .named(permissions)])
         place(none)
     }

@@ -125,7 +125,7 @@ extension RootStep {
 extension Assembler {
     fileprivate mutating func isolateMounts(_ isPrivate: Bool) {
         let none = Operand.literal(0)
-        let flags: MountFlags = isPrivate ? [.recursive, .private] : [.recursive, .slave]
+        let flags: MountFlags = isPrivate ? .recursive | .private : .recursive | .slave
         call(.mount, [none, text("/"), none, .named(flags), none])
     }
 
@@ -174,14 +174,14 @@ extension Assembler {
             let result = cell("unmounted")
             call(
                 .umount2,
-                [text(path), .named([.detach, .noFollow] as UnmountFlags)], into: result,
+                [text(path), .named(.detach | .noFollow as UnmountFlags)], into: result,
                 ignoring: [
                     .invalidArgument, .notPermitted, .noSuchFileOrDirectory, .notDirectory,
                 ])
             let isGone = skip(when: .isNotNegative(result))
             let place = cell("covered")
             open(
-                text(path), [.pathOnly, .noFollow], into: place,
+                text(path), .pathOnly | .noFollow, into: place,
                 ignoring: [.noSuchFileOrDirectory, .notDirectory])
             let isMissing = skip(when: .isNegative(place))
             let empty = newFilesystem(

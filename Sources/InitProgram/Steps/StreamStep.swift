@@ -113,7 +113,7 @@ extension Assembler {
         let path = "dev/" + device.name
         let found = cell("device")
         resolve(
-            path, below: root, into: found, flags: [.pathOnly, .noFollow],
+            path, below: root, into: found, flags: .pathOnly | .noFollow,
             ignoring: [
                 .noSuchFileOrDirectory, .notDirectory, .permissionDenied,
                 .tooManySymbolicLinkLevels,
@@ -128,7 +128,7 @@ extension Assembler {
         // Not blocking and not its terminal: nothing else that may be there by now holds the process up.
         resolve(
             path, below: root, into: opened,
-            flags: device.flags.union([.noFollow, .nonBlocking, .noTerminal]),
+            flags: device.flags.union(.noFollow | .nonBlocking | .noTerminal),
             ignoring: [
                 .notPermitted, .noSuchFileOrDirectory, .permissionDenied,
                 .tooManySymbolicLinkLevels,
@@ -170,7 +170,7 @@ extension Assembler {
     private mutating func openOwnNode(_ device: DeviceStreams, into opened: Cell) {
         let directory = newFilesystem(
             "tmpfs", source: "tmpfs", options: ["nr_blocks=1", "nr_inodes=3", "mode=755"],
-            attributes: [])
+            attributes: .empty)
         let name = text(device.name)
         let refused: [Errno] = [.notPermitted, .noSuchFileOrDirectory, .permissionDenied]
         call(

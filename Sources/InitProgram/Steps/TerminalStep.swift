@@ -64,7 +64,7 @@ extension Assembler {
         let slave = cell("terminal-slave")
         let note = "open /dev/pts/ptmx (process.terminal needs a devpts mount on /dev/pts)"
         resolve(
-            "dev/pts", below: state.root, into: directory, flags: [.pathOnly, .directory],
+            "dev/pts", below: state.root, into: directory, flags: .pathOnly | .directory,
             note: note)
         let statistics = scratch()
         call(.fstatfs, [.cell(directory), .address(statistics)])
@@ -96,7 +96,7 @@ extension Assembler {
         call(.ioctl, [.literal(0), .named(DeviceRequest.becomeControllingTerminal), .literal(0)])
     }
 
-    private static let terminalFlags: OpenFlags = [.readWrite, .noTerminal, .closeOnExec]
+    private static let terminalFlags: OpenFlags = .readWrite | .noTerminal | .closeOnExec
 
     /// The modes stay the kernel's own, ONLCR too: who has the master decides, and Docker's client, for
     /// one, counts on "\r\n".

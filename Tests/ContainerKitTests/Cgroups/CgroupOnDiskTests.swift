@@ -198,9 +198,9 @@ struct CgroupOnDiskTests {
         let directory = try TemporaryDirectory()
         let path = directory.path
         func isFree() throws -> Bool {
-            try FileLock(ifFree: openFile(path, [.readOnly, .directory])) != nil
+            try FileLock(ifFree: openFile(path, .readOnly | .directory)) != nil
         }
-        let file = try openFile(path, [.readOnly, .directory])
+        let file = try openFile(path, .readOnly | .directory)
         let copy = dup(file.number)
         defer { close(copy) }
         var lock = try FileLock(ifFree: file)
@@ -248,7 +248,7 @@ struct CgroupOnDiskTests {
         // 80 names of 60 bytes are longer than PATH_MAX.
         let name = String(repeating: "n", count: 60)
         for directory in cgroup.layout.directories {
-            var below = try openFile(directory.path, [.readOnly, .directory])
+            var below = try openFile(directory.path, .readOnly | .directory)
             for _ in 0..<80 {
                 try makeDirectory(name, at: below.number, mode: 0o755)
                 try makeDirectory("beside", at: below.number, mode: 0o755)
@@ -260,7 +260,7 @@ struct CgroupOnDiskTests {
                         try writeAll(value, to: copy.number, named: path)
                     }
                 }
-                below = try openFile(name, [.readOnly, .directory], at: below.number)
+                below = try openFile(name, .readOnly | .directory, at: below.number)
             }
             try writeControlFile("cgroup.procs", at: below.number, "\(child.pid)")
         }

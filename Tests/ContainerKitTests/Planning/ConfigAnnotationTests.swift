@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import KernelVocabulary
 import RuntimeSpec
 import Testing
 
@@ -99,6 +100,6 @@ struct ConfigAnnotationTests {
         #expect(refusal(8 * 4097).contains("32776 bytes"))
         let filter = try SeccompFilter(base64: "BgAAAAAA/38=")
         #expect(filter.program == FilterInstruction.end(0x7fff_0000).bytes)
-        #expect(filter.flags == [])
+        #expect(filter.flags == .empty)
     }
 }

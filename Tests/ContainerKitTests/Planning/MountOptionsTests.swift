@@ -26,7 +26,7 @@ struct MountOptionsTests {
         ])
     func attributes(_ word: String, _ attribute: MountAttributes, _ isSet: Bool) {
         let change = MountAttributeChange(
-            toSet: isSet ? attribute : [], toClear: isSet ? [] : attribute)
+            toSet: isSet ? attribute : .empty, toClear: isSet ? .empty : attribute)
         let plain = MountOptions([word])
         #expect(plain.attributes == change)
         #expect(plain.recursiveAttributes.isEmpty)
@@ -43,9 +43,9 @@ struct MountOptionsTests {
     @Test(
         "of two words that contradict each other the later wins",
         arguments: [
-            (["ro", "rw"], [], .readOnly),
-            (["rw", "ro"], .readOnly, []),
-            (["nosuid", "suid", "nosuid"], .noSetUserID, []),
+            (["ro", "rw"], .empty, .readOnly),
+            (["rw", "ro"], .readOnly, .empty),
+            (["nosuid", "suid", "nosuid"], .noSetUserID, .empty),
             (["noexec", "nodev", "exec"], .noDevices, .noExecution),
         ] as [([String], MountAttributes, MountAttributes)])
     func conflicts(_ words: [String], _ toSet: MountAttributes, _ toClear: MountAttributes) {
@@ -90,22 +90,24 @@ struct MountOptionsTests {
     @Test(
         "a bind mount keeps its source's access times unless an option chooses some, as with mount(8)",
         arguments: [
-            (["dev"], [], []), (["atime"], [], []), (["norelatime"], [], []),
-            (["nostrictatime", "diratime"], [], []), (["noatime", "atime"], [], []),
-            (["relatime"], [], [.accessTimeMode, .noDirectoryAccessTime]),
-            (["relatime", "diratime"], [], [.accessTimeMode, .noDirectoryAccessTime]),
-            (["strictatime"], .strictAccessTime, [.accessTimeMode, .noDirectoryAccessTime]),
+            (["dev"], .empty, .empty), (["atime"], .empty, .empty),
+            (["norelatime"], .empty, .empty),
+            (["nostrictatime", "diratime"], .empty, .empty),
+            (["noatime", "atime"], .empty, .empty),
+            (["relatime"], .empty, .accessTimeMode | .noDirectoryAccessTime),
+            (["relatime", "diratime"], .empty, .accessTimeMode | .noDirectoryAccessTime),
+            (["strictatime"], .strictAccessTime, .accessTimeMode | .noDirectoryAccessTime),
             (["nodiratime"], .noDirectoryAccessTime, .accessTimeMode),
             (["nodiratime", "norelatime"], .noDirectoryAccessTime, .accessTimeMode),
             (
-                ["nodiratime", "strictatime"], [.noDirectoryAccessTime, .strictAccessTime],
+                ["nodiratime", "strictatime"], .noDirectoryAccessTime | .strictAccessTime,
                 .accessTimeMode
             ),
-            (["nodiratime", "diratime"], [], []),
+            (["nodiratime", "diratime"], .empty, .empty),
         ] as [([String], MountAttributes, MountAttributes)])
     func bindAccessTimes(_ words: [String], _ toSet: MountAttributes, _ toClear: MountAttributes) {
         let change = MountOptions(["bind"] + words).bindAttributes
-        let times: MountAttributes = [.accessTimeMode, .noDirectoryAccessTime]
+        let times: MountAttributes = .accessTimeMode | .noDirectoryAccessTime
         #expect(change.toSet.intersection(times) == toSet)
         #expect(change.toClear.intersection(times) == toClear)
         #expect(change.toClear.contains(.readOnly))
@@ -114,27 +116,25 @@ struct MountOptionsTests {
     @Test(
         "a bind mount keeps its source's attributes until an option names one",
         arguments: [
-            (["rbind"], [], []),
-            (["bind", "rprivate", "rro", "defaults"], [], []),
+            (["rbind"], .empty, .empty),
+            (["bind", "rprivate", "rro", "defaults"], .empty, .empty),
             (
                 ["bind", "ro"], .readOnly,
-                [.noSetUserID, .noDevices, .noExecution, .noSymlinkFollowing]
+                .noSetUserID | .noDevices | .noExecution | .noSymlinkFollowing
             ),
             (
-                ["bind", "rw"], [],
-                [.readOnly, .noSetUserID, .noDevices, .noExecution, .noSymlinkFollowing]
+                ["bind", "rw"], .empty,
+                .readOnly | .noSetUserID | .noDevices | .noExecution | .noSymlinkFollowing
             ),
             (
-                ["bind", "async"], [],
-                [.readOnly, .noSetUserID, .noDevices, .noExecution, .noSymlinkFollowing]
+                ["bind", "async"], .empty,
+                .readOnly | .noSetUserID | .noDevices | .noExecution | .noSymlinkFollowing
             ),
             (
                 ["bind", "nosuid", "nodev", "noexec", "ro", "nosymfollow", "noatime"],
-                [
-                    .readOnly, .noSetUserID, .noDevices, .noExecution, .noSymlinkFollowing,
-                    .noAccessTime,
-                ],
-                [.accessTimeMode, .noDirectoryAccessTime]
+                .readOnly | .noSetUserID | .noDevices | .noExecution | .noSymlinkFollowing
+                    | .noAccessTime,
+                .accessTimeMode | .noDirectoryAccessTime
             ),
         ] as [([String], MountAttributes, MountAttributes)])
     func bindAttributes(
@@ -162,19 +162,22 @@ struct MountOptionsTests {
     @Test(
         "flags of the file system are named for fsconfig, but for those that only mount(2) has",
         arguments: [
-            (["sync"], ["sync"], []),
-            (["ro", "lazytime", "dirsync"], ["ro", "dirsync", "lazytime"], []),
-            (["mand"], ["mand"], []),
-            (["rsync", "rdirsync", "rmand"], ["sync", "dirsync", "mand"], []),
-            (["rsync", "rmand", "rasync", "rnomand"], [], []),
-            (["sync", "async", "lazytime", "nolazytime", "mand", "nomand", "ro", "rw"], [], []),
-            (["silent", "iversion"], [], [.silent, .inodeVersion]),
-            (["silent", "iversion", "loud", "noiversion"], [], []),
+            (["sync"], ["sync"], .empty),
+            (["ro", "lazytime", "dirsync"], ["ro", "dirsync", "lazytime"], .empty),
+            (["mand"], ["mand"], .empty),
+            (["rsync", "rdirsync", "rmand"], ["sync", "dirsync", "mand"], .empty),
+            (["rsync", "rmand", "rasync", "rnomand"], [], .empty),
+            (
+                ["sync", "async", "lazytime", "nolazytime", "mand", "nomand", "ro", "rw"], [],
+                .empty
+            ),
+            (["silent", "iversion"], [], .silent | .inodeVersion),
+            (["silent", "iversion", "loud", "noiversion"], [], .empty),
         ] as [([String], [String], MountFlags)])
     func superblock(_ words: [String], _ names: [String], _ unnamed: MountFlags) {
         let options = MountOptions(words)
         #expect(options.superblockFlags.fsconfigNames == names)
-        #expect(options.superblockFlags.intersection([.silent, .inodeVersion]) == unnamed)
+        #expect(options.superblockFlags.intersection(.silent | .inodeVersion) == unnamed)
         #expect(options.namesAnyAttribute)
         #expect(options.filesystemOptions.isEmpty)
     }
@@ -221,25 +224,25 @@ struct MountOptionsTests {
     @Test(
         "what the source's mount has and a user namespace may not clear stays, unless it is named",
         arguments: [
-            (["bind", "nosuid"], [.readOnly, .noExecution], [.noSetUserID], [.noDevices]),
-            (["bind", "ro"], [.noSetUserID], [.readOnly], [.noDevices, .noExecution]),
+            (["bind", "nosuid"], .readOnly | .noExecution, .noSetUserID, .noDevices),
+            (["bind", "ro"], .noSetUserID, .readOnly, .noDevices | .noExecution),
             (
-                ["bind", "dev"], [.readOnly, .noDirectoryAccessTime, .noSymlinkFollowing], [],
-                [.noSetUserID, .noDevices, .noExecution]
+                ["bind", "dev"], .readOnly | .noDirectoryAccessTime | .noSymlinkFollowing, .empty,
+                .noSetUserID | .noDevices | .noExecution
             ),
             (
-                ["bind", "noatime", "nosuid", "nodev", "noexec"], [.readOnly, .noAccessTime],
-                [.noSetUserID, .noDevices, .noExecution], []
+                ["bind", "noatime", "nosuid", "nodev", "noexec"], .readOnly | .noAccessTime,
+                .noSetUserID | .noDevices | .noExecution, .empty
             ),
             (
                 ["bind", "relatime", "nosuid", "nodev", "noexec"],
-                [.readOnly, .noDirectoryAccessTime],
-                [.noSetUserID, .noDevices, .noExecution], []
+                .readOnly | .noDirectoryAccessTime,
+                .noSetUserID | .noDevices | .noExecution, .empty
             ),
             (
                 ["bind", "atime", "diratime", "nosuid", "nodev", "noexec"],
-                [.noAccessTime, .noDirectoryAccessTime],
-                [.noSetUserID, .noDevices, .noExecution], []
+                .noAccessTime | .noDirectoryAccessTime,
+                .noSetUserID | .noDevices | .noExecution, .empty
             ),
         ] as [([String], MountAttributes, MountAttributes, MountAttributes)])
     func lockedAttributes(
@@ -261,13 +264,13 @@ struct MountOptionsTests {
             (["bind", "strictatime"], .noAccessTime, "access times"),
             (["bind", "relatime", "diratime"], .noDirectoryAccessTime, "access times"),
             (["bind", "relatime"], .noAccessTime, "access times"),
-            (["bind", "nodiratime"], [], "access times"),
+            (["bind", "nodiratime"], .empty, "access times"),
         ] as [([String], MountAttributes, String)])
     func attributesWithoutEffect(_ words: [String], _ locked: MountAttributes, _ text: String) {
         let (change, withoutEffect) = MountOptions(words).bindAttributes(keeping: locked)
         #expect(withoutEffect.count == 1 && withoutEffect[0].contains(text))
         #expect(change.toClear.isDisjoint(with: locked))
-        #expect(change.toSet.isDisjoint(with: [.accessTimeMode, .noDirectoryAccessTime]))
+        #expect(change.toSet.isDisjoint(with: .accessTimeMode | .noDirectoryAccessTime))
     }
 
     @Test("the known words are those of the specification, sorted, none twice")

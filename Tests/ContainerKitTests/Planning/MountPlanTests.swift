@@ -154,7 +154,7 @@ struct MountPlanTests {
         }
         #expect(devices.count == 6)
         #expect(devices.allSatisfy { $0.isReadOnly == isReadOnly })
-        #expect(MountChange.ofAttached(devices[0]).set == (isReadOnly ? .readOnly : []))
+        #expect(MountChange.ofAttached(devices[0]).set == (isReadOnly ? .readOnly : .empty))
     }
 
     // MARK: Sources in earlier mounts
@@ -308,11 +308,11 @@ struct MountPlanTests {
     func wholeHierarchy() throws {
         let tree = try cgroupTree(["ro", "noatime"])
         #expect(tree.source == "/sys/fs/cgroup" && !tree.recursive)
-        let always: MountAttributes = [.noSetUserID, .noDevices, .noExecution]
+        let always: MountAttributes = .noSetUserID | .noDevices | .noExecution
         #expect(
             tree.changes == [
                 MountChange(
-                    set: always.union([.readOnly, .noAccessTime]), propagation: .private)
+                    set: always.union(.readOnly | .noAccessTime), propagation: .private)
             ])
         #expect(
             try cgroupTree(["rw", "rslave", "shared"]).changes == [

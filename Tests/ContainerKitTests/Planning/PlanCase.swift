@@ -36,7 +36,7 @@ struct PlanCase: Sendable, CustomTestStringConvertible {
 
     /// A filter with a listener.
     static let notifyingFilter = SeccompFilter(
-        program: [UInt8](repeating: 0, count: 16), flags: [.newListener], unknownSystemCalls: [])
+        program: [UInt8](repeating: 0, count: 16), flags: .newListener, unknownSystemCalls: [])
 
     static let notifyingProfile = Seccomp(
         defaultAction: .allow, listenerPath: "/run/agent.sock", listenerMetadata: "more",
@@ -44,7 +44,7 @@ struct PlanCase: Sendable, CustomTestStringConvertible {
 
     /// Two instructions; what they do is not the plan's business.
     static let smallFilter = SeccompFilter(
-        program: [UInt8](repeating: 0, count: 16), flags: [], unknownSystemCalls: [])
+        program: [UInt8](repeating: 0, count: 16), flags: .empty, unknownSystemCalls: [])
 }
 
 extension CgroupHierarchies {
@@ -148,7 +148,7 @@ extension PlanCase {
                 $0.caller.replacedStreams = [0, 1, 2]
                 $0.caller.preservedDescriptorCount = 2
                 $0.caller.streams = [
-                    StandardStream(number: 0, kind: .device(.null, flags: []), owner: 0),
+                    StandardStream(number: 0, kind: .device(.null, flags: .empty), owner: 0),
                     StandardStream(number: 1, kind: .pipe, owner: 1000),
                     StandardStream(number: 2, kind: .device(.null, flags: .writeOnly), owner: 0),
                 ]
@@ -249,8 +249,8 @@ extension PlanCase {
             facts: {
                 guard let first = Spec.template.mounts?.count else { return }
                 $0.sourceAttributes = [
-                    first: [.readOnly, .noExecution, .noSymlinkFollowing, .noDirectoryAccessTime],
-                    first + 1: [.noSetUserID],
+                    first: .readOnly | .noExecution | .noSymlinkFollowing | .noDirectoryAccessTime,
+                    first + 1: .noSetUserID,
                 ]
             },
             change: {

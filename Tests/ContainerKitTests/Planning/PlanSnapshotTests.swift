@@ -180,9 +180,7 @@ struct PlanSnapshotTests {
                 == BindMount(
                     index: 0, source: "/a", recursive: false, changes: [slave],
                     destination: "/plain"))
-        let plain: MountAttributes = [
-            .noSetUserID, .noDevices, .noExecution, .noSymlinkFollowing,
-        ]
+        let plain: MountAttributes = .noSetUserID | .noDevices | .noExecution | .noSymlinkFollowing
         #expect(
             found[1]
                 == BindMount(
@@ -323,12 +321,11 @@ struct PlanSnapshotTests {
         }
         #expect(
             mounts[0].options == ["one=1,2", "two", "context=\"u:r:t:s0:c1,c2\""])
-        #expect(
-            mounts[0].mountFlags == [
-                .inodeVersion, .synchronous, .noAccessTime, .noExecution, .noDevices, .noSetUserID,
-            ])
+        let expected: MountFlags =
+            .inodeVersion | .synchronous | .noAccessTime | .noExecution | .noDevices | .noSetUserID
+        #expect(mounts[0].mountFlags == expected)
         #expect(mounts[1].options == ["size=2m"])
-        #expect(mounts[1].mountFlags == [.noSymlinkFollowing, .remount, .readOnly])
+        #expect(mounts[1].mountFlags == .noSymlinkFollowing | .remount | .readOnly)
         let calls = plan.explained(includingCalls: true)
         let flags = ["NOSUID", "NODEV", "NOEXEC", "SYNCHRONOUS", "NOATIME", "I_VERSION"]
             .map { "MS_\($0)" }.joined(separator: "|")

@@ -94,16 +94,16 @@ struct StreamPlanTests {
     @Test("devices without a state are opened anew by the container's nodes, once for equal ones")
     func devices() {
         let streams = [
-            StandardStream(number: 0, kind: .device(.null, flags: []), owner: 0),
+            StandardStream(number: 0, kind: .device(.null, flags: .empty), owner: 0),
             StandardStream(number: 1, kind: .device(.full, flags: .writeOnly), owner: 0),
-            StandardStream(number: 2, kind: .device(.null, flags: []), owner: 0),
+            StandardStream(number: 2, kind: .device(.null, flags: .empty), owner: 0),
         ]
         let plan = StreamPlan(process(5), streams, root, nil)
         #expect(
             childSteps(plan) == [
                 .stream(
                     .reopenStreams([
-                        DeviceStreams([0, 2], name: "null", minor: 3, flags: []),
+                        DeviceStreams([0, 2], name: "null", minor: 3, flags: .empty),
                         DeviceStreams([1], name: "full", minor: 7, flags: .writeOnly),
                     ]))
             ])
@@ -112,7 +112,7 @@ struct StreamPlanTests {
 
     @Test("in a user namespace devices stay as they are: the container's nodes are the host's")
     func mappedDevices() {
-        let streams = [StandardStream(number: 0, kind: .device(.null, flags: []), owner: 0)]
+        let streams = [StandardStream(number: 0, kind: .device(.null, flags: .empty), owner: 0)]
         #expect(childSteps(StreamPlan(process(5), streams, root, userNamespace())).isEmpty)
         #expect(
             childSteps(StreamPlan(process(5), streams, root, entersUserNamespace: true)).isEmpty)

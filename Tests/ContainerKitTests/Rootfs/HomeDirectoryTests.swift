@@ -67,7 +67,7 @@ struct HomeDirectoryTests {
         try FileManager.default.createDirectory(
             atPath: root.path + "/etc", withIntermediateDirectories: true)
         try prepare(root.path + "/etc")
-        let directory = try openFile(root.path, [.pathOnly, .directory])
+        let directory = try openFile(root.path, .pathOnly | .directory)
         return try homeDirectory(ofUser: 1000, inRoot: directory.number)
     }
 

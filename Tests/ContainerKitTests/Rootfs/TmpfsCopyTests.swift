@@ -20,10 +20,10 @@ struct TmpfsCopyTests {
     }
 
     private func copy(
-        options: [String] = [], attributes: MountAttributes = [], changes: [MountChange] = [],
+        options: [String] = [], attributes: MountAttributes = .empty, changes: [MountChange] = [],
         at destination: String = "/data"
     ) throws -> OwnedDescriptor {
-        let directory = try openFile(root.path, [.pathOnly, .directory])
+        let directory = try openFile(root.path, .pathOnly | .directory)
         return try tmpfsCopy(
             of: FilesystemMount(
                 type: "tmpfs", source: "tmpfs", destination: destination, options: options,
@@ -34,7 +34,7 @@ struct TmpfsCopyTests {
 
     /// The type and mode, the owner and the size of a name in the copy, a link not followed.
     private func facts(_ tree: borrowing OwnedDescriptor, _ name: String) throws -> clinux_statx {
-        let file = try openFile(name, [.pathOnly, .noFollow], at: tree.number)
+        let file = try openFile(name, .pathOnly | .noFollow, at: tree.number)
         return try status(of: file.number)
     }
 
@@ -174,7 +174,7 @@ struct TmpfsCopyTests {
         try Data([1]).write(to: URL(fileURLWithPath: path("file")))
         let tree =
             way == 0
-            ? try copy(attributes: [.readOnly, .noSetUserID])
+            ? try copy(attributes: .readOnly | .noSetUserID)
             : try copy(options: ["ro"], changes: [MountChange(set: .noDevices)])
         #expect(try readFile("file", at: tree.number) == [1])
         #expect {

@@ -75,7 +75,7 @@ struct ArchitectureBranchTests {
                 }
             }
             let path = "/tmp/containerkit-dispatch-\(UInt64.random(in: 0...UInt64.max))"
-            let file = try openFile(path, [.readWrite, .create, .exclusive], mode: 0o600)
+            let file = try openFile(path, .readWrite | .create | .exclusive, mode: 0o600)
             defer { try? removeFile(path) }
             #expect(seccomp_export_bpf(context, file.number) == 0)
             return try readFile(path)

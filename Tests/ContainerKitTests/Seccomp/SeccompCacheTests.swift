@@ -60,7 +60,7 @@ struct SeccompCacheTests {
     @Test("an entry counts only for the very same profile, and only whole")
     func otherKeys() throws {
         let filter = SeccompFilter(
-            program: [UInt8](0..<16), flags: [.log], unknownSystemCalls: ["a", "b"])
+            program: [UInt8](0..<16), flags: .log, unknownSystemCalls: ["a", "b"])
         let entry = SeccompCache.entry(filter, Array("key".utf8))
         #expect(SeccompCache.filter(in: entry, for: Array("key".utf8)) == filter)
         #expect(SeccompCache.filter(in: entry, for: Array("kez".utf8)) == nil)

@@ -256,11 +256,11 @@ struct SeccompFilterTests {
         "flags: none named is SPEC_ALLOW, an empty list is none, a lone thread needs no TSYNC",
         arguments: [
             (nil, .speculationAllow),
-            ([], []),
+            ([], .empty),
             ([.log], .log),
-            ([.log, .speculationAllow], [.log, .speculationAllow]),
-            ([.threadSync], []),
-            ([.waitKillableReceive], []),
+            ([.log, .speculationAllow], .log | .speculationAllow),
+            ([.threadSync], .empty),
+            ([.waitKillableReceive], .empty),
         ] as [([Seccomp.Flag]?, SeccompFilterFlags)])
     func flags(_ named: [Seccomp.Flag]?, _ expected: SeccompFilterFlags) throws {
         let filter = try SeccompFilter(
@@ -271,9 +271,9 @@ struct SeccompFilterTests {
     @Test(
         "a rule that notifies makes a listener, and a wait for it that only a kill ends if asked for",
         arguments: [
-            (nil, [.newListener, .speculationAllow]), ([], .newListener),
-            ([.waitKillableReceive], [.newListener, .waitKillableReceive]),
-            ([.log, .threadSync], [.newListener, .log]),
+            (nil, .newListener | .speculationAllow), ([], .newListener),
+            ([.waitKillableReceive], .newListener | .waitKillableReceive),
+            ([.log, .threadSync], .newListener | .log),
         ] as [([Seccomp.Flag]?, SeccompFilterFlags)])
     func listener(_ named: [Seccomp.Flag]?, _ expected: SeccompFilterFlags) throws {
         let filter = try SeccompFilter(

@@ -149,7 +149,7 @@ struct SocketCallTests {
         let parent = temporary.path + "/" + String(repeating: "d", count: length)
         try FileManager.default.createDirectory(
             atPath: parent, withIntermediateDirectories: true)
-        let directory = try openFile(parent, [.pathOnly, .directory])
+        let directory = try openFile(parent, .pathOnly | .directory)
         let listener = try listenUnixSocket(in: directory.number, name: "start")
         let byPath = try connectUnixSocket(path: parent + "/start")
         let accepted = OwnedDescriptor(taking: accept(listener.number, nil, nil))

@@ -156,7 +156,7 @@ extension Launcher {
 
     fileprivate func openRootfs(_ path: String, _ field: String?) throws(ContainerError) {
         let directory = try reporting("unable to open the rootfs", field: field) {
-            () throws(SystemCallError) in try openFile(path, [.pathOnly, .directory])
+            () throws(SystemCallError) in try openFile(path, .pathOnly | .directory)
         }
         rootTree = own(directory)
         inputs[.rootfsTree] = rootTree

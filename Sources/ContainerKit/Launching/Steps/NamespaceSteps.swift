@@ -73,7 +73,7 @@ extension Launcher {
         let namespace = try reporting("unable to open the \(kind.rawValue) namespace", field: field)
         {
             () throws(SystemCallError) in
-            try openFile(path, [.readOnly, .nonBlocking])
+            try openFile(path, .readOnly | .nonBlocking)
         }
         let type = cloneFlag(ofNamespace: namespace.number)
         guard type == kind.cloneFlag.rawValue else {
@@ -103,7 +103,7 @@ extension Launcher {
         let (pid, process) = (targetPid, target)
         let root = try reporting("unable to open the container's root") {
             () throws(SystemCallError) in
-            let root = try openFile("/proc/\(pid)/root", [.pathOnly, .directory])
+            let root = try openFile("/proc/\(pid)/root", .pathOnly | .directory)
             // Still there, so the number was not another's meanwhile.
             if let process { try sendSignal(process, 0) }
             return root

@@ -122,7 +122,7 @@ extension Launcher {
 
     /// Makes a file that was not there; one that a killed launch left behind is removed first.
     private static func makeFile(_ path: String) throws(SystemCallError) -> OwnedDescriptor {
-        let flags: OpenFlags = [.writeOnly, .create, .exclusive]
+        let flags: OpenFlags = .writeOnly | .create | .exclusive
         do throws(SystemCallError) {
             return try openFile(path, flags, mode: 0o666)
         } catch  where error.errno == .fileExists {
