@@ -23,7 +23,7 @@ enum {
 int machine_copy_tree(const struct tree_copy_order *order, struct machine_progress *progress)
     __attribute__((visibility("hidden")));
 
-enum { interrupted = 4, try_again = 11, largest_errno = 4095 };
+enum { interrupted = 4, try_again = 11, file_exists = 17, largest_errno = 4095 };
 
 MACHINE_INLINE void end(int status) {
     for (;;) {
@@ -102,6 +102,33 @@ MACHINE_INLINE unsigned perform_skip(const struct machine_instruction *instructi
     return matches ? instruction->distance : 0;
 }
 
+/// Maps a part of a file at an address where nothing is yet; gives an errno, or 0.
+MACHINE_FUNCTION int map(long file, long offset, long size, long address, long sharing) {
+    long result = raw_system_call(
+        __NR_mmap, address, size, read_and_write, sharing | map_fixed_noreplace, file, offset);
+    return result == address ? 0 : error_of(result) ? error_of(result) : file_exists;
+}
+
+/// Ends a process that has no image.
+MACHINE_INLINE void refuse_image(struct machine_progress *progress, int error) {
+    progress->index = (uint32_t)machine_no_image;
+    progress->error = error;
+    end(no_image_status);
+}
+
+/// Makes the rest of the image this process's program. It is written while the process is being made.
+MACHINE_FUNCTION const struct machine_program *enter(
+    const struct machine_instruction *instruction, struct machine_progress *progress) {
+    long address = instruction->operand[0], file = instruction->operand[1];
+    long offset = instruction->operand[2];
+    long end = raw_system_call(__NR_lseek, file, 0, seek_end, 0, 0, 0);
+    int error = end < 0 ? error_of(end) : map(file, offset, end - offset, address, map_private);
+    if (error)
+        refuse_image(progress, error);
+    raw_system_call(__NR_close, file, 0, 0, 0, 0, 0);
+    return (const struct machine_program *)address;
+}
+
 /// Runs the program until a system call replaces or ends the process.
 ///
 /// Instructions only go forward, so the loop ends: the last one is execve or exit_group.
@@ -114,6 +141,10 @@ MACHINE_ENTRY void machine_run(const struct machine_program *program) {
             perform_copy(instruction, cells);
         } else if (instruction->kind == MACHINE_SKIP) {
             instruction += perform_skip(instruction);
+        } else if (instruction->kind == MACHINE_ENTER) {
+            program = enter(instruction, progress);
+            instruction = program->start - 1;
+            cells = program->cells;
         } else {
             int32_t index = (int32_t)(instruction - program->origin);
             // Only a call can fail, and exit_group cannot: the first of two processes, which ends so, must
@@ -137,7 +168,7 @@ MACHINE_ENTRY void machine_run(const struct machine_program *program) {
     }
 }
 
-/// A number in decimal; -1 for anything else, and for more than any descriptor has.
+/// A number in decimal; -1 for anything else, and for more than a billion.
 MACHINE_FUNCTION long read_number(const char *text) {
     long number = 0;
     if (!*text)
@@ -150,33 +181,22 @@ MACHINE_FUNCTION long read_number(const char *text) {
     return number;
 }
 
-/// Maps a file at an address where nothing is yet.
-MACHINE_FUNCTION int map(long file, long address, long size, long sharing) {
-    long result = raw_system_call(
-        __NR_mmap, address, size, read_and_write, sharing | map_fixed_noreplace, file, 0);
-    return result == address ? 0 : error_of(result) ? error_of(result) : 17;
-}
-
 /// The process's own start: `stack` is as the kernel left it, first the number of arguments, then these.
 MACHINE_ENTRY void machine_begin(const long *stack) {
     const char *const *arguments = (const char *const *)(stack + 1);
     // The second names the routine; there is one.
-    if (stack[0] != 4 || arguments[1][0] != 'i')
+    if (stack[0] != 5 || arguments[1][0] != 'i')
         end(no_image_status);
     long image = read_number(arguments[2]), page = read_number(arguments[3]);
+    long size = read_number(arguments[4]);
     // execveat(2) names the process after the descriptor, before Linux 6.14.
     raw_system_call(__NR_prctl, set_name, (long)arguments[0], 0, 0, 0, 0);
-    if (map(page, machine_page_address, page_bytes, map_shared) != 0)
+    if (map(page, 0, page_bytes, machine_page_address, map_shared) != 0)
         end(no_image_status);
     struct machine_progress *progress = (struct machine_progress *)machine_page_address;
-    long size = raw_system_call(__NR_lseek, image, 0, seek_end, 0, 0, 0);
-    int error = size < 0 ? error_of(size) : map(image, machine_image_address, size, map_private);
-    if (error) {
-        progress->index = (uint32_t)machine_no_image;
-        progress->error = error;
-        end(no_image_status);
-    }
-    raw_system_call(__NR_close, image, 0, 0, 0, 0, 0);
+    int error = map(image, 0, size, machine_image_address, map_private);
+    if (error)
+        refuse_image(progress, error);
     raw_system_call(__NR_close, page, 0, 0, 0, 0, 0);
     machine_run((const struct machine_program *)machine_image_address);
 }

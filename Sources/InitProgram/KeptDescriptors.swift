@@ -42,7 +42,7 @@ extension InitStep {
     }
 
     /// What has another place from here on than the inherited one.
-    fileprivate var opened: InheritedDescriptor? {
+    package var opened: InheritedDescriptor? {
         if case .mount(let step) = self { step.opened } else { nil }
     }
 }

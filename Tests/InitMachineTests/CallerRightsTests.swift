@@ -112,7 +112,7 @@ struct CallerRightsTests {
             try change(__NR_prctl, Int(PR_CAPBSET_DROP), 21)
             var code = Assembler()
             code.exit(3)
-            let child = try ChildStart(code.image, inputs: [:], try ProgressPage.inMemory()).start()
+            let child = try ChildStart(inputs: [:], try ProgressPage.inMemory()).start(code.image)
             #expect(child.refused?.call == "capset")
             #expect(try waitProcess(child.pidfd) == .exited(3))
             exit(0)

@@ -140,21 +140,23 @@ struct EmptyBirthTests {
     func withoutImage() throws {
         let child = try WaitingChild()
         let path = "/proc/\(child.program.pid)/exe"
-        for arguments in ["", "init", "init 99 98", "init -1 x", "other 0 0"] {
+        for arguments in [
+            "", "init", "init 99 98 4096", "init -1 x 0", "init 99 98", "other 0 0 0",
+        ] {
             #expect(system("\(path) \(arguments)") == 127 << 8)
         }
         #expect(try child.release() == .exited(0))
     }
 
     @Test(
-        "the child is called as its host, and its arguments are two descriptors",
+        "the child is called as its host, and its arguments are two descriptors and a size",
         .rootLooksIntoTheChild)
     func name() throws {
         let child = try WaitingChild()
         let name = String(cString: calling_name())
         #expect(try child.text("comm") == "\(name.prefix(15))\n")
         let words = try child.text("cmdline").split(separator: "\0")
-        #expect(words.count == 4 && words[0] == name && words[1] == "init")
+        #expect(words.count == 5 && words[0] == name && words[1] == "init")
         #expect(try child.text("environ") == "")
         #expect(try child.release() == .exited(0))
     }
@@ -240,8 +242,8 @@ struct EmptyBirthTests {
     func refusedFiles() async {
         await #expect(processExitsWith: .success) {
             try refuse(Int32(__NR_memfd_create), with: ENOSYS)
-            let start = ChildStart(try exiting(), inputs: [:], try ProgressPage.inMemory())
-            let child = try start.start()
+            let start = ChildStart(inputs: [:], try ProgressPage.inMemory())
+            let child = try start.start(exiting())
             #expect(child.refused?.call == "memfd_create")
             #expect(try waitProcess(child.pidfd) == .exited(3))
             exit(0)
@@ -249,8 +251,8 @@ struct EmptyBirthTests {
         await #expect(processExitsWith: .success) {
             let page = try ProgressPage.inMemory()
             try refuse(Int32(__NR_execveat), with: ENOMEM)
-            let start = ChildStart(try exiting(), inputs: [:], page)
-            #expect(throws: SystemCallError.self) { try start.start() }
+            let start = ChildStart(inputs: [:], page)
+            #expect(throws: SystemCallError.self) { try start.start(exiting()) }
             exit(0)
         }
     }

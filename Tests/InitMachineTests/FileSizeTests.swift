@@ -45,13 +45,13 @@ struct FileSizeTests {
             for bytes: rlim_t in [0, 1, 4095] {
                 try limitFiles(to: bytes)
                 let error = #expect(throws: SystemCallError.self) {
-                    try ChildStart(exiting(), inputs: [:], ProgressPage.inMemory()).start()
+                    try ChildStart(inputs: [:], ProgressPage.inMemory()).start(exiting())
                 }
                 try limitFiles(to: nil)
                 #expect(error?.errno == .fileTooLarge, "\(bytes)")
                 #expect(try signals() == before)
             }
-            let child = try ChildStart(exiting(), inputs: [:], ProgressPage.inMemory()).start()
+            let child = try ChildStart(inputs: [:], ProgressPage.inMemory()).start(exiting())
             #expect(child.refused == nil)
             #expect(try waitProcess(child.pidfd) == .exited(3))
             exit(0)

@@ -72,10 +72,10 @@ func startChild(_ image: ProgramImage, _ kinds: NamespaceSet, _ page: ProgressPa
 {
     let (ours, theirs) = try socketPair().numbers()
     defer { for end in [ours, theirs] { close(end) } }
-    var start = ChildStart(image, inputs: [.rendezvous: theirs], page)
+    var start = ChildStart(inputs: [.rendezvous: theirs], page)
     start.rendezvous = ours
     start.kinds = kinds
-    return try start.start()
+    return try start.start(image)
 }
 
 /// A program that runs in a child of the test: real calls, nothing is feigned.
@@ -98,7 +98,7 @@ final class RunningProgram {
             let loaded = LoadedProgram(image, inputs: inputs, progress: page)
             child = try loaded.start([], flags: flags)
         } else {
-            child = try ChildStart(image, inputs: inputs, page).start()
+            child = try ChildStart(inputs: inputs, page).start(image)
             try #require(child.refused == nil, "this host refuses an empty birth")
         }
         (pid, pidfd) = (child.pid, child.pidfd)

@@ -77,7 +77,7 @@ static inline long raw_system_call(long number, long a, long b, long c, long d, 
 // MARK: - The init machine
 
 /// The kinds of instruction. See InitMachine/Machine.c for what each does.
-enum { MACHINE_CALL = 0, MACHINE_COPY = 1, MACHINE_SKIP = 2, MACHINE_COPY_TREE = 3 };
+enum { MACHINE_CALL = 0, MACHINE_COPY = 1, MACHINE_SKIP = 2, MACHINE_COPY_TREE = 3, MACHINE_ENTER = 4 };
 
 /// `machine_instruction.result` of a call whose result nobody reads.
 #define MACHINE_NO_CELL 0xffff
@@ -91,6 +91,8 @@ enum { MACHINE_CALL = 0, MACHINE_COPY = 1, MACHINE_SKIP = 2, MACHINE_COPY_TREE =
 ///   skip: the next `distance` instructions are passed over when the 8 bytes at address `operand[0]`,
 ///         masked by `operand[1]`, equal `operand[2]`.
 ///   copy_tree: a directory is copied, as the order at address `operand[0]` says (TreeCopy.h).
+///   enter: the program in file `operand[1]` from byte `operand[2]` on is mapped at address `operand[0]`, the
+///          file is closed, and that program begins.
 struct machine_instruction {
     uint8_t kind;
     uint8_t cell_operands;

@@ -25,8 +25,10 @@ struct ChildProcess {
 }
 
 /// How a program is started in a child: born empty, or where that is refused as a copy of this process.
+///
+/// A start that has begun does not have the program yet: that is made and written while the kernel makes
+/// the child. See Decisions/0025.
 struct ChildStart {
-    let image: ProgramImage
     /// The numbers of the program's descriptors.
     let inputs: DescriptorTable<CInt>
     let page: ProgressPage
@@ -39,8 +41,7 @@ struct ChildStart {
     /// How many descriptors from 3 on are not ours.
     var preservedDescriptorCount = 0
 
-    init(_ image: ProgramImage, inputs: DescriptorTable<CInt>, _ page: ProgressPage) {
-        self.image = image
+    init(inputs: DescriptorTable<CInt>, _ page: ProgressPage) {
         self.inputs = inputs
         self.page = page
     }
@@ -56,15 +57,24 @@ struct ChildStart {
     ///
     /// - Returns: The child; it may have ended already, of which the progress page tells.
     /// - Throws: a call that was refused before the program began.
-    func start() throws(SystemCallError) -> ChildProcess {
-        switch try bear() {
-        case .child(let child): child
-        case .refused(let refusal): try copy(refusal)
+    func start(_ image: ProgramImage) throws(SystemCallError) -> ChildProcess {
+        let begun = try begin()
+        do throws(SystemCallError) {
+            try load(image, for: begun)
+        } catch {
+            abandon(begun)
+            throw error
+        }
+        switch try finish(begun, image) {
+        case .child(let child): return child
+        case .refused(let refusal): return try copy(image, refusal)
         }
     }
 
     /// Starts the child as a copy of this process.
-    func copy(_ refusal: SystemCallError) throws(SystemCallError) -> ChildProcess {
+    func copy(_ image: ProgramImage, _ refusal: SystemCallError) throws(SystemCallError)
+        -> ChildProcess
+    {
         page.reset()
         let loaded = LoadedProgram(image, inputs: inputs, progress: page)
         var child = try loaded.start(kinds, intoCgroup: cgroup)
@@ -93,16 +103,18 @@ struct ChildStart {
     /// A start under way: the child does nothing before `finish`.
     enum Begun {
         /// A stepping stone clones it, with the namespaces and the cgroup that are had by birth.
-        case stone(ChildProcess, Birth)
+        case stone(Stone)
         /// It is started at the end.
         case due
         /// It can only be a copy.
         case refused(SystemCallError)
     }
 
-    /// Starts the child, unless the way is refused; what else fails is thrown.
-    private func bear() throws(SystemCallError) -> Outcome {
-        try finish(begin())
+    /// A stepping stone, and the file of the image that it has mapped.
+    struct Stone {
+        let process: ChildProcess
+        let birth: Birth
+        let file: ImageFile
     }
 
     /// Begins to start the child, which has the kernel at work for a while.
@@ -111,8 +123,9 @@ struct ChildStart {
         return try trying { (executable, rights) throws(SystemCallError) -> Begun in
             var birth = birth(rights)
             birth.clone = Birth.Clone(kinds, intoCgroup: cgroup != nil)
-            return switch try bear(executable, rights, birth) {
-            case .child(let stone): .stone(stone, birth)
+            let (outcome, file) = try bear(executable, rights, &birth)
+            return switch outcome {
+            case .child(let process): .stone(Stone(process: process, birth: birth, file: file))
             case .refused(let refusal): .refused(refusal)
             }
         } refused: {
@@ -120,16 +133,23 @@ struct ChildStart {
         }
     }
 
-    /// Lets the child go on, or starts it at last.
-    func finish(_ begun: Begun) throws(SystemCallError) -> Outcome {
+    /// Gives a child that is being made its program, before it may go on.
+    func load(_ image: ProgramImage, for begun: Begun) throws(SystemCallError) {
+        guard case .stone(let stone) = begun else { return }
+        try stone.file.append(image, allInputs)
+    }
+
+    /// Lets the child go on, which has its program, or starts it at last.
+    func finish(_ begun: Begun, _ image: ProgramImage) throws(SystemCallError) -> Outcome {
         switch begun {
         case .refused(let refusal): return .refused(refusal)
-        case .stone(let stone, let birth):
-            let child = try? take(stone, goesOn: true)
-            return if let child { .child(child) } else { try failure(of: birth) }
+        case .stone(let stone):
+            let child = try? take(stone.process, goesOn: true)
+            return if let child { .child(child) } else { try failure(of: stone.birth) }
         case .due:
             return try trying { (executable, rights) throws(SystemCallError) -> Outcome in
-                try bear(executable, rights, birth(rights))
+                var birth = birth(rights)
+                return try bear(executable, rights, &birth, image).outcome
             } refused: {
                 .refused($0)
             }
@@ -138,7 +158,8 @@ struct ChildStart {
 
     /// Ends a start that has begun.
     func abandon(_ begun: Begun) {
-        guard case .stone(let stone, _) = begun, let child = try? take(stone, goesOn: false)
+        guard case .stone(let stone) = begun,
+            let child = try? take(stone.process, goesOn: false)
         else { return }
         Self.reap(child)
     }
@@ -174,22 +195,29 @@ struct ChildStart {
         return birth
     }
 
-    private func bear(
-        _ executable: CInt, _ rights: CallerRights, _ birth: Birth
-    ) throws(SystemCallError) -> Outcome {
-        var (birth, inputs) = (birth, inputs)
+    /// The program's descriptors and those of its birth.
+    private var allInputs: DescriptorTable<CInt> {
+        var inputs = inputs
         if let cgroup { inputs[.cgroupDirectory] = cgroup }
+        return inputs
+    }
+
+    /// Starts a process that was born empty; without an `image` it waits before it enters one.
+    private func bear(
+        _ executable: CInt, _ rights: CallerRights, _ birth: inout Birth,
+        _ image: ProgramImage? = nil
+    ) throws(SystemCallError) -> (outcome: Outcome, file: ImageFile) {
+        let inputs = allInputs
         let kept = inputs.inherited
         birth.lowDescriptors = kept.filter { (0..<3 + CInt(preservedDescriptorCount)).contains($0) }
-        let loaded = LoadedProgram(image, inputs: inputs, after: birth.image)
-        let file = try memoryFile("image", for: .data)
-        try loaded.write(to: file.number)
+        let file = try ImageFile(birth.image, inputs)
+        if let image { try file.append(image, inputs) }
         let child = try LoadedProgram.bear(
-            executable, image: file.number, page: page, keeping: kept, rights)
-        guard let refusal = child.refused else { return .child(child) }
+            executable, image: file.number, size: file.firstSize, page: page, keeping: kept, rights)
+        guard let refusal = child.refused else { return (.child(child), file) }
         Self.reap(child)
         guard Self.isOfTheWay(refusal) else { throw refusal }
-        return .refused(refusal)
+        return (.refused(refusal), file)
     }
 
     private static func reap(_ child: ChildProcess) {
@@ -226,6 +254,29 @@ struct ChildStart {
         // The exec has taken rights that only a copy of this process has.
         if call.name != "clone3", call.name != "close_range" { return .refused(refusal) }
         throw refusal
+    }
+}
+
+/// The file of a child's image: what it does first, and behind that the program that it then enters.
+final class ImageFile {
+    private let file: OwnedDescriptor
+    private let first: LoadedProgram
+
+    init(_ birth: ProgramImage, _ inputs: DescriptorTable<CInt>) throws(SystemCallError) {
+        file = try memoryFile("image", for: .data)
+        first = LoadedProgram(birth: birth, inputs: inputs, entering: file.number)
+        try first.write(to: file.number)
+    }
+
+    var number: CInt { file.number }
+    /// The bytes of what is done first.
+    var firstSize: Int { first.size }
+
+    /// Adds the program, which nobody reads before.
+    func append(
+        _ image: ProgramImage, _ inputs: DescriptorTable<CInt>
+    ) throws(SystemCallError) {
+        try LoadedProgram(image, inputs: inputs, after: first).write(to: number)
     }
 }
 
@@ -284,11 +335,11 @@ struct HelperChild: ~Copyable {
         inputs[.gapEnd(phase: 0, 0)] = end.number - 1
         inputs[.gapStart(phase: 0, 1)] = end.number + 1
         inputs[.gapEnd(phase: 0, 1)] = CInt.max
-        var start = ChildStart(image, inputs: inputs, page)
+        var start = ChildStart(inputs: inputs, page)
         start.rendezvous = rendezvous.number
         start.kinds = kinds
         start.cgroup = cgroup
-        let child = try start.start()
+        let child = try start.start(image)
         withExtendedLifetime(end) {}
         return child
     }

@@ -10,18 +10,13 @@ internal import SystemPackage
 /// empty: a `machine_program`, the instructions, the cells and the data.
 final class LoadedProgram {
     private let memory: UnsafeMutableRawPointer
-    private let size: Int
+    /// Its bytes.
+    let size: Int
     /// Where the memory will be when the program runs, and where the progress page.
     private let base: Int
     private let progress: Int
     private let cellsOffset: Int
-
-    /// A part of the program: where its data are, and which is its first cell.
-    private struct Part {
-        let image: ProgramImage
-        let data: Int
-        let firstCell: Int
-    }
+    private let dataOffset: Int
 
     /// Lays `image` out for a child that has this process's memory, or a copy of it.
     ///
@@ -32,31 +27,38 @@ final class LoadedProgram {
     convenience init(
         _ image: ProgramImage, inputs: DescriptorTable<CInt>, progress: ProgressPage
     ) {
-        self.init(image, inputs, after: nil, at: nil, Int(bitPattern: progress.pointer))
+        self.init(image, inputs, at: nil, Int(bitPattern: progress.pointer))
     }
 
-    /// Lays `image` out for a child that is born empty, and runs `birth` first.
+    /// Lays out what a child does first that is born empty; then it enters the rest of the file.
     convenience init(
-        _ image: ProgramImage, inputs: DescriptorTable<CInt>, after birth: ProgramImage
+        birth: ProgramImage, inputs: DescriptorTable<CInt>, entering file: CInt
     ) {
         self.init(
-            image, inputs, after: birth, at: Int(machine_image_address),
-            Int(machine_page_address))
+            birth, inputs, at: Int(machine_image_address), Int(machine_page_address),
+            entering: file)
+    }
+
+    /// Lays `image` out for a child that is born empty, behind what it does first.
+    convenience init(
+        _ image: ProgramImage, inputs: DescriptorTable<CInt>, after birth: LoadedProgram
+    ) {
+        self.init(image, inputs, at: birth.base + birth.size, Int(machine_page_address))
     }
 
     private init(
-        _ image: ProgramImage, _ inputs: DescriptorTable<CInt>, after birth: ProgramImage?,
-        at base: Int?, _ progress: Int
+        _ image: ProgramImage, _ inputs: DescriptorTable<CInt>, at base: Int?, _ progress: Int,
+        entering file: CInt? = nil
     ) {
         let stride = MemoryLayout<machine_instruction>.stride
-        let before = birth?.instructions.count ?? 0
         let instructionsOffset = 64
-        let originOffset = instructionsOffset + before * stride
-        cellsOffset = originOffset + image.instructions.count * stride
-        let cellCount = image.cellNames.count + (birth?.cellNames.count ?? 0)
-        let dataOffset = Self.aligned(cellsOffset + cellCount * 8)
-        let birthOffset = Self.aligned(dataOffset + image.data.count)
-        size = Self.aligned(birthOffset + (birth?.data.count ?? 0))
+        let instructionsEnd = instructionsOffset + image.instructions.count * stride
+        cellsOffset = instructionsEnd + (file == nil ? 0 : stride)
+        dataOffset = Self.aligned(cellsOffset + image.cellNames.count * 8)
+        let pageBytes = Int(getauxval(UInt(AT_PAGESZ)))
+        let end = dataOffset + image.data.count
+        // What is entered begins at a page, since it is mapped by itself.
+        size = file == nil ? Self.aligned(end) : (end + pageBytes - 1) & -pageBytes
         memory = .allocate(byteCount: size, alignment: 64)
         self.base = base ?? Int(bitPattern: memory)
         self.progress = progress
@@ -64,25 +66,29 @@ final class LoadedProgram {
         let zeroed = memory + cellsOffset
         zeroed.initializeMemory(as: UInt8.self, repeating: 0, count: size - cellsOffset)
 
-        let header = [instructionsOffset, originOffset, cellsOffset].map { $0 + self.base }
-        var words = header + [progress]
-        if base != nil, let index = image.startWaitIndex {
-            // Nothing is written before the cells.
-            let pageSize = Int(getauxval(UInt(AT_PAGESZ)))
+        // The numbers of what comes before a plan's program are negative.
+        let origin = file == nil ? instructionsOffset : instructionsEnd
+        var words = [instructionsOffset, origin, cellsOffset].map { $0 + self.base }
+        words.append(progress)
+        if let base, let index = image.startWaitIndex {
+            // From the file's first page to that before the cells nothing is needed any more, or changed.
+            let idle = Int(machine_image_address)
             words += [
-                self.base + originOffset + index * stride, self.base, cellsOffset & -pageSize,
+                base + origin + index * stride, idle, (base + cellsOffset - idle) & -pageBytes,
             ]
         }
         for (index, word) in words.enumerated() {
             memory.storeBytes(of: word, toByteOffset: index * 8, as: Int.self)
         }
-        if let birth {
-            let part = Part(image: birth, data: birthOffset, firstCell: image.cellNames.count)
-            place(part, instructionsAt: instructionsOffset, inputs)
+        place(image, instructionsAt: instructionsOffset, inputs)
+        if let file {
+            var enter = machine_instruction()
+            enter.kind = UInt8(MACHINE_ENTER)
+            enter.operand.0 = Int64(self.base + size)
+            enter.operand.1 = Int64(file)
+            enter.operand.2 = Int64(size)
+            (memory + instructionsEnd).storeBytes(of: enter, as: machine_instruction.self)
         }
-        place(
-            Part(image: image, data: dataOffset, firstCell: 0), instructionsAt: originOffset, inputs
-        )
     }
 
     deinit {
@@ -92,30 +98,29 @@ final class LoadedProgram {
     private static func aligned(_ offset: Int) -> Int { (offset + 15) & ~15 }
 
     private func place(
-        _ part: Part, instructionsAt offset: Int, _ inputs: DescriptorTable<CInt>
+        _ image: ProgramImage, instructionsAt offset: Int, _ inputs: DescriptorTable<CInt>
     ) {
-        let image = part.image
         for (descriptor, cell) in image.inputs.entries {
             guard let number = inputs[descriptor] else {
                 preconditionFailure("no descriptor for \(descriptor)")
             }
             memory.storeBytes(
                 of: Int64(number),
-                toByteOffset: cellsOffset + (part.firstCell + cell.index) * 8, as: Int64.self)
+                toByteOffset: cellsOffset + cell.index * 8, as: Int64.self)
         }
         image.data.withUnsafeBytes { bytes in
             if let start = bytes.baseAddress {
-                (memory + part.data).copyMemory(from: start, byteCount: bytes.count)
+                (memory + dataOffset).copyMemory(from: start, byteCount: bytes.count)
             }
         }
         func store(_ word: Int, at place: Int) {
-            memory.storeBytes(of: word, toByteOffset: part.data + place, as: Int.self)
+            memory.storeBytes(of: word, toByteOffset: dataOffset + place, as: Int.self)
         }
         for relocation in image.relocations {
-            store(base + part.data + relocation.target, at: relocation.at)
+            store(base + dataOffset + relocation.target, at: relocation.at)
         }
         for relocation in image.cellRelocations {
-            store(address(of: relocation.cell, part), at: relocation.at)
+            store(address(of: relocation.cell), at: relocation.at)
         }
         for relocation in image.progressRelocations {
             store(progress + relocation.offset, at: relocation.at)
@@ -123,13 +128,11 @@ final class LoadedProgram {
         let first = (memory + offset).bindMemory(
             to: machine_instruction.self, capacity: image.instructions.count)
         for (index, instruction) in image.instructions.enumerated() {
-            (first + index).initialize(to: encoded(instruction, part))
+            (first + index).initialize(to: encoded(instruction))
         }
     }
 
-    private func address(of cell: Cell, _ part: Part) -> Int {
-        base + cellsOffset + (part.firstCell + cell.index) * 8
-    }
+    private func address(of cell: Cell) -> Int { base + cellsOffset + cell.index * 8 }
 
     // MARK: Starting
 
@@ -176,7 +179,7 @@ final class LoadedProgram {
         return ChildProcess(pid: Int32(result), pidfd: descriptor)
     }
 
-    /// Writes the program into an empty file.
+    /// Writes the program into the file of an image: at first what is done first, then what that enters.
     func write(to file: CInt) throws(SystemCallError) {
         try writeAll(Int(bitPattern: memory), size, to: file, named: "init's image")
     }
@@ -186,13 +189,14 @@ final class LoadedProgram {
     /// - Parameters:
     ///   - executable: the machine's.
     ///   - image: what `write` has written.
+    ///   - size: how many bytes of it are there and run first.
     ///   - page: the progress page, which has a file.
     ///   - kept: further descriptors that the child is to have, by the same numbers.
     ///   - rights: what the exec must not change.
     /// - Returns: The child; it has ended where something was refused to it.
     /// - Throws: the refusal of clone3(2).
     static func bear(
-        _ executable: CInt, image: CInt, page: ProgressPage, keeping kept: [CInt],
+        _ executable: CInt, image: CInt, size: Int, page: ProgressPage, keeping kept: [CInt],
         _ rights: CallerRights
     ) throws(SystemCallError) -> ChildProcess {
         var arguments = clinux_clone_args()
@@ -219,15 +223,18 @@ final class LoadedProgram {
             }
         }
         // "init" names the routine.
-        let texts = Array("init\0\(image)\0\(page.file)\0".utf8).map(CChar.init(bitPattern:))
+        let texts = Array("init\0\(image)\0\(page.file)\0\(size)\0".utf8)
+            .map(CChar.init(bitPattern:))
         let second = 5
         let third = (texts[second...].firstIndex(of: 0) ?? 0) + 1
+        let fourth = (texts[third...].firstIndex(of: 0) ?? 0) + 1
         var outcome: Result<ChildProcess, SystemCallError>?
         kept.withUnsafeBufferPointer { kept in
             texts.withUnsafeBufferPointer { texts in
                 let first = texts.baseAddress
                 let words = [
-                    calling_name(), first, first.map { $0 + second }, first.map { $0 + third }, nil,
+                    calling_name(), first, first.map { $0 + second }, first.map { $0 + third },
+                    first.map { $0 + fourth }, nil,
                 ]
                 words.withUnsafeBufferPointer { words in
                     birth.kept = kept.baseAddress
@@ -254,14 +261,14 @@ final class LoadedProgram {
 
     // MARK: Instructions
 
-    private func encoded(_ instruction: Instruction, _ part: Part) -> machine_instruction {
+    private func encoded(_ instruction: Instruction) -> machine_instruction {
         var result = machine_instruction()
         result.result = UInt16(MACHINE_NO_CELL)
         switch instruction {
         case .call(let call, let operands, let cell, let ignoring, let retries):
             result.kind = UInt8(MACHINE_CALL)
             result.number = Int64(call.number)
-            if let cell { result.result = UInt16(part.firstCell + cell.index) }
+            if let cell { result.result = UInt16(cell.index) }
             result.retries = UInt16(retries)
             withUnsafeMutableBytes(of: &result.ignored) { errnos in
                 for (index, errno) in ignoring.enumerated() {
@@ -271,38 +278,37 @@ final class LoadedProgram {
                 }
             }
             for (index, operand) in operands.enumerated() {
-                set(&result, index, to: operand, part)
+                set(&result, index, to: operand)
                 if case .cell = operand { result.cell_operands |= 1 << UInt8(index) }
             }
         case .copy(let cell, let target, let width):
             result.kind = UInt8(MACHINE_COPY)
-            result.result = UInt16(part.firstCell + cell.index)
-            set(&result, 0, to: target, part)
-            set(&result, 1, to: .literal(width), part)
+            result.result = UInt16(cell.index)
+            set(&result, 0, to: target)
+            set(&result, 1, to: .literal(width))
         case .copyTree(let order):
             result.kind = UInt8(MACHINE_COPY_TREE)
-            set(&result, 0, to: order, part)
+            set(&result, 0, to: order)
         case .skip(let test, let mask, let value, let distance):
             result.kind = UInt8(MACHINE_SKIP)
             result.distance = UInt16(distance)
-            set(&result, 0, to: test, part)
-            set(&result, 1, to: .literal(mask), part)
-            set(&result, 2, to: .literal(value), part)
+            set(&result, 0, to: test)
+            set(&result, 1, to: .literal(mask))
+            set(&result, 2, to: .literal(value))
         }
         return result
     }
 
     private func set(
-        _ instruction: inout machine_instruction, _ index: Int, to operand: Operand,
-        _ part: Part
+        _ instruction: inout machine_instruction, _ index: Int, to operand: Operand
     ) {
         let value: Int =
             switch operand {
             case .literal(let value): value
             case .named(let named): named.number
-            case .cell(let cell): part.firstCell + cell.index
-            case .address(let offset), .text(let offset, _): base + part.data + offset
-            case .cellAddress(let cell): address(of: cell, part)
+            case .cell(let cell): cell.index
+            case .address(let offset), .text(let offset, _): base + dataOffset + offset
+            case .cellAddress(let cell): address(of: cell)
             case .progress(let offset): progress + offset
             }
         withUnsafeMutableBytes(of: &instruction.operand) { operands in

@@ -10,24 +10,26 @@ struct PlanFault: Error, Equatable, Sendable, CustomStringConvertible {
 extension LaunchPlan {
     /// Checks, before there is a child, that it would neither lack a descriptor nor wait for ever.
     ///
-    /// - Parameter image: the child's column as a program.
     /// - Throws: the first fault.
-    func check(_ image: ProgramImage) throws(PlanFault) {
-        try checkInputs(of: image)
+    func check() throws(PlanFault) {
+        try checkInputs()
         try checkExchanges()
     }
 
     /// Each descriptor that the child's program names is opened before its clone.
-    private func checkInputs(of image: ProgramImage) throws(PlanFault) {
+    private func checkInputs() throws(PlanFault) {
         var provided: [InheritedDescriptor] = []
         for planned in parentSteps {
             provided += planned.step.action.provides
             if case .child(.start) = planned.step { break }
         }
-        for entry in image.inputs.entries where !entry.descriptor.isMadeByStart {
-            guard provided.contains(entry.descriptor) else {
-                throw PlanFault(description: "nothing opens \(entry.descriptor) for the child")
+        for planned in childSteps {
+            for input in planned.step.inputs where !input.isMadeByStart {
+                guard provided.contains(input) else {
+                    throw PlanFault(description: "nothing opens \(input) for the child")
+                }
             }
+            if let opened = planned.step.opened { provided.append(opened) }
         }
     }
 

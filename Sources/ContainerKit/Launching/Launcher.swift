@@ -27,7 +27,8 @@ internal import SystemPackage
 /// stays: process, cgroup, state, pid file.
 final class Launcher {
     let plan: LaunchPlan
-    let image: ProgramImage
+    /// The child's program, made while the kernel makes the child.
+    private(set) lazy var image = plan.lowered()
     let options: LaunchOptions
     /// Where the state directories are.
     let storePath: String
@@ -122,8 +123,8 @@ final class Launcher {
         self.target = target
         self.targetPid = targetPid
         self.systemd = systemd
-        self.image = image ?? plan.lowered()
         loggedChildStepCount = options.logger.logLevel <= .debug ? 0 : nil
+        if let image { self.image = image }
     }
 
     deinit {
@@ -158,19 +159,29 @@ final class Launcher {
 
     // MARK: Running
 
-    /// Runs the parent's steps; the state directory stays locked meanwhile.
-    func run() throws(ContainerError) {
+    /// The plan of a smaller config fits the machine.
+    ///
+    /// That of a larger one is looked at before anything is done, at the price of some time.
+    private static let largeConfigBytes = 64 << 10
+
+    /// Checks the child's program, which is made for that.
+    func checkImage() throws(ContainerError) {
         do throws(ProgramFault) {
             try image.check()
         } catch {
             throw ContainerError(
                 .unsupported, "the plan is too large for the init program: \(error)")
         }
+    }
+
+    /// Runs the parent's steps; the state directory stays locked meanwhile.
+    func run() throws(ContainerError) {
         do throws(PlanFault) {
-            try plan.check(image)
+            try plan.check()
         } catch {
             throw ContainerError(.unsupported, "the plan is wrong: \(error)")
         }
+        if config.count > Self.largeConfigBytes { try checkImage() }
         defer { state = nil }
         if let record {
             state = try StateDirectory.make(record.id, in: storePath)

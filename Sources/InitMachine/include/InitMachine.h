@@ -49,8 +49,9 @@ enum { machine_no_image = -0x7fffffff };
 
 /// Writes the executable into `buffer` and gives its size; 0 when there is too little room.
 ///
-/// Its arguments are a name for the process, the routine ("init"), and the numbers of two descriptors, which
-/// it maps and closes: the image and the page. Without them it ends.
+/// Its arguments are a name for the process, the routine ("init"), the numbers of two descriptors, the image
+/// and the page, and how many bytes of the image it begins with. It maps both, and closes the page; the image
+/// is closed by MACHINE_ENTER, which maps the rest. Without these arguments it ends.
 unsigned long machine_executable(unsigned char *buffer, unsigned long room);
 
 /// What a child does to be born empty.

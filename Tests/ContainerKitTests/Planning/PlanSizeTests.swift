@@ -15,7 +15,8 @@ struct PlanSizeTests {
         let facts = CreateFacts(id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planV2))
         let launch = try Launch(creating: spec, facts: facts, filter: nil)
         let launcher = Launcher(
-            launch.plan, options: LaunchOptions(), storePath: "/nowhere", record: nil)
+            launch.plan, options: LaunchOptions(), storePath: "/nowhere", record: nil,
+            config: spec.encoded.encoded())
         let error = #expect(throws: ContainerError.self) { try launcher.run() }
         #expect(error?.code == .unsupported)
         #expect(error?.message.hasPrefix("the plan is too large") == true)

@@ -83,14 +83,23 @@ extension Launcher {
         inputs.fillGaps(between: plan.childSteps.map(\.step))
         let page = try makeProgressPage()
         progress = page
-        var start = ChildStart(image, inputs: inputs, page)
+        var start = ChildStart(inputs: inputs, page)
         start.kinds = kinds
         start.rendezvous = rendezvous
         start.cgroup = intoCgroup ? cgroupForClone : nil
         start.preservedDescriptorCount = options.preservedDescriptorCount
         takeBackOnFailure(whileOpen: true) { $0.killChild() }
+        let begun: ChildStart.Begun
         do throws(SystemCallError) {
-            birth = (start, try start.begin())
+            begun = try start.begin()
+        } catch {
+            throw startFailure(error, start)
+        }
+        birth = (start, begun)
+        // Meanwhile the kernel makes the child.
+        try checkImage()
+        do throws(SystemCallError) {
+            try start.load(image, for: begun)
         } catch {
             throw startFailure(error, start)
         }
@@ -101,13 +110,13 @@ extension Launcher {
         birth = nil
         do throws(SystemCallError) {
             let child: ChildProcess
-            switch try start.finish(begun) {
+            switch try start.finish(begun, image) {
             case .child(let born): child = born
             case .refused(let refusal):
                 let isSealed = try SealedExecutable.isSealed()
                 isToBeSealed = options.startsAgainSealed && !isSealed
                 if isToBeSealed { throw refusal }
-                child = try start.copy(refusal)
+                child = try start.copy(image, refusal)
             }
             pid = child.pid
             pidfd = own(OwnedDescriptor(taking: child.pidfd))
