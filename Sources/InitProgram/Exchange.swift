@@ -36,3 +36,22 @@ package enum Exchange: Equatable, Sendable {
     case sends(Message)
     case receives(Message)
 }
+
+extension Message: CustomStringConvertible {
+    /// In words, for what is said of a plan whose columns do not fit.
+    package var description: String {
+        switch self {
+        case .release(let event): "the word to go on: \(event.rawValue)"
+        case .preparedTree: "a prepared tree"
+        case .hookStreams(let path): "the streams of the hook \(path)"
+        case .listenerTaken: "the word that the seccomp listener is taken"
+        case .report(let event): "the report that \(event.words)"
+        case .secondProcess: "the second process"
+        case .networkSocket: "a socket of the network namespace"
+        case .clonedTree(let index): "the cloned tree of mounts[\(index)]"
+        case .terminal: "the terminal's master"
+        case .hookEnd(let path): "the end of the hook \(path)"
+        case .execution: "the beginning of the program"
+        }
+    }
+}

@@ -4,7 +4,31 @@ internal import InitProgram
 
 /// Why the two columns of a plan do not fit each other: a mistake of ours.
 struct PlanFault: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What is wrong; a test breaks a plan in each of these ways.
+    enum Kind: CaseIterable {
+        /// The child is not started once, and then taken over once.
+        case birth
+        /// The child needs a descriptor that nobody opens for it.
+        case missingDescriptor
+        /// What a hook's own process does takes more than that process has.
+        case hookPreparation
+        /// The program is not the last step.
+        case end
+        /// The runtime would wait for ever.
+        case runtimeWaits
+        /// The child would wait for ever.
+        case childWaits
+        /// A message has no receiver.
+        case unreceived
+    }
+
+    let kind: Kind
     let description: String
+
+    init(_ kind: Kind, _ description: String) {
+        self.kind = kind
+        self.description = description
+    }
 }
 
 extension LaunchPlan {
@@ -12,8 +36,36 @@ extension LaunchPlan {
     ///
     /// - Throws: the first fault.
     func check() throws(PlanFault) {
+        try checkBirth()
         try checkInputs()
+        try checkHooks()
+        try checkEnd()
         try checkExchanges()
+    }
+
+    /// A child that is started does nothing before it is taken over, and tells and hears nothing either.
+    private func checkBirth() throws(PlanFault) {
+        var starts = 0
+        var takes = 0
+        for planned in parentSteps {
+            switch planned.step {
+            case .child(.start): starts += 1
+            case .child(.take):
+                takes += 1
+                guard starts == 1 else {
+                    throw PlanFault(.birth, "a child is taken over that was not started")
+                }
+            default:
+                guard takes == 0, !planned.step.action.exchanges.isEmpty else { continue }
+                throw PlanFault(
+                    .birth,
+                    "before the child is taken over: \(planned.step.action.sentence)")
+            }
+        }
+        guard starts == 1, takes == 1 else {
+            throw PlanFault(
+                .birth, "the child is started \(starts) times and taken over \(takes) times")
+        }
     }
 
     /// Each descriptor that the child's program names is opened before its clone.
@@ -26,10 +78,38 @@ extension LaunchPlan {
         for planned in childSteps {
             for input in planned.step.inputs where !input.isMadeByStart {
                 guard provided.contains(input) else {
-                    throw PlanFault(description: "nothing opens \(input) for the child")
+                    throw PlanFault(.missingDescriptor, "nothing opens \(input) for the child")
                 }
             }
             if let opened = planned.step.opened { provided.append(opened) }
+        }
+    }
+
+    /// A hook's own process has its three streams open and nothing else: nobody hears of it, and nobody
+    /// would answer.
+    private func checkHooks() throws(PlanFault) {
+        for planned in childSteps {
+            guard case .hook(.runHook(let hook, let preparing, _, _)) = planned.step else {
+                continue
+            }
+            for step in preparing where !step.inputs.isEmpty || !step.exchanges.isEmpty {
+                throw PlanFault(
+                    .hookPreparation,
+                    "the process of the hook \(hook.path) has nothing to do this with: "
+                        + step.sentence)
+            }
+        }
+    }
+
+    /// Nothing follows the program, which takes init's place.
+    private func checkEnd() throws(PlanFault) {
+        let end = childSteps.firstIndex {
+            if case .execution(.execute) = $0.step { true } else { false }
+        }
+        guard let end else { throw PlanFault(.end, "the child never executes the program") }
+        guard end == childSteps.count - 1 else {
+            throw PlanFault(
+                .end, "a step follows the program: \(childSteps[end + 1].step.sentence)")
         }
     }
 
@@ -41,13 +121,13 @@ extension LaunchPlan {
         // Each goes on until it waits for what the other has not sent yet.
         while runtime.advance(to: &child) || child.advance(to: &runtime) {}
         if let message = runtime.awaited {
-            throw PlanFault(description: "the runtime waits for \(message)" + runtime.found)
+            throw PlanFault(.runtimeWaits, "the runtime waits for \(message)" + runtime.found)
         }
         if let message = child.awaited {
-            throw PlanFault(description: "the child waits for \(message)" + child.found)
+            throw PlanFault(.childWaits, "the child waits for \(message)" + child.found)
         }
         if let message = runtime.inbox.first ?? child.inbox.first {
-            throw PlanFault(description: "nobody receives \(message)")
+            throw PlanFault(.unreceived, "nobody receives \(message)")
         }
     }
 }
