@@ -42,6 +42,7 @@ extension Container {
         let process = hooks.isEmpty && last.isEmpty ? nil : try record.openInit().release()
         defer { if let process { _ = OwnedDescriptor(taking: process) } }
         let connection = try Self.connectToInit(found.state.descriptor)
+        found.state.noteOrder()
         // A filter with a listener is loaded before hooks run: it decides on their calls, too.
         var listensFirst = false
         if !hooks.isEmpty {

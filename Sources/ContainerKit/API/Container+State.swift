@@ -49,7 +49,7 @@ extension Container {
     }
 
     /// Where init stands: the pid with its start time, then the progress page, then the freezer.
-    private static func standing(_ record: ContainerRecord?, _ state: borrowing StateDirectory)
+    static func standing(_ record: ContainerRecord?, _ state: borrowing StateDirectory)
         throws(ContainerError) -> State.Status
     {
         guard let record, record.isComplete else { return .creating }

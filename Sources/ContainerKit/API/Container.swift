@@ -10,6 +10,7 @@
 //   Container+Lifecycle     start, kill, delete
 //   Container+Exec          a further process in a running container
 //   Container+State         its state, and how each command finds it
+//   Container+Progress      its plan, made again, and where its init is in that
 //   Container+Update        other limits, while it runs
 //   Container+Freeze        pause and resume
 //   Container+Events        statistics, out of memory, its end
@@ -18,6 +19,8 @@
 //   ContainerStore          the directory that remembers containers (runc's --root)
 //   Bundle                  a config with the folder that its paths count from
 //   ContainerPlan           what create would do, as text and JSON (explain)
+//   ContainerProgress       the same of a container that exists, with the place of its init
+//   CallerChoices           what that plan depended on beside config and host
 //   ContainerProcess        the process that run and exec return
 //   ContainerProcesses      all processes of a container
 //   RuntimeFeatures         what `features` tells

@@ -19,14 +19,22 @@ struct Creation {
     let systemd: SystemdClient?
     /// The pipes among the standard streams, which a checkpoint has to tell from the container's own.
     private let pipes: [String]
+    /// What the record keeps, to make the plan again.
+    private let choices: CallerChoices
 
+    /// - Parameters:
+    ///   - explainsOnly: whether nothing is launched.
+    ///   - looksAtRights: whether the plan depends on what the runtime may do, where it could have all rights.
+    ///   - hasUnbindableSources: whether the kernel has refused to clone a mount.
+    ///   - former: what the plan depended on when the container was created; nothing is launched then.
+    /// - Throws: `invalidSpec`, `unsupported`, or what cannot be looked at.
     init(
         _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
         startsAtOnce: Bool, explainsOnly: Bool = false, looksAtRights: Bool = false,
-        hasUnbindableSources: Bool = false
+        hasUnbindableSources: Bool = false, former: CallerChoices? = nil
     ) throws(ContainerError) {
         try Container.check(id)
-        try options.checkPreservedDescriptors()
+        if former == nil { try options.checkPreservedDescriptors() }
         let spec = bundle.spec
         if startsAtOnce, spec.process == nil {
             // The text is runc's.
@@ -43,9 +51,11 @@ struct Creation {
         var facts = CreateFacts(
             id: id, bundlePath: bundle.path.text, host: HostFacts(cgroups: try Self.hostCgroups()))
         (systemd, facts.host.systemd) = try Self.systemd(options.cgroupDriver)
-        if explainsOnly || looksAtRights || options.rootless == true
-            || RuntimeRights.mayBeFewer || facts.host.systemd?.instance == .user
-        {
+        let looksAtRights =
+            former?.looksAtRights
+            ?? (explainsOnly || looksAtRights || options.rootless == true
+                || RuntimeRights.mayBeFewer || facts.host.systemd?.instance == .user)
+        if looksAtRights {
             facts.host.rights = RuntimeRights.discovered(sparesCgroups: options.rootless)
         }
         facts.hasUnbindableSources = hasUnbindableSources && Self.hasOwnMounts(spec)
@@ -69,10 +79,16 @@ struct Creation {
         if !needsNamespace, userNamespace == nil || facts.isInUserNamespace {
             facts.host.limitCapabilities(of: spec.process, options.logger)
         }
-        facts.caller.lookAtStreams(options.io, takesTerminal: spec.process?.terminal == true)
+        if let former {
+            facts.caller.replacedStreams = former.replacedStreams
+            facts.caller.streams = former.streams
+        } else {
+            facts.caller.lookAtStreams(options.io, takesTerminal: spec.process?.terminal == true)
+        }
         pipes = facts.caller.streams.compactMap {
             $0.kind == .pipe ? "pipe:[\($0.inode)]" : nil
         }
+        choices = CallerChoices(options, facts, looksAtRights: looksAtRights)
         var cache = SeccompCache(in: store.path.text)
         cache.keeps = !explainsOnly
         let filter = try compileFilter(
@@ -248,9 +264,11 @@ struct Creation {
         record.hasSessionKeyring = !options.keepsSessionKeyring
         record.hasPidNamespace =
             spec.linux?.namespace(.pid).map { ($0.path ?? "").isEmpty } ?? false
-        return Launcher(
+        let launcher = Launcher(
             launch.plan, options: options, storePath: store.path.text, record: record,
             config: bundle.config, systemd: systemd)
+        launcher.choices = choices.json
+        return launcher
     }
 }
 

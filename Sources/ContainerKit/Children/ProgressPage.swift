@@ -115,6 +115,35 @@ final class ProgressPage {
         return UInt64(UInt(bitPattern: note))
     }
 
+    /// What the parent notes the time of, for who asks since when init is where it is.
+    enum Moment: Int {
+        /// Init reported that all is prepared.
+        case reported
+        /// Init was told to run its program.
+        case ordered
+    }
+
+    private static let momentsOffset = stoneOffset + 8
+
+    /// Where the time of a moment stands in the page's file: nanoseconds since 1970.
+    static func offset(of moment: Moment) -> Int { momentsOffset + 8 * moment.rawValue }
+
+    /// Notes that it is now.
+    func note(_ moment: Moment) {
+        (UnsafeMutableRawPointer(pointer) + Self.offset(of: moment))
+            .storeBytes(of: Int64(ClockTime.wall.totalNanoseconds), as: Int64.self)
+    }
+
+    /// When it was, as the file in a state directory tells; nil where that was not noted.
+    static func time(of moment: Moment, _ bytes: [UInt8]) -> Timestamp? {
+        guard bytes.count >= offset(of: moment) + 8 else { return nil }
+        let total = bytes.withUnsafeBytes {
+            $0.loadUnaligned(fromByteOffset: offset(of: moment), as: Int64.self)
+        }
+        guard total > 0 else { return nil }
+        return Timestamp(seconds: total / 1_000_000_000, nanoseconds: total % 1_000_000_000)
+    }
+
     /// What the file in a state directory tells of an init that its creator has not noted yet: the stepping
     /// stone, and the creator, whose child it is.
     static func birth(_ bytes: [UInt8]) -> (stone: Int32, creator: Int32)? {
@@ -140,12 +169,13 @@ final class ProgressPage {
         return pid > 0 ? (pid, time) : nil
     }
 
-    /// Reads index and error of the page in a state directory, without mapping it.
+    /// Reads index and error of the page in a state directory, without mapping it; a negative index is of
+    /// what precedes the plan's program.
     static func read(_ bytes: [UInt8]) -> (index: Int, error: CInt)? {
         guard bytes.count >= 8 else { return nil }
         return bytes.withUnsafeBytes { buffer in
             (
-                Int(buffer.loadUnaligned(fromByteOffset: 0, as: UInt32.self)),
+                Int(buffer.loadUnaligned(fromByteOffset: 0, as: Int32.self)),
                 buffer.loadUnaligned(fromByteOffset: 4, as: Int32.self)
             )
         }

@@ -20,6 +20,17 @@ extension LaunchPlan {
         return image.instructionsOfStep(step).first ?? 0
     }
 
+    /// The first instruction of each of the child's steps; one that became none has that of the next.
+    func stepStarts(in image: ProgramImage) -> [Int] {
+        var starts: [Int] = []
+        starts.reserveCapacity(childSteps.count)
+        for (index, step) in image.stepOfInstruction.enumerated() {
+            while starts.count <= step { starts.append(index) }
+        }
+        while starts.count < childSteps.count { starts.append(image.stepOfInstruction.count) }
+        return starts
+    }
+
     /// What the instructions from `index` on are, as an error would name them.
     func recordedInstructions(_ image: ProgramImage, from index: Int) -> [RecordedInstruction] {
         image.instructions.indices.dropFirst(max(index, 0)).compactMap { index in

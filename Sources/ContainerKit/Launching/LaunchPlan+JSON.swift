@@ -6,18 +6,16 @@ internal import RuntimeSpec
 extension LaunchPlan {
     /// The plan as `ContainerPlan.explainedJSON` has it.
     func explainedJSON(includingCalls: Bool = false) -> String {
+        let whole = JSONValue.object(columns(includingCalls: includingCalls))
+        return String(decoding: whole.encoded(pretty: true), as: UTF8.self)
+    }
+
+    /// The columns by their names; the step that the child is at has `"here": true`.
+    func columns(includingCalls: Bool, mark: PlanMark? = nil) -> JSONObject {
         let image = includingCalls ? lowered() : nil
-        let parent = parentSteps.map { planned in
-            JSONValue.object([
-                "field": .string(planned.origin.description),
-                "step": .string(planned.step.action.sentence),
-            ])
-        }
         let child = childSteps.enumerated().map { index, planned in
-            var step: JSONObject = [
-                "field": .string(planned.origin.description),
-                "step": .string(planned.step.sentence),
-            ]
+            var step = Self.json(planned.origin, planned.step.sentence)
+            if index == mark?.step { step.append("here", .bool(true)) }
             if let image {
                 let calls = image.instructionsOfStep(index).map {
                     JSONValue.string(image.rendered($0))
@@ -26,17 +24,16 @@ extension LaunchPlan {
             }
             return JSONValue.object(step)
         }
-        var object: JSONObject = ["runtime": .array(parent), "init": .array(child)]
-        if !laterSteps.isEmpty {
-            let later = laterSteps.map { planned in
-                JSONValue.object([
-                    "field": .string(planned.origin.description),
-                    "step": .string(planned.step.action.sentence),
-                ])
-            }
-            object.append("later", .array(later))
-        }
-        let whole = JSONValue.object(object)
-        return String(decoding: whole.encoded(pretty: true), as: UTF8.self)
+        var object: JSONObject = ["runtime": Self.json(parentSteps), "init": .array(child)]
+        if !laterSteps.isEmpty { object.append("later", Self.json(laterSteps)) }
+        return object
+    }
+
+    private static func json(_ steps: [PlannedParentStep]) -> JSONValue {
+        .array(steps.map { .object(json($0.origin, $0.step.action.sentence)) })
+    }
+
+    private static func json(_ origin: Origin, _ sentence: String) -> JSONObject {
+        ["field": .string(origin.description), "step": .string(sentence)]
     }
 }

@@ -2,21 +2,31 @@
 
 internal import InitProgram
 
+/// Where in its column the child is.
+struct PlanMark {
+    let step: Int
+    let instruction: Int
+}
+
 extension LaunchPlan {
     /// The plan as text: two numbered columns, and under each child step its calls when asked for.
     ///
-    /// A line reads `number  config field  what is done`.
-    func explained(includingCalls: Bool = false) -> String {
+    /// A line reads `number  config field  what is done`. With a mark, the child's column is moved to the right,
+    /// and `=>` stands before the step, and the call, that the child is at.
+    func explained(includingCalls: Bool = false, mark: PlanMark? = nil) -> String {
         var lines = ["The runtime:"]
         lines += Self.lines(parentSteps.map { ($0.origin, $0.step.action.sentence) })
         lines += ["", "The init process:"]
         let image = includingCalls ? lowered() : nil
         let child = Self.lines(childSteps.map { ($0.origin, $0.step.sentence) })
+        let blank = mark == nil ? "" : "   "
         for (index, line) in child.enumerated() {
-            lines.append(line)
+            lines.append((index == mark?.step ? "=> " : blank) + line)
             guard let image else { continue }
             for instruction in image.instructionsOfStep(index) {
-                lines.append("         " + image.rendered(instruction))
+                lines.append(
+                    (instruction == mark?.instruction ? "=> " : blank) + "         "
+                        + image.rendered(instruction))
             }
         }
         if !laterSteps.isEmpty {

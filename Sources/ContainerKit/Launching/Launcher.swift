@@ -47,6 +47,8 @@ final class Launcher {
 
     /// The record of a new container, completed on the way; nil for exec.
     var record: ContainerRecord?
+    /// What the record is to keep of how the launch was called for.
+    var choices: JSONValue?
     /// Its directory, locked while the steps run.
     var state: StateDirectory?
 

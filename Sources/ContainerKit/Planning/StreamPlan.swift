@@ -27,7 +27,7 @@ struct StandardStream: Equatable, Sendable {
 /// The devices of major number 1 that are the same whoever opens them; the raw value is the minor one.
 ///
 /// Source: Documentation/admin-guide/devices.txt.
-enum StatelessDevice: UInt32, Sendable {
+enum StatelessDevice: UInt32, CaseIterable, Sendable {
     case null = 3
     case zero = 5
     case full = 7

@@ -55,6 +55,11 @@ struct ContainerRecord: Equatable, Sendable {
     /// What the instructions from there on are, to name one that fails.
     var lastInstructions: [RecordedInstruction] = []
 
+    /// The first instruction of each of init's steps; empty where init followed no plan.
+    var stepStarts: [Int] = []
+    /// What the plan depended on beside config and host, for who makes it again.
+    var choices: JSONValue?
+
     /// Whether its config had a process.
     var hasProgram: Bool {
         lastInstructions.contains(where: \.isExecution)
@@ -99,6 +104,8 @@ struct ContainerRecord: Equatable, Sendable {
         fields.list(
             "lastInstructions", &lastInstructions, RecordedInstruction.init, \.json,
             isWritten: true)
+        fields.list("stepStarts", &stepStarts, \.index, { .integer(Int64($0)) })
+        fields.value("choices", &choices, { $0 }, { $0 })
     }
 
     init(

@@ -131,4 +131,10 @@ extension JSONValue {
     var text: String? {
         if case .string(let text) = self { text } else { nil }
     }
+
+    /// The number, if it is one that tells a place in a list.
+    var index: Int? {
+        guard case .integer(let number) = self, number >= 0 else { return nil }
+        return Int(exactly: number)
+    }
 }

@@ -244,6 +244,23 @@ struct StateDirectory: ~Copyable {
         try read(Self.progressName).flatMap(ProgressPage.read)
     }
 
+    /// Notes in the progress page that init was told to run its program.
+    ///
+    /// Nothing depends on it but what is told of the time: where it cannot be written, that is not told.
+    func noteOrder() {
+        let directory = descriptor
+        var time = Int64(ClockTime.wall.totalNanoseconds)
+        try? sparingFileSizeSignal { () throws(SystemCallError) in
+            let file = try openFile(
+                Self.progressName, .writeOnly | .noFollow | .nonBlocking, at: directory)
+            try withAddress(of: &time) { (address) throws(SystemCallError) in
+                _ = try systemCall(
+                    "pwrite64", __NR_pwrite64, Int(file.number), address, 8,
+                    ProgressPage.offset(of: .ordered), describing: "progress page")
+            }
+        }
+    }
+
     /// What is said of a file that is not as it was written.
     func damage(to name: String) -> ContainerError {
         ContainerError(

@@ -164,6 +164,10 @@ struct ProcessStat: Equatable {
     ///
     /// Kernel: PF_EXITING in include/linux/sched.h.
     let isEnding: Bool
+    /// Whether it has executed a program since it was cloned.
+    ///
+    /// Kernel: PF_FORKNOEXEC in include/linux/sched.h, which execve(2) clears.
+    let hasExecuted: Bool
     /// How many threads it has.
     let threadCount: Int
     /// When the process started, in clock ticks after boot.
@@ -185,6 +189,7 @@ struct ProcessStat: Equatable {
         else { return nil }
         self.parent = parent
         isEnding = flags & 4 != 0
+        hasExecuted = flags & 64 == 0
         threadCount = threads
         self.state = Character(Unicode.Scalar(state))
         startTime = time

@@ -69,7 +69,7 @@ struct Arguments: Sendable {
                 "invalid value \(bytes.description.debugDescription) for flag -\(name): not UTF-8")
         }
         switch flag.value {
-        case .text, .bytes:
+        case .text, .bytes, .container:
             return bytes
         case .number:
             guard Int(value) != nil else {

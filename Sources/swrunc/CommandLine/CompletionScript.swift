@@ -70,7 +70,7 @@ extension CompletionScript {
         # bash completion of \(program); made by `\(program) completion bash`.
         \(function)() {
             local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-            local command= index=1 word flags values operands=
+            local command= index=1 word flags values ids= operands=
             local -a root=()
             [[ $current == = ]] && current=
             [[ $previous == = ]] && previous=${COMP_WORDS[COMP_CWORD - 2]}
@@ -101,7 +101,10 @@ extension CompletionScript {
                 operands='\(commands.map(\.name).joined(separator: " "))'
                 ;;
             esac
-            if [[ " $values " == *" $previous "* ]]; then
+            if [[ " $ids " == *" $previous "* ]]; then
+                operands=$(\(program) "${root[@]}" list -q 2>/dev/null)
+                mapfile -t COMPREPLY < <(compgen -W "$operands" -- "$current")
+            elif [[ " $values " == *" $previous "* ]]; then
                 compopt -o filenames
                 mapfile -t COMPREPLY < <(compgen -f -- "$current")
             elif [[ $current == -* ]]; then
@@ -122,6 +125,8 @@ extension CompletionScript {
             "        flags='\(Self.spellings(flags).joined(separator: " "))'",
             "        values='\(Self.takingValues(flags).joined(separator: " "))'",
         ]
+        let ids = Self.spellings(flags.filter { $0.value == .container })
+        if !ids.isEmpty { lines.append("        ids='\(ids.joined(separator: " "))'") }
         switch Self.operand(of: command) {
         case .unknown: break
         case .container:
@@ -193,7 +198,8 @@ extension CompletionScript {
     private func zshArguments(_ flags: [Flag]) -> String {
         flags.map { flag in
             var value = ":value:_files"
-            if case .toggle = flag.value { value = "" }
+            if flag.value == .toggle { value = "" }
+            if flag.value == .container { value = ":container:\(function)_containers" }
             let summary = zshQuoted("[\(flag.summary.zshEscaped)]\(value)")
             guard let letter = flag.letter else { return "'*--\(flag.name)'\(summary)" }
             return "'*'{-\(letter),--\(flag.name)}\(summary)"
@@ -249,7 +255,11 @@ extension CompletionScript {
     private func fishFlag(_ flag: Flag, when condition: String) -> String {
         var words = ["complete -c \(program) -n \(condition) -l \(flag.name)"]
         if let letter = flag.letter { words.append("-s \(letter)") }
-        if case .toggle = flag.value {} else { words.append("-r -F") }
+        switch flag.value {
+        case .toggle: break
+        case .container: words.append("-x -a '(\(program) list -q 2>/dev/null)'")
+        case .text, .bytes, .number: words.append("-r -F")
+        }
         return (words + ["-d \(fishQuoted(flag.summary))"]).joined(separator: " ")
     }
 

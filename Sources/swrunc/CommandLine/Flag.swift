@@ -3,7 +3,7 @@
 /// One flag of a command: how it is written, what it takes, and its line in the help.
 struct Flag: Sendable {
     /// What follows the name.
-    enum Value: Sendable {
+    enum Value: Equatable, Sendable {
         /// Nothing, or `=true` and `=false` in the spellings of Go.
         case toggle
         /// Any text.
@@ -12,6 +12,8 @@ struct Flag: Sendable {
         case bytes
         /// A decimal number.
         case number
+        /// The id of a container that is there.
+        case container
     }
 
     /// Which values are acted on.

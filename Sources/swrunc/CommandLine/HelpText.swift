@@ -58,6 +58,7 @@ enum HelpText {
             switch flag.value {
             case .toggle: ""
             case .text, .bytes: " value"
+            case .container: " id"
             case .number: " number"
             }
         let long = "--\(flag.name)\(value)"

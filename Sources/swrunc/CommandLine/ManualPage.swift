@@ -68,6 +68,7 @@ enum ManualPage {
                 switch flag.value {
                 case .toggle: ""
                 case .text, .bytes: " \\fIvalue\\fR"
+                case .container: " \\fIid\\fR"
                 case .number: " \\fInumber\\fR"
                 }
             let names = ["--\(flag.name)"] + (flag.letter.map { ["-\($0)"] } ?? [])

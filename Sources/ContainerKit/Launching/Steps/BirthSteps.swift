@@ -63,10 +63,15 @@ enum BirthStep: ParentAction {
             try launcher.startChild(kinds, intoCgroup: intoCgroup)
         case .take: try launcher.takeChild()
         case .adoptSecond: try launcher.adoptSecondChild()
-        case .release: try launcher.release()
+        case .release(let event):
+            try launcher.release()
+            if event == .start { launcher.progress?.note(.ordered) }
         case .expect(let event):
             try launcher.awaitEvent(event)
-            if event == .ready { launcher.logChildSteps() }
+            if event == .ready {
+                launcher.progress?.note(.reported)
+                launcher.logChildSteps()
+            }
         case .awaitExecution:
             try launcher.awaitExecution()
             launcher.logChildSteps(untilEnd: true)

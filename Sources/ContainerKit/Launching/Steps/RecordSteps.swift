@@ -82,6 +82,7 @@ extension Launcher {
         guard var record else { return }
         record.pid = pid
         record.startTime = startTime
+        keepPlan(in: &record)
         self.record = record
         try state?.stage(record)
         try state?.putRecordInPlace()
@@ -96,8 +97,15 @@ extension Launcher {
         record.isComplete = true
         record.startWaitIndex = plan.startWaitIndex(in: image)
         record.lastInstructions = plan.instructionsAfterReport(image)
+        keepPlan(in: &record)
         self.record = record
         try state?.stage(record)
+    }
+
+    /// What tells later where init is in its plan.
+    private func keepPlan(in record: inout ContainerRecord) {
+        record.stepStarts = plan.stepStarts(in: image)
+        record.choices = choices
     }
 
     fileprivate func writePidFile(_ path: String) throws(ContainerError) {

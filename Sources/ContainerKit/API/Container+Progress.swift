@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import InitProgram
+internal import KernelVocabulary
+internal import RuntimeSpec
+internal import SystemPackage
+
+extension Container {
+    /// The plan by which the container was created, and how far its init has come in that.
+    ///
+    /// The plan is made anew from the config that create kept; where it is not the one that init follows, no step
+    /// is marked. It waits for nobody: a create or start may be under way, or hang.
+    /// - Throws: `notFound`, or `state` when the record is damaged.
+    public func progress() throws(ContainerError) -> ContainerProgress {
+        guard let state = try StateDirectory.open(id, in: store.path.text),
+            var record = try state.readRecord(id)
+        else { throw ContainerError(.notFound, "container does not exist") }
+        var page = try state.read(StateDirectory.progressName)
+        if record.pid == 0, let process = page.flatMap(ProgressPage.process) {
+            (record.pid, record.startTime) = process
+        }
+        let life = InitLife(of: record)
+        // What an init that has ended told last, it told before that was seen.
+        if case .ended = life { page = try state.read(StateDirectory.progressName) }
+        let again = planAgain(record, state)
+        var progress = ContainerProgress(id, record, page, life, again.plan)
+        do throws(ContainerError) {
+            progress.status = try Self.standing(record, state)
+        } catch {
+            progress.remarks.append("its state cannot be told: \(error)")
+        }
+        progress.remarks += again.remarks
+        if let remark = Self.remark(on: state, progress.status) {
+            progress.remarks.append(remark)
+        }
+        return progress
+    }
+
+    /// Whether a command is at work on the container, as its lock tells.
+    private static func remark(
+        on state: borrowing StateDirectory, _ status: State.Status?
+    ) -> String? {
+        guard let isFree = try? state.tryLock() else { return nil }
+        guard isFree else { return "a command is at work on it, or hangs; at which step that is, is recorded nowhere" }
+        state.unlock()
+        guard status == .creating else { return nil }
+        return "no command is at work on it: its creation was broken off (delete --force ends it)"
+    }
+
+    // MARK: The plan
+
+    /// The plan of a container, if it can be made, and what is to be said of that.
+    private func planAgain(_ record: ContainerRecord, _ state: borrowing StateDirectory) -> (
+        plan: LaunchPlan?, remarks: [String]
+    ) {
+        guard !record.isRestored else {
+            return (nil, ["it was restored from a checkpoint: its init followed no plan"])
+        }
+        guard !record.stepStarts.isEmpty else {
+            let reason =
+                record.isComplete
+                ? "its record, of an earlier version, does not tell how create was called"
+                : "create has not kept its config yet"
+            return (nil, ["there is no plan to show: \(reason)"])
+        }
+        guard let choices = record.choices.flatMap(CallerChoices.init) else {
+            return (
+                nil, ["there is no plan to show: how create was called, cannot be read in its record"]
+            )
+        }
+        do throws(ContainerError) {
+            let bundle = try Bundle(
+                at: FilePath(record.bundle),
+                configName: "\(state.path)/\(StateDirectory.configName)")
+            let creation = try Creation(
+                id, bundle, store, choices.options, startsAtOnce: choices.startsAtOnce,
+                explainsOnly: true, hasUnbindableSources: choices.hasUnbindableSources,
+                former: choices)
+            return (
+                creation.launch.plan,
+                [
+                    "the plan is made anew: from the config that create kept, with limits as update "
+                        + "has changed them, and from the host and the bundle as they are now"
+                ]
+            )
+        } catch {
+            return (nil, ["the plan cannot be made anew: \(error)"])
+        }
+    }
+}
+
+/// Whether init lives.
+enum InitLife: Equatable {
+    /// No process is known to be it.
+    case unborn
+    /// It has not executed its program yet.
+    case preparing
+    /// It has executed a program.
+    case executed
+    case ended
+    case unknown(String)
+
+    fileprivate init(of record: ContainerRecord) {
+        guard record.pid > 0 else {
+            self = .unborn
+            return
+        }
+        do throws(SystemCallError) {
+            guard let now = try stat(of: record.pid), now.startTime == record.startTime,
+                !now.hasEnded
+            else {
+                self = .ended
+                return
+            }
+            self = now.hasExecuted ? .executed : .preparing
+        } catch {
+            self = .unknown(ContainerError(error).description)
+        }
+    }
+}
+
+extension ContainerRecord {
+    /// Whether its init was made by CRIU, and not by a plan.
+    var isRestored: Bool { isComplete && lastInstructions.isEmpty }
+}
+
+extension ContainerProgress {
+    /// What record and page tell.
+    ///
+    /// - Parameters:
+    ///   - id: the container.
+    ///   - record: its record.
+    ///   - page: the file of its progress page.
+    ///   - life: whether init lives.
+    ///   - plan: the plan that was made anew, which may not be the one that init follows.
+    fileprivate init(
+        _ id: String, _ record: ContainerRecord, _ page: [UInt8]?, _ life: InitLife,
+        _ plan: LaunchPlan?
+    ) {
+        self.id = id
+        created = record.created
+        pid = life == .ended || life == .unborn ? nil : record.pid
+        self.plan = plan.map { ContainerPlan(launch: $0) }
+        let reached = page.flatMap(ProgressPage.read)
+        standing = Self.standing(record, reached, life)
+        if case .unknown(let reason) = life {
+            remarks.append("whether init runs cannot be told: \(reason)")
+        }
+        setTime(record, page ?? [], reached?.index ?? 0)
+        guard !record.isRestored, let reached, standing != .unborn else { return }
+        guard reached.index >= 0 else {
+            if reached.error != 0 {
+                error = ContainerError(
+                    .initFailed,
+                    "init was stopped before its first step by \(Errno(rawValue: reached.error).name)")
+            }
+            return
+        }
+        instruction = reached.index
+        step = record.stepStarts.lastIndex { $0 <= reached.index }
+        var known = record.lastInstructions.first { $0.index == reached.index }
+        if let plan {
+            let image = plan.lowered()
+            if let difference = plan.difference(from: record, image) {
+                remarks.append("no step is marked: \(difference)")
+            } else {
+                isMarked = step != nil
+                known = plan.recordedInstructions(image, from: reached.index).first ?? known
+            }
+        }
+        if reached.error != 0, standing == .failed {
+            error = ContainerError(known, errno: reached.error, in: nil)
+        }
+        field = known?.origin.path
+        call = known.map { $0.call.isEmpty ? $0.note : "\($0.call)(\($0.arguments))" }
+    }
+
+    private static func standing(
+        _ record: ContainerRecord, _ reached: (index: Int, error: CInt)?, _ life: InitLife
+    ) -> Standing {
+        let index = reached?.index ?? 0
+        switch life {
+        case .unborn: return .unborn
+        case .unknown: return .unknown
+        case .executed: return .running
+        case .preparing:
+            if record.isRestored { return .running }
+            if reached?.error ?? 0 != 0 { return .failed }
+            guard record.isComplete, index >= record.startWaitIndex else { return .preparing }
+            return index == record.startWaitIndex ? .waiting : .starting
+        case .ended:
+            if record.isRestored { return .finished }
+            if reached?.error ?? 0 != 0 { return .failed }
+            let execution = record.lastInstructions.first(where: \.isExecution)
+            guard let execution, index >= execution.index else { return .ended }
+            return .finished
+        }
+    }
+
+    /// Since when, or after when at the earliest, init is where it is.
+    private mutating func setTime(_ record: ContainerRecord, _ page: [UInt8], _ index: Int) {
+        time = record.created
+        guard record.isComplete, !record.isRestored,
+            let reported = ProgressPage.time(of: .reported, page)
+        else { return }
+        time = reported.description
+        isTimeExact = standing == .waiting
+        guard index > record.startWaitIndex, let ordered = ProgressPage.time(of: .ordered, page)
+        else { return }
+        time = ordered.description
+    }
+}
+
+extension LaunchPlan {
+    /// What tells the init of this plan from the one that create started; nil where nothing does.
+    fileprivate func difference(from record: ContainerRecord, _ image: ProgramImage) -> String? {
+        let starts = stepStarts(in: image)
+        let former = record.stepStarts
+        guard starts.count == former.count else {
+            return "the plan made anew has \(starts.count) steps for init, and create's had "
+                + "\(former.count)"
+        }
+        if let step = starts.indices.first(where: { starts[$0] != former[$0] }) {
+            // The one before has become longer or shorter.
+            return "step \(step) of the plan made anew has other instructions than create's"
+        }
+        let last = record.lastInstructions
+        let own = last.first.map { recordedInstructions(image, from: $0.index) } ?? []
+        for (one, other) in zip(own, last)
+        where one.index != other.index || one.call != other.call || one.origin != other.origin {
+            return "instruction \(one.index) of the plan made anew is another than create's"
+        }
+        return last.isEmpty || own.count == last.count
+            ? nil : "the plan made anew ends in another way than create's"
+    }
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import SystemPackage
+import Testing
+
+/// Where the init of a container that exists is.
+@Suite("Explaining a container that exists", Host.root)
+struct ProgressTests {
+    private func hook(_ text: String) -> [Hook] {
+        [Hook(path: "/bin/sh", args: ["sh", "-c", text])]
+    }
+
+    private func explain(_ bundle: TestBundle, _ words: String...) throws -> String {
+        let done = try bundle.start(["explain", "--container", bundle.id] + words).wait()
+        try #require(done.status == 0 && done.error == "", "\(done)")
+        return done.output
+    }
+
+    /// The lines that have the mark.
+    private func marked(_ text: String) -> [String] {
+        text.split(separator: "\n").filter { $0.hasPrefix("=> ") }.map { String($0) }
+    }
+
+    private func container(_ bundle: TestBundle) throws -> Container {
+        try ContainerStore(at: FilePath(bundle.store)).container(bundle.id)
+    }
+
+    /// Starts a command that is going to hang, and waits until init stands so.
+    private func hang(
+        _ bundle: TestBundle, _ words: [String], until step: String
+    ) throws -> RunningCommand {
+        let stuck = try bundle.start(words)
+        var text = ""
+        let hangs = waits {
+            let done = try? bundle.swrunc("explain", "--container", bundle.id)
+            text = done?.output ?? ""
+            return marked(text).contains { $0.contains(step) }
+        }
+        #expect(hangs, "\(text)")
+        return stuck
+    }
+
+    @Test("a created container waits for start: the mark is there, with the time since when")
+    func created() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.create()
+            let text = try explain(bundle)
+            let lines = marked(text)
+            #expect(lines.count == 1 && lines[0].contains("wait for start"), "\(text)")
+            let pid = try bundle.state().pid
+            #expect(text.contains("- init, process \(pid), waits for start since 20"), "\(text)")
+            #expect(text.contains("is made anew"))
+            let progress = try container(bundle).progress()
+            #expect(progress.standing == .waiting && progress.isTimeExact && progress.isMarked)
+            #expect(progress.time > progress.created)
+            // One call of the step is the wait itself.
+            let calls = marked(try explain(bundle, "--calls"))
+            #expect(calls.count == 2 && calls[1].contains("ppoll("), "\(calls)")
+        }
+    }
+
+    @Test("where pids are shared with the host, the mark is at the call that accepts the start")
+    func createdInHostNamespace() throws {
+        try TestBundle.use { bundle throws in
+            bundle.removeNamespace(.pid)
+            try bundle.create()
+            let calls = marked(try explain(bundle, "--calls"))
+            #expect(calls.count == 2 && calls[1].contains("accept4("), "\(calls)")
+        }
+    }
+
+    @Test("the plan is that of the flags and streams of create, whoever asks")
+    func sameFlags() throws {
+        try TestBundle.use { bundle throws in
+            bundle.spec.process?.user.uid = 1000
+            try bundle.create(
+                "--no-pivot", "--pid-file", "\(bundle.directory)/pid", "--no-new-keyring")
+            let text = try explain(bundle)
+            #expect(marked(text).count == 1, "\(text)")
+            #expect(text.contains("write the pid file \(bundle.directory)/pid"), "\(text)")
+            #expect(!text.contains("_ses."), "\(text)")
+        }
+    }
+
+    @Test("a create whose hook hangs in the container: the mark is at that hook")
+    func hangingCreate() throws {
+        try TestBundle.use { bundle throws in
+            bundle.spec.hooks = Hooks(createContainer: hook("true") + hook("sleep 100"))
+            try bundle.writeConfig()
+            let stuck = try hang(
+                bundle, ["create", "--bundle", bundle.directory, bundle.id],
+                until: "hooks.createContainer[1]")
+            let text = try explain(bundle)
+            #expect(text.contains("is creating"), "\(text)")
+            #expect(text.contains("- a command is at work on it, or hangs; "), "\(text)")
+            #expect(try container(bundle).progress().standing == .preparing)
+            #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
+            _ = try stuck.wait()
+        }
+    }
+
+    @Test(
+        "a create whose hook hangs outside: init waits for it; and one that was killed is told as that"
+    )
+    func killedCreate() throws {
+        try TestBundle.use { bundle throws in
+            let number = "\(bundle.directory)/hook"
+            bundle.spec.hooks = Hooks(
+                createRuntime: hook("echo $$ > \(number); exec sleep 100"))
+            try bundle.writeConfig()
+            let stuck = try hang(
+                bundle, ["create", "--bundle", bundle.directory, bundle.id],
+                until: "wait for the runtime: its hooks have run")
+            kill(stuck.pid, SIGKILL)
+            _ = try stuck.wait()
+            kill(try #require(pid_t(readText(number).trimmed)), SIGKILL)
+            // Init ends once it sees that nobody is left.
+            #expect(waits { (try? container(bundle).progress().standing) == .ended })
+            let text = try explain(bundle)
+            #expect(text.contains("broken off"), "\(text)")
+            #expect(marked(text).count == 1, "\(text)")
+            #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
+        }
+    }
+
+    @Test("a start whose hook hangs: the mark is at that hook")
+    func hangingStart() throws {
+        try TestBundle.use { bundle throws in
+            bundle.spec.hooks = Hooks(startContainer: hook("sleep 100"))
+            try bundle.create()
+            let stuck = try hang(
+                bundle, ["start", bundle.id], until: "hooks.startContainer[0]")
+            let progress = try container(bundle).progress()
+            #expect(progress.standing == .starting && progress.field == "hooks.startContainer[0]")
+            #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
+            _ = try stuck.wait()
+        }
+    }
+
+    @Test(
+        "a running container's init has handed over; once it has ended, no more is claimed than is known"
+    )
+    func running() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startSleeping()
+            let text = try explain(bundle)
+            #expect(text.contains("has handed over to its program, after 20"), "\(text)")
+            let lines = marked(text)
+            #expect(lines.count == 1 && lines[0].contains("execute \"/bin/sleep\""), "\(text)")
+            #expect(try bundle.swrunc("kill", bundle.id, "KILL").status == 0)
+            #expect(try bundle.waits(for: .stopped))
+            let ended = try explain(bundle)
+            #expect(ended.contains("is stopped") && ended.contains("- init has ended"), "\(ended)")
+            #expect(try container(bundle).progress().standing == .finished)
+        }
+    }
+
+    @Test("a container that ran at once is told in the same way")
+    func runAtOnce() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["/bin/sleep", "100"]
+            let done = try bundle.run("--detach")
+            try #require(done.status == 0, "\(done)")
+            let text = try explain(bundle)
+            #expect(marked(text).first?.contains("execute \"/bin/sleep\"") == true, "\(text)")
+            #expect(text.contains("wait until the program runs"), "\(text)")
+        }
+    }
+
+    @Test(
+        "an init that could not execute its program: the mark is where it stopped, with the error")
+    func failed() throws {
+        try TestBundle.use { bundle throws in
+            // There at create, and gone at start.
+            bundle.process.args = ["/bin/late"]
+            try copyFile(Host.busybox, to: "\(bundle.rootfs)/bin/late")
+            try bundle.create()
+            try check(unlink("\(bundle.rootfs)/bin/late"), "unlink")
+            #expect(try bundle.swrunc("start", bundle.id).status == 1)
+            let text = try explain(bundle)
+            #expect(text.contains("- init stopped, after"), "\(text)")
+            #expect(text.contains("/bin/late"), "\(text)")
+            #expect(marked(text).first?.contains("process.args") == true, "\(text)")
+            #expect(try container(bundle).progress().error?.code == .executableNotFound)
+        }
+    }
+
+    @Test("an init that was killed while it waited has ended at that step")
+    func killed() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.create()
+            #expect(try bundle.swrunc("kill", bundle.id, "KILL").status == 0)
+            #expect(try bundle.waits(for: .stopped))
+            let text = try explain(bundle)
+            #expect(text.contains("something killed it"), "\(text)")
+            #expect(marked(text).first?.contains("wait for start") == true, "\(text)")
+        }
+    }
+
+    @Test("where /proc tells nothing, that is said, and neither running nor ended")
+    func hiddenProcess() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.create()
+            let words = "\(Host.runtime) --root \(bundle.store) explain --container \(bundle.id)"
+            let done = try RunningCommand(
+                [
+                    "/usr/bin/unshare", "--mount", "/bin/sh", "-c",
+                    "mount -t tmpfs none /proc && exec \(words)",
+                ], token: bundle.token
+            ).wait()
+            #expect(done.status == 0, "\(done)")
+            for words in [
+                "is in a state that cannot be told", "whether init runs cannot be told",
+                "the last that init told is that it came to step", "ppoll(",
+            ] {
+                #expect(done.output.contains(words), "no \(words) in \(done)")
+            }
+        }
+    }
+
+    @Test("JSON has the same: init's step is here, and the container beside the columns")
+    func json() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.create()
+            let text = try explain(bundle, "--format", "json", "--calls")
+            guard case .object(let whole) = try JSONValue(json: Array(text.utf8)),
+                case .object(let container) = whole["container"],
+                case .array(let steps) = whole["init"], case .integer(let step) = container["step"]
+            else {
+                Issue.record("\(text)")
+                return
+            }
+            #expect(container["standing"] == .string("waiting"))
+            #expect(container["status"] == .string("created"))
+            #expect(container["isTimeExact"] == .bool(true))
+            let here = steps.enumerated().filter { _, step in
+                if case .object(let step) = step { step["here"] == .bool(true) } else { false }
+            }
+            #expect(here.map(\.offset) == [Int(step) - 1])
+            guard case .object(let marked) = here.first?.element else { return }
+            #expect(marked["calls"] != nil)
+            #expect(whole["runtime"] != nil && whole["later"] != nil)
+        }
+    }
+
+    @Test("where the config makes another plan by now, no step is marked, and it is said why")
+    func changed() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.create()
+            let config = "\(bundle.store)/\(bundle.id)/config.json"
+            bundle.linux.maskedPaths = nil
+            bundle.linux.readonlyPaths = nil
+            try writeText(
+                String(decoding: bundle.spec.encoded.encoded(), as: UTF8.self), to: config)
+            let text = try explain(bundle)
+            #expect(marked(text).isEmpty, "\(text)")
+            #expect(text.contains("- no step is marked: the plan made anew has"), "\(text)")
+            // The record still has the call.
+            #expect(text.contains("ppoll("), "\(text)")
+            try writeText("{", to: config)
+            let broken = try explain(bundle)
+            #expect(broken.contains("- the plan cannot be made anew: "), "\(broken)")
+            #expect(!broken.contains("The init process:"))
+        }
+    }
+
+    @Test("what leads to no container, or to two, is refused")
+    func refusals() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.create()
+            bundle.expectFailure(
+                try bundle.swrunc("explain", "--container", "nobody"),
+                naming: ["container does not exist"])
+            bundle.expectFailure(
+                try bundle.swrunc("explain", "--container", "a/b"),
+                naming: ["invalid container ID format"])
+            bundle.expectFailure(
+                try bundle.swrunc(
+                    "explain", "--container", bundle.id, "--bundle", bundle.directory),
+                naming: ["--container and --bundle exclude each other"])
+            bundle.expectFailure(
+                try bundle.swrunc("explain", "--container", bundle.id, "--config", "x"),
+                naming: ["--container and --config exclude each other"])
+            bundle.expectFailure(
+                try bundle.swrunc("explain", "--container", bundle.id, "other"),
+                naming: ["--container names the container already"])
+            bundle.expectFailure(
+                try bundle.swrunc("explain", "--container", bundle.id, "--format", "yaml"),
+                naming: ["invalid format option"])
+        }
+    }
+}
