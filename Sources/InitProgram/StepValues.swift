@@ -284,7 +284,7 @@ package struct Device: Equatable, Sendable {
     /// Group.
     package var groupID: UInt32
     /// Whether whatever has its name already stays: the image's own, or a mount of the config.
-    package var givesWay: Bool
+    package var keepsExisting: Bool
     /// Whether the host's node, where it is attached, is read-only: its mode, owner and times are not
     /// the container's to change.
     package var isReadOnly = false
@@ -292,9 +292,9 @@ package struct Device: Equatable, Sendable {
     /// A node to make.
     package init(
         name: String, mode: FileMode, major: UInt32, minor: UInt32, userID: UInt32 = 0,
-        groupID: UInt32 = 0, givesWay: Bool = false
+        groupID: UInt32 = 0, keepsExisting: Bool = false
     ) {
-        self.givesWay = givesWay
+        self.keepsExisting = keepsExisting
         self.name = name
         self.mode = mode
         self.major = major

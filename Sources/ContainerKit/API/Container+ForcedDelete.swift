@@ -23,12 +23,12 @@ extension Container {
         guard try state.isCurrent() else {
             throw ContainerError(.notFound, "container does not exist")
         }
-        let (record, status) = try told(by: state)
+        let (record, status) = try recordOrSubstitute(in: state)
         return FoundContainer(state: state, record: record, status: status)
     }
 
     /// The record, or what stands in for it, and whether there is somebody to end.
-    private func told(by state: borrowing StateDirectory) throws(ContainerError) -> (
+    private func recordOrSubstitute(in state: borrowing StateDirectory) throws(ContainerError) -> (
         ContainerRecord?, State.Status
     ) {
         do throws(ContainerError) {
@@ -55,7 +55,7 @@ extension Container {
         let deadline = Deadline(secondsAhead: Self.patienceSeconds)
         var delay = 1
         while deadline.remainingMilliseconds > 0 {
-            killWhatIsTold(by: state)
+            killKnownProcesses(of: state)
             wait(milliseconds: delay)
             delay = min(delay * 2, 50)
             if try state.tryLock() { return }
@@ -64,7 +64,7 @@ extension Container {
     }
 
     /// What cannot be killed here is an error once the lock is there, or waited for no longer.
-    private func killWhatIsTold(by state: borrowing StateDirectory) {
+    private func killKnownProcesses(of state: borrowing StateDirectory) {
         guard var record = try? state.readRecord(id) else { return }
         if record.pid == 0, let page = try? record.takeProcess(from: state), record.pid == 0 {
             Self.endBirth(page)
@@ -125,7 +125,7 @@ extension Container {
             }
         }
         guard record.pid > 0 || !record.cgroups.directories.isEmpty else {
-            throw state.silence
+            throw state.noProcessKnown
         }
         // Without a word of init, what ends is what is in the cgroup.
         if record.pid == 0 { record.hasPidNamespace = false }

@@ -248,7 +248,7 @@ extension Container {
     public func delete(force: Bool = false) throws(ContainerError) {
         let found = try force ? findForForcedDelete() : find(locking: true)
         guard let record = found.record else {
-            guard try found.state.isOfNoContainer() else { throw found.state.silence }
+            guard try found.state.isOfNoContainer() else { throw found.state.noProcessKnown }
             try found.state.remove()
             return
         }

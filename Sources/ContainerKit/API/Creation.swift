@@ -56,7 +56,7 @@ struct Creation {
             ?? (explainsOnly || looksAtRights || options.rootless == true
                 || RuntimeRights.mayBeFewer || facts.host.systemd?.instance == .user)
         if looksAtRights {
-            facts.host.rights = RuntimeRights.discovered(sparesCgroups: options.rootless)
+            facts.host.rights = RuntimeRights.discovered(mayGoWithoutCgroups: options.rootless)
         }
         facts.hasUnbindableSources = hasUnbindableSources && Self.hasOwnMounts(spec)
         facts.host.limitCgroups(to: spec.linux?.cgroupsPath, of: id)
@@ -95,7 +95,7 @@ struct Creation {
             spec.linux?.seccomp, annotations: spec.annotations, cache, options.logger)
         do {
             launch = try Launch(
-                creating: Self.told(spec, options), facts: facts, filter: filter)
+                creating: Self.withSocketVariables(spec, options), facts: facts, filter: filter)
         } catch {
             throw ContainerError(error)
         }
@@ -104,7 +104,7 @@ struct Creation {
         self.store = store
         self.options = options
         for warning in launch.warnings { options.logger.warning("\(warning)") }
-        warnOfMingledProcesses()
+        warnOfUnknownProcesses()
     }
 
     /// What the config names on the host and in the image, as far as the plan depends on it.
@@ -127,8 +127,8 @@ struct Creation {
     }
 
     /// The middle is runc's text, which people search for.
-    private func warnOfMingledProcesses() {
-        guard launch.mingles(bundle.spec) else { return }
+    private func warnOfUnknownProcesses() {
+        guard launch.cannotTellProcessesApart(bundle.spec) else { return }
         options.logger.warning(
             """
             the container has no cgroup and no private pid namespace. Such configuration is \
@@ -137,7 +137,7 @@ struct Creation {
     }
 
     /// The config with what tells its process of the sockets that it has.
-    private static func told(_ spec: Spec, _ options: LaunchOptions) -> Spec {
+    private static func withSocketVariables(_ spec: Spec, _ options: LaunchOptions) -> Spec {
         var environment = options.activation?.environment ?? []
         if options.notifySocket != nil { environment += ReadinessSocket.environment }
         guard !environment.isEmpty else { return spec }

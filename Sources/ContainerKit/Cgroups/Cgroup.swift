@@ -40,7 +40,7 @@ struct Cgroup: Equatable, Sendable {
         var cgroup = Cgroup(layout)
         do throws(CgroupError) {
             try cgroup.makeDirectories(&lock)
-            try cgroup.takeKeeper(keeper)
+            try cgroup.attachKeeper(keeper)
             try cgroup.prepareCPUSet()
             if layout.isUnified { cgroup.enableControllers() }
         } catch {

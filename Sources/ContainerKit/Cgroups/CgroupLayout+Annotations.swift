@@ -90,7 +90,7 @@ extension Cgroup {
 
     /// Moves the process that keeps a scope into the container's cgroup below it: a cgroup with
     /// processes gives no controllers to its children.
-    func takeKeeper(_ keeper: Int32?) throws(CgroupError) {
+    func attachKeeper(_ keeper: Int32?) throws(CgroupError) {
         guard let keeper, layout.isUnified, layout.scope?.subgroup.isEmpty == false else { return }
         try attach(Int(keeper))
     }

@@ -227,23 +227,23 @@ struct Checkpointing {
 
 /// Tells somebody how far a checkpoint or a restore is.
 final class ProgressWatch {
-    private let told: (@Sendable (CheckpointProgress) -> Void)?
+    private let receive: (@Sendable (CheckpointProgress) -> Void)?
     private let image: CheckpointImage
     private var phase = CheckpointPhase.asked
 
-    init(_ told: (@Sendable (CheckpointProgress) -> Void)?, _ image: CheckpointImage) {
-        self.told = told
+    init(_ receive: (@Sendable (CheckpointProgress) -> Void)?, _ image: CheckpointImage) {
+        self.receive = receive
         self.image = image
     }
 
     func reach(_ phase: CheckpointPhase) {
         self.phase = phase
-        told?(CheckpointProgress(phase: phase, memoryBytes: image.memoryBytes))
+        receive?(CheckpointProgress(phase: phase, memoryBytes: image.memoryBytes))
     }
 
     /// What is done while nothing happens; nil where nobody wants to know.
     var tick: (() -> Void)? {
-        told == nil ? nil : { [self] in reach(phase) }
+        receive == nil ? nil : { [self] in reach(phase) }
     }
 }
 

@@ -185,7 +185,7 @@ final class CriuSession {
         while true {
             if let meanwhile { try wait(meanwhile) }
             guard let (response, descriptor) = try receive() else {
-                throw failure ?? silence(log())
+                throw failure ?? endedWithoutAnswer(log())
             }
             defer { if descriptor >= 0 { _ = OwnedDescriptor(taking: descriptor) } }
             guard response.kind == .notify, response.script != nil else {
@@ -249,7 +249,7 @@ final class CriuSession {
     }
 
     /// CRIU has ended without an answer.
-    private func silence(_ log: CriuLog?) -> ContainerError {
+    private func endedWithoutAnswer(_ log: CriuLog?) -> ContainerError {
         let status = (try? awaitEnd())?.failureWords ?? "it ended"
         let words = said < 0 ? "" : Self.text(in: said) ?? ""
         return ContainerError(

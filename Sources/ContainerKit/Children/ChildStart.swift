@@ -84,7 +84,7 @@ struct ChildStart {
 
     /// Whether a refusal is one of the way, by a sysctl, a filter or a module, and not for want of memory
     /// or descriptors.
-    private static func isOfTheWay(_ error: SystemCallError) -> Bool {
+    private static func forbidsEmptyBirth(_ error: SystemCallError) -> Bool {
         [.permissionDenied, .notPermitted, .noFunction, .invalidArgument].contains(error.errno)
     }
 
@@ -96,7 +96,7 @@ struct ChildStart {
             }
             return nil
         } catch {
-            return isOfTheWay(error) ? error : nil
+            return forbidsEmptyBirth(error) ? error : nil
         }
     }
 
@@ -179,7 +179,7 @@ struct ChildStart {
                 try body(executable, rights)
             }
         } catch {
-            guard error.call == "memfd_create" || error.call == "fcntl", Self.isOfTheWay(error)
+            guard error.call == "memfd_create" || error.call == "fcntl", Self.forbidsEmptyBirth(error)
             else { throw error }
             return refused(error)
         }
@@ -216,7 +216,7 @@ struct ChildStart {
             executable, image: file.number, size: file.firstSize, page: page, keeping: kept, rights)
         guard let refusal = child.refused else { return (.child(child), file) }
         Self.reap(child)
-        guard Self.isOfTheWay(refusal) else { throw refusal }
+        guard Self.forbidsEmptyBirth(refusal) else { throw refusal }
         return (.refused(refusal), file)
     }
 

@@ -132,7 +132,7 @@ public enum SealedExecutable {
     private static func memoryCopy() throws(SystemCallError) -> OwnedDescriptor {
         let source = try openFile(own, .readOnly)
         let copy = try memoryFile("executable", for: .execution)
-        try sparingFileSizeSignal { () throws(SystemCallError) in
+        try withoutFileSizeSignal { () throws(SystemCallError) in
             while true {
                 let count = try systemCall(
                     "sendfile", __NR_sendfile, Int(copy.number), Int(source.number), 0, 1 << 30,

@@ -7,9 +7,9 @@ internal import SystemPackage
 extension RuntimeRights {
     /// Looks at what this process may do.
     ///
-    /// - Parameter sparesCgroups: what the caller says of cgroups that may not be made; nil if nothing.
+    /// - Parameter mayGoWithoutCgroups: what the caller says of cgroups that may not be made; nil if nothing.
     /// - Returns: The rights, known for certain.
-    static func discovered(sparesCgroups: Bool?) -> RuntimeRights {
+    static func discovered(mayGoWithoutCgroups: Bool?) -> RuntimeRights {
         let held = heldCapabilities()
         func holds(_ capability: Int) -> Bool { held & 1 << UInt64(capability) != 0 }
         var rights = RuntimeRights()
@@ -21,7 +21,8 @@ extension RuntimeRights {
         rights.makesDevices = holdsRightOverDevices && !rights.isInUserNamespace
         rights.userID = effectiveUserID
         rights.groupID = effectiveGroupID
-        rights.sparesCgroups = sparesCgroups ?? (rights.userID != 0 || rights.isInUserNamespace)
+        rights.mayGoWithoutCgroups =
+            mayGoWithoutCgroups ?? (rights.userID != 0 || rights.isInUserNamespace)
         return rights
     }
 

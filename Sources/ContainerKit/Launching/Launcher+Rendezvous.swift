@@ -11,7 +11,7 @@ extension Launcher {
     /// Before anybody outside hears of this launch: whether this program has to start itself again first.
     ///
     /// Who listens for a terminal takes one connection, and an end of that for the end.
-    func settleBirth() throws(ContainerError) {
+    func decideOnSealedStart() throws(ContainerError) {
         guard options.startsAgainSealed, let refusal = ChildStart.expectedRefusal() else { return }
         isToBeSealed = try reporting { () throws(SystemCallError) in
             try !SealedExecutable.isSealed()

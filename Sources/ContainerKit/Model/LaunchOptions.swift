@@ -47,9 +47,9 @@ public struct SocketActivation: Sendable, Equatable {
 
     /// What tells the container's process of them; its init is taken to be process 1, as with runc.
     var environment: [ByteText] {
-        let told: [ByteText] = ["LISTEN_FDS=\(count)", "LISTEN_PID=1"]
-        guard let names else { return told }
-        return told + [ByteText(bytes: Array("LISTEN_FDNAMES=".utf8) + names.bytes)]
+        let variables: [ByteText] = ["LISTEN_FDS=\(count)", "LISTEN_PID=1"]
+        guard let names else { return variables }
+        return variables + [ByteText(bytes: Array("LISTEN_FDNAMES=".utf8) + names.bytes)]
     }
 }
 

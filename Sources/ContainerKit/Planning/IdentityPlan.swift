@@ -31,7 +31,7 @@ struct IdentityPlan {
     /// Whether the groups of the caller stay.
     private let keepsGroups: Bool
     /// Whether only a process that may be traced can have its seccomp listener taken from it.
-    private let yieldsListener: Bool
+    private let listenerNeedsPtrace: Bool
     /// Masks of the five sets.
     let sets: CapabilityMasks
     /// The capabilities that the runtime itself holds.
@@ -40,7 +40,7 @@ struct IdentityPlan {
     init(
         process: Process, linux: Linux = Linux(), filter: SeccompFilter?, home: String,
         grantable: UInt64 = .max, isInUserNamespace: Bool = false,
-        mayDenyGroups: Bool = false, keepsGroups: Bool = false, yieldsListener: Bool = false,
+        mayDenyGroups: Bool = false, keepsGroups: Bool = false, listenerNeedsPtrace: Bool = false,
         streams: StreamPlan = StreamPlan(), callerLimits: [Rlimit] = []
     ) {
         self.callerLimits = callerLimits
@@ -50,7 +50,7 @@ struct IdentityPlan {
         self.isInUserNamespace = isInUserNamespace
         self.mayDenyGroups = mayDenyGroups
         self.keepsGroups = keepsGroups
-        self.yieldsListener = yieldsListener
+        self.listenerNeedsPtrace = listenerNeedsPtrace
         self.filter = filter
         self.grantable = grantable
         sets = CapabilityMasks(process.capabilities, grantable: grantable)
@@ -168,7 +168,7 @@ struct IdentityPlan {
             }
             addLateLimits(to: &steps)
             // Not before a hook, which is the image's and could be the one who traces.
-            if notifies, yieldsListener {
+            if notifies, listenerNeedsPtrace {
                 steps.add(.process(.permitPtrace), from: "linux.seccomp")
             }
             addFilter(to: &steps, channel: channel)

@@ -21,13 +21,13 @@ extension Launch {
         var cgroups = try Self.cgroups(spec, linux, facts)
         cgroups.owner = CgroupDelegation.owner(spec, isUnified: cgroups.layout.isUnified)
         // As with runc, mounts of cgroups show those of the caller to who has no other.
-        var shown = cgroups.layout
-        if shown.mode == .none { shown.directories = facts.host.ownCgroups }
+        var visibleCgroups = cgroups.layout
+        if visibleCgroups.mode == .none { visibleCgroups.directories = facts.host.ownCgroups }
         guard let root = spec.root else { throw SpecError("root", "must be present") }
         var mounts = try MountPlan(
             spec.mounts ?? [], rootPath: facts.rootPath(root),
             propagation: Self.baseChange(linux.rootfsPropagation),
-            cgroups: shown,
+            cgroups: visibleCgroups,
             entry: CgroupEntry(
                 isBornInside: cgroups.layout.unifiedIndex != nil && !facts.host.staysOutsideCgroup,
                 tasksCount: cgroups.layout.v1DirectoryCount), namespaces: namespaces,
@@ -49,7 +49,7 @@ extension Launch {
                 mayDenyGroups: facts.host.rights.isInUserNamespace,
                 keepsGroups: facts.caller.keepsGroups,
                 // Nobody else has a right over the process, and can name it, until it is the program.
-                yieldsListener: facts.host.rights.isOrdinaryUser
+                listenerNeedsPtrace: facts.host.rights.isOrdinaryUser
                     && namespaces.new.contains(.user) && namespaces.new.contains(.pid),
                 streams: StreamPlan(
                     process, facts.caller.streams, facts.host.rights, userNamespace),
@@ -65,7 +65,7 @@ extension Launch {
     }
 
     /// Whether neither a cgroup nor a pid namespace tells the container's processes from others.
-    func mingles(_ spec: Spec) -> Bool {
+    func cannotTellProcessesApart(_ spec: Spec) -> Bool {
         guard let cgroups, cgroups.mode == .none else { return false }
         return spec.linux?.namespace(.pid) == nil
     }
@@ -75,7 +75,7 @@ extension Launch {
     {
         var resources = linux.resources
         // As with runc: nobody can enforce them, and a user namespace gets no other devices anyway.
-        if facts.host.rights.sparesCgroups { resources?.devices = nil }
+        if facts.host.rights.mayGoWithoutCgroups { resources?.devices = nil }
         var plan: CgroupPlan
         if let systemd = facts.host.systemd {
             plan = try CgroupPlan(
@@ -87,7 +87,7 @@ extension Launch {
                 host: facts.host.cgroups)
         }
         try plan.delegate(spec.annotations ?? [:])
-        plan.toleratesDeviceRefusal = facts.host.rights.sparesCgroups
+        plan.toleratesDeviceRefusal = facts.host.rights.mayGoWithoutCgroups
         return plan
     }
 

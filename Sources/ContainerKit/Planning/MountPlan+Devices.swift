@@ -24,7 +24,7 @@ extension MountPlan {
         }.map {
             Device(
                 name: $0.0, mode: FileMode(.characterDevice, 0o666), major: $0.1, minor: $0.2,
-                givesWay: true)
+                keepsExisting: true)
         }
         if !devices.isEmpty { addNodes(devices, in: "/dev", from: "linux.devices") }
         for (index, node) in configured.enumerated() {

@@ -20,7 +20,7 @@ struct RuntimeRights: Equatable, Sendable {
     /// Whether it may make devices, where the file system lets it.
     var makesDevices = true
     /// Whether a container goes without the cgroups that the runtime may not make.
-    var sparesCgroups = false
+    var mayGoWithoutCgroups = false
 
     /// An ordinary user, root of nothing.
     var isOrdinaryUser: Bool { userID != 0 && !preparesMounts }

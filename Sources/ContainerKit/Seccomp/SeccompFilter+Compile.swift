@@ -251,7 +251,7 @@ private struct SeccompCompiler {
                     "memfd_create", __NR_memfd_create, name, Self.closeOnExec, describing: "")
             }
             let file = OwnedDescriptor(taking: CInt(number))
-            let errno = try sparingFileSizeSignal { () throws(SystemCallError) -> Errno? in
+            let errno = try withoutFileSizeSignal { () throws(SystemCallError) -> Errno? in
                 do throws(Errno) {
                     try filter.export(to: file.number)
                     return nil

@@ -250,7 +250,7 @@ struct StateDirectory: ~Copyable {
     func noteOrder() {
         let directory = descriptor
         var time = Int64(ClockTime.wall.totalNanoseconds)
-        try? sparingFileSizeSignal { () throws(SystemCallError) in
+        try? withoutFileSizeSignal { () throws(SystemCallError) in
             let file = try openFile(
                 Self.progressName, .writeOnly | .noFollow | .nonBlocking, at: directory)
             try withAddress(of: &time) { (address) throws(SystemCallError) in
@@ -269,7 +269,7 @@ struct StateDirectory: ~Copyable {
     }
 
     /// What is said of a container that may live, but of which nothing can be found.
-    var silence: ContainerError {
+    var noProcessKnown: ContainerError {
         ContainerError(
             .state, "the files in \(path) do not tell which processes are the container's",
             hint: "end what is left of it, and remove the directory")

@@ -10,7 +10,7 @@ internal import SystemPackage
 /// blocked here, in this thread, and taken away; handlers and other threads do not notice.
 ///
 /// Kernel: setrlimit(2), rt_sigtimedwait(2).
-func sparingFileSizeSignal<Result: ~Copyable>(
+func withoutFileSizeSignal<Result: ~Copyable>(
     _ body: () throws(SystemCallError) -> Result
 ) throws(SystemCallError) -> Result {
     let resource = ResourceLimit.fileSize

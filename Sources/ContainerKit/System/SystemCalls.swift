@@ -176,7 +176,7 @@ func writeAll(_ bytes: [UInt8], to descriptor: CInt, named name: @autoclosure ()
 func writeAll(
     _ address: Int, _ count: Int, to descriptor: CInt, named name: @autoclosure () -> String
 ) throws(SystemCallError) {
-    try sparingFileSizeSignal { () throws(SystemCallError) in
+    try withoutFileSizeSignal { () throws(SystemCallError) in
         var written = 0
         while written < count {
             written += try systemCall(

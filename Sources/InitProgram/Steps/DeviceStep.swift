@@ -79,7 +79,7 @@ extension Assembler {
                 .cell(directory), text(name), .named(device.mode),
                 .literal(device.number),
             ], into: made, ignoring: [.fileExists])
-        if device.givesWay { return }
+        if device.keepsExisting { return }
         let isRoots = device.userID == 0 && device.groupID == 0
         let isNew = isRoots ? skip(when: .isNotNegative(made)) : nil
         let node = cell("node")

@@ -131,8 +131,8 @@ struct MountPlanTests {
             if case .device(.makeDevices(_, let devices)) = planned.step { return devices }
             return []
         }
-        #expect(made.filter { !$0.givesWay }.map(\.name) == ["fuse"])
-        #expect(made.filter(\.givesWay).count == 6)
+        #expect(made.filter { !$0.keepsExisting }.map(\.name) == ["fuse"])
+        #expect(made.filter(\.keepsExisting).count == 6)
     }
 
     @Test(

@@ -7,7 +7,8 @@ import RuntimeSpec
 extension RuntimeRights {
     /// User 1000 of the host, who has no capability.
     static let ordinaryUser = RuntimeRights(
-        preparesMounts: false, mapsIDs: false, userID: 1000, groupID: 1000, sparesCgroups: true)
+        preparesMounts: false, mapsIDs: false, userID: 1000, groupID: 1000,
+        mayGoWithoutCgroups: true)
 }
 
 extension PlanCase {
@@ -44,7 +45,7 @@ extension PlanCase {
             name: "root-of-a-user-namespace",
             facts: {
                 $0.host.rights.isInUserNamespace = true
-                $0.host.rights.sparesCgroups = true
+                $0.host.rights.mayGoWithoutCgroups = true
             }),
     ]
 

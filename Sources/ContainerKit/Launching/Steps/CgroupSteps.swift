@@ -180,7 +180,7 @@ extension Launcher {
         throws(ContainerError)
     {
         guard let systemd, let unit = layout.scope?.unit else { return }
-        try settleBirth()
+        try decideOnSealedStart()
         // In a frozen one neither init nor the process that waits for it would get anywhere.
         let cgroup = Cgroup(layout)
         if cgroup.exists {

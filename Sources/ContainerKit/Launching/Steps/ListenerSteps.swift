@@ -33,7 +33,7 @@ enum ListenerStep: ParentAction {
         switch self {
         case .find(let listener): try listener.find()
         case .connect(let listener):
-            try launcher.settleBirth()
+            try launcher.decideOnSealedStart()
             launcher.listenerConnection = launcher.own(try listener.connect())
         case .send(let listener): try launcher.send(listener)
         }

@@ -57,7 +57,7 @@ enum SocketStep: ParentAction {
 
 extension Launcher {
     fileprivate func connectConsole(_ path: String) throws(ContainerError) {
-        try settleBirth()
+        try decideOnSealedStart()
         let socket = try reporting("unable to connect to the console socket") {
             () throws(SystemCallError) in
             try connectUnixSocket(path: path)
