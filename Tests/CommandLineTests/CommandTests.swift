@@ -118,5 +118,6 @@ private let engineCalls = [
     "features",
     "exec -t -e A=B --cwd / -u 1:1 --cap CAP_KILL id sh -c x",
     "explain --bundle /b --calls --format json",
+    "explain --container id --calls",
     "spec --bundle /b",
 ].map { $0.split(separator: " ").map(String.init) }

@@ -37,6 +37,9 @@ struct GeneratedTextTests {
             (["swrunc", "completion", "b"], ["bash"]),
             (["swrunc", "help", "fea"], ["features"]),
             (["swrunc", "run", ""], []),
+            // Ids of containers, of which there are none; else it would be files.
+            (["swrunc", "explain", "--container", ""], []),
+            (["swrunc", "explain", "--config", "/dev/nul"], ["/dev/null"]),
         ])
     func bashCompletes(_ words: [String], _ expected: [String]) throws {
         let call = #"""

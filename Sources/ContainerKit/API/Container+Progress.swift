@@ -41,7 +41,10 @@ extension Container {
         on state: borrowing StateDirectory, _ status: State.Status?
     ) -> String? {
         guard let isFree = try? state.tryLock() else { return nil }
-        guard isFree else { return "a command is at work on it, or hangs; at which step that is, is recorded nowhere" }
+        guard isFree else {
+            return
+                "a command is at work on it, or hangs; at which step that is, is recorded nowhere"
+        }
         state.unlock()
         guard status == .creating else { return nil }
         return "no command is at work on it: its creation was broken off (delete --force ends it)"
@@ -65,7 +68,7 @@ extension Container {
         }
         guard let choices = record.choices.flatMap(CallerChoices.init) else {
             return (
-                nil, ["there is no plan to show: how create was called, cannot be read in its record"]
+                nil, ["there is no plan to show: its record does not tell how create was called"]
             )
         }
         do throws(ContainerError) {
@@ -152,7 +155,8 @@ extension ContainerProgress {
             if reached.error != 0 {
                 error = ContainerError(
                     .initFailed,
-                    "init was stopped before its first step by \(Errno(rawValue: reached.error).name)")
+                    "init was stopped before its first step by \(Errno(rawValue: reached.error).name)"
+                )
             }
             return
         }

@@ -68,7 +68,9 @@ extension ContainerProgress {
     /// has the mark `=>`.
     public func explained(includingCalls: Bool = false) -> String {
         let status = status.map { "is \($0.rawValue)" } ?? "is in a state that cannot be told"
-        var lines = ["Container \(id) \(status); its creation began at \(created).", "- \(sentence)"]
+        var lines = [
+            "Container \(id) \(status); its creation began at \(created).", "- \(sentence)",
+        ]
         lines += remarks.map { "- \($0)" }
         let head = lines.joined(separator: "\n") + "\n"
         guard let plan else { return head }
@@ -112,7 +114,8 @@ extension ContainerProgress {
         case .unborn: "there is no init yet"
         case .preparing: "\(process) is at \(place); it came there after \(time)"
         case .waiting: "\(process) waits for start since \(time), at \(place)"
-        case .starting: "\(process) was told to start, and is at \(place); it came there after \(time)"
+        case .starting:
+            "\(process) was told to start, and is at \(place); it came there after \(time)"
         case .running: "\(process) has handed over to its program, after \(time)"
         case .failed:
             "init stopped, after \(time), at \(place): \(error?.description ?? "the errno is not known")"

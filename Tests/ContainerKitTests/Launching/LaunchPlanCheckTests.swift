@@ -48,7 +48,9 @@ extension [PlannedStep] {
     fileprivate mutating func prepareHooks(with step: InitStep) throws {
         var hooks = 0
         for index in indices {
-            guard case .hook(.runHook(let hook, let steps, let filtered, let channel)) = self[index].step
+            guard
+                case .hook(.runHook(let hook, let steps, let filtered, let channel)) =
+                    self[index].step
             else { continue }
             hooks += 1
             self[index] = PlannedStep(
@@ -68,7 +70,8 @@ extension BrokenPlan {
         BrokenPlan(name: "started twice", kind: .birth, text: "was not started") {
             $0.parent.insert($0.parent[try $0.parent.start()], at: 0)
         },
-        BrokenPlan(name: "never taken over", kind: .birth, text: "before the child is taken over: ") {
+        BrokenPlan(name: "never taken over", kind: .birth, text: "before the child is taken over: ")
+        {
             $0.parent.remove(at: try $0.parent.place(of: .child(.take)))
         },
         BrokenPlan(name: "taken over first", kind: .birth, text: "was not started") {
@@ -115,7 +118,8 @@ extension BrokenPlan {
                         listener: .rendezvous)))
         },
         BrokenPlan(
-            name: "a hook's step with a descriptor", kind: .hookPreparation, text: "take over standard streams 0"
+            name: "a hook's step with a descriptor", kind: .hookPreparation,
+            text: "take over standard streams 0"
         ) {
             try $0.child.prepareHooks(with: .stream(.setStandardStreams([0])))
         },
@@ -123,7 +127,8 @@ extension BrokenPlan {
 
     private static let ends: [BrokenPlan] = [
         BrokenPlan(
-            name: "a step after the program", kind: .end, text: "follows the program: give all signals"
+            name: "a step after the program", kind: .end,
+            text: "follows the program: give all signals"
         ) {
             $0.child.append(PlannedStep(.runtime, .process(.resetSignals)))
         },
