@@ -17,7 +17,7 @@ extension Assembler {
         let mount = cell("mount")
         let ignored: [Errno] = instead == nil ? [] : [.notPermitted]
         var refused: [Label] = []
-        // Which of the calls refuses is each file system's own.
+        // Which of the calls refuses depends on the file system.
         func mayRefuse(_ result: Cell) {
             if instead != nil { refused.append(skip(when: .isNegative(result))) }
         }

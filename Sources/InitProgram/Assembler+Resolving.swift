@@ -44,10 +44,10 @@ extension Assembler {
     /// Resolves `path`, making what is missing: directories, and at the end a directory or an empty file,
     /// as `kind` and the source tree say.
     ///
-    /// What is there still not to be found then is behind a link that leads to nothing.
+    /// A path that still cannot be resolved then leads through a link to nothing.
     ///
-    /// With `linked`, which becomes other than 0 where the path leads through a link, what such a path
-    /// leads to is looked at. One that leads through none costs no call more.
+    /// `linked`, if given, becomes other than 0 where the path leads through a link; what the path leads to
+    /// is looked at then. A path without a link costs no further call.
     mutating func resolveMaking(
         _ path: String, below root: Cell, kind: MountPointKind, source: Cell?,
         resolution: Resolution = .inRoot, note: String? = nil, linked: Cell? = nil
@@ -147,7 +147,7 @@ extension Assembler {
             close(top)
             return place(isDirect)
         }
-        // Nothing else would take it off again.
+        // Nobody else would unmount it.
         resolve(
             "..", below: root, into: top, resolution: onlyRoot, ignoring: [.improperLink])
         let isFree = skip(when: .isNotNegative(top))

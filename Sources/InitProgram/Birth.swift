@@ -42,7 +42,8 @@ package struct Birth: Sendable {
     /// The instructions for that; behind the last one the plan's program begins.
     package var image: ProgramImage {
         var code = Assembler()
-        // An exec closes what is close-on-exec, so that none of the descriptors here was; the next shall.
+        // The exec has closed all that was close-on-exec, so that no descriptor here is; but the next exec
+        // shall close them.
         code.call(
             .closeRange,
             [
@@ -71,7 +72,9 @@ package struct Birth: Sendable {
     }
 }
 
-/// Which of two siblings is meant: each has a word of the parent's in the progress page.
+/// Which of two siblings is meant.
+///
+/// Each waits for a word in the progress page, which the parent writes.
 ///
 /// Source: `struct machine_progress` of CLinux.h.
 package enum Sibling {

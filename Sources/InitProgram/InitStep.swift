@@ -25,7 +25,7 @@ package enum InitStep: Equatable, Sendable {
 }
 
 extension InitStep {
-    /// The step itself, for what is not asked in a hurry.
+    /// The step itself, in a box: for texts, where speed does not matter.
     package var content: any ChildStep {
         switch self {
         case .process(let step): step
@@ -50,7 +50,7 @@ extension InitStep {
     /// One line that tells what the step does.
     package var sentence: String { content.sentence }
 
-    // Every launch asks each of its steps for these: without a box.
+    // Every launch asks each of its steps for these, which a box would make slower.
 
     /// What it needs to be open.
     package var inputs: [InheritedDescriptor] {

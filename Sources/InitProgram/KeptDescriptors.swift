@@ -41,7 +41,7 @@ extension InitStep {
         if case .root(let step) = self { step.opensRoot } else { false }
     }
 
-    /// What has another place from here on than the inherited one.
+    /// The descriptor that the child itself opens here, in place of an inherited one.
     package var opened: InheritedDescriptor? {
         if case .mount(let step) = self { step.opened } else { nil }
     }

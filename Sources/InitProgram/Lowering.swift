@@ -8,8 +8,10 @@ package struct LoweringState {
     /// The cell of the root directory that paths are resolved in, once a step has made it.
     var openedRoot: Cell?
 
-    /// The root for a step that needs it: a plan that has the steps in another order is a mistake of
-    /// ours, and must not drop a step.
+    /// The root for a step that needs it.
+    ///
+    /// A plan in which no step has made it is a mistake of ours: to
+    /// leave the step out would be worse than to stop.
     var root: Cell {
         guard let openedRoot else {
             preconditionFailure("a path is resolved before there is a root")

@@ -106,7 +106,7 @@ extension Container {
         guard let bytes = try state.read(StateDirectory.configName),
             let spec = try? Spec(json: bytes)
         else {
-            // Of what is being deleted, the mode is changed before the first file goes.
+            // Who deletes a container changes the directory's mode first, and removes the files after that.
             if try state.isBeingRemoved() {
                 throw ContainerError(
                     .notFound, "container does not exist: it is being deleted")

@@ -63,7 +63,8 @@ extension Container {
         store.logger.debug("the command that holds the container's lock is not waited for")
     }
 
-    /// What cannot be killed here is an error once the lock is there, or waited for no longer.
+    /// A refusal is no error here: what is left is met again once the lock is there, or is not waited for
+    /// any longer.
     private func killKnownProcesses(of state: borrowing StateDirectory) {
         guard var record = try? state.readRecord(id) else { return }
         if record.pid == 0, let page = try? record.takeProcess(from: state), record.pid == 0 {
@@ -83,8 +84,8 @@ extension Container {
 
     /// Kills what is on its way to be init, and is stuck before its creator could note it.
     ///
-    /// Its number alone would not tell it from a later process: it is the child of a creator that waits. What it
-    /// has cloned ends without the creator's word.
+    /// Its number may be a later process's by now, so it has to be the child of the creator that is noted
+    /// with it. What it has cloned ends by itself, since the creator never tells that to go on.
     private static func endBirth(_ page: [UInt8]) {
         guard let birth = ProgressPage.birth(page), let process = try? openProcess(birth.stone),
             (try? stat(of: birth.stone))?.parent == birth.creator
@@ -113,7 +114,7 @@ extension Container {
             record.annotations = spec.annotations ?? [:]
             record.hasPidNamespace =
                 spec.linux?.namespace(.pid).map { ($0.path ?? "").isEmpty } ?? false
-            // Without its bundle a hook has neither its state nor its directory.
+            // A hook is told the bundle and runs in it: without a bundle none is run.
             if !record.bundle.isEmpty { record.hooks = record.hooks ?? spec.hooks?.afterCreate }
         } else if isAlive, !record.hasPidNamespace {
             record.hasPidNamespace = try record.isFirstInPidNamespace()
@@ -127,7 +128,7 @@ extension Container {
         guard record.pid > 0 || !record.cgroups.directories.isEmpty else {
             throw state.noProcessKnown
         }
-        // Without a word of init, what ends is what is in the cgroup.
+        // Where init is not known, every process in the cgroup is ended.
         if record.pid == 0 { record.hasPidNamespace = false }
         return record
     }

@@ -38,7 +38,8 @@ extension Container {
         defer { if let readiness { _ = OwnedDescriptor(taking: readiness.socket) } }
         let hooks = record.hooks?.planned(.startContainer) ?? []
         let last = record.hooks?.planned(.poststart) ?? []
-        // Who has to end init for a hook has it open before, whatever happens then.
+        // A hook that fails or takes too long ends init. So init is opened before: later its number could
+        // be another process's.
         let process = hooks.isEmpty && last.isEmpty ? nil : try record.openInit().release()
         defer { if let process { _ = OwnedDescriptor(taking: process) } }
         let connection = try Self.connectToInit(found.state.descriptor)
@@ -280,7 +281,7 @@ extension Container {
             record.runPoststopHooks { store.logger.warning("\($0)") }
             return
         }
-        // What is left in it after that keeps it from being removed.
+        // A process that is left after that makes the removal of the cgroup fail.
         if !record.hasPidNamespace || !record.isComplete { try? cgroup.killAll() }
         try reporting { () throws(CgroupError) in try cgroup.remove() }
         try reporting("unable to remove the container's groups of resctrl") {

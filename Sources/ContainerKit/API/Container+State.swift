@@ -55,7 +55,7 @@ extension Container {
         guard let record, record.isComplete else { return .creating }
         guard try record.isAlive() else { return .stopped }
         guard let progress = try state.readProgress() else {
-            // Who deletes it begins with the end of init.
+            // It is gone where somebody deletes the container, who ends init first.
             guard try record.isAlive() else { return .stopped }
             throw state.damage(to: StateDirectory.progressName)
         }

@@ -75,8 +75,9 @@ struct ContainerProcesses {
         try reporting { () throws(CgroupError) in try cgroup.processes().filter { $0 > 0 } }
     }
 
-    /// Those that are not `inside` the cgroup, where init has left it: a cgroup can be told from others no
-    /// longer then.
+    /// The container's processes that are not `inside` the cgroup, where init has left that.
+    ///
+    /// Those of the cgroup alone are not all then.
     private func outsiders(_ inside: [Int]) throws(ContainerError) -> [Int] {
         guard record.pid > 0, !inside.contains(Int(record.pid)), try record.isAlive() else {
             return []

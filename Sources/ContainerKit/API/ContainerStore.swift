@@ -20,8 +20,8 @@ public struct ContainerStore: Sendable {
         return FilePath(directory).appending("swrunc")
     }
 
-    /// The directory in XDG_RUNTIME_DIR is that of a user, also for root of a user namespace, unless
-    /// the environment calls the user root; rootless engines keep his name, or none.
+    /// The directory in XDG_RUNTIME_DIR is for an ordinary user, and for root of a user namespace unless
+    /// USER is root: rootless engines keep the user's name there, or set none.
     private static var isRootless: Bool {
         guard RuntimeRights.startedAsRoot else { return true }
         guard RuntimeRights.mayBeFewer, environmentVariable("USER") != "root" else { return false }
@@ -82,7 +82,7 @@ public struct ContainerStore: Sendable {
             do throws(ContainerError) {
                 var state = try Container(id: name, store: self).state()
                 if users == nil { users = (try? readFile("/etc/passwd")) ?? [] }
-                // Only the user's own are believed.
+                // A store only has containers of this user: others' are refused.
                 state.owner = PasswordFile.name(ofUser: effectiveUserID, in: users ?? [])
                 states.append(state)
             } catch {

@@ -8,8 +8,8 @@ internal import SystemPackage
 extension Creation {
     /// Launches, and returns the launcher of the process.
     ///
-    /// Who was started as root is taken to have all rights, so that root pays for no look at them. Root
-    /// of a user namespace has fewer: the first refusal is what tells.
+    /// A process that was started as root is taken to have all rights, so that root does not pay for a look
+    /// at them. Root of a user namespace has fewer, which the first refusal tells.
     static func launched(
         _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
         startsAtOnce: Bool
@@ -49,7 +49,7 @@ extension Creation {
 
 /// Whether a clone was refused, and some mount is unbindable.
 ///
-/// The last of them come before the first hook, so that all of the launch can be done again.
+/// The last mount is cloned before the first hook runs, so that the whole launch can be done again.
 private func meetsUnbindableMount(_ error: ContainerError) -> Bool {
     guard let failure = error.failure, failure.call == "open_tree",
         failure.errno == .invalidArgument

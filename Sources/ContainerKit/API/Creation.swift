@@ -23,6 +23,11 @@ struct Creation {
     private let choices: CallerChoices
 
     /// - Parameters:
+    ///   - id: the new container.
+    ///   - bundle: its config.
+    ///   - store: where it is remembered.
+    ///   - options: what the caller chose.
+    ///   - startsAtOnce: whether it is started at once, too.
     ///   - explainsOnly: whether nothing is launched.
     ///   - looksAtRights: whether the plan depends on what the runtime may do, where it could have all rights.
     ///   - hasUnbindableSources: whether the kernel has refused to clone a mount.
@@ -74,7 +79,8 @@ struct Creation {
         if userNamespace != nil || facts.host.rights.isInUserNamespace {
             facts.sourceAttributes = Self.sourceAttributes(spec, bundle)
         }
-        // Who enters a user namespace has all capabilities there; who needs one is refused in a moment.
+        // A process has all capabilities in a user namespace that it enters. An ordinary user whose config
+        // has none is refused by the plan.
         let needsNamespace = userNamespace == nil && facts.host.rights.isOrdinaryUser
         if !needsNamespace, userNamespace == nil || facts.isInUserNamespace {
             facts.host.limitCapabilities(of: spec.process, options.logger)
@@ -136,7 +142,7 @@ struct Creation {
             """)
     }
 
-    /// The config with what tells its process of the sockets that it has.
+    /// The config with the variables that tell its process which sockets it has.
     private static func withSocketVariables(_ spec: Spec, _ options: LaunchOptions) -> Spec {
         var environment = options.activation?.environment ?? []
         if options.notifySocket != nil { environment += ReadinessSocket.environment }

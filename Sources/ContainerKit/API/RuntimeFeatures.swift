@@ -5,8 +5,8 @@ public import RuntimeSpec
 
 /// The features document: what this runtime understands, whatever the host has.
 ///
-/// It is made from what the runtime itself works with: its vocabularies, and its own plans, for an
-/// imagined host that has everything. What no plan carries out is not promised.
+/// It is made from what the runtime itself works with: its vocabularies, and its own plans, for an imagined
+/// host that has everything. What no plan does is not promised.
 ///
 /// Spec: features.md, features-linux.md.
 public enum RuntimeFeatures {

@@ -89,7 +89,7 @@ struct Cgroup: Equatable, Sendable {
         do throws(CgroupError) {
             try stopScope()
         } catch {
-            // A systemd that does not answer is told of the empty cgroup by the kernel.
+            // Where systemd does not answer, the kernel still tells it that the cgroup is empty.
             refusal = error
         }
         var first: SystemCallError?
@@ -139,7 +139,7 @@ struct Cgroup: Equatable, Sendable {
         isOurs = true
     }
 
-    /// Keeps other creations away: of two at once, both find the cgroup empty.
+    /// Keeps other creations away: two at the same time would both find the cgroup empty.
     ///
     /// - Returns: what holds the lock; nil if the directory is not there any more.
     private mutating func lockMainDirectory() throws(CgroupError) -> FileLock? {

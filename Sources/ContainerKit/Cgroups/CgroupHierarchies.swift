@@ -151,7 +151,8 @@ extension CgroupHierarchies {
     /// The hierarchies for a cgroup that the config names, without the v2 one of a hybrid host where this
     /// process may not make it or move anybody there.
     ///
-    /// It limits nothing, and runc does without it. A closed v1 hierarchy is an error of its own.
+    /// The v2 hierarchy of a hybrid host limits nothing, and runc does without it. A v1 hierarchy that may
+    /// not be written to is an error.
     func withoutClosedUnified(for id: String, at path: String) -> CgroupHierarchies {
         guard mode == .hybrid,
             let layout = try? CgroupLayout(cgroupsPath: path, id: id, in: self),

@@ -51,7 +51,7 @@ struct ResourceChange {
         }
         if let memory = update.memory, memory.limit != nil || memory.swap != nil {
             written.memory?.limit = result.memory?.limit
-            // The limit of swap alone, which v2 has, does not hang on that of memory.
+            // The limit of swap alone, which v2 has, does not depend on the limit of memory.
             if !isUnified || memory.swap != nil { written.memory?.swap = result.memory?.swap }
             written.memory?.checkBeforeUpdate = result.memory?.checkBeforeUpdate
         }

@@ -82,8 +82,8 @@ struct ChildStart {
         return child
     }
 
-    /// Whether a refusal is one of the way, by a sysctl, a filter or a module, and not for want of memory
-    /// or descriptors.
+    /// Whether a refusal means that a child cannot be started in this way, because of a sysctl, a filter or
+    /// a module; not that memory or descriptors are short.
     private static func forbidsEmptyBirth(_ error: SystemCallError) -> Bool {
         [.permissionDenied, .notPermitted, .noFunction, .invalidArgument].contains(error.errno)
     }
@@ -179,7 +179,8 @@ struct ChildStart {
                 try body(executable, rights)
             }
         } catch {
-            guard error.call == "memfd_create" || error.call == "fcntl", Self.forbidsEmptyBirth(error)
+            guard error.call == "memfd_create" || error.call == "fcntl",
+                Self.forbidsEmptyBirth(error)
             else { throw error }
             return refused(error)
         }

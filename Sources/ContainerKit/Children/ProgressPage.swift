@@ -53,7 +53,7 @@ final class ProgressPage {
         }
         self.pointer = pointer
         self.file = file
-        // Nor does a child that is a copy.
+        // A child that is a copy does not get the notes either.
         let notes = address + Self.pageBytes
         try systemCall(
             "madvise", __NR_madvise, notes, Self.pageBytes, MemoryAdvice.notInChildren.rawValue,

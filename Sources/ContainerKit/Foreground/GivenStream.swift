@@ -2,13 +2,13 @@
 
 internal import CLinux
 
-/// A stream that was given away, and whose it was.
+/// A stream whose owner was changed, with its former owner.
 struct GivenStream: Sendable {
     var descriptor: CInt
     let former: UInt32
     let user: UInt32
 
-    /// Gives the stream back, unless it is another's by now.
+    /// Gives the stream back to its former owner, unless somebody else has changed its owner again.
     func giveBack() {
         guard let status = try? status(of: descriptor), status.stx_uid == user else { return }
         try? changeOwner(of: descriptor, to: former)

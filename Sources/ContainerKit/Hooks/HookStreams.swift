@@ -134,7 +134,7 @@ final class HookStreams {
         texts[index] += bytes.prefix(max(0, Self.keptBytes - texts[index].count))
     }
 
-    /// What the hook wrote last is in the pipes by now; what others write there is nobody's business.
+    /// The last words of the hook are in the pipes by now; what others write to them is not waited for.
     private func receiveRest() throws(SystemCallError) {
         for index in 0..<2 where drains[index] >= 0 { try receiveMore(index) }
     }

@@ -4,7 +4,7 @@ internal import InitProgram
 internal import SystemPackage
 
 extension LaunchPlan {
-    /// What init still does once its creator, told that all is prepared, listens to it no more.
+    /// What init does after its report that all is prepared, when its creator does not listen any longer.
     func instructionsAfterReport(_ image: ProgramImage) -> [RecordedInstruction] {
         let report = childSteps.lastIndex {
             if case .exchange(.reportToParent(.ready)) = $0.step { true } else { false }
@@ -82,7 +82,7 @@ extension ContainerError {
                 hint: OuterFilter.hint(for: failure) ?? file.hint, detail: file.reason)
             return
         }
-        // A note that is a reason holds for the errnos that it is the reason of.
+        // A note that gives a reason is told with the errnos that come of that reason only.
         let isReason = instruction.note.begins(with: "filesystem ")
         let holds = failure.errno == .notDirectory || failure.errno == .tooManySymbolicLinkLevels
         self.init(

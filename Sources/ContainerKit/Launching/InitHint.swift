@@ -8,7 +8,7 @@ extension RecordedInstruction {
     func hint(_ errno: CInt) -> String? {
         let refusal = Refusal(
             call, arguments, note: note, errno: Errno(rawValue: errno), lacks: kernelLacks)
-        // Of a record without themes there is left what most of them say.
+        // A record of version 0.1 has no themes: what most themes would say is tried.
         return theme.map { $0.hint(for: refusal) } ?? refusal.mountHint
     }
 }

@@ -5,8 +5,8 @@ internal import Logging
 
 /// What the log is told at level debug.
 ///
-/// The child can tell nothing itself. Its lines come from the progress page, so they are of what it
-/// did, but stand where the parent learnt of it: when the child reported, or had ended.
+/// The child cannot write to the log. Its lines come from the progress page: they tell what it did, but
+/// stand where the parent learnt of it, which is when the child reported or had ended.
 extension Launcher {
     /// A step of the parent that begins.
     func log(_ planned: PlannedParentStep) {

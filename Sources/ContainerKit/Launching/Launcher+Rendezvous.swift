@@ -10,7 +10,8 @@ internal import SystemPackage
 extension Launcher {
     /// Before anybody outside hears of this launch: whether this program has to start itself again first.
     ///
-    /// Who listens for a terminal takes one connection, and an end of that for the end.
+    /// Whoever listens for the terminal accepts one connection only, and takes its end for the end of the
+    /// launch: after a second start of this program nobody would listen any more.
     func decideOnSealedStart() throws(ContainerError) {
         guard options.startsAgainSealed, let refusal = ChildStart.expectedRefusal() else { return }
         isToBeSealed = try reporting { () throws(SystemCallError) in

@@ -9,7 +9,8 @@ struct UndoList {
 
     /// What needs the launch's descriptors, the child among them.
     fileprivate(set) var whileOpen: [Undo] = []
-    /// All else: where descriptors have run out, this way back needs those of the way there.
+    /// What is undone after the launch's descriptors were closed: where they have run out, it needs some of
+    /// them.
     fileprivate(set) var afterwards: [Undo] = []
 }
 

@@ -197,8 +197,8 @@ final class Launcher {
         } catch {
             if loggedChildStepCount != nil { logStop() }
             isToBeTriedAgain = !isToBeSealed && isTriedAgainAfter(error, self)
-            // A forced delete may have gone ahead. Where that cannot be told, nobody else knows of what is
-            // left.
+            // A forced delete may have come first. Where that cannot be told, all is undone: nobody else
+            // knows of what is left.
             wasDeleted = (try? state?.isCurrent()) == false
             undo()
             guard !wasDeleted else {

@@ -73,7 +73,7 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
         self.field = field
         self.subject = subject
         self.failure = failure
-        // Whoever answers in the kernel's place, the kernel's reasons are not it.
+        // Where a filter answers in the kernel's place, the kernel's usual reasons are not the reason.
         self.hint = failure.flatMap { OuterFilter.hint(for: $0) } ?? hint
     }
 

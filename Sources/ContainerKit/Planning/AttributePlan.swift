@@ -7,8 +7,8 @@ internal import RuntimeSpec
 // Attributes of a process in the kernel's numbers: scheduler, I/O priority, CPUs, memory, domain.
 
 extension StepList {
-    /// The I/O priority is set early: the real-time class takes rights of the host, which a process
-    /// has not any more once it is in a user namespace.
+    /// The I/O priority is set early: the real-time class takes rights of the host, which a process loses
+    /// when it enters a user namespace.
     mutating func addIOPriority(of process: Process) {
         guard let priority = process.ioPriority else { return }
         add(.attribute(.setIOPriority(IOPriorityValue(priority))), from: "process.ioPriority")

@@ -76,7 +76,7 @@ struct CreateRecipe {
 
     // MARK: The child
 
-    /// Whether files of /proc that are the child's must be the runtime's user's until ids are mapped.
+    /// Whether the child's files in /proc must belong to the runtime's user until the ids are mapped.
     private var isMappedByUser: Bool {
         userNamespace?.isCloned == true && !facts.host.rights.mapsIDs
     }
@@ -174,10 +174,9 @@ struct CreateRecipe {
         if waitsBlocked { steps.add(.process(.unblockSignals), from: .runtime) }
     }
 
-    /// Whether a waiting init does itself what signals do to others.
+    /// Whether an init that waits for start ends by itself at a signal that would end another process.
     ///
-    /// As first process of a pid namespace it would be spared. Who starts at once waits for its runtime
-    /// alone.
+    /// The kernel spares the first process of a pid namespace. With `run` init waits for its runtime alone.
     private var waitsBlocked: Bool { namespaces.new.contains(.pid) }
 
     private func addCgroups(to steps: inout StepList) {
@@ -208,7 +207,8 @@ struct CreateRecipe {
             addCgroups(to: &steps)
         }
         if let userNamespace {
-            // Until here the process is the host's root to files, though without its rights.
+            // Up to here the process counts as the host's root for files, though it does not have root's
+            // rights.
             if userNamespace.isCloned {
                 steps.add(.exchange(.waitForParent(.prepared)), from: .runtime)
             }

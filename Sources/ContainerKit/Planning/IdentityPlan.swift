@@ -167,7 +167,7 @@ struct IdentityPlan {
                     from: .config(hook.field))
             }
             addLateLimits(to: &steps)
-            // Not before a hook, which is the image's and could be the one who traces.
+            // After the hooks: they are programs of the image, and could trace init.
             if notifies, listenerNeedsPtrace {
                 steps.add(.process(.permitPtrace), from: "linux.seccomp")
             }

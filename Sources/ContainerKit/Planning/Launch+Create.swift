@@ -20,7 +20,7 @@ extension Launch {
         try RootEntry.check(linux, namespaces, movesRoot: facts.kernelTrees != nil)
         var cgroups = try Self.cgroups(spec, linux, facts)
         cgroups.owner = CgroupDelegation.owner(spec, isUnified: cgroups.layout.isUnified)
-        // As with runc, mounts of cgroups show those of the caller to who has no other.
+        // As with runc, a container without cgroups of its own sees the caller's in its cgroup mounts.
         var visibleCgroups = cgroups.layout
         if visibleCgroups.mode == .none { visibleCgroups.directories = facts.host.ownCgroups }
         guard let root = spec.root else { throw SpecError("root", "must be present") }
@@ -48,7 +48,7 @@ extension Launch {
                 isInUserNamespace: userNamespace != nil,
                 mayDenyGroups: facts.host.rights.isInUserNamespace,
                 keepsGroups: facts.caller.keepsGroups,
-                // Nobody else has a right over the process, and can name it, until it is the program.
+                // Until init executes the program, nobody else has a right over it and can name it as well.
                 listenerNeedsPtrace: facts.host.rights.isOrdinaryUser
                     && namespaces.new.contains(.user) && namespaces.new.contains(.pid),
                 streams: StreamPlan(
@@ -122,10 +122,10 @@ extension CreateFacts {
 }
 
 extension PlannedLimit {
-    /// What holds while init waits for start and runs hooks: it needs some descriptors for itself.
+    /// The limit while init waits for start and runs hooks, for which it needs some descriptors.
     ///
-    /// One that leaves none comes last, which takes no privilege: only its hard limit may have to be
-    /// raised, and that is done first. Nil where nothing is to be set yet.
+    /// A limit that leaves it none is set last. To lower one takes no privilege; only the hard limit may
+    /// have to be raised, which is done first. Nil where nothing is to be set yet.
     var whileWaiting: PlannedLimit? {
         let needed: UInt64 = 64
         guard name == "RLIMIT_NOFILE", soft < needed else { return self }

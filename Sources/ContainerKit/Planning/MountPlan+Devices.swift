@@ -28,7 +28,7 @@ extension MountPlan {
         }
         if !devices.isEmpty { addNodes(devices, in: "/dev", from: "linux.devices") }
         for (index, node) in configured.enumerated() {
-            // What engines pass on of the host's ptmx gives way to the container's own, as with runc.
+            // The container has a ptmx of its own in place of the host's that engines pass on, as with runc.
             if named[index] == "/dev/ptmx" || isMounted(named[index]) { continue }
             let parts = named[index].parts(between: "/")
             let directory = "/" + parts.dropLast().joined(separator: "/")

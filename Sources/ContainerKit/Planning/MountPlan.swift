@@ -15,7 +15,7 @@ struct MountPlan {
     var readOnlyLater: [(path: String, field: Origin)] = []
     /// Whether /dev shows nodes that others use too, as a bind mount or the kernel's own devtmpfs.
     ///
-    /// They are the user's business then.
+    /// What the config does with such nodes is the user's decision.
     private(set) var sharesDev = false
 
     /// Entries of `mounts` whose tree the child clones and the parent maps.

@@ -57,7 +57,8 @@ enum RootEntry: Equatable, Sendable {
             steps.add(.root(.attachRootfs(hostPath: rootPath)), from: "root.path")
         case .move(let trees):
             steps.add(.root(.isolateMounts(private: isPrivate)), from: "linux.rootfsPropagation")
-            // What is below the rootfs is covered in a moment, and its path then leads to the copy.
+            // The mount of the rootfs is about to cover what is below its path, which leads to the copy
+            // then.
             let root = rootPath.rootedPath
             let covered = trees.filter { $0.isPath(within: root) }
             if !covered.isEmpty {

@@ -22,7 +22,7 @@ struct RuntimeRights: Equatable, Sendable {
     /// Whether a container goes without the cgroups that the runtime may not make.
     var mayGoWithoutCgroups = false
 
-    /// An ordinary user, root of nothing.
+    /// Whether it runs as an ordinary user, who is not root of a user namespace either.
     var isOrdinaryUser: Bool { userID != 0 && !preparesMounts }
 
     /// Who can write these maps.

@@ -80,8 +80,10 @@ struct TreeCopy {
         return OwnedDescriptor(taking: child.pidfd)
     }
 
-    /// Waits, and ends a process that waits for memory in a cgroup of v1 whose processes are not to be
-    /// killed for it: true then.
+    /// Waits for the end of the copy.
+    ///
+    /// - Returns: Whether it had to be killed: it waited for memory in a v1 cgroup whose processes the kernel
+    ///   does not kill for want of it.
     private static func awaitEnd(of process: borrowing OwnedDescriptor, in cgroup: Cgroup?)
         throws(SystemCallError) -> Bool
     {

@@ -123,8 +123,8 @@ struct ContainerRecord: Equatable, Sendable {
 
     /// Reads a record; nil when it is not one, or of a later version.
     ///
-    /// A member that is there has to be what it should be: one that is not tells that others are not
-    /// what was written, either.
+    /// A member of a wrong type makes the whole record wrong: then others may not be what was written
+    /// either.
     init?(_ value: JSONValue) {
         guard case .object(let object) = value else { return nil }
         var fields = RecordFields(of: object)
@@ -145,11 +145,10 @@ extension ContainerRecord {
         isComplete = true
     }
 
-    /// Takes over what helps to end a container from a record that is of a later version, or lacks what
-    /// others need.
+    /// Takes over what helps to end a container, from a record that is of a later version or lacks what
+    /// other commands need.
     ///
-    /// Init needs its start time to be known again. A cgroup that cannot be read is one without
-    /// directories.
+    /// Init is known by its pid and start time together. A cgroup that cannot be read has no directories.
     mutating func salvage(_ value: JSONValue) {
         guard case .object(let object) = value else { return }
         var fields = RecordFields(of: object)

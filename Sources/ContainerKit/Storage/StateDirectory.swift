@@ -59,7 +59,7 @@ struct StateDirectory: ~Copyable {
                 if try opened.holds(recordName) { break }
                 made = opened
             } catch {
-                // Another's would not be empty, or made anew.
+                // If another create has made a new one meanwhile, that is not empty, or is made once more.
                 try? removeDirectory(path)
                 throw error
             }
@@ -185,7 +185,7 @@ struct StateDirectory: ~Copyable {
     /// Replaces the record by the staged one, whole or not at all.
     ///
     /// The two change places: ext4 (and others that delay allocation) would write the new file out at once
-    /// where it is renamed over another. What this is to outlive is a process, not the machine.
+    /// where it is renamed over another. The record has to survive this process, not the machine.
     func putRecordInPlace() throws(ContainerError) {
         try reporting("unable to save the state in \(path)") { () throws(SystemCallError) in
             do throws(SystemCallError) {

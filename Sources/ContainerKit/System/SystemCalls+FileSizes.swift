@@ -46,7 +46,7 @@ func withoutFileSizeSignal<Result: ~Copyable>(
             "rt_sigpending", __NR_rt_sigpending, pending, maskBytes, describing: "")
     }
     defer {
-        // One that waited before is the host's.
+        // A signal that was pending before is the host's.
         if pending & signal == 0 { takeAway(signal) }
     }
     return try body()

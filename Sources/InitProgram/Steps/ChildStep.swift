@@ -47,8 +47,8 @@ package protocol ChildStep: Equatable, Sendable {
 
     /// What it means that the kernel refuses one of its calls; nil where the errno says enough.
     ///
-    /// The kernel's reasons are its own: a hint names all that people meet, or says when it holds. It is asked
-    /// for when the plan is gone, too, so that it knows of the step no more than its theme.
+    /// The kernel may have several reasons: a hint names all that people meet, or says when it holds. It is
+    /// also asked for when the plan is gone, so it knows no more of the step than its theme.
     static func hint(for refusal: Refusal) -> String?
 }
 

@@ -66,8 +66,8 @@ extension DeviceStep {
 }
 
 extension Assembler {
-    /// A node that exists already is used only when it is the same device, and stays as it is; one that
-    /// gives way needs no look at what is there.
+    /// A node that exists already is used only when it is the same device, and stays as it is; with
+    /// `keepsExisting` whatever is there stays, and is not looked at.
     ///
     /// It is given away by descriptor, so that nothing else gets another owner.
     mutating func makeDevice(_ device: Device, in directory: Cell, _ path: String) {

@@ -6,7 +6,8 @@ internal import SystemPackage
 
 /// Steps that make this process the user's program.
 package enum ExecutionStep: ChildStep {
-    /// Changes into the working directory as far as this user may: the one to come tries again.
+    /// Changes into the working directory, if this user may; else `enterDirectory` tries again as the
+    /// process's user.
     case tryDirectory(String)
     /// Changes into the working directory, unless `tryDirectory` did.
     case enterDirectory(String)

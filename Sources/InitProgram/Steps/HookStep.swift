@@ -173,7 +173,7 @@ extension Assembler {
 }
 
 extension StartChannel {
-    /// What it takes to be open; a step before has accepted the connection of a `start`.
+    /// What it needs to be open: the connection of a `start` was accepted by an earlier step.
     var inputs: [InheritedDescriptor] {
         switch self {
         case .rendezvous: [.rendezvous]

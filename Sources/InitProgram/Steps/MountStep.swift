@@ -91,7 +91,7 @@ extension MountStep {
         }
     }
 
-    /// The tree that has another place from here on than an inherited descriptor.
+    /// The tree that the child itself opens here, in place of an inherited descriptor.
     var opened: InheritedDescriptor? {
         switch self {
         case .cloneHostTree(_, let descriptor): descriptor == .rootfsTree ? nil : descriptor

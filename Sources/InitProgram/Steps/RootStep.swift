@@ -136,7 +136,7 @@ extension Assembler {
         return root
     }
 
-    /// Else the first mount would be what fails, with a word on its own directory.
+    /// Without this check the first mount would fail, with an error about the mount's directory.
     fileprivate mutating func searchRootfs(_ root: Cell, _ user: UInt32?) {
         let host = user.map { ", user \(Int($0).decimalText) of the host," } ?? ""
         call(

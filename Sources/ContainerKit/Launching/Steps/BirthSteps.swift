@@ -7,7 +7,7 @@ internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// The child: its clone, and the words over the rendezvous.
+/// The child: its clone, and what it and the runtime tell each other over the rendezvous.
 enum BirthStep: ParentAction {
     /// Clones the child into new namespaces; it waits there.
     case start(NamespaceSet, intoCgroup: Bool)
@@ -132,12 +132,13 @@ extension Launcher {
         start.page.closeFile()
         close(childRendezvous)
         childRendezvous = -1
-        // The child's: few descriptors may be left for the mounts that are to be prepared.
+        // The child has these now, and the mounts that are still to be prepared need descriptors.
         for (descriptor, number) in inputs.entries {
             if case .cgroupTasks = descriptor { close(number) }
         }
         try noteChild()
-        // A start that connects to an init that ends meanwhile must see the end.
+        // Only init may have it open: a `start` that connects to an init which ends meanwhile must see that
+        // end.
         if let socket = inputs[.startSocket] { close(socket) }
     }
 

@@ -163,7 +163,7 @@ extension Launcher {
 
     /// Takes away the cgroup of a launch that failed, and with it what systemd keeps of it.
     ///
-    /// That of a container that was deleted meanwhile may be the next one's.
+    /// If the container was deleted meanwhile, a cgroup of that path may be the next container's.
     private func takeCgroupBack() {
         if !wasDeleted { try? cgroup?.killAll() }
         endScopeKeeper()

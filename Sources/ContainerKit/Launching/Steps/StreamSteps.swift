@@ -35,7 +35,7 @@ extension Launcher {
         switch owner {
         case .user(let id): user = id
         case .childUser(let id):
-            // One that is not mapped cannot be the process's either.
+            // Nor can the process become a user that is not mapped.
             guard let id = (try? IDMaps.read(of: pid))?.users.outside(id) else { return }
             user = id
         }
