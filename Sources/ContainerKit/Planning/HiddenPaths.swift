@@ -25,16 +25,22 @@ struct HiddenPaths {
         protectsRoot = readOnly.count < paths.count
     }
 
-    /// The paths without repetition and without empty ones, which other encoders write, spelled without empty components and `.`, and without a slash at
-    /// the end: a file would not be found by that.
+    /// The paths without repetition and without empty ones, which other encoders write.
     ///
-    /// `..` stays, since behind a link it leads elsewhere than its spelling says.
+    /// They are spelled without empty components and `.`, and without a slash at the end: a file would not be
+    /// found by that. `..` stays, since behind a link it leads elsewhere than its spelling says.
     private static func distinct(_ paths: [String]) -> [String] {
-        var seen: Set<[UInt8]> = []
-        return paths.filter { !$0.isEmpty }.compactMap { path in
+        var places = HashedPlaces()
+        var kept: [String] = []
+        for path in paths where !path.isEmpty {
             let spelled = path.parts(between: "/").filter { !$0.utf8.elementsEqual(".".utf8) }
                 .pathBelow
-            return seen.insert(Array(spelled.utf8)).inserted ? spelled : nil
+            let hash = HashedPlaces.hash(Array(spelled.utf8)[...])
+            let known = places.place(hash) { kept[$0].utf8.elementsEqual(spelled.utf8) }
+            guard known == nil else { continue }
+            places.append(hash)
+            kept.append(spelled)
         }
+        return kept
     }
 }
