@@ -2,6 +2,7 @@
 
 import KernelVocabulary
 import RuntimeSpec
+import SystemPackage
 import Testing
 
 @testable import ContainerKit
