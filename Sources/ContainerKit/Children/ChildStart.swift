@@ -27,7 +27,7 @@ struct ChildProcess {
 /// How a program is started in a child: born empty, or where that is refused as a copy of this process.
 ///
 /// A start that has begun does not have the program yet: that is made and written while the kernel makes
-/// the child. See Decisions/0025.
+/// the child. See Decisions/0028.
 struct ChildStart {
     /// The numbers of the program's descriptors.
     let inputs: DescriptorTable<CInt>
@@ -38,7 +38,7 @@ struct ChildStart {
     var kinds: NamespaceSet = []
     /// The v2 directory that it is born in.
     var cgroup: CInt?
-    /// How many descriptors from 3 on are not ours.
+    /// How many descriptors from 3 on the caller hands to the container's process.
     var preservedDescriptorCount = 0
 
     init(inputs: DescriptorTable<CInt>, _ page: ProgressPage) {
@@ -104,7 +104,7 @@ struct ChildStart {
     enum Begun {
         /// A stepping stone clones it, with the namespaces and the cgroup that are had by birth.
         case stone(Stone)
-        /// It is started at the end.
+        /// It needs no stepping stone: `finish` starts it.
         case due
         /// It can only be a copy.
         case refused(SystemCallError)
@@ -117,7 +117,7 @@ struct ChildStart {
         let file: ImageFile
     }
 
-    /// Begins to start the child, which has the kernel at work for a while.
+    /// Starts the stepping stone, if one is needed; the caller can work while the kernel makes the namespaces.
     func begin() throws(SystemCallError) -> Begun {
         guard !kinds.isEmpty || cgroup != nil else { return .due }
         return try trying { (executable, rights) throws(SystemCallError) -> Begun in
@@ -252,7 +252,7 @@ struct ChildStart {
         let flags = kinds.cloneFlags.union(cgroup == nil ? .empty : .intoCgroup)
         let refusal = SystemCallError(
             call.name, flags.isEmpty ? "" : flags.description, errno: errno)
-        // The exec has taken rights that only a copy of this process has.
+        // The exec took away rights that the clone needs; a copy of this process still has them.
         if call.name != "clone3", call.name != "close_range" { return .refused(refusal) }
         throw refusal
     }
@@ -307,7 +307,7 @@ extension ProgressPage {
     }
 }
 
-/// What a child needs that does one thing for this process: a page, and a rendezvous whose end is its end.
+/// A child that does one thing for this process: its progress page, and the socket at whose end it ends.
 struct HelperChild: ~Copyable {
     let page: ProgressPage
     private let rendezvous: OwnedDescriptor

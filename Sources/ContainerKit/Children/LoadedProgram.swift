@@ -71,7 +71,7 @@ final class LoadedProgram {
         var words = [instructionsOffset, origin, cellsOffset].map { $0 + self.base }
         words.append(progress)
         if let base, let index = image.startWaitIndex {
-            // From the file's first page to that before the cells nothing is needed any more, or changed.
+            // While init waits, the pages before the cells are unused and unchanged: they can be given back.
             let idle = Int(machine_image_address)
             words += [
                 base + origin + index * stride, idle, (base + cellsOffset - idle) & -pageBytes,
@@ -179,7 +179,7 @@ final class LoadedProgram {
         return ChildProcess(pid: Int32(result), pidfd: descriptor)
     }
 
-    /// Writes the program into the file of an image: at first what is done first, then what that enters.
+    /// Writes the program into the file of an image: first that of the birth, then behind it the plan's.
     func write(to file: CInt) throws(SystemCallError) {
         try writeAll(Int(bitPattern: memory), size, to: file, named: "init's image")
     }

@@ -161,12 +161,12 @@ final class Launcher {
 
     // MARK: Running
 
-    /// The plan of a smaller config fits the machine.
+    /// From this size on the program of a config may be too large for the machine.
     ///
-    /// That of a larger one is looked at before anything is done, at the price of some time.
+    /// So it is made and checked before anything is done, at the price of some time.
     private static let largeConfigBytes = 64 << 10
 
-    /// Checks the child's program, which is made for that.
+    /// Makes the child's program, unless that is done, and checks that it fits the machine.
     func checkImage() throws(ContainerError) {
         do throws(ProgramFault) {
             try image.check()

@@ -104,7 +104,7 @@ extension CreateRecipe {
     /// program as to make some of the namespaces.
     ///
     /// They hold before anything in the cgroup acts: init, which is cloned into it, waits to be taken over.
-    /// What the image has may be copied there earlier.
+    /// Not with tmpcopyup: that copy works in the cgroup earlier.
     private func setsDevicesLate(_ trees: TreeSupply) -> Bool {
         let copies = trees.earlyParentSteps.contains {
             if case .mount(.copyIntoTmpfs) = $0.step { true } else { false }

@@ -25,7 +25,7 @@ struct HiddenPaths {
         protectsRoot = readOnly.count < paths.count
     }
 
-    /// The paths without repetition and without empty ones, which other encoders write.
+    /// The paths without repetition, and without the empty strings that some engines put into the list.
     ///
     /// They are spelled without empty components and `.`, and without a slash at the end: a file would not be
     /// found by that. `..` stays, since behind a link it leads elsewhere than its spelling says.

@@ -10,7 +10,7 @@ package enum ProcessStep: ChildStep {
     /// What is named is what later steps need (`keepingWhatIsNeeded`).
     ///
     /// The numbers are known at launch only: the launcher fills in the gaps between them. `phase`
-    /// tells the first use in a program (0) from the second (1).
+    /// counts the uses in a program, from 0 on.
     case closeDescriptors(phase: Int, keeping: [InheritedDescriptor] = [], preserved: Int)
     /// Forbids ptrace and /proc access to this process until execve.
     ///

@@ -9,7 +9,7 @@ internal import SystemPackage
 
 /// The child: its clone, and what it and the runtime tell each other over the rendezvous.
 enum BirthStep: ParentAction {
-    /// Clones the child into new namespaces; it waits there.
+    /// Begins the child's clone; the new process waits until `take`.
     case start(NamespaceSet, intoCgroup: Bool)
     /// Takes the child over and lets it go on.
     case take
@@ -200,7 +200,7 @@ extension Launcher {
         }
     }
 
-    /// Notes what tells the child from a later process of its number: without that nobody could end it.
+    /// Notes pid and start time in the progress page: `delete --force` finds the child by them.
     private func noteChild() throws(ContainerError) {
         guard record != nil else { return }
         let number = pid
