@@ -120,6 +120,23 @@ package enum DescriptorMessageType {
     }
 }
 
+/// What is done to a queue of epoll.
+///
+/// Source: linux/eventpoll.h.
+package enum QueueCommand: Int, KernelNumber {
+    case add = 1
+    case remove = 2
+    case change = 3
+
+    package var name: String {
+        switch self {
+        case .add: "EPOLL_CTL_ADD"
+        case .remove: "EPOLL_CTL_DEL"
+        case .change: "EPOLL_CTL_MOD"
+        }
+    }
+}
+
 /// What inotify tells of a file.
 ///
 /// Kernel: inotify(7). Source: linux/inotify.h.

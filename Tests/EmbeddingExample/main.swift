@@ -13,14 +13,13 @@ guard words.count > 2 else {
 
 // The config as a value: nothing is read from a file.
 var spec = Spec.template
-spec.root = Root(path: words[1], readonly: true)
 spec.process?.terminal = false
 spec.process?.args = Array(words[2...])
 spec.linux?.resources = Resources(pids: PidsResources(limit: 64))
 
 do throws(ContainerError) {
     let store = ContainerStore(at: "/run/embedding-example")
-    let bundle = try Bundle(at: FilePath(words[1]), spec: spec)
+    let bundle = try Bundle(rootfs: FilePath(words[1]), spec: spec)
 
     // The caller waits for its own child only; no signal handler, no thread, no global state.
     let process = try Container.run("example", from: bundle, in: store)

@@ -122,6 +122,7 @@ final class RunningProgram {
         switch status {
         case .exited(let code): return .exited(code)
         case .signaled(let number): return .signaled(number)
+        case .unknown: return .failed(instruction: -1, errno: ECHILD)
         }
     }
 }

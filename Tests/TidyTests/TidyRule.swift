@@ -72,7 +72,7 @@ extension TidyRule {
         "InitProgram": ["ByteText", "CLinux", "KernelVocabulary", "SystemPackage"],
         "ContainerKit": [
             "BuildCommit", "ByteText", "CLinux", "CSeccomp", "InitMachine", "InitProgram",
-            "KernelVocabulary", "Logging", "RuntimeSpec", "SystemPackage",
+            "KernelVocabulary", "Logging", "RuntimeSpec", "Synchronization", "SystemPackage",
         ],
         // Glibc for the standard streams and the exit status.
         "swrunc": [

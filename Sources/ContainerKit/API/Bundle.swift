@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import InitProgram
-internal import RuntimeSpec
+public import RuntimeSpec
 public import SystemPackage
+
+/// A bundle by a name that Foundation does not have.
+public typealias ContainerBundle = Bundle
+
+extension Spec {
+    /// A process by a name that Foundation does not have.
+    public typealias Process = RuntimeSpec.Process
+}
 
 /// A directory with a config and a root file system.
 ///
@@ -56,6 +64,19 @@ public struct Bundle: Sendable {
     public init(at path: FilePath, spec: Spec) throws(ContainerError) {
         try self.init(
             path: Self.absolute(path), spec: spec, config: spec.encoded.encoded())
+    }
+
+    /// Takes a root file system and a spec that the caller made, whose `root.path` does not matter.
+    ///
+    /// - Parameters:
+    ///   - rootfs: the root file system; a relative one is taken from the current directory, as it is now.
+    ///   - spec: the config.
+    /// - Throws: `invalidSpec` with every violation, `systemCall` when the current directory is gone.
+    public init(rootfs: FilePath, spec: Spec) throws(ContainerError) {
+        let path = try Self.absolute(rootfs)
+        var spec = spec
+        spec.root = Root(path: path.text, readonly: spec.root?.readonly ?? false)
+        try self.init(path: path, spec: spec, config: spec.encoded.encoded())
     }
 
     private init(path: FilePath, spec: Spec, config: [UInt8]) throws(ContainerError) {

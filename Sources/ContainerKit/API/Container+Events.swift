@@ -14,12 +14,28 @@ public enum ContainerEvent: Equatable, Sendable {
 }
 
 extension Container {
-    /// What the container uses at this moment.
+    /// What the container uses at this moment, or has used in all once it has ended: until `delete`.
     ///
-    /// - Throws: `notRunning`, `cgroup`.
+    /// - Throws: `notRunning` while it is being created; `unavailable` where its cgroup went with its last
+    ///   process, as a scope of systemd does; `cgroup`.
     public func statistics() throws(ContainerError) -> Statistics {
-        let record = try runningRecord()
-        return try StatisticsSource(record).read()
+        let found = try find(locking: false)
+        guard let record = found.record, found.status != .creating else {
+            throw ContainerError(.notRunning, "container with id \(id) is not running")
+        }
+        let source = try StatisticsSource(record)
+        guard found.status != .stopped || source.isThere else {
+            throw ContainerError(
+                .unavailable, "the container's cgroup went with its last process",
+                hint: record.cgroups.scope == nil
+                    ? nil : "systemd removes an empty scope: ask before the container ends")
+        }
+        return try source.read()
+    }
+
+    /// The same while it runs alone, as the command has it.
+    package func statisticsWhileRunning() throws(ContainerError) -> Statistics {
+        try StatisticsSource(try runningRecord()).read()
     }
 
     /// Tells of the container until it ends: its statistics in regular intervals, and each time that it
@@ -53,20 +69,37 @@ extension Container {
 }
 
 /// Where a container's statistics come from.
-private struct StatisticsSource {
+struct StatisticsSource {
     let cgroup: Cgroup
+    private let killsBefore: UInt64
     private let resctrlGroups: [String]
     private let tree: ResctrlTree?
 
     /// The host's resctrl is only looked for where the container has a part of it.
     init(_ record: ContainerRecord) throws(ContainerError) {
         cgroup = Cgroup(record.cgroups)
+        killsBefore = record.outOfMemoryKillsBefore
         resctrlGroups = record.resctrlGroups
         tree =
             resctrlGroups.isEmpty
             ? nil
             : try reporting { () throws(SystemCallError) in try ResctrlTree.discover() }
     }
+
+    /// The processes that the kernel has killed for want of memory since create; nil where nobody counts.
+    var outOfMemoryKills: UInt64? {
+        cgroup.outOfMemoryKills.map { $0 - min($0, killsBefore) }
+    }
+
+    /// How often `memory.high` was passed; nil on v1.
+    var highEvents: UInt64? {
+        guard cgroup.layout.isUnified else { return nil }
+        let events = try? ControlFiles(layout: cgroup.layout).numbers("memory", "memory.events")
+        return events?["high"]
+    }
+
+    /// Whether there is a cgroup that counts.
+    var isThere: Bool { cgroup.layout.directories.isEmpty || cgroup.exists }
 
     /// Whether no process is left.
     var isEmpty: Bool {
@@ -77,10 +110,11 @@ private struct StatisticsSource {
 
     func read() throws(ContainerError) -> Statistics {
         try reporting { () throws(CgroupError) in
-            guard cgroup.layout.directories.isEmpty || cgroup.exists else {
+            guard isThere else {
                 throw CgroupError(message: "the container's cgroup is gone")
             }
             var statistics = try cgroup.statistics()
+            statistics.memory.outOfMemoryKills = outOfMemoryKills
             statistics.intelRdt = tree.map { Statistics.IntelRdt(of: resctrlGroups, in: $0) }
             return statistics
         }

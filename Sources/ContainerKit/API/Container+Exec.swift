@@ -61,12 +61,16 @@ extension Container {
         try SecurityModules.check(process)
         try Creation.checkTerminal(process.terminal, options, startsAtOnce: true)
 
+        let cgroup = Cgroup(record.cgroups)
+        let killsBefore =
+            options.countsOutOfMemoryAnew
+            ? cgroup.outOfMemoryKills ?? 0 : record.outOfMemoryKillsBefore
         let initProcess = try record.openInit()
         do throws(ContainerError) {
             let execution = try Execution(process, in: record, of: spec, store, options)
             let launcher = execution.launcher(joining: initProcess.number)
             try launcher.run()
-            return ContainerProcess(taking: launcher)
+            return ContainerProcess(taking: launcher, in: cgroup, killsBefore: killsBefore)
         } catch {
             // Once its init is gone, each call is refused in another way, and the reason is the same.
             // Where it may have been killed with the container, that end is waited for a moment.

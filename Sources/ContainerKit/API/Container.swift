@@ -16,12 +16,14 @@
 //   Container+Events        statistics, out of memory, its end
 //   Container+Checkpoint, Container+Restore  from a running container to files, and back
 //   Container+ForcedDelete  delete --force: a stuck command, a damaged record
+//   ContainerObserver       what happens in a container, by descriptors that can be waited for
 //   ContainerStore          the directory that remembers containers (runc's --root)
-//   Bundle                  a config with the folder that its paths count from
+//   Bundle                  a config with the folder that its paths count from, or with its root
 //   ContainerPlan           what create would do, as text and JSON (explain)
 //   ContainerProgress       the same of a container that exists, with the place of its init
 //   CallerChoices           what that plan depended on beside config and host
-//   ContainerProcess        the process that run and exec return
+//   ContainerProcess        the process that run, createProcess and exec return
+//   Termination             how it ended, what it used, and whether memory ran out
 //   ContainerProcesses      all processes of a container
 //   RuntimeFeatures         what `features` tells
 
@@ -43,7 +45,7 @@ public struct Container: Sendable, Equatable {
         one.id == other.id && one.store.path == other.store.path
     }
 
-    init(id: String, store: ContainerStore) {
+    package init(id: String, store: ContainerStore) {
         self.id = id
         self.store = store
     }
@@ -73,6 +75,8 @@ public struct Container: Sendable, Equatable {
 
     /// Creates a container whose process waits for `start`.
     ///
+    /// That process is a child of the caller, and once it ends a zombie until the caller waits for it:
+    /// `process` gives it.
     /// - Throws: `alreadyExists`, `invalidSpec`, `unsupported`, `initFailed`, `executableNotFound`,
     ///   `cgroup` or `systemCall`; nothing is left behind then.
     @discardableResult
@@ -86,6 +90,19 @@ public struct Container: Sendable, Equatable {
             launcher.close(master)
         }
         return Container(id: id, store: store)
+    }
+
+    /// Creates a container whose process waits for `start`, and returns that process too.
+    ///
+    /// The process is the caller's to wait for. After a `create` that did not give it, `process` does.
+    /// - Throws: as `create` does.
+    public static func createProcess(
+        _ id: String, from bundle: Bundle, in store: ContainerStore,
+        options: LaunchOptions = LaunchOptions()
+    ) throws(ContainerError) -> (container: Container, process: ContainerProcess) {
+        let process = ContainerProcess(
+            taking: try Creation.launched(id, bundle, store, options, startsAtOnce: false))
+        return (Container(id: id, store: store), process)
     }
 
     /// Creates and starts a container in one go, and returns its process.

@@ -34,8 +34,11 @@ public struct ContainerStore: Sendable {
     public var logger = Logger(label: "ContainerKit") { _ in SwiftLogNoOpLogHandler() }
 
     /// A store at `path`; the directory is made with the first container.
+    ///
+    /// A relative path is taken from the directory that is the current one now, whatever it is later. Where
+    /// that has been removed, creating a container is an `invalidArgument`.
     public init(at path: FilePath = ownPath) {
-        self.path = path
+        self.path = path.isAbsolute ? path : (try? Bundle.absolute(path)) ?? path
     }
 
     /// The container `id`.

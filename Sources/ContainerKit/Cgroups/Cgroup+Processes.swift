@@ -80,15 +80,35 @@ extension Cgroup {
     }
 
     /// The number of processes that the kernel killed for want of memory; 0 without the controller.
+    ///
+    /// On v1 those below it are passed over: `outOfMemoryKills` counts them too.
     var oomKillCount: UInt64 {
         guard let index = layout.index(of: "memory") else { return 0 }
         let file = layout.isUnified ? "memory.events" : "memory.oom_control"
-        guard let text = try? readFile("\(layout.directories[index].path)/\(file)") else {
-            return 0
+        let text = try? readFile("\(layout.directories[index].path)/\(file)")
+        return text.flatMap(Self.kills) ?? 0
+    }
+
+    /// The number of processes that the kernel killed for want of memory, since the cgroup was made; nil
+    /// without the controller, and where the cgroup is gone.
+    ///
+    /// The kernel counts before it kills: who sees the end of a process sees its count. On v1 each cgroup
+    /// counts its own processes only.
+    var outOfMemoryKills: UInt64? {
+        guard let index = layout.index(of: "memory") else { return nil }
+        let path = layout.directories[index].path
+        guard !layout.isUnified else {
+            return (try? readFile("\(path)/memory.events")).flatMap(Self.kills)
         }
+        let counts = try? CgroupTree.contents(of: "memory.oom_control", in: path).map(Self.kills)
+        guard let counts, !counts.isEmpty else { return nil }
+        return counts.reduce(0) { $0 &+ ($1 ?? 0) }
+    }
+
+    private static func kills(_ text: [UInt8]) -> UInt64? {
         let words = words(of: text)
-        guard let key = words.firstIndex(of: "oom_kill"), key + 1 < words.count else { return 0 }
-        return UInt64(words[key + 1]) ?? 0
+        guard let key = words.firstIndex(of: "oom_kill"), key + 1 < words.count else { return nil }
+        return UInt64(words[key + 1])
     }
 
     // MARK: - Freezing

@@ -17,6 +17,8 @@ struct Cgroup: Equatable, Sendable {
     private(set) var madeDirectories: [String] = []
     /// Whether `create` has seen that nobody uses it, also where somebody else had made it.
     private var isOurs = false
+    /// How many processes the kernel had killed in it before, where `create` found one that nobody used.
+    private(set) var outOfMemoryKillsBefore: UInt64 = 0
 
     /// The cgroup that an earlier command made.
     init(_ layout: CgroupLayout) {
@@ -135,7 +137,10 @@ struct Cgroup: Equatable, Sendable {
             if lock != nil { break }
             foundOne = true
         }
-        if foundOne { try refuseOccupied() }
+        if foundOne {
+            try refuseOccupied()
+            outOfMemoryKillsBefore = outOfMemoryKills ?? 0
+        }
         isOurs = true
     }
 

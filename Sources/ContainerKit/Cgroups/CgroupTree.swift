@@ -82,22 +82,44 @@ enum CgroupTree {
 
     /// The processes of the cgroup at `path` and of those below it, in no order; none if it is gone.
     static func processes(in path: String) throws(SystemCallError) -> [Int] {
-        guard var directory = try openIfThere(path, at: currentDirectory) else { return [] }
-        var found = try processIDs(in: directory.number)
+        var found: [Int] = []
+        try visit(path) { (directory) throws(SystemCallError) in
+            found += try processIDs(in: directory)
+        }
+        return found
+    }
+
+    /// A file of the cgroup at `path`, then those of the ones below it; none if it is gone.
+    static func contents(of file: String, in path: String) throws(SystemCallError) -> [[UInt8]] {
+        var found: [[UInt8]] = []
+        try visit(path) { (directory) throws(SystemCallError) in
+            do throws(SystemCallError) {
+                found.append(try readFile(file, at: directory))
+            } catch  where isGone(error.errno) {
+                return
+            }
+        }
+        return found
+    }
+
+    private static func visit(
+        _ path: String, _ body: (CInt) throws(SystemCallError) -> Void
+    ) throws(SystemCallError) {
+        guard var directory = try openIfThere(path, at: currentDirectory) else { return }
+        try body(directory.number)
         var unseen = [try directoryNames(in: directory.number, ofTree: path)]
         while !unseen.isEmpty {
             guard let child = unseen[unseen.count - 1].popLast() else {
                 unseen.removeLast()
-                if unseen.isEmpty { break }
+                if unseen.isEmpty { return }
                 directory = try openFile("..", .pathOnly | .directory, at: directory.number)
                 continue
             }
             guard let below = try openIfThere(child, at: directory.number) else { continue }
             directory = below
-            found += try processIDs(in: directory.number)
+            try body(directory.number)
             unseen.append(try directoryNames(in: directory.number, ofTree: path))
         }
-        return found
     }
 
     private static func openIfThere(_ path: String, at directory: CInt)

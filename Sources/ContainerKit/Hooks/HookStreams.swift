@@ -175,6 +175,7 @@ extension ExitStatus {
         case .exited(0): nil
         case .exited(let code): "exit status \(code)"
         case .signaled(let number): "signal: \(Signal(rawValue: number)?.words ?? "\(number)")"
+        case .unknown: "exit status unknown"
         }
     }
 }

@@ -52,6 +52,7 @@ extension Launcher {
         switch status {
         case .exited(let code): "exit status \(code)"
         case .signaled(let number): "signal \(number)"
+        case .unknown: "gone"
         }
     }
 }

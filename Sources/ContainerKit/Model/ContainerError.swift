@@ -40,6 +40,10 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
         public static let systemCall = Code("systemCall")
         /// A cgroup could not be made, changed or removed.
         public static let cgroup = Code("cgroup")
+        /// What is asked for was there, and is gone.
+        public static let unavailable = Code("unavailable")
+        /// The time that the caller gave is over.
+        public static let timedOut = Code("timedOut")
         /// CRIU is missing or too old, or could not make or restore a checkpoint.
         public static let criu = Code("criu")
         /// The state directory is damaged, or of an unknown version.

@@ -96,6 +96,15 @@ public struct LaunchOptions: Sendable {
     /// Limits that the process gets where its config says nothing of them: the former ones of a caller
     /// that has changed its own.
     public var limits: [Rlimit] = []
+    /// Whether `exec` looks how often the container has run out of memory before, so that the termination of
+    /// its process tells of later times alone.
+    public var countsOutOfMemoryAnew = false
+    /// Asked how a child has ended, by its pid, where somebody else in this program has taken its status:
+    /// for a program that waits for all its children, as process 1 does.
+    ///
+    /// It is called once, by whoever is the first to ask for the end, and may wait until the status is there.
+    /// Nil as an answer means that the kernel is asked, which tells from Linux 6.15 on.
+    public var reapedStatus: (@Sendable (Int32) -> ExitStatus?)?
     /// Whether this program starts itself again, sealed, before a container's process becomes a copy of it.
     ///
     /// Such a process is born empty, unless the host refuses executable files in memory. Only where it does,

@@ -102,13 +102,33 @@ public struct Statistics: Equatable, Sendable {
         public var raw: [(name: String, value: UInt64)] = []
         /// How much processes wait for memory; cgroup v2 only.
         public var pressure: Pressure?
+        /// How many processes the kernel has killed for want of memory since the container was created; nil
+        /// where nobody counts them.
+        public var outOfMemoryKills: UInt64?
+        /// How often the bounds of memory were met; cgroup v2 only.
+        public var events: MemoryEvents?
 
         /// Compares all numbers.
         public static func == (one: Memory, other: Memory) -> Bool {
             one.cache == other.cache && one.usage == other.usage && one.swap == other.swap
                 && one.kernel == other.kernel && one.kernelTCP == other.kernelTCP
                 && one.raw.elementsEqual(other.raw, by: ==) && one.pressure == other.pressure
+                && one.outOfMemoryKills == other.outOfMemoryKills && one.events == other.events
         }
+    }
+
+    /// How often a cgroup has met the bounds of its memory.
+    ///
+    /// Kernel: cgroup-v2.rst, memory.events.
+    public struct MemoryEvents: Equatable, Hashable, Sendable {
+        /// Memory was taken away although less than `memory.low` was in use.
+        public var low: UInt64 = 0
+        /// Processes were held up since more than `memory.high` was in use.
+        public var high: UInt64 = 0
+        /// The limit was about to be passed.
+        public var max: UInt64 = 0
+        /// The limit was met and memory could not be had.
+        public var outOfMemory: UInt64 = 0
     }
 
     /// One kind of memory and its limit.
@@ -121,6 +141,12 @@ public struct Statistics: Equatable, Sendable {
         public var max: UInt64 = 0
         /// How often the limit was hit.
         public var failures: UInt64 = 0
+
+        /// The limit; nil where there is none, as far as this machine could ever have so much.
+        public var limitIfAny: UInt64? {
+            // cgroup v1 writes the highest number of pages in bytes, for none; nothing has 4 EiB.
+            limit == 0 || limit > 1 << 62 ? nil : limit
+        }
     }
 
     /// Processes and threads.
@@ -129,6 +155,9 @@ public struct Statistics: Equatable, Sendable {
         public var current: UInt64 = 0
         /// How many there may be; 0 is no limit.
         public var limit: UInt64 = 0
+
+        /// How many there may be; nil where there is no limit.
+        public var limitIfAny: UInt64? { limit == 0 || limit == .max ? nil : limit }
     }
 
     /// Block I/O by device and operation.

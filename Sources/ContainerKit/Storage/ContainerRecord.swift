@@ -44,6 +44,8 @@ struct ContainerRecord: Equatable, Sendable {
     var ownResctrlGroups: [String] = []
     /// The directories of its cgroup.
     var cgroups: CgroupLayout
+    /// How many processes the kernel had killed in that for want of memory before.
+    var outOfMemoryKillsBefore: UInt64 = 0
     /// The pipes among the standard streams that it was started with, as links of procfs name them.
     var pipes: [String] = []
     /// Whether it was paused before it was started.
@@ -100,6 +102,10 @@ struct ContainerRecord: Equatable, Sendable {
         fields.list("ownResctrlGroups", &ownResctrlGroups, { $0.text }, { .string($0) })
         fields.list("pipes", &pipes, { $0.text }, { .string($0) })
         fields.required("cgroups", &cgroups, CgroupLayout.init(record:), \.record)
+        var kills = String(outOfMemoryKillsBefore)
+        fields.text(
+            "outOfMemoryKillsBefore", &kills, isWritten: outOfMemoryKillsBefore > 0)
+        outOfMemoryKillsBefore = UInt64(kills) ?? 0
         fields.number("startWaitIndex", &startWaitIndex, isOptional: true)
         fields.list(
             "lastInstructions", &lastInstructions, RecordedInstruction.init, \.json,

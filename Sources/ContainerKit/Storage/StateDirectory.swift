@@ -46,6 +46,11 @@ struct StateDirectory: ~Copyable {
 
     /// Makes the directory of a new container and locks it.
     static func make(_ id: String, in store: String) throws(ContainerError) -> StateDirectory {
+        guard store.begins(with: "/") else {
+            throw ContainerError(
+                .invalidArgument, "\(store): the store has a relative path",
+                hint: "the current directory is gone; name an absolute path")
+        }
         let path = "\(store)/\(id)"
         // A delete --force that comes before the lock takes the directory away again.
         for _ in 0..<8 {

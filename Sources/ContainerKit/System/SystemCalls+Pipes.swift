@@ -8,7 +8,7 @@ internal import SystemPackage
 /// Both ends of a pipe, each above 2 and close-on-exec; the caller closes them.
 ///
 /// Kernel: pipe2(2).
-func makePipe() throws(SystemCallError) -> (reader: CInt, writer: CInt) {
+package func makePipe() throws(SystemCallError) -> (reader: CInt, writer: CInt) {
     var numbers: (CInt, CInt) = (-1, -1)
     try withAddress(of: &numbers) { (address) throws(SystemCallError) in
         _ = try systemCall(
@@ -32,7 +32,7 @@ func aboveStreams(_ descriptor: consuming OwnedDescriptor) throws(SystemCallErro
 /// Makes reads and writes of an open file return at once.
 ///
 /// Kernel: fcntl(2), F_SETFL with O_NONBLOCK.
-func makeNonBlocking(_ descriptor: CInt) throws(SystemCallError) {
+package func makeNonBlocking(_ descriptor: CInt) throws(SystemCallError) {
     try setStatusFlags(descriptor, .nonBlocking)
 }
 

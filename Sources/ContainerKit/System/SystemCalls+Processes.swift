@@ -46,7 +46,7 @@ func waitProcess(_ pidfd: CInt) throws(SystemCallError) -> ExitStatus {
 /// does not tell.
 ///
 /// Kernel: ioctl PIDFD_GET_INFO with PIDFD_INFO_EXIT of linux/pidfd.h, Linux 6.15.
-private func keptStatus(_ pidfd: CInt) -> ExitStatus? {
+func keptStatus(_ pidfd: CInt) -> ExitStatus? {
     let exitInfo: UInt64 = 1 << 3
     // struct pidfd_info, 64 bytes in its first version: the mask first, the status last.
     var info: InlineArray<8, UInt64> = .init(repeating: 0)
@@ -57,9 +57,7 @@ private func keptStatus(_ pidfd: CInt) -> ExitStatus? {
             0, 0)
     }
     guard result == 0, info[0] & exitInfo != 0 else { return nil }
-    let status = Int32(truncatingIfNeeded: info[7] >> 32)
-    let signal = WaitStatus.signal(status)
-    return signal == 0 ? .exited(WaitStatus.exitStatus(status)) : .signaled(signal)
+    return ExitStatus(waitStatus: Int32(truncatingIfNeeded: info[7] >> 32))
 }
 
 /// The status of a child that has ended, which is taken out of the process table; nil while it

@@ -16,7 +16,9 @@
 //   SystemCalls+Mounts     mount trees
 //   SystemCalls+Processes  pidfds, signals, wait, poll, limits, the start time of a process
 //   SystemCalls+Streams    reading until a deadline
+//   ReadinessQueue         epoll, for many descriptors at once
 //   ExitStatus             how a process ends
+//   ProcessEnd             the end of a child or of another's process, and what it used
 //   SystemCallError        which call was refused, with what, and why
 //   ErrnoWords             errnos in the words that engines match
 //   OwnedDescriptor        a descriptor that is closed with its owner

@@ -32,7 +32,7 @@ extension Command {
                 }
                 let container = try invocation.container()
                 if invocation.arguments.has(stats) {
-                    let event = ContainerEvent.statistics(try container.statistics())
+                    let event = ContainerEvent.statistics(try container.statisticsWhileRunning())
                     try StandardOutput.write(line(of: event, container.id))
                     return 0
                 }

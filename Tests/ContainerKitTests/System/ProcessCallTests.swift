@@ -194,3 +194,45 @@ struct SocketCallTests {
         }
     }
 }
+
+@Suite("The end of a process")
+struct ProcessEndTests {
+    @Test("a child's end comes with what it has used, once")
+    func usage() throws {
+        let process = try openProcess(
+            try spawn(["/bin/sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 4"])
+        )
+        #expect(try takeEnd(ofChild: process.number) == nil)
+        var entries = [PollEntry(process.number, .readable)]
+        #expect(try poll(&entries, timeoutMilliseconds: 60_000) == 1)
+        #expect(try hasEnded(process.number))
+        let end = try #require(try takeEnd(ofChild: process.number))
+        #expect(end.status == .exited(4))
+        let usage = try #require(end.usage)
+        #expect(usage.userTime > .zero && usage.peakMemoryBytes > 100_000)
+        #expect(throws: SystemCallError.self) { try takeEnd(ofChild: process.number) }
+    }
+
+    @Test("a zombie tells its status to others than its parent, and a process that runs does not")
+    func zombie() throws {
+        let pid = try spawn(["/bin/sh", "-c", "exit 9"])
+        let process = try openProcess(pid)
+        var entries = [PollEntry(process.number, .readable)]
+        #expect(try poll(&entries, timeoutMilliseconds: 10_000) == 1)
+        #expect(toldStatus(of: process.number, pid: pid) == .exited(9))
+        #expect(waitpid(pid, nil, 0) == pid)
+        let running = try readFile("/proc/self/stat", limitBytes: 4096)
+        #expect(waitStatus(ofEnded: running) == nil)
+        let numbers = (0..<49).map { "\($0)" }.joined(separator: " ")
+        #expect(waitStatus(ofEnded: Array("1 (a) b) Z \(numbers)".utf8)) == 48)
+        #expect(waitStatus(ofEnded: Array("1 (a) Z".utf8)) == nil)
+    }
+
+    @Test("a word of wait(2) is a status or a signal")
+    func waitStatusWord() {
+        #expect(ContainerKit.ExitStatus(waitStatus: 7 << 8) == .exited(7))
+        #expect(ContainerKit.ExitStatus(waitStatus: 9) == .signaled(9))
+        #expect(ContainerKit.ExitStatus(waitStatus: 11 | 0x80) == .signaled(11))
+        #expect(ContainerKit.ExitStatus.unknown.shellCode == 255)
+    }
+}

@@ -65,19 +65,19 @@ final class TestBundle {
     /// Gives `body` a bundle, and makes sure that nothing of it stays, whatever `body` does.
     static func use<Result>(_ body: (TestBundle) throws -> Result) throws -> Result {
         let bundle = try TestBundle()
-        defer {
-            let found = bundle.leftovers.found()
-            #expect(found.isEmpty, "left behind: \(found.joined(separator: ", "))")
-            bundle.leftovers.remove()
-        }
-        do {
-            let result = try body(bundle)
-            bundle.deleteContainers()
-            return result
-        } catch {
-            bundle.deleteContainers()
-            throw error
-        }
+        defer { bundle.cleanUp() }
+        return try body(bundle)
+    }
+
+    /// A bundle whose user calls `cleanUp` in the end.
+    static func made() throws -> TestBundle { try TestBundle() }
+
+    /// Deletes what the test did not delete itself, and makes sure that nothing else stays.
+    func cleanUp() {
+        deleteContainers()
+        let found = leftovers.found()
+        #expect(found.isEmpty, "left behind: \(found.joined(separator: ", "))")
+        leftovers.remove()
     }
 
     /// Deletes by force what the test did not delete itself; so it may end anywhere.

@@ -177,7 +177,13 @@ extension MemoryController {
         if files.isUnified {
             memory.cache = memory.raw["file"]
             memory.usage = try unified("memory", files)
-            memory.usage.failures = try files.numbers("memory", "memory.events")["max"]
+            let events = try files.numbers("memory", "memory.events")
+            memory.usage.failures = events["max"]
+            if !events.isEmpty {
+                memory.events = Statistics.MemoryEvents(
+                    low: events["low"], high: events["high"], max: events["max"],
+                    outOfMemory: events["oom"])
+            }
             memory.swap = combined(try unified("memory.swap", files), memory.usage)
             memory.pressure = try files.pressure("memory.pressure")
         } else {

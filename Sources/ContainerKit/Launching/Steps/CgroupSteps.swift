@@ -121,7 +121,9 @@ enum CgroupStep: ParentAction {
 extension Launcher {
     fileprivate func makeCgroups(_ layout: CgroupLayout) throws(CgroupError) {
         if scopeKeeper == nil { takeBackOnFailure { $0.takeCgroupBack() } }
-        cgroup = try Cgroup.create(layout, keeper: scopeKeeper?.pid, holding: &cgroupLock)
+        let made = try Cgroup.create(layout, keeper: scopeKeeper?.pid, holding: &cgroupLock)
+        record?.outOfMemoryKillsBefore = made.outOfMemoryKillsBefore
+        cgroup = made
     }
 
     fileprivate func openCgroups(_ layout: CgroupLayout, delegated: String, follows: Bool)

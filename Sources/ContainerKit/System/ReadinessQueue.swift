@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import KernelVocabulary
+internal import SystemPackage
+
+/// The kernel's set of descriptors that are waited for, which any thread may change meanwhile.
+///
+/// Kernel: epoll(7).
+package struct ReadinessQueue: Sendable {
+    private let number: CInt
+
+    /// What is waited for, and seen.
+    package struct Readiness: Equatable, Sendable {
+        fileprivate var events: PollEvents
+
+        /// There is something to read, or the end.
+        package static let readable = Readiness(events: .readable)
+        /// There is room to write.
+        package static let writable = Readiness(events: .writable)
+        /// Nothing.
+        package static let none = Readiness(events: .empty)
+
+        /// Both together.
+        package func union(_ other: Readiness) -> Readiness {
+            Readiness(events: events | other.events)
+        }
+
+        /// Whether one who waits for this goes on when that was seen: errors and a hang-up count always.
+        package func isMet(by seen: Readiness) -> Bool {
+            let always: PollEvents = .error | .hungUp
+            return !seen.events.intersection(events | always).isEmpty
+        }
+    }
+
+    /// A new queue, which lives until `end`.
+    package init() throws(SystemCallError) {
+        let flags = OpenFlags.closeOnExec
+        number = CInt(
+            try systemCall(
+                "epoll_create1", __NR_epoll_create1, flags.rawValue, describing: "EPOLL_CLOEXEC"))
+    }
+
+    /// Gives the queue up.
+    package func end() { _ = OwnedDescriptor(taking: number) }
+
+    /// Waits for a descriptor from now on, in place of what was waited for before.
+    ///
+    /// - Returns: false for a file, which is always ready.
+    package func set(_ wanted: Readiness, of descriptor: CInt) throws(SystemCallError) -> Bool {
+        do throws(SystemCallError) {
+            do throws(SystemCallError) {
+                try control(.change, descriptor, wanted)
+            } catch  where error.errno == .noSuchFileOrDirectory {
+                try control(.add, descriptor, wanted)
+            }
+            return true
+        } catch  where error.errno == .notPermitted {
+            return false
+        }
+    }
+
+    /// Does not wait for a descriptor any longer.
+    package func remove(_ descriptor: CInt) {
+        // Who has closed it has removed it, too.
+        try? control(.remove, descriptor, .none)
+    }
+
+    private func control(_ command: QueueCommand, _ descriptor: CInt, _ wanted: Readiness)
+        throws(SystemCallError)
+    {
+        var event = Event(wanted.events, descriptor)
+        try withAddress(of: &event) { (event) throws(SystemCallError) in
+            _ = try systemCall(
+                "epoll_ctl", __NR_epoll_ctl, Int(number), command.rawValue, Int(descriptor), event,
+                describing: "\(command), \(descriptor)")
+        }
+    }
+
+    /// Waits until something is seen; none is told if the kernel does not let it.
+    package func next() -> [(descriptor: CInt, seen: Readiness)] {
+        var events = [Event](repeating: Event(.empty, -1), count: 64)
+        let count = try? withAddress(ofElements: &events) {
+            (address, count) throws(SystemCallError) in
+            // A negative time is for ever; without a mask of signals.
+            try systemCall(
+                "epoll_pwait", __NR_epoll_pwait, Int(number), address, count, -1, 0, 0,
+                describing: "\(number)")
+        }
+        return events.prefix(count ?? 0).map {
+            ($0.descriptor, Readiness(events: PollEvents(rawValue: Int($0.events))))
+        }
+    }
+}
+
+#if arch(x86_64)
+    /// `struct epoll_event`, which is packed there: 12 bytes.
+    private struct Event {
+        let events: UInt32
+        let descriptor: CInt
+        private let rest: UInt32 = 0
+
+        init(_ wanted: PollEvents, _ descriptor: CInt) {
+            events = UInt32(wanted.rawValue)
+            self.descriptor = descriptor
+        }
+    }
+#else
+    /// `struct epoll_event`, 16 bytes.
+    private struct Event {
+        let events: UInt32
+        private let gap: UInt32 = 0
+        let descriptor: CInt
+        private let rest: UInt32 = 0
+
+        init(_ wanted: PollEvents, _ descriptor: CInt) {
+            events = UInt32(wanted.rawValue)
+            self.descriptor = descriptor
+        }
+    }
+#endif

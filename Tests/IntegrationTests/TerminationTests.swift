@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Foundation
+import Synchronization
+import SystemPackage
+import Testing
+
+@Suite("The whole life of a process", Host.root)
+struct TerminationTests {
+    private func store(_ bundle: TestBundle) -> ContainerStore {
+        ContainerStore(at: FilePath(bundle.store))
+    }
+
+    // By the name that Foundation does not have.
+    private func bundle(_ bundle: TestBundle) throws -> ContainerBundle {
+        try ContainerBundle(at: FilePath(bundle.directory), spec: bundle.spec)
+    }
+
+    private func run(_ bundle: TestBundle, _ options: LaunchOptions = LaunchOptions()) throws
+        -> ContainerProcess
+    {
+        try Container.run(
+            bundle.id, from: self.bundle(bundle), in: store(bundle), options: options)
+    }
+
+    private func ends(_ process: ContainerProcess) -> Bool {
+        var entry = pollfd(
+            fd: process.exitDescriptor.rawValue, events: Int16(POLLIN), revents: 0)
+        return poll(&entry, 1, 10_000) == 1
+    }
+
+    /// Whether the memory of a container is counted here.
+    static let countsMemory: ConditionTrait = .enabled(
+        if: !lacksMemory, "no controller for memory")
+    static let lacksMemory =
+        !Host.isUnified && !Host.hierarchies.contains { $0.controllers.contains("memory") }
+
+    @Test("a look at a running process does not wait; its end is kept for every later wait")
+    func keptEnd() throws {
+        try TestBundle.use { bundle throws in
+            bundle.script("read line; exit 7")
+            let input = try makePipe()
+            var options = LaunchOptions()
+            options.io = .descriptors(input: input.reader, output: 1, error: 2)
+            let process = try run(bundle, options)
+            close(input.reader)
+            #expect(try process.waitIfEnded() == nil)
+            close(input.writer)
+            #expect(ends(process))
+            let termination = try process.waitForTermination()
+            #expect(termination.status == .exited(7))
+            #expect(!termination.ranOutOfMemory)
+            let usage = try #require(termination.usage)
+            #expect(usage.peakMemoryBytes > 100_000)
+            #expect(usage.systemTime + usage.userTime > .zero)
+            #expect(try process.waitIfEnded() == termination)
+            #expect(try process.wait() == .exited(7))
+        }
+    }
+
+    @Test("createProcess gives the process, so that no zombie stays")
+    func created() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["false"]
+            let (container, process) = try Container.createProcess(
+                bundle.id, from: self.bundle(bundle), in: store(bundle))
+            #expect(try process.waitIfEnded() == nil)
+            try container.start()
+            #expect(try process.wait() == .exited(1))
+            #expect(kill(process.pid, 0) == -1 && errno == ESRCH, "no zombie")
+        }
+    }
+
+    @Test("a killed process of a container without memory is told, each time", countsMemory)
+    func outOfMemory() throws {
+        try TestBundle.use { bundle throws in
+            bundle.linux.resources?.memory = MemoryResources(limit: 16 << 20)
+            bundle.process.args = ["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1"]
+            for _ in 0..<20 {
+                let process = try run(bundle)
+                let termination = try process.waitForTermination()
+                #expect(termination.status == .signaled(SIGKILL))
+                #expect(termination.ranOutOfMemory)
+                let container = try store(bundle).container(bundle.id)
+                let memory = try container.statistics().memory
+                #expect(memory.outOfMemoryKills == termination.outOfMemoryKills)
+                #expect(memory.usage.limitIfAny == 16 << 20)
+                try container.delete()
+            }
+        }
+    }
+
+    @Test("exec can tell of its own time alone", countsMemory)
+    func outOfMemoryAnew() throws {
+        try TestBundle.use { bundle throws in
+            bundle.linux.resources?.memory = MemoryResources(limit: 32 << 20)
+            bundle.process.args = ["sleep", "100"]
+            let first = try run(bundle)
+            let container = try store(bundle).container(bundle.id)
+            var process = try container.template()
+            process.args = ["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1"]
+            #expect(try container.exec(process).waitForTermination().ranOutOfMemory)
+            process.args = ["true"]
+            #expect(try container.exec(process).waitForTermination().ranOutOfMemory)
+            var options = LaunchOptions()
+            options.countsOutOfMemoryAnew = true
+            let anew = try container.exec(process, options: options).waitForTermination()
+            #expect(anew.status == .exited(0) && anew.outOfMemoryKills == 0)
+            try first.signal(.kill)
+            #expect(try first.waitForTermination().ranOutOfMemory)
+        }
+    }
+
+    @Test(
+        "what was counted in a cgroup before a container took it over is not the container's",
+        countsMemory)
+    func takenOver() throws {
+        try TestBundle.use { bundle throws in
+            bundle.linux.resources?.memory = MemoryResources(limit: 16 << 20)
+            bundle.linux.cgroupsPath = "/\(bundle.id)-kept"
+            bundle.process.args = ["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1"]
+            let process = try run(bundle)
+            #expect(try process.waitForTermination().ranOutOfMemory)
+            // The state goes without the cgroup.
+            removeTree("\(bundle.store)/\(bundle.id)")
+            bundle.process.args = ["true"]
+            let second = try run(bundle)
+            #expect(try second.waitForTermination().outOfMemoryKills == 0)
+        }
+    }
+
+    @Test("the init of a container that another program created is found, and its end is told")
+    func reopened() throws {
+        try TestBundle.use { bundle throws in
+            bundle.script("while [ ! -e /go ]; do sleep 0.02; done; exit 9")
+            try bundle.writeConfig()
+            let done = try bundle.swrunc(
+                "run", "--detach", "--bundle", bundle.directory, bundle.id)
+            try #require(done.status == 0, "\(done)")
+            let process = try store(bundle).container(bundle.id).process()
+            #expect(try process.waitIfEnded() == nil)
+            try writeText("", to: "\(bundle.rootfs)/go")
+            let termination = try process.waitForTermination()
+            #expect([.exited(9), .unknown].contains(termination.status))
+            #expect(Host.kernelRelease < (6, 15) || termination.status == .exited(9))
+            #expect(termination.usage == nil)
+            #expect(try store(bundle).container(bundle.id).statistics().cpu.total > 0)
+        }
+    }
+
+    @Test("a status that the host has taken is told by the host, or by the kernel, and never 0")
+    func reaped() throws {
+        try TestBundle.use { bundle throws in
+            bundle.script("exit 5")
+            for asks in [true, false] {
+                var options = LaunchOptions()
+                if asks {
+                    options.reapedStatus = { _ in ContainerKit.ExitStatus(waitStatus: 6 << 8) }
+                }
+                let process = try run(bundle, options)
+                #expect(waitpid(process.pid, nil, 0) == process.pid)
+                let termination = try process.waitForTermination()
+                if asks {
+                    #expect(termination.status == .exited(6))
+                } else {
+                    let known: ContainerKit.ExitStatus =
+                        Host.kernelRelease < (6, 15) ? .unknown : .exited(5)
+                    #expect(termination.status == known)
+                }
+                try store(bundle).container(bundle.id).delete()
+            }
+        }
+    }
+
+    @Test("many threads that wait for one process all learn of its end")
+    func manyWaits() throws {
+        try TestBundle.use { bundle throws in
+            bundle.script("sleep 0.2; exit 3")
+            let process = try run(bundle)
+            let statuses = Mutex<[ContainerKit.ExitStatus?]>([])
+            for _ in 0..<8 {
+                Thread.detachNewThread {
+                    let status = try? process.wait()
+                    statuses.withLock { $0.append(status) }
+                }
+            }
+            #expect(waits { statuses.withLock { $0.count } == 8 })
+            #expect(statuses.withLock { $0.allSatisfy { $0 == .exited(3) } })
+        }
+    }
+
+    @Test("statistics are there until delete")
+    func statisticsAfterEnd() throws {
+        try TestBundle.use { bundle throws in
+            bundle.script("i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done")
+            #expect(try run(bundle).wait() == .exited(0))
+            let container = try store(bundle).container(bundle.id)
+            #expect(try container.statistics().cpu.total > 0)
+            try container.delete()
+            let gone = #expect(throws: ContainerError.self) { try container.statistics() }
+            #expect(gone?.code == .notFound)
+        }
+    }
+
+    @Test("a relative store and a relative root count from the directory of their construction")
+    func relativePaths() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["true"]
+            let output = try RunningCommand(
+                [
+                    "/bin/sh", "-c",
+                    "cd \(bundle.directory) && exec \(try embeddingExample()) rootfs /bin/echo there",
+                ], token: bundle.token
+            ).wait()
+            #expect(output.output.contains("there") && output.status == 0, "\(output)")
+        }
+        var buffer = [CChar](repeating: 0, count: 4096)
+        _ = getcwd(&buffer, buffer.count)
+        let current = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
+        #expect(ContainerStore(at: "a/../b").path == FilePath("\(current)/b"))
+        #expect(ContainerStore(at: "/a").path == "/a")
+    }
+
+    /// The program of the README, which is built beside the tests.
+    private func embeddingExample() throws -> String {
+        let package = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        let path = "/\(package)/.build/debug/EmbeddingExample"
+        try #require(exists(path), "swift build --build-tests makes it")
+        return path
+    }
+}
