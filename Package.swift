@@ -14,6 +14,8 @@ let package = Package(
     name: "swrunc",
     products: [
         .library(name: "ContainerKit", targets: ["ContainerKit"]),
+        .library(name: "ContainerKitAsync", targets: ["ContainerKitAsync"]),
+        .library(name: "ContainerKitCodable", targets: ["ContainerKitCodable"]),
         .executable(name: "swrunc", targets: ["swrunc"]),
     ],
     dependencies: [
@@ -57,6 +59,16 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict),
+        // Containers of tasks: the command does without the start of the concurrency runtime.
+        .target(
+            name: "ContainerKitAsync",
+            dependencies: [
+                "ContainerKit", .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+        // Coders of the standard library, of which the command carries nothing.
+        .target(
+            name: "ContainerKitCodable", dependencies: ["ContainerKit"], swiftSettings: strict),
         .executableTarget(
             name: "swrunc",
             dependencies: [
@@ -72,6 +84,13 @@ let package = Package(
                 "ContainerKit", .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/EmbeddingExample", swiftSettings: strict),
+        // The pieces of the article on embedding, kept equal to it by a test.
+        .target(
+            name: "EmbeddingSnippets",
+            dependencies: [
+                "ContainerKitAsync", .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/EmbeddingSnippets", swiftSettings: strict),
         .testTarget(
             name: "RuntimeSpecTests", dependencies: ["RuntimeSpec"], swiftSettings: strict),
         .testTarget(
@@ -93,7 +112,8 @@ let package = Package(
         .testTarget(
             name: "ContainerKitTests",
             dependencies: [
-                "CLinux", "CSeccomp", "ContainerKit", "InitProgram", "KernelVocabulary",
+                "CLinux", "CSeccomp", "ContainerKit", "ContainerKitCodable", "InitProgram",
+                "KernelVocabulary",
                 "RuntimeSpec",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -109,7 +129,8 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "CLinux", "ContainerKit", "InitProgram", "KernelVocabulary",
+                "CLinux", "ContainerKit", "ContainerKitAsync", "EmbeddingSnippets", "InitProgram",
+                "KernelVocabulary",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

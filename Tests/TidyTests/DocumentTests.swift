@@ -18,6 +18,19 @@ struct DocumentTests {
         #expect(try lines("README.md").joined(separator: "\n").contains(shown))
     }
 
+    @Test("every piece of the article on embedding is compiled as it stands there")
+    func snippets() throws {
+        let program = try lines("Tests/EmbeddingSnippets/Snippets.swift").joined(separator: "\n")
+        let article = try lines(Self.catalog + "Embedding.md")
+        let starts = article.indices.filter { article[$0] == "```swift" }
+        #expect(starts.count >= 8)
+        for start in starts {
+            let end = try #require(article[start...].firstIndex(of: "```"))
+            let piece = article[(start + 1)..<end].joined(separator: "\n")
+            #expect(program.contains(piece), "Embedding.md:\(start + 1)")
+        }
+    }
+
     @Test("the index of decisions has each of them, by its number and its title")
     func decisions() throws {
         let index = try lines(Self.catalog + "Decisions.md")

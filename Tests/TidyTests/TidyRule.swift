@@ -74,6 +74,9 @@ extension TidyRule {
             "BuildCommit", "ByteText", "CLinux", "CSeccomp", "InitMachine", "InitProgram",
             "KernelVocabulary", "Logging", "RuntimeSpec", "Synchronization", "SystemPackage",
         ],
+        // The C library for threads, reads and writes.
+        "ContainerKitAsync": ["ContainerKit", "Glibc", "Musl", "Synchronization", "SystemPackage"],
+        "ContainerKitCodable": ["ContainerKit"],
         // Glibc for the standard streams and the exit status.
         "swrunc": [
             "ContainerKit", "Glibc", "Logging", "ProgramArguments", "RuntimeSpec",
@@ -105,9 +108,11 @@ extension TidyRule {
             good: SourceFile("Tests/TidyTests/A.swift", "import Foundation")),
         TidyRule(
             // The binary is linked without the start of libdispatch (Sources/swrunc/layout.ld).
-            sentence: "nothing waits for a task, or starts one",
+            sentence: "nothing that the command is made of waits for a task, or starts one",
             violations: { file in
-                guard file.isSource, file.isSwift else { return [] }
+                guard file.isSource, file.isSwift, file.target != "ContainerKitAsync" else {
+                    return []
+                }
                 return ["async", "await", "Task", "actor"].flatMap {
                     file.lines(
                         with: $0,
@@ -134,6 +139,7 @@ extension TidyRule {
     static let unsafePlaces: [(path: String, reason: String)] = [
         ("Sources/CLinux/", "the boundary to C"),
         ("Sources/ContainerKit/System/", "system calls take addresses"),
+        ("Sources/ContainerKitAsync/HostCalls.swift", "threads and semaphores of C"),
         ("Sources/ContainerKit/Children/LoadedProgram.swift", "the program at its address"),
         ("Sources/ContainerKit/Children/ProgressPage.swift", "memory shared with the child"),
         ("Sources/ContainerKit/Rootfs/TreeCopy.swift", "memory shared with the child"),

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+internal import Synchronization
+internal import SystemPackage
+
+/// A few threads for calls that block: set-up, hooks, files of cgroups, removal.
+///
+/// A thread starts when there is work for it and stays. How many there are bounds the descriptors of launches
+/// that are under way at the same time, too.
+final class BlockingPool: Sendable {
+    /// For what makes containers and processes.
+    static let starting = BlockingPool(threads: 8)
+    /// For what looks at them and ends them, which never waits behind a hook of a launch.
+    static let ending = BlockingPool(threads: 4)
+
+    private struct Work {
+        var waiting: [@Sendable () -> Void] = []
+        var threadCount = 0
+        var idleCount = 0
+    }
+
+    private let threadLimit: Int
+    private let work = Mutex(Work())
+    private let signal = Semaphore()
+
+    init(threads: Int) {
+        threadLimit = threads
+    }
+
+    /// Runs `body` on one of the threads.
+    func run<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(ContainerError) -> Value
+    ) async throws(ContainerError) -> Value {
+        let result = await withCheckedContinuation { continuation in
+            add {
+                let result: Result<Value, ContainerError>
+                do throws(ContainerError) {
+                    result = .success(try body())
+                } catch {
+                    result = .failure(error)
+                }
+                continuation.resume(returning: result)
+            }
+        }
+        return try result.get()
+    }
+
+    private func add(_ body: @escaping @Sendable () -> Void) {
+        let startsThread = work.withLock { work -> Bool in
+            work.waiting.append(body)
+            guard work.waiting.count > work.idleCount, work.threadCount < threadLimit else {
+                return false
+            }
+            work.threadCount += 1
+            return true
+        }
+        if startsThread, !startThread({ self.serve() }) {
+            let isAlone = work.withLock { work in
+                work.threadCount -= 1
+                return work.threadCount == 0
+            }
+            // Without a single thread the work is done here, late but done.
+            if isAlone {
+                if let next = take() { next() }
+                return
+            }
+        }
+        signal.post()
+    }
+
+    private func take() -> (@Sendable () -> Void)? {
+        work.withLock { work in work.waiting.isEmpty ? nil : work.waiting.removeFirst() }
+    }
+
+    private func serve() {
+        while true {
+            work.withLock { $0.idleCount += 1 }
+            signal.wait()
+            work.withLock { $0.idleCount -= 1 }
+            if let next = take() { next() }
+        }
+    }
+}

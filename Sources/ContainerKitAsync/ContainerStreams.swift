@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+
+/// The streams of a process: the descriptors that it gets, and the caller's ends of them.
+struct ContainerStreams: Sendable {
+    /// What the process gets as 0, 1 and 2.
+    private(set) var numbers: (input: CInt, output: CInt, error: CInt) = (0, 1, 2)
+    /// Open until the process has its own.
+    private var ofProcess: [HeldDescriptor] = []
+    private(set) var writer: InputWriter?
+    private(set) var output: OutputSequence?
+    private(set) var error: OutputSequence?
+    private let input: ContainerInput
+    private let outlets: (output: ContainerOutput.Outlet, error: ContainerOutput.Outlet)
+
+    init(_ input: ContainerInput, _ output: ContainerOutput, _ error: ContainerOutput)
+        throws(ContainerError)
+    {
+        self.input = input
+        outlets = (output.outlet, error.outlet)
+        switch input.source {
+        case .inherited: break
+        case .descriptor(let number): numbers.input = number
+        case .null: numbers.input = try null()
+        case .bytes, .writer:
+            let (reader, writer) = try makeStreamPipe()
+            try makeNonBlocking(writer)
+            ofProcess.append(reader)
+            numbers.input = reader.number
+            self.writer = InputWriter(writer)
+        }
+        (numbers.output, self.output) = try open(output.outlet, 1)
+        if case .combined = error.outlet {
+            numbers.error = numbers.output
+        } else {
+            (numbers.error, self.error) = try open(error.outlet, 2)
+        }
+    }
+
+    private mutating func null() throws(ContainerError) -> CInt {
+        let null = try openNullDevice()
+        ofProcess.append(null)
+        return null.number
+    }
+
+    private mutating func open(_ outlet: ContainerOutput.Outlet, _ own: CInt)
+        throws(ContainerError) -> (CInt, OutputSequence?)
+    {
+        switch outlet {
+        case .inherited: return (own, nil)
+        case .descriptor(let number): return (number, nil)
+        case .null: return (try null(), nil)
+        case .combined:
+            throw ContainerError(
+                .invalidArgument, "the output cannot be combined with itself",
+                hint: "combined is for the errors")
+        case .sequence, .collected:
+            let (reader, writer) = try makeStreamPipe()
+            try makeNonBlocking(reader)
+            ofProcess.append(writer)
+            return (writer.number, OutputSequence(descriptor: reader))
+        }
+    }
+
+    /// What a launch takes.
+    var io: ProcessIO {
+        .descriptors(input: numbers.input, output: numbers.output, error: numbers.error)
+    }
+
+    /// Closes the process's ends, which it has as its own by now.
+    mutating func closeEndsOfProcess() { ofProcess = [] }
+
+    /// What a body writes.
+    var bodyInput: InputWriter? { if case .writer = input.source { writer } else { nil } }
+
+    /// What a body reads.
+    var bodyOutput: OutputSequence? { if case .sequence = outlets.output { output } else { nil } }
+
+    /// What a body reads of the errors.
+    var bodyError: OutputSequence? { if case .sequence = outlets.error { error } else { nil } }
+
+    /// Begins to write and to collect what needs no body.
+    func begin() -> StreamTasks {
+        var tasks = StreamTasks()
+        if case .bytes(let bytes) = input.source, let writer {
+            tasks.input = Task.detached {
+                // Who does not read all of it need not.
+                try? await writer.write(bytes)
+                writer.close()
+            }
+        }
+        tasks.output = Self.collecting(output, outlets.output)
+        tasks.error = Self.collecting(error, outlets.error)
+        return tasks
+    }
+
+    private static func collecting(_ sequence: OutputSequence?, _ outlet: ContainerOutput.Outlet)
+        -> Task<CollectedOutput, Never>?
+    {
+        guard let sequence, case .collected(let limit) = outlet else { return nil }
+        return Task.detached { await sequence.collect(limit: limit) }
+    }
+
+    /// Reads what a body has left, so that a process that goes on writing comes to its end.
+    func drained() -> [Task<CollectedOutput, Never>] {
+        [bodyOutput, bodyError].compactMap { sequence in
+            sequence.map { sequence in Task.detached { await sequence.collect(limit: 0) } }
+        }
+    }
+}
+
+/// What writes and collects while a process runs.
+struct StreamTasks: Sendable {
+    var input: Task<Void, Never>?
+    var output: Task<CollectedOutput, Never>?
+    var error: Task<CollectedOutput, Never>?
+
+    /// Stops all of it where it is.
+    func cancel() {
+        input?.cancel()
+        output?.cancel()
+        error?.cancel()
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ContainerKit
+internal import Synchronization
+
+/// What a process reads, as it is written.
+public final class InputWriter: Sendable {
+    private let descriptor: Mutex<HeldDescriptor?>
+
+    init(_ descriptor: HeldDescriptor) {
+        self.descriptor = Mutex(descriptor)
+    }
+
+    /// Writes all of the bytes, as fast as the process reads.
+    ///
+    /// - Throws: `notRunning` when nobody reads any more, `wrongState` after `close`, `systemCall`,
+    ///   `CancellationError`.
+    public func write(_ bytes: [UInt8]) async throws {
+        guard let descriptor = descriptor.withLock({ $0 }) else {
+            throw ContainerError(.wrongState, "the standard input is closed")
+        }
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            switch try writeAvailable(rest, to: descriptor) {
+            case .written(let count): rest = rest.dropFirst(count)
+            case .full:
+                _ = try await DescriptorPoller.shared.wait(
+                    for: [(descriptor.number, .writable)])
+            case .unread:
+                throw ContainerError(
+                    .notRunning, "nobody reads the process's standard input any more")
+            }
+        }
+    }
+
+    /// Writes all of the text, in UTF-8.
+    ///
+    /// - Throws: as for bytes.
+    public func write(_ text: String) async throws { try await write(Array(text.utf8)) }
+
+    /// Lets the process find the end of its input.
+    public func close() { descriptor.withLock { $0 = nil } }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The pieces of the article on embedding, which a test compares with it.
+
+internal import ContainerKitAsync
+internal import Synchronization
+internal import SystemPackage
+
+// A config as a value: the template, without a terminal, with what a program of others may use.
+func sandbox(_ arguments: [String], rootfs: FilePath) throws -> ContainerBundle {
+    var spec = Spec.template
+    spec.process?.terminal = false
+    spec.process?.args = arguments
+    spec.root?.readonly = true
+    spec.linux?.resources = Resources(
+        memory: MemoryResources(limit: 64 << 20), pids: PidsResources(limit: 32))
+    return try ContainerBundle(rootfs: rootfs, spec: spec)
+}
+
+// Runs a program with an input: its output, at most 64 KiB of it, and how it ended.
+func judge(_ arguments: [String], _ input: String, rootfs: FilePath) async throws -> String {
+    let store = ContainerStore(at: "/run/judge")
+    let result = try await withContainer(
+        try sandbox(arguments, rootfs: rootfs), in: store, input: .text(input),
+        output: .collected(limit: 64 << 10), error: .combined, timeout: .seconds(10))
+
+    if result.timedOut { return "time limit" }
+    if result.termination.ranOutOfMemory { return "memory limit" }
+    switch result.termination.status {
+    case .exited(0): return result.output?.text ?? ""
+    case .exited(let status): return "status \(status)"
+    case .signaled(let number): return "signal \(number)"
+    case .unknown: return "ended"
+    }
+}
+
+// Talks with a program line by line.
+func ask(_ questions: [String], of bundle: ContainerBundle, in store: ContainerStore)
+    async throws -> [String]
+{
+    try await withContainer(bundle, in: store, input: .writer, output: .sequence) { container in
+        guard let input = container.standardInput, let output = container.standardOutput else {
+            return []
+        }
+        var lines = output.lines().makeAsyncIterator()
+        var answers: [String] = []
+        for question in questions {
+            try await input.write("\(question)\n")
+            guard let answer = try await lines.next() else { break }
+            answers.append(answer)
+        }
+        return answers
+    }.value
+}
+
+// Looks at a container while it runs, and runs a further process in it.
+func watch(_ bundle: ContainerBundle, in store: ContainerStore) async throws {
+    try await withContainer(bundle, in: store, error: .inherit) { container in
+        let version = try await container.exec(
+            ["uname", "-r"], output: .collected(limit: 100), timeout: .seconds(5))
+        print("kernel:", version.output?.text ?? "")
+        for try await event in container.events(every: .seconds(1)) {
+            switch event {
+            case .statistics(let now): print("memory:", now.memory.usage.usage)
+            case .outOfMemory(let kills): print("killed for want of memory:", kills)
+            case .memoryHigh(let times): print("held up:", times)
+            case .ended: print("ended")
+            }
+        }
+    }
+}
+
+// Ends politely: INT, a second later TERM, three seconds later KILL.
+func serve(_ bundle: ContainerBundle, in store: ContainerStore) async throws {
+    let server = Task {
+        try await withContainer(
+            bundle, in: store,
+            teardown: [
+                .send(.interrupt, allowing: .seconds(1)), .send(.terminate, allowing: .seconds(3)),
+            ])
+    }
+    try await Task.sleep(for: .seconds(60))
+    server.cancel()
+    // Returns once nothing of the container is left.
+    _ = await server.result
+}
+
+// A program that waits for all its children tells of those that are not its own.
+final class Reaper: Sendable {
+    private let taken = Mutex<[Int32: Int32]>([:])
+
+    /// Called by the loop around wait4(-1, ...).
+    func take(_ pid: Int32, waitStatus: Int32) {
+        taken.withLock { $0[pid] = waitStatus }
+    }
+
+    func options() -> LaunchOptions {
+        var options = LaunchOptions()
+        options.reapedStatus = { pid in
+            let word = self.taken.withLock { $0.removeValue(forKey: pid) }
+            return word.map { ExitStatus(waitStatus: $0) }
+        }
+        return options
+    }
+}
+
+// Without tasks: a loop of the host's own waits for the descriptor.
+func launch(_ bundle: ContainerBundle, in store: ContainerStore) throws -> Termination {
+    let (container, process) = try Container.createProcess("job", from: bundle, in: store)
+    try container.start()
+    // In a program of its own, exitDescriptor goes to poll(2), epoll(7) or an event loop.
+    let termination = try process.waitIfEnded() ?? process.waitForTermination()
+    try container.delete()
+    return termination
+}
+
+// A container of another program, or of this one before it was started again.
+func follow(_ id: String, in store: ContainerStore) async throws -> Termination {
+    let process = try store.container(id).process()
+    return try await process.termination
+}
