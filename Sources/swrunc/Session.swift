@@ -59,6 +59,7 @@ struct Session {
         command = Command.named(globals.operands[0])
         let callerLimits = CallerSettings.raiseLimits()
         try openLog(globals)
+        if let shortage = CallerSettings.stackShortage() { throw Failure(shortage) }
         let command = try find(globals.operands[0])
         if let flag = globals.unsupported { throw Failure(unsupported: flag) }
 

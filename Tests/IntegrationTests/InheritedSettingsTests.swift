@@ -101,6 +101,53 @@ struct InheritedSettingsTests {
         }
     }
 
+    @Test("a small soft limit of the stack is the container's, and stops no command", bash)
+    func stack() throws {
+        try TestBundle.use { bundle throws in
+            let limit = "ulimit -S -s 64"
+            let look = "grep 'Max stack size' /proc/self/limits"
+            func softLimit(_ done: FinishedCommand) -> Substring? {
+                done.text.split(separator: " ").dropFirst(3).first
+            }
+            let place = ["--bundle", bundle.directory, bundle.id]
+            bundle.script(look)
+            try bundle.writeConfig()
+            let done = try run(bundle, after: limit, ["run"] + place)
+            #expect(done.status == 0 && softLimit(done) == "65536", "\(done)")
+
+            bundle.script("sleep 600")
+            try bundle.writeConfig()
+            for words in [["create"] + place, ["start", bundle.id], ["state", bundle.id]] {
+                let done = try run(bundle, after: limit, words)
+                #expect(done.status == 0 && done.error == "", "\(words): \(done)")
+            }
+            let found = try run(bundle, after: limit, ["exec", bundle.id, "sh", "-c", look])
+            #expect(found.status == 0 && softLimit(found) == "65536", "\(found)")
+            let deleted = try run(bundle, after: limit, ["delete", "--force", bundle.id])
+            #expect(deleted.status == 0 && deleted.error == "", "\(deleted)")
+        }
+    }
+
+    @Test(
+        "a hard limit of the stack that may not be raised gives one error", bash,
+        .enabled(if: access("/usr/bin/setpriv", X_OK) == 0, "needs setpriv"))
+    func hardStack() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["/bin/true"]
+            try bundle.writeConfig()
+            let call = [
+                "/usr/bin/setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource",
+                "/bin/bash", "-c", "ulimit -s 64; exec \"$@\"", "bash", Host.runtime,
+                "--root", bundle.store,
+            ]
+            for words in [["run", "--bundle", bundle.directory, bundle.id], ["state", bundle.id]] {
+                let done = try RunningCommand(call + words, token: bundle.token).wait()
+                bundle.expectFailure(done, naming: ["65536", "setrlimit(RLIMIT_STACK"])
+                #expect(done.error.contains("ulimit"), "\(done)")
+            }
+        }
+    }
+
     @Test("a working directory that is gone does not matter to who names absolute paths", bash)
     func goneDirectory() throws {
         try TestBundle.use { bundle throws in
