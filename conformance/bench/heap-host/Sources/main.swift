@@ -27,13 +27,13 @@ let heap = UnsafeMutableRawPointer.allocate(byteCount: max(bytes, 1), alignment:
 // Huge pages would make the copy of a heap look cheap, which most hosts' heaps are not.
 madvise(heap, bytes, MADV_NOHUGEPAGE)
 
-func touch() {
+func touch(_ heap: UnsafeMutableRawPointer, _ bytes: Int) {
     for offset in stride(from: 0, to: bytes, by: 4096) {
         heap.storeBytes(of: UInt8(truncatingIfNeeded: offset), toByteOffset: offset, as: UInt8.self)
     }
 }
 
-touch()
+touch(heap, bytes)
 var spec = Spec.template
 spec.root = Root(path: words[1], readonly: true)
 spec.process?.terminal = false
@@ -49,12 +49,12 @@ func run(_ number: Int) throws {
 }
 
 try run(0)
-touch()
-let before = (0..<launches).map { _ in milliseconds(touch) }
+touch(heap, bytes)
+let before = (0..<launches).map { _ in milliseconds { touch(heap, bytes) } }
 var runs: [Double] = []
 var after: [Double] = []
 for number in 1...launches {
     runs.append(try milliseconds { try run(number) })
-    after.append(milliseconds(touch))
+    after.append(milliseconds { touch(heap, bytes) })
 }
 print(mebibytes, median(runs), median(before), median(after))
