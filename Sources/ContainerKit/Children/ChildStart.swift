@@ -137,6 +137,8 @@ struct ChildStart {
     func load(_ image: ProgramImage, for begun: Begun) throws(SystemCallError) {
         guard case .stone(let stone) = begun else { return }
         try stone.file.append(image, allInputs)
+        // The child has it; the descriptor that comes from the child needs a number.
+        stone.file.close()
     }
 
     /// Lets the child go on, which has its program, or starts it at last.
@@ -144,8 +146,13 @@ struct ChildStart {
         switch begun {
         case .refused(let refusal): return .refused(refusal)
         case .stone(let stone):
-            let child = try? take(stone.process, goesOn: true)
-            return if let child { .child(child) } else { try failure(of: stone.birth) }
+            do throws(SystemCallError) {
+                if let child = try take(stone.process, goesOn: true) { return .child(child) }
+            } catch {
+                // What the stepping stone itself was refused says more.
+                guard page.error != 0 else { throw error }
+            }
+            return try failure(of: stone.birth)
         case .due:
             return try trying { (executable, rights) throws(SystemCallError) -> Outcome in
                 var birth = birth(rights)
@@ -260,16 +267,18 @@ struct ChildStart {
 
 /// The file of a child's image: what it does first, and behind that the program that it then enters.
 final class ImageFile {
-    private let file: OwnedDescriptor
+    private var file: OwnedDescriptor?
+    private(set) var number: CInt
     private let first: LoadedProgram
 
     init(_ birth: ProgramImage, _ inputs: DescriptorTable<CInt>) throws(SystemCallError) {
-        file = try memoryFile("image", for: .data)
-        first = LoadedProgram(birth: birth, inputs: inputs, entering: file.number)
-        try first.write(to: file.number)
+        let file = try memoryFile("image", for: .data)
+        number = file.number
+        first = LoadedProgram(birth: birth, inputs: inputs, entering: number)
+        try first.write(to: number)
+        self.file = consume file
     }
 
-    var number: CInt { file.number }
     /// The bytes of what is done first.
     var firstSize: Int { first.size }
 
@@ -278,6 +287,12 @@ final class ImageFile {
         _ image: ProgramImage, _ inputs: DescriptorTable<CInt>
     ) throws(SystemCallError) {
         try LoadedProgram(image, inputs: inputs, after: first).write(to: number)
+    }
+
+    /// Closes the descriptor: the child has one of its own.
+    func close() {
+        file = nil
+        number = -1
     }
 }
 

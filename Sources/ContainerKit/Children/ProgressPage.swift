@@ -85,6 +85,9 @@ final class ProgressPage {
     /// The instruction that the child came to; a negative one is of what precedes its program.
     var index: Int { Int(Int32(bitPattern: pointer.pointee.index)) }
 
+    /// Whether the child could not map its program.
+    var hasNoImage: Bool { index == Int(machine_no_image) }
+
     /// The errno at which the child stopped, or 0.
     var error: CInt { pointer.pointee.error }
 

@@ -20,6 +20,17 @@ extension Launcher {
             return ContainerError(.initFailed, "init did not start")
         }
         if progress.error != 0 {
+            // Before the plan's program there is no step, and no field.
+            guard progress.index >= 0 else {
+                let errno = Errno(rawValue: progress.error)
+                return progress.hasNoImage
+                    ? ContainerError(
+                        SystemCallError("mmap", "init's image", errno: errno),
+                        "unable to start the init process")
+                    : ContainerError(
+                        .initFailed,
+                        "unable to start the init process: a call before its program: \(errno)")
+            }
             let instruction = plan.recordedInstructions(image, from: progress.index).first
             return ContainerError(instruction, errno: progress.error, in: imageView)
         }
