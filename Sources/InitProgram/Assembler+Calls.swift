@@ -14,6 +14,19 @@ extension Assembler {
         call(.prctl, [.named(option), value, .literal(0), .literal(0), .literal(0)])
     }
 
+    /// Ends the process when the thread that has started it ends.
+    ///
+    /// - Parameter parent: the process of that thread.
+    mutating func endWithParent(_ parent: Int32) {
+        prctl(.endWithParent, .named(SignalNumber.kill))
+        // The parent may have ended before that was set.
+        let found = cell("parent")
+        call(.getppid, [], into: found)
+        let isThere = skip(when: .equals(found, Int(parent)))
+        call(.exitGroup, [.literal(0)])
+        place(isThere)
+    }
+
     mutating func close(_ descriptor: Cell) {
         call(.close, [.cell(descriptor)])
     }

@@ -15,10 +15,11 @@ extension ProgramImage {
     ///   - keyring: the session keyring that it joins; nil keeps the caller's.
     ///   - mounting: directories of the host where it finds prepared trees (`.mountTree`), in a mount
     ///     namespace of its own, so that nobody else sees them; without any it has the caller's.
+    ///   - parent: the process that it is a child of, if it is to end with the thread that starts it.
     /// - Returns: the program, and the step that says which descriptors it closes.
     package static func hostProgram(
         _ path: ByteText, _ arguments: [ByteText], _ environment: [ByteText], streams: [Int],
-        kept: Int, keyring: String?, mounting: [String]
+        kept: Int, keyring: String?, mounting: [String], endingWith parent: Int32?
     ) -> (image: ProgramImage, closing: InitStep) {
         let trees = mounting.indices.map { InheritedDescriptor.mountTree($0) }
         let closing = InitStep.process(
@@ -38,6 +39,7 @@ extension ProgramImage {
         ]
         var code = Assembler()
         var state = LoweringState()
+        if let parent { code.endWithParent(parent) }
         for step in steps { step.lower(into: &code, &state) }
         for (index, path) in mounting.enumerated() {
             let place = code.openDirectory(path, "directory-\(index)")

@@ -18,13 +18,7 @@ extension ProgramImage {
         by parent: Int32, entrances: Int, owner: UInt32?, group: UInt32?, mode: UInt16?
     ) -> ProgramImage {
         var code = Assembler()
-        code.prctl(.endWithParent, .named(SignalNumber.kill))
-        // The parent may have ended before that was set.
-        let found = code.cell("parent")
-        code.call(.getppid, [], into: found)
-        let isThere = code.skip(when: .equals(found, Int(parent)))
-        code.call(.exitGroup, [.literal(0)])
-        code.place(isThere)
+        code.endWithParent(parent)
         for index in 0..<entrances {
             code.call(
                 .write,

@@ -17,6 +17,8 @@ final class CheckpointImage {
     private static let notesName = "swrunc.json"
     /// The first of CRIU's files.
     private static let inventoryName = "inventory.img"
+    /// How the files begin that tell how far a time namespace's clocks are from the host's.
+    private static let clockPrefix = "timens-"
     private static let fileLimitBytes = 4 << 20
 
     /// Where the image is going to be.
@@ -147,13 +149,13 @@ final class CheckpointImage {
     /// The directories of image and log as a process sees them that has a mount namespace of its own: CRIU
     /// mounts in them.
     ///
-    /// With `imagePath` the image is mounted there.
-    func reopened(in process: Int32, at imagePath: String?) throws(ContainerError)
+    /// With an entrance the image is found by that.
+    func reopened(in process: Int32, by entrance: ImageEntrance?) throws(ContainerError)
         -> ReopenedImage
     {
         do throws(SystemCallError) {
             return ReopenedImage(
-                image: try Self.reopened(number, process, at: imagePath),
+                image: try Self.reopened(entrance?.number ?? number, process, at: entrance?.path),
                 work: try Self.reopened(workNumber ?? number, process, at: nil))
         } catch {
             throw ContainerError(error, "unable to open the checkpoint for criu")
@@ -190,6 +192,35 @@ final class CheckpointImage {
             throw ContainerError(
                 error, "unable to give the checkpoint to the container's user namespace",
                 hint: "the file system of the image must support id-mapped mounts")
+        }
+    }
+
+    /// A directory on a file system of its own, with links to all files of an image that is mounted in it.
+    ///
+    /// The first process reads its clocks' offsets in its new user namespace before it has ids there, or after
+    /// CRIU has given it some, whichever is sooner: an image that is that namespace's root's alone it cannot
+    /// read yet. So this file, which has no secrets, is a copy that everybody can read.
+    func entrance() throws(ContainerError) -> OwnedDescriptor {
+        let (number, path, names) = (number, path, try names())
+        return try reporting("unable to show the checkpoint to the container's user namespace") {
+            () throws(SystemCallError) in
+            let tree = try newFilesystem(
+                FilesystemMount(
+                    type: "tmpfs", source: "tmpfs", destination: "", options: ["mode=755"]))
+            try ContainerKit.makeDirectory(ImageEntrance.imageName, at: tree.number, mode: 0o755)
+            for name in names where name != ImageEntrance.imageName {
+                guard name.hasPrefix(Self.clockPrefix) else {
+                    try makeLink(name, to: "\(ImageEntrance.imageName)/\(name)", at: tree.number)
+                    continue
+                }
+                let file = try openFile(name, .readOnly | .nonBlocking | .noFollow, at: number)
+                let bytes = try readFile(
+                    file.number, limitBytes: Self.fileLimitBytes, named: "\(path)/\(name)")
+                let copy = try openFile(name, .writeOnly | .create, at: tree.number, mode: 0o444)
+                try writeAll(bytes, to: copy.number, named: name)
+                try setMode(0o444, of: copy.number, named: name)
+            }
+            return tree
         }
     }
 
@@ -263,6 +294,17 @@ final class CheckpointImage {
         guard let value = try? JSONValue(json: bytes) else { throw damage(to: name) }
         return value
     }
+}
+
+/// Where CRIU finds an image whose files belong to ids of the container's.
+struct ImageEntrance {
+    /// The directory of the image itself, in the entrance.
+    static let imageName = "image"
+
+    /// Where it is mounted.
+    let path: String
+    /// The open directory.
+    let number: CInt
 }
 
 /// The directories of image and log in CRIU's mount namespace.

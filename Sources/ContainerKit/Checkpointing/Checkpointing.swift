@@ -66,7 +66,10 @@ struct Checkpointing {
         do throws(ContainerError) {
             var request = CriuRequest(options.dumpsMemoryOnly ? .preDump : .dump)
             request.options = try criuOptions()
-            let session = try CriuSession()
+            var provision = CriuSession.Provision()
+            // Whoever is to fetch the pages may never come.
+            provision.endsWithRuntime = options.connections.usesLazyPages
+            let session = try CriuSession(provision)
             let watch = ProgressWatch(options.progress, image)
             watch.reach(.asked)
             _ = try session.serve(request, log: image.log, meanwhile: watch.tick) {

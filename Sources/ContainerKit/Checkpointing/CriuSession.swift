@@ -44,13 +44,18 @@ final class CriuSession {
         var keyring: String?
         /// Prepared trees, and where they are mounted in a mount namespace of CRIU's own.
         var trees: [(descriptor: CInt, path: String)] = []
+        /// Whether it is killed when the thread that starts it ends.
+        ///
+        /// Without that CRIU takes back what it is about: it is told nothing more, finds that it cannot ask,
+        /// and fails. A signal would leave that undone; it is for where CRIU may wait for somebody else.
+        var endsWithRuntime = false
     }
 
     /// Starts CRIU.
     ///
     /// CLONE_VM and CLONE_VFORK, as for other programs of the host.
     /// - Throws: `criu` when there is none.
-    init(_ provision: Provision = Provision()) throws(ContainerError) {
+    init(_ provision: Provision) throws(ContainerError) {
         guard let path = HostProgram.find("criu") else {
             throw ContainerError(
                 .criu, "criu is not in $PATH: checkpoint and restore need it",
@@ -118,7 +123,8 @@ final class CriuSession {
         let (image, closing) = ProgramImage.hostProgram(
             ByteText(path), ["criu", "swrk", ByteText("\(socket)")], environment,
             streams: streams, kept: provision.kept.count + 1, keyring: provision.keyring,
-            mounting: provision.trees.map(\.path))
+            mounting: provision.trees.map(\.path),
+            endingWith: provision.endsWithRuntime ? ownProcessID : nil)
         guard (try? image.check()) != nil else {
             throw SystemCallError("execve", "\"\(path)\"", errno: .argListTooLong)
         }
@@ -276,10 +282,19 @@ final class CriuSession {
     }
 }
 
+extension CriuSession.Provision {
+    /// For a question about CRIU itself.
+    fileprivate static var passing: Self {
+        var provision = Self()
+        provision.endsWithRuntime = true
+        return provision
+    }
+}
+
 extension CriuSession {
     /// The release of the CRIU that is installed, which has to be late enough.
     static func checkVersion() throws(ContainerError) -> CriuVersion {
-        let session = try CriuSession()
+        let session = try CriuSession(.passing)
         let answer = try session.serve(CriuRequest(.version), log: nil) { _, _ in }
         guard let version = answer.version else {
             throw ContainerError(.criu, "criu does not tell its version")
@@ -303,7 +318,7 @@ extension CriuSession {
     /// - Throws: `unsupported` with the name of what is missing.
     static func check(_ wanted: CriuFeatures) throws(ContainerError) {
         guard wanted.tracksMemory || wanted.lazyPages else { return }
-        let session = try CriuSession()
+        let session = try CriuSession(.passing)
         var request = CriuRequest(.featureCheck)
         request.features = wanted
         let found = try session.serve(request, log: nil) { _, _ in }.features ?? CriuFeatures()

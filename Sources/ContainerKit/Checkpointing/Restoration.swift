@@ -167,12 +167,17 @@ final class Restoration {
         provision.io = spec.process?.terminal == true ? nil : options.launch.io
         provision.keyring = options.launch.keepsSessionKeyring ? nil : "_ses." + record.id
         provision.trees = [(launcher.rootTree, rootPath)]
+        // A page that a process waits for may never come.
+        provision.endsWithRuntime = options.connections.usesLazyPages
         // The image is its owner's alone, and in a new user namespace the owner is nobody: there the state
         // directory, in which CRIU has no business, shows it as that namespace's root's.
-        var imagePath: String?
+        var entrance: ImageEntrance?
         if let maps = launcher.idMaps, joined(.user) == nil {
-            provision.trees.append((launcher.own(try image.tree(ownedIn: maps)), statePath))
-            imagePath = statePath
+            let made = ImageEntrance(path: statePath, number: launcher.own(try image.entrance()))
+            provision.trees.append((made.number, made.path))
+            let mapped = launcher.own(try image.tree(ownedIn: maps))
+            provision.trees.append((mapped, "\(made.path)/\(ImageEntrance.imageName)"))
+            entrance = made
         }
         let session = try CriuSession(provision)
         self.session = session
@@ -182,7 +187,7 @@ final class Restoration {
         } catch {
             throw ContainerError(error)
         }
-        let directories = try image.reopened(in: session.pid, at: imagePath)
+        let directories = try image.reopened(in: session.pid, by: entrance)
         criu.imageDirectory = Int(directories.image.number)
         criu.workDirectory = Int(directories.work.number)
         cgroupRoots = try Self.cgroupRoots(of: session.pid)

@@ -209,6 +209,26 @@ func makeDirectory(_ path: String, at directory: CInt = currentDirectory, mode: 
     }
 }
 
+/// Makes a symbolic link.
+///
+/// Kernel: symlinkat(2).
+func makeLink(_ path: String, to target: String, at directory: CInt) throws(SystemCallError) {
+    try withPath(target) { (words) throws(SystemCallError) in
+        try withPath(path) { (address) throws(SystemCallError) in
+            _ = try systemCall(
+                "symlinkat", __NR_symlinkat, words, Int(directory), address,
+                describing: "\"\(target)\", \"\(path)\"")
+        }
+    }
+}
+
+/// Sets the mode of an open file, whatever the umask.
+///
+/// Kernel: fchmod(2).
+func setMode(_ mode: Int, of file: CInt, named name: String) throws(SystemCallError) {
+    try systemCall("fchmod", __NR_fchmod, Int(file), mode, describing: "\"\(name)\"")
+}
+
 /// Removes a file.
 ///
 /// Kernel: unlinkat(2).

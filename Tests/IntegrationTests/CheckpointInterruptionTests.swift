@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerKit
+import Glibc
+import Testing
+
+/// Checkpoints and restores whose runtime is killed, and restored processes that are slowed down.
+@Suite("checkpoint and restore, interrupted", Criu.needed)
+struct CheckpointInterruptionTests {
+    /// What makes a dump last: memory that a process has touched.
+    private static let muchMemory = "dd if=/dev/zero bs=256M count=1 2>/dev/null | sleep 1000 &"
+
+    private func criu(of bundle: TestBundle) -> [String] {
+        bundle.leftovers.processes().map(\.text).filter {
+            $0.contains("criu swrk") || $0.contains("criu: ")
+        }
+    }
+
+    @Test("a container whose checkpoint is killed goes on, and CRIU ends")
+    func dump() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startCounting(Self.muchMemory)
+            var killed = 0
+            for delay in Host.rounds(6) {
+                let command = try bundle.start([
+                    "checkpoint", "--image-path", bundle.image, "--work-path", bundle.work,
+                    "--leave-running", bundle.id,
+                ])
+                usleep(useconds_t(50_000 + delay * 100_000))
+                kill(command.pid, SIGKILL)
+                if try command.wait().status == 128 + SIGKILL { killed += 1 }
+                #expect(waits(60) { criu(of: bundle) == [] })
+                #expect(try bundle.state().status == .running)
+                #expect(bundle.counts(), "round \(delay)")
+            }
+            #expect(killed > 0, "the checkpoints ended before they were killed")
+        }
+    }
+
+    @Test("of a restore that is killed nothing runs, unless the container does, and CRIU ends")
+    func restore() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startCounting(Self.muchMemory)
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            let counted = bundle.count
+            var killed = 0
+            for delay in Host.rounds(8) {
+                let command = try bundle.start([
+                    "restore", "-d", "--bundle", bundle.directory, "--image-path", bundle.image,
+                    "--work-path", bundle.work, bundle.id,
+                ])
+                usleep(useconds_t(30_000 + delay * 60_000))
+                kill(command.pid, SIGKILL)
+                if try command.wait().status == 128 + SIGKILL { killed += 1 }
+                #expect(waits(60) { criu(of: bundle) == [] })
+                // Once it has run, its files are others than the image's.
+                if bundle.count != counted {
+                    #expect(try bundle.state().status == .running)
+                    #expect(bundle.counts())
+                    break
+                }
+                #expect(waits(2) { bundle.leftovers.processes().isEmpty }, "round \(delay)")
+                _ = try bundle.swrunc("delete", "--force", bundle.id)
+                #expect(bundle.leftovers.found() == [])
+            }
+            #expect(killed > 0, "the restores ended before they were killed")
+        }
+    }
+
+    @Test("a checkpoint whose pages nobody fetches ends with its runtime; the container goes on")
+    func lazyDump() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startCounting()
+            let command = try bundle.start([
+                "checkpoint", "--image-path", bundle.image, "--work-path", bundle.work,
+                "--lazy-pages", "--page-server", "127.0.0.1:27931", bundle.id,
+            ])
+            #expect(
+                waits(20) { bundle.log("dump").contains("Starting lazy") || hasEnded(command) },
+                "\(bundle.log("dump"))")
+            usleep(300_000)
+            #expect(criu(of: bundle) != [])
+            kill(command.pid, SIGKILL)
+            #expect(try command.wait().status == 128 + SIGKILL)
+            #expect(waits(5) { criu(of: bundle) == [] })
+            #expect(bundle.counts())
+        }
+    }
+
+    private func hasEnded(_ command: RunningCommand) -> Bool {
+        (try? readText("/proc/\(command.pid)/stat"))?.contains(") Z ") ?? true
+    }
+
+    @Test(
+        "the first process reads the image before it has ids in its user namespace",
+        InnerRun.traced)
+    func lateMaps() throws {
+        try TestBundle.use { bundle throws in
+            try check(chmod(bundle.rootfs + "/tmp", 0o777), "chmod")
+            bundle.setNamespace(.user)
+            bundle.linux.uidMappings = [IDMapping(containerID: 0, hostID: 100_000, size: 65536)]
+            bundle.linux.gidMappings = [IDMapping(containerID: 0, hostID: 100_000, size: 65536)]
+            var options = CommandOptions()
+            let null = try check(open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null")
+            defer { close(null) }
+            options.descriptors = [0: null, 1: null, 2: null]
+            try bundle.startCounting(options: options)
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            // CRIU writes the maps after the clone; its child is ahead of it here.
+            let programs = "\(bundle.directory)/programs"
+            try makeDirectory(programs)
+            try writeText(
+                """
+                #!/bin/sh
+                PATH=\(Host.searchPath)
+                exec \(InnerRun.strace) -D -qq -o /dev/null -e trace=clone,clone3 \
+                -e inject=clone,clone3:delay_exit=300000 criu "$@"
+                """, to: "\(programs)/criu", mode: 0o755)
+            options.environment["PATH"] = "\(programs):\(Host.searchPath)"
+            let restored = try bundle.restore(options: options)
+            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+            #expect(bundle.counts())
+        }
+    }
+}
