@@ -44,6 +44,17 @@ extension TestBundle {
     }
 }
 
+/// How often a task that goes on has come round.
+private final class Ticks: Sendable {
+    private let number = Mutex(0)
+
+    var count: Int { number.withLock { $0 } }
+
+    func add() {
+        number.withLock { $0 += 1 }
+    }
+}
+
 private typealias Ended = ContainerKit.ExitStatus
 
 @Suite("Containers of tasks", Host.root, .timeLimit(.minutes(5)))
@@ -54,11 +65,11 @@ struct AsyncTests {
             let config = try bundle.running("read line; exit 4")
             let (store, id) = (bundle.containerStore, bundle.id)
             let gathering = Gathering(of: 8)
-            let ticks = Mutex(0)
+            let ticks = Ticks()
             let ticker = Task {
                 while !Task.isCancelled {
                     try await Task.sleep(for: .milliseconds(2))
-                    ticks.withLock { $0 += 1 }
+                    ticks.add()
                 }
             }
             let statuses = try await withThrowingTaskGroup(of: Ended.self) { group in
@@ -69,8 +80,8 @@ struct AsyncTests {
                         ) { container in
                             // No process ends before all bodies run.
                             await gathering.arrive()
-                            let before = ticks.withLock { $0 }
-                            while ticks.withLock({ $0 }) < before + 3 { await Task.yield() }
+                            let before = ticks.count
+                            while ticks.count < before + 3 { await Task.yield() }
                             container.standardInput?.close()
                         }.termination.status
                     }
