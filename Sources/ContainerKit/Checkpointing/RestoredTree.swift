@@ -43,7 +43,7 @@ struct RestoredTree {
     /// Looks at init, then at each of its descendants with all threads.
     func check() throws(ContainerError) {
         let processes = try processes()
-        for process in processes {
+        for process in processes where try !hasEnded(process) {
             try checkNamespaces(process)
             try checkMaps(process)
             try checkCgroups(process)
@@ -81,6 +81,15 @@ struct RestoredTree {
             next += 1
         }
         return found
+    }
+
+    /// Whether it is only waited for: it had ended before the checkpoint, and has neither namespaces nor rights.
+    private func hasEnded(_ process: Int32) throws(ContainerError) -> Bool {
+        let found = try reporting("unable to look at a restored process") {
+            () throws(SystemCallError) in try stat(of: process)
+        }
+        guard let found else { return false }
+        return found.hasEnded
     }
 
     private func threads(of process: Int32) throws(ContainerError) -> [Int32] {
