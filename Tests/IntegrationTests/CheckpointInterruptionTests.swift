@@ -10,10 +10,14 @@ struct CheckpointInterruptionTests {
     /// What makes a dump last: memory that a process has touched.
     private static let muchMemory = "dd if=/dev/zero bs=256M count=1 2>/dev/null | sleep 1000 &"
 
-    private func criu(of bundle: TestBundle) -> [String] {
-        bundle.leftovers.processes().map(\.text).filter {
-            $0.contains("criu swrk") || $0.contains("criu: ")
-        }
+    /// CRIU, by its number: it writes over its arguments and environment.
+    private func criu(of command: RunningCommand) -> [String] {
+        let children = "/proc/\(command.pid)/task/\(command.pid)/children"
+        return ((try? readText(children)) ?? "").split(separator: " ").map(String.init)
+    }
+
+    private func haveEnded(_ processes: [String]) -> Bool {
+        processes.allSatisfy { readLink("/proc/\($0)/exe").isEmpty }
     }
 
     @Test("a container whose checkpoint is killed goes on, and CRIU ends")
@@ -27,9 +31,10 @@ struct CheckpointInterruptionTests {
                     "--leave-running", bundle.id,
                 ])
                 usleep(useconds_t(50_000 + delay * 100_000))
+                let criu = criu(of: command)
                 kill(command.pid, SIGKILL)
                 if try command.wait().status == 128 + SIGKILL { killed += 1 }
-                #expect(waits(60) { criu(of: bundle) == [] })
+                #expect(waits(60) { haveEnded(criu) })
                 #expect(try bundle.state().status == .running)
                 #expect(bundle.counts(), "round \(delay)")
             }
@@ -50,9 +55,10 @@ struct CheckpointInterruptionTests {
                     "--work-path", bundle.work, bundle.id,
                 ])
                 usleep(useconds_t(30_000 + delay * 60_000))
+                let criu = criu(of: command)
                 kill(command.pid, SIGKILL)
                 if try command.wait().status == 128 + SIGKILL { killed += 1 }
-                #expect(waits(60) { criu(of: bundle) == [] })
+                #expect(waits(60) { haveEnded(criu) })
                 // Once it has run, its files are others than the image's.
                 if bundle.count != counted {
                     #expect(bundle.counts())
@@ -78,13 +84,11 @@ struct CheckpointInterruptionTests {
                 waits(20) { bundle.log("dump").contains("Starting lazy") || hasEnded(command) },
                 "\(bundle.log("dump"))")
             usleep(300_000)
-            // It writes over its arguments and environment.
-            let children = "/proc/\(command.pid)/task/\(command.pid)/children"
-            let criu = try readText(children).split(separator: " ").map(String.init)
+            let criu = criu(of: command)
             #expect(criu != [])
             kill(command.pid, SIGKILL)
             #expect(try command.wait().status == 128 + SIGKILL)
-            #expect(waits(5) { criu.allSatisfy { readLink("/proc/\($0)/exe").isEmpty } })
+            #expect(waits(5) { haveEnded(criu) })
             #expect(bundle.counts())
         }
     }
