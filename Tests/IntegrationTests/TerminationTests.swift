@@ -207,11 +207,13 @@ struct TerminationTests {
     func relativePaths() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["true"]
+            var options = CommandOptions()
+            options.directory = bundle.directory
+            // In a guest the libraries of Swift lie beside the tests.
+            let tests = readLink("/proc/self/exe").split(separator: "/").dropLast()
+            options.environment["LD_LIBRARY_PATH"] = "/" + tests.joined(separator: "/")
             let output = try RunningCommand(
-                [
-                    "/bin/sh", "-c",
-                    "cd \(bundle.directory) && exec \(try embeddingExample()) rootfs /bin/echo there",
-                ], token: bundle.token
+                [embeddingExample(), "rootfs", "/bin/echo", "there"], options, token: bundle.token
             ).wait()
             #expect(output.output.contains("there") && output.status == 0, "\(output)")
         }
