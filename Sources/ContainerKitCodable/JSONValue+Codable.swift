@@ -16,11 +16,12 @@ extension JSONValue: Codable {
         }
     }
 
-    /// Reads whatever JSON the decoder has; integers stay exact.
+    /// Reads whatever JSON the decoder has; integers stay exact, and members come in the order of their names.
     public init(from decoder: any Decoder) throws {
         if let members = try? decoder.container(keyedBy: Name.self) {
             var object = JSONObject()
-            for name in members.allKeys {
+            // In which order they stand no decoder tells.
+            for name in members.allKeys.sorted(by: { $0.stringValue < $1.stringValue }) {
                 object.append(
                     name.stringValue, try members.decode(JSONValue.self, forKey: name))
             }
