@@ -26,8 +26,11 @@ final class HeldDescriptor: Sendable {
 
 /// The error of a call that has just failed.
 func refusal(_ call: String, _ arguments: String = "") -> ContainerError {
-    let failure = SystemCallError(call, arguments, errno: Errno(rawValue: errno))
-    return ContainerError(.systemCall, "unable to connect the streams", failure: failure)
+    refusal(SystemCallError(call, arguments, errno: Errno(rawValue: errno)))
+}
+
+private func refusal(_ failure: SystemCallError) -> ContainerError {
+    ContainerError(.systemCall, "unable to connect the streams", failure: failure)
 }
 
 /// A pipe that no program started meanwhile gets.
@@ -36,7 +39,7 @@ func makeStreamPipe() throws(ContainerError) -> (reader: HeldDescriptor, writer:
         let (reader, writer) = try makePipe()
         return (HeldDescriptor(taking: reader), HeldDescriptor(taking: writer))
     } catch {
-        throw ContainerError(.systemCall, "unable to connect the streams", failure: error)
+        throw refusal(error)
     }
 }
 
@@ -45,7 +48,7 @@ func makeNonBlocking(_ descriptor: HeldDescriptor) throws(ContainerError) {
     do throws(SystemCallError) {
         try makeNonBlocking(descriptor.number)
     } catch {
-        throw ContainerError(.systemCall, "unable to connect the streams", failure: error)
+        throw refusal(error)
     }
 }
 

@@ -102,30 +102,23 @@ struct CheckpointInterruptionTests {
         InnerRun.traced)
     func lateMaps() throws {
         try TestBundle.use { bundle throws in
-            try check(chmod(bundle.rootfs + "/tmp", 0o777), "chmod")
-            bundle.setNamespace(.user)
-            bundle.linux.uidMappings = [IDMapping(containerID: 0, hostID: 100_000, size: 65536)]
-            bundle.linux.gidMappings = [IDMapping(containerID: 0, hostID: 100_000, size: 65536)]
-            var options = CommandOptions()
-            let null = try check(open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null")
-            defer { close(null) }
-            options.descriptors = [0: null, 1: null, 2: null]
-            try bundle.startCounting(options: options)
-            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
-            // CRIU writes the maps after the clone; its child is ahead of it here.
-            let programs = "\(bundle.directory)/programs"
-            try makeDirectory(programs)
-            try writeText(
-                """
-                #!/bin/sh
-                PATH=\(Host.searchPath)
-                exec \(InnerRun.strace) -D -qq -o /dev/null -e trace=clone,clone3 \
-                -e inject=clone,clone3:delay_exit=300000 criu "$@"
-                """, to: "\(programs)/criu", mode: 0o755)
-            options.environment["PATH"] = "\(programs):\(Host.searchPath)"
-            let restored = try bundle.restore(options: options)
-            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
-            #expect(bundle.counts())
+            try bundle.checkpointInUserNamespace { options throws in
+                var options = options
+                // CRIU writes the maps after the clone; its child is ahead of it here.
+                let programs = "\(bundle.directory)/programs"
+                try makeDirectory(programs)
+                try writeText(
+                    """
+                    #!/bin/sh
+                    PATH=\(Host.searchPath)
+                    exec \(InnerRun.strace) -D -qq -o /dev/null -e trace=clone,clone3 \
+                    -e inject=clone,clone3:delay_exit=300000 criu "$@"
+                    """, to: "\(programs)/criu", mode: 0o755)
+                options.environment["PATH"] = "\(programs):\(Host.searchPath)"
+                let restored = try bundle.restore(options: options)
+                #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+                #expect(bundle.counts())
+            }
         }
     }
 }

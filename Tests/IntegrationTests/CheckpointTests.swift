@@ -132,21 +132,14 @@ struct CheckpointTests {
     @Test("a user namespace is restored with its maps, though the image is root's alone")
     func userNamespace() throws {
         try TestBundle.use { bundle throws in
-            try check(chmod(bundle.rootfs + "/tmp", 0o777), "chmod")
-            bundle.setNamespace(.user)
-            bundle.linux.uidMappings = [IDMapping(containerID: 0, hostID: 100_000, size: 65536)]
-            bundle.linux.gidMappings = [IDMapping(containerID: 0, hostID: 100_000, size: 65536)]
-            var options = CommandOptions()
-            let null = try check(open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null")
-            defer { close(null) }
-            options.descriptors = [0: null, 1: null, 2: null]
-            try bundle.startCounting(options: options)
-            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
-            let restored = try bundle.restore(options: options)
-            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
-            #expect(bundle.counts())
-            let maps = try bundle.swrunc("exec", bundle.id, "cat", "/proc/self/uid_map")
-            #expect(maps.text.split(separator: " ").map(String.init) == ["0", "100000", "65536"])
+            try bundle.checkpointInUserNamespace { options throws in
+                let restored = try bundle.restore(options: options)
+                #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+                #expect(bundle.counts())
+                let maps = try bundle.swrunc("exec", bundle.id, "cat", "/proc/self/uid_map")
+                #expect(
+                    maps.text.split(separator: " ").map(String.init) == ["0", "100000", "65536"])
+            }
         }
     }
 

@@ -7,14 +7,6 @@ import Testing
 
 @Suite("ContainerKit in a host program", Host.root)
 struct LibraryTests {
-    private func store(_ bundle: TestBundle) -> ContainerStore {
-        ContainerStore(at: FilePath(bundle.store))
-    }
-
-    private func bundle(_ bundle: TestBundle) throws -> Bundle {
-        try Bundle(at: FilePath(bundle.directory), spec: bundle.spec)
-    }
-
     /// A pipe's ends.
     private func makePipe() throws -> (read: CInt, write: CInt) {
         var ends: [CInt] = [-1, -1]
@@ -41,7 +33,7 @@ struct LibraryTests {
             var options = LaunchOptions()
             options.io = .descriptors(input: input.read, output: output.write, error: output.write)
             let process = try Container.run(
-                bundle.id, from: self.bundle(bundle), in: store(bundle), options: options)
+                bundle.id, from: bundle.loaded(), in: bundle.containerStore, options: options)
             close(input.read)
             close(output.write)
             _ = write(input.write, "input ", 6)
@@ -49,7 +41,7 @@ struct LibraryTests {
             #expect(readToEnd(output.read) == "input output\n")
             close(output.read)
             #expect(try process.wait() == .exited(12))
-            let container = try store(bundle).container(bundle.id)
+            let container = try bundle.containerStore.container(bundle.id)
             #expect(try container.state().status == .stopped)
             try container.delete()
             #expect(bundle.leftovers.found() == [])
@@ -61,20 +53,20 @@ struct LibraryTests {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["sleep", "100"]
             let container = try Container.create(
-                bundle.id, from: self.bundle(bundle), in: store(bundle))
+                bundle.id, from: bundle.loaded(), in: bundle.containerStore)
             #expect(try container.state().status == .created)
             try container.start()
             var process = try container.template()
             process.args = ["sh", "-c", "kill -TERM $$"]
             #expect(try container.exec(process).wait() == .signaled(SIGTERM))
-            #expect(try store(bundle).states().map(\.id) == [bundle.id])
+            #expect(try bundle.containerStore.states().map(\.id) == [bundle.id])
             let pid = try pid_t(container.state().pid)
             try container.kill(.kill)
             // The init of a container is the caller's child, and its zombie until then.
             waitpid(pid, nil, 0)
             #expect(try container.state().status == .stopped)
             try container.delete()
-            #expect(try store(bundle).states() == [])
+            #expect(try bundle.containerStore.states() == [])
         }
     }
 
@@ -86,14 +78,14 @@ struct LibraryTests {
             var options = LaunchOptions()
             options.terminal = .master
             let process = try Container.run(
-                bundle.id, from: self.bundle(bundle), in: store(bundle), options: options)
+                bundle.id, from: bundle.loaded(), in: bundle.containerStore, options: options)
             let terminal = Terminal(
                 master: try check(
                     fcntl(#require(process.terminalMaster), F_DUPFD_CLOEXEC, 3), "dup"))
             try terminal.type("word\n")
             #expect(terminal.sees("got word"))
             #expect(try process.wait() == .exited(0))
-            try store(bundle).container(bundle.id).delete()
+            try bundle.containerStore.container(bundle.id).delete()
         }
     }
 
@@ -103,7 +95,8 @@ struct LibraryTests {
             bundle.process.args = ["true"]
             bundle.addMount("nosuchfs", "none", at: "/mnt")
             let unknown = #expect(throws: ContainerError.self) {
-                try Container.create(bundle.id, from: self.bundle(bundle), in: store(bundle))
+                try Container.create(
+                    bundle.id, from: bundle.loaded(), in: bundle.containerStore)
             }
             #expect(unknown?.code == .initFailed && unknown?.field == "mounts[7]")
             #expect(
@@ -112,14 +105,14 @@ struct LibraryTests {
             #expect(bundle.leftovers.found() == [])
 
             let missing = #expect(throws: ContainerError.self) {
-                try store(bundle).container(bundle.id)
+                try bundle.containerStore.container(bundle.id)
             }
             #expect(missing?.code == .notFound)
 
             bundle.spec.mounts?.removeLast()
             bundle.process.args = ["nosuch"]
             let program = #expect(throws: ContainerError.self) {
-                try Container.run(bundle.id, from: self.bundle(bundle), in: store(bundle))
+                try Container.run(bundle.id, from: bundle.loaded(), in: bundle.containerStore)
             }
             #expect(program?.code == .executableNotFound)
         }
@@ -130,7 +123,7 @@ struct LibraryTests {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true
             #expect(throws: ContainerError.self) {
-                try Container.run(bundle.id, from: self.bundle(bundle), in: store(bundle))
+                try Container.run(bundle.id, from: bundle.loaded(), in: bundle.containerStore)
             }
             #expect(bundle.leftovers.found() == [])
         }
@@ -139,7 +132,8 @@ struct LibraryTests {
     @Test("planning makes nothing")
     func plan() throws {
         try TestBundle.use { bundle throws in
-            let plan = try Container.plan(bundle.id, from: self.bundle(bundle), in: store(bundle))
+            let plan = try Container.plan(
+                bundle.id, from: bundle.loaded(), in: bundle.containerStore)
             let text = plan.explained(includingCalls: false)
             #expect(text.contains("linux.maskedPaths") && text.contains("process.args"))
             #expect(bundle.leftovers.found() == [] && !exists(bundle.store))

@@ -24,7 +24,7 @@ struct ProgressTests {
     }
 
     private func container(_ bundle: TestBundle) throws -> Container {
-        try ContainerStore(at: FilePath(bundle.store)).container(bundle.id)
+        try bundle.containerStore.container(bundle.id)
     }
 
     /// Starts a command that is going to hang, and waits until init stands so.

@@ -8,10 +8,6 @@ import Testing
 
 @Suite("The whole life of a process", Host.root)
 struct TerminationTests {
-    private func store(_ bundle: TestBundle) -> ContainerStore {
-        ContainerStore(at: FilePath(bundle.store))
-    }
-
     // By the name that Foundation does not have.
     private func bundle(_ bundle: TestBundle) throws -> ContainerBundle {
         try ContainerBundle(at: FilePath(bundle.directory), spec: bundle.spec)
@@ -21,7 +17,7 @@ struct TerminationTests {
         -> ContainerProcess
     {
         try Container.run(
-            bundle.id, from: self.bundle(bundle), in: store(bundle), options: options)
+            bundle.id, from: self.bundle(bundle), in: bundle.containerStore, options: options)
     }
 
     private func ends(_ process: ContainerProcess) -> Bool {
@@ -64,7 +60,7 @@ struct TerminationTests {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["false"]
             let (container, process) = try Container.createProcess(
-                bundle.id, from: self.bundle(bundle), in: store(bundle))
+                bundle.id, from: self.bundle(bundle), in: bundle.containerStore)
             #expect(try process.waitIfEnded() == nil)
             try container.start()
             #expect(try process.wait() == .exited(1))
@@ -82,7 +78,7 @@ struct TerminationTests {
                 let termination = try process.waitForTermination()
                 #expect(termination.status == .signaled(SIGKILL))
                 #expect(termination.ranOutOfMemory)
-                let container = try store(bundle).container(bundle.id)
+                let container = try bundle.containerStore.container(bundle.id)
                 let memory = try container.statistics().memory
                 #expect(memory.outOfMemoryKills == termination.outOfMemoryKills)
                 #expect(memory.usage.limitIfAny == 16 << 20)
@@ -97,7 +93,7 @@ struct TerminationTests {
             bundle.linux.resources?.memory = MemoryResources(limit: 32 << 20)
             bundle.process.args = ["sleep", "100"]
             let first = try run(bundle)
-            let container = try store(bundle).container(bundle.id)
+            let container = try bundle.containerStore.container(bundle.id)
             var process = try container.template()
             process.args = ["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1"]
             #expect(try container.exec(process).waitForTermination().ranOutOfMemory)
@@ -138,14 +134,14 @@ struct TerminationTests {
             let done = try bundle.swrunc(
                 "run", "--detach", "--bundle", bundle.directory, bundle.id)
             try #require(done.status == 0, "\(done)")
-            let process = try store(bundle).container(bundle.id).process()
+            let process = try bundle.containerStore.container(bundle.id).process()
             #expect(try process.waitIfEnded() == nil)
             try writeText("", to: "\(bundle.rootfs)/go")
             let termination = try process.waitForTermination()
             #expect([.exited(9), .unknown].contains(termination.status))
             #expect(Host.kernelRelease < (6, 15) || termination.status == .exited(9))
             #expect(termination.usage == nil)
-            #expect(try store(bundle).container(bundle.id).statistics().cpu.total > 0)
+            #expect(try bundle.containerStore.container(bundle.id).statistics().cpu.total > 0)
         }
     }
 
@@ -168,7 +164,7 @@ struct TerminationTests {
                         Host.kernelRelease < (6, 15) ? .unknown : .exited(5)
                     #expect(termination.status == known)
                 }
-                try store(bundle).container(bundle.id).delete()
+                try bundle.containerStore.container(bundle.id).delete()
             }
         }
     }
@@ -195,7 +191,7 @@ struct TerminationTests {
         try TestBundle.use { bundle throws in
             bundle.script("i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done")
             #expect(try run(bundle).wait() == .exited(0))
-            let container = try store(bundle).container(bundle.id)
+            let container = try bundle.containerStore.container(bundle.id)
             #expect(try container.statistics().cpu.total > 0)
             try container.delete()
             let gone = #expect(throws: ContainerError.self) { try container.statistics() }

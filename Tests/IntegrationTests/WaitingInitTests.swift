@@ -12,7 +12,7 @@ struct WaitingInitTests {
     private func create(_ bundle: TestBundle) throws -> Container {
         try Container.create(
             bundle.id, from: Bundle(at: FilePath(bundle.directory), spec: bundle.spec),
-            in: ContainerStore(at: FilePath(bundle.store)))
+            in: bundle.containerStore)
     }
 
     /// The status with which the init ends, as wait(2) has it; nil if it does not end.

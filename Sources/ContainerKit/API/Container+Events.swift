@@ -173,8 +173,7 @@ private struct ContainerWatch: ~Copyable {
         do throws(ContainerError) {
             return try source.read()
         } catch {
-            var entries = [PollEntry(process.number, .readable)]
-            if let ended = try? poll(&entries, timeoutMilliseconds: 0), ended > 0 { return nil }
+            if (try? hasEnded(process.number)) == true { return nil }
             throw error
         }
     }

@@ -88,8 +88,7 @@ struct RestoredTree {
         let found = try reporting("unable to look at a restored process") {
             () throws(SystemCallError) in try stat(of: process)
         }
-        guard let found else { return false }
-        return found.hasEnded
+        return found?.hasEnded ?? false
     }
 
     private func threads(of process: Int32) throws(ContainerError) -> [Int32] {

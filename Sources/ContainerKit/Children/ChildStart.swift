@@ -268,16 +268,17 @@ struct ChildStart {
 /// The file of a child's image: what it does first, and behind that the program that it then enters.
 final class ImageFile {
     private var file: OwnedDescriptor?
-    private(set) var number: CInt
     private let first: LoadedProgram
 
     init(_ birth: ProgramImage, _ inputs: DescriptorTable<CInt>) throws(SystemCallError) {
         let file = try memoryFile("image", for: .data)
-        number = file.number
-        first = LoadedProgram(birth: birth, inputs: inputs, entering: number)
-        try first.write(to: number)
+        first = LoadedProgram(birth: birth, inputs: inputs, entering: file.number)
+        try first.write(to: file.number)
         self.file = consume file
     }
+
+    /// The descriptor, or -1 where it is closed.
+    var number: CInt { file?.number ?? -1 }
 
     /// The bytes of what is done first.
     var firstSize: Int { first.size }
@@ -290,10 +291,7 @@ final class ImageFile {
     }
 
     /// Closes the descriptor: the child has one of its own.
-    func close() {
-        file = nil
-        number = -1
-    }
+    func close() { file = nil }
 }
 
 extension ProgressPage {

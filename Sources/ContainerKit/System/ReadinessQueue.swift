@@ -93,29 +93,17 @@ package struct ReadinessQueue: Sendable {
     }
 }
 
-#if arch(x86_64)
-    /// `struct epoll_event`, which is packed there: 12 bytes.
-    private struct Event {
-        let events: UInt32
-        let descriptor: CInt
-        private let rest: UInt32 = 0
-
-        init(_ wanted: PollEvents, _ descriptor: CInt) {
-            events = UInt32(wanted.rawValue)
-            self.descriptor = descriptor
-        }
-    }
-#else
-    /// `struct epoll_event`, 16 bytes.
-    private struct Event {
-        let events: UInt32
+/// `struct epoll_event`: 16 bytes, on x86_64 packed into 12.
+private struct Event {
+    let events: UInt32
+    #if !arch(x86_64)
         private let gap: UInt32 = 0
-        let descriptor: CInt
-        private let rest: UInt32 = 0
+    #endif
+    let descriptor: CInt
+    private let rest: UInt32 = 0
 
-        init(_ wanted: PollEvents, _ descriptor: CInt) {
-            events = UInt32(wanted.rawValue)
-            self.descriptor = descriptor
-        }
+    init(_ wanted: PollEvents, _ descriptor: CInt) {
+        events = UInt32(wanted.rawValue)
+        self.descriptor = descriptor
     }
-#endif
+}

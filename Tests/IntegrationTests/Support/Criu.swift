@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import RuntimeSpec
 import Testing
 
 /// The CRIU of this machine: some releases cannot dump on some kernels.
@@ -41,6 +42,22 @@ extension TestBundle {
         let done = try swrunc("start", id)
         try #require(done.status == 0, "\(done)")
         #expect(counts())
+    }
+
+    /// Takes a checkpoint of one that counts in a user namespace, with streams that its users may open again;
+    /// `body` restores it with them.
+    func checkpointInUserNamespace(_ body: (CommandOptions) throws -> Void) throws {
+        try check(chmod(rootfs + "/tmp", 0o777), "chmod")
+        setNamespace(.user)
+        linux.uidMappings = [IDMapping(containerID: 0, hostID: 100_000, size: 65536)]
+        linux.gidMappings = [IDMapping(containerID: 0, hostID: 100_000, size: 65536)]
+        var options = CommandOptions()
+        let null = try check(open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null")
+        defer { close(null) }
+        options.descriptors = [0: null, 1: null, 2: null]
+        try startCounting(options: options)
+        #expect(try checkpoint().status == 0, "\(log("dump"))")
+        try body(options)
     }
 
     /// What it has counted to.
