@@ -11,9 +11,13 @@ struct CheckpointInterruptionTests {
     private static let muchMemory = "dd if=/dev/zero bs=256M count=1 2>/dev/null | sleep 1000 &"
 
     /// CRIU, by its number: it writes over its arguments and environment.
+    ///
+    /// What it has restored is a child of the runtime, too, but in another pid namespace.
     private func criu(of command: RunningCommand) -> [String] {
         let children = "/proc/\(command.pid)/task/\(command.pid)/children"
+        let own = readLink("/proc/self/ns/pid")
         return ((try? readText(children)) ?? "").split(separator: " ").map(String.init)
+            .filter { readLink("/proc/\($0)/ns/pid") == own }
     }
 
     private func haveEnded(_ processes: [String]) -> Bool {
