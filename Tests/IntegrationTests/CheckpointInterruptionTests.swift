@@ -76,6 +76,22 @@ struct CheckpointInterruptionTests {
         }
     }
 
+    @Test("a restore whose runtime dies when the namespaces are there leaves no process")
+    func dyingRuntime() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startCounting()
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            bundle.spec.hooks = Hooks(createRuntime: [
+                Hook(path: "/bin/sh", args: ["sh", "-c", "kill -9 $PPID"])
+            ])
+            try bundle.writeConfig()
+            #expect(try bundle.restore().status == 128 + SIGKILL)
+            #expect(waits { bundle.leftovers.processes().isEmpty })
+            #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
+            #expect(bundle.leftovers.found() == [])
+        }
+    }
+
     @Test("a checkpoint whose pages nobody fetches ends with its runtime; the container goes on")
     func lazyDump() throws {
         try TestBundle.use { bundle throws in

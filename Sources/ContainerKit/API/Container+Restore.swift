@@ -1,8 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import RuntimeSpec
 public import SystemPackage
 
+/// What a restore would do; nothing of it has happened.
+public struct RestorePlan: Equatable, Sendable {
+    /// The plan as text: what is done before CRIU is asked, what CRIU is asked for, and what is compared with
+    /// the config before the processes go on.
+    public let explained: String
+
+    /// The plan as JSON text, for programs.
+    ///
+    /// An object with the arrays `before`, `mounts`, `sharing`, `criu`, `hooks`, `checks` and `after`, of
+    /// `{"field", "step"}`.
+    public let explainedJSON: String
+}
+
 extension Container {
+    /// What `restore` would do, without doing any of it.
+    ///
+    /// - Throws: what would refuse the restore before CRIU is asked; what copies may not share is told in the
+    ///   plan.
+    public static func planRestore(
+        _ id: String, from path: FilePath, bundle: Bundle, in store: ContainerStore,
+        options: RestoreOptions = RestoreOptions()
+    ) throws(ContainerError) -> RestorePlan {
+        do throws(ContainerError) {
+            let creation = try Creation(
+                id, bundle, store, options.launch, startsAtOnce: true, explainsOnly: true)
+            let explanation = try RestoreExplanation(
+                creation.launch.plan, bundle.spec, creation.record,
+                from: Bundle.absolute(path).text, options, storePath: store.path.text)
+            return RestorePlan(
+                explained: explanation.text,
+                explainedJSON: String(
+                    decoding: explanation.json.encoded(pretty: true), as: UTF8.self))
+        } catch {
+            throw error.naming(bundle.spec)
+        }
+    }
+
     /// Makes a container whose processes go on where those of a checkpoint stood; by CRIU.
     ///
     /// State, cgroups with their limits, mount points and namespaces that the config joins are made or opened

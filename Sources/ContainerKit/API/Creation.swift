@@ -252,6 +252,15 @@ struct Creation {
     }
 
     func launcher() -> Launcher {
+        let launcher = Launcher(
+            launch.plan, options: options, storePath: store.path.text, record: record,
+            config: bundle.config, systemd: systemd)
+        launcher.choices = choices.json
+        return launcher
+    }
+
+    /// What the store will remember of the container.
+    var record: ContainerRecord {
         let spec = bundle.spec
         // A plan of a new container always has cgroups.
         guard let layout = launch.cgroups else { preconditionFailure("no cgroups planned") }
@@ -270,11 +279,7 @@ struct Creation {
         record.hasSessionKeyring = !options.keepsSessionKeyring
         record.hasPidNamespace =
             spec.linux?.namespace(.pid).map { ($0.path ?? "").isEmpty } ?? false
-        let launcher = Launcher(
-            launch.plan, options: options, storePath: store.path.text, record: record,
-            config: bundle.config, systemd: systemd)
-        launcher.choices = choices.json
-        return launcher
+        return record
     }
 }
 

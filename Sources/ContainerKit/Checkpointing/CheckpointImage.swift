@@ -125,8 +125,10 @@ final class CheckpointImage {
 
     // MARK: One that is there
 
-    /// Opens an image for a restore.
-    init(restoring path: String, work workPath: String?) throws(ContainerError) {
+    /// Opens an image for a restore; to look at it alone, without the directory of a log.
+    init(restoring path: String, work workPath: String?, looksOnly: Bool = false)
+        throws(ContainerError)
+    {
         self.path = path
         self.workPath = workPath
         logName = "restore.log"
@@ -135,7 +137,7 @@ final class CheckpointImage {
         do throws(SystemCallError) {
             directory = try openFile(path, .readOnly | .directory)
             _ = try status(at: Self.inventoryName, in: directory.number)
-            workNumber = try workPath.map { (path) throws(SystemCallError) in
+            workNumber = try (looksOnly ? nil : workPath).map { (path) throws(SystemCallError) in
                 try Self.openOrMake(path).release()
             }
         } catch {

@@ -3,46 +3,71 @@
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-extension CheckpointImage {
-    /// Refuses a copy that would have something in common with others of its image, unless that is allowed.
-    func checkSharing(_ spec: Spec, _ options: RestoreOptions) throws(ContainerError) {
-        guard let allowed = options.sharing else { return }
-        if !allowed.contains(.establishedTCP), !options.closesTCP,
-            let name = try names().sorted().first(where: { $0.hasPrefix("tcp-stream-") })
-        {
-            throw Self.shared(
-                "established TCP connections of the checkpoint (\(name))", "tcp",
-                hint: "or --tcp-close, which restores them as closed")
-        }
-        if !allowed.contains(.externalSockets), options.connections.allowsExternalSockets {
-            throw Self.shared("unix sockets connected to others than the container", "unix")
-        }
-        if !allowed.contains(.writableMounts) {
-            for (index, mount) in (spec.mounts ?? []).enumerated() {
-                let words = MountOptions(mount.options ?? [], type: mount.type)
-                guard words.isBind, !words.bindAttributes.toSet.contains(.readOnly),
-                    !words.recursiveAttributes.toSet.contains(.readOnly)
-                else { continue }
-                throw Self.shared(
-                    "the bind mount on \(mount.destination), which can be written to", "mounts",
-                    field: "mounts[\(index)]")
-            }
-        }
-        guard !allowed.contains(.joinedNamespaces) else { return }
-        for (index, namespace) in (spec.linux?.namespaces ?? []).enumerated()
-        where !(namespace.path ?? "").isEmpty {
-            throw Self.shared(
-                "the \(namespace.kind.rawValue) namespace that the config joins", "namespaces",
-                field: "linux.namespaces[\(index)].path")
-        }
-    }
+/// Something that copies of one image would have in common.
+struct SharedThing {
+    let what: String
+    /// What `--copy-shares` calls it.
+    let name: String
+    let isAllowed: Bool
+    var field: String?
+    var hint: String?
 
-    private static func shared(
-        _ what: String, _ name: String, field: String? = nil, hint: String? = nil
-    ) -> ContainerError {
+    fileprivate var refusal: ContainerError {
         ContainerError(
             .unsupported, "copies of one image would share \(what)", field: field,
             hint: ["--copy-shares \(name) allows it", hint].compactMap(\.self)
                 .joined(separator: ", "))
+    }
+}
+
+extension CheckpointImage {
+    /// Refuses a copy that would have something in common with others of its image, unless that is allowed.
+    func checkSharing(_ spec: Spec, _ options: RestoreOptions) throws(ContainerError) {
+        if let thing = try sharedThings(spec, options).first(where: { !$0.isAllowed }) {
+            throw thing.refusal
+        }
+    }
+
+    /// What a copy would have in common with others; nothing for a restore that is to be the only one.
+    func sharedThings(_ spec: Spec, _ options: RestoreOptions) throws(ContainerError)
+        -> [SharedThing]
+    {
+        guard let allowed = options.sharing else { return [] }
+        var found: [SharedThing] = []
+        if !options.closesTCP,
+            let name = try names().sorted().first(where: { $0.hasPrefix("tcp-stream-") })
+        {
+            found.append(
+                SharedThing(
+                    what: "established TCP connections of the checkpoint (\(name))", name: "tcp",
+                    isAllowed: allowed.contains(.establishedTCP),
+                    hint: "or --tcp-close, which restores them as closed"))
+        }
+        if options.connections.allowsExternalSockets {
+            found.append(
+                SharedThing(
+                    what: "unix sockets connected to others than the container", name: "unix",
+                    isAllowed: allowed.contains(.externalSockets)))
+        }
+        for (index, mount) in (spec.mounts ?? []).enumerated() {
+            let words = MountOptions(mount.options ?? [], type: mount.type)
+            guard words.isBind, !words.bindAttributes.toSet.contains(.readOnly),
+                !words.recursiveAttributes.toSet.contains(.readOnly)
+            else { continue }
+            found.append(
+                SharedThing(
+                    what: "the bind mount on \(mount.destination), which can be written to",
+                    name: "mounts", isAllowed: allowed.contains(.writableMounts),
+                    field: "mounts[\(index)]"))
+        }
+        for (index, namespace) in (spec.linux?.namespaces ?? []).enumerated()
+        where !(namespace.path ?? "").isEmpty {
+            found.append(
+                SharedThing(
+                    what: "the \(namespace.kind.rawValue) namespace that the config joins",
+                    name: "namespaces", isAllowed: allowed.contains(.joinedNamespaces),
+                    field: "linux.namespaces[\(index)].path"))
+        }
+        return found
     }
 }

@@ -115,66 +115,124 @@ struct CriuOptions {
     /// What CRIU does without a word on it.
     private static let usualCgroupsMode = 6
 
-    fileprivate var message: ProtobufWriter {
-        var message = ProtobufWriter()
-        message.add(1, integer: imageDirectory)
-        message.add(2, integer: pid)
-        message.add(3, leavesRunning)
-        message.add(4, externalSockets)
-        message.add(5, tcpEstablished)
-        message.add(6, evasiveDevices)
-        message.add(7, shellJob)
-        message.add(8, fileLocks)
+    /// All that is sent, in this order, by the names of CRIU's `rpc.proto`.
+    var fields: [CriuField] {
+        var list: [CriuField] = []
+        func add(_ number: UInt64, _ name: String, _ value: CriuField.Value?) {
+            if let value { list.append(CriuField(number: number, name: name, value: value)) }
+        }
+        add(1, "images_dir_fd", .descriptor(imageDirectory))
+        add(2, "pid", pid.map { .integer($0) })
+        add(3, "leave_running", .flag(leavesRunning))
+        add(4, "ext_unix_sk", .flag(externalSockets))
+        add(5, "tcp_established", .flag(tcpEstablished))
+        add(6, "evasive_devices", .flag(evasiveDevices))
+        add(7, "shell_job", .flag(shellJob))
+        add(8, "file_locks", .flag(fileLocks))
         // All that CRIU says short of debugging.
-        message.add(9, integer: 4)
-        message.add(10, logFile)
-        if let pageServer {
-            var server = ProtobufWriter()
-            server.add(1, pageServer.address)
-            server.add(2, integer: pageServer.port)
-            message.add(11, server)
+        add(9, "log_level", .integer(4))
+        add(10, "log_file", .text(logFile))
+        add(
+            11, "ps",
+            pageServer.map { server in
+                .message([
+                    CriuField(number: 1, name: "address", value: .text(server.address)),
+                    CriuField(number: 2, name: "port", value: .integer(server.port)),
+                ])
+            })
+        add(12, "notify_scripts", .flag(true))
+        add(13, "root", root.map { .text($0) })
+        add(14, "parent_img", parentImage.map { .text($0) })
+        add(15, "track_mem", .flag(tracksMemory))
+        add(16, "auto_dedup", .flag(removesDuplicates))
+        add(17, "work_dir_fd", workDirectory.map { .descriptor($0) })
+        add(18, "link_remap", .flag(remapsLinks))
+        for mount in externalMounts {
+            add(23, "ext_mnt", .pair("key", mount.key, "val", mount.value))
         }
-        // notify_scripts
-        message.add(12, true)
-        message.add(13, root)
-        message.add(14, parentImage)
-        message.add(15, tracksMemory)
-        message.add(16, removesDuplicates)
-        message.add(17, integer: workDirectory)
-        message.add(18, remapsLinks)
-        for mount in externalMounts { message.add(23, Self.pair(mount.key, mount.value)) }
-        // manage_cgroups, of which the mode says how
-        message.add(24, true)
-        for root in cgroupRoots { message.add(25, Self.pair(root.controllers, root.path)) }
-        message.add(26, isSibling)
+        // Of which the mode says how.
+        add(24, "manage_cgroups", .flag(true))
+        for root in cgroupRoots {
+            add(25, "cg_root", .pair("ctrl", root.controllers, "path", root.path))
+        }
+        add(26, "rst_sibling", .flag(isSibling))
         for (key, descriptor) in inherited {
-            var inherited = ProtobufWriter()
-            inherited.add(1, key)
-            inherited.add(2, integer: descriptor)
-            message.add(27, inherited)
+            add(
+                27, "inherit_fd",
+                .message([
+                    CriuField(number: 1, name: "key", value: .text(key)),
+                    CriuField(number: 2, name: "fd", value: .descriptor(descriptor)),
+                ]))
         }
-        message.add(34, integer: cgroupsMode?.number ?? Self.usualCgroupsMode)
-        for text in external { message.add(37, text) }
-        message.add(38, integer: emptyNamespaces)
-        for (kind, path) in joined { message.add(39, Self.pair(kind, path)) }
-        message.add(44, frozenCgroup)
-        message.add(46, tcpSkipsInFlight)
-        message.add(48, lazyPages)
-        // orphan_pts_master
-        message.add(50, true)
-        message.add(51, configFile)
-        message.add(52, tcpClose)
-        message.add(53, lsmProfile)
-        message.add(63, lsmMountContext)
-        message.add(64, integer: networkLock?.number)
-        return message
+        add(34, "manage_cgroups_mode", .integer(cgroupsMode?.number ?? Self.usualCgroupsMode))
+        for text in external { add(37, "external", .text(text)) }
+        add(38, "empty_ns", emptyNamespaces.map { .integer($0) })
+        for (kind, path) in joined { add(39, "join_ns", .pair("ns", kind, "ns_file", path)) }
+        add(44, "freeze_cgroup", frozenCgroup.map { .text($0) })
+        add(46, "tcp_skip_in_flight", .flag(tcpSkipsInFlight))
+        add(48, "lazy_pages", .flag(lazyPages))
+        add(50, "orphan_pts_master", .flag(true))
+        add(51, "config_file", configFile.map { .text($0) })
+        add(52, "tcp_close", .flag(tcpClose))
+        add(53, "lsm_profile", lsmProfile.map { .text($0) })
+        add(63, "lsm_mount_context", lsmMountContext.map { .text($0) })
+        add(64, "network_lock", (networkLock?.number).map { .integer($0) })
+        return list
     }
 
-    private static func pair(_ first: String?, _ second: String) -> ProtobufWriter {
-        var pair = ProtobufWriter()
-        pair.add(1, first)
-        pair.add(2, second)
-        return pair
+    fileprivate var message: ProtobufWriter { CriuField.message(fields) }
+}
+
+/// A field of a message to CRIU, which is sent, and can be told.
+struct CriuField {
+    /// What it holds.
+    enum Value {
+        case flag(Bool)
+        case integer(Int)
+        /// The number of a descriptor; -1 where there is none yet.
+        case descriptor(Int)
+        case text(String)
+        case message([CriuField])
+
+        /// A message of two texts, of which the first may be missing.
+        fileprivate static func pair(
+            _ firstName: String, _ first: String?, _ secondName: String, _ second: String
+        ) -> Value {
+            let head = first.map { CriuField(number: 1, name: firstName, value: .text($0)) }
+            let tail = CriuField(number: 2, name: secondName, value: .text(second))
+            return .message([head, tail].compactMap(\.self))
+        }
+
+        /// As a person reads it.
+        var words: String {
+            switch self {
+            case .flag(let value): value ? "true" : "false"
+            case .integer(let value): "\(value)"
+            case .descriptor(let number): number < 0 ? "a descriptor" : "\(number)"
+            case .text(let text): text.debugDescription
+            case .message(let fields):
+                fields.map { "\($0.name) \($0.value.words)" }.joined(separator: ", ")
+            }
+        }
+    }
+
+    let number: UInt64
+    /// The name in CRIU's `rpc.proto`.
+    let name: String
+    let value: Value
+
+    fileprivate static func message(_ fields: [CriuField]) -> ProtobufWriter {
+        var message = ProtobufWriter()
+        for field in fields {
+            switch field.value {
+            case .flag(let value): message.add(field.number, value)
+            case .integer(let value), .descriptor(let value):
+                message.add(field.number, integer: value)
+            case .text(let text): message.add(field.number, text)
+            case .message(let inner): message.add(field.number, Self.message(inner))
+            }
+        }
+        return message
     }
 }
 

@@ -12,6 +12,7 @@
 //   Restoration      a restore, from the image to a running container; undoes what it did when it fails
 //   Restoration+Criu  what CRIU is told of the host's files, namespaces and cgroups
 //   MountPoints      places for mounts, where the root file system lacks them
+//   RestoreExplanation  which steps of a creation a restore takes, and a restore as text
 //   RestoredTree     whether restored processes may do more than the config grants
 
 internal import ByteText

@@ -6,9 +6,69 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-// What CRIU is told of the host's files, namespaces and cgroups.
+/// A namespace that the config joins, as CRIU is told of it.
+struct JoinedNamespace {
+    /// Open; -1 where it is not yet.
+    let descriptor: CInt
+    let path: String
+}
 
-extension Restoration {
+/// What CRIU is asked for by a restore: the same for who carries it out, and for who only wants to know.
+struct RestoreRequest {
+    let spec: Spec
+    let options: RestoreOptions
+    let record: ContainerRecord
+    let notes: CheckpointNotes?
+    /// What the standard streams were.
+    let streams: [String]
+    /// The container's state directory.
+    let statePath: String
+
+    private var layout: CgroupLayout { record.cgroups }
+    private var bundlePath: String { record.bundle }
+    private var rootPath: String { record.rootfs }
+
+    init(
+        _ spec: Spec, _ options: RestoreOptions, _ record: ContainerRecord,
+        _ image: CheckpointImage, statePath: String
+    ) throws(ContainerError) {
+        self.spec = spec
+        self.options = options
+        self.record = record
+        self.statePath = statePath
+        notes = try image.notes()
+        streams = try image.streams()
+    }
+
+    /// What CRIU is told, but for what there is only once it runs: its descriptors, and its cgroups.
+    ///
+    /// - Parameters:
+    ///   - logFile: the name of CRIU's log.
+    ///   - namespace: what of a kind is joined, if anything.
+    /// - Returns: the options; descriptors that are not there yet are -1.
+    /// - Throws: what the image has and the config or the host lacks.
+    func criuOptions(
+        logFile: String, joining namespace: (NamespaceKind) -> JoinedNamespace?
+    ) throws(ContainerError) -> CriuOptions {
+        var result = CriuOptions(imageDirectory: -1, logFile: logFile)
+        result.take(options.connections, annotations: record.annotations)
+        result.root = rootPath
+        result.evasiveDevices = true
+        result.isSibling = true
+        result.tcpClose = options.closesTCP
+        result.lsmProfile = options.lsmProfile
+        result.lsmMountContext = options.lsmMountContext
+        for mount in try externalMounts() {
+            result.externalMounts.append((mount.name, try source(of: mount)))
+        }
+        try addNamespaces(to: &result, namespace)
+        for (number, stream) in streams.enumerated()
+        where stream.hasPrefix("pipe:[") || stream.hasPrefix("file[") {
+            result.inherited.append((stream, number))
+        }
+        return result
+    }
+
     /// Those of the image; one that another runtime has made does not tell, but what a config has is there.
     func externalMounts() throws(ContainerError) -> [ExternalMount] {
         if let notes { return notes.mounts }
@@ -37,8 +97,9 @@ extension Restoration {
     }
 
     /// Bind mounts of the config that CRIU will not make, since the checkpoint had none there.
-    func missingMounts(_ external: [ExternalMount]) -> [String] {
-        (spec.mounts ?? []).enumerated().compactMap { index, mount in
+    func missingMounts() throws(ContainerError) -> [String] {
+        let external = try externalMounts()
+        return (spec.mounts ?? []).enumerated().compactMap { index, mount in
             let isThere = external.contains {
                 if case .bind(mount.destination, _) = $0.source { true } else { false }
             }
@@ -48,7 +109,7 @@ extension Restoration {
     }
 
     /// The file of the host that a mount of the image is made of.
-    func source(of mount: ExternalMount, statePath: String) throws(ContainerError) -> String {
+    private func source(of mount: ExternalMount) throws(ContainerError) -> String {
         switch mount.source {
         case .mask: return "/dev/null"
         case .readiness: return "\(statePath)/\(ReadinessSocket.directoryName)"
@@ -95,19 +156,18 @@ extension Restoration {
     }
 
     /// The namespaces that the config joins: CRIU enters some by an inherited descriptor, others by a path.
-    func addNamespaces(to options: inout CriuOptions, keeping kept: inout [CInt])
-        throws(ContainerError)
-    {
+    private func addNamespaces(
+        to options: inout CriuOptions, _ joined: (NamespaceKind) -> JoinedNamespace?
+    ) throws(ContainerError) {
         for (index, namespace) in (spec.linux?.namespaces ?? []).enumerated() {
             guard let kind = NamespaceKind(rawValue: namespace.kind.rawValue),
-                let number = launcher.inputs[.namespace(kind.rawValue)]
+                let found = joined(kind)
             else { continue }
             switch kind {
             case .network, .pid:
-                options.inherited.append((kind.externalKey, Int(number)))
-                kept.append(number)
+                options.inherited.append((kind.externalKey, Int(found.descriptor)))
             case .ipc, .uts, .time, .user:
-                options.joined.append((kind.procName, "/proc/\(ownProcessID)/fd/\(number)"))
+                options.joined.append((kind.procName, found.path))
             case .mount, .cgroup:
                 throw ContainerError(
                     .unsupported,
@@ -116,7 +176,9 @@ extension Restoration {
             }
         }
     }
+}
 
+extension Restoration {
     /// CRIU is in the container's cgroups by now, and so are the processes that it makes: in place of the
     /// image's cgroups they get these.
     static func cgroupRoots(of pid: Int32) throws(ContainerError) -> [(
@@ -137,10 +199,10 @@ extension Restoration {
     }
 }
 
-extension Launcher {
+extension LaunchPlan {
     /// The id maps of a user namespace of the container's own, or of the one that it joins.
     var idMaps: IDMaps? {
-        for planned in plan.parentSteps {
+        for planned in parentSteps {
             switch planned.step {
             case .userNamespace(.writeIDMaps(let maps, _)), .userNamespace(.checkIDMaps(let maps)):
                 return maps

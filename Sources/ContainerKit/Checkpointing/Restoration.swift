@@ -17,17 +17,16 @@ final class Restoration {
     let options: RestoreOptions
     /// Holds what the steps of a creation make, of which a restore takes some.
     let launcher: Launcher
-    let layout: CgroupLayout
-    let bundlePath: String
-    let rootPath: String
-    let notes: CheckpointNotes?
     private let record: ContainerRecord
     private let image: CheckpointImage
+    private let request: RestoreRequest
     /// CRIU, once it runs.
     private var session: CriuSession?
     /// CRIU's cgroups, which are the container's.
     private var cgroupRoots: [(controllers: String, path: String)] = []
     private var isVerified = false
+    /// Ends the container with this process, until it is known.
+    private var guardian: Guardian?
     private let watch: ProgressWatch
 
     private var logger: Logger { options.launch.logger }
@@ -48,9 +47,6 @@ final class Restoration {
         self.spec = spec
         self.options = options
         self.record = record
-        layout = record.cgroups
-        bundlePath = record.bundle
-        rootPath = record.rootfs
         try CriuRights.check(options.launch.logger)
         let version = try CriuSession.checkVersion()
         if options.connections.networkLock != nil {
@@ -60,7 +56,8 @@ final class Restoration {
         features.lazyPages = options.connections.usesLazyPages
         try CriuSession.check(features)
         image = try CheckpointImage(restoring: path, work: options.workPath?.text)
-        notes = try image.notes()
+        request = try RestoreRequest(
+            spec, options, record, image, statePath: "\(launcher.storePath)/\(record.id)")
         watch = ProgressWatch(options.progress, image)
         try image.checkSharing(spec, options)
     }
@@ -92,36 +89,10 @@ final class Restoration {
     /// Makes what a restored process is in: the same steps as of a creation.
     private func prepare() throws(ContainerError) {
         try launcher.state?.writeConfig(launcher.config)
-        for planned in launcher.plan.parentSteps where try precedesRestore(planned.step) {
+        for planned in try launcher.plan.stepsBeforeRestore() {
             try planned.step.action.perform(on: launcher, for: planned.origin)
         }
         launcher.progress = try makeProgress()
-    }
-
-    private func precedesRestore(_ step: ParentStep) throws(ContainerError) -> Bool {
-        switch step {
-        case .record(.begin), .cgroup(.startScope), .cgroup(.make), .cgroup(.setDevices),
-            .cgroup(.limit), .cgroup(.makeDelegated), .cgroup(.giveTo), .resctrl(.make),
-            .namespace(.open), .mount(.cloneRootfs), .socket(.connectConsole),
-            .socket(.prepareReadiness):
-            return true
-        case .record(.rootMount), .mount(.openRootfs):
-            throw ContainerError(
-                .unsupported, "a container without a mount namespace cannot be restored",
-                field: "linux.namespaces")
-        default: return false
-        }
-    }
-
-    /// What makes a container of restored processes: the rest of a creation's steps, as far as they do not
-    /// concern its child.
-    private static func followsRestore(_ step: ParentStep) -> Bool {
-        switch step {
-        case .resctrl(.enter), .socket(.sendPidfd), .cgroup(.leaveScope),
-            .cgroup(.enableControllers), .record(.pidFile):
-            true
-        default: false
-        }
     }
 
     private func makeProgress() throws(ContainerError) -> ProgressPage? {
@@ -144,36 +115,31 @@ final class Restoration {
     }
 
     private func restore() throws(ContainerError) {
-        guard let statePath = launcher.state?.path else { return }
-        let mounts = try externalMounts()
-        for warning in missingMounts(mounts) { logger.warning("\(warning)") }
+        for warning in try request.missingMounts() { logger.warning("\(warning)") }
         let points = MountPoints(
-            spec, bundlePath: bundlePath, rootPath: rootPath, root: launcher.rootTree)
+            spec, bundlePath: record.bundle, rootPath: record.rootfs, root: launcher.rootTree)
         try points.make()
-        try points.check(notes?.mounts ?? [])
+        try points.check(request.notes?.mounts ?? [])
 
-        var request = CriuRequest(.restore)
-        var criu = criuOptions()
-        for mount in mounts {
-            criu.externalMounts.append((mount.name, try source(of: mount, statePath: statePath)))
+        var criu = try request.criuOptions(logFile: image.log.name) { kind in
+            joined(kind).map {
+                JoinedNamespace(descriptor: $0, path: "/proc/\(ownProcessID)/fd/\($0)")
+            }
         }
         var provision = CriuSession.Provision()
-        try addNamespaces(to: &criu, keeping: &provision.kept)
-        for (number, stream) in try image.streams().enumerated()
-        where stream.hasPrefix("pipe:[") || stream.hasPrefix("file[") {
-            criu.inherited.append((stream, number))
-        }
+        provision.kept = [NamespaceKind.network, .pid].compactMap { joined($0) }
         // A terminal of the container's own takes their place.
         provision.io = spec.process?.terminal == true ? nil : options.launch.io
         provision.keyring = options.launch.keepsSessionKeyring ? nil : "_ses." + record.id
-        provision.trees = [(launcher.rootTree, rootPath)]
+        provision.trees = [(launcher.rootTree, record.rootfs)]
         // A page that a process waits for may never come.
         provision.endsWithRuntime = options.connections.usesLazyPages
         // The image is its owner's alone, and in a new user namespace the owner is nobody: there the state
         // directory, in which CRIU has no business, shows it as that namespace's root's.
         var entrance: ImageEntrance?
-        if let maps = launcher.idMaps, joined(.user) == nil {
-            let made = ImageEntrance(path: statePath, number: launcher.own(try image.entrance()))
+        if let maps = launcher.plan.idMaps, joined(.user) == nil {
+            let made = ImageEntrance(
+                path: request.statePath, number: launcher.own(try image.entrance()))
             provision.trees.append((made.number, made.path))
             let mapped = launcher.own(try image.tree(ownedIn: maps))
             provision.trees.append((mapped, "\(made.path)/\(ImageEntrance.imageName)"))
@@ -192,9 +158,10 @@ final class Restoration {
         criu.workDirectory = Int(directories.work.number)
         cgroupRoots = try Self.cgroupRoots(of: session.pid)
         criu.cgroupRoots = cgroupRoots.map { ($0.controllers, $0.path) }
-        request.options = criu
+        var message = CriuRequest(.restore)
+        message.options = criu
         watch.reach(.asked)
-        _ = try session.serve(request, log: image.log, meanwhile: watch.tick) {
+        _ = try session.serve(message, log: image.log, meanwhile: watch.tick) {
             (response, descriptor) throws(ContainerError) in
             try attend(response, descriptor)
         }
@@ -210,18 +177,6 @@ final class Restoration {
 
     private func joined(_ kind: NamespaceKind) -> CInt? {
         launcher.inputs[.namespace(kind.rawValue)]
-    }
-
-    private func criuOptions() -> CriuOptions {
-        var result = CriuOptions(imageDirectory: Int(image.number), logFile: image.log.name)
-        result.take(options.connections, annotations: record.annotations)
-        result.root = rootPath
-        result.evasiveDevices = true
-        result.isSibling = true
-        result.tcpClose = options.closesTCP
-        result.lsmProfile = options.lsmProfile
-        result.lsmMountContext = options.lsmMountContext
-        return result
     }
 
     // MARK: What CRIU tells of
@@ -256,18 +211,15 @@ final class Restoration {
             return try startTime(of: pid)
         }
         guard let started else { throw ContainerError(.criu, "the restored process has ended") }
+        guardian = try Guardian(over: launcher.pidfd)
         launcher.pid = pid
         launcher.record?.pid = pid
         launcher.record?.startTime = started
         launcher.progress?.note(pid: pid, startTime: started)
     }
 
-    /// As with runc: those that prepare the namespaces, and no others.
     private func runHooks() throws(ContainerError) {
-        for planned in launcher.plan.parentSteps {
-            guard case .hooks(.run(let hooks)) = planned.step, let point = hooks.first?.point,
-                point == .prestart || point == .createRuntime
-            else { continue }
+        for planned in launcher.plan.hooksOfRestore {
             try planned.step.action.perform(on: launcher, for: planned.origin)
         }
     }
@@ -297,10 +249,11 @@ final class Restoration {
             try RestoredTree(launcher, spec, options, roots: cgroupRoots).check()
             watch.reach(.verified)
             try recordRunning()
-            for planned in launcher.plan.parentSteps where Self.followsRestore(planned.step) {
+            for planned in launcher.plan.stepsAfterRestore {
                 try planned.step.action.perform(on: launcher, for: planned.origin)
             }
             isVerified = true
+            guardian?.dismiss()
         } catch {
             // CRIU lets them go, whatever it is told.
             killAll()
@@ -318,6 +271,7 @@ final class Restoration {
     private func takeProcessesBack(_ launcher: Launcher) {
         session?.kill()
         session?.end()
+        guardian?.dismiss()
         if launcher.wasDeleted { return launcher.killChild() }
         killAll()
         launcher.killChild()

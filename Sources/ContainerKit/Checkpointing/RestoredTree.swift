@@ -6,6 +6,71 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
+/// What restored processes are compared with before they go on.
+enum RestoredRule: CaseIterable {
+    case namespaces, idMaps, cgroups, appArmor, seLinux, capabilities, noNewPrivileges, seccomp
+    case root, readonlyPaths, maskedPaths, mounts
+
+    /// Those that a config asks for.
+    static func applying(to spec: Spec, hasIDMaps: Bool) -> [RestoredRule] {
+        allCases.filter { rule in
+            switch rule {
+            case .namespaces, .cgroups, .capabilities, .mounts: true
+            case .idMaps: hasIDMaps
+            case .appArmor:
+                spec.process?.apparmorProfile?.isEmpty == false && SecurityModules.hasAppArmor
+            case .seLinux:
+                spec.process?.selinuxLabel?.isEmpty == false && SecurityModules.hasSELinux
+            case .noNewPrivileges: spec.process?.noNewPrivileges == true
+            // In either of its forms.
+            case .seccomp:
+                spec.linux?.seccomp != nil
+                    || spec.annotations?[ConfigAnnotation.seccompProgram] != nil
+            case .root: spec.root?.readonly == true
+            case .readonlyPaths: spec.linux?.readonlyPaths?.isEmpty == false
+            case .maskedPaths: spec.linux?.maskedPaths?.isEmpty == false
+            }
+        }
+    }
+
+    /// The field of the config.
+    var field: String {
+        switch self {
+        case .namespaces: "linux.namespaces"
+        case .idMaps: "linux.uidMappings"
+        case .cgroups: "linux.cgroupsPath"
+        case .appArmor: "process.apparmorProfile"
+        case .seLinux: "process.selinuxLabel"
+        case .capabilities: "process.capabilities"
+        case .noNewPrivileges: "process.noNewPrivileges"
+        case .seccomp: "linux.seccomp"
+        case .root: "root.readonly"
+        case .readonlyPaths: "linux.readonlyPaths"
+        case .maskedPaths: "linux.maskedPaths"
+        case .mounts: "mounts"
+        }
+    }
+
+    /// What has to be so.
+    var sentence: String {
+        switch self {
+        case .namespaces:
+            "no process is in a namespace of the host's, or in another one that the config does not have"
+        case .idMaps: "every process has the id maps of the config"
+        case .cgroups: "no process is outside of the container's cgroups"
+        case .appArmor: "every process has the AppArmor profile"
+        case .seLinux: "every process has the SELinux label"
+        case .capabilities: "no thread has a capability that the config does not grant"
+        case .noNewPrivileges: "no thread may gain privileges"
+        case .seccomp: "every thread is under a filter"
+        case .root: "the root is read-only"
+        case .readonlyPaths: "these paths are read-only"
+        case .maskedPaths: "these paths are hidden"
+        case .mounts: "what is read-only in the config cannot be written to"
+        }
+    }
+}
+
 /// The processes that CRIU has made, before they run: none of them may do more than the config grants.
 struct RestoredTree {
     private let pid: Int32
@@ -18,6 +83,7 @@ struct RestoredTree {
     /// The namespaces that the config joins, by kind.
     private let joined: [(NamespaceKind, inode: UInt64)]
     private let rootPath: String
+    private let rules: [RestoredRule]
 
     init(
         _ launcher: Launcher, _ spec: Spec, _ options: RestoreOptions,
@@ -27,7 +93,8 @@ struct RestoredTree {
         self.spec = spec
         self.options = options
         self.roots = roots
-        maps = launcher.idMaps
+        maps = launcher.plan.idMaps
+        rules = RestoredRule.applying(to: spec, hasIDMaps: maps != nil)
         rootPath = launcher.record?.rootfs ?? "/"
         var joined: [(NamespaceKind, inode: UInt64)] = []
         for kind in NamespaceKind.allCases {
@@ -134,7 +201,7 @@ struct RestoredTree {
     }
 
     private func checkMaps(_ process: Int32) throws(ContainerError) {
-        guard let maps else { return }
+        guard rules.contains(.idMaps), let maps else { return }
         let found = try reporting("unable to read the id maps") { () throws(SystemCallError) in
             try IDMaps.read(of: process)
         }
@@ -180,25 +247,18 @@ struct RestoredTree {
                         ? "0x" + String(excess, radix: 16) : names.joined(separator: " ")),
                 field: "process.capabilities")
         }
-        if spec.process?.noNewPrivileges == true, value("NoNewPrivs:") == "0" {
+        if rules.contains(.noNewPrivileges), value("NoNewPrivs:") == "0" {
             throw Self.excess(
                 process, "may gain privileges", field: "process.noNewPrivileges")
         }
-        if hasFilter, value("Seccomp:") != "2" {
+        if rules.contains(.seccomp), value("Seccomp:") != "2" {
             throw Self.excess(process, "is under no seccomp filter", field: "linux.seccomp")
         }
     }
 
-    /// Whether the config has a filter, in either of its forms.
-    private var hasFilter: Bool {
-        spec.linux?.seccomp != nil || spec.annotations?[ConfigAnnotation.seccompProgram] != nil
-    }
-
     private func checkLabel(_ process: Int32) throws(ContainerError) {
         let other = options.lsmProfile?.split(separator: ":", maxSplits: 1).map(String.init) ?? []
-        if let profile = spec.process?.apparmorProfile, !profile.isEmpty,
-            SecurityModules.hasAppArmor
-        {
+        if rules.contains(.appArmor), let profile = spec.process?.apparmorProfile {
             let wanted = other.first == "apparmor" ? other.last ?? profile : profile
             var text = try? readFile("/proc/\(process)/attr/apparmor/current")
             if text == nil { text = try read("/proc/\(process)/attr/current") }
@@ -210,7 +270,7 @@ struct RestoredTree {
                     field: "process.apparmorProfile")
             }
         }
-        if let label = spec.process?.selinuxLabel, !label.isEmpty, SecurityModules.hasSELinux {
+        if rules.contains(.seLinux), let label = spec.process?.selinuxLabel {
             let wanted = other.first == "selinux" ? other.last ?? label : label
             let found = Self.label(try read("/proc/\(process)/attr/current"))
             guard found == wanted else {
@@ -246,7 +306,7 @@ struct RestoredTree {
             else { return nil }
             return (entry, status)
         }
-        if spec.root?.readonly == true, mount(at: "/")?.0.isReadOnly == false {
+        if rules.contains(.root), mount(at: "/")?.0.isReadOnly == false {
             throw Self.excess(pid, "has a root that it may write to", field: "root.readonly")
         }
         for (index, path) in (spec.linux?.readonlyPaths ?? []).enumerated() {

@@ -7,6 +7,7 @@
 //   SealedExecutable   the second start, where only a copy is possible
 //   LoadedProgram      a child's program at its address
 //   ProgressPage       where a child says how far it is
+//   Guardian           a process that kills another one if the runtime dies
 //   ScopeKeeper        the process that is in a scope of systemd until init is
 
 internal import CLinux
@@ -337,18 +338,20 @@ struct HelperChild: ~Copyable {
 
     /// Starts the child, once.
     ///
-    /// Beside `inputs` its program finds the rendezvous, and the gaps around that for all others to be closed.
+    /// Beside `inputs` its program finds the rendezvous, and the gaps around that and `.kept(0)` for all others
+    /// to be closed.
     mutating func start(
         _ image: ProgramImage, inputs: DescriptorTable<CInt> = [:], _ kinds: NamespaceSet = [],
         intoCgroup cgroup: CInt? = nil
     ) throws(SystemCallError) -> ChildProcess {
         guard let end = childEnd.take() else { preconditionFailure("started before") }
         var inputs = inputs
+        let kept = ([end.number] + [inputs[.kept(0)]].compactMap(\.self)).sorted()
         inputs[.rendezvous] = end.number
-        inputs[.gapStart(phase: 0, 0)] = 0
-        inputs[.gapEnd(phase: 0, 0)] = end.number - 1
-        inputs[.gapStart(phase: 0, 1)] = end.number + 1
-        inputs[.gapEnd(phase: 0, 1)] = CInt.max
+        for index in 0...kept.count {
+            inputs[.gapStart(phase: 0, index)] = index == 0 ? 0 : kept[index - 1] + 1
+            inputs[.gapEnd(phase: 0, index)] = index == kept.count ? CInt.max : kept[index] - 1
+        }
         var start = ChildStart(inputs: inputs, page)
         start.rendezvous = rendezvous.number
         start.kinds = kinds

@@ -26,38 +26,22 @@ extension Command {
     }
 
     private static func performExplain(_ invocation: Invocation) throws(ContainerError) -> Int32 {
-        let format = try explainFormat(invocation.arguments)
         let includesCalls = invocation.arguments.has(calls)
         let text: String
         if let id = invocation.arguments.text(existing) {
             try checkThatOnlyContainer(invocation.arguments)
             let progress = try invocation.store.container(id).progress()
-            text =
-                switch format {
-                case .text: progress.explained(includingCalls: includesCalls)
-                case .json: progress.explainedJSON(includingCalls: includesCalls)
-                }
+            text = try invocation.explanation(
+                format, text: progress.explained(includingCalls: includesCalls),
+                json: progress.explainedJSON(includingCalls: includesCalls))
         } else {
             let plan = try plan(invocation)
-            text =
-                switch format {
-                case .text: plan.explained(includingCalls: includesCalls)
-                case .json: plan.explainedJSON(includingCalls: includesCalls)
-                }
+            text = try invocation.explanation(
+                format, text: plan.explained(includingCalls: includesCalls),
+                json: plan.explainedJSON(includingCalls: includesCalls))
         }
-        try StandardOutput.write(text.hasSuffix("\n") ? text : text + "\n")
+        try StandardOutput.write(text)
         return 0
-    }
-
-    private enum ExplainFormat: String { case text, json }
-
-    private static func explainFormat(_ arguments: Arguments) throws(ContainerError)
-        -> ExplainFormat
-    {
-        guard let format = ExplainFormat(rawValue: arguments.text(format) ?? "text") else {
-            throw ContainerError(.invalidArgument, "invalid format option", hint: "text or json")
-        }
-        return format
     }
 
     /// What a container that exists was made of is known already.
@@ -87,5 +71,21 @@ extension Command {
         return try Container.plan(
             invocation.arguments.operands.first ?? "explained", from: bundle,
             in: invocation.store, options: options)
+    }
+}
+
+extension Invocation {
+    /// A plan in the form that a flag names, with a line's end.
+    func explanation(
+        _ format: Flag, text: @autoclosure () -> String, json: @autoclosure () -> String
+    ) throws(ContainerError) -> String {
+        let words: String
+        switch arguments.text(format) ?? "text" {
+        case "text": words = text()
+        case "json": words = json()
+        default:
+            throw ContainerError(.invalidArgument, "invalid format option", hint: "text or json")
+        }
+        return words.hasSuffix("\n") ? words : words + "\n"
     }
 }

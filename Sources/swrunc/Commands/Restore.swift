@@ -3,6 +3,11 @@
 internal import ContainerKit
 
 extension Command {
+    private static let explains = Flag(
+        "explain", nil, .toggle, "print what would be done, and do nothing")
+    private static let format = Flag(
+        "format", nil, .text, "of what --explain prints: text or json", standard: "text")
+
     static var restore: Command {
         Command(
             name: "restore", summary: "make a container from the files of a checkpoint, by CRIU",
@@ -14,6 +19,9 @@ extension Command {
 
                 Before the processes run, what they may do is compared with the config; more than
                 that grants ends the restore.
+
+                With --explain the restore is printed, as it would be done by the other flags, and
+                nothing is changed.
                 """,
             flags: CheckpointFlags.shared + [
                 LaunchFlags.bundle, LaunchFlags.config, LaunchFlags.consoleSocket,
@@ -21,6 +29,7 @@ extension Command {
                 LaunchFlags.noNewKeyring,
                 CheckpointFlags.closeTCP, CheckpointFlags.lsmProfile,
                 CheckpointFlags.lsmMountContext, CheckpointFlags.copy, CheckpointFlags.copyShares,
+                explains, format,
                 Flag(
                     "no-subreaper", nil, .toggle, "adopt no orphaned processes, as always",
                     support: .only(["true"])),
@@ -38,6 +47,18 @@ extension Command {
         let options = try invocation.restoreOptions(
             terminal: bundle.spec.process?.terminal ?? false, detached: detached)
         let image = try invocation.imagePath()
+        if invocation.arguments.has(explains) {
+            let plan = try Container.planRestore(
+                id, from: image, bundle: bundle, in: invocation.store, options: options)
+            try StandardOutput.write(
+                invocation.explanation(format, text: plan.explained, json: plan.explainedJSON))
+            return 0
+        }
+        guard invocation.arguments.text(format) == nil else {
+            throw ContainerError(
+                .invalidArgument, "--format belongs to --explain",
+                hint: "a restore prints nothing that has a format")
+        }
         guard !detached else {
             _ = try Container.restore(
                 id, from: image, bundle: bundle, in: invocation.store, options: options)

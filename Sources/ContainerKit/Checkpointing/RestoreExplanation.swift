@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import InitProgram
+internal import KernelVocabulary
+internal import RuntimeSpec
+
+// Which steps of a creation a restore takes, and a restore as text.
+
+extension LaunchPlan {
+    /// What makes that which restored processes are in.
+    ///
+    /// - Throws: `unsupported` for a container without a mount namespace of its own.
+    func stepsBeforeRestore() throws(ContainerError) -> [PlannedParentStep] {
+        var steps: [PlannedParentStep] = []
+        for planned in parentSteps {
+            switch planned.step {
+            case .record(.begin), .cgroup(.startScope), .cgroup(.make), .cgroup(.setDevices),
+                .cgroup(.limit), .cgroup(.makeDelegated), .cgroup(.giveTo), .resctrl(.make),
+                .namespace(.open), .mount(.cloneRootfs), .socket(.connectConsole),
+                .socket(.prepareReadiness):
+                steps.append(planned)
+            case .record(.rootMount), .mount(.openRootfs):
+                throw ContainerError(
+                    .unsupported, "a container without a mount namespace cannot be restored",
+                    field: "linux.namespaces")
+            default: continue
+            }
+        }
+        return steps
+    }
+
+    /// Once CRIU has made the namespaces; as with runc those that prepare these, and no others.
+    var hooksOfRestore: [PlannedParentStep] {
+        parentSteps.filter { planned in
+            guard case .hooks(.run(let hooks)) = planned.step, let point = hooks.first?.point
+            else { return false }
+            return point == .prestart || point == .createRuntime
+        }
+    }
+
+    /// What makes a container of restored processes: the rest of a creation's steps, as far as they do not
+    /// concern its child.
+    var stepsAfterRestore: [PlannedParentStep] {
+        parentSteps.filter { planned in
+            switch planned.step {
+            case .resctrl(.enter), .socket(.sendPidfd), .cgroup(.leaveScope),
+                .cgroup(.enableControllers), .record(.pidFile):
+                true
+            default: false
+            }
+        }
+    }
+}
+
+/// What a restore would do, made of the values that a restore is carried out by.
+struct RestoreExplanation: Equatable {
+    /// One thing that is done, and what asks for it.
+    struct Line: Equatable {
+        let field: String
+        let text: String
+    }
+
+    /// What is done at one moment.
+    struct Section: Equatable {
+        /// Its name in JSON.
+        let key: String
+        let title: String
+        let lines: [Line]
+    }
+
+    let sections: [Section]
+
+    /// Looks at the image and the host; nothing is changed.
+    ///
+    /// - Throws: what would refuse the restore before CRIU is asked, but for what copies may not share, which
+    ///   is told.
+    init(
+        _ plan: LaunchPlan, _ spec: Spec, _ record: ContainerRecord, from path: String,
+        _ options: RestoreOptions, storePath: String
+    ) throws(ContainerError) {
+        let image = try CheckpointImage(
+            restoring: path, work: options.workPath?.text, looksOnly: true)
+        let request = try RestoreRequest(
+            spec, options, record, image, statePath: "\(storePath)/\(record.id)")
+        let criu = try request.criuOptions(logFile: image.log.name) { kind in
+            let namespace = (spec.linux?.namespaces ?? []).first {
+                $0.kind.rawValue == kind.rawValue
+            }
+            guard let path = namespace?.path, !path.isEmpty else { return nil }
+            return JoinedNamespace(descriptor: -1, path: path)
+        }
+        var criuLines = criu.fields.map { Line(field: $0.name, text: $0.value.words) }
+        for directory in record.cgroups.directories {
+            criuLines.append(Line(field: "cg_root", text: "as CRIU is in it: \(directory.path)"))
+        }
+        let isTerminal = spec.process?.terminal == true
+        sections = [
+            Section(
+                key: "before", title: "The runtime, before CRIU:",
+                lines: Self.lines(try plan.stepsBeforeRestore())),
+            Section(
+                key: "mounts", title: "Mounts that are connected to the host:",
+                lines: criu.externalMounts.map { Line(field: $0.key, text: $0.value) }
+                    + (try request.missingMounts()).map { Line(field: "", text: "not made: \($0)") }
+            ),
+            Section(
+                key: "sharing", title: "What copies of the image would share:",
+                lines: try image.sharedThings(spec, options).map { thing in
+                    Line(
+                        field: thing.field ?? "",
+                        text: "\(thing.what): "
+                            + (thing.isAllowed
+                                ? "allowed" : "refused, --copy-shares \(thing.name) allows it"))
+                }),
+            Section(key: "criu", title: "What CRIU is asked for:", lines: criuLines),
+            Section(
+                key: "hooks", title: "When the namespaces are there:",
+                lines: Self.lines(plan.hooksOfRestore)
+                    + (isTerminal
+                        ? [Line(field: "process.terminal", text: "take the terminal from CRIU")]
+                        : [])
+            ),
+            Section(
+                key: "checks", title: "Before a process goes on, it is looked whether:",
+                lines: RestoredRule.applying(to: spec, hasIDMaps: plan.idMaps != nil).map {
+                    Line(field: $0.field, text: $0.sentence)
+                }),
+            Section(
+                key: "after", title: "Then the container is known, and the runtime has to:",
+                lines: Self.lines(plan.stepsAfterRestore)),
+        ]
+    }
+
+    private static func lines(_ steps: [PlannedParentStep]) -> [Line] {
+        steps.map { Line(field: $0.origin.description, text: $0.step.action.sentence) }
+    }
+
+    /// For a person: a title a section, and two columns; a section without lines is left out.
+    var text: String {
+        sections.filter { !$0.lines.isEmpty }.map { section in
+            let width = section.lines.map(\.field.count).max() ?? 0
+            let lines = section.lines.map { line in
+                "  " + line.field + String(repeating: " ", count: width - line.field.count) + "  "
+                    + line.text
+            }
+            return ([section.title] + lines).joined(separator: "\n") + "\n"
+        }.joined(separator: "\n")
+    }
+
+    /// For programs: an array of `{"field", "step"}` a section.
+    var json: JSONValue {
+        var object: JSONObject = [:]
+        for section in sections {
+            object.append(
+                section.key,
+                .array(
+                    section.lines.map {
+                        .object(["field": .string($0.field), "step": .string($0.text)])
+                    }))
+        }
+        return .object(object)
+    }
+}
