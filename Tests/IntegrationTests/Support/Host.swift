@@ -172,7 +172,7 @@ func readBytes(_ path: String) throws -> [UInt8] {
     let file = try check(open(path, O_RDONLY | O_CLOEXEC), "open \(path)")
     defer { close(file) }
     var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 65536)
+    var buffer = [UInt8](repeating: 0, count: 16384)
     while true {
         let count = try check(read(file, &buffer, buffer.count), "read \(path)")
         if count == 0 { return bytes }
@@ -214,17 +214,21 @@ func exists(_ path: String) -> Bool {
     return lstat(path, &status) == 0
 }
 
-func entries(of path: String) -> [String] {
+func entries(of path: String) -> [String] { names(in: path).sorted() }
+
+/// The same as they come.
+func names(in path: String, directoriesOnly: Bool = false) -> [String] {
     guard let directory = opendir(path) else { return [] }
     defer { closedir(directory) }
     var names: [String] = []
     while let entry = readdir(directory) {
+        if directoriesOnly, entry.pointee.d_type != UInt8(DT_DIR) { continue }
         let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            String(cString: $0.bindMemory(to: CChar.self).baseAddress!)
         }
         if name != ".", name != ".." { names.append(name) }
     }
-    return names.sorted()
+    return names
 }
 
 /// Removes a tree without following links or crossing into mounts.
