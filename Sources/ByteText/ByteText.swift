@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An argument or a variable of a program, as its bytes.
+/// An argument or an environment variable of a program, as bytes.
 ///
-/// To the kernel these are bytes without a NUL, in no encoding: a file's name may be Latin-1. A `String` would
-/// put other bytes in the place of those that are no UTF-8.
+/// To the kernel these are bytes without a NUL, in no encoding: a file name may be Latin-1. A
+/// `String` would replace bytes that are not UTF-8.
 public struct ByteText: Hashable, Sendable, ExpressibleByStringInterpolation,
     CustomStringConvertible
 {
     /// The bytes.
     public let bytes: [UInt8]
 
-    /// A text of these bytes.
+    /// A text of the given bytes.
     public init(bytes: [UInt8]) {
         self.bytes = bytes
     }
@@ -25,10 +25,10 @@ public struct ByteText: Hashable, Sendable, ExpressibleByStringInterpolation,
         self.init(text)
     }
 
-    /// What a person reads: bytes that are no UTF-8 are replaced.
+    /// The text for people: bytes that are not UTF-8 are replaced.
     public var description: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// The text in UTF-8; nil if it is none.
+    /// The text as a string; nil if it is not valid UTF-8.
     public var utf8Text: String? {
         let text = description
         return text.utf8.elementsEqual(bytes) ? text : nil

@@ -3,7 +3,8 @@
 extension Int {
     /// The number in decimal digits.
     ///
-    /// Every command writes some; the standard library's own way takes 128 KiB of its code into memory.
+    /// Every command formats numbers, and the standard library's way loads 128 KiB more of its
+    /// code.
     package var decimalText: String {
         var digits: [UInt8] = []
         var rest = magnitude

@@ -3,8 +3,8 @@
 extension Substring {
     /// The parts between occurrences of an ASCII character, without empty ones.
     ///
-    /// Works on bytes: `split` looks for the borders of characters of the written language, which takes
-    /// many times as long and hides a separator that a combining mark follows.
+    /// Works on bytes: `split` looks for grapheme boundaries, which takes many times as long and
+    /// misses a separator that is followed by a combining mark.
     package func parts(between separator: Unicode.Scalar) -> [Substring] {
         let separator = UInt8(ascii: separator)
         var parts: [Substring] = []
@@ -23,8 +23,9 @@ extension Substring {
     }
 }
 
-// Byte by byte, as the kernel takes paths and names. Swift's own comparisons are of written language: for
-// them "/" with a combining mark behind it is another character, and accents composed in two ways are one.
+// These compare byte by byte, as the kernel does with paths and names. Swift compares by Unicode
+// equivalence: "/" followed by a combining mark is another character, and an accent composed in two
+// ways is the same.
 extension StringProtocol {
     /// Whether the first bytes are those of `prefix`.
     @inlinable package func begins(with prefix: String) -> Bool { utf8.starts(with: prefix.utf8) }
@@ -36,12 +37,13 @@ extension StringProtocol {
 }
 
 extension String {
-    /// Whether both are the same bytes.
+    /// Whether both have the same bytes.
     package func isSame(_ other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 
     /// The texts with `separator` between them.
     ///
-    /// The standard library's `joined` looks for its collection's conformances at run time, at each call.
+    /// The standard library's `joined` looks up its collection's conformances at run time, on each
+    /// call.
     package static func joined(_ texts: [String], by separator: String) -> String {
         var result = ""
         for (index, text) in texts.enumerated() {
@@ -53,20 +55,20 @@ extension String {
 }
 
 extension String {
-    /// The parts between occurrences of an ASCII character, without empty ones; as bytes.
+    /// The parts between occurrences of an ASCII character, without empty ones; compares bytes.
     package func parts(between separator: Unicode.Scalar) -> [Substring] {
         Substring(self).parts(between: separator)
     }
 
-    /// This path, counted from a directory where it is relative.
+    /// This path, resolved against `directory` if it is relative.
     package func path(from directory: String) -> String {
         utf8.first == UInt8(ascii: "/") ? self : directory + "/" + self
     }
 
-    /// This path from "/", also where it is relative, in the one spelling that paths are compared by.
+    /// This path as an absolute one (a relative path counts from "/"), normalized for comparisons.
     package var rootedPath: String { "/" + rootedComponents.relativePath }
 
-    /// The components of a path, with `.` and `..` taken out as in a root directory.
+    /// The components of a path, with `.` and `..` resolved as if it began at the root directory.
     package var rootedComponents: [Substring] {
         var components: [Substring] = []
         for part in parts(between: "/") where part != "." {
@@ -77,15 +79,15 @@ extension String {
 }
 
 extension [Substring] {
-    /// A path of these components as `/a/b`; empty if there are none.
+    /// These components as the path `/a/b`; empty if there are none.
     package var pathBelow: String { isEmpty ? "" : "/" + relativePath }
 
-    /// A path of these components, relative to where it is used; empty if there are none.
+    /// These components as the relative path `a/b`; empty if there are none.
     package var relativePath: String {
         var path = ""
         for component in self {
             if !path.isEmpty { path += "/" }
-            // A substring's own `+=` looks for its conformances at run time.
+            // A substring's own `+=` looks up its conformances at run time.
             path += String(component)
         }
         return path

@@ -3,9 +3,9 @@
 // The OCI runtime specification 1.3 as Swift values. Pure: no imports, no input or output.
 //
 //   JSON/        a strict reader and writer of RFC 8259 text, and the values between them
-//   Decoding/    from JSON values to the model and back: paths, violations, one field list a type
-//   Model/       every Linux field of config.json, one file a part of the document
-//   Rules/       what the specification demands beyond types; one small function a rule
+//   Decoding/    from JSON values to the model and back: paths, violations, one field list per type
+//   Model/       every Linux field of config.json, one file per part of the document
+//   Rules/       what the specification demands beyond types; one small function per rule
 //   Documents/   the other documents: the state, the features, the template of `spec`
 //
 // Enter at `Spec(json:)`, `Process(json:)`, `Resources(json:)` and `Spec.check()`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where the decoder is and what it found wrong so far.
+/// Where the decoder is in the document, and the violations found so far.
 struct DecodingContext {
     /// One step into the document.
     enum Step {
@@ -14,7 +14,7 @@ struct DecodingContext {
     private var steps: [Step] = []
     private let start: JSONPath
 
-    /// A context for a document that sits at `start` of config.json; nil for the whole.
+    /// A context for a document that belongs at `start` in config.json; nil for config.json itself.
     init(section: String, startingAt start: String? = nil) {
         self.section = section
         self.start = start.map { "\($0)" } ?? .root
@@ -41,12 +41,13 @@ struct DecodingContext {
         violations.append(SpecError(path, message, section: section))
     }
 
-    /// Drops the violations after the first `count`: what they are about is read again.
+    /// Drops all violations after the first `count`, because the values they concern are decoded
+    /// again.
     mutating func forgetViolations(after count: Int) {
         violations.removeLast(violations.count - count)
     }
 
-    /// Records that a value is of another type.
+    /// Records that a value has the wrong type.
     mutating func mismatch(_ value: JSONValue, expected: String) {
         fail("found \(value.noun), expected \(expected)")
     }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Walks the fields of a type; one list of fields serves reading and writing.
+/// Walks the fields of a type, so that one list of fields serves both reading and writing.
 protocol FieldVisitor {
     /// A field that must be there.
     mutating func required<Value: SpecValue>(_ key: String, _ value: inout Value)
     /// A field that may be absent; nil and empty are distinct.
     mutating func optional<Value: SpecValue>(_ key: String, _ value: inout Value?)
-    /// A field whose absence means `absent`; it is not written then.
+    /// A field whose absence means `absent`; a value equal to `absent` is not written.
     mutating func defaulted<Value: SpecValue & Equatable>(
         _ key: String, _ value: inout Value, absent: Value)
-    /// A field whose absence leaves the default that it has; it is always written.
+    /// A field that keeps its preset value when absent; it is always written.
     mutating func kept<Value: SpecValue>(_ key: String, _ value: inout Value)
-    /// A text that may be absent; an empty one is taken as absent, as the Go types do.
+    /// A text that may be absent; an empty one counts as absent, as with Go's `omitempty`.
     mutating func text(_ key: String, _ value: inout String?)
-    /// A word that may be absent; an empty one is taken as absent.
+    /// A word that may be absent; an empty one counts as absent.
     mutating func word<Value: Vocabulary>(_ key: String, _ value: inout Value?)
 }
 
@@ -23,7 +23,7 @@ protocol SpecObject: SpecValue {
     static var blank: Self { get }
     /// The section of the specification that describes the type.
     static var section: String { get }
-    /// Shows every field to `visitor`, in the order of the Go type.
+    /// Passes every field to `visitor`, in the order of the Go type.
     mutating func visitFields(_ visitor: inout some FieldVisitor)
 }
 
@@ -63,7 +63,7 @@ extension SpecObject {
         return .object(writer.object)
     }
 
-    /// Reads a document of this type; `path` is where such an object sits in config.json.
+    /// Reads a document of this type; `path` is where such an object belongs in config.json.
     static func decodeDocument(
         _ json: [UInt8], at path: String?
     ) throws(SpecDecodingError) -> Self {
@@ -76,7 +76,7 @@ extension SpecObject {
         return try decodeDocument(value, at: path)
     }
 
-    /// Takes `value` as a document of this type.
+    /// Decodes `value` as a document of this type.
     static func decodeDocument(
         _ value: JSONValue, at path: String?
     ) throws(SpecDecodingError) -> Self {
@@ -85,19 +85,19 @@ extension SpecObject {
         if let errors = SpecErrors(context.violations) {
             throw .fields(errors.naming(value, in: path.map { "\($0)" } ?? .root))
         }
-        // Without a violation there is a result.
+        // Without a violation there is always a result: `blank` is never used.
         return result ?? blank
     }
 }
 
-/// Fills fields from a JSON object; fields that no one asks for are ignored.
+/// Fills fields from a JSON object; members that no field asks for are ignored.
 struct FieldReader: FieldVisitor {
     var context = DecodingContext(section: "")
     private let object: JSONObject
     private var likely = 0
     private var foundCount = 0
 
-    /// Whether there are members that no one asked for.
+    /// Whether the object has members that no field asked for.
     var passedOver: Bool { foundCount < object.members.count }
 
     init(_ object: JSONObject) {
@@ -142,7 +142,7 @@ struct FieldReader: FieldVisitor {
 
     /// The value of `key`, or nil if it is absent or `null`.
     private mutating func member(_ key: String) -> JSONValue? {
-        // Most documents list members in the order in which they are asked for.
+        // Most documents list their members in the order in which the fields ask for them.
         let members = object.members
         if likely < members.count, members[likely].key == key {
             likely += 1
@@ -156,7 +156,7 @@ struct FieldReader: FieldVisitor {
         return members[likely - 1].value
     }
 
-    /// Where the member is; its exact name counts before one with other capitals.
+    /// The position of the member; an exact match wins over one that differs only in case.
     private static func position(of key: String, in members: [JSONObject.Member]) -> Int? {
         var other: Int?
         for (position, member) in members.enumerated() {
@@ -174,11 +174,10 @@ struct FieldReader: FieldVisitor {
 }
 
 extension JSONObject {
-    /// The object with one member in place of several whose names differ in capitals alone; nil where
-    /// there are no such.
+    /// This object with members merged whose names differ only in case; nil if there are none.
     ///
-    /// Who reads the same text in Go sees one field: members of objects come together, and of all else
-    /// the last counts.
+    /// Go's decoder treats such names as one field: it merges objects and otherwise keeps the last
+    /// value.
     fileprivate func joiningSpellings() -> JSONObject? {
         var joined: [Member] = []
         var places: [String: Int] = [:]
@@ -204,16 +203,16 @@ extension JSONValue {
 }
 
 extension String {
-    /// The name without capitals.
+    /// The name in lower case (ASCII only).
     fileprivate var smallLetters: String {
         String(
             decoding: utf8.map { (0x41...0x5a).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
     }
 
-    /// Whether this is another name but for its capitals: what is written in Go takes such, too.
+    /// Whether this equals `name` but for ASCII case; Go's decoder accepts such names.
     fileprivate func isName(_ name: String) -> Bool {
         guard utf8.count == name.utf8.count else { return false }
-        // Names of the specification are letters: the other bit of them is their case.
+        // Field names are letters only, and bit 0x20 is the case of an ASCII letter.
         return zip(utf8, name.utf8).allSatisfy { byte, letter in
             byte == letter || (byte ^ letter == 0x20 && byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7a)
         }

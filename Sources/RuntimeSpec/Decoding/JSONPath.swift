@@ -2,8 +2,8 @@
 
 /// A place in a JSON document, written as `linux.namespaces[2].type`.
 ///
-/// The path of the whole document is empty. Names with other characters than letters, digits, `_`
-/// and `-` are quoted: `annotations["a.b"]`.
+/// The path of the whole document is empty. A name with characters other than letters, digits, `_`
+/// and `-` is quoted: `annotations["a.b"]`.
 public struct JSONPath: Hashable, Sendable, CustomStringConvertible,
     ExpressibleByStringInterpolation
 {
@@ -13,7 +13,7 @@ public struct JSONPath: Hashable, Sendable, CustomStringConvertible,
     /// The path of the whole document.
     public static let root: JSONPath = ""
 
-    /// A path as it is written; the text is taken as it is.
+    /// A path from its written form, which is not checked.
     public init(stringLiteral value: String) {
         description = value
     }

@@ -6,10 +6,10 @@ public struct SpecError: Error, Equatable, Sendable, CustomStringConvertible {
     public let path: JSONPath
     /// What is wrong with it and what was expected.
     public let message: String
-    /// Where the specification says so, such as `config-linux.md, Namespaces`.
+    /// The place in the specification that says so, such as `config-linux.md, Namespaces`.
     public let section: String?
-    /// What the document calls the element of a list that `path` leads into, such as the destination of
-    /// a mount.
+    /// What the document itself calls the list element that `path` leads into, such as the
+    /// destination of a mount.
     public let subject: String?
 
     /// A violation at `path`.
@@ -22,7 +22,7 @@ public struct SpecError: Error, Equatable, Sendable, CustomStringConvertible {
         self.subject = subject
     }
 
-    /// One line: the path, what it leads into, and the message.
+    /// One line: the path, the name of the list element it leads into, and the message.
     public var description: String {
         guard path != .root else { return message }
         return "\(Self.place(path.description, subject, before: message)): \(message)"
@@ -40,13 +40,13 @@ public struct SpecErrors: Error, Equatable, Sendable, CustomStringConvertible {
         self.violations = violations
     }
 
-    /// One line: all violations, parted by `; `.
+    /// One line: all violations, separated by `; `.
     public var description: String {
         violations.map(\.description).joined(separator: "; ")
     }
 }
 
-/// Why a text could not be taken as a document of the specification.
+/// Why a text could not be decoded as a document of the specification.
 public enum SpecDecodingError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The text is not JSON.
     case syntax(JSONSyntaxError)

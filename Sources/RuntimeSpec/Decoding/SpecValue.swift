@@ -6,9 +6,9 @@ internal import ByteText
 protocol SpecValue {
     /// The type in a message: `a string`.
     static var noun: String { get }
-    /// Many of the type in a message: `strings`.
+    /// The plural for a message: `strings`.
     static var pluralNoun: String { get }
-    /// The value, or nil after a violation was recorded.
+    /// Decodes a value; records a violation and returns nil if it cannot.
     static func decode(_ value: JSONValue, _ context: inout DecodingContext) -> Self?
     /// The JSON form that `decode` takes back.
     func encode() -> JSONValue
@@ -38,7 +38,7 @@ extension String: SpecValue {
             context.mismatch(value, expected: noun)
             return nil
         }
-        // Every string ends up with the kernel or a program, where it would end there.
+        // Every string is passed on to the kernel or to a program, where a NUL would cut it short.
         guard !found.utf8.contains(0) else {
             context.fail("\(quoted(found)) contains a NUL character")
             return nil
@@ -82,7 +82,7 @@ extension Array: SpecValue where Element: SpecValue {
     func encode() -> JSONValue { .array(map { $0.encode() }) }
 }
 
-/// A map is written in the order of its keys, as Go does.
+/// A map is written in the order of its keys, as Go does it.
 extension Dictionary: SpecValue where Key == String, Value: SpecValue {
     static var noun: String { "an object of \(Value.pluralNoun)" }
     static var pluralNoun: String { "objects of \(Value.pluralNoun)" }
@@ -96,7 +96,7 @@ extension Dictionary: SpecValue where Key == String, Value: SpecValue {
         result.reserveCapacity(found.members.count)
         for member in found.members {
             context.enter(.key(member.key))
-            // A key is checked as the strings are.
+            // Keys are checked by the same rules as strings.
             _ = String.decode(.string(member.key), &context)
             result[member.key] = Value.decode(member.value, &context)
             context.leave()

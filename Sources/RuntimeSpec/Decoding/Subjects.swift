@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// An index says little to who wrote a config of forty mounts: an error also names the element as the
-// config itself does.
+// An index alone helps little in a config with forty mounts, so an error also names the list
+// element as the config itself does.
 
-/// The member by which people know the elements of a list.
+/// The member by which people recognize an element of this list.
 private func namingKey(ofList list: String) -> String? {
     switch list {
     case "mounts": "destination"
@@ -17,8 +17,10 @@ private func namingKey(ofList list: String) -> String? {
 }
 
 extension JSONValue {
-    /// What this document, which sits at `start` of config.json, calls the element of a list that `path`
-    /// leads into: the destination of a mount, the path of a device or hook.
+    /// The name of the list element that `path` leads into: the destination of a mount, the path of
+    /// a device or hook.
+    ///
+    /// This document belongs at `start` in config.json.
     func subject(at path: JSONPath, in start: JSONPath = .root) -> String? {
         let text = path.description.utf8
         let prefix = start.description.utf8
@@ -46,14 +48,14 @@ extension JSONValue {
 }
 
 extension SpecError {
-    /// The same with the element of a list that it is about, as `document` calls it.
+    /// This error with the name of the list element it concerns, taken from `document`.
     func naming(_ document: JSONValue, in start: JSONPath = .root) -> SpecError {
         guard subject == nil, let name = document.subject(at: path, in: start) else { return self }
         return SpecError(path, message, section: section, subject: name)
     }
 
-    /// A path and, unless the message has it already or it is no name to read, the element that it leads
-    /// into.
+    /// The path, followed by the name of the list element it leads into; the name is left out if it
+    /// is longer than 255 bytes or already in the message.
     public static func place(_ path: String, _ subject: String?, before message: String) -> String {
         guard let subject, subject.utf8.count <= 255, !message.mentions(subject) else {
             return path
@@ -70,13 +72,13 @@ extension SpecErrors {
 }
 
 extension Spec {
-    /// What this config calls the element of a list that `path`, such as `mounts[7].options`, leads into;
-    /// for a mount its destination.
+    /// The name of the list element that `path`, such as `mounts[7].options`, leads into; for a
+    /// mount its destination.
     public func subject(at path: JSONPath) -> String? { encoded.subject(at: path) }
 }
 
 extension String {
-    /// Whether the bytes of `part` stand in this text as a word of their own.
+    /// Whether `part` occurs in this text as a word of its own.
     fileprivate func mentions(_ part: String) -> Bool {
         let (all, wanted) = (Array(utf8), Array(part.utf8))
         guard !wanted.isEmpty, all.count >= wanted.count else { return false }

@@ -4,15 +4,15 @@
 ///
 /// Spec: features.md.
 public struct Features: Equatable, Sendable {
-    /// The lowest version of the specification that is understood.
+    /// The lowest version of the specification that the runtime supports.
     public var ociVersionMin: String
-    /// The highest version of the specification that is understood.
+    /// The highest version of the specification that the runtime supports.
     public var ociVersionMax: String
-    /// The kinds of hooks.
+    /// The supported kinds of hooks.
     public var hooks: [String]?
-    /// The mount options, without those of filesystems.
+    /// The supported mount options, except those of single filesystems.
     public var mountOptions: [String]?
-    /// What concerns Linux only.
+    /// The features that only Linux has.
     public var linux: Linux?
     /// Facts about the runtime, such as its version.
     public var annotations: [String: String]?
@@ -55,25 +55,25 @@ extension Features {
     ///
     /// Spec: features-linux.md.
     public struct Linux: Equatable, Sendable {
-        /// The namespace types.
+        /// The supported namespace types.
         public var namespaces: [String]?
-        /// The capabilities.
+        /// The supported capabilities.
         public var capabilities: [String]?
-        /// The ways to use cgroups.
+        /// The supported kinds of cgroups.
         public var cgroup: Cgroup?
-        /// The parts of seccomp.
+        /// The supported parts of seccomp.
         public var seccomp: Seccomp?
-        /// AppArmor profiles.
+        /// Whether AppArmor profiles are supported.
         public var apparmor: Support?
-        /// SELinux labels.
+        /// Whether SELinux labels are supported.
         public var selinux: Support?
-        /// The parts of Intel RDT.
+        /// The supported parts of Intel RDT.
         public var intelRdt: IntelRdt?
-        /// The parts of memory policies.
+        /// The supported parts of memory policies.
         public var memoryPolicy: MemoryPolicy?
-        /// What mounts can do beyond mount(2).
+        /// The supported extensions of mounts beyond mount(2).
         public var mountExtensions: MountExtensions?
-        /// Moving network devices.
+        /// Whether network devices can be moved into a container.
         public var netDevices: Support?
 
         /// A value of the given fields.
@@ -116,9 +116,9 @@ extension Features.Linux: SpecObject {
 }
 
 extension Features {
-    /// Whether one thing is supported by the runtime, whatever the host has.
+    /// Whether the runtime supports one feature, whatever the host offers.
     public struct Support: Equatable, Sendable {
-        /// Whether it is.
+        /// Whether it is supported.
         public var enabled: Bool?
 
         /// A value of the given fields.
@@ -138,7 +138,7 @@ extension Features.Support: SpecObject {
 }
 
 extension Features {
-    /// The ways to use cgroups.
+    /// The supported kinds of cgroups.
     ///
     /// Spec: features-linux.md, Cgroup.
     public struct Cgroup: Equatable, Sendable {
@@ -146,9 +146,9 @@ extension Features {
         public var v1: Bool?
         /// Whether cgroup v2 is supported.
         public var v2: Bool?
-        /// Whether the system's systemd can manage cgroups.
+        /// Whether the system's instance of systemd can manage cgroups.
         public var systemd: Bool?
-        /// Whether a user's systemd can manage cgroups.
+        /// Whether a user's instance of systemd can manage cgroups.
         public var systemdUser: Bool?
         /// Whether the RDMA controller is supported.
         public var rdma: Bool?
@@ -181,21 +181,21 @@ extension Features.Cgroup: SpecObject {
 }
 
 extension Features {
-    /// The parts of seccomp.
+    /// The supported parts of seccomp.
     ///
     /// Spec: features-linux.md, Seccomp.
     public struct Seccomp: Equatable, Sendable {
         /// Whether filters are supported.
         public var enabled: Bool?
-        /// The actions.
+        /// The supported actions.
         public var actions: [String]?
-        /// The operators.
+        /// The supported comparison operators.
         public var operators: [String]?
-        /// The architectures.
+        /// The supported architectures.
         public var archs: [String]?
         /// The flags that a configuration may name.
         public var knownFlags: [String]?
-        /// The flags that the kernel and the libraries take too.
+        /// The flags that the kernel and libseccomp support as well.
         public var supportedFlags: [String]?
 
         /// A value of the given fields.
@@ -228,15 +228,15 @@ extension Features.Seccomp: SpecObject {
 }
 
 extension Features {
-    /// The parts of Resource Director Technology.
+    /// The supported parts of Resource Director Technology.
     ///
     /// Spec: features-linux.md, Intel RDT.
     public struct IntelRdt: Equatable, Sendable {
-        /// Whether any is supported.
+        /// Whether any part of it is supported.
         public var enabled: Bool?
-        /// Whether the field `schemata` is.
+        /// Whether the field `schemata` is supported.
         public var schemata: Bool?
-        /// Whether the field `enableMonitoring` is.
+        /// Whether the field `enableMonitoring` is supported.
         public var monitoring: Bool?
 
         /// A value of the given fields.
@@ -260,13 +260,13 @@ extension Features.IntelRdt: SpecObject {
 }
 
 extension Features {
-    /// The parts of memory policies.
+    /// The supported parts of memory policies.
     ///
     /// Spec: features-linux.md, Memory policy.
     public struct MemoryPolicy: Equatable, Sendable {
-        /// The modes.
+        /// The supported modes.
         public var modes: [String]?
-        /// The flags.
+        /// The supported flags.
         public var flags: [String]?
 
         /// A value of the given fields.
@@ -288,11 +288,11 @@ extension Features.MemoryPolicy: SpecObject {
 }
 
 extension Features {
-    /// What mounts can do beyond mount(2).
+    /// The supported extensions of mounts beyond mount(2).
     ///
     /// Spec: features-linux.md, Mount extensions.
     public struct MountExtensions: Equatable, Sendable {
-        /// ID-mapped mounts.
+        /// Whether ID-mapped mounts are supported.
         public var idmap: Support?
 
         /// A value of the given fields.

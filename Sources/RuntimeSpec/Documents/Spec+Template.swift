@@ -29,8 +29,8 @@ extension Spec {
 
     /// The configuration that `spec --rootless` prints, for the user and group that run it.
     ///
-    /// The user becomes root of a user namespace and has nothing beside its own ID: no group 5
-    /// for terminals, no network of its own, no sysfs to mount, and no cgroup to limit.
+    /// The user becomes root of a user namespace that maps only its own ID. Therefore the template
+    /// has no group 5 for terminals, no network namespace, no sysfs mount, and no cgroup limits.
     public static func rootlessTemplate(userID: UInt32, groupID: UInt32) -> Spec {
         var spec = template
         spec.mounts = spec.mounts?.map { mount in

@@ -2,7 +2,7 @@
 
 /// The state of a container, as `state` prints it and hooks read it.
 ///
-/// The fields after the annotations are those runc adds; nil leaves them out. Spec: runtime.md,
+/// runc adds the fields that are marked as additions; they are left out if nil. Spec: runtime.md,
 /// State.
 public struct State: Equatable, Sendable {
     /// The version of the specification that the state follows.
@@ -87,7 +87,7 @@ extension State.Status: Vocabulary {
     static var noun: String { "a container status" }
 }
 
-/// What a seccomp listener gets beside the notify descriptor.
+/// The message that a seccomp listener gets together with the notify descriptor.
 ///
 /// Spec: config-linux.md, The Container Process State.
 public struct ContainerProcessState: Equatable, Sendable {

@@ -2,8 +2,8 @@
 
 /// The members of a JSON object in their written order.
 ///
-/// A lookup walks the members: objects of config.json have few. Objects that are used as maps are
-/// iterated instead.
+/// A lookup is a linear search, since objects of config.json have few members. Objects that are
+/// used as maps are iterated instead.
 public struct JSONObject: Equatable, Sendable, ExpressibleByDictionaryLiteral {
     /// One name and its value.
     public struct Member: Equatable, Sendable {
@@ -13,7 +13,7 @@ public struct JSONObject: Equatable, Sendable, ExpressibleByDictionaryLiteral {
         public let value: JSONValue
     }
 
-    /// All members in order; names differ if the object was read from text.
+    /// All members in order; no name occurs twice if the object was read from text.
     public private(set) var members: [Member]
 
     /// An object without members.
@@ -26,22 +26,22 @@ public struct JSONObject: Equatable, Sendable, ExpressibleByDictionaryLiteral {
         members = elements.map { Member(key: $0.0, value: $0.1) }
     }
 
-    /// An object of the given members, some of which may have the same name.
+    /// An object of the given members; names may repeat.
     init(members: [Member]) {
         self.members = members
     }
 
-    /// An object of members read from text, where a repeated name keeps its last value.
+    /// An object of members read from text; of a repeated name the last value is kept.
     init(reading read: [Member]) {
         members = Self.repeatsName(read) ? Self.keepingLast(read) : read
     }
 
-    /// The value of `key`, or nil if there is no such member; a `null` is returned as it is.
+    /// The value of `key`, or nil if there is no such member; `null` is returned as `.null`.
     public subscript(key: String) -> JSONValue? {
         members.last { $0.key == key }?.value
     }
 
-    /// Adds a member at the end; the caller sees to it that the name is new.
+    /// Adds a member at the end; the caller makes sure that the name is new.
     public mutating func append(_ key: String, _ value: JSONValue) {
         members.append(Member(key: key, value: value))
     }

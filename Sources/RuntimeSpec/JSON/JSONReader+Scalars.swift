@@ -97,7 +97,7 @@ extension JSONReader {
         throw unterminated(opening, bytes)
     }
 
-    /// Reads on from the first escape of a string, gathering its unescaped bytes.
+    /// Reads the rest of a string from its first escape on, and returns it unescaped.
     private mutating func readEscapedString(
         from start: Int, opening: Int, _ bytes: Span<UInt8>
     ) throws(JSONSyntaxError) -> String {

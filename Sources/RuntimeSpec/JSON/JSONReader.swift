@@ -2,7 +2,7 @@
 
 /// A position in a JSON text that moves forward as values are read.
 ///
-/// The text is handed to each function because a span cannot be stored in an escapable value.
+/// The text is passed to each function because a span cannot be stored in an escapable value.
 struct JSONReader {
     /// How deep arrays and objects may be nested.
     static let nestingLimit = 128
@@ -93,10 +93,10 @@ struct JSONReader {
         skipSpace(bytes)
     }
 
-    /// Steps over `byte` and the space after it if it is next.
+    /// Skips `byte` and the white space after it if `byte` comes next.
     ///
-    /// The bracket that closes the outermost value may be followed by space too, so that one
-    /// function serves every punctuation mark.
+    /// White space may also follow the bracket that closes the outermost value, so this function
+    /// serves every punctuation mark.
     private mutating func accept(_ byte: UInt8, _ bytes: Span<UInt8>) -> Bool {
         guard index < bytes.count, bytes[index] == byte else { return false }
         index += 1

@@ -2,16 +2,16 @@
 
 /// A value of RFC 8259 text.
 ///
-/// Integers stay exact: `integer` holds all that fits an `Int64`, `unsigned` only what is above it.
-/// A number with a fraction or an exponent, or an integer beyond `UInt64`, is a `double`.
+/// Integers stay exact: `integer` holds all that fit an `Int64`, `unsigned` only those above it. A
+/// number with a fraction or an exponent, or an integer beyond `UInt64`, is a `double`.
 public enum JSONValue: Equatable, Sendable {
     /// The literal `null`.
     case null
     /// The literals `true` and `false`.
     case bool(Bool)
-    /// An integer that fits 64 signed bits.
+    /// An integer that fits an `Int64`.
     case integer(Int64)
-    /// An integer above `Int64.max` that fits 64 unsigned bits.
+    /// An integer above `Int64.max` that fits a `UInt64`.
     case unsigned(UInt64)
     /// Any other number; always finite when read from text.
     case double(Double)

@@ -64,14 +64,14 @@ struct JSONWriter {
 
     private mutating func writeString(_ text: String) {
         bytes.append(UInt8(ascii: "\""))
-        // Nearly all strings need no escape and are added whole.
+        // Nearly all strings need no escapes and are added whole.
         guard Self.needsEscape(text.utf8.span) else {
             add(text)
             return bytes.append(UInt8(ascii: "\""))
         }
         var isAfterC2 = false
         for byte in text.utf8 {
-            // DEL and the controls U+0080 to U+009F, which some terminals obey, too.
+            // DEL and the controls U+0080 to U+009F are escaped too: some terminals obey them.
             if isAfterC2, byte < 0xA0 {
                 bytes.removeLast()
                 add("\\u00" + hexadecimal(byte).lowercased())

@@ -2,10 +2,10 @@
 
 /// A capability of Linux.
 ///
-/// The model keeps capabilities as written, because a name that is not known here is only worth a
-/// warning. Kernel: capabilities(7).
+/// The model keeps capabilities as written, because an unknown name is only worth a warning.
+/// Kernel: capabilities(7).
 public struct Capability: Hashable, Sendable, CustomStringConvertible {
-    /// The number that the kernel gives it, which is its bit in a set.
+    /// The kernel's number of the capability, which is also its bit in a set.
     public let number: UInt8
 
     /// All capabilities in the order of their numbers.

@@ -74,7 +74,7 @@ extension DeviceNode.Kind: Vocabulary {
     static var noun: String { "a device type" }
 }
 
-/// A rule for the use of devices; later rules overrule earlier ones.
+/// A rule for access to devices; later rules override earlier ones.
 ///
 /// Spec: config-linux.md, Allowed Device list.
 public struct DeviceCgroupRule: Equatable, Sendable {
@@ -86,7 +86,7 @@ public struct DeviceCgroupRule: Equatable, Sendable {
     public var major: Int64?
     /// The minor number; nil or -1 is any.
     public var minor: Int64?
-    /// What is ruled on: some of `r`, `w` and `m`.
+    /// The access that the rule concerns: some of `r`, `w` and `m`.
     public var access: String?
 
     /// A value of the given fields.
@@ -116,7 +116,7 @@ extension DeviceCgroupRule: SpecObject {
 }
 
 extension DeviceCgroupRule {
-    /// The type of device a rule is for.
+    /// The type of device that a rule is for.
     public enum Kind: String, CaseIterable, Equatable, Sendable {
         /// Every device.
         case all = "a"

@@ -51,12 +51,12 @@ extension Hooks: SpecObject {
 public struct Hook: Equatable, Sendable {
     /// The program, an absolute path.
     public var path: String
-    /// The arguments, the name of the program first; nil is only the path.
+    /// The arguments, the program's name first; nil means the path alone.
     public var args: [String]?
-    /// The environment, each as `NAME=value`; nil is the runtime's own, for startContainer that of
-    /// the container's process.
+    /// The environment, each entry as `NAME=value`; nil means the runtime's own, or for
+    /// startContainer the one of the container's process.
     public var env: [String]?
-    /// After how many seconds the hook is killed; nil is never.
+    /// The number of seconds after which the hook is killed; nil means never.
     public var timeout: Int?
 
     /// A value of the given fields.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The cache and memory bandwidth of a container, given to its class in resctrl.
+/// The cache and memory bandwidth of a container, set through its group in resctrl.
 ///
 /// The `enableCMT` and `enableMBM` of versions before 1.3.0 are not kept. Spec: config-linux.md,
 /// IntelRdt.
 public struct IntelRdt: Equatable, Sendable {
-    /// The class of service; nil is one of the container's own.
+    /// The class of service; nil means one of the container's own.
     public var closID: String?
     /// Lines for the `schemata` file, written last.
     ///
@@ -46,7 +46,7 @@ extension IntelRdt: SpecObject {
     }
 }
 
-/// On which NUMA nodes the process gets memory.
+/// The NUMA nodes from which the process gets memory.
 ///
 /// Spec: config-linux.md, Memory policy. Kernel: set_mempolicy(2).
 public struct MemoryPolicy: Equatable, Sendable {
@@ -83,21 +83,21 @@ extension MemoryPolicy {
     public enum Mode: String, CaseIterable, Equatable, Sendable {
         /// The policy of the system.
         case systemDefault = "MPOL_DEFAULT"
-        /// Only from the nodes.
+        /// Only from the listed nodes.
         case bind = "MPOL_BIND"
-        /// From each node in turn.
+        /// From each listed node in turn.
         case interleave = "MPOL_INTERLEAVE"
-        /// From each node by its weight.
+        /// From each listed node in turn, by its weight.
         ///
         /// Linux 6.9.
         case weightedInterleave = "MPOL_WEIGHTED_INTERLEAVE"
-        /// From one node first.
+        /// From the listed node if possible.
         case preferred = "MPOL_PREFERRED"
-        /// From the nodes first.
+        /// From the listed nodes if possible.
         ///
         /// Linux 5.15.
         case preferredMany = "MPOL_PREFERRED_MANY"
-        /// From the node of the CPU first.
+        /// From the node of the current CPU if possible.
         case local = "MPOL_LOCAL"
     }
 }
@@ -111,11 +111,11 @@ extension MemoryPolicy {
     ///
     /// Kernel: set_mempolicy(2).
     public enum Flag: String, CaseIterable, Equatable, Sendable {
-        /// Pages move to the CPUs that use them.
+        /// The kernel moves pages to the nodes of the CPUs that use them.
         ///
         /// Linux 5.12.
         case numaBalancing = "MPOL_F_NUMA_BALANCING"
-        /// The nodes count within those the cpuset allows.
+        /// The node numbers are relative to the nodes that the cpuset allows.
         case relativeNodes = "MPOL_F_RELATIVE_NODES"
         /// The nodes stay the same when the cpuset changes.
         case staticNodes = "MPOL_F_STATIC_NODES"

@@ -4,9 +4,9 @@
 ///
 /// Spec: config-linux.md.
 public struct Linux: Equatable, Sendable {
-    /// The user IDs of the user namespace.
+    /// The mappings of user IDs in the user namespace.
     public var uidMappings: [IDMapping]?
-    /// The group IDs of the user namespace.
+    /// The mappings of group IDs in the user namespace.
     public var gidMappings: [IDMapping]?
     /// The kernel parameters that are set in the container.
     public var sysctl: [String: String]?
@@ -14,9 +14,9 @@ public struct Linux: Equatable, Sendable {
     public var resources: Resources?
     /// The path of the container's cgroup, or `slice:prefix:name` for systemd.
     public var cgroupsPath: String?
-    /// The namespaces that are made or joined; the others are the runtime's.
+    /// The namespaces to create or join; all others are shared with the runtime.
     public var namespaces: [Namespace]?
-    /// The device nodes in the container beside the default ones.
+    /// The device nodes in the container, in addition to the default ones.
     public var devices: [DeviceNode]?
     /// The network devices of the host that move to the container, by name.
     ///
@@ -34,7 +34,7 @@ public struct Linux: Equatable, Sendable {
     public var mountLabel: String?
     /// The cache and memory bandwidth of the container.
     public var intelRdt: IntelRdt?
-    /// On which NUMA nodes the process gets memory.
+    /// The NUMA nodes from which the process gets memory.
     ///
     /// Since 1.3.0.
     public var memoryPolicy: MemoryPolicy?
@@ -104,21 +104,21 @@ extension Linux {
     ///
     /// Kernel: mount_namespaces(7).
     public enum Propagation: String, CaseIterable, Equatable, Sendable {
-        /// To and from the peers.
+        /// To and from peer mounts.
         case shared
-        /// To and from the peers, mounts below too.
+        /// To and from peer mounts, for all mounts below as well.
         case recursivelyShared = "rshared"
         /// From the host only.
         case slave
-        /// From the host only, mounts below too.
+        /// From the host only, for all mounts below as well.
         case recursivelySlave = "rslave"
         /// Not at all.
         case `private`
-        /// Not at all, mounts below too.
+        /// Not at all, for all mounts below as well.
         case recursivelyPrivate = "rprivate"
         /// Not at all, and the mount cannot be bound.
         case unbindable
-        /// Not at all, and the mount cannot be bound, mounts below too.
+        /// Not at all, and the mount cannot be bound, for all mounts below as well.
         case recursivelyUnbindable = "runbindable"
     }
 }
@@ -131,7 +131,7 @@ extension Linux.Propagation: Vocabulary {
 ///
 /// Spec: config-linux.md, Namespaces.
 public struct Namespace: Equatable, Sendable {
-    /// What the namespace isolates.
+    /// The path of a namespace file to join, absolute; nil creates a new namespace.
     public var kind: Kind
     /// The file of the namespace to join, an absolute path; nil makes a new one.
     public var path: String?
@@ -181,7 +181,7 @@ extension Namespace.Kind: Vocabulary {
     static var noun: String { "a namespace type" }
 }
 
-/// How a clock of a time namespace differs from the host's.
+/// The offset of a clock of a time namespace from the host's clock.
 ///
 /// Spec: config-linux.md, Offset for Time Namespace. Kernel: time_namespaces(7).
 public struct TimeOffset: Equatable, Sendable {

@@ -4,17 +4,17 @@
 ///
 /// Spec: config.md, Mounts.
 public struct Mount: Equatable, Sendable {
-    /// Where it is mounted in the container; a relative path counts from `/`.
+    /// The path in the container; a relative path counts from `/`.
     public var destination: String
     /// The filesystem type, as in `/proc/filesystems`; not used for bind mounts.
     public var type: String?
     /// A device, a directory or file of the host, or a name.
     public var source: String?
-    /// The mount options, as in fstab(5), with those the specification adds.
+    /// The mount options of fstab(5) and those that the specification adds.
     public var options: [String]?
-    /// How user IDs of the files are shown, for an ID-mapped mount.
+    /// How user IDs of the files appear, for an ID-mapped mount.
     public var uidMappings: [IDMapping]?
-    /// How group IDs of the files are shown, for an ID-mapped mount.
+    /// How group IDs of the files appear, for an ID-mapped mount.
     public var gidMappings: [IDMapping]?
 
     /// A value of the given fields.
@@ -45,7 +45,7 @@ extension Mount: SpecObject {
     }
 }
 
-/// A range of IDs of a container and the IDs of the host that stand behind it.
+/// A range of IDs in a container and the range of host IDs it maps to.
 ///
 /// Spec: config-linux.md, User namespace mappings. Kernel: user_namespaces(7).
 public struct IDMapping: Equatable, Sendable {

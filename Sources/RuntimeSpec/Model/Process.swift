@@ -14,7 +14,7 @@ public struct Process: Equatable, Sendable {
     public var user: User
     /// The program and its arguments, byte for byte; the program is looked up in the `PATH` of `env`.
     public var argBytes: [ByteText]?
-    /// The environment, each as `NAME=value`, byte for byte.
+    /// The environment, each entry as `NAME=value`, byte for byte.
     public var envBytes: [ByteText]?
     /// The working directory in the container, an absolute path.
     public var cwd: String
@@ -22,11 +22,11 @@ public struct Process: Equatable, Sendable {
     public var capabilities: Capabilities?
     /// The resource limits of the process.
     public var rlimits: [Rlimit]?
-    /// Whether the process can gain no privileges by `execve(2)`.
+    /// Whether the process is kept from gaining privileges by `execve(2)`.
     public var noNewPrivileges: Bool
     /// The AppArmor profile.
     public var apparmorProfile: String?
-    /// What is added to the badness of the process when memory runs out, -1000 to 1000.
+    /// The value added to the process's OOM badness score, -1000 to 1000.
     ///
     /// Nil inherits the value of the runtime. Kernel: proc_pid_oom_score_adj(5).
     public var oomScoreAdj: Int?
@@ -36,7 +36,7 @@ public struct Process: Equatable, Sendable {
     public var selinuxLabel: String?
     /// The I/O priority of the process.
     public var ioPriority: IOPriority?
-    /// The CPUs of a process that joins the container.
+    /// The CPUs of a process that joins the container by `exec`.
     ///
     /// Since 1.2.1.
     public var execCPUAffinity: CPUAffinity?
@@ -69,13 +69,13 @@ public struct Process: Equatable, Sendable {
 }
 
 extension Process {
-    /// The program and its arguments as texts: bytes that are no UTF-8 are replaced.
+    /// The program and its arguments as strings; bytes that are not UTF-8 are replaced.
     public var args: [String]? {
         get { argBytes?.map(\.description) }
         set { argBytes = newValue?.map { ByteText($0) } }
     }
 
-    /// The environment as texts: bytes that are no UTF-8 are replaced.
+    /// The environment as strings; bytes that are not UTF-8 are replaced.
     public var env: [String]? {
         get { envBytes?.map(\.description) }
         set { envBytes = newValue?.map { ByteText($0) } }
@@ -139,7 +139,7 @@ public struct User: Equatable, Sendable {
     public var gid: UInt32
     /// The file mode creation mask; nil means 0o022.
     public var umask: UInt32?
-    /// More groups in the container.
+    /// The supplementary groups in the container.
     public var additionalGids: [UInt32]?
 
     /// A value of the given fields.
@@ -173,11 +173,12 @@ public struct Capabilities: Equatable, Sendable {
     public var bounding: [String]?
     /// The capabilities that the kernel checks.
     public var effective: [String]?
-    /// The capabilities that files may pass on.
+    /// The capabilities that a program gains if the inheritable set of its file has them too.
     public var inheritable: [String]?
     /// The capabilities that the process may make effective.
     public var permitted: [String]?
-    /// The capabilities that plain programs keep; each must be permitted and inheritable.
+    /// The capabilities kept when executing an unprivileged program; each must be permitted and
+    /// inheritable.
     public var ambient: [String]?
 
     /// A value of the given fields.
@@ -240,9 +241,9 @@ extension Rlimit: SpecObject {
 ///
 /// Spec: config.md, Linux Process.
 public struct CPUAffinity: Equatable, Sendable {
-    /// The CPUs of the runtime's process before it moves to the container's cgroup.
+    /// The CPUs while the process is still in the runtime's cgroup.
     public var initial: String?
-    /// The CPUs of the process after it moved to the container's cgroup.
+    /// The CPUs once the process is in the container's cgroup.
     public var final: String?
 
     /// A value of the given fields.

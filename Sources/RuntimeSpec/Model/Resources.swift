@@ -4,7 +4,7 @@
 ///
 /// Spec: config-linux.md, Control groups.
 public struct Resources: Equatable, Sendable {
-    /// The devices that may be used, in order.
+    /// The rules for access to devices, in order.
     public var devices: [DeviceCgroupRule]?
     /// The memory.
     public var memory: MemoryResources?
@@ -16,11 +16,11 @@ public struct Resources: Equatable, Sendable {
     public var blockIO: BlockIOResources?
     /// The huge pages.
     public var hugepageLimits: [HugepageLimit]?
-    /// The marks of network traffic.
+    /// The class and priorities of network traffic.
     public var network: NetworkResources?
     /// The RDMA resources, by device.
     public var rdma: [String: RdmaLimit]?
-    /// Files of cgroup v2 and what is written to them.
+    /// Files of cgroup v2 and the values to write to them.
     public var unified: [String: String]?
 
     /// A value of the given fields.
@@ -63,9 +63,9 @@ extension Resources: SpecObject {
 ///
 /// Spec: config-linux.md, Memory.
 public struct MemoryResources: Equatable, Sendable {
-    /// The limit of memory.
+    /// The memory limit.
     public var limit: Int64?
-    /// The soft limit of memory.
+    /// The soft memory limit.
     public var reservation: Int64?
     /// The limit of memory and swap together.
     public var swap: Int64?
@@ -81,9 +81,9 @@ public struct MemoryResources: Equatable, Sendable {
     public var swappiness: UInt64?
     /// Whether processes wait instead of being killed when memory runs out.
     public var disableOOMKiller: Bool?
-    /// Whether child cgroups count too; cgroup v1 only.
+    /// Whether memory of child cgroups counts too; cgroup v1 only.
     public var useHierarchy: Bool?
-    /// Whether an update below the current use is refused.
+    /// Whether an update to a limit below the current use is refused.
     public var checkBeforeUpdate: Bool?
 
     /// A value of the given fields.
@@ -141,7 +141,7 @@ public struct CPUResources: Equatable, Sendable {
     public var cpus: String?
     /// The memory nodes, as a list such as `0-3,7`.
     public var mems: String?
-    /// 1 runs the cgroup only when no one else wants to; 0 is the default.
+    /// 1 makes the cgroup run only when nothing else wants the CPU; 0 is the default.
     public var idle: Int64?
 
     /// A value of the given fields.
@@ -179,11 +179,11 @@ extension CPUResources: SpecObject {
     }
 }
 
-/// The number of processes of a cgroup.
+/// The limit on the number of processes in a cgroup.
 ///
 /// Spec: config-linux.md, PIDs.
 public struct PidsResources: Equatable, Sendable {
-    /// The most processes and threads; -1 is no limit.
+    /// The maximum number of processes and threads; -1 is no limit.
     public var limit: Int64?
 
     /// A value of the given fields.
@@ -201,7 +201,7 @@ extension PidsResources: SpecObject {
     }
 }
 
-/// A limit of huge pages.
+/// A limit on the use of huge pages of one size.
 ///
 /// Spec: config-linux.md, Huge page limits.
 public struct HugepageLimit: Equatable, Sendable {
@@ -227,11 +227,11 @@ extension HugepageLimit: SpecObject {
     }
 }
 
-/// The marks of a cgroup's network traffic; cgroup v1 only.
+/// The class and priorities of a cgroup's network traffic; cgroup v1 only.
 ///
 /// Spec: config-linux.md, Network.
 public struct NetworkResources: Equatable, Sendable {
-    /// The class of packets.
+    /// The class ID of the packets.
     public var classID: UInt32?
     /// The priority on each interface.
     public var priorities: [InterfacePriority]?
@@ -283,9 +283,9 @@ extension InterfacePriority: SpecObject {
 ///
 /// Spec: config-linux.md, RDMA.
 public struct RdmaLimit: Equatable, Sendable {
-    /// The most handles.
+    /// The maximum number of HCA handles.
     public var hcaHandles: UInt32?
-    /// The most objects.
+    /// The maximum number of HCA objects.
     public var hcaObjects: UInt32?
 
     /// A value of the given fields.

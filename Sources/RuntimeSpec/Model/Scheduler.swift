@@ -12,11 +12,11 @@ public struct Scheduler: Equatable, Sendable {
     public var priority: Int32
     /// The scheduling flags.
     public var flags: [Flag]?
-    /// How long the process may run in each period, in nanoseconds; for deadline.
+    /// The CPU time in each period, in nanoseconds; for the policy deadline.
     public var runtime: UInt64
-    /// When the run must be complete, in nanoseconds; for deadline.
+    /// The time by which the CPU time must be given, in nanoseconds; for the policy deadline.
     public var deadline: UInt64
-    /// The length of a period in nanoseconds; for deadline.
+    /// The length of a period, in nanoseconds; for the policy deadline.
     public var period: UInt64
 
     /// A value of the given fields.
@@ -58,9 +58,9 @@ extension Scheduler {
         case other = "SCHED_OTHER"
         /// Real time, first in, first out.
         case fifo = "SCHED_FIFO"
-        /// Real time, in turns.
+        /// Real time, round-robin.
         case roundRobin = "SCHED_RR"
-        /// Time sharing for work without interaction.
+        /// Time sharing for batch work.
         case batch = "SCHED_BATCH"
         /// Reserved by Linux and not implemented there.
         case iso = "SCHED_ISO"
@@ -82,9 +82,9 @@ extension Scheduler {
     public enum Flag: String, CaseIterable, Equatable, Sendable {
         /// Children start with the default policy.
         case resetOnFork = "SCHED_FLAG_RESET_ON_FORK"
-        /// A deadline process may use bandwidth that others leave.
+        /// A deadline process may use bandwidth that others leave unused.
         case reclaim = "SCHED_FLAG_RECLAIM"
-        /// A signal tells of an overrun.
+        /// The process gets a signal when it overruns its runtime.
         case deadlineOverrun = "SCHED_FLAG_DL_OVERRUN"
         /// The policy stays as it is.
         case keepPolicy = "SCHED_FLAG_KEEP_POLICY"

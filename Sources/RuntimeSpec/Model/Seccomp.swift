@@ -8,13 +8,13 @@ public struct Seccomp: Equatable, Sendable {
     public var defaultAction: Action
     /// The error of the default action, if it is `errno` or `trace`; nil is `EPERM`.
     public var defaultErrnoRet: UInt?
-    /// The architectures the filter is for beside the native one.
+    /// The architectures that the filter covers in addition to the native one.
     public var architectures: [Architecture]?
-    /// The flags of the filter; nil leaves the choice to the runtime, empty is none.
+    /// The flags of the filter; nil leaves the choice to the runtime, empty means none.
     public var flags: [Flag]?
     /// The socket that gets the notify descriptor.
     public var listenerPath: String?
-    /// What the socket gets beside it, as it is.
+    /// The text sent to the socket together with the descriptor, unchanged.
     public var listenerMetadata: String?
     /// The rules; the first that matches a call decides.
     public var syscalls: [SeccompRule]?
@@ -39,7 +39,8 @@ extension Seccomp: SpecObject {
     static var blank: Seccomp { Seccomp(defaultAction: .allow) }
     static var section: String { "config-linux.md, Seccomp" }
 
-    /// Whether neither a default action nor a rule is given, which other encoders write for no filter.
+    /// Whether there is neither a default action nor a rule: other encoders write this for no
+    /// filter.
     private static func isBlank(_ object: JSONObject) -> Bool {
         let action = object["defaultAction"] ?? .null
         let rules = object["syscalls"] ?? .null
@@ -77,11 +78,11 @@ extension Seccomp {
         case trap = "SCMP_ACT_TRAP"
         /// The call fails.
         case errno = "SCMP_ACT_ERRNO"
-        /// A tracer is told.
+        /// A tracer is notified.
         case trace = "SCMP_ACT_TRACE"
-        /// The call is made.
+        /// The call is permitted.
         case allow = "SCMP_ACT_ALLOW"
-        /// The call is made and logged.
+        /// The call is permitted and logged.
         case log = "SCMP_ACT_LOG"
         /// The listener decides.
         case notify = "SCMP_ACT_NOTIFY"
@@ -149,7 +150,7 @@ extension Seccomp.Architecture: Vocabulary {
 }
 
 extension Seccomp {
-    /// A flag of the filter.
+    /// A flag for loading the filter.
     ///
     /// Kernel: seccomp(2).
     public enum Flag: String, CaseIterable, Equatable, Sendable {
@@ -184,7 +185,7 @@ public struct SeccompRule: Equatable, Sendable {
     public var action: Seccomp.Action
     /// The error, if the action is `errno` or `trace`; nil is `EPERM`.
     public var errnoRet: UInt?
-    /// What the arguments must be for the rule to match.
+    /// The conditions on the arguments for the rule to match.
     public var args: [SeccompArgument]?
 
     /// A value of the given fields.
@@ -211,17 +212,17 @@ extension SeccompRule: SpecObject {
     }
 }
 
-/// What an argument must be for a rule to match.
+/// A condition on an argument of a system call.
 ///
 /// Spec: config-linux.md, Seccomp.
 public struct SeccompArgument: Equatable, Sendable {
     /// Which argument, 0 to 5.
     public var index: UInt
-    /// What it is compared with, or the mask for `maskedEqual`.
+    /// The value to compare with, or the mask for `maskedEqual`.
     public var value: UInt64
-    /// What the masked argument is compared with, for `maskedEqual`.
+    /// The value that the masked argument is compared with, for `maskedEqual`.
     public var valueTwo: UInt64
-    /// How it is compared.
+    /// The comparison.
     public var op: Operator
 
     /// A value of the given fields.
@@ -246,21 +247,21 @@ extension SeccompArgument: SpecObject {
 }
 
 extension SeccompArgument {
-    /// How an argument is compared.
+    /// A comparison of an argument with a value.
     public enum Operator: String, CaseIterable, Equatable, Sendable {
-        /// It differs.
+        /// The argument differs.
         case notEqual = "SCMP_CMP_NE"
-        /// It is less.
+        /// The argument is less.
         case less = "SCMP_CMP_LT"
-        /// It is not greater.
+        /// The argument is not greater.
         case lessOrEqual = "SCMP_CMP_LE"
-        /// It is the same.
+        /// The argument is equal.
         case equal = "SCMP_CMP_EQ"
-        /// It is not less.
+        /// The argument is not less.
         case greaterOrEqual = "SCMP_CMP_GE"
-        /// It is greater.
+        /// The argument is greater.
         case greater = "SCMP_CMP_GT"
-        /// It is the same in the bits of a mask.
+        /// The argument is equal in the bits of a mask.
         case maskedEqual = "SCMP_CMP_MASKED_EQ"
     }
 }

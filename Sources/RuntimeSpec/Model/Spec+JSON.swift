@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Spec {
-    /// Reads a config.json; only types and ranges are looked at, `check()` looks at the rules.
+    /// Reads a config.json; checks types and ranges only, `check()` checks the rules.
     ///
-    /// Absent and `null` are the same; fields that the specification does not name are ignored.
-    /// Throws every violation at once, each with its path. Spec: config.md.
+    /// Absent and `null` mean the same; fields that the specification does not name are ignored.
+    /// Throws all violations at once, each with its path. Spec: config.md.
     public init(json: [UInt8]) throws(SpecDecodingError) {
         self = try Self.decodeDocument(json, at: nil)
     }
 
-    /// Takes back what `encoded` gave.
+    /// Decodes the result of `encoded`.
     public init(encoded value: JSONValue) throws(SpecDecodingError) {
         self = try Self.decodeDocument(value, at: nil)
     }
@@ -24,7 +24,7 @@ extension Process {
         self = try Self.decodeDocument(json, at: "process")
     }
 
-    /// Takes back what `encoded` gave.
+    /// Decodes the result of `encoded`.
     public init(encoded value: JSONValue) throws(SpecDecodingError) {
         self = try Self.decodeDocument(value, at: "process")
     }
@@ -34,7 +34,7 @@ extension Process {
 }
 
 extension Hooks {
-    /// Takes back what `encoded` gave.
+    /// Decodes the result of `encoded`.
     public init(encoded value: JSONValue) throws(SpecDecodingError) {
         self = try Self.decodeDocument(value, at: "hooks")
     }
@@ -49,7 +49,7 @@ extension Resources {
         self = try Self.decodeDocument(json, at: "linux.resources")
     }
 
-    /// Takes back what `encoded` gave.
+    /// Decodes the result of `encoded`.
     public init(encoded value: JSONValue) throws(SpecDecodingError) {
         self = try Self.decodeDocument(value, at: "linux.resources")
     }
@@ -59,7 +59,7 @@ extension Resources {
 }
 
 extension Linux {
-    /// The namespace of `kind` that the configuration lists, if it does.
+    /// The first namespace of `kind` that the configuration lists; nil if there is none.
     public func namespace(_ kind: Namespace.Kind) -> Namespace? {
         namespaces?.first { $0.kind == kind }
     }

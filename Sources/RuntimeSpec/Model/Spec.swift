@@ -15,13 +15,13 @@ public struct Spec: Equatable, Sendable {
     public var hostname: String?
     /// The NIS domain name in the UTS namespace.
     public var domainname: String?
-    /// What is mounted over the root filesystem, in this order.
+    /// The mounts over the root filesystem, in this order.
     public var mounts: [Mount]?
     /// The commands that run at points of the lifecycle.
     public var hooks: Hooks?
-    /// Metadata for programs that know the keys.
+    /// Metadata for the programs that know the keys.
     public var annotations: [String: String]?
-    /// Namespaces, cgroups and whatever else only Linux has.
+    /// Namespaces, cgroups and everything else that only Linux has.
     public var linux: Linux?
 
     /// A value of the given fields.

@@ -3,6 +3,7 @@
 extension String {
     /// Whether the first byte is a slash.
     ///
-    /// `hasPrefix` compares characters, and for it a slash with a combining mark behind it is another one.
+    /// `hasPrefix` compares characters, and a slash followed by a combining mark is another
+    /// character.
     var isAbsolutePath: Bool { utf8.first == UInt8(ascii: "/") }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Mapped ranges are not empty and end with the last id, 4294967294: -1 is none.
+/// Mapped ranges are not empty, do not overlap and end at 4294967294 at most, since -1 is no ID.
 ///
 /// Spec: config-linux.md, User namespace mappings. Kernel: user_namespaces(7).
 func checkIDMappingRanges(_ spec: Spec, _ found: inout [SpecError]) {
@@ -39,9 +39,9 @@ private func checkRanges(
     }
 }
 
-/// For each range that shares ids with an earlier one of the list, the place of such a one.
+/// For each range that overlaps an earlier one of the list, the index of the earlier one.
 ///
-/// In the order of their ids only the range that reaches furthest can overlap the next.
+/// Sorted by first ID, a range can overlap only the one before it that reaches furthest.
 private func overlaps(_ mappings: [IDMapping]) -> [Int: Int] {
     var found: [Int: Int] = [:]
     for first in [\IDMapping.containerID, \IDMapping.hostID] {
@@ -61,8 +61,8 @@ private func overlaps(_ mappings: [IDMapping]) -> [Int: Int] {
     return found
 }
 
-/// The user of the process is mapped (root, where there is no process yet), and so are the owners that
-/// options name.
+/// The user of the process is mapped (root if there is no process yet), and so are the owners that
+/// mount options name.
 ///
 /// Spec: config-linux.md, User namespace mappings. Kernel: user_namespaces(7), tmpfs(5).
 func checkMappedIDs(_ spec: Spec, _ found: inout [SpecError]) {
@@ -111,7 +111,7 @@ func checkMappedIDs(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-/// The ids of a container that are mapped.
+/// The IDs of a container that are mapped.
 private struct MappedIDs {
     private let ranges: [IDMapping]
 

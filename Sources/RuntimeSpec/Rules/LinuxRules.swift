@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Masked and read-only paths are absolute, of a length the kernel takes, and need a mount namespace;
-/// an empty one is none.
+/// Masked and read-only paths are absolute, not too long for the kernel, and need a mount
+/// namespace; an empty path counts as none.
 ///
 /// Spec: config-linux.md, Masked Paths; Readonly Paths.
 func checkHiddenPaths(_ spec: Spec, _ found: inout [SpecError]) {
@@ -31,7 +31,7 @@ private func checkHiddenPaths(
     }
 }
 
-/// The cgroup path does not climb.
+/// The cgroup path has no `..` component.
 ///
 /// Spec: config-linux.md, Cgroups Path.
 func checkCgroupsPath(_ spec: Spec, _ found: inout [SpecError]) {
@@ -44,7 +44,7 @@ func checkCgroupsPath(_ spec: Spec, _ found: inout [SpecError]) {
             section: "config-linux.md, Cgroups Path"))
 }
 
-/// Device nodes have an absolute path, permission bits and numbers that Linux has.
+/// Device nodes have an absolute path, and permission bits and numbers in Linux's range.
 ///
 /// Spec: config-linux.md, Devices. Kernel: mknod(2).
 func checkDeviceNodes(_ spec: Spec, _ found: inout [SpecError]) {
@@ -56,7 +56,7 @@ func checkDeviceNodes(_ spec: Spec, _ found: inout [SpecError]) {
             let message = "\(quoted(device.path)) is not an absolute path"
             found.append(SpecError(path.appending(key: "path"), message, section: section))
         }
-        // The type bits that engines leave in play no part.
+        // The file type bits, which some engines set too, are ignored.
         if let mode = device.fileMode, mode > 0o177777 {
             let message = "\(mode) is out of range (0...65535)"
             found.append(SpecError(path.appending(key: "fileMode"), message, section: section))
@@ -73,7 +73,7 @@ func checkDeviceNodes(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-/// Network devices have names the kernel takes, differ in the container and need its namespace.
+/// Network devices have valid names that differ in the container, and need a network namespace.
 ///
 /// Spec: config-linux.md, Network Devices.
 func checkNetDevices(_ spec: Spec, _ found: inout [SpecError]) {
@@ -102,8 +102,9 @@ func checkNetDevices(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-/// The kernel's `dev_valid_name`: 1 to 15 bytes without `/`, `:` and white space; and without `%`,
-/// which would leave a part of the name to the kernel.
+/// The kernel's `dev_valid_name`: 1 to 15 bytes without `/`, `:` and white space.
+///
+/// `%` is refused too, because the kernel would replace it by a number of its choice.
 private func isInterfaceName(_ name: String) -> Bool {
     guard (1...15).contains(name.utf8.count), name != ".", name != ".." else { return false }
     return name.utf8.allSatisfy { byte in
@@ -114,7 +115,7 @@ private func isInterfaceName(_ name: String) -> Bool {
     }
 }
 
-/// No flags of a personality are defined.
+/// A personality has no flags, since the specification defines none.
 ///
 /// Spec: config-linux.md, Personality.
 func checkPersonality(_ spec: Spec, _ found: inout [SpecError]) {
@@ -125,8 +126,8 @@ func checkPersonality(_ spec: Spec, _ found: inout [SpecError]) {
             section: "config-linux.md, Personality"))
 }
 
-/// A class of service is a directory name, or `/` for the one of all that are in no other; its lines
-/// are lines.
+/// A class of service is a directory name, or `/` for the default class; each line of its schemata
+/// is a single line.
 ///
 /// Spec: config-linux.md, IntelRdt.
 func checkIntelRdt(_ spec: Spec, _ found: inout [SpecError]) {
@@ -146,7 +147,7 @@ func checkIntelRdt(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-/// A memory policy has nodes if its mode needs some.
+/// A memory policy lists nodes if its mode needs them.
 ///
 /// Kernel: set_mempolicy(2).
 func checkMemoryPolicy(_ spec: Spec, _ found: inout [SpecError]) {

@@ -14,7 +14,7 @@ func checkNamespacesAreUnique(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-/// The file of a namespace has an absolute path.
+/// The path of a namespace file is absolute.
 ///
 /// Spec: config-linux.md, Namespaces.
 func checkNamespacePaths(_ spec: Spec, _ found: inout [SpecError]) {
@@ -54,7 +54,7 @@ private func checkMappingsExist(
     }
 }
 
-/// Offsets are for the two clocks of a new time namespace.
+/// Offsets need a new time namespace and exist for two clocks only.
 ///
 /// Spec: config-linux.md, Offset for Time Namespace. Kernel: time_namespaces(7).
 func checkTimeOffsets(_ spec: Spec, _ found: inout [SpecError]) {

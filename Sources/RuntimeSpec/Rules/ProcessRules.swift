@@ -24,7 +24,7 @@ func checkWorkingDirectory(_ process: Process, _ found: inout [SpecError]) {
     found.append(SpecError("process.cwd", message, section: "config.md, Process"))
 }
 
-/// Adds a path that no call of the kernel takes.
+/// Adds a violation for a path that is too long for the kernel.
 ///
 /// Kernel: PATH_MAX, 4096 bytes with the NUL at the end.
 func checkLength(
@@ -42,7 +42,7 @@ func checkEnvironment(_ process: Process, _ found: inout [SpecError]) {
     checkVariables(process.envBytes, "process.env", "config.md, Process", &found)
 }
 
-/// Adds every element of an environment that is not `NAME=value`.
+/// Adds a violation for every element of an environment that is not `NAME=value`.
 func checkVariables(
     _ environment: [ByteText]?, _ path: JSONPath, _ section: String, _ found: inout [SpecError]
 ) {
@@ -55,7 +55,7 @@ func checkVariables(
     }
 }
 
-/// The size fits a terminal.
+/// The console size fits the kernel's 16-bit fields.
 ///
 /// Kernel: ioctl_tty(2), `struct winsize`.
 func checkConsoleSize(_ process: Process, _ found: inout [SpecError]) {
@@ -68,9 +68,9 @@ func checkConsoleSize(_ process: Process, _ found: inout [SpecError]) {
     }
 }
 
-/// The ids are ids, and the groups no more than the kernel takes.
+/// The IDs are valid, and there are no more groups than the kernel takes.
 ///
-/// Spec: config.md, User. Kernel: setuid(2), where -1 is no id; setgroups(2), NGROUPS_MAX.
+/// Spec: config.md, User. Kernel: setuid(2), where -1 is no ID; setgroups(2), NGROUPS_MAX.
 func checkUserIDs(_ process: Process, _ found: inout [SpecError]) {
     let section = "config.md, User"
     func check(_ id: UInt32, _ path: @autoclosure () -> JSONPath) {
@@ -102,7 +102,7 @@ func checkUmask(_ process: Process, _ found: inout [SpecError]) {
     }
 }
 
-/// Resource limits are known, named once, and the soft one is below the hard one.
+/// Resource limits are known and listed once, and no soft limit exceeds its hard limit.
 ///
 /// Spec: config.md, POSIX process. Kernel: getrlimit(2).
 func checkRlimits(_ process: Process, _ found: inout [SpecError]) {
@@ -126,7 +126,7 @@ func checkRlimits(_ process: Process, _ found: inout [SpecError]) {
     }
 }
 
-/// The adjustment is one the kernel takes.
+/// The OOM score adjustment is in the kernel's range.
 ///
 /// Spec: config.md, Linux Process.
 func checkOOMScoreAdjustment(_ process: Process, _ found: inout [SpecError]) {
@@ -160,7 +160,7 @@ func checkScheduler(_ process: Process, _ found: inout [SpecError]) {
     }
 }
 
-/// The I/O priority is within its class.
+/// The I/O priority is in the range 0 to 7.
 ///
 /// Kernel: ioprio_set(2).
 func checkIOPriority(_ process: Process, _ found: inout [SpecError]) {
@@ -172,7 +172,7 @@ func checkIOPriority(_ process: Process, _ found: inout [SpecError]) {
     }
 }
 
-/// The CPUs are written as a list.
+/// The CPUs are written as a list such as `0-3,7`.
 ///
 /// Spec: config.md, Linux Process.
 func checkCPUAffinity(_ process: Process, _ found: inout [SpecError]) {
@@ -187,7 +187,7 @@ func checkCPUAffinity(_ process: Process, _ found: inout [SpecError]) {
     }
 }
 
-/// Whether `text` is numbers and rising ranges between commas.
+/// Whether `text` consists of numbers and ascending ranges separated by commas.
 ///
 /// Kernel: cpuset(7), List format.
 func isNumberList(_ text: String) -> Bool {
@@ -209,7 +209,7 @@ extension Capabilities {
     }
 }
 
-/// What is effective is permitted: no process can have it otherwise.
+/// Effective capabilities are also permitted: capset(2) refuses anything else.
 ///
 /// Kernel: capabilities(7), capset(2).
 func checkEffectiveCapabilities(_ process: Process, _ found: inout [SpecError]) {
@@ -227,7 +227,7 @@ func checkEffectiveCapabilities(_ process: Process, _ found: inout [SpecError]) 
     }
 }
 
-/// Names of capabilities that Linux does not have are left out.
+/// Warns of capabilities that Linux does not know; they are left out.
 ///
 /// One warning for all of them, in runc's words. Spec: config.md, Linux Process.
 func warnOfUnknownCapabilities(_ process: Process, _ found: inout [SpecError]) {
@@ -243,7 +243,7 @@ func warnOfUnknownCapabilities(_ process: Process, _ found: inout [SpecError]) {
             section: "config.md, Linux Process"))
 }
 
-/// A capability is ambient only while it is both permitted and inheritable.
+/// Warns of ambient capabilities that are not both permitted and inheritable, and so are lost.
 ///
 /// One warning for all; its first words are runc's. Kernel: capabilities(7).
 func warnOfLostAmbientCapabilities(_ process: Process, _ found: inout [SpecError]) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Device rules are about reading, writing and making nodes.
+/// Each device rule concerns at least one of reading, writing and making nodes.
 ///
-/// Other letters beside these change nothing, as with runc; a rule of such alone would do nothing, be it
-/// to deny. Spec: config-linux.md, Allowed Device list.
+/// Other letters are ignored, as with runc. A rule with nothing but such letters would do nothing,
+/// and one that was meant to deny must not. Spec: config-linux.md, Allowed Device list.
 func checkDeviceRules(_ resources: Resources, _ found: inout [SpecError]) {
     let section = "config-linux.md, Allowed Device list"
     for (index, rule) in (resources.devices ?? []).enumerated() {
@@ -24,7 +24,7 @@ private func isDeviceLetter(_ letter: UInt8) -> Bool {
     letter == UInt8(ascii: "r") || letter == UInt8(ascii: "w") || letter == UInt8(ascii: "m")
 }
 
-/// Letters of a device rule that say nothing.
+/// Warns of letters in a device rule that mean nothing.
 ///
 /// Spec: config-linux.md, Allowed Device list.
 func warnOfDeviceLetters(_ resources: Resources, _ found: inout [SpecError]) {
@@ -57,7 +57,7 @@ func checkHugepageLimits(_ resources: Resources, _ found: inout [SpecError]) {
     }
 }
 
-/// An RDMA limit limits something.
+/// An RDMA limit sets at least one of its two values.
 ///
 /// Spec: config-linux.md, RDMA.
 func checkRdmaLimits(_ resources: Resources, _ found: inout [SpecError]) {
@@ -70,7 +70,7 @@ func checkRdmaLimits(_ resources: Resources, _ found: inout [SpecError]) {
     }
 }
 
-/// The files of cgroup v2 are in the cgroup itself.
+/// The files of cgroup v2 are plain names in the cgroup's own directory.
 ///
 /// Spec: config-linux.md, Unified.
 func checkUnifiedFiles(_ resources: Resources, _ found: inout [SpecError]) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A rule looks at one thing and adds what violates it.
+/// A rule checks one thing and adds its violations.
 typealias Rule<Subject> = @Sendable (Subject, inout [SpecError]) -> Void
 
-/// The rules of a whole configuration, beside those of its process and resources.
+/// The rules for a whole configuration, except those for its process and resources.
 private let specRules: [Rule<Spec>] = [
     checkVersion, checkRoot, checkHostNames,
     checkMountDestinations, checkBindSources, checkMountMappings, checkHooks,
@@ -34,8 +34,8 @@ private let processWarningRules: [Rule<Process>] = [
 extension Spec {
     /// Checks everything the specification demands beyond types.
     ///
-    /// A configuration without a process can be created by the specification but not started; that
-    /// is a violation only if `requiringProcess`. Throws all violations at once.
+    /// The specification lets a container be created without a process, but not started; a missing
+    /// process is a violation only if `requiringProcess`. Throws all violations at once.
     public func check(requiringProcess: Bool = true) throws(SpecErrors) {
         var found: [SpecError] = []
         for rule in specRules { rule(self, &found) }
@@ -50,7 +50,7 @@ extension Spec {
         if let errors = SpecErrors(found) { throw errors.naming(encoded) }
     }
 
-    /// What is allowed but likely not what was meant; to be logged, never a reason to fail.
+    /// What is allowed but probably not meant; to be logged, never a reason to fail.
     public var warnings: [SpecError] {
         var found: [SpecError] = []
         for rule in warningRules { rule(self, &found) }
@@ -69,7 +69,7 @@ extension Process {
         if let errors = SpecErrors(found) { throw errors.naming(encoded, in: "process") }
     }
 
-    /// Checks that the user namespace of a container has the user of a process that joins it.
+    /// Checks that the container's user namespace maps the user of a process that joins it.
     public func checkMapping(in spec: Spec) throws(SpecErrors) {
         var joined = spec
         joined.process = self
@@ -78,7 +78,7 @@ extension Process {
         if let errors = SpecErrors(found) { throw errors }
     }
 
-    /// What is allowed but likely not what was meant; to be logged, never a reason to fail.
+    /// What is allowed but probably not meant; to be logged, never a reason to fail.
     public var warnings: [SpecError] {
         var found: [SpecError] = []
         for rule in processWarningRules { rule(self, &found) }
@@ -87,7 +87,7 @@ extension Process {
 }
 
 extension Resources {
-    /// Checks resources that a container is updated to; throws all violations at once.
+    /// Checks the resources of an update of a container; throws all violations at once.
     public func check() throws(SpecErrors) {
         var found: [SpecError] = []
         for rule in resourcesRules { rule(self, &found) }
@@ -96,7 +96,7 @@ extension Resources {
         }
     }
 
-    /// What is allowed but likely not what was meant; to be logged, never a reason to fail.
+    /// What is allowed but probably not meant; to be logged, never a reason to fail.
     public var warnings: [SpecError] {
         var found: [SpecError] = []
         warnOfDeviceLetters(self, &found)

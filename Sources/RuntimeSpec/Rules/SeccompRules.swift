@@ -2,7 +2,7 @@
 
 private let section = "config-linux.md, Seccomp"
 
-/// An error number goes with an action that returns one.
+/// An error number is set only for an action that returns one.
 ///
 /// Spec: config-linux.md, Seccomp.
 func checkSeccompErrors(_ spec: Spec, _ found: inout [SpecError]) {
@@ -25,14 +25,14 @@ private func checkErrorNumber(
         let message = "the action \(action.rawValue) returns no error"
         found.append(SpecError(path(), message, section: section))
     }
-    // The filter has 16 bits for it.
+    // The filter's return value has 16 bits for the error number.
     if number > 65535 {
         let message = "\(number) is out of range (0...65535)"
         found.append(SpecError(path(), message, section: section))
     }
 }
 
-/// Notifying needs a listener, and what the listener gets needs one too.
+/// The action notify needs a listener path, and so does listener metadata.
 ///
 /// Spec: config-linux.md, Seccomp.
 func checkSeccompListener(_ spec: Spec, _ found: inout [SpecError]) {
@@ -50,9 +50,9 @@ func checkSeccompListener(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-/// Not every call can wait for a listener: what hands the listener over cannot.
+/// The action notify is refused for `write`: the runtime itself needs it to hand over the listener.
 ///
-/// The texts are runc's.
+/// The messages are runc's.
 func checkSeccompNotification(_ spec: Spec, _ found: inout [SpecError]) {
     guard let seccomp = spec.linux?.seccomp else { return }
     if seccomp.defaultAction == .notify {
@@ -67,7 +67,7 @@ func checkSeccompNotification(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-/// A rule names calls and compares arguments that calls have.
+/// A rule names at least one call, and argument indices exist.
 ///
 /// Spec: config-linux.md, Seccomp.
 func checkSeccompRules(_ spec: Spec, _ found: inout [SpecError]) {

@@ -5,7 +5,7 @@
 /// Spec: config.md, Specification version.
 func checkVersion(_ spec: Spec, _ found: inout [SpecError]) {
     let section = "config.md, Specification version"
-    // What other encoders write when nobody has said it.
+    // Other encoders write an empty version when none was set.
     if spec.ociVersion.isEmpty { return }
     guard let major = majorVersion(spec.ociVersion) else {
         let message = "\(quoted(spec.ociVersion)) is not a SemVer 2.0.0 version"
@@ -34,7 +34,7 @@ private func majorVersion(_ text: String) -> Substring? {
     return numbers[0]
 }
 
-/// The parts of a text between bytes, also empty ones.
+/// The parts of a text between separators, including empty ones.
 private func parts(
     _ text: Substring, _ separator: Unicode.Scalar, most count: Int = .max
 ) -> [Substring] {
@@ -56,7 +56,7 @@ private func isSemVerNumber(_ text: Substring) -> Bool {
     isDigits(text) && (text == "0" || text.utf8.first != UInt8(ascii: "0"))
 }
 
-/// Letters, digits and hyphens, not only digits.
+/// Whether the text is letters, digits and hyphens, and not only digits.
 private func isSemVerWord(_ text: Substring) -> Bool {
     !text.isEmpty && !isDigits(text)
         && text.unicodeScalars.allSatisfy { scalar in
@@ -65,7 +65,7 @@ private func isSemVerWord(_ text: Substring) -> Bool {
         }
 }
 
-/// `root` is there and names a path.
+/// `root` is present and has a path.
 ///
 /// Spec: config.md, Root.
 func checkRoot(_ spec: Spec, _ found: inout [SpecError]) {
@@ -78,7 +78,7 @@ func checkRoot(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-/// Host and domain name need a UTS namespace of the container and fit the kernel.
+/// Host and domain name need a UTS namespace and have at most 64 bytes.
 ///
 /// Spec: config.md, Hostname. Kernel: uname(2), 64 bytes.
 func checkHostNames(_ spec: Spec, _ found: inout [SpecError]) {
@@ -100,7 +100,7 @@ private func checkHostName(
     }
 }
 
-/// Each mount says where, by a path that the kernel takes.
+/// Each mount has a destination that is not too long for the kernel.
 ///
 /// Spec: config.md, Mounts.
 func checkMountDestinations(_ spec: Spec, _ found: inout [SpecError]) {
@@ -115,15 +115,15 @@ func checkMountDestinations(_ spec: Spec, _ found: inout [SpecError]) {
 }
 
 extension Mount {
-    /// Whether the mount shows a file or directory of the host.
+    /// Whether the mount binds a file or directory of the host.
     ///
-    /// Either option makes it one, as does the type `bind`, which engines write.
+    /// The option `bind` or `rbind` makes it so, and also the type `bind`, which engines write.
     var isBind: Bool {
         type == "bind" || (options ?? []).contains { $0 == "bind" || $0 == "rbind" }
     }
 }
 
-/// A bind mount has a source, unless it changes the mount that is there.
+/// A bind mount has a source, unless it only changes an existing mount.
 ///
 /// Spec: config.md, Mounts.
 func checkBindSources(_ spec: Spec, _ found: inout [SpecError]) {
@@ -138,7 +138,7 @@ func checkBindSources(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-/// ID mappings of a mount come in pairs and belong to bind mounts and new tmpfs.
+/// A mount has both ID mappings or none, and only bind mounts and new tmpfs mounts may have them.
 ///
 /// Spec: config.md, POSIX-platform Mounts.
 func checkMountMappings(_ spec: Spec, _ found: inout [SpecError]) {
@@ -185,7 +185,7 @@ func checkHooks(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-/// A relative destination is deprecated; it counts from `/`.
+/// Warns of relative destinations, which are deprecated; they count from `/`.
 ///
 /// Spec: config.md, Mounts.
 func warnOfRelativeDestinations(_ spec: Spec, _ found: inout [SpecError]) {

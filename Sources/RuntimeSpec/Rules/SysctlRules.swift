@@ -3,10 +3,10 @@
 extension Linux {
     /// The file of a kernel parameter, as a path below `/proc/sys`.
     ///
-    /// The first separator tells which one parts the name, `.` or `/`; the other one then stands
-    /// for a dot in a part. So `net.ipv4.conf.eno2/100.rp_filter` and
-    /// `net/ipv4/conf/eno2.100/rp_filter` are both `net/ipv4/conf/eno2.100/rp_filter`. Nil if a
-    /// part is empty, `.` or `..`, so that a path never leaves `/proc/sys`. Source: sysctl(8).
+    /// The first `.` or `/` of the name is its separator; the other character then stands for a dot
+    /// within a part. So `net.ipv4.conf.eno2/100.rp_filter` and `net/ipv4/conf/eno2.100/rp_filter`
+    /// are both `net/ipv4/conf/eno2.100/rp_filter`. Nil if a part is empty, `.` or `..`, so that a
+    /// path never leaves `/proc/sys`. Source: sysctl(8).
     public static func sysctlPath(_ name: String) -> String? {
         let usesSlashes = name.first { $0 == "." || $0 == "/" } == "/"
         let path = usesSlashes ? name : String(name.map { $0 == "." ? "/" : $0 == "/" ? "." : $0 })
@@ -17,8 +17,8 @@ extension Linux {
 
 /// Kernel parameters belong to a namespace that the container has.
 ///
-/// Whether a joined network namespace is the host's own is for the planner to see.
-/// Spec: config-linux.md, Sysctl. Kernel: namespaces(7).
+/// Whether a joined network namespace is the host's own is checked when planning. Spec:
+/// config-linux.md, Sysctl. Kernel: namespaces(7).
 func checkSysctl(_ spec: Spec, _ found: inout [SpecError]) {
     guard let linux = spec.linux else { return }
     for name in (linux.sysctl ?? [:]).keys.sorted() {
@@ -28,7 +28,7 @@ func checkSysctl(_ spec: Spec, _ found: inout [SpecError]) {
     }
 }
 
-/// The System V IPC parameters that an ipc namespace has of its own.
+/// The System V IPC parameters that each ipc namespace has for itself.
 private let ipcSysctlPaths: Set = [
     "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem", "kernel/shmall",
     "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced",
