@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What a process gets of time, memory and other resources.
+// Scheduling, memory and resource limits of a process.
 
-/// How a process is given CPU time.
+/// The scheduling policy of a process.
 ///
 /// Kernel: sched(7). Source: linux/sched.h.
 package enum SchedulingPolicy: Int, KernelNumber {
@@ -55,7 +55,7 @@ package enum SchedulingPolicy: Int, KernelNumber {
     }
 }
 
-/// How urgent I/O is.
+/// The I/O scheduling class of a process.
 ///
 /// Kernel: ioprio_set(2). Source: linux/ioprio.h.
 package enum IOPriorityClass: Int, KernelNumber {
@@ -72,7 +72,7 @@ package enum IOPriorityClass: Int, KernelNumber {
     }
 }
 
-/// How the nodes of a memory policy are meant.
+/// How the kernel interprets the nodes of a memory policy.
 ///
 /// Kernel: set_mempolicy(2). Source: linux/mempolicy.h.
 @frozen package struct MemoryPolicyFlags: KernelFlags {
@@ -92,7 +92,7 @@ package enum IOPriorityClass: Int, KernelNumber {
     }
 }
 
-/// Where memory comes from.
+/// The NUMA nodes that memory is allocated from.
 ///
 /// Kernel: set_mempolicy(2). Source: linux/mempolicy.h.
 package enum MemoryPolicyMode: Int, KernelNumber {
@@ -148,7 +148,7 @@ package enum ExecutionDomain: Int, KernelNumber {
     }
 }
 
-/// Whose I/O priority is set.
+/// What the ID given to ioprio_set(2) identifies.
 ///
 /// Source: linux/ioprio.h.
 package enum PriorityTarget: Int, KernelNumber {
@@ -161,7 +161,7 @@ package enum PriorityTarget: Int, KernelNumber {
     }
 }
 
-/// What is limited.
+/// The resource that a limit is for.
 ///
 /// Kernel: getrlimit(2). Source: asm-generic/resource.h.
 package enum ResourceLimit: Int, KernelNumber {
@@ -204,7 +204,7 @@ package enum ResourceLimit: Int, KernelNumber {
     }
 }
 
-/// What memory may be used for.
+/// The permitted accesses to mapped memory.
 ///
 /// Kernel: mmap(2). Source: asm-generic/mman-common.h.
 @frozen package struct ProtectionFlags: KernelFlags {
@@ -242,7 +242,7 @@ package enum ResourceLimit: Int, KernelNumber {
     }
 }
 
-/// What madvise tells of memory.
+/// The advice that madvise(2) gives about memory.
 ///
 /// Source: asm-generic/mman-common.h.
 package enum MemoryAdvice: Int, KernelNumber {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What a file is: linux/stat.h, linux/magic.h.
+// Types and attributes of files and file systems: linux/stat.h, linux/magic.h.
 
 /// The type of a file, as the upper bits of its mode.
 ///
@@ -28,16 +28,16 @@ package enum FileKind: Int, KernelNumber {
 }
 
 extension FileKind {
-    /// S_IFMT: the bits of a mode that are the type.
+    /// S_IFMT: the bits of a mode that hold the type.
     @inlinable package static var mask: Int { 0o170_000 }
 
-    /// The type in a mode; nil for bits that are none.
+    /// The type in a mode; nil if its bits are no known type.
     @inlinable package init?(mode: some BinaryInteger) {
         self.init(rawValue: Int(truncatingIfNeeded: mode) & Self.mask)
     }
 }
 
-/// The type of a file to make with its permissions; a directory's type is the call's own.
+/// The type and permissions of a file to make; mkdirat(2) takes permissions alone.
 package struct FileMode: KernelWord {
     package let number: Int
 
@@ -60,7 +60,7 @@ package struct FileMode: KernelWord {
     @inlinable package static var permissionMask: Int { 0o7777 }
 }
 
-/// What statx is asked for, and tells.
+/// The fields of statx(2): those asked for, and those filled in.
 ///
 /// Kernel: statx(2), STATX_*. Source: linux/stat.h.
 @frozen package struct StatusMask: KernelFlags {
@@ -71,9 +71,9 @@ package struct FileMode: KernelWord {
     @inlinable package static var basic: Self { Self(rawValue: 0x7ff) }
     @inlinable package static var birthTime: Self { Self(rawValue: 0x800) }
     @inlinable package static var mountID: Self { Self(rawValue: 0x1000) }
-    /// Linux 6.8; it never comes again.
+    /// STATX_MNT_ID_UNIQUE: a mount ID that is never reused; Linux 6.8.
     @inlinable package static var uniqueMountID: Self { Self(rawValue: 0x4000) }
-    /// What no kernel takes.
+    /// STATX__RESERVED, which every kernel refuses.
     @inlinable package static var reserved: Self { Self(rawValue: 0x8000_0000) }
 
     package static var names: [(flag: Self, name: String)] {
@@ -85,7 +85,7 @@ package struct FileMode: KernelWord {
     }
 }
 
-/// `stx_attributes` of statx(2).
+/// The `stx_attributes` of statx(2).
 ///
 /// Source: linux/stat.h.
 @frozen package struct StatusAttributes: KernelFlags {
@@ -102,7 +102,7 @@ package struct FileMode: KernelWord {
     }
 }
 
-/// The type of a file system, as statfs tells it.
+/// The type of a file system, as statfs(2) reports it.
 ///
 /// Source: linux/magic.h.
 package enum FilesystemMagic: Int, KernelNumber {
@@ -131,7 +131,7 @@ package enum FilesystemMagic: Int, KernelNumber {
     }
 }
 
-/// How a file in memory is made.
+/// The options of a new memory file.
 ///
 /// Kernel: memfd_create(2). Source: linux/memfd.h.
 @frozen package struct MemoryFileFlags: KernelFlags {
@@ -152,7 +152,7 @@ package enum FilesystemMagic: Int, KernelNumber {
     }
 }
 
-/// What nobody does to a file in memory any more.
+/// The changes to a memory file that its seals forbid.
 ///
 /// Kernel: F_ADD_SEALS of fcntl(2). Source: linux/fcntl.h.
 @frozen package struct FileSeals: KernelFlags {
@@ -173,9 +173,9 @@ package enum FilesystemMagic: Int, KernelNumber {
     }
 }
 
-/// The number of a device.
+/// Encodes the number of a device.
 package enum DeviceNumber {
-    /// Major and minor number in one, as mknod(2) takes them.
+    /// Major and minor number encoded as one, as mknod(2) takes them.
     ///
     /// Source: makedev(3).
     package static func word(major: UInt32, minor: UInt32) -> Int {
@@ -185,7 +185,7 @@ package enum DeviceNumber {
     }
 }
 
-/// The inodes of namespaces that a machine starts with.
+/// The inode numbers of the initial namespaces.
 ///
 /// Source: linux/proc_ns.h; in the headers since Linux 6.18.
 package enum FirstNamespace {

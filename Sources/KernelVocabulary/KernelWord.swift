@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What the kernel's headers call their numbers: one vocabulary for the programs that a child runs, for the
-// calls of the parent, and for errors.
+// The kernel's numbers with the names from its headers: one vocabulary for the programs that a
+// child runs, for the parent's system calls, and for errors.
 //
-//   KernelWord        a number that prints itself as the headers spell it
+//   KernelWord        a number that prints as the headers spell it
 //   OpeningFiles      how files are opened and found
 //   FileStatus        what a file is
 //   Mounting          file systems and mounts
@@ -13,16 +13,16 @@
 //   Terminals         modes of terminals
 //   ErrnoName         errnos by name
 //
-// A test compares every number with the headers of Linux.
+// A test compares every number with the Linux headers.
 
 /// A number that the kernel's headers name.
 ///
-/// The text is made when somebody reads it, and never before.
+/// The text is made only when somebody reads it.
 package protocol KernelWord: Hashable, Sendable, CustomStringConvertible {
     /// The number, as a call takes it.
     var number: Int { get }
 
-    /// A number of this kind as the headers spell it.
+    /// The name of a number of this kind, as the headers spell it.
     static func spelling(of number: Int) -> String
 }
 
@@ -32,8 +32,8 @@ extension KernelWord {
 
 /// Bits that can be combined with `|`; unknown ones print in hexadecimal.
 ///
-/// No `OptionSet`: its literals are arrays, and each kind of array costs a launch the making of its metadata
-/// (all of them together half a millisecond, a twentieth of `run`: Decisions/0028).
+/// Not an `OptionSet`: its literals are arrays, and a launch would have to build the metadata of
+/// each array type (half a millisecond in total, a twentieth of `run`: Decisions/0028).
 package protocol KernelFlags: KernelWord {
     /// The bits.
     var rawValue: Int { get }
@@ -41,9 +41,9 @@ package protocol KernelFlags: KernelWord {
     /// The flags with these bits.
     init(rawValue: Int)
 
-    /// The names, in the order in which they print; one that covers others comes before them.
+    /// The flags and their names in print order; a flag that includes others comes before them.
     static var names: [(flag: Self, name: String)] { get }
-    /// How no bit at all prints.
+    /// What is printed if no bit is set.
     static var emptySpelling: String { get }
 }
 
@@ -56,7 +56,7 @@ extension KernelFlags {
     /// Whether no bit is set.
     @inlinable @inline(__always) package var isEmpty: Bool { rawValue == 0 }
 
-    /// The bits of both, as `|` in the middle of a call.
+    /// The bits of both; the method form of `|`.
     @inlinable @inline(__always) package func union(_ other: Self) -> Self { self | other }
 
     /// The bits of both.
@@ -103,7 +103,7 @@ extension KernelFlags {
     }
 }
 
-/// One number of a list, such as a command.
+/// One number of a closed list, such as a command.
 package protocol KernelNumber: KernelWord, RawRepresentable, CaseIterable where RawValue == Int {
     /// Its name.
     var name: String { get }
@@ -117,7 +117,7 @@ extension KernelNumber {
     }
 }
 
-/// A number that remembers its kind, and so its name.
+/// A number with its kind, which gives its name.
 package struct NamedNumber: Equatable, Sendable, CustomStringConvertible {
     /// The number.
     package let number: Int
@@ -129,7 +129,7 @@ package struct NamedNumber: Equatable, Sendable, CustomStringConvertible {
         kind = Word.self
     }
 
-    /// A number that is of a kind, known or not.
+    /// A number of the given kind, whether the kind knows it or not.
     package init<Word: KernelWord>(_ number: Int, of kind: Word.Type) {
         self.number = number
         self.kind = kind

@@ -2,7 +2,7 @@
 
 // File systems and mounts: linux/mount.h.
 
-/// How move_mount finds both of its places.
+/// How move_mount(2) interprets its source and target.
 ///
 /// Source: linux/mount.h.
 @frozen package struct MoveMountFlags: KernelFlags {
@@ -23,8 +23,8 @@
 
 /// The attributes of one mount, as mount_setattr(2) and fsmount(2) take them.
 ///
-/// The three access time modes are a value, not bits: relatime is zero, so that a mode is only
-/// chosen where `accessTimeMode` is among the attributes to clear. Source: linux/mount.h.
+/// The three access time modes are one value, not bits, and relatime is zero. So setting a mode
+/// needs `accessTimeMode` among the attributes to clear. Source: linux/mount.h.
 @frozen package struct MountAttributes: KernelFlags {
     package let rawValue: Int
 
@@ -34,7 +34,7 @@
     @inlinable package static var noSetUserID: Self { Self(rawValue: 0x2) }
     @inlinable package static var noDevices: Self { Self(rawValue: 0x4) }
     @inlinable package static var noExecution: Self { Self(rawValue: 0x8) }
-    /// The mask over the three modes; to clear it is to choose a mode.
+    /// The mask of the three access time modes; it must be cleared in order to set one.
     @inlinable package static var accessTimeMode: Self { Self(rawValue: 0x70) }
     @inlinable package static var noAccessTime: Self { Self(rawValue: 0x10) }
     @inlinable package static var strictAccessTime: Self { Self(rawValue: 0x20) }
@@ -56,13 +56,13 @@
 }
 
 extension MountAttributes {
-    /// MOUNT_ATTR_RELATIME, which is zero: the kernel's default mode.
+    /// MOUNT_ATTR_RELATIME, the default, whose value is zero.
     @inlinable package static var relativeAccessTime: Self { .empty }
 }
 
-/// What mount(2) takes: attributes of a mount and of a file system, and what is to be done.
+/// The flags of mount(2): attributes of a mount and of a file system, and operations.
 ///
-/// The propagation of mount_setattr(2) has the same values. Source: linux/mount.h.
+/// The propagation values of mount_setattr(2) are the same. Source: linux/mount.h.
 @frozen package struct MountFlags: KernelFlags {
     package let rawValue: Int
 
@@ -74,7 +74,7 @@ extension MountAttributes {
     @inlinable package static var noExecution: Self { Self(rawValue: 0x8) }
     @inlinable package static var synchronous: Self { Self(rawValue: 0x10) }
     @inlinable package static var remount: Self { Self(rawValue: 0x20) }
-    /// Linux 5.15 and later warn and do nothing.
+    /// Linux 5.15 and later print a warning and ignore it.
     @inlinable package static var mandatoryLocks: Self { Self(rawValue: 0x40) }
     @inlinable package static var synchronousDirectories: Self { Self(rawValue: 0x80) }
     @inlinable package static var noSymlinkFollowing: Self { Self(rawValue: 0x100) }
@@ -104,7 +104,7 @@ extension MountAttributes {
     }
 }
 
-/// The attributes of a mount as statfs tells them.
+/// The attributes of a mount, as statfs(2) reports them.
 ///
 /// Kernel: statfs(2), `f_flags`. Source: include/linux/statfs.h.
 @frozen package struct MountStatus: KernelFlags {
@@ -131,7 +131,7 @@ extension MountAttributes {
     }
 }
 
-/// How umount2 takes a mount off.
+/// How umount2(2) removes a mount.
 ///
 /// Source: include/linux/fs.h.
 @frozen package struct UnmountFlags: KernelFlags {
@@ -149,7 +149,7 @@ extension MountAttributes {
     }
 }
 
-/// How fsopen makes a context.
+/// The options of a new context of fsopen(2).
 ///
 /// Source: linux/mount.h.
 @frozen package struct FilesystemOpenFlags: KernelFlags {
@@ -166,7 +166,7 @@ extension MountAttributes {
     }
 }
 
-/// How fsmount makes a mount.
+/// The options of a new mount of fsmount(2).
 ///
 /// Source: linux/mount.h.
 @frozen package struct FilesystemMountFlags: KernelFlags {
@@ -183,7 +183,7 @@ extension MountAttributes {
     }
 }
 
-/// What fsconfig does with a file system that is being made.
+/// What fsconfig(2) does to the context of a file system.
 ///
 /// Source: linux/mount.h.
 package enum FilesystemCommand: Int, KernelNumber {

@@ -44,7 +44,7 @@
 }
 
 extension OpenFlags {
-    /// O_RDONLY, which is no bit.
+    /// O_RDONLY, whose value is zero.
     @inlinable package static var readOnly: Self { .empty }
 }
 
@@ -72,37 +72,37 @@ extension OpenFlags {
 }
 
 extension Resolution {
-    /// Like a chroot: no link leads out, and none of procfs anywhere.
+    /// Like a chroot: no link leads out, and magic links of procfs are not followed.
     @inlinable package static var inRoot: Self { .staysInRoot | .noMagicLinks }
-    /// The same where no link is followed.
+    /// Like `inRoot`, but follows no symbolic link.
     @inlinable package static var noLinks: Self { .inRoot | .noSymbolicLinks }
-    /// Below a directory, on its own file system, through no link.
+    /// Below a directory, on its own file system, following no link.
     @inlinable package static var beneath: Self { .name | .noCrossing }
-    /// The same through links: `self` of a procfs is one.
+    /// Like `beneath`, but follows symbolic links: `self` of a procfs is one.
     @inlinable package static var beneathThroughLinks: Self {
         .staysBeneath | .noMagicLinks | .noCrossing
     }
-    /// A name of a directory, also one that is mounted over.
+    /// A name in a directory; it may be a mount point.
     @inlinable package static var name: Self { .staysBeneath | .noMagicLinks | .noSymbolicLinks }
 }
 
-/// What a call makes of a path that goes with a directory's descriptor.
+/// How a call interprets a path relative to a directory's descriptor.
 ///
-/// Some calls have flags of their own among them. Kernel: AT_* of openat(2), open_tree(2), statx(2),
+/// Some of the flags belong to a single call. Kernel: AT_* of openat(2), open_tree(2), statx(2),
 /// execveat(2). Source: linux/fcntl.h, linux/mount.h.
 @frozen package struct PathFlags: KernelFlags {
     package let rawValue: Int
 
     @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
 
-    /// For open_tree(2) alone.
+    /// OPEN_TREE_CLONE; for open_tree(2) alone.
     @inlinable package static var cloneTree: Self { Self(rawValue: 0x1) }
-    /// For open_tree(2) alone.
+    /// OPEN_TREE_CLOEXEC; for open_tree(2) alone.
     @inlinable package static var treeCloseOnExec: Self { Self(rawValue: 0o2_000_000) }
     @inlinable package static var noFollow: Self { Self(rawValue: 0x100) }
     @inlinable package static var emptyPath: Self { Self(rawValue: 0x1000) }
     @inlinable package static var recursive: Self { Self(rawValue: 0x8000) }
-    /// For execveat(2) alone; Linux 6.14.
+    /// AT_EXECVE_CHECK; for execveat(2) alone, Linux 6.14.
     @inlinable package static var checkExecution: Self { Self(rawValue: 0x1_0000) }
 
     package static var names: [(flag: Self, name: String)] {
@@ -114,7 +114,7 @@ extension Resolution {
     }
 }
 
-/// A descriptor that stands for a directory.
+/// A special value in place of a directory's descriptor.
 ///
 /// Source: linux/fcntl.h.
 package enum DirectoryDescriptor: Int, KernelNumber {
@@ -132,7 +132,7 @@ package enum DirectoryDescriptor: Int, KernelNumber {
 ///
 /// Source: linux/fcntl.h.
 package enum RemovalFlag: Int, KernelNumber {
-    /// An empty directory, not a file.
+    /// AT_REMOVEDIR: an empty directory, not a file.
     case directory = 0x200
 
     package var name: String {
@@ -142,11 +142,11 @@ package enum RemovalFlag: Int, KernelNumber {
     }
 }
 
-/// Whose rights faccessat2 looks at.
+/// Whose rights faccessat2(2) checks.
 ///
 /// Source: linux/fcntl.h.
 package enum AccessFlag: Int, KernelNumber {
-    /// Those of the effective ids.
+    /// The rights of the effective IDs, not of the real ones.
     case effective = 0x200
 
     package var name: String {
@@ -156,7 +156,7 @@ package enum AccessFlag: Int, KernelNumber {
     }
 }
 
-/// What one asks to be allowed.
+/// The access that is checked.
 ///
 /// Kernel: access(2). Source: unistd.h.
 package enum AccessMode: Int, KernelNumber {
@@ -175,7 +175,7 @@ package enum AccessMode: Int, KernelNumber {
     }
 }
 
-/// How a name takes the place of another.
+/// How renameat2(2) treats an existing target.
 ///
 /// Kernel: renameat2(2). Source: linux/fs.h.
 @frozen package struct RenameFlags: KernelFlags {
@@ -192,14 +192,14 @@ package enum AccessMode: Int, KernelNumber {
     }
 }
 
-/// What fcntl does.
+/// The command of fcntl(2).
 ///
 /// Source: asm-generic/fcntl.h, linux/fcntl.h.
 package enum FileCommand: Int, KernelNumber {
     case setDescriptorFlags = 2
     case getStatusFlags = 3
     case setStatusFlags = 4
-    /// To the lowest number that is free from a given one on, close-on-exec.
+    /// F_DUPFD_CLOEXEC: duplicates to the lowest free number at or above a given one.
     case duplicate = 1030
     case addSeals = 1033
     case getSeals = 1034
@@ -216,7 +216,7 @@ package enum FileCommand: Int, KernelNumber {
     }
 }
 
-/// Flags of one descriptor.
+/// The flags of one descriptor.
 ///
 /// Kernel: F_SETFD of fcntl(2).
 @frozen package struct DescriptorFlags: KernelFlags {
@@ -233,7 +233,7 @@ package enum FileCommand: Int, KernelNumber {
     }
 }
 
-/// How close_range closes.
+/// The options of close_range(2).
 ///
 /// Source: linux/close_range.h.
 @frozen package struct CloseRangeFlags: KernelFlags {
@@ -241,7 +241,7 @@ package enum FileCommand: Int, KernelNumber {
 
     @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
 
-    /// It only makes descriptors close-on-exec.
+    /// Only marks the descriptors close-on-exec.
     @inlinable package static var closeOnExec: Self { Self(rawValue: 1 << 2) }
 
     package static var names: [(flag: Self, name: String)] {
@@ -251,13 +251,13 @@ package enum FileCommand: Int, KernelNumber {
     }
 }
 
-/// How flock locks.
+/// The operation of flock(2).
 ///
 /// Source: asm-generic/fcntl.h.
 package enum LockOperation: Int, KernelNumber {
     case exclusive = 2
     case unlock = 8
-    /// Without waiting.
+    /// LOCK_EX with LOCK_NB: fails instead of waiting.
     case exclusiveNow = 6
 
     package var name: String {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Processes and what they may do.
+// Processes, their rights and their signals.
 
-/// What a clone shares, has anew and tells.
+/// What a new process shares with its parent, and which namespaces it gets.
 ///
 /// Kernel: clone3(2), unshare(2), setns(2). Source: linux/sched.h.
 @frozen package struct CloneFlags: KernelFlags {
@@ -38,7 +38,7 @@
     }
 }
 
-/// What prctl does.
+/// The operation of prctl(2).
 ///
 /// Source: linux/prctl.h.
 package enum ProcessControl: Int, KernelNumber {
@@ -65,7 +65,7 @@ package enum ProcessControl: Int, KernelNumber {
     }
 }
 
-/// What PR_CAP_AMBIENT does.
+/// The operation of PR_CAP_AMBIENT.
 ///
 /// Source: linux/prctl.h.
 package enum AmbientCommand: Int, KernelNumber {
@@ -82,7 +82,7 @@ package enum AmbientCommand: Int, KernelNumber {
     }
 }
 
-/// How capabilities follow the ids.
+/// How capabilities change when user IDs change.
 ///
 /// Kernel: capabilities(7). Source: linux/securebits.h.
 @frozen package struct SecureBits: KernelFlags {
@@ -99,7 +99,7 @@ package enum AmbientCommand: Int, KernelNumber {
     }
 }
 
-/// The version of the structures of capset.
+/// The version of the structures that capset(2) takes.
 ///
 /// Source: linux/capability.h.
 package enum CapabilityVersion: Int, KernelNumber {
@@ -113,7 +113,7 @@ package enum CapabilityVersion: Int, KernelNumber {
     }
 }
 
-/// What keyctl does.
+/// The operation of keyctl(2).
 ///
 /// Source: linux/keyctl.h.
 package enum KeyCommand: Int, KernelNumber {
@@ -151,7 +151,7 @@ package enum KeyCommand: Int, KernelNumber {
     }
 }
 
-/// What seccomp does.
+/// The operation of seccomp(2).
 ///
 /// Source: linux/seccomp.h.
 package enum SeccompOperation: Int, KernelNumber {
@@ -166,7 +166,7 @@ package enum SeccompOperation: Int, KernelNumber {
     }
 }
 
-/// How a filter is loaded.
+/// The options for loading a filter.
 ///
 /// Kernel: seccomp(2). Source: linux/seccomp.h.
 @frozen package struct SeccompFilterFlags: KernelFlags {
@@ -178,9 +178,9 @@ package enum SeccompOperation: Int, KernelNumber {
     /// Linux 4.14.
     @inlinable package static var log: Self { Self(rawValue: 1 << 1) }
     @inlinable package static var speculationAllow: Self { Self(rawValue: 1 << 2) }
-    /// Linux 5.0; seccomp(2) returns the listener then.
+    /// Linux 5.0; makes seccomp(2) return the listener's descriptor.
     @inlinable package static var newListener: Self { Self(rawValue: 1 << 3) }
-    /// Linux 5.19; only beside a listener.
+    /// Linux 5.19; valid only with a listener.
     @inlinable package static var waitKillableReceive: Self { Self(rawValue: 1 << 5) }
 
     package static var names: [(flag: Self, name: String)] {
@@ -193,7 +193,7 @@ package enum SeccompOperation: Int, KernelNumber {
     }
 }
 
-/// What futex does.
+/// The operation of futex(2).
 ///
 /// Source: linux/futex.h.
 package enum FutexOperation: Int, KernelNumber {
@@ -208,7 +208,7 @@ package enum FutexOperation: Int, KernelNumber {
     }
 }
 
-/// Whom waitid waits for.
+/// What the ID given to waitid(2) identifies.
 ///
 /// Source: linux/wait.h.
 package enum WaitTarget: Int, KernelNumber {
@@ -223,7 +223,7 @@ package enum WaitTarget: Int, KernelNumber {
     }
 }
 
-/// What waitid waits for.
+/// The events that waitid(2) waits for.
 ///
 /// Source: linux/wait.h.
 @frozen package struct WaitOptions: KernelFlags {
@@ -233,7 +233,7 @@ package enum WaitTarget: Int, KernelNumber {
 
     @inlinable package static var noHang: Self { Self(rawValue: 0x1) }
     @inlinable package static var exited: Self { Self(rawValue: 0x4) }
-    /// A child whose clone asked for no exit signal counts too.
+    /// Also waits for a child whose clone asked for no exit signal.
     @inlinable package static var allChildren: Self { Self(rawValue: 0x4000_0000) }
 
     package static var names: [(flag: Self, name: String)] {
@@ -243,11 +243,11 @@ package enum WaitTarget: Int, KernelNumber {
     }
 }
 
-/// How a child ended, as waitid tells it.
+/// How a child ended, as waitid(2) reports it.
 ///
 /// Source: asm-generic/siginfo.h.
 package enum ChildCode: Int, KernelNumber {
-    /// Others carry a signal.
+    /// CLD_EXITED; the other codes come with a signal.
     case exited = 1
 
     package var name: String {
@@ -257,7 +257,7 @@ package enum ChildCode: Int, KernelNumber {
     }
 }
 
-/// How rt_sigprocmask changes what is blocked.
+/// How rt_sigprocmask(2) changes the blocked signals.
 ///
 /// Source: asm-generic/signal-defs.h.
 package enum SignalMaskChange: Int, KernelNumber {
@@ -272,7 +272,7 @@ package enum SignalMaskChange: Int, KernelNumber {
     }
 }
 
-/// Signals that the runtime itself deals with.
+/// The signals that the runtime itself uses.
 ///
 /// Kernel: signal(7). Source: asm-generic/signal.h.
 package enum SignalNumber: Int, KernelNumber {
@@ -302,20 +302,20 @@ package enum SignalNumber: Int, KernelNumber {
 }
 
 extension SignalNumber {
-    /// The highest of all signals, real-time ones too: SIGRTMAX.
+    /// SIGRTMAX, the highest signal.
     @inlinable package static var last: Int { 64 }
-    /// The size of the kernel's signal masks.
+    /// The size of the kernel's signal masks, in bytes.
     @inlinable package static var maskBytes: Int { 8 }
     /// The signal's bit in a mask.
     @inlinable package var bit: UInt64 { 1 << UInt64(rawValue - 1) }
 }
 
-/// How a process ended, in one number.
+/// The parts of a wait status.
 ///
 /// Kernel: wait(2).
 package enum WaitStatus {
-    /// The signal that ended it, or 0.
+    /// The signal that ended the process, or 0.
     package static func signal(_ status: Int32) -> Int32 { status & 0x7f }
-    /// Its exit status, where no signal did.
+    /// The exit status, if no signal ended the process.
     package static func exitStatus(_ status: Int32) -> Int32 { status >> 8 & 0xff }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Sockets, and what is waited for.
+// Sockets, polling and device requests.
 
-/// What a socket's addresses are.
+/// The kind of addresses that a socket uses.
 ///
 /// Kernel: socket(2). Source: include/linux/socket.h.
 package enum AddressFamily: Int, KernelNumber {
@@ -48,7 +48,7 @@ package struct SocketType: KernelWord {
     }
 }
 
-/// Whom a netlink socket talks to.
+/// The kernel subsystem that a netlink socket talks to.
 ///
 /// Source: linux/netlink.h.
 package enum NetlinkProtocol: Int, KernelNumber {
@@ -61,7 +61,7 @@ package enum NetlinkProtocol: Int, KernelNumber {
     }
 }
 
-/// How a message is sent or taken.
+/// How a message is sent or received.
 ///
 /// Kernel: send(2), recv(2). Source: include/linux/socket.h.
 @frozen package struct MessageFlags: KernelFlags {
@@ -95,7 +95,7 @@ package enum DescriptorMessageType {
     @inlinable package static var type: Int32 { 1 }
 }
 
-/// What poll waits for, and what it saw.
+/// The events that poll(2) waits for and reports.
 ///
 /// Source: asm-generic/poll.h.
 @frozen package struct PollEvents: KernelFlags {
@@ -105,11 +105,11 @@ package enum DescriptorMessageType {
 
     @inlinable package static var readable: Self { Self(rawValue: 0x1) }
     @inlinable package static var writable: Self { Self(rawValue: 0x4) }
-    /// Always waited for.
+    /// Reported even if not asked for.
     @inlinable package static var error: Self { Self(rawValue: 0x8) }
-    /// Always waited for.
+    /// Reported even if not asked for.
     @inlinable package static var hungUp: Self { Self(rawValue: 0x10) }
-    /// Always waited for.
+    /// Reported even if not asked for.
     @inlinable package static var invalid: Self { Self(rawValue: 0x20) }
 
     package static var names: [(flag: Self, name: String)] {
@@ -120,7 +120,7 @@ package enum DescriptorMessageType {
     }
 }
 
-/// What is done to a queue of epoll.
+/// The operation of epoll_ctl(2).
 ///
 /// Source: linux/eventpoll.h.
 package enum QueueCommand: Int, KernelNumber {
@@ -137,7 +137,7 @@ package enum QueueCommand: Int, KernelNumber {
     }
 }
 
-/// What inotify tells of a file.
+/// The changes of a file that inotify reports.
 ///
 /// Kernel: inotify(7). Source: linux/inotify.h.
 @frozen package struct ChangeEvents: KernelFlags {
@@ -154,7 +154,7 @@ package enum QueueCommand: Int, KernelNumber {
     }
 }
 
-/// How eventfd2 makes a counter.
+/// The options of eventfd2(2).
 ///
 /// Source: include/linux/eventfd.h.
 @frozen package struct EventCounterFlags: KernelFlags {
@@ -172,7 +172,7 @@ package enum QueueCommand: Int, KernelNumber {
     }
 }
 
-/// How signalfd4 makes a queue of signals.
+/// The options of signalfd4(2).
 ///
 /// Source: linux/signalfd.h.
 @frozen package struct SignalQueueFlags: KernelFlags {
@@ -190,7 +190,7 @@ package enum QueueCommand: Int, KernelNumber {
     }
 }
 
-/// How inotify_init1 makes a queue of changes.
+/// The options of inotify_init1(2).
 ///
 /// Source: linux/inotify.h.
 @frozen package struct ChangeQueueFlags: KernelFlags {
@@ -208,7 +208,7 @@ package enum QueueCommand: Int, KernelNumber {
     }
 }
 
-/// How accept4 makes a connection's descriptor.
+/// The options of accept4(2).
 ///
 /// Source: include/linux/net.h.
 @frozen package struct AcceptFlags: KernelFlags {
@@ -226,10 +226,10 @@ package enum QueueCommand: Int, KernelNumber {
     }
 }
 
-/// What ioctl asks of a device.
+/// The request of an ioctl(2).
 ///
-/// Kernel: ioctl_tty(2), netdevice(7), ioctl_ns(2), ioctl_pidfd(2). Source: asm-generic/ioctls.h, linux/sockios.h,
-/// linux/nsfs.h, linux/pidfd.h.
+/// Kernel: ioctl_tty(2), netdevice(7), ioctl_ns(2), ioctl_pidfd(2). Source: asm-generic/ioctls.h,
+/// linux/sockios.h, linux/nsfs.h, linux/pidfd.h.
 package enum DeviceRequest: Int, KernelNumber {
     case becomeControllingTerminal = 0x540e
     case setWindowSize = 0x5414
@@ -239,7 +239,7 @@ package enum DeviceRequest: Int, KernelNumber {
     case networkNamespaceOfSocket = 0x894c
     case userNamespaceOf = 0xb701
     case namespaceType = 0xb703
-    /// The first version of the structure, of 64 bytes.
+    /// PIDFD_GET_INFO with the first version of its structure, which has 64 bytes.
     case processInfo = 0xc040_ff0b
 
     package var name: String {

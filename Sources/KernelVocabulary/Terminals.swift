@@ -2,7 +2,7 @@
 
 // Modes of terminals: asm-generic/termbits.h, termios(3).
 
-/// What a terminal makes of its input.
+/// How a terminal processes its input.
 @frozen package struct TerminalInputFlags: KernelFlags {
     package let rawValue: Int
 
@@ -26,13 +26,13 @@
     }
 }
 
-/// What a terminal makes of its output.
+/// How a terminal processes its output.
 @frozen package struct TerminalOutputFlags: KernelFlags {
     package let rawValue: Int
 
     @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
 
-    /// "\n" becomes "\r\n".
+    /// ONLCR: "\n" becomes "\r\n".
     @inlinable package static var newlineToReturn: Self { Self(rawValue: 0o4) }
 
     package static var names: [(flag: Self, name: String)] {
@@ -59,7 +59,7 @@
     }
 }
 
-/// What a terminal does with what is typed.
+/// How a terminal treats typed characters.
 @frozen package struct TerminalLocalFlags: KernelFlags {
     package let rawValue: Int
 
@@ -79,7 +79,7 @@
     }
 }
 
-/// The places of special characters.
+/// The indices of special characters in `c_cc`.
 package enum TerminalCharacter: Int, KernelNumber {
     case time = 5
     case minimum = 6
