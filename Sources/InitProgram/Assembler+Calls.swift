@@ -3,7 +3,7 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-// Calls that several themes make.
+// Calls that steps of several themes use.
 
 extension Assembler {
     mutating func prctl(_ option: ProcessControl, _ value: Int) {
@@ -14,12 +14,12 @@ extension Assembler {
         call(.prctl, [.named(option), value, .literal(0), .literal(0), .literal(0)])
     }
 
-    /// Ends the process when the thread that has started it ends.
+    /// Kills this process when the thread that started it ends.
     ///
-    /// - Parameter parent: the process of that thread.
+    /// - Parameter parent: the ID of that thread's process.
     mutating func endWithParent(_ parent: Int32) {
         prctl(.endWithParent, .named(SignalNumber.kill))
-        // The parent may have ended before that was set.
+        // The parent may have ended before the prctl took effect.
         let found = cell("parent")
         call(.getppid, [], into: found)
         let isThere = skip(when: .equals(found, Int(parent)))
@@ -31,7 +31,8 @@ extension Assembler {
         call(.close, [.cell(descriptor)])
     }
 
-    /// Opens a file of the host for writing, while its paths still mean the host's.
+    /// Opens a file of the host for writing; used before the root changes, while paths are the
+    /// host's.
     mutating func openHostFile(_ path: String, _ name: String) -> Cell {
         let file = cell(name)
         open(text(path), .writeOnly, into: file)
@@ -49,7 +50,7 @@ extension Assembler {
             ], into: result, ignoring: ignoring)
     }
 
-    /// The socket of the connection to who lets the process go on.
+    /// The socket of the connection to the process that lets this one go on.
     mutating func socket(of channel: StartChannel, _ state: LoweringState) -> Cell {
         switch (channel, state.startConnection) {
         case (.startConnection, let connection?): connection

@@ -8,7 +8,8 @@ internal import SystemPackage
 extension Assembler {
     /// Opens, configures and creates a file system; returns the detached mount.
     ///
-    /// With `instead`, another tree takes its place where the kernel refuses the file system (EPERM).
+    /// If `instead` is given and the kernel refuses the file system (EPERM), that tree is used
+    /// instead.
     mutating func newFilesystem(
         _ type: String, source: String, options: [String], attributes: MountAttributes,
         instead: Cell? = nil
@@ -17,7 +18,7 @@ extension Assembler {
         let mount = cell("mount")
         let ignored: [Errno] = instead == nil ? [] : [.notPermitted]
         var refused: [Label] = []
-        // Which of the calls refuses depends on the file system.
+        // Which of these calls is refused depends on the file system.
         func mayRefuse(_ result: Cell) {
             if instead != nil { refused.append(skip(when: .isNegative(result))) }
         }
@@ -67,15 +68,17 @@ extension Assembler {
         return mount
     }
 
-    /// What fails in no other way than by a label that the policy does not know.
+    /// The note for calls that fail only if the policy does not know the label.
     static let labelNote = "unable to set a label of SELinux"
 
-    /// procfs and sysfs go onto a real directory only: through a symbolic link an image could send
-    /// them elsewhere and leave /proc to itself (CVE-2023-27561).
+    /// Mounts a file system at its destination.
+    ///
+    /// procfs and sysfs are mounted on a real directory only: through a symbolic link, an image
+    /// could move them elsewhere and keep a /proc of its own (CVE-2023-27561).
     mutating func mountFilesystem(
         _ mount: FilesystemMount, in root: Cell, instead: Cell? = nil
     ) -> Cell {
-        // A link of the image could send it to a mount that is not meant.
+        // Through a link of the image, a remount could change another mount than the one meant.
         let isRemount = mount.mountFlags?.contains(.remount) ?? false
         let isKernelTree = !isRemount && (mount.type == "proc" || mount.type == "sysfs")
         let linked = isKernelTree || isRemount ? nil : cell("linked")
@@ -101,10 +104,11 @@ extension Assembler {
         return tree
     }
 
-    /// Mounts by mount(2), whose path is the working directory: the resolved mount point itself.
+    /// Mounts by mount(2) on ".", after changing to the resolved mount point.
     ///
-    /// It gives no descriptor. The mount is looked up again, as the root that it must be; whoever moves
-    /// things about meanwhile gets attributes onto another mount of the container at most.
+    /// mount(2) returns no descriptor, so the mount is looked up by its path again and must be the
+    /// root of a mount. If a process moves mounts meanwhile, the attributes can at worst end up on
+    /// another mount of the container.
     private mutating func mountInPlace(
         _ mount: FilesystemMount, _ flags: MountFlags, on target: Cell, below root: Cell
     ) -> Cell {

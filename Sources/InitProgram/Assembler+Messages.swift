@@ -3,13 +3,14 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-// Descriptors over sockets: unix(7), SCM_RIGHTS.
+// Passes descriptors over sockets: unix(7), SCM_RIGHTS.
 
 extension Assembler {
-    /// Takes the one descriptor of the next message; `without` says what it means that none comes.
+    /// Receives the one descriptor of the next message; `without` is the error if no message comes.
     ///
-    /// The kernel writes the number, four bytes, behind the 16 of the control message's header: that
-    /// lands in a cell when the header fills the two cells before it. Kernel: recvmsg(2), cmsg(3).
+    /// The kernel writes the descriptor, four bytes, behind the control message's header of 16
+    /// bytes. The header fills the two cells before it, so the number lands in the third. Kernel:
+    /// recvmsg(2), cmsg(3).
     mutating func receiveDescriptor(_ name: String, from socket: Cell, without: String) -> Cell {
         let length = cell("\(name)-length")
         _ = cell("\(name)-type")
@@ -26,14 +27,14 @@ extension Assembler {
         let received = skip(when: .equals(count, 1))
         refuse(without)
         place(received)
-        // Nothing is written where the process may not have one more descriptor.
+        // The control message is missing if the process may not have another descriptor.
         let fits = skip(when: .equals(length, 20))
         refuse("no descriptor is left for what the runtime sends (RLIMIT_NOFILE)")
         place(fits)
         return descriptor
     }
 
-    /// One SCM_RIGHTS message with exactly one descriptor and a name as payload.
+    /// Sends one SCM_RIGHTS message with one descriptor and a name as payload.
     ///
     /// Kernel: unix(7).
     mutating func sendDescriptor(
@@ -45,7 +46,7 @@ extension Assembler {
             ignoring: ignoring)
     }
 
-    /// The same with one descriptor or two, and parts of prepared memory as payload.
+    /// Sends a message with one or two descriptors and parts of prepared memory as payload.
     mutating func sendDescriptors(
         _ descriptors: [Cell], with parts: [(offset: Int, count: Int)], over socket: Cell,
         ignoring: [Errno] = []
@@ -54,7 +55,7 @@ extension Assembler {
         for (index, part) in parts.enumerated() {
             relocate(at: vectors + index * 16, to: part.offset)
         }
-        // cmsghdr: length, level, type, then four bytes each, padded to 24.
+        // cmsghdr: length, level and type, then four bytes per descriptor, padded to 24.
         let kind =
             UInt64(DescriptorMessageType.level) | UInt64(DescriptorMessageType.type) << 32
         let control = words([UInt64(16 + 4 * descriptors.count), kind, 0])

@@ -3,10 +3,10 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-// The rule of these files: no path string inside the rootfs is ever followed by the kernel on its own.
-// A path is resolved once, by openat2 with RESOLVE_IN_ROOT below the root tree's descriptor; from then
-// on there are only descriptors. CVE-2019-19921, CVE-2021-30465, CVE-2025-31133 and their kin all
-// came from resolving twice.
+// The rule of these files: the kernel never follows a path string inside the rootfs on its own. A
+// path is resolved once, by openat2 with RESOLVE_IN_ROOT below the root tree's descriptor; from
+// then on only descriptors are used. CVE-2019-19921, CVE-2021-30465, CVE-2025-31133 and similar
+// ones all came from resolving a path twice.
 
 extension Assembler {
     mutating func moveMount(

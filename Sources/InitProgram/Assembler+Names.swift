@@ -3,13 +3,13 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-// Names in one directory.
+// Names in a single directory.
 
 extension Assembler {
-    /// Uses the directory at `path`, made when missing.
+    /// Uses the directory at `path`, and makes it if it is missing.
     ///
-    /// A mount of the config is used by its descriptor: through a symbolic link of the image another
-    /// mount may be on the path, with files of the host.
+    /// A mount of the config is used by its descriptor. Its path could lead through a symbolic link
+    /// of the image to another mount, with files of the host.
     mutating func withDirectory(
         _ path: String, _ state: LoweringState, _ body: (inout Assembler, Cell) -> Void
     ) {
@@ -22,7 +22,7 @@ extension Assembler {
         call(.close, [.cell(directory)])
     }
 
-    /// The file of this name, made when missing; it is no link and leads nowhere else.
+    /// Opens the file of this name, made if it is missing, without following a link.
     mutating func resolveNode(_ name: String, in directory: Cell) -> Cell {
         call(
             .mknodat,
@@ -33,7 +33,7 @@ extension Assembler {
         return target
     }
 
-    /// Opens what has a name in a directory, whatever it is.
+    /// Opens the entry of this name in a directory, of any type, without following a link.
     mutating func openName(_ name: String, in directory: Cell, into result: Cell) {
         resolve(
             name, below: directory, into: result, flags: .pathOnly | .noFollow,

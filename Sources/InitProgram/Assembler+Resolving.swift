@@ -3,14 +3,15 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-// Paths of the container become descriptors, and what is missing is made: see Assembler+Mounts for the rule.
+// Resolves paths of the container to descriptors, and makes what is missing. Assembler+Mounts has
+// the rule.
 
 extension Assembler {
     // MARK: Resolving
 
     /// Resolves `path` below `root`.
     ///
-    /// A walk that raced with a rename (EAGAIN) is tried again.
+    /// A resolution that raced with a rename (EAGAIN) is repeated.
     mutating func resolve(
         _ path: String, below root: Cell, into result: Cell, flags: OpenFlags = .pathOnly,
         resolution: Resolution = .inRoot, ignoring: [Errno] = [], note: String? = nil
@@ -24,7 +25,7 @@ extension Assembler {
             into: result, ignoring: ignoring, retries: 128, note: note)
     }
 
-    /// Opens a path, or a name in the directory at a descriptor; always close-on-exec.
+    /// Opens a path, or a name in the directory of a descriptor; always close-on-exec.
     mutating func open(
         _ path: Operand, at directory: Operand = .named(DirectoryDescriptor.current),
         _ flags: OpenFlags, into result: Cell?, ignoring: [Errno] = [], note: String? = nil
@@ -34,20 +35,20 @@ extension Assembler {
             into: result, ignoring: ignoring, note: note)
     }
 
-    /// Opens a directory of the host (or of a joined mount namespace) by path.
+    /// Opens a directory by its path on the host, or in a joined mount namespace.
     mutating func openDirectory(_ path: String, _ name: String) -> Cell {
         let cell = cell(name)
         open(text(path), .pathOnly | .directory, into: cell)
         return cell
     }
 
-    /// Resolves `path`, making what is missing: directories, and at the end a directory or an empty file,
-    /// as `kind` and the source tree say.
+    /// Resolves `path` and makes what is missing: directories, and last a directory or an empty
+    /// file, as `kind` and the source tree say.
     ///
-    /// A path that still cannot be resolved then leads through a link to nothing.
+    /// If the path cannot be resolved even then, it leads through a dangling link.
     ///
-    /// `linked`, if given, becomes other than 0 where the path leads through a link; what the path leads to
-    /// is looked at then. A path without a link costs no further call.
+    /// `linked`, if given, becomes nonzero if the path leads through a link; the target is then
+    /// checked. A path without links costs no further call.
     mutating func resolveMaking(
         _ path: String, below root: Cell, kind: MountPointKind, source: Cell?,
         resolution: Resolution = .inRoot, note: String? = nil, linked: Cell? = nil
@@ -119,10 +120,11 @@ extension Assembler {
         return target
     }
 
-    /// Security labels and sysctls are written through procfs, and the plan judges by the spelling: no
-    /// link of the image takes a mount there.
+    /// Refuses a mount whose destination leads through a link into procfs or sysfs.
     ///
-    /// What is spelled as inside /proc is one of the files that may be covered (/proc/net is a link).
+    /// Security labels and sysctls are written through procfs, and the plan judges destinations by
+    /// their text, so no link of the image may lead a mount there. A path written as below /proc is
+    /// exempt: it was checked as one of the files that may be covered (/proc/net is a link).
     private mutating func refuseKernelTree(_ target: Cell, _ path: String) {
         guard !path.begins(with: "/proc/") else { return }
         let statistics = scratch()
@@ -135,8 +137,11 @@ extension Assembler {
         place(isOther)
     }
 
-    /// Nothing is to be on the root, which init keeps while who joins its mount namespace gets what is
-    /// on top: `..` of a root stays there, but for what is mounted on it.
+    /// Refuses a mount that has covered the root itself.
+    ///
+    /// Init would keep the root below it, while a process that joins the mount namespace gets the
+    /// mount on top. The check: `..` of the root is the root itself, unless another mount covers
+    /// it.
     mutating func refuseCoveredRoot(_ root: Cell, _ path: String, _ linked: Cell) {
         let isDirect = skip(when: .equals(linked, 0))
         let top = cell("root-again")
@@ -147,7 +152,7 @@ extension Assembler {
             close(top)
             return place(isDirect)
         }
-        // Nobody else would unmount it.
+        // In the host's mount namespace nobody else would unmount it.
         resolve(
             "..", below: root, into: top, resolution: onlyRoot, ignoring: [.improperLink])
         let isFree = skip(when: .isNotNegative(top))
@@ -160,8 +165,9 @@ extension Assembler {
         place(isDirect)
     }
 
-    /// Lets the runtime make a mount point behind a link that leads to what is not there: nothing here
-    /// can take apart what a link says.
+    /// Asks the runtime to make a mount point behind a dangling link.
+    ///
+    /// A program of the machine cannot parse the text of a link.
     private mutating func askForMountPoint(
         _ path: String, below root: Cell, kind: MountPointKind, source: Cell?
     ) {
@@ -187,10 +193,12 @@ extension Assembler {
         close(answer)
     }
 
-    /// The rendezvous may have trees in it that come first, so the answer has a way of its own; that the
-    /// runtime is gone is seen there.
+    /// Waits for the runtime's answer.
+    ///
+    /// The rendezvous may hold trees that were sent earlier, so the answer comes by an eventfd; the
+    /// rendezvous only shows if the runtime has ended.
     private mutating func waitForAnswer(_ answer: Cell) {
-        // That the other end is closed is always told.
+        // poll(2) always reports that the other end is closed.
         let polled = pollEntries(answer, .readable, input(.rendezvous), .empty)
         poll(polled)
         let isAnswered = skip(when: .isReadable(polled))

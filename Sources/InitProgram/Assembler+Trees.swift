@@ -3,15 +3,15 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-// Mount trees that the child clones by path. It is in a mount namespace of its own by then. Those of
-// the host come before anything is mounted: no such path is inside the root file system. Those of the
-// container are resolved below its root, like all paths there.
+// Mount trees that the child clones by path, in a mount namespace of its own. Trees of the host are
+// cloned before anything is mounted, so none of their paths is inside the root file system. Trees
+// of the container are resolved below its root, like all paths there.
 
 extension Assembler {
-    /// The tree takes the place of what the parent would have prepared.
+    /// Clones a tree to use in place of one that the parent would have prepared.
     ///
-    /// The number of the root tree is among those that later steps keep open: the child moves its own
-    /// onto the descriptor that it inherited.
+    /// Later steps keep the root tree open by the number of its inherited descriptor, so the child
+    /// duplicates its own clone onto that number.
     mutating func clone(_ tree: HostTree, for descriptor: InheritedDescriptor) {
         let source = openSource(tree)
         if case .device(let device) = tree.kind { verify(device, at: source, tree.path) }
@@ -37,8 +37,10 @@ extension Assembler {
         return source
     }
 
-    /// A link of the image or of a volume stays in the container, and leads to no second place of a procfs
-    /// or sysfs, where these would be without their masks.
+    /// Clones a tree of the container.
+    ///
+    /// A link of the image or of a volume is resolved inside the container, and must not lead to a
+    /// procfs or sysfs: bound elsewhere, these would be without their masks.
     mutating func clone(_ tree: ContainerTree, in root: Cell) -> Cell {
         let source = cell("container-path")
         let path = tree.path == "/" ? "." : tree.path
@@ -58,7 +60,8 @@ extension Assembler {
         return clone
     }
 
-    /// Those of the config are below the root of a mount: with recursion they would come along.
+    /// Refuses procfs and sysfs as targets of a link, and for a recursive clone the root of any
+    /// mount: the config's own procfs and sysfs mounts may be below it.
     private mutating func verifyBehindLink(_ source: Cell, _ tree: ContainerTree) {
         let note = "the source \(tree.path) leads through a link to "
         let status = scratch()

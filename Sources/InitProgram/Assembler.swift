@@ -6,22 +6,22 @@ internal import SystemPackage
 
 /// Builds a program: calls, memory, and forward jumps.
 package struct Assembler {
-    /// What is built so far.
+    /// The program built so far.
     package private(set) var image = ProgramImage()
     private var step = 0
-    /// What the child opens itself in place of an inherited descriptor.
+    /// The cells of descriptors that the child opens itself instead of inheriting them.
     private var opened = DescriptorTable<Cell>()
-    /// Whether mounts are made in the mount namespace of the host: nothing has cut it off.
+    /// Whether mounts are made in the host's own mount namespace.
     var mountsAmongTheHosts = true
     /// One scratch area for calls that fill a structure of up to 256 bytes (statx, statfs).
     private var scratchOffset: Int?
 
-    /// A place further on that a skip leads to.
+    /// The later instruction that a skip leads to.
     struct Label {
         fileprivate let skips: [Int]
     }
 
-    /// When a skip is taken.
+    /// The condition under which a skip is taken.
     enum Condition {
         case isNegative(Cell)
         case isNotNegative(Cell)
@@ -31,19 +31,19 @@ package struct Assembler {
         case always
         /// The progress page at an offset, masked, equals the value.
         case progress(Int, mask: Int, value: Int)
-        /// No error stands in the progress page.
+        /// The progress page holds no error.
         case nothingFailed
     }
 
     /// An empty program.
     package init() {
         image.data.reserveCapacity(8192)
-        // A usual container has six or seven hundred.
+        // A typical container needs six or seven hundred instructions.
         image.instructions.reserveCapacity(768)
         image.stepOfInstruction.reserveCapacity(768)
     }
 
-    /// Says that the following instructions belong to step `index` of the plan.
+    /// Assigns the instructions that follow to step `index` of the plan.
     mutating func beginStep(_ index: Int) {
         step = index
     }
@@ -65,7 +65,7 @@ package struct Assembler {
         return cell
     }
 
-    /// Says that a cell holds what would otherwise be inherited.
+    /// Uses a cell in place of an inherited descriptor.
     mutating func use(_ cell: Cell, for descriptor: InheritedDescriptor) {
         opened[descriptor] = cell
     }
@@ -94,14 +94,14 @@ package struct Assembler {
         return offset
     }
 
-    /// The offset of a structure of 64-bit words.
+    /// Adds a structure of 64-bit words; returns its offset.
     mutating func words(_ words: [UInt64]) -> Int {
         let offset = reserve(0)
         for word in words { append(word) }
         return offset
     }
 
-    /// The offset of a structure of 32-bit words.
+    /// Adds a structure of 32-bit words; returns its offset.
     mutating func words32(_ words: [UInt32]) -> Int {
         let offset = reserve(0)
         for word in words {
@@ -114,9 +114,9 @@ package struct Assembler {
         withUnsafeBytes(of: word.littleEndian) { image.data.append(contentsOf: $0) }
     }
 
-    /// The offset of `text` with a NUL behind it.
+    /// Adds `text` with a NUL behind it; returns its offset.
     ///
-    /// Equal texts get a place each: to look for them costs more than the bytes.
+    /// Equal texts are stored twice: looking for duplicates would cost more than their bytes.
     mutating func textOffset(_ text: String) -> Int {
         let offset = image.data.count
         image.data.append(contentsOf: text.utf8)
@@ -132,7 +132,7 @@ package struct Assembler {
         .text(textOffset(text), text.description)
     }
 
-    /// The offset of `text` with a NUL behind it.
+    /// Adds `text` with a NUL behind it; returns its offset.
     private mutating func textOffset(_ text: ByteText) -> Int {
         let offset = image.data.count
         image.data.append(contentsOf: text.bytes)
@@ -140,7 +140,7 @@ package struct Assembler {
         return offset
     }
 
-    /// The offset of a NULL-terminated array of addresses of texts (argv, envp).
+    /// Adds a NULL-terminated array of addresses of texts (argv, envp); returns its offset.
     mutating func textArray(_ texts: [ByteText]) -> Int {
         let targets = texts.map { textOffset($0) }
         let offset = reserve((targets.count + 1) * 8)
@@ -188,9 +188,9 @@ package struct Assembler {
         emit(.copy(cell, to: .address(offset), width: width))
     }
 
-    /// Starts a jump that is taken under `condition`; `place` says where it leads.
+    /// Adds a jump that is taken under `condition`; `place` sets its target.
     ///
-    /// The checker refuses one that was never placed.
+    /// The checker refuses a jump that was never placed.
     mutating func skip(when condition: Condition) -> Label {
         let label = Label(skips: [image.instructions.count])
         let sign = Int.min
@@ -202,14 +202,14 @@ package struct Assembler {
             case .memory(let offset, let mask, let value): (.address(offset), mask, value)
             case .always: (.address(0), 0, 0)
             case .progress(let offset, let mask, let value): (.progress(offset), mask, value)
-            // The first eight bytes of the page are the index and, higher, the error.
+            // The first eight bytes of the page hold the index and, in the upper half, the error.
             case .nothingFailed: (.progress(0), ~Int(UInt32.max), 0)
             }
         emit(.skip(test: test.0, mask: test.1, value: test.2, distance: -1))
         return label
     }
 
-    /// Lets every skip of `label` lead to the next instruction.
+    /// Makes the next instruction the target of every skip of `label`.
     mutating func place(_ label: Label) {
         for index in label.skips {
             guard case .skip(let test, let mask, let value, _) = image.instructions[index] else {
@@ -221,7 +221,7 @@ package struct Assembler {
         }
     }
 
-    /// Stops the program with a reason of ours instead of the kernel's.
+    /// Stops the program with a reason of ours, by a call that always fails.
     mutating func refuse(_ note: String) {
         call(.close, [.literal(-1)], note: note)
     }

@@ -2,22 +2,22 @@
 
 package import KernelVocabulary
 
-// Values of the steps that set attributes of the process: CPU time, memory, execution domain.
+// Values of the steps that set the process's scheduling, memory policy and execution domain.
 
-/// A set of small numbers (CPUs, memory nodes), as a reader and as the kernel has it.
+/// A set of small numbers (CPUs, memory nodes), as text and as a bit mask for the kernel.
 package struct NumberSet: Equatable, Sendable {
     /// The list format of cpuset(7), such as `0-3,7`.
     package let text: String
-    /// A bit for each number, the lowest in the first word.
+    /// One bit for each number, the lowest number in bit 0 of the first word.
     package let words: [UInt64]
 
-    /// A set of its two forms.
+    /// A set from both of its forms.
     package init(text: String, words: [UInt64]) {
         self.text = text
         self.words = words
     }
 
-    /// Reads a list, or gives nil where it is none.
+    /// Parses a list; nil if `text` is none.
     package init?(list text: String) {
         var words: [UInt64] = []
         for item in text.split(separator: ",", omittingEmptySubsequences: false) {
@@ -38,7 +38,7 @@ package struct NumberSet: Equatable, Sendable {
     }
 }
 
-/// How a process is given CPU time.
+/// The scheduling policy of a process and its parameters.
 ///
 /// Kernel: sched_setattr(2).
 package struct SchedulingAttributes: Equatable, Sendable {
@@ -50,7 +50,7 @@ package struct SchedulingAttributes: Equatable, Sendable {
     package var nice: Int32
     /// The static priority of real-time policies.
     package var priority: UInt32
-    /// Nanoseconds of each period, for SCHED_DEADLINE.
+    /// The CPU time in each period in nanoseconds, for SCHED_DEADLINE.
     package var runtime: UInt64
     /// The relative deadline in nanoseconds.
     package var deadline: UInt64
@@ -72,7 +72,7 @@ package struct SchedulingAttributes: Equatable, Sendable {
     }
 }
 
-/// How urgent the I/O of a process is.
+/// The I/O priority of a process.
 ///
 /// Kernel: ioprio_set(2).
 package struct IOPriorityValue: Equatable, Sendable {
@@ -88,13 +88,13 @@ package struct IOPriorityValue: Equatable, Sendable {
     }
 }
 
-/// Where a process gets its memory from.
+/// The memory policy of a process.
 ///
 /// Kernel: set_mempolicy(2).
 package struct MemoryPolicyChange: Equatable, Sendable {
     /// Mode and flags, such as `MPOL_BIND|MPOL_F_STATIC_NODES`.
     package let mode: MemoryPolicyWord
-    /// The nodes, where the mode has some.
+    /// The nodes, for a mode that needs them.
     package let nodes: NumberSet?
 
     /// A policy to set.
@@ -104,15 +104,15 @@ package struct MemoryPolicyChange: Equatable, Sendable {
     }
 }
 
-/// What one file of /proc/self gets, so that a security module confines the program.
+/// A text written to a file of /proc/self so that a security module confines the program.
 ///
 /// Kernel: proc_pid_attr(5).
 package struct SecurityLabel: Equatable, Sendable {
     /// The file below /proc/self.
     package let file: String
-    /// What is written.
+    /// The text to write.
     package let text: String
-    /// What an error says, such as `can't set process label "x"`.
+    /// The beginning of an error, such as `can't set process label "x"`.
     package let purpose: String
 
     /// A label to write.
@@ -123,7 +123,7 @@ package struct SecurityLabel: Equatable, Sendable {
     }
 }
 
-/// When a process is bound to CPUs.
+/// The moment at which a process is bound to CPUs.
 package enum AffinityMoment: String, Equatable, Sendable {
     /// Before it enters the container's cgroup.
     case initial

@@ -3,17 +3,17 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// What a process that was born empty does before the plan's program.
+/// The program of a process that is born empty, up to the plan's own program.
 ///
-/// It takes back what its exec has changed; and where namespaces or a cgroup are to be had by birth, it is
-/// a stepping stone only: it clones the process that goes on, from its own few pages, and ends. The host's
-/// memory is never part of a container's cgroup that way. See Decisions/0025.
+/// It restores what the exec has changed. If namespaces or a cgroup must be set at birth, the
+/// process is only a stepping stone: it clones the process that goes on and ends. So the host's
+/// memory is never charged to a container's cgroup. See Decisions/0025.
 package struct Birth: Sendable {
     /// The clone that the stepping stone makes.
     package struct Clone: Sendable {
-        /// Its new namespaces.
+        /// The new namespaces of the clone.
         package var kinds: NamespaceSet
-        /// Whether it is born in the v2 cgroup that `.cgroupDirectory` is.
+        /// Whether the clone starts in the v2 cgroup of `.cgroupDirectory`.
         package var intoCgroup: Bool
 
         /// A clone.
@@ -23,27 +23,27 @@ package struct Birth: Sendable {
         }
     }
 
-    /// How many descriptors from 3 on are the container's.
+    /// How many descriptors from 3 on belong to the container.
     package var preservedDescriptorCount = 0
-    /// Descriptors of ours among the numbers before.
+    /// Descriptors of the runtime among those numbers.
     package var lowDescriptors: [Int32] = []
-    /// The capabilities to have again.
+    /// The capabilities to restore; nil changes none.
     package var capabilities: CapabilitySets?
-    /// The ambient ones of them, where they were changed.
+    /// The ambient capabilities to restore; nil if they were not changed.
     package var ambient: UInt64?
-    /// Whether nobody may trace the process from here on.
+    /// Whether ptrace is forbidden from here on.
     package var forbidsPtrace = false
-    /// Nil for a process that goes on by itself.
+    /// The clone to make; nil for a process that goes on itself.
     package var clone: Clone?
 
-    /// Nothing is done.
+    /// A program that does nothing.
     package init() {}
 
-    /// The instructions for that; behind the last one the plan's program begins.
+    /// The instructions; those of the plan's program follow.
     package var image: ProgramImage {
         var code = Assembler()
-        // The exec has closed all that was close-on-exec, so that no descriptor here is; but the next exec
-        // shall close them.
+        // The exec has closed all close-on-exec descriptors, so none of these is; mark them for the
+        // next exec.
         code.call(
             .closeRange,
             [
@@ -51,7 +51,7 @@ package struct Birth: Sendable {
                 .named(CloseRangeFlags.closeOnExec),
             ])
         for number in lowDescriptors {
-            // EBADF: one that is not open is nobody's.
+            // EBADF: a number that is not open.
             code.call(
                 .fcntl,
                 [
@@ -72,29 +72,30 @@ package struct Birth: Sendable {
     }
 }
 
-/// Which of two siblings is meant.
+/// One of the two processes that a CLONE_PARENT clone can make.
 ///
-/// Each waits for a word in the progress page, which the parent writes.
+/// Each waits for the parent to write its word in the progress page.
 ///
 /// Source: `struct machine_progress` of CLinux.h.
 package enum Sibling {
-    /// Init, which a stepping stone clones; the second process of a plan.
+    /// `first` is init, cloned by a stepping stone; `second` is the second process of a plan.
     case first, second
 
-    /// Where the word stands.
+    /// The offset of the word in the progress page.
     package var wordOffset: Int { self == .first ? 8 : 12 }
 }
 
 extension Assembler {
-    /// Clones a process that goes on in this one's place, as a child of the same parent, and ends.
+    /// Clones a process that goes on in place of this one, as a child of the same parent, and ends.
     ///
-    /// The parent gets its pidfd over the rendezvous, and the sibling waits for the parent's word.
+    /// The parent gets the new process's pidfd over the rendezvous, and the new process waits for
+    /// the parent's word.
     ///
     /// Kernel: clone3(2) with CLONE_PARENT, futex(2).
     mutating func continueInSibling(
         _ kinds: CloneFlags, intoCgroup: Bool, named name: String, _ which: Sibling
     ) {
-        // With CLONE_PARENT the exit signal is the creator's.
+        // With CLONE_PARENT the exit signal is the one of the calling process.
         var flags: CloneFlags = kinds | .tellsPidfd | .sibling
         if intoCgroup { flags |= .intoCgroup }
         let arguments = cloneArguments(flags)
@@ -106,13 +107,13 @@ extension Assembler {
         let sibling = cell(name)
         call(.clone3, [.address(arguments), .literal(CloneLayout.sizeBytes)], into: sibling)
         let inSibling = skip(when: .equals(sibling, 0))
-        // EPIPE, ECONNRESET: the parent is gone, and nobody gives the sibling a word.
+        // EPIPE, ECONNRESET: the parent is gone; the sibling times out and ends.
         sendDescriptor(
             pidfd, named: "p", over: input(.rendezvous),
             ignoring: [.brokenPipe, .connectionReset])
         call(.exitGroup, [.literal(0)])
         place(inSibling)
-        // EAGAIN: it is there. ETIMEDOUT: nobody knows of this process.
+        // EAGAIN: the word is already written. ETIMEDOUT: the parent does not know of this process.
         call(
             .futex,
             [

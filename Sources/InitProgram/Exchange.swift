@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the runtime and the child tell each other over the rendezvous.
+/// The messages between runtime and child over the rendezvous.
 package enum Message: Equatable, Sendable {
     // MARK: From the runtime
 
-    /// Go on.
+    /// The child may go on.
     case release(ParentEvent)
     /// A tree for one of the child's mounts.
     case preparedTree(InheritedDescriptor)
@@ -15,30 +15,30 @@ package enum Message: Equatable, Sendable {
 
     // MARK: From the child
 
-    /// How far it is.
+    /// The child's progress.
     case report(ChildEvent)
-    /// The pidfd of the process that goes on in its place.
+    /// The pidfd of the process that goes on in the child's place.
     case secondProcess
-    /// A socket of its network namespace.
+    /// A socket in the child's network namespace.
     case networkSocket
-    /// A tree whose ids are to be mapped.
+    /// A tree whose file IDs the runtime maps.
     case clonedTree(Int)
-    /// The terminal's master.
+    /// The master of the terminal.
     case terminal
     /// How a hook ended.
     case hookEnd(String)
-    /// The program runs: the rendezvous is closed.
+    /// The program runs: execve has closed the rendezvous.
     case execution
 }
 
-/// One end of a message.
+/// One end of a message: its sender's or its receiver's.
 package enum Exchange: Equatable, Sendable {
     case sends(Message)
     case receives(Message)
 }
 
 extension Message: CustomStringConvertible {
-    /// In words, for what is said of a plan whose columns do not fit.
+    /// The message in words, for errors about a plan whose sides do not match.
     package var description: String {
         switch self {
         case .release(let event): "the word to go on: \(event.rawValue)"

@@ -54,7 +54,7 @@ extension ProgramImage {
 }
 
 extension ProgramImage {
-    /// The operands that mean something to a reader: texts, names and numbers; no addresses.
+    /// The operands that are readable: texts, names and numbers, but no addresses.
     package func renderedArguments(_ operands: [Operand]) -> String {
         let arguments: [String] = operands.compactMap { operand in
             switch operand {

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The places of a growing list's elements, found by hash.
+/// Finds the positions of a growing list's elements by hash.
 ///
-/// A dictionary would cost its set-up in every command, and a walk over the list the square of its length.
+/// Setting up a dictionary would cost every command time, and a linear search would be quadratic.
 package struct HashedPlaces {
     private var hashes: [UInt64] = []
-    /// At least twice as many as hashes, a power of two; -1 where there is none.
+    /// Positions by hash, -1 if empty; the count is a power of two, at least twice that of the
+    /// hashes.
     private var slots: [Int32] = []
 
-    /// No places yet.
+    /// No positions yet.
     package init() {}
 
-    /// Adds the place of the next element.
+    /// Adds the position of the next element.
     package mutating func append(_ hash: UInt64) {
         hashes.append(hash)
         guard slots.count >= 2 * hashes.count else {
@@ -22,7 +23,7 @@ package struct HashedPlaces {
         enter(hashes.count - 1)
     }
 
-    /// The place of an element with this hash that `matches`; nil if there is none.
+    /// The position of an element with this hash for which `matches` holds; nil if there is none.
     package func place(_ hash: UInt64, where matches: (Int) -> Bool) -> Int? {
         guard !slots.isEmpty else { return nil }
         var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
@@ -42,7 +43,7 @@ package struct HashedPlaces {
 
     /// The FNV-1a hash of bytes.
     ///
-    /// Of one type: from another module, a function for every sequence looks up each call at run time.
+    /// Not generic: a generic function of another module resolves each call at run time.
     package static func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One thing the init process does, in the order in which it does it.
+/// One step of the init process, in the order in which it takes them.
 ///
-/// A step is a plain value: it can be compared, printed (`sentence`) and lowered to instructions. Each belongs
-/// to a theme, whose file has everything of it. Paths are inside the root file system unless a step says
-/// otherwise.
+/// A step is a plain value: it can be compared, printed (`sentence`) and lowered to instructions.
+/// The file of its theme has everything about it. Paths are inside the root file system unless a
+/// step says otherwise.
 package enum InitStep: Equatable, Sendable {
     case process(ProcessStep)
     case attribute(AttributeStep)
@@ -25,7 +25,7 @@ package enum InitStep: Equatable, Sendable {
 }
 
 extension InitStep {
-    /// The step itself, in a box: for texts, where speed does not matter.
+    /// The step as an existential: for texts, where speed does not matter.
     package var content: any ChildStep {
         switch self {
         case .process(let step): step
@@ -47,12 +47,12 @@ extension InitStep {
         }
     }
 
-    /// One line that tells what the step does.
+    /// One line that says what the step does.
     package var sentence: String { content.sentence }
 
-    // Every launch asks each of its steps for these, which a box would make slower.
+    // Every launch asks each step for these, so they avoid the slower existential.
 
-    /// What it needs to be open.
+    /// The inherited descriptors that the step needs.
     package var inputs: [InheritedDescriptor] {
         switch self {
         case .process(let step): step.inputs
@@ -74,7 +74,7 @@ extension InitStep {
         }
     }
 
-    /// What it tells the runtime and hears of it, in order.
+    /// The messages that the step sends and receives, in order.
     package var exchanges: [Exchange] {
         switch self {
         case .process(let step): step.exchanges
@@ -160,7 +160,7 @@ extension InitStep {
     }
 }
 
-/// The themes by name: what is kept of a step when the plan is gone.
+/// The themes by name: all that is kept of a step once the plan is gone.
 package enum StepTheme: String, CaseIterable, Sendable {
     case process, attribute, exchange, hook, namespace, root, mount, hiddenPath, file, device,
         terminal, stream, identity, label, filter, execution
@@ -188,7 +188,7 @@ package enum StepTheme: String, CaseIterable, Sendable {
             }
     }
 
-    /// What it means that the kernel refuses a call of one of its steps.
+    /// The reason why the kernel refused a call of this theme; nil if the errno says enough.
     package func hint(for refusal: Refusal) -> String? {
         switch self {
         case .process: ProcessStep.hint(for: refusal)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension [PlannedStep] {
-    /// Tells the steps that close descriptors what the steps behind them need: that is what a phase keeps open.
+    /// Makes each step that closes descriptors keep those that later steps need.
     package func keepingWhatIsNeeded() -> [PlannedStep] {
         var steps = self
         var needed: [InheritedDescriptor] = []
@@ -29,19 +29,19 @@ extension [PlannedStep] {
 }
 
 extension ArraySlice<PlannedStep> {
-    /// The descriptor of the root that these steps have made, where that was inherited.
+    /// The inherited descriptor of the root that these steps have set; nil if it was not inherited.
     fileprivate var inheritedRoot: InheritedDescriptor? {
         last { $0.step.opensRoot }?.step.inputs.first
     }
 }
 
 extension InitStep {
-    /// Whether paths are resolved below another root from here on.
+    /// Whether the root for resolving paths changes here.
     fileprivate var opensRoot: Bool {
         if case .root(let step) = self { step.opensRoot } else { false }
     }
 
-    /// The descriptor that the child itself opens here, in place of an inherited one.
+    /// The descriptor that the child opens here instead of inheriting it.
     package var opened: InheritedDescriptor? {
         if case .mount(let step) = self { step.opened } else { nil }
     }

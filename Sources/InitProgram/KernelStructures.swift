@@ -3,21 +3,21 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-// Structures of the kernel as programs fill and read them. Tests compare their shape with the headers.
+// Kernel structures as programs fill and read them. Tests compare their layout with the headers.
 
-/// Where the members of `struct statx` stand.
+/// The offsets of members of `struct statx`.
 ///
 /// Source: linux/stat.h.
 enum StatusLayout {
     static let attributes = 8
     static let mode = 28
-    /// The major number of a device; the minor one is behind it.
+    /// The major number of a device; the minor number follows.
     static let device = 128
-    /// statx and statfs fill no more.
+    /// statx and statfs fill at most this much.
     static let sizeBytes = 256
 }
 
-/// Where the members of `struct clone_args` stand that a program fills.
+/// The offsets of the members of `struct clone_args` that a program fills.
 ///
 /// Source: linux/sched.h.
 enum CloneLayout {
@@ -26,7 +26,7 @@ enum CloneLayout {
     static let sizeBytes = 88
 }
 
-/// `struct open_how`, `struct mount_attr`.
+/// The sizes of `struct open_how` and `struct mount_attr`.
 ///
 /// Source: linux/openat2.h, linux/mount.h.
 enum StructureSize {
@@ -35,60 +35,60 @@ enum StructureSize {
 }
 
 extension Assembler.Condition {
-    /// 32 bits of memory have a value; a skip reads eight bytes.
+    /// 32 bits of memory equal a value; a skip reads eight bytes.
     static func isWord(_ offset: Int, _ value: Int) -> Self {
         .memory(offset, mask: Int(UInt32.max), value: value)
     }
 
-    /// What statx told is a file of a type.
+    /// The file of a statx result has this type.
     static func isFile(_ status: Int, _ type: FileKind) -> Self {
         .memory(status + StatusLayout.mode, mask: FileKind.mask, value: type.rawValue)
     }
 
-    /// What statx told is a file that nobody may execute.
+    /// The file of a statx result has no execute permission for anybody.
     static func isForNobody(_ status: Int) -> Self {
         .memory(status + StatusLayout.mode, mask: 0o111, value: 0)
     }
 
-    /// What statx told is a device of these numbers.
+    /// The file of a statx result is the device with these numbers.
     static func isDevice(_ status: Int, _ major: Int, _ minor: Int) -> Self {
         .memory(status + StatusLayout.device, mask: -1, value: major | minor << 32)
     }
 
-    /// What statx told is the root of a mount.
+    /// The file of a statx result is the root of a mount.
     static func isMountRoot(_ status: Int) -> Self {
         let bit = StatusAttributes.mountRoot.rawValue
         return .memory(status + StatusLayout.attributes, mask: bit, value: bit)
     }
 
-    /// What statfs told is a file system of a type.
+    /// The file of a statfs result is on a file system of this type.
     static func isFilesystem(_ statistics: Int, _ type: FilesystemMagic) -> Self {
         .isWord(statistics, type.rawValue)
     }
 
-    /// A call was refused with this errno, which it ignores.
+    /// A call failed with this errno, which it ignores.
     static func isError(_ result: Cell, _ errno: Errno) -> Self {
         .equals(result, -Int(errno.rawValue))
     }
 
-    /// The first of some polled descriptors has something to read.
+    /// The first of the polled descriptors is readable.
     static func isReadable(_ polled: Int) -> Self {
         .memory(polled, mask: Assembler.seenReadable, value: Assembler.seenReadable)
     }
 
-    /// The first of some polled descriptors has nothing to read.
+    /// The first of the polled descriptors is not readable.
     static func isNotReadable(_ polled: Int) -> Self {
         .memory(polled, mask: Assembler.seenReadable, value: 0)
     }
 }
 
 extension Assembler {
-    /// `struct clone_args` with no member but its flags.
+    /// `struct clone_args` with only its flags set.
     mutating func cloneArguments(_ flags: CloneFlags) -> Int {
         words([UInt64(flags.rawValue), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
     }
 
-    /// `struct pollfd` for two descriptors: the number, what is waited for, and what was seen.
+    /// Two `struct pollfd`: the descriptor, the events waited for, and the events seen.
     mutating func pollEntries(
         _ first: Cell, _ wanted: PollEvents, _ second: Cell, _ other: PollEvents
     ) -> Int {
@@ -108,7 +108,7 @@ extension Assembler {
             ], retries: 1000)
     }
 
-    /// What was seen stands in the last two bytes of the eight.
+    /// The events seen are the last two of the eight bytes.
     fileprivate static let seenReadable = PollEvents.readable.rawValue << 48
 
     /// `struct sigaction` of the kernel with the default action: no flags, an empty mask.
@@ -122,6 +122,6 @@ extension Assembler {
 }
 
 extension Operand {
-    /// The highest number that a descriptor may have, as the end of a range.
+    /// The highest possible number of a descriptor, as the end of a range.
     static var lastDescriptor: Operand { .literal(Int(UInt32.max)) }
 }

@@ -1,44 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Lowering: each step becomes a handful of instructions, mechanically, in the file of its theme. What a lowering
-// needs to know of the others stands in LoweringState.
+// Lowering turns each step into a few instructions, in the file of its theme. LoweringState holds
+// what one lowering needs to know of the others.
 
-/// What flows from one step's lowering to the next.
+/// The state that one step's lowering passes to the next.
 package struct LoweringState {
-    /// The cell of the root directory that paths are resolved in, once a step has made it.
+    /// The cell of the directory that paths are resolved below; nil until a step sets it.
     var openedRoot: Cell?
 
-    /// The root for a step that needs it.
+    /// The cell of the root directory; only for steps after it is set.
     ///
-    /// A plan in which no step has made it is a mistake of ours: to
-    /// leave the step out would be worse than to stop.
+    /// A plan that uses it earlier is our mistake: stopping is better than leaving the step out.
     var root: Cell {
         guard let openedRoot else {
             preconditionFailure("a path is resolved before there is a root")
         }
         return openedRoot
     }
-    /// Mounts that later steps change or make things in, with their descriptors.
+    /// The mounts, with their descriptors, that later steps change or make files in.
     private var mounts: [(path: String, tree: Cell)] = []
-    /// Where those mounts go.
+    /// The destinations of those mounts.
     private let keptPaths: Set<String>
-    /// The host's procfs, from the step that opens it to the one that uses it.
+    /// The host's procfs, between the step that opens it and the step that uses it.
     var hostProc: Cell?
-    /// The connection of `start`, once it is there.
+    /// The connection of `start`, once it is accepted.
     var startConnection: Cell?
-    /// Where each filter stands in the data: a program may load one in several processes.
+    /// The offset of each filter in the data: a program may load one in several processes.
     var filters: [(filter: [UInt8], offset: Int)] = []
     /// The cell with the result of `tryDirectory`.
     var triedDirectory: Cell?
-    /// Cells with the result of looking for each executable candidate.
+    /// The cells with the results of checking each candidate for the executable.
     var executableChecks: [Cell] = []
 
     init(of steps: [InitStep] = []) {
         keptPaths = Set(steps.compactMap(\.usedMount))
     }
 
-    /// Keeps the descriptor of a mount that is in its place, or closes it: there may be more mounts than
-    /// a process may have descriptors.
+    /// Keeps the descriptor of an attached mount if a later step needs it, or closes it.
+    ///
+    /// There may be more mounts than the descriptors that a process may have.
     mutating func attached(_ tree: Cell, at path: String, in code: inout Assembler) {
         if keptPaths.contains(path) {
             mounts.append((path, tree))
@@ -47,7 +47,7 @@ package struct LoweringState {
         }
     }
 
-    /// The mount that was attached last at a destination, for a step that has it as its `usedMount`.
+    /// The mount attached last at this destination, for a step with this `usedMount`.
     func mount(at path: String) -> Cell? {
         mounts.last { $0.path.isSame(path) }?.tree
     }

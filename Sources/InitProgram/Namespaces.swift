@@ -37,9 +37,9 @@ package enum NamespaceKind: String, Hashable, Sendable, CaseIterable {
     }
 }
 
-/// Some kinds of namespace, as the clone flags of linux/sched.h.
+/// A set of namespace kinds, stored as the clone flags of linux/sched.h.
 package struct NamespaceSet: Hashable, Sendable, ExpressibleByArrayLiteral {
-    /// The flags, ready for clone3(2), unshare(2) and setns(2).
+    /// The flags for clone3(2), unshare(2) and setns(2).
     package private(set) var cloneFlags: CloneFlags = .empty
 
     /// The kinds given.
@@ -47,13 +47,13 @@ package struct NamespaceSet: Hashable, Sendable, ExpressibleByArrayLiteral {
         for kind in elements { insert(kind) }
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     package var isEmpty: Bool { cloneFlags.isEmpty }
 
     /// The kinds, in the order of `NamespaceKind`.
     package var kinds: [NamespaceKind] { NamespaceKind.allCases.filter { contains($0) } }
 
-    /// Whether `kind` is among them.
+    /// Whether `kind` is in the set.
     package func contains(_ kind: NamespaceKind) -> Bool {
         cloneFlags.contains(kind.cloneFlag)
     }
@@ -63,7 +63,7 @@ package struct NamespaceSet: Hashable, Sendable, ExpressibleByArrayLiteral {
         cloneFlags |= kind.cloneFlag
     }
 
-    /// Takes `kind` out.
+    /// Removes `kind`.
     package mutating func remove(_ kind: NamespaceKind) {
         cloneFlags = cloneFlags.subtracting(kind.cloneFlag)
     }

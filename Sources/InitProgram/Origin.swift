@@ -2,12 +2,12 @@
 
 /// Where a step comes from.
 package enum Origin: Equatable, Sendable {
-    /// Every container gets it.
+    /// The runtime adds it to every container.
     case runtime
     /// A field of config.json asks for it, given by its JSON path, such as `linux.maskedPaths`.
     case config(String)
 
-    /// The JSON path, if a field asks for the step.
+    /// The JSON path if a config field asks for the step; else nil.
     package var path: String? {
         if case .config(let path) = self { path } else { nil }
     }

@@ -6,33 +6,33 @@ package import ByteText
 ///
 /// The raw value is the name of the list in `hooks`. Spec: config.md, POSIX-platform Hooks.
 package enum HookPoint: String, CaseIterable, Sendable {
-    /// In create, by the runtime; deprecated.
+    /// In create, run by the runtime; deprecated.
     case prestart
-    /// In create, by the runtime.
+    /// In create, run by the runtime.
     case createRuntime
-    /// In create, by init, before it enters the root.
+    /// In create, run by init before it enters the root.
     case createContainer
-    /// In start, by init, before it becomes the user's process.
+    /// In start, run by init before it becomes the user's process.
     case startContainer
-    /// In start, by the runtime, once the user's process runs.
+    /// In start, run by the runtime once the user's process runs.
     case poststart
-    /// In delete, by the runtime.
+    /// In delete, run by the runtime.
     case poststop
 }
 
 /// One hook of the config, ready to run.
 package struct PlannedHook: Equatable, Sendable {
-    /// The list that it is in.
+    /// The list that the hook is in.
     package let point: HookPoint
-    /// Its place in the list.
+    /// The hook's index in the list.
     package let index: Int
     /// The program, an absolute path.
     package let path: String
     /// All arguments, the name of the program first.
     package let arguments: [ByteText]
-    /// The whole environment; nil is that of whoever runs the hook.
+    /// The whole environment; nil inherits the one of the process that runs the hook.
     package let environment: [ByteText]?
-    /// After how many seconds it has failed; nil is never.
+    /// The number of seconds after which the hook fails; nil means never.
     package let timeoutSeconds: Int?
 
     /// A hook with its place in the config.
@@ -51,16 +51,16 @@ package struct PlannedHook: Equatable, Sendable {
     /// The JSON path, such as `hooks.prestart[0]`.
     package var field: String { "hooks.\(point.rawValue)[\(index)]" }
 
-    /// What an error says; the text is runc's, which tests and people search for.
+    /// The text of an error; runc's, which tests and people search for.
     package var failureText: String { "error running \(point.rawValue) hook #\(index)" }
 }
 
-/// What init tells of a hook that has ended: the first bytes of waitid(2)'s `siginfo_t`.
+/// The report of init on a hook that has ended: the first bytes of waitid(2)'s `siginfo_t`.
 package enum HookReport {
     /// The message's size.
     package static let sizeBytes = 32
-    /// Where `si_code` is: 1 (CLD_EXITED), or a code of an end by signal.
+    /// The offset of `si_code`: 1 (CLD_EXITED), or a code for an end by signal.
     package static let codeOffset = 8
-    /// Where `si_status` is: the exit status, or the signal.
+    /// The offset of `si_status`: the exit status, or the signal.
     package static let statusOffset = 24
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A step with what asks for it.
+/// A step and its origin.
 package struct PlannedStep: Equatable, Sendable {
-    /// What asks for it.
+    /// What asks for the step.
     package let origin: Origin
-    /// What is done.
+    /// What the step does.
     package let step: InitStep
 
     /// A step and where it comes from.

@@ -3,7 +3,7 @@
 internal import SystemPackage
 
 extension ProgramImage {
-    /// A child that does nothing but keep its namespaces alive until the parent closes its end of the
+    /// A process that only keeps its namespaces alive until the parent closes its end of the
     /// rendezvous, or ends.
     package static func waiting() -> ProgramImage {
         var code = Assembler()

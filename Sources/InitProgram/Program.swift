@@ -3,9 +3,9 @@
 package import KernelVocabulary
 package import SystemPackage
 
-/// A cell of the machine: a 64-bit place where a call leaves its result.
+/// A cell of the machine: a 64-bit variable for the result of a call.
 package struct Cell: Hashable, Sendable {
-    /// The place among the program's cells.
+    /// The index among the program's cells.
     package let index: Int
 }
 
@@ -15,11 +15,11 @@ package enum Operand: Equatable, Sendable {
     case literal(Int)
     /// A number that the kernel's headers name, such as `O_PATH|O_CLOEXEC`.
     case named(NamedNumber)
-    /// What the cell holds when the instruction runs.
+    /// The value of the cell when the instruction runs.
     case cell(Cell)
     /// The address of prepared memory, `offset` bytes into the program's data.
     case address(Int)
-    /// The address of NUL-terminated text in the data; kept apart so that it can be printed.
+    /// The address of NUL-terminated text in the data; separate so that it can be printed.
     case text(Int, String)
     /// The address of a cell.
     case cellAddress(Cell)
@@ -28,7 +28,7 @@ package enum Operand: Equatable, Sendable {
 }
 
 extension Operand {
-    /// A number that the kernel's headers name; its name is looked up where it is printed.
+    /// A number that the kernel's headers name; the name is looked up only for printing.
     static func named(_ word: some KernelWord) -> Operand { .named(NamedNumber(word)) }
 }
 
@@ -39,20 +39,21 @@ package enum Instruction: Equatable, Sendable {
     /// A system call with up to six operands.
     case call(
         SystemCall, [Operand], result: Cell?, ignoring: [Errno], retries: Int)
-    /// The low `width` bytes of a cell go into prepared memory.
+    /// Copies the low `width` bytes of a cell into prepared memory.
     case copy(Cell, to: Operand, width: Int)
-    /// The next `distance` instructions are passed over when memory & mask == value.
+    /// Skips the next `distance` instructions if memory & mask == value.
     case skip(test: Operand, mask: Int, value: Int, distance: Int)
-    /// A directory is copied, as the five words at `order` say: the descriptors of source and target, then
-    /// owner, group and mode of the target itself, where -1 leaves each as it is.
+    /// Copies a directory as the five words at `order` say: the descriptors of source and target,
+    /// then owner, group and mode of the target itself, where -1 leaves each unchanged.
     case copyTree(order: Operand)
 }
 
-/// Something that the parent opens and the child inherits; the launcher puts its number into a cell.
+/// A descriptor that the parent opens and the child inherits; the launcher puts its number into a
+/// cell.
 package enum InheritedDescriptor: Hashable, Sendable {
     /// The child's end of the socket pair on which parent and child wait for each other.
     case rendezvous
-    /// The listening socket on which `start` gives its order.
+    /// The listening socket on which `start` connects.
     case startSocket
     /// The detached mount tree of the root file system.
     case rootfsTree
@@ -70,23 +71,23 @@ package enum InheritedDescriptor: Hashable, Sendable {
     case process
     /// The root directory of the container's init.
     case rootOfInit
-    /// The socket that takes the terminal's master.
+    /// The socket that receives the terminal's master.
     case consoleSocket
-    /// What becomes standard input, output and error (0, 1, 2).
+    /// The future standard input, output or error (0, 1, 2).
     case standardStream(Int)
-    /// The directory that is copied.
+    /// The directory to copy from.
     case copySource
-    /// The empty directory that takes the copy.
+    /// The empty directory to copy to.
     case copyTarget
-    /// What a program of the host keeps beside its streams, by the number that it has.
+    /// A descriptor that a program of the host keeps beside its streams, under its own number.
     case kept(Int)
-    /// First descriptor of a gap between kept descriptors; see `closeDescriptors`.
+    /// The first descriptor of a gap between kept descriptors; see `closeDescriptors`.
     case gapStart(phase: Int, Int)
-    /// Last descriptor of a gap.
+    /// The last descriptor of a gap.
     case gapEnd(phase: Int, Int)
 }
 
-/// What a cell is called in `explain`; made into text there only.
+/// The name of a cell for `explain`; formatted only there.
 package enum CellName: Sendable {
     /// A result of one of the program's calls.
     case own(String)
@@ -94,10 +95,10 @@ package enum CellName: Sendable {
     case inherited(InheritedDescriptor)
 }
 
-/// A value for each of a few descriptors, in the order of their first mention.
+/// A map from a few descriptors to values, in the order of insertion.
 ///
-/// A look-up walks numbers, one for each entry: there are some dozens, and a dictionary would cost
-/// its set-up.
+/// A lookup is a linear search over numbers: with some dozens of entries, setting up a dictionary
+/// would cost more.
 package struct DescriptorTable<Value: Sendable>: Sendable, ExpressibleByDictionaryLiteral {
     /// All descriptors with their values.
     @inlinable package var entries: [(descriptor: InheritedDescriptor, value: Value)] { stored }
@@ -142,7 +143,7 @@ package struct DescriptorTable<Value: Sendable>: Sendable, ExpressibleByDictiona
 }
 
 extension InheritedDescriptor {
-    /// A number that few descriptors share, cheap to make and to compare.
+    /// A number shared by few descriptors that is cheap to make and to compare.
     @usableFromInline var searchNumber: Int {
         switch self {
         case .rendezvous: 0
@@ -166,7 +167,7 @@ extension InheritedDescriptor {
     }
 }
 
-/// What the failure of an instruction means.
+/// The meaning of an instruction's failure.
 package struct ProgramNote: Equatable, Sendable {
     /// The index of the instruction.
     package let instruction: Int
@@ -174,7 +175,7 @@ package struct ProgramNote: Equatable, Sendable {
     package let text: String
 }
 
-/// A lowered program: instructions, the memory that they name, and what a reader needs to follow it.
+/// A lowered program: instructions, the memory they refer to, and data for printing.
 package struct ProgramImage: Sendable {
     /// The instructions, in order.
     package internal(set) var instructions: [Instruction] = []
@@ -188,16 +189,16 @@ package struct ProgramImage: Sendable {
     package internal(set) var progressRelocations: [(at: Int, offset: Int)] = []
     /// The names of the cells, for `explain`.
     package internal(set) var cellNames: [CellName] = []
-    /// Which cell the launcher fills for which descriptor before the clone.
+    /// The cells that the launcher fills before the clone, by descriptor.
     package internal(set) var inputs = DescriptorTable<Cell>()
-    /// Text for an instruction whose failure means more than its errno.
+    /// The notes on instructions whose failure means more than its errno.
     package internal(set) var notes: [ProgramNote] = []
-    /// For each instruction, the step (index into the plan's child steps) that it belongs to.
+    /// For each instruction, the index of its step among the plan's child steps.
     package internal(set) var stepOfInstruction: [Int] = []
     /// The instruction at which a created container waits to be started.
     package internal(set) var startWaitIndex: Int?
 
-    /// What the failure of instruction `index` means, if that is more than its errno.
+    /// The meaning of a failure of instruction `index`; nil if its errno says enough.
     package func note(of index: Int) -> String? {
         notes.first { $0.instruction == index }?.text
     }

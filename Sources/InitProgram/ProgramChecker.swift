@@ -4,7 +4,7 @@ internal import SystemPackage
 
 /// A rule of the machine that a program breaks.
 package struct ProgramFault: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The instruction, or the program's length where the end is wrong.
+    /// The index of the instruction, or the program's length if its end is wrong.
     package let instruction: Int
     /// The rule.
     package let rule: String
@@ -14,7 +14,7 @@ package struct ProgramFault: Error, Equatable, Sendable, CustomStringConvertible
 }
 
 extension ProgramImage {
-    /// Checks what the machine relies on: it makes no check of its own.
+    /// Checks all that the machine relies on, since it checks nothing itself.
     ///
     /// - Throws: `ProgramFault` for the first rule that is broken.
     package func check() throws(ProgramFault) {
@@ -25,7 +25,7 @@ extension ProgramImage {
         for (index, instruction) in instructions.enumerated() {
             try check(instruction, at: index)
         }
-        // Some cells are of what comes before the program.
+        // Sixteen indices are left for the cells of the program that runs before this one.
         guard cellNames.count < Int(UInt16.max) - 16 else {
             throw ProgramFault(instruction: 0, rule: "a cell's index fits an instruction")
         }

@@ -4,8 +4,8 @@ internal import KernelVocabulary
 internal import SystemPackage
 
 extension ProgramImage {
-    /// A process that kills another one, whose pidfd is `.kept(0)`, when the parent dies or closes its end of
-    /// the rendezvous.
+    /// A process that kills another one, whose pidfd is `.kept(0)`, when the parent ends or closes
+    /// its end of the rendezvous.
     package static var guardian: ProgramImage {
         var code = Assembler()
         code.prctl(.setDumpable, 0)

@@ -4,18 +4,19 @@ internal import ByteText
 internal import KernelVocabulary
 
 extension ProgramImage {
-    /// A program of the host that keeps descriptors beside its streams, by the numbers that they have.
+    /// A process that runs a program of the host and keeps descriptors under their own numbers.
     ///
     /// - Parameters:
     ///   - path: an absolute path.
     ///   - arguments: all of them, the name of the program first.
     ///   - environment: the whole environment.
-    ///   - streams: which standard streams it gets in place of the caller's.
+    ///   - streams: the standard streams that it gets in place of the caller's.
     ///   - kept: how many descriptors it keeps.
     ///   - keyring: the session keyring that it joins; nil keeps the caller's.
-    ///   - mounting: directories of the host where it finds prepared trees (`.mountTree`), in a mount
-    ///     namespace of its own, so that nobody else sees them; without any it has the caller's.
-    ///   - parent: the process that it is a child of, if it is to end with the thread that starts it.
+    ///   - mounting: directories of the host on which prepared trees (`.mountTree`) are mounted, in
+    ///     a mount namespace of its own, so that nobody else sees them; if empty, the program keeps
+    ///     the caller's namespace.
+    ///   - parent: the ID of its parent process, if it must end with the thread that starts it.
     /// - Returns: the program, and the step that says which descriptors it closes.
     package static func hostProgram(
         _ path: ByteText, _ arguments: [ByteText], _ environment: [ByteText], streams: [Int],

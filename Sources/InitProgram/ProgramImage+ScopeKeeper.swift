@@ -3,10 +3,10 @@
 internal import KernelVocabulary
 
 extension ProgramImage {
-    /// A process that keeps nothing open but its end of the rendezvous, and ends when the parent closes
-    /// the other one, or dies.
+    /// A process that keeps only its end of the rendezvous open, and ends when the parent closes
+    /// the other end or ends.
     ///
-    /// systemd makes a scope for processes that exist; this is the one, until init has entered.
+    /// systemd makes a scope only for existing processes; this one holds it until init has entered.
     package static var scopeKeeper: ProgramImage {
         var code = Assembler()
         code.prctl(.setDumpable, 0)

@@ -8,11 +8,11 @@ extension ProgramImage {
     /// It ends with the thread that started it.
     ///
     /// - Parameters:
-    ///   - parent: the process that it is a child of.
-    ///   - entrances: how many `tasks` files of cgroup v1 it enters by.
-    ///   - owner: the target's own owner; nil leaves what it has, here and below.
-    ///   - group: its group.
-    ///   - mode: its mode.
+    ///   - parent: the ID of its parent process.
+    ///   - entrances: the number of cgroup v1 `tasks` files through which it enters.
+    ///   - owner: the owner of the target directory itself; nil leaves it unchanged.
+    ///   - group: the group of the target directory itself; nil leaves it unchanged.
+    ///   - mode: the mode of the target directory itself; nil leaves it unchanged.
     /// - Returns: the program; `.copySource` and `.copyTarget` are among its inputs.
     package static func treeCopy(
         by parent: Int32, entrances: Int, owner: UInt32?, group: UInt32?, mode: UInt16?
@@ -25,7 +25,7 @@ extension ProgramImage {
                 [.cell(code.input(.cgroupTasks(index))), code.text("0"), .literal(1)],
                 retries: 1000)
         }
-        // -1 leaves one as it is; ids are 32 bits wide for the kernel.
+        // -1 leaves a value unchanged; the kernel's IDs have 32 bits.
         let words = [owner, group, mode.map(UInt32.init)].map { $0.map(UInt64.init) ?? .max }
         let order = code.words([0, 0] + words)
         code.copy(code.input(.copySource), to: order, width: 8)

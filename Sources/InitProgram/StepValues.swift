@@ -2,46 +2,46 @@
 
 package import KernelVocabulary
 
-// What steps of child and parent carry.
+// Values in the steps of child and parent.
 
-/// What a child waits for.
+/// The events in the parent that a child waits for.
 package enum ParentEvent: String, Equatable, Sendable {
-    /// What only the parent may do is done: the work may begin.
+    /// The parent has done its preparations; the work may begin.
     case prepared
-    /// The hooks that the parent runs have run.
+    /// The hooks that the parent runs have ended.
     case hooked = "its hooks have run"
-    /// The parent saw the second process.
+    /// The parent knows the second process.
     case adopted
     /// The network devices are in the container.
     case devicesMoved
-    /// The ids of a mount's files are mapped.
+    /// The file IDs of a mount are mapped.
     case idsMapped
-    /// Everything is done: become the user's process.
+    /// Everything is ready: become the user's process.
     case start
 }
 
-/// What a child tells; the byte is the raw value.
+/// The reports of a child; the raw value is the byte sent.
 package enum ChildEvent: UInt8, Equatable, Sendable {
-    /// All is prepared but the last steps.
+    /// Everything but the last steps is done.
     case ready = 1
     /// The mounts are made; the root is not entered yet.
     case mounted = 2
     /// The filter is loaded; the number of its listener follows.
     case listening = 3
-    /// A mount point is behind a link that leads to nothing: the rest of a `MountPointRequest` follows.
+    /// A mount point is behind a dangling link: the rest of a `MountPointRequest` follows.
     case mountPointMissing = 4
 }
 
-/// How the child asks for a mount point; its root comes along, and an eventfd(2) that takes the answer.
+/// The child's request for a mount point, sent with its root and an eventfd(2) for the answer.
 ///
-/// `mountPointMissing`; 1 where a link at the end is followed, else 0; the mode of the source, two bytes;
-/// the path.
+/// Layout: the byte `mountPointMissing`; 1 if a link at the end is followed, else 0; the mode of
+/// the source, two bytes; the path.
 package enum MountPointRequest {
-    /// Where the path begins.
+    /// The offset of the path.
     package static let pathOffset = 4
 }
 
-/// Who makes files in a user namespace.
+/// The user and group that make files in a user namespace.
 package struct NamespaceUser: Equatable, Sendable {
     /// The user.
     package let userID: UInt32
@@ -55,12 +55,13 @@ package struct NamespaceUser: Equatable, Sendable {
     }
 }
 
-/// The connection to who lets the process go on: hooks get their streams over it, and the number of a seccomp
-/// listener is told there.
+/// The connection to the process that lets this one go on.
+///
+/// Hooks get their streams over it, and the number of a seccomp listener is sent over it.
 package enum StartChannel: Equatable, Sendable {
     /// To the runtime that launches the process.
     case rendezvous
-    /// To the `start` that let it go on.
+    /// To the `start` command that lets it go on.
     case startConnection
 }
 
@@ -72,7 +73,7 @@ package struct TimeNamespaceOffset: Equatable, Sendable {
     package let clock: String
     /// Whole seconds.
     package let seconds: Int64
-    /// Nanoseconds, 0..<1,000,000,000.
+    /// Nanoseconds, 0 to 999,999,999.
     package let nanoseconds: UInt32
 
     /// An offset of seconds and nanoseconds.
@@ -83,33 +84,33 @@ package struct TimeNamespaceOffset: Equatable, Sendable {
     }
 }
 
-/// Whom a standard stream is given to.
+/// The new owner of a standard stream.
 package enum StreamOwner: Equatable, Sendable {
-    /// A user as the runtime sees it.
+    /// A user ID in the runtime's user namespace.
     case user(UInt32)
-    /// A user as the child's user namespace has it.
+    /// A user ID in the child's user namespace.
     case childUser(UInt32)
 }
 
-/// What is made where a mount goes when nothing is there.
+/// The mount point to make if the destination does not exist.
 package enum MountPointKind: Equatable, Sendable {
     /// A directory.
     case directory
-    /// Whatever the source is: a directory, or an empty file.
+    /// The same type as the source: a directory, or an empty file.
     case likeSource
-    /// The same; a link at the end of the path is mounted over, not followed.
+    /// Like `likeSource`; a link at the end of the path is mounted over, not followed.
     case likeSourceOverLink
 }
 
-/// A propagation type with its reach.
+/// A propagation type, with or without the mounts below.
 ///
 /// Kernel: mount_namespaces(7).
 package struct MountPropagation: Equatable, Sendable {
     /// MS_SHARED, MS_PRIVATE, MS_SLAVE or MS_UNBINDABLE.
     package let flag: MountFlags
-    /// Whether mounts below are changed too.
+    /// Whether the mounts below change too.
     package let recursive: Bool
-    /// The spec's word, such as `rslave`.
+    /// The word of the specification, such as `rslave`.
     package let name: String
 
     /// A propagation type.
@@ -122,13 +123,13 @@ package struct MountPropagation: Equatable, Sendable {
 
 /// A change of mount attributes, as mount_setattr(2) takes it.
 package struct MountChange: Equatable, Sendable {
-    /// What is set.
+    /// The attributes to set.
     package var set: MountAttributes
-    /// What is cleared.
+    /// The attributes to clear.
     package var clear: MountAttributes
-    /// Whether mounts below are changed too.
+    /// Whether the mounts below change too.
     package var recursive: Bool
-    /// The propagation type to set, if one is.
+    /// The propagation type to set; empty leaves it unchanged.
     package var propagation: MountFlags
 
     /// A change of attributes or propagation.
@@ -147,7 +148,7 @@ package struct MountChange: Equatable, Sendable {
 package struct FilesystemMount: Equatable, Sendable {
     /// The type, as in /proc/filesystems.
     package var type: String
-    /// What /proc/self/mountinfo shows as source.
+    /// The source that /proc/self/mountinfo shows.
     package var source: String
     /// The destination inside the rootfs.
     package var destination: String
@@ -155,11 +156,11 @@ package struct FilesystemMount: Equatable, Sendable {
     package var options: [String]
     /// The MS_* flags of a mount that only mount(2) can make; nil for fsopen(2).
     package var mountFlags: MountFlags?
-    /// What fsmount(2) sets.
+    /// The attributes that fsmount(2) sets.
     package var attributes: MountAttributes
     /// Further changes, in order, before the mount is attached.
     package var changes: [MountChange]
-    /// The SELinux label of the root directory alone, for a file system that takes no `context`.
+    /// The SELinux label of the root directory alone, for a file system without a `context` option.
     package var rootLabel: String?
 
     /// A mount to make.
@@ -180,9 +181,9 @@ package struct FilesystemMount: Equatable, Sendable {
     }
 }
 
-/// A mount tree of the host, as a child without the runtime's help clones it.
+/// A mount tree of the host that the child clones itself.
 package struct HostTree: Equatable, Sendable {
-    /// What must be at the path.
+    /// The kind of file that the path must lead to.
     package enum Kind: Equatable, Sendable {
         /// Anything.
         case any
@@ -194,11 +195,11 @@ package struct HostTree: Equatable, Sendable {
 
     /// An absolute path of the host.
     package var path: String
-    /// Whether the mounts below come along.
+    /// Whether the mounts below are cloned too.
     package var recursive: Bool
-    /// Whether a link at the end of the path is followed, or is itself what is cloned.
+    /// Whether a link at the end of the path is followed; otherwise the link itself is cloned.
     package var followsLink: Bool
-    /// What must be there.
+    /// The kind of file that must be there.
     package var kind: Kind
     /// Attribute and propagation changes, in order.
     package var changes: [MountChange]
@@ -216,13 +217,13 @@ package struct HostTree: Equatable, Sendable {
     }
 }
 
-/// A mount tree of the container itself, as the child clones it.
+/// A mount tree of the container itself, which the child clones.
 package struct ContainerTree: Equatable, Sendable {
     /// A path in the root file system.
     package var path: String
-    /// Whether the mounts below come along.
+    /// Whether the mounts below are cloned too.
     package var recursive: Bool
-    /// Whether a link at the end of the path is itself what is cloned; else it is refused.
+    /// Whether a link at the end of the path is itself cloned; otherwise it is refused.
     package var clonesLink: Bool
     /// Attribute and propagation changes, in order.
     package var changes: [MountChange]
@@ -241,9 +242,9 @@ package struct ContainerTree: Equatable, Sendable {
 
 /// A symbolic link.
 package struct SymbolicLink: Equatable, Sendable {
-    /// Its name in the directory.
+    /// The link's name in its directory.
     package let name: String
-    /// What it says.
+    /// The link's text.
     package let target: String
 
     /// A link to make.
@@ -257,7 +258,7 @@ package struct SymbolicLink: Equatable, Sendable {
 package struct CgroupHierarchyMount: Equatable, Sendable {
     /// The directory's name, such as `cpu,cpuacct`.
     package let name: String
-    /// Controllers that get a link to it, such as `cpu`.
+    /// The controllers that get a link to the directory, such as `cpu`.
     package let links: [String]
 
     /// A hierarchy to attach.
@@ -271,7 +272,7 @@ package struct CgroupHierarchyMount: Equatable, Sendable {
 ///
 /// Spec: config-linux.md, Devices.
 package struct Device: Equatable, Sendable {
-    /// Its name in the directory.
+    /// The node's name in its directory.
     package var name: String
     /// File type and permission bits (S_IFCHR|0666).
     package var mode: FileMode
@@ -283,10 +284,10 @@ package struct Device: Equatable, Sendable {
     package var userID: UInt32
     /// Group.
     package var groupID: UInt32
-    /// Whether whatever has its name already stays: the image's own, or a mount of the config.
+    /// Whether an existing file of that name stays, be it the image's or a mount of the config.
     package var keepsExisting: Bool
-    /// Whether the host's node, where it is attached, is read-only: its mode, owner and times are not
-    /// the container's to change.
+    /// Whether the attached node of the host is read-only, so that the container cannot change its
+    /// mode, owner and times.
     package var isReadOnly = false
 
     /// A node to make.
@@ -308,10 +309,10 @@ extension Device {
     /// The type of the file.
     package var type: FileKind { FileKind(mode: mode.number) ?? .characterDevice }
 
-    /// Its permission bits.
+    /// The permission bits of the mode.
     package var permissions: Int { mode.number & FileMode.permissionMask }
 
-    /// Both numbers in one, as mknod(2) takes them.
+    /// Major and minor number as one, as mknod(2) takes them.
     package var number: Int {
         DeviceNumber.word(major: major, minor: minor)
     }
@@ -319,11 +320,11 @@ extension Device {
 
 /// A device node that the parent provides.
 package struct AttachedDevice: Equatable, Sendable {
-    /// Its name in the directory.
+    /// The node's name in its directory.
     package let name: String
-    /// The number of the tree that the parent prepared.
+    /// The index of the tree that the parent prepared.
     package let tree: Int
-    /// Whether that is a tmpfs in which the parent made the node, rather than the host's own node.
+    /// Whether the tree is a tmpfs with a node that the parent made, not the host's own node.
     package let isMade: Bool
 
     /// A node to attach.
@@ -342,7 +343,7 @@ package struct IDRange: Equatable, Sendable {
     package let inside: UInt32
     /// The first id outside.
     package let outside: UInt32
-    /// How many follow each other.
+    /// The number of IDs.
     package let count: UInt32
 
     /// A range.
@@ -353,20 +354,20 @@ package struct IDRange: Equatable, Sendable {
     }
 }
 
-/// Who writes the id maps of a child.
+/// How the ID maps of a child are written.
 ///
 /// Kernel: user_namespaces(7).
 package enum IDMapWriter: Equatable, Sendable {
     /// The runtime, which may map any id that it has itself.
     case runtime
-    /// The runtime as an ordinary user, who may map the own ids alone, and groups only where the
+    /// The runtime as an ordinary user, who may map only its own IDs, and groups only where the
     /// namespace denies setgroups(2).
     case user
-    /// The programs newuidmap(1) and newgidmap(1), which look into /etc/subuid and /etc/subgid.
+    /// The programs newuidmap(1) and newgidmap(1), which check /etc/subuid and /etc/subgid.
     case tools
 }
 
-/// The ids of a user namespace: what stands in uid_map and gid_map.
+/// The ID maps of a user namespace: the contents of uid_map and gid_map.
 package struct IDMaps: Equatable, Sendable {
     /// User ids.
     package var users: [IDRange]
@@ -381,7 +382,7 @@ package struct IDMaps: Equatable, Sendable {
 }
 
 extension [IDRange] {
-    /// The id outside that `id` inside stands for; nil where it is not mapped.
+    /// The outside ID that `id` maps to; nil if it is not mapped.
     package func outside(_ id: UInt32) -> UInt32? {
         for range in self where id >= range.inside && id - range.inside < range.count {
             return range.outside + (id - range.inside)
@@ -390,13 +391,13 @@ extension [IDRange] {
     }
 }
 
-/// How the ids of a mount's files are mapped.
+/// The ID mapping of a mount's files.
 ///
 /// Kernel: mount_setattr(2), MOUNT_ATTR_IDMAP.
 package struct MountIDMap: Equatable, Sendable {
-    /// The maps; nil stands for those of the user namespace that the container joins.
+    /// The maps; nil means those of the user namespace that the container joins.
     package var maps: IDMaps?
-    /// Whether mounts below are mapped too.
+    /// Whether the mounts below are mapped too.
     package var recursive: Bool
 
     /// An id map of a mount.
@@ -406,9 +407,9 @@ package struct MountIDMap: Equatable, Sendable {
     }
 }
 
-/// One sysctl.
+/// One kernel parameter (sysctl).
 package struct KernelParameter: Equatable, Sendable {
-    /// The key as in the config.
+    /// The key as written in the config.
     package let key: String
     /// The file below /proc/sys.
     package let path: String
@@ -423,7 +424,7 @@ package struct KernelParameter: Equatable, Sendable {
     }
 }
 
-/// A network device of the host that goes to the container.
+/// A network device of the host that moves to the container.
 ///
 /// Spec: config-linux.md, Network Devices.
 package struct NetDeviceMove: Equatable, Sendable {
@@ -450,18 +451,18 @@ package struct ResctrlPlan: Equatable, Sendable {
     package let root: String
     /// The directory of the class of service.
     package let directory: String
-    /// Whether the directory must be there, rather than be made.
+    /// Whether the directory must exist already; otherwise it is made.
     package let mustExist: Bool
     /// The lines for its `schemata` file.
     package let schemata: [String]
     /// The field of config.json that the lines come from.
     package let schemataField: String
-    /// The directory of the container's own monitoring group.
+    /// The directory of the container's own monitoring group; nil if it has none.
     package let monitoringDirectory: String?
-    /// Whether the class goes with the container.
+    /// Whether the directory of the class is removed with the container.
     package let removesDirectory: Bool
 
-    /// Groups to make and to enter.
+    /// The groups to make and to enter.
     package init(
         root: String, directory: String, mustExist: Bool, schemata: [String],
         schemataField: String, monitoringDirectory: String?, removesDirectory: Bool
@@ -476,13 +477,14 @@ package struct ResctrlPlan: Equatable, Sendable {
     }
 }
 
-/// How a terminal is made and where its master goes.
+/// The terminal to open and the receiver of its master.
 package struct TerminalRequest: Equatable, Sendable {
-    /// Rows and columns; nil leaves the kernel's 0 by 0.
+    /// The rows; nil leaves the kernel's size of 0 by 0.
     package var rows: UInt16?
-    /// Columns.
+    /// The columns.
     package var columns: UInt16?
-    /// Whether the master goes to the console socket; else over the rendezvous to the parent.
+    /// Whether the master is sent to the console socket; otherwise to the parent over the
+    /// rendezvous.
     package var toConsoleSocket: Bool
     /// Whether the slave is also mounted on /dev/console.
     package var mountsConsole: Bool

@@ -2,7 +2,7 @@
 
 internal import KernelVocabulary
 
-// Words that several steps say of themselves, of both columns.
+// Words shared by the sentences of child and parent steps.
 
 extension ChildEvent {
     package var words: String {

@@ -2,7 +2,7 @@
 
 internal import CLinux
 
-/// A system call as the assembler names it: number for the kernel, name for a reader.
+/// A system call: its number for the kernel and its name for a reader.
 package struct SystemCall: Equatable, Sendable {
     /// The number on this architecture.
     ///

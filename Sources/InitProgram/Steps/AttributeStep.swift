@@ -3,7 +3,7 @@
 package import KernelVocabulary
 internal import SystemPackage
 
-/// Steps that set what the process gets: CPU time, memory, limits, an execution domain.
+/// Steps that set scheduling, memory policy, limits and execution domain.
 package enum AttributeStep: ChildStep {
     /// Sets the OOM score adjustment.
     ///
@@ -19,11 +19,11 @@ package enum AttributeStep: ChildStep {
     ///
     /// Kernel: sched_setattr(2).
     case setScheduler(SchedulingAttributes)
-    /// Sets how urgent the I/O of the process is.
+    /// Sets the I/O priority.
     ///
     /// Kernel: ioprio_set(2).
     case setIOPriority(IOPriorityValue)
-    /// Sets where the process gets its memory from.
+    /// Sets the memory policy.
     ///
     /// Kernel: set_mempolicy(2).
     case setMemoryPolicy(MemoryPolicyChange)
@@ -113,10 +113,10 @@ extension AttributeStep {
         }
     }
 
-    /// Why a score may not be set (EACCES).
+    /// The reason why a score may not be set (EACCES).
     package static let oomScoreHint = "a score below the runtime's own takes CAP_SYS_RESOURCE"
 
-    /// Why a limit may not be set (EPERM); `name` is the kernel's, among other text.
+    /// The reason why a limit may not be set (EPERM); `name` contains the limit's name.
     package static func limitHint(_ name: String) -> String {
         let base = "a hard limit above the runtime's own takes CAP_SYS_RESOURCE"
         guard name.parts(between: " ").contains(where: { $0.begins(with: "RLIMIT_NOFILE") }) else {
@@ -127,7 +127,7 @@ extension AttributeStep {
 }
 
 extension Assembler {
-    /// A path of the host's procfs: this step comes before the root file system is touched.
+    /// Writes to the host's procfs: this step runs before the root file system is touched.
     mutating func setOOMScore(_ score: Int) {
         let file = openHostFile("/proc/self/oom_score_adj", "oom-score")
         let value = String(score)
@@ -135,7 +135,7 @@ extension Assembler {
         call(.close, [.cell(file)])
     }
 
-    /// The kernel takes a mask of any length, and leaves out the CPUs that there are not.
+    /// The kernel accepts a mask of any length and ignores CPUs that do not exist.
     fileprivate mutating func setCPUAffinity(_ set: NumberSet) {
         let mask = words(set.words)
         call(
@@ -143,9 +143,9 @@ extension Assembler {
             note: "unable to use the CPUs \(set.text)")
     }
 
-    /// Who may not do so keeps the caller's affinity.
+    /// Keeps the affinity of a caller without the permission to change it.
     fileprivate mutating func resetCPUAffinity() {
-        // 8,192 CPUs, as many as a kernel can have.
+        // 8,192 CPUs, the most that a kernel can have.
         let mask = words([UInt64](repeating: .max, count: 128))
         call(
             .schedSetaffinity, [.literal(0), .literal(1024), .address(mask)],
@@ -165,7 +165,7 @@ extension Assembler {
             note: "unable to set the scheduler to \(attributes.policy)")
     }
 
-    /// The kernel takes one off the number of bits.
+    /// The number of bits is one more than needed: the kernel subtracts one.
     fileprivate mutating func setMemoryPolicy(_ change: MemoryPolicyChange) {
         let mode = Operand.named(change.mode)
         guard let nodes = change.nodes else {

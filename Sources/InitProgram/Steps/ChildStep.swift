@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The steps of the child: a file a theme, with everything of its steps.
+// The steps of the child: one file per theme, with everything about its steps.
 //
 //   ChildStep       what a theme is; a refused call
 //   ProcessStep     the process itself: descriptors, session, cgroups, signals
@@ -23,32 +23,32 @@
 internal import KernelVocabulary
 package import SystemPackage
 
-/// Everything of one theme's steps: a switch over its cases for each of these, none of them with a default.
+/// The steps of one theme: each requirement is a switch over its cases, without a default.
 package protocol ChildStep: Equatable, Sendable {
-    /// One line that tells what the step does.
+    /// One line that says what the step does.
     var sentence: String { get }
 
-    /// What it needs to be open that it does not open itself, and that no step before it opens.
+    /// The inherited descriptors that the step needs, unless an earlier step opens them.
     ///
-    /// What a phase keeps open is derived from this.
+    /// The descriptors that a phase keeps open are derived from this.
     var inputs: [InheritedDescriptor] { get }
 
-    /// What it tells the runtime and hears of it, in order; but for a mount point that it asks for.
+    /// The messages that it sends and receives, in order, except a request for a mount point.
     var exchanges: [Exchange] { get }
 
-    /// Whether it resolves paths below the root, or enters that.
+    /// Whether it resolves paths below the root, or enters the root.
     var usesRoot: Bool { get }
 
-    /// The destination of a mount of the config that it changes, or makes something in.
+    /// The destination of a mount of the config that it changes, or in which it makes files.
     var usedMount: String? { get }
 
-    /// Adds its instructions.
+    /// Adds the step's instructions.
     func lower(into code: inout Assembler, _ state: inout LoweringState)
 
-    /// What it means that the kernel refuses one of its calls; nil where the errno says enough.
+    /// The reason why the kernel refused one of its calls; nil if the errno says enough.
     ///
-    /// The kernel may have several reasons: a hint names all that people meet, or says when it holds. It is
-    /// also asked for when the plan is gone, so it knows no more of the step than its theme.
+    /// There may be several reasons: a hint lists the common ones, or says when it applies. It is
+    /// also used when the plan is gone, so it depends on the theme alone.
     static func hint(for refusal: Refusal) -> String?
 }
 
@@ -56,13 +56,13 @@ package protocol ChildStep: Equatable, Sendable {
 package struct Refusal {
     /// The name of the call.
     package let call: String
-    /// Its arguments, as they print.
+    /// The arguments as text.
     package let arguments: String
-    /// What the program says of it.
+    /// The program's note on the call.
     package let note: String
-    /// The kernel's answer.
+    /// The error that the kernel returned.
     package let errno: Errno
-    /// Whether this kernel has no namespaces of a kind.
+    /// Whether this kernel lacks a kind of namespace.
     package let lacks: (NamespaceKind) -> Bool
 
     /// A refused call.
@@ -92,7 +92,7 @@ extension Refusal {
     static let searchHint =
         "each directory on the way must let the container's root search it (chmod o+x)"
 
-    /// Why one does not become a user or a group.
+    /// The reason why the user or group IDs cannot be set.
     var idHint: String? {
         switch (call, errno) {
         case ("setgroups", .invalidArgument), ("setuid", .invalidArgument),
@@ -106,7 +106,7 @@ extension Refusal {
         }
     }
 
-    /// Why something is not mounted, or the place for it not made.
+    /// The reason why a mount, or making its mount point, failed.
     package var mountHint: String? {
         switch (call, errno) {
         case ("fsconfig", .invalidArgument) where !note.isEmpty, ("fsetxattr", .invalidArgument):
@@ -145,7 +145,7 @@ extension Refusal {
     private static let mostMounts =
         "a mount namespace has no more mounts than the sysctl fs.mount-max says"
 
-    /// Why a tree of mounts cannot be cloned or changed.
+    /// The reason why a mount tree cannot be cloned or changed.
     package var treeHint: String? {
         switch (call, errno) {
         case ("open_tree", .noSpace): Self.mostMounts

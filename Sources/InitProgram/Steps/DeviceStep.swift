@@ -7,8 +7,8 @@ internal import SystemPackage
 package enum DeviceStep: ChildStep {
     /// Makes device nodes, all in one directory.
     case makeDevices(directory: String, [Device])
-    /// Attaches device nodes that the parent made, or has of the host, all in one directory: nobody makes
-    /// a device in a user namespace.
+    /// Attaches device nodes in one directory, made or taken from the host by the parent: no
+    /// process may make a device in a user namespace.
     case attachDevices(directory: String, [AttachedDevice])
 }
 
@@ -66,10 +66,10 @@ extension DeviceStep {
 }
 
 extension Assembler {
-    /// A node that exists already is used only when it is the same device, and stays as it is; with
-    /// `keepsExisting` whatever is there stays, and is not looked at.
+    /// Makes a device node.
     ///
-    /// It is given away by descriptor, so that nothing else gets another owner.
+    /// An existing node must be the same device and stays unchanged; with `keepsExisting` whatever
+    /// is there stays unchecked. The owner is set by descriptor, so that no other file can be hit.
     mutating func makeDevice(_ device: Device, in directory: Cell, _ path: String) {
         let name = device.name
         let made = cell("made")
@@ -126,10 +126,10 @@ extension Assembler {
         close(target)
     }
 
-    /// A mount of the node alone.
+    /// Clones a mount of the node alone.
     ///
-    /// Only what is attached can be cloned, so for that moment the tmpfs is over the old root, which this
-    /// process stays below.
+    /// Only an attached mount can be cloned. So the tmpfs is attached over the old root for that
+    /// moment; this process stays in the directory below it.
     private mutating func cloneNode(_ name: String, of tmpfs: Cell) -> Cell {
         let oldRoot = openDirectory("/", "old-root")
         moveMount(tmpfs, onto: oldRoot)

@@ -4,7 +4,7 @@ internal import KernelVocabulary
 
 /// Steps in which the child and the runtime wait for each other.
 package enum ExchangeStep: ChildStep {
-    /// Waits for one byte from the parent; ends when the parent is gone.
+    /// Waits for one byte from the parent; ends if the parent is gone.
     case waitForParent(ParentEvent)
     /// Sends one byte to the parent.
     case reportToParent(ChildEvent)
@@ -12,11 +12,11 @@ package enum ExchangeStep: ChildStep {
     ///
     /// Its connection is closed by a successful execve.
     case waitForStart
-    /// The same for the first process of a pid namespace, with all signals blocked; it ends at one that
-    /// asks a process to end.
+    /// Like `waitForStart`, for the first process of a pid namespace, with all signals blocked;
+    /// ends when a terminating signal comes.
     ///
-    /// The kernel spares such a process the default action of signals. Kernel: pid_namespaces(7),
-    /// signalfd(2).
+    /// The kernel does not apply the default action of signals to such a process, so it reads them.
+    /// Kernel: pid_namespaces(7), signalfd(2).
     case waitForStartOrSignal
 }
 
@@ -72,7 +72,7 @@ extension Assembler {
             .read, [.cell(rendezvous), .address(byte), .literal(1)], into: count,
             retries: 1000)
         let received = skip(when: .equals(count, 1))
-        // The parent is gone: nobody is left to report to.
+        // The parent is gone: there is nobody to report an error to.
         call(.exitGroup, [.literal(0)])
         place(received)
     }
@@ -89,14 +89,15 @@ extension Assembler {
         return acceptStart()
     }
 
-    /// The signals by which one asks a process to end: HUP, INT, QUIT, ABRT and TERM.
+    /// The signals that ask a process to end: HUP, INT, QUIT, ABRT and TERM.
     ///
     /// They end runc's waiting init, too. Source: signal(7).
     static let endingSignals: [SignalNumber] = [.hangUp, .interrupt, .quit, .abort, .terminate]
 
-    /// A signal that came before wins over a `start`: nothing of it is lost, since all are blocked.
+    /// Waits for `start` or a terminating signal; an earlier signal wins, since blocked signals
+    /// stay pending.
     ///
-    /// The exit status is what a shell says of a process that a signal has ended.
+    /// The exit status is 128 plus the signal, as a shell reports it.
     mutating func waitForStartOrSignal() -> Cell {
         let signals = cell("signals")
         let mask = words([Self.endingSignals.reduce(0) { $0 | $1.bit }])
@@ -128,8 +129,8 @@ extension Assembler {
     private mutating func acceptStart() -> Cell {
         let connection = cell("start-connection")
         let socket = input(.startSocket)
-        // The connection itself is the order, so that a `start` that dies half-way loses nothing. It
-        // stays open until execve closes it, which tells `start` that all went well.
+        // The connection itself is the order, so nothing is lost if `start` dies half-way. It stays
+        // open until execve closes it, which tells `start` that all went well.
         call(
             .accept4,
             [

@@ -4,14 +4,14 @@ package import ByteText
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// Steps that make this process the user's program.
+/// Steps that turn this process into the user's program.
 package enum ExecutionStep: ChildStep {
-    /// Changes into the working directory, if this user may; else `enterDirectory` tries again as the
-    /// process's user.
+    /// Changes into the working directory, if the present user may; otherwise `enterDirectory`
+    /// tries again as the process's user.
     case tryDirectory(String)
     /// Changes into the working directory, unless `tryDirectory` did.
     case enterDirectory(String)
-    /// Looks for the program, so that a missing one is told at create.
+    /// Looks for the program, so that a missing one is reported at create.
     case findExecutable(name: ByteText, candidates: [ByteText])
     /// Replaces this program by the user's.
     case execute(candidates: [ByteText], arguments: [ByteText], environment: [ByteText])
@@ -67,8 +67,8 @@ extension ExecutionStep {
 }
 
 extension Assembler {
-    /// The descriptor was resolved inside the root, so the directory is inside, whatever a rename race
-    /// or a leaked descriptor would make of the path (CVE-2024-21626).
+    /// Changes to a descriptor resolved inside the root, so a rename race or a leaked descriptor
+    /// cannot lead the path outside (CVE-2024-21626).
     fileprivate mutating func enterDirectory(_ path: String, _ root: Cell, _ tried: Cell?) {
         let isEntered = tried.map { skip(when: .isNotNegative($0)) }
         let directory = cell("working-directory")
@@ -78,7 +78,7 @@ extension Assembler {
         if let isEntered { place(isEntered) }
     }
 
-    /// A refusal (EACCES, EPERM) is kept in the result; the two calls behind it meet EBADF then.
+    /// A refusal (EACCES, EPERM) stays in the result; the two calls after it then fail with EBADF.
     fileprivate mutating func tryDirectory(_ path: String, _ root: Cell) -> Cell {
         let directory = cell("working-directory")
         let result = cell("entered")
@@ -103,12 +103,13 @@ extension Assembler {
         "chdir to cwd (\"\(path)\")"
     }
 
-    /// Checks the candidates in turn; returns a cell for each, negative where it cannot be run.
+    /// Checks the candidates in turn; returns a cell for each, negative if it cannot be run.
     ///
-    /// A file of PATH with a permission to be executed that this process has not (it is another's, or the
-    /// mount is one without execution) was found: it is refused as that, unless another can be run.
+    /// A candidate in PATH may be executable for others but not for this process (by its
+    /// permissions or a noexec mount). It counts as found, and its error is reported unless another
+    /// candidate can be run.
     fileprivate mutating func findExecutable(_ name: ByteText, _ candidates: [ByteText]) -> [Cell] {
-        // A single candidate is a path that the user wrote: the kernel's own word on it is best.
+        // A name with a slash is a path that the user wrote: the kernel's own error is best.
         if name.bytes.contains(UInt8(ascii: "/")) {
             return candidates.map { findExecutable(atPath: $0) }
         }
@@ -185,7 +186,7 @@ extension Assembler {
             ], into: result, ignoring: ignoring, note: note)
     }
 
-    /// Makes a cell negative, as the result of a call that fails with EBADF.
+    /// Makes a cell negative, by a call that fails with EBADF.
     private mutating func fail(into cell: Cell) {
         call(.close, [.literal(-1)], into: cell, ignoring: [.badFileDescriptor])
     }
@@ -204,8 +205,9 @@ extension Assembler {
                 self.call(.execve, call)
                 continue
             }
-            // A later candidate's cell is still zero when an earlier one was found; zero also means
-            // "found", but the earlier execve never returns successfully.
+            // If an earlier candidate was found, the later cells are still zero, which also means
+            // "found". They are not reached, because the earlier execve either succeeds or ends the
+            // program.
             let unusable = skip(when: .isNegative(checks[index]))
             self.call(.execve, call, note: "exec \(candidate)")
             place(unusable)

@@ -5,11 +5,11 @@ internal import SystemPackage
 
 /// Steps that make links and directories, and set kernel parameters.
 package enum FileStep: ChildStep {
-    /// Makes symbolic links in one directory; those that exist stay.
+    /// Makes symbolic links in one directory; existing files stay.
     case makeLinks(directory: String, [SymbolicLink])
-    /// Makes a symbolic link; what is there already must be the same link.
+    /// Makes a symbolic link; an existing file must be the same link.
     case copyLink(directory: String, SymbolicLink)
-    /// Makes a directory and those above it; one that exists stays.
+    /// Makes a directory and its parents; an existing one stays.
     case makeDirectory(String)
     /// Sets a kernel parameter through a procfs of our own.
     case setSysctl([KernelParameter])
@@ -81,7 +81,7 @@ extension Assembler {
         }
     }
 
-    /// The text of a link that is there is compared eight bytes at a time.
+    /// Compares the text of an existing link eight bytes at a time.
     fileprivate mutating func copyLink(_ directory: Cell, _ link: SymbolicLink, _ path: String) {
         let made = cell("made")
         call(
@@ -89,7 +89,7 @@ extension Assembler {
             ignoring: [.fileExists])
         let isNew = skip(when: .isNotNegative(made))
         let wanted = Array(link.target.utf8)
-        // One byte more than wanted, so that a longer one is told apart.
+        // One byte more than expected, to recognize a longer text.
         let found = reserve((wanted.count + 8) / 8 * 8)
         let count = cell("link-length")
         call(
@@ -113,8 +113,8 @@ extension Assembler {
         place(isNew)
     }
 
-    /// Through a procfs instance that is attached nowhere: what the container mounted on /proc cannot
-    /// redirect the write (CVE-2025-52881).
+    /// Writes through a procfs instance that is not attached anywhere, so that mounts of the
+    /// container on /proc cannot redirect the write (CVE-2025-52881).
     fileprivate mutating func setSysctl(_ parameters: [KernelParameter]) {
         let proc = newFilesystem("proc", source: "proc", options: [], attributes: .empty)
         for parameter in parameters {

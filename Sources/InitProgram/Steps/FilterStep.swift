@@ -5,8 +5,7 @@ internal import SystemPackage
 
 /// The step that loads a filter of system calls.
 package enum FilterStep: ChildStep {
-    /// Loads a seccomp filter; where it has a listener, the runtime takes that before the program goes
-    /// on.
+    /// Loads a seccomp filter; if it has a listener, waits until the runtime has taken it.
     ///
     /// Kernel: seccomp(2), seccomp_unotify(2).
     case loadSeccomp(filter: [UInt8], flags: SeccompFilterFlags, listener: StartChannel? = nil)
@@ -78,8 +77,8 @@ extension Assembler {
         return listener
     }
 
-    /// The number goes out by write(2) and the answer comes by read(2), the calls that runc needs there
-    /// too; the runtime takes the descriptor itself, by pidfd_getfd(2).
+    /// Sends the listener's number by write(2) and reads the answer by read(2), calls that runc
+    /// also needs under the filter; the runtime takes the descriptor itself by pidfd_getfd(2).
     fileprivate mutating func handOver(
         _ listener: Cell, over channel: StartChannel, _ state: LoweringState
     ) {

@@ -3,7 +3,7 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// Steps that keep the container from paths: what it may see of them is attached over them.
+/// Steps that hide or protect paths by mounts attached over them.
 package enum HiddenPathStep: ChildStep {
     /// Hides paths; `label` is the SELinux context of the tmpfs that hides directories.
     ///
@@ -48,14 +48,14 @@ extension HiddenPathStep {
 }
 
 extension Assembler {
-    /// Files are hidden by the host's null device, directories by one empty tmpfs, both read-only.
+    /// Hides files by the host's null device and directories by one empty tmpfs, both read-only.
     ///
     /// Both are attached in the old tree first, since only an attached mount can be cloned; the old
-    /// tree goes away with `enterRoot`.
+    /// tree is dropped by `enterRoot`.
     mutating func maskPaths(_ paths: [String], _ label: String?, in root: Cell) {
         guard !paths.isEmpty else { return }
         let null = readOnlyNullDevice()
-        // nr_inodes: one for the root directory, one to spare for kernels that count otherwise.
+        // nr_inodes: one for the root directory, one spare for kernels that count differently.
         let context = label.map { ["context=\($0)"] } ?? []
         let empty = newFilesystem(
             "tmpfs", source: "tmpfs",
@@ -70,9 +70,8 @@ extension Assembler {
 
     /// A mount of the host's null device, whose type and number are verified.
     ///
-    /// No image can choose another node for it (CVE-2025-31133). It is read-only, or root in the
-    /// container, who owns the host's node there without any capability, could change its mode for
-    /// the host.
+    /// A device node of the image cannot take its place (CVE-2025-31133). It is read-only, because
+    /// root in the container owns the host's node and could otherwise change its mode for the host.
     private mutating func readOnlyNullDevice() -> Cell {
         let place = cell("null-device")
         open(text("/dev/null"), .pathOnly | .noFollow, into: place)
@@ -93,8 +92,7 @@ extension Assembler {
         return null
     }
 
-    /// Resolves a path, which may be missing; `linked` becomes other than 0 where it leads through a
-    /// link.
+    /// Resolves a path, which may be missing; `linked` becomes nonzero if it leads through a link.
     private mutating func resolveHidden(
         _ path: String, below root: Cell, into target: Cell, _ linked: Cell
     ) {

@@ -3,20 +3,20 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-// A hook in the container's namespaces is a child of init: whatever init is in by then (namespaces,
-// cgroups, root, user, limits, labels) the hook is in, too. The runtime sends its three streams over the
-// socket that init already waits on, and init sends back how it ended. See Decisions/0008.
+// A hook in the container's namespaces is a child of init and inherits its namespaces, cgroups,
+// root, user, limits and labels. The runtime sends its three streams over the socket that init
+// already waits on, and init sends back how the hook ended. See Decisions/0008.
 
 /// Steps for hooks that run in the container's namespaces.
 package enum HookStep: ChildStep {
     /// Runs a hook as a child of this process, with the streams that the parent sends.
     ///
-    /// `preparing` is what the hook's own process does before it executes. Under a filter the clone is
-    /// one that a profile can judge by its flags.
+    /// `preparing` are the steps of the hook's own process before it executes. Under a seccomp
+    /// filter it is cloned by clone(2), whose flags a profile can check.
     case runHook(
         PlannedHook, preparing: [InitStep], underFilter: Bool = false,
         over: StartChannel = .rendezvous)
-    /// Enters a directory of the host; one that is missing is left out.
+    /// Enters a directory of the host; does nothing if it is missing.
     case enterHostDirectory(String)
 }
 
@@ -66,7 +66,7 @@ extension HookStep {
         case ("clone3", .resourceTemporarilyUnavailable),
             ("clone", .resourceTemporarilyUnavailable):
             NamespaceStep.processHint
-        // What the hook's own process does before it executes.
+        // The calls of the hook's own process before it executes.
         default:
             AttributeStep.hint(for: refusal) ?? IdentityStep.hint(for: refusal)
                 ?? FilterStep.hint(for: refusal)
@@ -75,10 +75,10 @@ extension HookStep {
 }
 
 extension Assembler {
-    /// Runs one hook to its end, and stops the program when it fails.
+    /// Runs one hook to its end; stops the program if the hook fails.
     ///
-    /// CLONE_VFORK: the clone returns once the hook's program runs, or its process ended before; an error
-    /// of the child's own instructions is in the progress page by then, and stays there.
+    /// CLONE_VFORK: the clone returns once the hook's program runs or its process has ended. By
+    /// then an error of the child's own instructions is in the progress page, and stays there.
     mutating func runHook(
         _ hook: PlannedHook, _ preparing: [InitStep], underFilter: Bool, over channel: StartChannel,
         _ state: inout LoweringState
@@ -88,7 +88,7 @@ extension Assembler {
             receiveDescriptor(
                 "hook-\($0)", from: socket, without: "the runtime ended before the hooks ran")
         }
-        // Where SIGCHLD is ignored, the kernel forgets how a child ended.
+        // If SIGCHLD is ignored, the kernel discards a child's exit status.
         setAction(.named(SignalNumber.child), defaultAction())
         let child = cloneHook(underFilter: underFilter, note: hook.failureText)
         let inChild = skip(when: .equals(child, 0))
@@ -111,16 +111,16 @@ extension Assembler {
         call(
             .write, [.cell(socket), .address(ending), .literal(HookReport.sizeBytes)],
             retries: 1000)
-        // No signal has the number 0: the status alone tells success.
+        // No signal has the number 0, so status 0 alone means success.
         let succeeded = skip(
             when: .isWord(ending + HookReport.statusOffset, 0))
         refuse(hook.failureText)
         place(succeeded)
     }
 
-    /// Clones with no exit signal, until execve makes it SIGCHLD.
+    /// Clones without an exit signal; execve makes it SIGCHLD.
     ///
-    /// Profiles refuse clone3(2), whose flags a filter cannot see, and let clone(2) pass without new
+    /// Profiles refuse clone3(2), whose flags a filter cannot see, but allow clone(2) without new
     /// namespaces.
     private mutating func cloneHook(underFilter: Bool, note: String) -> Cell {
         let child = cell("hook")
@@ -138,14 +138,15 @@ extension Assembler {
         return child
     }
 
-    /// The child's part: streams, directory, and nothing else of what init holds.
+    /// The child's part: sets streams and directory, closes all other descriptors, and executes the
+    /// hook.
     private mutating func executeHook(
         _ hook: PlannedHook, _ preparing: [InitStep], _ streams: [Cell],
         _ state: inout LoweringState
     ) {
         for (number, stream) in streams.enumerated() {
-            // They came in this order into the lowest free numbers: no copy covers one that is still
-            // needed, and one that is in place already is EINVAL.
+            // The streams have the lowest free numbers in this order, so no dup3 overwrites one
+            // that is still needed. For a stream that is already in place, dup3 fails with EINVAL.
             call(
                 .dup3, [.cell(stream), .literal(number), .literal(0)],
                 ignoring: [.invalidArgument])
@@ -159,7 +160,7 @@ extension Assembler {
             .execve, [text(hook.path), .address(argv), .address(envp)], note: hook.failureText)
     }
 
-    /// Enters a directory of the host; where it is gone, the present one will do.
+    /// Enters a directory of the host; stays in the present one if it is gone.
     mutating func enterHostDirectory(_ path: String) {
         let directory = cell("directory")
         open(
@@ -173,7 +174,7 @@ extension Assembler {
 }
 
 extension StartChannel {
-    /// What it needs to be open: the connection of a `start` was accepted by an earlier step.
+    /// The descriptors needed; the connection of a `start` was accepted by an earlier step.
     var inputs: [InheritedDescriptor] {
         switch self {
         case .rendezvous: [.rendezvous]

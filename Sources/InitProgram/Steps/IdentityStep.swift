@@ -3,9 +3,9 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// Steps that make the process the user's: ids, groups, capabilities.
+/// Steps that set the process's identity: IDs, groups, capabilities.
 package enum IdentityStep: ChildStep {
-    /// Keeps capabilities over the change of user.
+    /// Keeps capabilities when the user changes.
     ///
     /// Kernel: PR_SET_KEEPCAPS.
     case keepCapabilities
@@ -13,15 +13,15 @@ package enum IdentityStep: ChildStep {
     case limitBoundingSet(keeping: UInt64, last: Int)
     /// Sets the supplementary groups.
     case setGroups([UInt32])
-    /// Drops the supplementary groups, unless the user namespace of the runtime denies that.
+    /// Drops the supplementary groups, if the runtime's user namespace allows that.
     ///
     /// Kernel: proc_pid_setgroups(5).
     case dropGroups
-    /// Sets real, effective and saved group.
+    /// Sets the real, effective and saved group ID.
     ///
     /// Kernel: setgid(2).
     case setGroupID(UInt32)
-    /// Sets real, effective and saved user.
+    /// Sets the real, effective and saved user ID.
     ///
     /// Kernel: setuid(2).
     case setUserID(UInt32)
@@ -33,11 +33,11 @@ package enum IdentityStep: ChildStep {
     ///
     /// Kernel: PR_CAP_AMBIENT.
     case setAmbientCapabilities(UInt64)
-    /// Raises all permitted capabilities for the steps that remain before the last capset.
+    /// Makes all permitted capabilities effective for the steps before the last capset.
     case raisePermitted(UInt64)
     /// Sets the file mode creation mask.
     case setUmask(UInt32)
-    /// Gives up gaining privileges through execve.
+    /// Keeps execve from granting privileges.
     ///
     /// Kernel: PR_SET_NO_NEW_PRIVS.
     case forbidNewPrivileges
@@ -113,20 +113,22 @@ extension IdentityStep {
 }
 
 extension Assembler {
-    /// A namespace may forbid setgroups(2), so the runtime's own groups are dropped outside of it.
+    /// Drops the runtime's groups outside the new namespace, which may forbid setgroups(2).
     ///
-    /// EPERM: who may not do so keeps the groups of the caller, as any of its processes does.
+    /// EPERM: a caller without the permission keeps its groups, as any of its child processes
+    /// would.
     mutating func dropGroups() {
         call(.setgroups, [.literal(0), .literal(0)], ignoring: [.notPermitted])
     }
 
     fileprivate mutating func limitBoundingSet(_ keeping: UInt64, _ last: Int) {
-        // CAP_CHECKPOINT_RESTORE: the last of Linux 5.9, which every kernel here knows.
+        // CAP_CHECKPOINT_RESTORE: the last capability of Linux 5.9, known to every supported
+        // kernel.
         let lastKnown = 40
         var unknown: [Label] = []
         for capability in 0...last where keeping & (1 << UInt64(capability)) == 0 {
-            // EINVAL: a capability that this kernel does not know cannot be held either, and it knows
-            // none of those behind it.
+            // EINVAL: the kernel knows neither this capability nor any later one, so none can be
+            // held.
             let result = capability > lastKnown ? cell("drop-result") : nil
             call(
                 .prctl,
@@ -139,7 +141,7 @@ extension Assembler {
         for label in unknown { place(label) }
     }
 
-    /// The low and the high words of 32 bits of each set.
+    /// Splits each set into its low and high 32 bits.
     ///
     /// Kernel: capset(2).
     mutating func setCapabilities(_ sets: CapabilitySets) {
@@ -151,8 +153,9 @@ extension Assembler {
         call(.capset, [.address(header), .address(body)])
     }
 
-    /// One that is not inheritable and permitted cannot be raised (EPERM); as with runc that is no
-    /// error, and RuntimeSpec warns of it.
+    /// Skips capabilities that are not both inheritable and permitted: the kernel refuses them.
+    ///
+    /// As with runc this is no error; RuntimeSpec warns of it.
     mutating func setAmbientCapabilities(_ mask: UInt64) {
         prctl(.ambientSet, .named(AmbientCommand.clearAll))
         for capability in 0..<64 where mask & (1 << UInt64(capability)) != 0 {
@@ -166,7 +169,7 @@ extension Assembler {
     }
 }
 
-/// A capability mask as a reader likes it: a count and the hexadecimal form of /proc/PID/status.
+/// Prints a capability mask as a count and in the hexadecimal form of /proc/PID/status.
 private struct CapabilityMask: CustomStringConvertible {
     let mask: UInt64
 

@@ -2,15 +2,15 @@
 
 internal import KernelVocabulary
 
-// Security labels are written to files of /proc/self/attr. The procfs is the host's, opened while its
-// path still means the host's, and looked at before it is used: what an image or a volume puts onto
-// /proc never takes the write (CVE-2019-16884).
+// Security labels are written to files of /proc/self/attr. The procfs is the host's, opened while
+// its path still means the host's, and verified before use. So nothing that an image or a volume
+// mounts on /proc can redirect the write (CVE-2019-16884).
 
-/// Steps by which a security module confines the program.
+/// Steps that let a security module confine the program.
 package enum LabelStep: ChildStep {
-    /// Opens the host's procfs, for a label that is set once its path means the container's.
+    /// Opens the host's procfs, for a label that is set after the root has changed.
     case openHostProc
-    /// Sets what security modules confine the program by.
+    /// Sets the labels by which security modules confine the program.
     case setSecurityLabels([SecurityLabel])
 }
 
@@ -61,7 +61,7 @@ extension Assembler {
         return proc
     }
 
-    /// `self` is looked up when the file is opened, so it means the process that writes.
+    /// `self` is resolved when the file is opened, so it means the process that writes.
     mutating func write(_ label: SecurityLabel, below proc: Cell) {
         let file = cell("attribute")
         let note = "\(label.purpose) (`/proc/self/\(label.file)`)"

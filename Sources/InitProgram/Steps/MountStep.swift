@@ -5,36 +5,37 @@ internal import SystemPackage
 
 /// Steps that mount: new file systems, and trees of the host and of the container.
 package enum MountStep: ChildStep {
-    /// Clones a mount tree of the host by its path, where the runtime has no right to do so itself.
+    /// Clones a mount tree of the host by its path, if the runtime itself may not.
     ///
-    /// This process is root of a user namespace then, with the file permissions of the runtime's user.
-    /// Kernel: open_tree(2).
+    /// By then this process is root of a user namespace, with the file permissions of the runtime's
+    /// user. Kernel: open_tree(2).
     case cloneHostTree(HostTree, for: InheritedDescriptor)
     /// Mounts a new instance of a file system.
     case mountFilesystem(FilesystemMount)
-    /// Mounts a new instance of a file system, or, where the kernel refuses it to a user namespace
-    /// that does not own what the file system shows, a prepared tree.
+    /// Mounts a new instance of a file system, or a prepared tree if the kernel refuses it because
+    /// the user namespace does not own what the file system shows.
     case mountFilesystemOrAttach(FilesystemMount, Int)
     /// Attaches a tree that the parent prepared.
     case attachMount(Int, at: String, kind: MountPointKind)
-    /// Takes over a tree that the parent prepared and sends.
+    /// Receives a tree that the parent has prepared.
     ///
     /// Kernel: recvmsg(2), SCM_RIGHTS.
     case receiveMountTree(InheritedDescriptor)
-    /// Clones what earlier steps have mounted at a place of the container, for `mounts[index]`.
+    /// Clones what earlier steps have mounted in the container, for `mounts[index]`.
     ///
     /// Kernel: open_tree(2).
     case cloneContainerTree(ContainerTree, for: Int)
-    /// Hands the parent the tree cloned for `mounts[index]`, so that it maps the ids of its files.
+    /// Sends the parent the tree cloned for `mounts[index]`, so that it can map the IDs of its
+    /// files.
     case sendMountTree(Int)
-    /// Mounts a tmpfs and attaches v1 hierarchies in it, which the parent prepared; a hierarchy of
-    /// several controllers gets links of their names.
+    /// Mounts a tmpfs and attaches the v1 hierarchies that the parent prepared in it; a hierarchy
+    /// of several controllers gets a link for each of them.
     case mountCgroupHierarchies(Int, FilesystemMount, [CgroupHierarchyMount])
-    /// Changes the attributes of what is mounted at a path, which leads through no link.
+    /// Changes the attributes of the mount at a path, which must not lead through a link.
     ///
     /// Kernel: mount_setattr(2).
     case changeMount(at: String, [MountChange])
-    /// Makes a mount read-only after its contents are made.
+    /// Makes a mount read-only once its contents are made.
     case makeReadOnly(String)
 }
 
@@ -78,7 +79,7 @@ extension MountStep {
         }
     }
 
-    /// Where it mounts something.
+    /// The destination of what the step mounts; nil if it mounts nothing.
     package var mountPoint: String? {
         switch self {
         case .mountFilesystem(let mount), .mountFilesystemOrAttach(let mount, _),
@@ -91,7 +92,7 @@ extension MountStep {
         }
     }
 
-    /// The tree that the child itself opens here, in place of an inherited descriptor.
+    /// The tree that the child opens here instead of inheriting a descriptor.
     var opened: InheritedDescriptor? {
         switch self {
         case .cloneHostTree(_, let descriptor): descriptor == .rootfsTree ? nil : descriptor
@@ -177,10 +178,11 @@ extension MountStep {
 }
 
 extension Assembler {
-    /// Puts a tree in its place.
+    /// Attaches a tree at its destination.
     ///
-    /// move_mount answers "invalid argument" where only one of the two is a directory, the most common
-    /// mistake with volumes; what people know, and engines look for, is "not a directory".
+    /// If only one of the two is a directory, the most common mistake with volumes, move_mount
+    /// fails with "invalid argument". This reports the familiar "not a directory" instead, which
+    /// engines look for.
     fileprivate mutating func attach(
         _ tree: Cell, at path: String, in root: Cell, kind: MountPointKind
     ) {
@@ -212,7 +214,7 @@ extension Assembler {
         refuseCoveredRoot(root, path, linked)
     }
 
-    /// Opens the directory at a descriptor: anything else is no directory (ENOTDIR).
+    /// Opens a directory by its descriptor; fails with ENOTDIR for anything else.
     private mutating func enter(
         _ place: Cell, into result: Cell? = nil, ignoring: [Errno] = [], note: String? = nil
     ) {
@@ -221,7 +223,7 @@ extension Assembler {
             ignoring: ignoring, note: note)
     }
 
-    /// The tmpfs is ours and empty, so names in it need no resolving.
+    /// The tmpfs is new and empty, so names in it need no resolving.
     fileprivate mutating func mountCgroupHierarchies(
         _ index: Int, _ mount: FilesystemMount, _ hierarchies: [CgroupHierarchyMount],
         in root: Cell
@@ -253,7 +255,7 @@ extension Assembler {
         close(target)
     }
 
-    /// A mount of the config is changed by its descriptor: its path may lead to a later mount by now.
+    /// Changes a mount of the config by its descriptor: its path may lead to a later mount by now.
     fileprivate mutating func makeReadOnly(_ path: String, _ state: LoweringState) {
         if path != "/", let mount = state.mount(at: path) {
             setAttributes(mount, MountChange(set: .readOnly))

@@ -3,19 +3,19 @@
 internal import KernelVocabulary
 package import SystemPackage
 
-/// Steps that enter namespaces, and set what belongs to them.
+/// Steps that enter namespaces and set their properties.
 package enum NamespaceStep: ChildStep {
     /// Enters a namespace that the parent opened.
     ///
     /// Kernel: setns(2).
     case joinNamespace(NamespaceKind)
-    /// Enters the user namespace that the parent opened, and others that may belong to it or to an
+    /// Enters the user namespace that the parent opened, and other namespaces owned by it or by an
     /// outer one: each is tried before it and, if refused, after it.
     ///
     /// Kernel: setns(2), user_namespaces(7).
     case joinUserNamespace(with: [NamespaceKind])
-    /// Becomes a user and group of the user namespace that this process is in: its root, or, where that
-    /// is not mapped, the process's own. What is made from here on is theirs.
+    /// Becomes a user and group of this process's user namespace: root or, if root is not mapped,
+    /// the process's own. They own the files made from here on.
     case becomeNamespaceUser(NamespaceUser)
     /// Enters namespaces of a running container.
     ///
@@ -25,24 +25,24 @@ package enum NamespaceStep: ChildStep {
     ///
     /// Kernel: unshare(2).
     case unshareNamespaces(NamespaceSet)
-    /// Enters a new time namespace, whose offsets are written before.
+    /// Enters a new time namespace after writing its offsets.
     case enterNewTimeNamespace([TimeNamespaceOffset])
-    /// Clones a second process that goes on in this one's place, a child of the same parent: a joined
-    /// pid namespace is for children only.
+    /// Clones a second process that goes on in place of this one, as a child of the same parent:
+    /// only children enter a joined pid namespace.
     ///
     /// Kernel: clone3(2) with CLONE_PARENT.
     case continueInChild(intoCgroup: Bool)
-    /// Sets the loopback interface up.
+    /// Brings the loopback interface up.
     case bringUpLoopback
-    /// Hands the parent a socket of rtnetlink that belongs to the network namespace.
+    /// Sends the parent an rtnetlink socket of the network namespace.
     ///
     /// Kernel: rtnetlink(7).
     case sendNetworkSocket
-    /// Names the host.
+    /// Sets the host name.
     ///
     /// Kernel: sethostname(2).
     case setHostname(String)
-    /// Names the NIS domain.
+    /// Sets the NIS domain name.
     ///
     /// Kernel: setdomainname(2).
     case setDomainname(String)
@@ -148,13 +148,13 @@ extension NamespaceStep {
         "no more processes are allowed (RLIMIT_NPROC, pids.max of the cgroup, sysctls "
         + "kernel.threads-max and kernel.pid_max)"
 
-    /// Why a process, or this one, gets no new namespaces.
+    /// The reason why a process gets no new namespaces.
     ///
     /// - Parameters:
-    ///   - kinds: what was asked for.
-    ///   - errno: the kernel's answer.
-    ///   - lacks: whether this kernel has no namespaces of a kind.
-    /// - Returns: the reason, if there is one beside the errno.
+    ///   - kinds: the kinds asked for.
+    ///   - errno: the error that the kernel returned.
+    ///   - lacks: whether this kernel lacks a kind of namespace.
+    /// - Returns: the reason, or nil if the errno says enough.
     package static func newNamespacesHint(
         _ kinds: [NamespaceKind], _ errno: Errno, lacks: (NamespaceKind) -> Bool
     ) -> String? {
@@ -180,8 +180,9 @@ extension NamespaceStep {
 }
 
 extension Assembler {
-    /// One that an outer user namespace owns can be joined before only, one that belongs to the joined
-    /// user namespace perhaps after only: that is so for a runtime without rights over it.
+    /// Without rights over all of them, a namespace owned by an outer user namespace can only be
+    /// joined before the user namespace, and one owned by that user namespace perhaps only after
+    /// it.
     fileprivate mutating func joinUserNamespace(with kinds: [NamespaceKind]) {
         var attempts: [(NamespaceKind, Cell)] = []
         for kind in kinds {
@@ -200,9 +201,10 @@ extension Assembler {
         }
     }
 
-    /// Paths of the host's procfs: this step comes before the root file system is touched.
+    /// Uses paths of the host's procfs: this step runs before the root file system is touched.
     ///
-    /// unshare(2) makes the namespace for children; a process of one thread may then join its own.
+    /// unshare(2) makes the time namespace for children only; a single-threaded process may then
+    /// join it.
     fileprivate mutating func enterNewTimeNamespace(_ offsets: [TimeNamespaceOffset]) {
         call(.unshare, [.namespaces([.time])])
         if !offsets.isEmpty {
@@ -229,7 +231,7 @@ extension Assembler {
         call(.close, [.cell(socket)])
     }
 
-    /// SIOCSIFFLAGS with IFF_UP|IFF_RUNNING on `lo`.
+    /// Sets IFF_UP|IFF_RUNNING on `lo` by SIOCSIFFLAGS.
     ///
     /// Kernel: netdevice(7).
     fileprivate mutating func bringUpLoopback() {

@@ -3,20 +3,20 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// Steps that concern the process itself: its descriptors, its session, its cgroups, its signals.
+/// Steps for the process itself: its descriptors, session, cgroups and signals.
 package enum ProcessStep: ChildStep {
-    /// Closes every descriptor but 0, 1, 2, the preserved ones behind them, and those named.
+    /// Closes every descriptor but 0, 1, 2, the preserved ones after them, and those listed.
     ///
-    /// What is named is what later steps need (`keepingWhatIsNeeded`).
+    /// `keepingWhatIsNeeded` lists those that later steps need.
     ///
-    /// The numbers are known at launch only: the launcher fills in the gaps between them. `phase`
-    /// counts the uses in a program, from 0 on.
+    /// Their numbers are known only at launch: the launcher fills in the gaps between them. `phase`
+    /// counts the uses in a program from 0.
     case closeDescriptors(phase: Int, keeping: [InheritedDescriptor] = [], preserved: Int)
     /// Forbids ptrace and /proc access to this process until execve.
     ///
     /// Kernel: PR_SET_DUMPABLE.
     case forbidPtrace
-    /// Lets who has a right over this process trace it, and so take its descriptors.
+    /// Lets processes with rights over this one trace it, and so take its descriptors.
     ///
     /// Kernel: PR_SET_DUMPABLE, pidfd_getfd(2).
     case permitPtrace
@@ -26,17 +26,18 @@ package enum ProcessStep: ChildStep {
     case startSession
     /// Enters `count` v1 cgroups through their `tasks` files, which the parent opened.
     ///
-    /// A process that moves itself by `tasks` is spared the RCU grace period that a move by
-    /// `cgroup.procs` from outside waits for.
+    /// A process that moves itself by `tasks` avoids the RCU grace period that a move from outside
+    /// by `cgroup.procs` waits for.
     case enterCgroups(count: Int)
-    /// Enters the v2 cgroup below the container's that is left to the container.
+    /// Enters the v2 cgroup below the container's cgroup that is delegated to the container.
     case enterDelegatedCgroup
-    /// Joins the session keyring of this name, made when missing: the caller's keys stay its own.
+    /// Joins the session keyring of this name, made if missing, so that the caller's keys stay
+    /// private.
     ///
     /// Kernel: keyctl(2), KEYCTL_JOIN_SESSION_KEYRING; session-keyring(7).
     case joinSessionKeyring(String)
-    /// Gives every signal its default action back: what the caller ignores, such as SIGPIPE, is not
-    /// the container's business, and a clone only drops handlers.
+    /// Resets every signal to its default action. The caller may ignore some, such as SIGPIPE, and
+    /// a clone resets only handlers.
     case resetSignals
     /// Unblocks all signals.
     case unblockSignals
@@ -113,7 +114,7 @@ extension ProcessStep {
 }
 
 extension Assembler {
-    /// An empty gap has its first descriptor behind its last, which the kernel answers with EINVAL.
+    /// For an empty gap the first descriptor is above the last, and the kernel returns EINVAL.
     mutating func closeDescriptors(_ phase: Int, gapCount: Int) {
         for index in 0..<gapCount {
             let first = input(.gapStart(phase: phase, index))
@@ -124,7 +125,7 @@ extension Assembler {
         }
     }
 
-    /// "0" stands for the writer itself.
+    /// Writes "0", which means the writing process.
     ///
     /// Kernel: cgroups(7).
     mutating func enterCgroups(_ count: Int) {
@@ -135,9 +136,9 @@ extension Assembler {
         }
     }
 
-    /// A kernel without keyrings (ENOSYS) has none to keep apart.
+    /// ENOSYS: a kernel without keyrings has none to keep apart.
     ///
-    /// The ring can be searched by its user, so that a later exec finds it by name.
+    /// The user may search the keyring, so that a later exec finds it by name.
     fileprivate mutating func joinSessionKeyring(_ name: String) {
         let ring = cell("session-keyring")
         call(

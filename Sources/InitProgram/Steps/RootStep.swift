@@ -3,34 +3,35 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// Steps that put the root file system in its place and enter it.
+/// Steps that attach the root file system and enter it.
 package enum RootStep: ChildStep {
     /// Cuts the new mount namespace off from the host's, so that no mount leaks out.
     case isolateMounts(private: Bool)
-    /// Puts the prepared root tree onto the rootfs directory, a path of the host.
+    /// Attaches the prepared root tree to the rootfs directory, a path of the host.
     case attachRootfs(hostPath: String)
-    /// Checks that this process, root of a user namespace, may search the root directory.
+    /// Checks that this process, root of a user namespace, has search permission on the root
+    /// directory.
     case searchRootfs(hostUser: UInt32?)
-    /// Uses "/" of the joined mount namespace as root.
+    /// Uses "/" of the joined mount namespace as the root.
     case openRoot
     /// Changes the root to the prepared tree and drops the host's.
     ///
     /// Kernel: pivot_root(2).
     case enterRoot
-    /// Unmounts instances of procfs and sysfs of the host, given by their mount points.
+    /// Unmounts the host's instances of procfs and sysfs at these mount points.
     ///
-    /// Where the host's tree stays, hidden under the new root, the kernel would take them for a reason
-    /// to let the container mount instances without the masks of its own.
+    /// If the host's tree stays hidden under the new root, the kernel would take them as a reason
+    /// to let the container mount new instances without masks.
     case dropKernelTrees([String])
-    /// Moves the root mount over `/`, where the host's tree stays under it, and changes the root.
+    /// Moves the root mount over `/`, on top of the host's tree, and changes the root.
     ///
     /// Kernel: mount(2) with MS_MOVE, chroot(2).
     case moveRoot
-    /// Changes the root directory alone: the mounts are the host's too.
+    /// Changes only the root directory; the mount namespace is the host's.
     ///
     /// Kernel: chroot(2).
     case changeRoot
-    /// Changes the root directory to that of the container's init, which the parent opened.
+    /// Changes the root directory to the one of the container's init, which the parent opened.
     ///
     /// Kernel: chroot(2).
     case enterRootOfInit
@@ -66,7 +67,7 @@ extension RootStep {
         }
     }
 
-    /// Whether paths are resolved below another root from here on.
+    /// Whether the root for resolving paths changes here.
     var opensRoot: Bool {
         switch self {
         case .attachRootfs, .openRoot, .enterRootOfInit: true
@@ -136,7 +137,7 @@ extension Assembler {
         return root
     }
 
-    /// Without this check the first mount would fail, with an error about the mount's directory.
+    /// Without this check the first mount would fail with an error about its mount point.
     fileprivate mutating func searchRootfs(_ root: Cell, _ user: UInt32?) {
         let host = user.map { ", user \(Int($0).decimalText) of the host," } ?? ""
         call(
@@ -144,7 +145,7 @@ extension Assembler {
             note: "the container's root\(host) may not search the root directory")
     }
 
-    /// The old root ends up on top of the new one, where it is let go.
+    /// The old root ends up stacked on the new one, from where it is unmounted.
     ///
     /// Kernel: pivot_root(2).
     fileprivate mutating func enterRoot(_ root: Cell) {
@@ -153,13 +154,13 @@ extension Assembler {
         call(.umount2, [text("."), .named(UnmountFlags.detach)])
     }
 
-    /// Nothing but the root directory changes.
+    /// Only the root directory changes.
     fileprivate mutating func changeRoot(_ root: Cell) {
         call(.fchdir, [.cell(root)])
         call(.chroot, [text(".")])
     }
 
-    /// The way of switch_root(8), for a root that cannot be pivoted away from: the initial ramfs.
+    /// Works like switch_root(8), for the initial ramfs, which pivot_root(2) cannot replace.
     fileprivate mutating func moveRoot(_ root: Cell) {
         let place = openDirectory("/", "old-root")
         moveMount(root, onto: place)
@@ -167,8 +168,9 @@ extension Assembler {
         call(.close, [.cell(place)])
     }
 
-    /// A mount that may not be taken off (EINVAL when it is locked, EPERM) is covered; one that went
-    /// with the mount that it was in (ENOENT) is gone.
+    /// Covers a mount that may not be unmounted (EINVAL if locked, EPERM).
+    ///
+    /// ENOENT: it was unmounted together with the mount around it.
     fileprivate mutating func dropKernelTrees(_ paths: [String]) {
         for path in paths {
             let result = cell("unmounted")

@@ -3,19 +3,20 @@
 package import KernelVocabulary
 internal import SystemPackage
 
-/// Steps for the standard streams as the program finds them.
+/// Steps for the program's standard streams.
 package enum StreamStep: ChildStep {
     /// Makes inherited descriptors the standard input, output and error.
     case setStandardStreams([Int])
-    /// Gives standard streams to the user, so that it can reopen them through /proc/self/fd.
+    /// Changes the owner of standard streams to the user, who can then reopen them through
+    /// /proc/self/fd.
     case ownStandardStreams([Int], userID: UInt32)
-    /// Opens standard streams anew by the container's own device nodes.
+    /// Reopens standard streams by the container's own device nodes.
     case reopenStreams([DeviceStreams])
 }
 
-/// Streams of the caller on one of the kernel's devices without a state, such as /dev/null.
+/// Streams of the caller that are stateless kernel devices, such as /dev/null.
 ///
-/// Their node is the host's: whoever owns it may change its mode.
+/// Their node is the host's, and its owner could change its mode.
 package struct DeviceStreams: Equatable, Sendable {
     /// The numbers of the streams.
     package var streams: [Int]
@@ -23,10 +24,10 @@ package struct DeviceStreams: Equatable, Sendable {
     package let name: String
     /// The minor number; the major one is 1.
     package let minor: Int
-    /// The status flags of open(2): access mode, O_APPEND and O_NONBLOCK.
+    /// The flags of open(2): access mode, O_APPEND and O_NONBLOCK.
     package let flags: OpenFlags
 
-    /// Streams that are opened the same way.
+    /// Streams that are opened in the same way.
     package init(_ streams: [Int], name: String, minor: Int, flags: OpenFlags) {
         self.streams = streams
         self.name = name
@@ -89,8 +90,10 @@ extension Assembler {
         }
     }
 
-    /// Nobody else may reopen a stream of another user; one that cannot be given away (a read-only
-    /// file system, an id without a mapping) keeps its owner.
+    /// Makes the user the owner of the streams, because only the owner may reopen one.
+    ///
+    /// A stream that cannot be given away (a read-only file system, an ID without a mapping) keeps
+    /// its owner.
     mutating func ownStandardStreams(_ streams: [Int], _ userID: UInt32) {
         for stream in streams {
             call(
@@ -101,14 +104,14 @@ extension Assembler {
         }
     }
 
-    /// The container's node is used where it is the very device.
+    /// Reopens streams by the container's node, if it is the expected device.
     ///
-    /// An image may have anything there, and a process of the container may put it there at any moment.
-    /// So it is looked at before it is opened, for the sake of devices that opening has an effect on,
-    /// and again afterwards.
+    /// An image may have anything at its path, and a process of the container can replace it at any
+    /// time. So the node is checked before it is opened, since opening some devices has side
+    /// effects, and again afterwards.
     ///
-    /// Else the stream is opened by a node on a file system that nobody else sees. It stays as it is
-    /// where not even that may be made, for want of CAP_MKNOD.
+    /// Otherwise the streams are opened by a new node on a file system that nobody else sees.
+    /// Without CAP_MKNOD even that cannot be made, and they stay as they are.
     mutating func reopen(_ device: DeviceStreams, below root: Cell) {
         let path = "dev/" + device.name
         let found = cell("device")
@@ -125,7 +128,8 @@ extension Assembler {
         unusable += skipUnless(status, is: device)
 
         let opened = cell("stream")
-        // Not blocking and not its terminal: nothing else that may be there by now holds the process up.
+        // Non-blocking, and never as controlling terminal: whatever is there by now cannot stall
+        // the process.
         resolve(
             path, below: root, into: opened,
             flags: device.flags.union(.noFollow | .nonBlocking | .noTerminal),
@@ -153,7 +157,7 @@ extension Assembler {
         place(isMissing)
     }
 
-    /// Skips where what statx(2) told is not this character device.
+    /// Skips if the file of a statx(2) result is not this character device.
     private mutating func skipUnless(_ status: Int, is device: DeviceStreams) -> [Label] {
         let conditions: [Condition] = [
             .isFile(status, .characterDevice), .isDevice(status, 1, device.minor),
@@ -166,7 +170,7 @@ extension Assembler {
         }
     }
 
-    /// The caller's umask may still be set: the mode is given twice.
+    /// The mode is set twice, because the caller's umask may still apply to mknodat.
     private mutating func openOwnNode(_ device: DeviceStreams, into opened: Cell) {
         let directory = newFilesystem(
             "tmpfs", source: "tmpfs", options: ["nr_blocks=1", "nr_inodes=3", "mode=755"],

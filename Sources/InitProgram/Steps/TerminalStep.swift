@@ -4,7 +4,7 @@ internal import KernelVocabulary
 
 /// The step that gives the process a terminal.
 package enum TerminalStep: ChildStep {
-    /// Opens a pseudo-terminal of the container, hands its master out and makes it the
+    /// Opens a pseudo-terminal of the container, sends its master out and makes the slave the
     /// controlling terminal.
     case openTerminal(TerminalRequest)
 }
@@ -52,10 +52,10 @@ extension TerminalStep {
 }
 
 extension Assembler {
-    /// Kernel: pts(4), ioctl_tty(2).
+    /// Opens the container's own ptmx.
     ///
-    /// The ptmx is the container's own: in a directory that is verified to belong to a devpts, which has
-    /// no links and no other file of that name, it is opened only then.
+    /// Its directory is first verified to be a devpts, which has no links and no other file of that
+    /// name. Kernel: pts(4), ioctl_tty(2).
     fileprivate mutating func openTerminal(
         _ request: TerminalRequest, _ state: LoweringState
     ) {
@@ -98,15 +98,17 @@ extension Assembler {
 
     private static let terminalFlags: OpenFlags = .readWrite | .noTerminal | .closeOnExec
 
-    /// The modes stay the kernel's own, ONLCR too: who has the master decides, and Docker's client, for
-    /// one, counts on "\r\n".
+    /// Sets only the size; the terminal modes stay the kernel's, including ONLCR.
+    ///
+    /// The holder of the master may change them. Docker's client, for one, relies on "\r\n".
     private mutating func setSize(of slave: Cell, _ request: TerminalRequest) {
         guard let rows = request.rows, let columns = request.columns else { return }
         let size = words([UInt64(rows) | UInt64(columns) << 16])
         call(.ioctl, [.cell(slave), .named(DeviceRequest.setWindowSize), .address(size)])
     }
 
-    /// The slave goes onto /dev/console by descriptor: its path could be swapped (CVE-2025-52565).
+    /// Attaches the slave to /dev/console by descriptor, since its path could be swapped
+    /// (CVE-2025-52565).
     private mutating func mountConsole(_ slave: Cell, in directory: Cell) {
         let target = resolveNode("console", in: directory)
         let console = cloneTree(slave)
