@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The commit comes with the link (--defsym, see the Makefile), not with the compilation: so a new
-// commit compiles nothing anew, and no generated file lies in the source tree. Its text is cut into
-// words of eight bytes, and each word is the value, that is the address, of a symbol. In a link that
-// defines none of them the words are 0: the text is empty.
+// The commit is set when linking (--defsym, see the Makefile), not when compiling. So a new commit
+// recompiles nothing, and no generated file lies in the source tree. Its text is cut into words of
+// eight bytes, and each word is the value, that is the address, of a symbol. If the link defines
+// none of the symbols, the words are 0 and the text is empty.
 #include "BuildCommit.h"
 
 #include <stdint.h>
@@ -16,7 +16,7 @@ WORD(3);
 WORD(4);
 WORD(5);
 
-/// The 0 at the end ends the text whatever was given.
+/// The last 0 terminates the text in any case.
 static const uintptr_t words[7] = {
     (uintptr_t)build_commit_0, (uintptr_t)build_commit_1, (uintptr_t)build_commit_2,
     (uintptr_t)build_commit_3, (uintptr_t)build_commit_4, (uintptr_t)build_commit_5, 0,

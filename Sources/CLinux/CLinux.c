@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: Apache-2.0
-// SwiftPM wants one source file in a C target; everything stands in the header.
+// SwiftPM requires a source file in a C target; all the code is in the header.
 #include "CLinux.h"

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The machine as an executable: one segment, the ELF header and behind it the bytes of the section as they
-// are in this process. They refer to nothing outside, so that any address will do.
+// Makes the machine an executable of one segment: the ELF header, followed by a copy of the
+// section's bytes from this process. The code refers to nothing outside the section, so it runs at
+// any address.
 #include <InitMachine.h>
 
 #include <elf.h>
 
-/// The linker's names for the ends of the section.
+/// The symbols that the linker defines for the ends of the section.
 extern const unsigned char __start_init_machine[] __attribute__((visibility("hidden")));
 extern const unsigned char __stop_init_machine[] __attribute__((visibility("hidden")));
-/// In Machine.c.
+/// Defined in Machine.c.
 void machine_entry(void) __attribute__((visibility("hidden")));
 
 struct executable_header {
@@ -18,10 +19,10 @@ struct executable_header {
 };
 
 enum {
-    /// Pages of aarch64 may be that large.
+    /// The largest page size of aarch64.
     largest_page = 0x10000,
     load_address = 0x10000000,
-    /// Behind the headers, and aligned as any function wants it.
+    /// Behind the headers, and aligned enough for any function.
     code_offset = 256,
 };
 
@@ -61,7 +62,7 @@ unsigned long machine_executable(unsigned char *buffer, unsigned long room) {
                 .p_memsz = size,
                 .p_align = largest_page,
             },
-            // No execute: without this one the kernel may make every readable page executable.
+            // Without this header the kernel may make every readable page executable.
             {.p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W, .p_align = 16},
         },
     };

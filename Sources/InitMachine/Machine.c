@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The machine. It runs where there is nothing else: no C library, no other text of the process. So each
-// function lies in one section and refers to nothing outside of it, however the package is built
-// (Tests/InitMachineTests/ObjectFileTests.swift reads the object file).
+// The machine. It runs in a process without a C library and without any other code. So each
+// function lies in one section and refers to nothing outside it, however the package is built
+// (Tests/InitMachineTests/ObjectFileTests.swift checks the object file).
 #include "Section.h"
 
 #include <InitMachine.h>
@@ -19,7 +19,7 @@ enum {
     no_image_status = 127,
 };
 
-/// In TreeCopy.c.
+/// Defined in TreeCopy.c.
 int machine_copy_tree(const struct tree_copy_order *order, struct machine_progress *progress)
     __attribute__((visibility("hidden")));
 
@@ -28,12 +28,12 @@ enum { interrupted = 4, try_again = 11, file_exists = 17, largest_errno = 4095 }
 MACHINE_INLINE void end(int status) {
     for (;;) {
         raw_system_call(__NR_exit_group, status, 0, 0, 0, 0, 0);
-        // Only a filter of the container refuses that.
+        // exit_group fails only if a seccomp filter of the container refuses it.
         __builtin_trap();
     }
 }
 
-/// The errno of a result, or 0.
+/// The errno of a result, or 0 if the call succeeded.
 MACHINE_INLINE int error_of(long result) {
     return result < 0 && result >= -largest_errno ? (int)-result : 0;
 }
@@ -44,7 +44,7 @@ MACHINE_INLINE long operand(
     return instruction->cell_operands >> index & 1 ? cells[value] : value;
 }
 
-/// Makes the call; gives the errno that the program does not ignore, or 0.
+/// Makes the call; returns its errno unless the program ignores it, else 0.
 MACHINE_FUNCTION int perform_call(
     const struct machine_instruction *instruction, int64_t *cells) {
     unsigned attempts = instruction->retries;
@@ -54,7 +54,7 @@ MACHINE_FUNCTION int perform_call(
             instruction->number, operand(instruction, cells, 0), operand(instruction, cells, 1),
             operand(instruction, cells, 2), operand(instruction, cells, 3),
             operand(instruction, cells, 4), operand(instruction, cells, 5));
-        // The two that a second try can mend (openat2 says EAGAIN when a rename raced with its walk).
+        // Only these two may succeed on a retry (openat2 returns EAGAIN if a rename raced with it).
         if ((result != -interrupted && result != -try_again) || attempts == 0)
             break;
         attempts--;
@@ -69,10 +69,10 @@ MACHINE_FUNCTION int perform_call(
     return error;
 }
 
-/// The same, of a copy, after the pages that hold the instruction have been given back.
+/// Makes the call from a copy of the instruction, after giving back the pages that hold it.
 MACHINE_FUNCTION int perform_resting_call(const struct machine_program *program) {
     struct machine_instruction copy;
-    // Volatile words, lest it becomes a call of memcpy.
+    // Volatile, so that the compiler does not make this a call of memcpy.
     volatile uint64_t *to = (volatile uint64_t *)&copy;
     const uint64_t *from = (const uint64_t *)program->rest;
     for (unsigned long index = 0; index < sizeof copy / sizeof *to; index++)
@@ -82,8 +82,8 @@ MACHINE_FUNCTION int perform_resting_call(const struct machine_program *program)
     return perform_call(&copy, cells);
 }
 
-/// Stores a cell into prepared memory, byte by byte: the place has no alignment, and a copy of unknown length
-/// would be a call of memcpy.
+/// Stores a cell into prepared memory, byte by byte: the address may be unaligned, and the compiler
+/// would make a copy of variable length a call of memcpy.
 MACHINE_INLINE void perform_copy(
     const struct machine_instruction *instruction, const int64_t *cells) {
     volatile uint8_t *to = (volatile uint8_t *)instruction->operand[0];
@@ -92,7 +92,7 @@ MACHINE_INLINE void perform_copy(
         to[index] = (uint8_t)(value >> 8 * index);
 }
 
-/// How many instructions to pass over: the distance when memory matches, else none.
+/// The number of instructions to skip: the distance if the memory matches, else 0.
 MACHINE_INLINE unsigned perform_skip(const struct machine_instruction *instruction) {
     const volatile uint8_t *from = (const volatile uint8_t *)instruction->operand[0];
     uint64_t value = 0;
@@ -102,21 +102,22 @@ MACHINE_INLINE unsigned perform_skip(const struct machine_instruction *instructi
     return matches ? instruction->distance : 0;
 }
 
-/// Maps a part of a file at an address where nothing is yet; gives an errno, or 0.
+/// Maps a part of a file at a free address; returns an errno, or 0.
 MACHINE_FUNCTION int map(long file, long offset, long size, long address, long sharing) {
     long result = raw_system_call(
         __NR_mmap, address, size, read_and_write, sharing | map_fixed_noreplace, file, offset);
     return result == address ? 0 : error_of(result) ? error_of(result) : file_exists;
 }
 
-/// Ends a process that has no image.
+/// Ends a process that could not map its image.
 MACHINE_INLINE void refuse_image(struct machine_progress *progress, int error) {
     progress->index = (uint32_t)machine_no_image;
     progress->error = error;
     end(no_image_status);
 }
 
-/// Makes the rest of the image this process's program. It is written while the process is being made.
+/// Maps the rest of the image, which the parent writes while it starts this process, and returns
+/// the program in it.
 MACHINE_FUNCTION const struct machine_program *enter(
     const struct machine_instruction *instruction, struct machine_progress *progress) {
     long address = instruction->operand[0], file = instruction->operand[1];
@@ -147,8 +148,9 @@ MACHINE_ENTRY void machine_run(const struct machine_program *program) {
             cells = program->cells;
         } else {
             int32_t index = (int32_t)(instruction - program->origin);
-            // Only a call can fail, and exit_group cannot: the first of two processes, which ends so, must
-            // not write over how far the second is by then. Nor must what comes before the origin.
+            // Only a call can fail, and exit_group cannot. When a plan's first process ends by
+            // exit_group, it must not overwrite the index of the second, and neither must
+            // instructions before the origin.
             if (index >= 0 && instruction->number != __NR_exit_group)
                 progress->index = (uint32_t)index;
             int error;
@@ -168,7 +170,7 @@ MACHINE_ENTRY void machine_run(const struct machine_program *program) {
     }
 }
 
-/// A number in decimal; -1 for anything else, and for more than a billion.
+/// Parses a decimal number; -1 for anything else, and for more than a billion.
 MACHINE_FUNCTION long read_number(const char *text) {
     long number = 0;
     if (!*text)
@@ -181,15 +183,15 @@ MACHINE_FUNCTION long read_number(const char *text) {
     return number;
 }
 
-/// The process's own start: `stack` is as the kernel left it, first the number of arguments, then these.
+/// The start of the new process: `stack` is as the kernel leaves it, argc first, then argv.
 MACHINE_ENTRY void machine_begin(const long *stack) {
     const char *const *arguments = (const char *const *)(stack + 1);
-    // The second names the routine; there is one.
+    // The second argument names the routine; "init" is the only one.
     if (stack[0] != 5 || arguments[1][0] != 'i')
         end(no_image_status);
     long image = read_number(arguments[2]), page = read_number(arguments[3]);
     long size = read_number(arguments[4]);
-    // execveat(2) names the process after the descriptor, before Linux 6.14.
+    // Before Linux 6.14, execveat(2) names the process after the descriptor's number.
     raw_system_call(__NR_prctl, set_name, (long)arguments[0], 0, 0, 0, 0);
     if (map(page, 0, page_bytes, machine_page_address, map_shared) != 0)
         end(no_image_status);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What makes a function part of the machine: its section, and no instrumentation of any kind, whose counters
-// and callbacks are outside of it.
+// The attributes that put a function into the machine's section, and keep out all instrumentation,
+// whose counters and callbacks are outside the section.
 #ifndef SECTION_H
 #define SECTION_H
 
@@ -13,15 +13,15 @@
 
 #define MACHINE_SECTION section("init_machine"), used, retain, noinline
 
-/// A function that only others of the section call.
+/// A function that is called only from the section.
 #define MACHINE_FUNCTION static __attribute__((MACHINE_BARE, MACHINE_SECTION, no_sanitize("all")))
-/// A function that is called from outside, too.
+/// A function that is also called from outside.
 #define MACHINE_ENTRY                                                                            \
     __attribute__((MACHINE_BARE, MACHINE_SECTION, no_sanitize("all"), visibility("hidden")))
-/// A function that becomes part of its callers.
+/// A function that is inlined into its callers.
 #define MACHINE_INLINE                                                                           \
     static inline __attribute__((MACHINE_BARE, always_inline, no_sanitize("all")))
-/// A function outside of the section in which a child runs that shares its parent's memory.
+/// A function outside the section, run by a child that shares its parent's memory.
 #define MACHINE_WINDOW static __attribute__((MACHINE_BARE, used, noinline, no_sanitize("all")))
 
 #endif

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The clones. A child begins on a stack of its own, since it may share the memory of its parent, whose stack
-// must be as it was when the parent goes on.
+// The clones. A child begins on a stack of its own: it may share its parent's memory, and must
+// leave the parent's stack unchanged.
 #include "Section.h"
 
 #include <InitMachine.h>
 
-/// In Machine.c.
+/// Defined in Machine.c.
 void machine_run(const struct machine_program *program);
 
-/// clone3(2); the child calls `begin` with `context` on the stack that `arguments` names, and nothing is
-/// behind that.
+/// clone3(2); the child calls `begin(context)` on the stack that `arguments` names. `begin` must
+/// not return.
 long machine_clone(
     const clinux_clone_args *arguments, unsigned long size, void (*begin)(void *), void *context);
 
@@ -64,7 +64,7 @@ MACHINE_WINDOW void run(void *program) {
     machine_run(program);
 }
 
-/// Blocks all signals, clones, and puts the mask back in the parent.
+/// Blocks all signals, clones, and restores the signal mask in the parent.
 MACHINE_WINDOW long start(
     const clinux_clone_args *arguments, void (*begin)(void *), void *context) {
     _Alignas(64) char stack[stack_bytes];
@@ -98,10 +98,10 @@ MACHINE_INLINE void refuse(struct machine_birth *birth, long call, long result) 
         raw_system_call(__NR_exit_group, refused_status, 0, 0, 0, 0, 0);
 }
 
-/// Everything that a child does in the memory of its parent: no other call than these four may be here.
+/// Everything that a child does in its parent's memory; it may make no other calls than these four.
 ///
-/// fcntl: its table of descriptors is a copy. capset and prctl: credentials are a process's own, and ambient
-/// capabilities are part of them. execveat ends the sharing.
+/// fcntl changes the child's copy of the descriptor table. capset and prctl change the child's own
+/// credentials, which include the ambient capabilities. execveat ends the sharing.
 MACHINE_WINDOW void leave(void *context) {
     struct machine_birth *birth = context;
     for (unsigned long index = 0; index < birth->kept_count; index++)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The routine of a process that fills a tmpfs. What fails ends the process, and the report says what it was. Each
-// name is opened once, without following a link, and what it is comes from that descriptor: a name that
-// changes meanwhile leads nowhere else.
+// The routine of a process that fills a tmpfs. An error ends the process, and the report says which
+// call failed. Each name is opened once, without following a link, and its type is taken from that
+// descriptor, so a name that changes meanwhile cannot lead elsewhere.
 #include "Section.h"
 
 #include <InitMachine.h>
@@ -37,7 +37,7 @@ struct moment {
     int64_t seconds, nanoseconds;
 };
 
-/// A directory on the way down.
+/// A directory that is being copied, at one depth.
 struct level {
     int source, target;
     uint32_t path_length;
@@ -46,7 +46,7 @@ struct level {
     char entries[4096];
 };
 
-/// All that the routine needs, in memory of its own.
+/// The working memory of the routine.
 struct job {
     struct machine_progress *progress;
     struct tree_copy_report *report;
@@ -70,7 +70,7 @@ MACHINE_FUNCTION __attribute__((noreturn)) void stop(struct job *job, uint32_t c
     }
 }
 
-/// A call that is made again when it was interrupted.
+/// Makes a call, and repeats it if it was interrupted.
 MACHINE_FUNCTION long attempt(long number, long a, long b, long c, long d, long e) {
     long result;
     do {
@@ -79,7 +79,7 @@ MACHINE_FUNCTION long attempt(long number, long a, long b, long c, long d, long 
     return result;
 }
 
-/// A call that must succeed.
+/// Makes a call that must succeed.
 MACHINE_FUNCTION long call(
     struct job *job, uint32_t name, long number, long a, long b, long c, long d, long e) {
     long result = attempt(number, a, b, c, d, e);
@@ -99,7 +99,7 @@ MACHINE_FUNCTION int open_at(struct job *job, int directory, const char *name, i
 
 // MARK: - The path
 
-/// Puts a name behind the path. What has no room is left out of it.
+/// Appends a name to the path in the report; the part that does not fit is dropped.
 MACHINE_FUNCTION void go_to(struct job *job, const char *name) {
     uint32_t length = job->report->path_length;
     for (const char *from = name - 1;; from++) {
@@ -115,7 +115,7 @@ MACHINE_FUNCTION void go_to(struct job *job, const char *name) {
 
 // MARK: - Attributes
 
-/// The order is that of the system call: last access, last change.
+/// Sets the times for utimensat(2), in its order: last access, last modification.
 MACHINE_FUNCTION void take_times(struct job *job, const clinux_statx *status) {
     job->times[0].seconds = status->stx_atime.tv_sec;
     job->times[0].nanoseconds = status->stx_atime.tv_nsec;
@@ -123,9 +123,9 @@ MACHINE_FUNCTION void take_times(struct job *job, const clinux_statx *status) {
     job->times[1].nanoseconds = status->stx_mtime.tv_nsec;
 }
 
-/// Whether an attribute is the label, which the security module gives the tmpfs itself.
+/// Whether an attribute is the SELinux label, which the security module sets on the tmpfs itself.
 MACHINE_FUNCTION int is_label(const char *name) {
-    // "security" and ".selinux"; both machines have the low byte first.
+    // "security" and ".selinux"; both architectures are little-endian.
     const uint64_t first = 0x7974697275636573, second = 0x78756e696c65732e;
     for (int at = 0; at < 16; at++)
         if ((unsigned char)name[at] != (unsigned char)((at < 8 ? first : second) >> at % 8 * 8))
@@ -133,12 +133,12 @@ MACHINE_FUNCTION int is_label(const char *name) {
     return name[16] == 0;
 }
 
-/// File capabilities, access lists and the like; what tmpfs does not keep is left out.
+/// Copies extended attributes such as file capabilities and ACLs, except those that tmpfs refuses.
 MACHINE_FUNCTION void copy_extended(struct job *job, int source, int target) {
     long size = attempt(__NR_flistxattr, source, 0, 0, 0, 0);
     if (size == 0 || size == -ERRNO_NOT_SUPPORTED)
         return;
-    // The kernel allows 64 KiB of names and as much for a value.
+    // The kernel's limit is 64 KiB for the names and 64 KiB for a value.
     long length = call(
         job, TREE_COPY_FLISTXATTR, __NR_flistxattr, source, (long)job->names, LONGEST_ATTRIBUTE, 0,
         0);
@@ -159,7 +159,7 @@ MACHINE_FUNCTION void copy_extended(struct job *job, int source, int target) {
     }
 }
 
-/// Owner first: a change of owner takes set-user-ID bits and file capabilities away.
+/// The owner comes first: changing it clears set-user-ID bits and file capabilities.
 MACHINE_FUNCTION void copy_attributes(
     struct job *job, int source, const clinux_statx *status, int target, long owner, long group,
     long mode) {
@@ -171,7 +171,7 @@ MACHINE_FUNCTION void copy_attributes(
     call(job, TREE_COPY_UTIMENSAT, __NR_utimensat, target, 0, (long)job->times, 0, 0);
 }
 
-/// Owner and times of what cannot be opened.
+/// Sets owner and times of a file that cannot be opened.
 MACHINE_FUNCTION void own(
     struct job *job, int target, const char *name, const clinux_statx *status) {
     call(
@@ -185,12 +185,12 @@ MACHINE_FUNCTION void own(
 
 // MARK: - Kinds
 
-/// Copies the data and leaves the holes, which could be larger than the memory.
+/// Copies the data but not the holes, which could be larger than the memory.
 MACHINE_FUNCTION void copy_data(struct job *job, int source, int target, int64_t bytes) {
     call(job, TREE_COPY_FTRUNCATE, __NR_ftruncate, target, bytes, 0, 0, 0);
     int64_t position = 0;
     while (position < bytes) {
-        // SEEK_DATA is 3, SEEK_HOLE 4. A file system without them has data everywhere.
+        // SEEK_DATA is 3, SEEK_HOLE 4. A file system without these counts as data everywhere.
         long start = attempt(__NR_lseek, source, position, 3, 0, 0);
         if (start == -ERRNO_NO_DATA_LEFT)
             return;
@@ -212,7 +212,7 @@ MACHINE_FUNCTION void copy_data(struct job *job, int source, int target, int64_t
     }
 }
 
-/// The path of an open file below /proc, where it is opened again for reading.
+/// The path below /proc of an open file, by which it is reopened for reading.
 MACHINE_FUNCTION const char *path_of(struct job *job, int number) {
     // "/proc/se" and "lf/fd/".
     const uint64_t first = 0x65732f636f72702f, second = 0x2f64662f666c;
@@ -249,7 +249,7 @@ MACHINE_FUNCTION void copy_link(
     own(job, target, name, status);
 }
 
-/// Fifos, sockets and devices.
+/// Copies a FIFO, socket or device.
 MACHINE_FUNCTION void copy_node(
     struct job *job, int target, const char *name, const clinux_statx *status) {
     uint32_t minor = status->stx_rdev_minor;
@@ -264,7 +264,7 @@ MACHINE_FUNCTION void copy_node(
 
 // MARK: - The tree
 
-/// Opens both sides of a directory, as the level below.
+/// Opens source and target of a subdirectory as the next level.
 MACHINE_FUNCTION void descend(
     struct job *job, int depth, int found, const char *name, const clinux_statx *status,
     uint32_t path_length) {
@@ -276,7 +276,7 @@ MACHINE_FUNCTION void descend(
     below->target = open_at(job, from->target, name, O_ONLY_DIRECTORY | O_NO_FOLLOW);
     below->path_length = path_length;
     below->position = below->length = 0;
-    // Field by field: a copy of the whole may become a call of memcpy.
+    // Field by field: a copy of the whole struct could become a call of memcpy.
     below->status.stx_uid = status->stx_uid;
     below->status.stx_gid = status->stx_gid;
     below->status.stx_mode = status->stx_mode;
@@ -286,7 +286,7 @@ MACHINE_FUNCTION void descend(
     below->status.stx_mtime.tv_nsec = status->stx_mtime.tv_nsec;
 }
 
-/// Copies one name; returns whether it is a directory, which is copied next.
+/// Copies one entry; returns 1 if it is a directory, whose contents are copied next.
 MACHINE_FUNCTION int copy_entry(struct job *job, int depth, const char *name) {
     struct level *level = &job->levels[depth];
     uint32_t path_length = job->report->path_length;
@@ -312,7 +312,7 @@ MACHINE_FUNCTION int copy_entry(struct job *job, int depth, const char *name) {
     return 0;
 }
 
-/// The next name in a directory but `.` and `..`; nothing at its end.
+/// The next entry of a directory other than `.` and `..`; null at its end.
 ///
 /// struct linux_dirent64: ino 8, off 8, reclen 2, type 1, then the name.
 MACHINE_FUNCTION const char *next_name(struct job *job, struct level *level) {
@@ -364,7 +364,7 @@ MACHINE_FUNCTION void copy_tree(struct job *job, const struct tree_copy_order *o
 
 // MARK: - The routine
 
-/// Copies, and gives the errno of a start that failed, or 0; what fails later ends the process.
+/// Copies the tree. Returns the errno of a failed start, or 0; a later error ends the process.
 MACHINE_ENTRY int machine_copy_tree(
     const struct tree_copy_order *order, struct machine_progress *progress) {
     struct tree_copy_report *report =

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The command line for main.swift and for Swift's CommandLine, as glibc hands it to every function of
-// .init_array. The standard library has a function of the same name, which the linker leaves out for this
-// one: it finds the command line by reading /proc/self/maps at each start, and needs stdio's scanf for that.
+// The command line for main.swift and for Swift's CommandLine, as glibc passes it to every function
+// of .init_array. This replaces the standard library's function of the same name, which would read
+// /proc/self/maps at each start to find the command line, and would need stdio's scanf for that.
 #include "ProgramArguments.h"
 
 #include <features.h>

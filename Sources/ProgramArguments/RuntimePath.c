@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// In place of the standard library's function of this name, as with the command line. When a program is
-// loaded, it looks for the program that prints backtraces beside the library; for that it reads a link of
-// /proc, and ends the process where there is no /proc.
+// This replaces the standard library's function of the same name, which runs when a program is
+// loaded and looks beside the library for the program that prints backtraces. For that it reads a
+// link of /proc, and ends the process if there is no /proc.
 #include "ProgramArguments.h"
 
 #include <stddef.h>
 
-/// There is no such program beside an executable that has its libraries within.
+/// A statically linked executable has no such program beside it.
 const char *swift_copyAuxiliaryExecutablePath(const char *name) {
     (void)name;
     return NULL;

@@ -4,7 +4,7 @@
 #ifndef BUILD_COMMIT_H
 #define BUILD_COMMIT_H
 
-/// The commit as text; empty where the build did not tell.
+/// The commit as text; empty if the build did not set it.
 const char *build_commit(void);
 
 #endif

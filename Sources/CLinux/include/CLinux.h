@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What Swift cannot say for itself, in one header:
+// What Swift cannot express itself, in one header:
 //   - the raw system call, for x86_64 and aarch64, which returns -errno and takes no lock;
 //   - the kernel's structures and constants that the glibc module map leaves out;
 //   - the layout of the init machine's instructions, which the Swift side prepares and runs.
@@ -32,17 +32,18 @@
 #include <stdint.h>
 #include <sys/auxv.h>
 
-// The C library's, as errno.h declares it under _GNU_SOURCE.
+// Declared by errno.h of the C library under _GNU_SOURCE.
 extern char *program_invocation_short_name;
 
-/// What this process was called by, without the directories before it; "" where nobody said.
+/// The name by which this process was called, without directories; "" if it has none.
 static inline const char *calling_name(void) {
     return program_invocation_short_name ? program_invocation_short_name : "";
 }
 
 /// One system call. Returns the kernel's result; an error is -errno (-4095...-1).
 ///
-/// Without instrumentation of any kind: it becomes part of the machine, too (InitMachine/Section.h).
+/// Without any instrumentation, because it also becomes part of the machine
+/// (InitMachine/Section.h).
 __attribute__((always_inline, disable_sanitizer_instrumentation, no_profile_instrument_function,
                no_instrument_function, no_sanitize("all")))
 static inline long raw_system_call(long number, long a, long b, long c, long d, long e, long f) {
@@ -79,20 +80,20 @@ static inline long raw_system_call(long number, long a, long b, long c, long d, 
 /// The kinds of instruction. See InitMachine/Machine.c for what each does.
 enum { MACHINE_CALL = 0, MACHINE_COPY = 1, MACHINE_SKIP = 2, MACHINE_COPY_TREE = 3, MACHINE_ENTER = 4 };
 
-/// `machine_instruction.result` of a call whose result nobody reads.
+/// The value of `machine_instruction.result` for a call whose result is not used.
 #define MACHINE_NO_CELL 0xffff
 
-/// One instruction: 72 bytes, no pointer to anything that is not already prepared.
+/// One instruction of 72 bytes; all addresses in it are final.
 ///
-///   call: system call `number` with `operand`; bit i of `cell_operands` says that operand i is
-///         the index of a cell. The result goes to cell `result`. EINTR and EAGAIN are retried up to
+///   call: system call `number` with `operand`; bit i of `cell_operands` says that operand i is the
+///         index of a cell. The result goes to cell `result`. EINTR and EAGAIN are retried up to
 ///         `retries` times; an errno in `ignored` is stored as -errno and the program goes on.
 ///   copy: the low `operand[1]` (1, 2, 4, 8) bytes of cell `result` go to address `operand[0]`.
-///   skip: the next `distance` instructions are passed over when the 8 bytes at address `operand[0]`,
+///   skip: the next `distance` instructions are skipped if the 8 bytes at address `operand[0]`,
 ///         masked by `operand[1]`, equal `operand[2]`.
-///   copy_tree: a directory is copied, as the order at address `operand[0]` says (TreeCopy.h).
-///   enter: the program in file `operand[1]` from byte `operand[2]` on is mapped at address `operand[0]`, the
-///          file is closed, and that program begins.
+///   copy_tree: a directory is copied as the order at address `operand[0]` says (TreeCopy.h).
+///   enter: the program in file `operand[1]` from byte `operand[2]` on is mapped at address
+///          `operand[0]`, the file is closed, and that program begins.
 struct machine_instruction {
     uint8_t kind;
     uint8_t cell_operands;
@@ -104,13 +105,14 @@ struct machine_instruction {
     int64_t operand[6];
 };
 
-/// What the child tells while it runs, in a page that it shares with its parent.
+/// The report of a running child, in a page that it shares with its parent.
 ///
-/// `index` is stored before each call but exit_group, `error` (an errno) when the program stops at one;
-/// what comes before the plan's own program has negative numbers, which are stored at an error only;
-/// `init_word` and `second_word` are the parent's to what a stepping stone and a plan's first process clone: 1 to
-/// go on, 2 to end. The parent believes nothing here but how far the child is: whoever may trace the child
-/// may write it.
+/// `index` is stored before each call but exit_group; `error` (an errno) is stored if a call stops
+/// the program. Instructions before the plan's own program have negative indices, which are stored
+/// only with an error. The parent writes `init_word` for the process that a stepping stone clones,
+/// and `second_word` for the one that a plan's first process clones: 1 to go on, 2 to end. The
+/// parent trusts the page only for the child's progress, since any process that may trace the child
+/// can write to it.
 struct machine_progress {
     volatile uint32_t index;
     volatile int32_t error;
@@ -123,7 +125,7 @@ struct machine_progress {
 /// `struct clone_args` of linux/sched.h, under a name that does not clash with glibc's.
 typedef struct clone_args clinux_clone_args;
 
-/// `struct statx` of linux/stat.h (glibc declares its own under the same name).
+/// `struct statx` of linux/stat.h (glibc declares one of its own under the same name).
 typedef struct statx clinux_statx;
 
 /// The kernel's `struct winsize`.
@@ -134,7 +136,7 @@ struct clinux_winsize {
     uint16_t ws_ypixel;
 };
 
-/// The kernel's `struct statfs` of 64-bit machines.
+/// The kernel's `struct statfs` on 64-bit machines.
 struct clinux_statfs {
     long f_type;
     long f_bsize;
@@ -159,7 +161,7 @@ enum {
     CLINUX_AT_REMOVEDIR = 0x200,
 };
 
-// Macros with casts, 64-bit values or unsigned suffixes, which Swift does not import as they are.
+// Macros with casts, 64-bit values or unsigned suffixes, which Swift does not import.
 static const uint64_t clinux_clone_into_cgroup = 0x200000000ULL;
 static const uint64_t clinux_clone_clear_sighand = 0x100000000ULL;
 static const uint64_t clinux_clone_newtime = 0x80;

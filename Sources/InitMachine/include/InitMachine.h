@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The child: everything that runs between a clone and the program that it becomes.
+// The code of a child between its clone and the program that it executes.
 //
-//   Machine.c     interprets prepared instructions; a section of its own, which refers to nothing else
-//   Start.c       the clones, and what a child does that has its parent's memory
+//   Machine.c     interprets prepared instructions; in a section that refers to nothing outside
+//   Start.c       the clones, and the code of a child that shares its parent's memory
 //   TreeCopy.c    an instruction of the machine that copies a directory; in the same section
-//   Executable.c  the machine as a program of its own: an ELF file with the section's bytes
+//   Executable.c  makes an executable of the machine: an ELF file with the section's bytes
 //   Section.h     what makes a function part of the section
 //
 // Why it is C, and freestanding: Decisions/0001 and Decisions/0025.
@@ -18,7 +18,7 @@
 /// The exit status of a child whose program stopped at an error; the progress page says which.
 enum { machine_failure_status = 125 };
 
-/// A program where the machine finds it.
+/// A program as the machine runs it.
 struct machine_program {
     /// The first instruction that runs.
     const struct machine_instruction *start;
@@ -26,57 +26,63 @@ struct machine_program {
     const struct machine_instruction *origin;
     int64_t *cells;
     struct machine_progress *progress;
-    /// The call at which the process waits long, or null: before it, the memory at `idle`, which is a file's
-    /// and unchanged, is given back, and comes again when the process goes on.
+    /// The call at which the process waits for long, or null. Before that call the machine gives
+    /// back the memory at `idle`, an unchanged mapping of a file, which is read again when the
+    /// process goes on.
     const struct machine_instruction *rest;
     void *idle;
     uint64_t idle_bytes;
 };
 
-/// Clones a child that runs `program` in its memory; gives its pid, or -errno.
+/// Clones a child that runs `program`; returns its pid, or -errno.
 ///
-/// The memory is a copy of the caller's, or with CLONE_VM and CLONE_VFORK the caller's own until the child
-/// executes or ends. All signals are blocked across the clone, so that no handler of the host runs in the
-/// child, and the caller's mask is restored in the parent; the program restores its own.
+/// The child runs in a copy of the caller's memory, or with CLONE_VM and CLONE_VFORK in the
+/// caller's own until it executes or ends. All signals are blocked during the clone, so that no
+/// handler of the host runs in the child. The parent gets its mask back; the child's program sets
+/// its own.
 long machine_start(const clinux_clone_args *arguments, const struct machine_program *program);
 
-/// Where a process that was born empty has its image, which begins with a struct machine_program, and the
-/// progress page. Both are below 4 GiB and far from all that the kernel chooses itself.
+/// The addresses of the image of a process that was born empty, which begins with a struct
+/// machine_program, and of the progress page. Both are below 4 GiB and far from all addresses that
+/// the kernel chooses itself.
 enum { machine_image_address = 0x20000000, machine_page_address = 0x1f000000 };
 
-/// The index in the progress page of a process that could not map its image: no instruction has it.
+/// The index in the progress page of a process that could not map its image; no instruction has it.
 enum { machine_no_image = -0x7fffffff };
 
-/// Writes the executable into `buffer` and gives its size; 0 when there is too little room.
+/// Writes the executable into `buffer` and returns its size, or 0 if it does not fit.
 ///
-/// Its arguments are a name for the process, the routine ("init"), the numbers of two descriptors, the image
-/// and the page, and how many bytes of the image it begins with. It maps both, and closes the page; the image
-/// is closed by MACHINE_ENTER, which maps the rest. Without these arguments it ends.
+/// Its arguments are: a name for the process, the routine ("init"), the descriptors of the image
+/// and of the page, and the size of the first part of the image. It maps that part and the page,
+/// and closes the page's descriptor. MACHINE_ENTER maps the rest of the image and closes its
+/// descriptor. With other arguments it ends.
 unsigned long machine_executable(unsigned char *buffer, unsigned long room);
 
-/// What a child does to be born empty.
+/// The data for a child that executes the machine in an empty address space.
 struct machine_birth {
     /// The executable, in a sealed memory file.
     int executable;
-    /// Descriptors that are closed by no exec; those that are not open are passed over.
+    /// Descriptors to keep open across the exec; those that are not open are ignored.
     const int *kept;
     unsigned long kept_count;
-    /// Whether capset(2) is called before: what is inheritable is not lost by root.
+    /// Whether to call capset(2) before the exec, so that the exec does not take capabilities away.
     int sets_capabilities;
-    /// Its data: effective, permitted, inheritable, twice.
+    /// The data of capset(2): effective, permitted and inheritable, first their low, then their
+    /// high words.
     uint32_t capabilities[6];
-    /// Capabilities to be made ambient besides, which nobody else loses; 0 for none.
+    /// The capabilities to make ambient, so that a user other than root keeps them; 0 for none.
     uint64_t ambient;
     const char *const *arguments;
-    /// What was refused, by its number, and the errno; 0 when the child runs the executable.
+    /// The number of the call that was refused, and its errno; 0 if the executable runs.
     volatile int64_t refused_call;
     volatile int32_t error;
 };
 
-/// Clones a child that shares this memory until it has executed `birth->executable`; gives its pid, or -errno.
+/// Clones a child that shares this memory until it executes `birth->executable`; returns its pid,
+/// or -errno.
 ///
-/// `arguments` has CLONE_VM and CLONE_VFORK. The signals are as with machine_start; a child that was refused
-/// something has ended.
+/// `arguments` must include CLONE_VM and CLONE_VFORK. Signals are treated as by machine_start. If a
+/// call of the child is refused, it has ended when this returns.
 long machine_bear(const clinux_clone_args *arguments, struct machine_birth *birth);
 
 #endif

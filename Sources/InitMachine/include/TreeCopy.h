@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A routine of the machine that copies a directory of an image into a tmpfs. Its process is in the container's
-// cgroup: what it writes is charged to the container and not to the runtime.
+// A routine of the machine that copies a directory of an image into a tmpfs. Its process is in the
+// container's cgroup, so that the memory is charged to the container and not to the runtime.
 #ifndef TREE_COPY_H
 #define TREE_COPY_H
 
 #include <stdint.h>
 
-/// How many directories deep a copy goes.
+/// The maximum depth of directories.
 enum { TREE_COPY_DEEPEST = 128 };
 
-/// What it was doing: an index into the names that the parent has for these.
+/// What the routine was doing: an index into the parent's list of names.
 enum tree_copy_call {
     TREE_COPY_MMAP,
     TREE_COPY_OPENAT,
@@ -31,26 +31,27 @@ enum tree_copy_call {
     TREE_COPY_UTIMENSAT,
 };
 
-/// What the routine tells, in the progress page behind `struct machine_progress`. It outlives a kill.
+/// The report of the routine, in the progress page behind `struct machine_progress`. It survives a
+/// kill.
 struct tree_copy_report {
-    /// 1 when all is copied.
+    /// 1 once everything is copied.
     volatile uint32_t done;
     /// The `tree_copy_call` at which it stopped.
     volatile uint32_t call;
-    /// The bytes of the path; as many of them as there is room for are in `path`.
+    /// The length of the path in bytes; `path` holds as much of it as fits.
     volatile uint32_t path_length;
-    /// What it is copying, below the directory that it was given, with a slash before each name.
+    /// The file being copied, relative to the source directory, with a slash before each name.
     volatile char path[1900];
 };
 
-/// Where the report is in the progress page, in bytes.
+/// The offset of the report in the progress page, in bytes.
 enum { TREE_COPY_REPORT_OFFSET = 64 };
 
-/// What the routine is to do.
+/// The order for the routine.
 struct tree_copy_order {
     /// Descriptors open for reading: the directory to copy, and an empty one.
     int64_t source, target;
-    /// Owner, group and mode of the target itself; -1 leaves each as it is.
+    /// Owner, group and mode of the target itself; -1 leaves each unchanged.
     int64_t owner, group, mode;
 };
 
