@@ -2,27 +2,27 @@
 
 // ContainerKit: containers as the OCI runtime specification describes them.
 //
-//   API/             what embedders use: Bundle, ContainerStore, Container, ContainerProcess
-//   Planning/        spec -> plan, pure
-//   Launching/       a plan, and how it becomes processes
-//   Children/        how a process is started, and how far it is
-//   Rootfs/          what is read from an image, and made in it
-//   Checkpointing/   a running container becomes files and runs again, by CRIU
+//   API/             the public interface: Bundle, ContainerStore, Container, ContainerProcess
+//   Planning/        makes a plan from a spec; pure
+//   Launching/       the plan itself, and its execution
+//   Children/        starts processes and reads their progress
+//   Rootfs/          reads files of an image, and makes mount points in it
+//   Checkpointing/   saves a running container to files and restores it, by CRIU
 //   Hooks/           the config's programs at fixed points of a container's life
 //   Foreground/      the caller's signals, streams and terminal
-//   UserNamespaces/  maps of ids
+//   UserNamespaces/  ID maps
 //   Network/         the devices of a network namespace
 //   IntelRdt/        the groups of resctrl
-//   Cgroups/         where a container is counted and limited
-//   Systemd/         what is said to systemd, over its bus
-//   Seccomp/         from a profile to a BPF program
-//   Host/            what this machine has, and what this process may do
+//   Cgroups/         accounting, limits, freezing and killing by cgroup
+//   Systemd/         requests to systemd over its bus
+//   Seccomp/         compiles a profile to a BPF program
+//   Host/            the features of this machine and the rights of this process
 //   Storage/         the state directory
 //   Model/           errors, options, signals, times, statistics
 //   System/          typed system calls of the parent
 //
-// The library keeps no global state, installs no signal handler, never changes the directory of the
-// host process and waits for no child but its own.
+// The library keeps no global state, installs no signal handler, never changes the working
+// directory of the host process and waits for no child but its own.
 
 @_exported public import ByteText
 @_exported public import RuntimeSpec

@@ -4,31 +4,31 @@ internal import InitProgram
 public import RuntimeSpec
 public import SystemPackage
 
-/// A bundle by a name that Foundation does not have.
+/// `Bundle` under a name that does not clash with Foundation's.
 public typealias ContainerBundle = Bundle
 
 extension Spec {
-    /// A process by a name that Foundation does not have.
+    /// The spec's `Process` under a name that does not clash with Foundation's.
     public typealias Process = RuntimeSpec.Process
 }
 
-/// A directory with a config and a root file system.
+/// A directory with a config and a root filesystem.
 ///
 /// Spec: bundle.md.
 public struct Bundle: Sendable {
     /// The absolute path of the directory.
     public let path: FilePath
-    /// The decoded config, with what annotations say in place of its fields; every rule of the spec has
-    /// been checked.
+    /// The decoded config; annotations that override fields are applied, and all rules of the spec
+    /// hold.
     public let spec: Spec
-    /// The config's text, kept as it is in the state directory.
+    /// The config's text, which the state directory keeps unchanged.
     let config: [UInt8]
 
     /// Reads and checks a bundle.
     ///
     /// - Parameters:
-    ///   - path: the directory; a relative one is taken from the current directory.
-    ///   - configName: the config's file name in it, or an absolute path.
+    ///   - path: the directory; a relative path is resolved against the current directory.
+    ///   - configName: the name of the config file in the directory, or an absolute path.
     /// - Throws: `invalidSpec` with every violation, or `systemCall` when a file cannot be read.
     public init(at path: FilePath, configName: String = "config.json") throws(ContainerError) {
         let absolute = try Self.absolute(path)
@@ -55,10 +55,10 @@ public struct Bundle: Sendable {
         }
     }
 
-    /// Takes a spec that the caller made; the bundle needs no config file.
+    /// Makes a bundle from a spec in memory; no config file is needed.
     ///
     /// - Parameters:
-    ///   - path: the directory that a relative `root.path` is taken from.
+    ///   - path: the directory that a relative `root.path` is resolved against.
     ///   - spec: the config.
     /// - Throws: `invalidSpec` with every violation.
     public init(at path: FilePath, spec: Spec) throws(ContainerError) {
@@ -66,10 +66,11 @@ public struct Bundle: Sendable {
             path: Self.absolute(path), spec: spec, config: spec.encoded.encoded())
     }
 
-    /// Takes a root file system and a spec that the caller made, whose `root.path` does not matter.
+    /// Makes a bundle from a root filesystem and a spec in memory, whose `root.path` is replaced.
     ///
     /// - Parameters:
-    ///   - rootfs: the root file system; a relative one is taken from the current directory, as it is now.
+    ///   - rootfs: the root filesystem; a relative path is resolved now, against the current
+    ///     directory.
     ///   - spec: the config.
     /// - Throws: `invalidSpec` with every violation, `systemCall` when the current directory is gone.
     public init(rootfs: FilePath, spec: Spec) throws(ContainerError) {
@@ -81,7 +82,7 @@ public struct Bundle: Sendable {
 
     private init(path: FilePath, spec: Spec, config: [UInt8]) throws(ContainerError) {
         let spec = try spec.followingAnnotations()
-        // Only start needs a process.
+        // A process is required by start alone.
         try reporting { () throws(SpecErrors) in try spec.check(requiringProcess: false) }
         self.path = path
         self.spec = spec

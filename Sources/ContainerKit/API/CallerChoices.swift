@@ -5,16 +5,16 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// What the caller of create or run chose and had, as far as the plan depends on it.
+/// The choices and streams of the caller of create or run, as far as the plan depends on them.
 ///
-/// The record keeps it, so that the plan can be made again for who asks where init is.
+/// The record keeps them, so that the plan can be made again to show how far init has come.
 struct CallerChoices: Sendable {
-    /// Whether it was `run`.
+    /// Whether the command was `run`.
     var startsAtOnce = false
-    /// Whether the plan depended on what the runtime may do, or took all rights for granted.
+    /// Whether the plan checked the runtime's rights, instead of assuming all of them.
     var looksAtRights = false
     var hasUnbindableSources = false
-    /// Those that the plan depends on; the rest is as by default.
+    /// The options that the plan depends on; all others have their default values.
     var options = LaunchOptions()
     var replacedStreams: [Int] = []
     var streams: [StandardStream] = []
@@ -28,7 +28,7 @@ struct CallerChoices: Sendable {
         streams = facts.caller.streams
     }
 
-    /// Reads what a record has; nil when it is not that.
+    /// Decodes the value of a record; nil if it has another form.
     init?(_ value: JSONValue) {
         guard case .object(let object) = value else { return nil }
         var fields = RecordFields(of: object)
@@ -43,7 +43,7 @@ struct CallerChoices: Sendable {
         return fields.written
     }
 
-    /// Shows every member to `fields`; most are as by default, and left out then.
+    /// Passes every member to `fields`; members with default values are not written.
     private mutating func visit(_ fields: inout RecordFields) {
         fields.flag("run", &startsAtOnce, isWritten: startsAtOnce)
         fields.flag("looksAtRights", &looksAtRights, isWritten: looksAtRights)
@@ -84,7 +84,7 @@ extension TerminalOutlet {
         }
     }
 
-    /// The path of the socket, or `true`.
+    /// The path of the socket, or `true` for a terminal without one.
     fileprivate var record: JSONValue {
         switch self {
         case .consoleSocket(let path): .string(path.text)
@@ -102,7 +102,7 @@ extension Rlimit {
         self.init(type: type, hard: hard, soft: soft)
     }
 
-    /// The numbers as texts: no limit at all is more than the record's numbers hold.
+    /// The numbers are written as texts: an unlimited value exceeds the record's range of numbers.
     fileprivate var record: JSONValue {
         .object(["type": .string(type), "hard": .string("\(hard)"), "soft": .string("\(soft)")])
     }

@@ -4,18 +4,20 @@ internal import Logging
 public import SystemPackage
 
 extension Container {
-    /// Writes the container's processes to files, from which `restore` makes them again; by CRIU.
+    /// Writes the container's processes to files from which `restore` can recreate them, using
+    /// CRIU.
     ///
-    /// The container has ended then and is deleted, unless the options say that it goes on. A directory that
-    /// does not exist comes to its name when the image is whole; one that does is written to in place.
+    /// Afterwards the container is stopped and deleted, unless the options leave it running. A
+    /// directory that does not exist gets its name once the image is complete; an existing one is
+    /// written in place.
     ///
-    /// What is in an image is done by a restore as what is in a config is by `create`: keep it where nobody
-    /// else can write.
+    /// A restore obeys an image just as `create` obeys a config, so keep images where nobody else
+    /// can write.
     /// - Parameters:
     ///   - path: the directory of the image.
-    ///   - options: what may be part of it, and what becomes of the container.
-    /// - Throws: `criu` with CRIU's own words and the path of its log, `wrongState` when the container does
-    ///   not run; it goes on as before then.
+    ///   - options: what the image may include, and whether the container goes on.
+    /// - Throws: `criu` with CRIU's own message and the path of its log, or `wrongState` if the
+    ///   container is not running; the container then goes on as before.
     public func checkpoint(
         to path: FilePath, options: CheckpointOptions = CheckpointOptions()
     ) throws(ContainerError) {
@@ -31,7 +33,7 @@ extension Container {
             record, spec, to: try Bundle.absolute(path).text, options, store.logger)
         try checkpointing.run(wasPaused: found.status == .paused)
         guard !options.leavesRunning, !options.dumpsMemoryOnly else { return }
-        // The checkpoint is there: what is left of the container matters less.
+        // The checkpoint is complete, so a failure to delete the container is only a warning.
         found.state.unlock()
         do throws(ContainerError) {
             try delete(force: true)

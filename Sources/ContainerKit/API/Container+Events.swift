@@ -4,20 +4,20 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// Something that happened in a container, or the time to look at it.
+/// An event of `watch`.
 public enum ContainerEvent: Equatable, Sendable {
-    /// What the container uses.
+    /// The regular statistics of the container.
     case statistics(Statistics)
-    /// The container ran out of memory; the kernel has killed one of its processes, or stopped it where
+    /// The container ran out of memory: the kernel killed one of its processes, or suspended it if
     /// `disableOOMKiller` is set.
     case outOfMemory
 }
 
 extension Container {
-    /// What the container uses at this moment, or has used in all once it has ended: until `delete`.
+    /// The container's resource usage now or, once it has ended and until `delete`, in total.
     ///
-    /// - Throws: `notRunning` while it is being created; `unavailable` where its cgroup went with its last
-    ///   process, as a scope of systemd does; `cgroup`.
+    /// - Throws: `notRunning` while it is being created; `unavailable` if its cgroup was removed
+    ///   with its last process, as a scope of systemd is; `cgroup`.
     public func statistics() throws(ContainerError) -> Statistics {
         let found = try find(locking: false)
         guard let record = found.record, found.status != .creating else {
@@ -33,18 +33,19 @@ extension Container {
         return try source.read()
     }
 
-    /// The same while it runs alone, as the command has it.
+    /// The statistics of a container that is not stopped, for the command line.
     package func statisticsWhileRunning() throws(ContainerError) -> Statistics {
         try StatisticsSource(try runningRecord()).read()
     }
 
-    /// Tells of the container until it ends: its statistics in regular intervals, and each time that it
-    /// runs out of memory.
+    /// Reports the container's events until it ends: statistics at regular intervals, and each time
+    /// it runs out of memory.
     ///
-    /// The first statistics come after one interval. Events that were there before are not told.
+    /// The first statistics come after one interval. Earlier events are not reported.
     /// - Parameters:
     ///   - interval: the time between two statistics, more than zero.
-    ///   - receive: takes the events, on the caller's thread; what it throws ends the watch.
+    ///   - receive: is called with the events, on the caller's thread; an error of it ends the
+    ///     watch.
     /// - Throws: `notRunning`, `invalidArgument`, `cgroup`, or what `receive` throws.
     public func watch(
         every interval: Duration, _ receive: (ContainerEvent) throws(ContainerError) -> Void
@@ -68,14 +69,14 @@ extension Container {
     }
 }
 
-/// Where a container's statistics come from.
+/// The source of a container's statistics.
 struct StatisticsSource {
     let cgroup: Cgroup
     private let killsBefore: UInt64
     private let resctrlGroups: [String]
     private let tree: ResctrlTree?
 
-    /// The host's resctrl is only looked for where the container has a part of it.
+    /// Looks for the host's resctrl only if the container uses it.
     init(_ record: ContainerRecord) throws(ContainerError) {
         cgroup = Cgroup(record.cgroups)
         killsBefore = record.outOfMemoryKillsBefore
@@ -86,22 +87,22 @@ struct StatisticsSource {
             : try reporting { () throws(SystemCallError) in try ResctrlTree.discover() }
     }
 
-    /// The processes that the kernel has killed for want of memory since create; nil where nobody counts.
+    /// The number of OOM kills since create; nil without a memory controller.
     var outOfMemoryKills: UInt64? {
         cgroup.outOfMemoryKills.map { $0 - min($0, killsBefore) }
     }
 
-    /// How often `memory.high` was passed; nil on v1.
+    /// How often usage exceeded `memory.high`; nil on v1.
     var highEvents: UInt64? {
         guard cgroup.layout.isUnified else { return nil }
         let events = try? ControlFiles(layout: cgroup.layout).numbers("memory", "memory.events")
         return events?["high"]
     }
 
-    /// Whether there is a cgroup that counts.
+    /// Whether the cgroup still exists, for a container that has one.
     var isThere: Bool { cgroup.layout.directories.isEmpty || cgroup.exists }
 
-    /// Whether no process is left.
+    /// Whether the cgroup has no process left.
     var isEmpty: Bool {
         get throws(ContainerError) {
             try reporting { () throws(CgroupError) in try cgroup.isEmpty }
@@ -156,19 +157,19 @@ private struct ContainerWatch: ~Copyable {
             let initEnded = !entries[0].seen.isEmpty
             if memory?.hasNews() == true { try receive(.outOfMemory) }
             if initEnded {
-                // Without a pid namespace of its own, a container outlives its init.
+                // Without a pid namespace of its own, a container can outlive its init.
                 entries[0].descriptor = -1
             }
             if entries[0].descriptor == -1, try source.isEmpty { return }
             guard ContinuousClock.now >= next else { continue }
-            // Late ones are left out, not made up for.
+            // Intervals that were missed are skipped.
             next = max(next + interval, .now)
             guard let statistics = try read() else { return }
             try receive(.statistics(statistics))
         }
     }
 
-    /// Nil when the container has ended and been deleted meanwhile.
+    /// The statistics; nil if the container has ended and been deleted meanwhile.
     private func read() throws(ContainerError) -> Statistics? {
         do throws(ContainerError) {
             return try source.read()
@@ -178,7 +179,7 @@ private struct ContainerWatch: ~Copyable {
         }
     }
 
-    /// The time to the next statistics, rounded up, and at most a day.
+    /// The milliseconds to the next statistics, rounded up, at most a day.
     private var millisecondsLeft: Int {
         let left = ContinuousClock.now.duration(to: next).components
         guard left.seconds >= 0, left.attoseconds >= 0 else { return 0 }

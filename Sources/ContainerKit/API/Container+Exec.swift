@@ -8,7 +8,7 @@ public import RuntimeSpec
 internal import SystemPackage
 
 extension Container {
-    /// The process of the container's config as it was at create: what a further one starts from.
+    /// The process of the config as it was at create: a starting point for processes of `exec`.
     ///
     /// - Throws: `notFound`, `state`.
     public func template() throws(ContainerError) -> Process {
@@ -20,17 +20,18 @@ extension Container {
         return process
     }
 
-    /// Runs a further process in the container, and returns when it runs.
+    /// Runs another process in the container, and returns once it runs.
     ///
     /// - Parameters:
-    ///   - process: what to run. Capabilities, limits, OOM score, scheduler, I/O priority, CPU affinity,
-    ///     AppArmor profile and SELinux label that it leaves out are those of the container's own
-    ///     process, as with runc; all else is as it says.
+    ///   - process: what to run. If it leaves out capabilities, limits, OOM score, scheduler, I/O
+    ///     priority, CPU affinity, AppArmor profile or SELinux label, those of the container's own
+    ///     process are used, as with runc; all else is taken as given. process, as with runc; all
+    ///     else is as it says.
     ///   - options: streams, terminal, pid file.
     /// - Returns: The process, a child of the caller.
-    /// - Throws: `wrongState` when the container is stopped or paused, `notRunning` when it is being
-    ///   created, or ends before the process runs, `invalidSpec`, `unsupported`, `initFailed`,
-    ///   `executableNotFound`.
+    /// - Throws: `wrongState` if the container is stopped or paused; `notRunning` if it is still
+    ///   being created, or ends before the process runs; `invalidSpec`, `unsupported`,
+    ///   `initFailed`, `executableNotFound`.
     public func exec(_ process: Process, options: LaunchOptions = LaunchOptions())
         throws(ContainerError) -> ContainerProcess
     {
@@ -72,8 +73,8 @@ extension Container {
             try launcher.run()
             return ContainerProcess(taking: launcher, in: cgroup, killsBefore: killsBefore)
         } catch {
-            // Once its init is gone, each call is refused in another way, and the reason is the same.
-            // Where it may have been killed with the container, that end is waited for a moment.
+            // If init is gone, each call fails in a different way, but the reason is the same. If
+            // init may have just been killed with the container, wait a moment to see its end.
             let mayBeKilled =
                 error.failure.map { $0.errno == .noMemory } ?? (error.code == .initFailed)
             guard record.isEnding(initProcess, within: mayBeKilled ? 100 : 0) else {
@@ -98,19 +99,20 @@ extension Container {
         return process
     }
 
-    /// Refuses a container whose creation goes on, or died: it has no config yet.
+    /// Refuses a container that is still being created or whose creation failed: it has no config
+    /// yet.
     private static func checkThatItIsMade(_ found: borrowing FoundContainer) throws(ContainerError)
     {
         guard found.status == .creating else { return }
         throw ContainerError(.notRunning, "container not running: it is being created")
     }
 
-    /// The config as it was at create: later changes of the bundle have no effect.
+    /// The config as it was at create; later changes of the bundle have no effect.
     static func recordedSpec(_ state: borrowing StateDirectory) throws(ContainerError) -> Spec {
         guard let bytes = try state.read(StateDirectory.configName),
             let spec = try? Spec(json: bytes)
         else {
-            // Who deletes a container changes the directory's mode first, and removes the files after that.
+            // A delete changes the directory's mode before it removes files.
             if try state.isBeingRemoved() {
                 throw ContainerError(
                     .notFound, "container does not exist: it is being deleted")

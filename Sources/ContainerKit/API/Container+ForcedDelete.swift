@@ -6,15 +6,16 @@ internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
 
-// What `delete --force` does beyond a plain delete: it waits for no other command for long, and needs no
-// record that can be read. Either all of the container ends, or it fails and all that is known of the
-// container stays.
+// What `delete --force` does beyond a plain delete: it waits only briefly for other commands, and
+// works without a readable record. It either ends all of the container, or fails and keeps
+// everything that is known of it.
 
 extension Container {
-    /// How long others get to let go of the lock once the container's processes are killed.
+    /// How long other commands may take to release the lock once the container's processes are
+    /// killed.
     private static let patienceSeconds = 3
 
-    /// Finds the container, whoever holds its lock and whatever became of its files.
+    /// Finds the container, even if another command holds its lock or its files are damaged.
     func findForForcedDelete() throws(ContainerError) -> FoundContainer {
         guard let state = try StateDirectory.open(id, in: store.path.text) else {
             throw ContainerError(.notFound, "container does not exist")
@@ -27,7 +28,7 @@ extension Container {
         return FoundContainer(state: state, record: record, status: status)
     }
 
-    /// The record, or what stands in for it, and whether there is somebody to end.
+    /// The record or a substitute for it, and whether there are processes to end.
     private func recordOrSubstitute(in state: borrowing StateDirectory) throws(ContainerError) -> (
         ContainerRecord?, State.Status
     ) {
@@ -45,11 +46,11 @@ extension Container {
 
     // MARK: The lock
 
-    /// A create or start that waits for a stuck init, or for a hook, holds the lock: it ends with the
-    /// processes that it waits for.
+    /// Makes the command that holds the lock end, by killing the processes that it waits for.
     ///
-    /// One that does not (it is stopped itself, or waits for the kernel) is not waited for: it finds its
-    /// state gone when it goes on, and takes back what it did.
+    /// A create or start holds the lock while it waits for a stuck init or a hook. A command that
+    /// still does not end (it is stopped itself, or blocked in the kernel) is not waited for: when
+    /// it goes on, it finds its state gone and undoes its work.
     private func endWhoHoldsLock(of state: borrowing StateDirectory) throws(ContainerError) {
         guard try !state.tryLock() else { return }
         let deadline = Deadline(secondsAhead: Self.patienceSeconds)
@@ -63,8 +64,7 @@ extension Container {
         store.logger.debug("the command that holds the container's lock is not waited for")
     }
 
-    /// A refusal is no error here: what is left is met again once the lock is there, or is not waited for
-    /// any longer.
+    /// Errors are ignored: they occur again once the lock is there, or do not matter any more.
     private func killKnownProcesses(of state: borrowing StateDirectory) {
         guard var record = try? state.readRecord(id) else { return }
         if record.pid == 0, let page = try? record.takeProcess(from: state), record.pid == 0 {
@@ -73,7 +73,7 @@ extension Container {
         if let process = try? record.openInitIfAlive() {
             try? sendSignal(process.number, Signal.kill.rawValue)
         }
-        // Before it comes to start init, a creation may not have its cgroup to itself.
+        // Before a creation has started init, its cgroup may still be shared with others.
         guard record.isComplete || (try? state.holds(StateDirectory.progressName)) == true else {
             return
         }
@@ -82,10 +82,10 @@ extension Container {
         try? cgroup.killAll()
     }
 
-    /// Kills what is on its way to be init, and is stuck before its creator could note it.
+    /// Kills the stepping stone of a creation that is stuck before its init is recorded.
     ///
-    /// Its number may be a later process's by now, so it has to be the child of the creator that is noted
-    /// with it. What it has cloned ends by itself, since the creator never tells that to go on.
+    /// The pid may have been reused, so the process must be a child of the recorded creator. A
+    /// process that the stone has cloned ends by itself, since the creator never lets it go on.
     private static func endBirth(_ page: [UInt8]) {
         guard let birth = ProgressPage.birth(page), let process = try? openProcess(birth.stone),
             (try? stat(of: birth.stone))?.parent == birth.creator
@@ -95,10 +95,10 @@ extension Container {
 
     // MARK: Salvage
 
-    /// What tells of the container where its record does not: what is left of that, the progress page,
-    /// which names init, and the kept config, which names the cgroup.
+    /// Collects what is known of a container with a damaged record: what is left of the record, the
+    /// progress page, which names init, and the kept config, which names the cgroup.
     ///
-    /// - Throws: `state` when they do not tell which processes are the container's.
+    /// - Throws: `state` if they do not tell which processes are the container's.
     private func salvagedRecord(_ state: borrowing StateDirectory) throws(ContainerError)
         -> ContainerRecord
     {
@@ -114,7 +114,7 @@ extension Container {
             record.annotations = spec.annotations ?? [:]
             record.hasPidNamespace =
                 spec.linux?.namespace(.pid).map { ($0.path ?? "").isEmpty } ?? false
-            // A hook is told the bundle and runs in it: without a bundle none is run.
+            // A hook gets the bundle's path and runs in it, so without a bundle no hook is run.
             if !record.bundle.isEmpty { record.hooks = record.hooks ?? spec.hooks?.afterCreate }
         } else if isAlive, !record.hasPidNamespace {
             record.hasPidNamespace = try record.isFirstInPidNamespace()
@@ -128,12 +128,12 @@ extension Container {
         guard record.pid > 0 || !record.cgroups.directories.isEmpty else {
             throw state.noProcessKnown
         }
-        // Where init is not known, every process in the cgroup is ended.
+        // If init is not known, every process in the cgroup is killed.
         if record.pid == 0 { record.hasPidNamespace = false }
         return record
     }
 
-    /// Nil for a file that is missing, or is none.
+    /// The contents of a file; nil if it is missing or not a regular file.
     private static func readIfWhole(_ name: String, _ state: borrowing StateDirectory)
         throws(ContainerError) -> [UInt8]?
     {
@@ -144,8 +144,8 @@ extension Container {
         }
     }
 
-    /// The container's cgroup: where its init is, in so far as the name is that of the config, or of the
-    /// id; or where the config says.
+    /// The container's cgroup: the one init is in, if its name matches the config or the ID;
+    /// without init, the one that the config names.
     private func salvagedCgroups(_ spec: Spec?, of pid: Int32?) throws(CgroupError)
         -> CgroupLayout
     {
@@ -154,7 +154,8 @@ extension Container {
         let isScope = parts.count == 3
         let host = try CgroupHierarchies.discover(ownedBy: pid)
         guard pid != nil else {
-            // A scope went with its last process, and a relative path is below another's cgroup.
+            // A scope is removed with its last process, and a relative path is below another
+            // process's cgroup.
             guard spec != nil, !isScope,
                 let planned = try? CgroupLayout(cgroupsPath: given, id: id, in: host),
                 given?.begins(with: "/") == true || Cgroup(planned).exists
@@ -175,7 +176,7 @@ extension Container {
             mode: host.mode, directories: directories, unifiedControllers: host.unifiedControllers)
     }
 
-    /// The part of a path up to a component that has one of the names.
+    /// The path up to its last component with one of these names; nil if there is none.
     private static func cgroup(named names: [String], in path: String) -> String? {
         let components = path.rootedComponents
         guard let index = components.lastIndex(where: { names.contains(String($0)) }) else {
@@ -186,9 +187,9 @@ extension Container {
 }
 
 extension ContainerRecord {
-    /// Takes init from the progress page, where it is noted as soon as it is there.
+    /// Takes init's pid from the progress page, where it is recorded as soon as init exists.
     ///
-    /// - Returns: The page; nil where there is none that could be read.
+    /// - Returns: the page; nil if there is none that can be read.
     @discardableResult
     fileprivate mutating func takeProcess(from state: borrowing StateDirectory)
         throws(ContainerError) -> [UInt8]?
@@ -203,7 +204,7 @@ extension ContainerRecord {
         return page
     }
 
-    /// Whether init is the first process of a pid namespace, which ends with it.
+    /// Whether init is the first process of a pid namespace, so that the namespace ends with it.
     fileprivate func isFirstInPidNamespace() throws(ContainerError) -> Bool {
         let isOther = try reporting("unable to look at the container's pid namespace") {
             () throws(SystemCallError) in

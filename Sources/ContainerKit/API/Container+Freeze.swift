@@ -3,11 +3,11 @@
 internal import RuntimeSpec
 
 extension Container {
-    /// Stops every process of the container until `resume`; returns when all have stopped.
+    /// Stops every process of the container until `resume`; returns once all have stopped.
     ///
-    /// The runtime has no other mark of it than the freezer itself, so that a container that somebody
-    /// else thawed is running again.
-    /// - Throws: `notRunning`, also when the container is paused already, or `cgroup`.
+    /// The freezer itself is the only record of this, so a container that somebody else has thawed
+    /// counts as running.
+    /// - Throws: `notRunning`, also if the container is already paused, or `cgroup`.
     public func pause() throws(ContainerError) {
         let found = try find(locking: true)
         guard var record = found.record, found.status == .running || found.status == .created
@@ -24,8 +24,8 @@ extension Container {
         let cgroup = Cgroup(record.cgroups)
         try reporting { () throws(CgroupError) in
             try cgroup.freeze()
-            // Whoever pauses wants a container that stands still and can be resumed: one that ended
-            // meanwhile, or has gone elsewhere, does not.
+            // The caller wants a container that stands still and can be resumed. One whose init has
+            // ended or left the cgroup meanwhile cannot.
             guard try cgroup.frozenProcesses().contains(Int(record.pid)) else {
                 try cgroup.thaw()
                 throw CgroupError(
@@ -36,7 +36,7 @@ extension Container {
         }
     }
 
-    /// Lets the processes of a paused container run again.
+    /// Resumes the processes of a paused container.
     ///
     /// - Throws: `wrongState` when it is not paused, or `cgroup`.
     public func resume() throws(ContainerError) {
@@ -52,7 +52,7 @@ extension Container {
         try found.state.putRecordInPlace()
     }
 
-    /// The pids of the container's processes, those of nested cgroups too, as the caller sees them.
+    /// The pids of the container's processes, including nested cgroups, as the caller sees them.
     ///
     /// - Returns: The pids in ascending order; none if the container has stopped.
     /// - Throws: `notFound`, `cgroup`.

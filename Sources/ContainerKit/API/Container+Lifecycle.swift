@@ -9,12 +9,13 @@ internal import SystemPackage
 extension Container {
     // MARK: Start
 
-    /// Starts the process of a created container, and returns when it runs.
+    /// Starts the process of a created container, and returns once it runs.
     ///
-    /// - Parameter notifySocket: the socket of a service manager that shall know when the process is
-    ///   ready, for a container that was created with one; the call returns after that.
-    /// - Throws: `wrongState`, or what became of init: `initFailed`, `executableNotFound`; `hookFailed`
-    ///   where a poststart hook failed, and the container is gone.
+    /// - Parameter notifySocket: the socket of a service manager to notify when the process is
+    ///   ready, if the container was created with one; the call then returns after the
+    ///   notification.
+    /// - Throws: `wrongState`, or the failure of init: `initFailed`, `executableNotFound`;
+    ///   `hookFailed` if a poststart hook failed, and the container is then deleted.
     public func start(notifySocket: String? = nil) throws(ContainerError) {
         let found = try find(locking: true)
         switch found.status {
@@ -38,13 +39,14 @@ extension Container {
         defer { if let readiness { _ = OwnedDescriptor(taking: readiness.socket) } }
         let hooks = record.hooks?.planned(.startContainer) ?? []
         let last = record.hooks?.planned(.poststart) ?? []
-        // A hook that fails or takes too long ends init. So init is opened before: later its number could
-        // be another process's.
+        // If a hook fails or times out, init is killed. So init is opened now; later its pid could
+        // be reused.
         let process = hooks.isEmpty && last.isEmpty ? nil : try record.openInit().release()
         defer { if let process { _ = OwnedDescriptor(taking: process) } }
         let connection = try Self.connectToInit(found.state.descriptor)
         found.state.noteOrder()
-        // A filter with a listener is loaded before hooks run: it decides on their calls, too.
+        // A filter with a listener is loaded before the hooks run, because it applies to their
+        // calls, too.
         var listensFirst = false
         if !hooks.isEmpty {
             let spec = try Self.recordedSpec(found.state)
@@ -53,8 +55,8 @@ extension Container {
         if !hooks.isEmpty, !listensFirst {
             try Self.supervise(hooks, record, process, over: connection.number)
         }
-        // Connecting was the order; the connection is closed by execve, or by init's end. Before that
-        // init tells of the listener of its filter, if there is one.
+        // The connection itself was the order to start; it is closed by execve or when init ends.
+        // Before that, init sends the number of its seccomp listener, if its filter has one.
         if let number = SeccompListener.receiveNumber(from: connection.number) {
             try handOver(listener: number, of: record, found.state, resuming: connection.number)
             if listensFirst {
@@ -64,7 +66,7 @@ extension Container {
         }
         try Self.checkExecution(record, found.state)
         guard !last.isEmpty || readiness != nil else { return }
-        // The container runs: what a hook does to it must not wait for this lock.
+        // The container runs: its poststart hooks may run commands that need the lock.
         found.state.unlock()
         if !last.isEmpty { try runPoststartHooks(last, record, process) }
         guard let readiness, let main = try record.openInitIfAlive() else { return }
@@ -86,7 +88,7 @@ extension Container {
         return socket.map { ReadinessRelay(socket: $0, listener: notifySocket) }
     }
 
-    /// A container one of whose hooks fails is stopped and deleted.
+    /// Runs the poststart hooks; if one fails, the container is stopped and deleted.
     ///
     /// Spec: runtime.md, Lifecycle, steps 9 to 13.
     private func runPoststartHooks(
@@ -105,7 +107,7 @@ extension Container {
         }
     }
 
-    /// Throws what kept init from running the program.
+    /// Throws the error that kept init from running the program.
     private static func checkExecution(
         _ record: ContainerRecord, _ state: borrowing StateDirectory
     ) throws(ContainerError) {
@@ -113,12 +115,13 @@ extension Container {
             throw state.damage(to: StateDirectory.progressName)
         }
         let instruction = record.lastInstructions.first { $0.index == progress.index }
-        // A kill at the very instant of execve looks like success; one before it does not.
+        // A kill at the very moment of execve cannot be told from success; one before it can.
         let execution = record.lastInstructions.first(where: \.isExecution)
         let wasKilled = progress.error == 0 && progress.index < execution?.index ?? 0
         guard wasKilled || progress.error != 0 else { return }
-        // A process closes its connections before it has ended: who asks after this error shall see
-        // a stopped container. Where that cannot be seen, the error is the same.
+        // A process closes its connections before it has ended. Wait for the end, so that the
+        // caller finds a stopped container after this error; if that is not possible, the error is
+        // the same.
         if let process = try? record.openInit() { try awaitEnd(of: process) }
         guard wasKilled else {
             let mounts = (try? recordedSpec(state))?.mounts ?? []
@@ -130,14 +133,15 @@ extension Container {
             .initFailed, "init was killed before the program ran", field: instruction?.origin.path)
     }
 
-    /// A hook that takes too long is ended with the container, whose process it is.
+    /// Supervises the hooks; if one times out, the container is killed, since the hook is its
+    /// process.
     private static func supervise(
         _ hooks: [PlannedHook], _ record: ContainerRecord, _ process: CInt?,
         over connection: CInt
     ) throws(ContainerError) {
         do throws(ContainerError) {
             let run = HookRun(record, .created, pid: try record.pidInside())
-            // If init told nothing, its end is told by the connection.
+            // If init reports nothing, the closed connection shows its end.
             _ = try run.supervise(hooks, over: connection)
         } catch {
             killAll(record, process)
@@ -145,7 +149,8 @@ extension Container {
         }
     }
 
-    /// Gives the listener of init's filter to who listens; where that fails, init does not run.
+    /// Sends the listener of init's filter to the configured socket; if that fails, init does not
+    /// run.
     private func handOver(
         listener number: CInt, of record: ContainerRecord, _ state: borrowing StateDirectory,
         resuming socket: CInt
@@ -170,14 +175,15 @@ extension Container {
         }
     }
 
-    /// Kills init, and what does not end with it.
+    /// Kills init and the processes that do not end with it.
     private static func killAll(_ record: ContainerRecord, _ process: CInt?) {
-        // First: once init has ended, nothing may tell which were its children.
+        // These come first: once init has ended, its children cannot be identified any more.
         if !record.hasPidNamespace { try? ContainerProcesses(record).signal(.kill) }
         if let process { try? sendSignal(process, Signal.kill.rawValue) }
     }
 
-    /// Why a container that was never started has no init any more, as far as init told.
+    /// The reason why a container that was never started has stopped, as far as init has reported
+    /// it.
     private static func stoppedBeforeStart(_ found: borrowing FoundContainer) throws(ContainerError)
         -> ContainerError
     {
@@ -204,9 +210,9 @@ extension Container {
 
     /// Sends a signal to the container's init, or to all its processes.
     ///
-    /// A container without a pid namespace of its own does not end with its init: KILL goes to the
-    /// whole cgroup then. Spec: runtime.md, Kill.
-    /// - Throws: `notRunning` when init has ended (with `all`, that is not an error), `notFound`.
+    /// Without a pid namespace of its own, a container does not end with its init, so KILL goes to
+    /// the whole cgroup. Spec: runtime.md, Kill.
+    /// - Throws: `notRunning` if init has ended (not an error with `all`), `notFound`.
     public func kill(_ signal: Signal, all: Bool = false) throws(ContainerError) {
         let found = try find(locking: false)
         guard let record = found.record, found.status != .creating else {
@@ -241,11 +247,13 @@ extension Container {
 
     // MARK: Delete
 
-    /// Removes a stopped container with its cgroup and state; a created one is killed first.
+    /// Deletes a stopped container with its cgroup and state; a created one is killed first.
     ///
-    /// A poststop hook that fails is a warning to the store's logger: the container is gone by then.
-    /// - Parameter force: kills a running container first, and removes what a died creation left.
-    /// - Throws: `wrongState` when the container runs and `force` is not given, `notFound`.
+    /// If a poststop hook fails, the store's logger gets a warning, since the container is already
+    /// gone.
+    /// - Parameter force: kills a running container first, and removes what a failed creation has
+    ///   left.
+    /// - Throws: `wrongState` if the container runs and `force` is not given, `notFound`.
     public func delete(force: Bool = false) throws(ContainerError) {
         let found = try force ? findForForcedDelete() : find(locking: true)
         guard let record = found.record else {
@@ -272,8 +280,8 @@ extension Container {
             try Self.end(record, cgroup)
         }
         Self.reap(record, found.state)
-        // A creation that ended before it started init may not have looked yet whether the cgroup of its
-        // config is another's.
+        // A creation that ended before it started init may not have checked yet whether the
+        // config's cgroup belongs to somebody else.
         if !record.isComplete, try !found.state.holds(StateDirectory.progressName) {
             cgroup.removeIfUnused()
             try reporting { () throws(SystemCallError) in try record.detachRootMount() }
@@ -281,7 +289,7 @@ extension Container {
             record.runPoststopHooks { store.logger.warning("\($0)") }
             return
         }
-        // A process that is left after that makes the removal of the cgroup fail.
+        // If a process survives this, removing the cgroup fails.
         if !record.hasPidNamespace || !record.isComplete { try? cgroup.killAll() }
         try reporting { () throws(CgroupError) in try cgroup.remove() }
         try reporting("unable to remove the container's groups of resctrl") {
@@ -295,8 +303,8 @@ extension Container {
         record.runPoststopHooks { store.logger.warning("\($0)") }
     }
 
-    /// Takes an init that never ran its program out of the process table, if it is a child of this process:
-    /// `create` gives no process to wait for.
+    /// Waits for an init that never ran its program, if it is a child of this process: `create`
+    /// returned no process to wait for.
     private static func reap(_ record: ContainerRecord, _ state: borrowing StateDirectory) {
         let instructions = record.lastInstructions
         guard record.pid > 0,
@@ -309,11 +317,12 @@ extension Container {
         _ = try? waitProcessIfEnded(process.number)
     }
 
-    /// Kills init and waits up to ten seconds until it has ended.
+    /// Kills init and waits at most ten seconds for its end.
     private static func end(_ record: ContainerRecord, _ cgroup: Cgroup) throws(ContainerError) {
         guard let process = try record.openInitIfAlive() else { return }
         if record.cgroups.directories.isEmpty, !record.hasPidNamespace {
-            // Once init has ended, nothing tells which were its children.
+            // These are killed first: once init has ended, its children cannot be identified any
+            // more.
             try ContainerProcesses(record).signal(.kill)
         }
         do throws(SystemCallError) {
@@ -330,7 +339,7 @@ extension Container {
         try awaitEnd(of: process)
     }
 
-    /// Waits up to ten seconds until an init that ends has ended.
+    /// Waits at most ten seconds for the end of init.
     private static func awaitEnd(of process: borrowing OwnedDescriptor) throws(ContainerError) {
         var entries = [PollEntry(process.number, .readable)]
         let ready = try reporting { () throws(SystemCallError) in

@@ -6,11 +6,12 @@ internal import RuntimeSpec
 internal import SystemPackage
 
 extension Container {
-    /// The plan by which the container was created, and how far its init has come in that.
+    /// The plan by which the container was created, and how far its init has come.
     ///
-    /// The plan is made anew from the config that create kept; where it is not the one that init follows, no step
-    /// is marked. It waits for nobody: a create or start may be under way, or hang.
-    /// - Throws: `notFound`, or `state` when the record is damaged.
+    /// The plan is made again from the config that create kept; if it differs from the one that
+    /// init follows, no step is marked. It waits for no lock: a create or start may be running, or
+    /// hang.
+    /// - Throws: `notFound`, or `state` if the record is damaged.
     public func progress() throws(ContainerError) -> ContainerProgress {
         guard let state = try StateDirectory.open(id, in: store.path.text),
             var record = try state.readRecord(id)
@@ -20,7 +21,7 @@ extension Container {
             (record.pid, record.startTime) = process
         }
         let life = InitLife(of: record)
-        // What an init that has ended told last, it told before that was seen.
+        // Read the page again: init may have written to it just before it ended.
         if case .ended = life { page = try state.read(StateDirectory.progressName) }
         let again = planAgain(record, state)
         var progress = ContainerProgress(id, record, page, life, again.plan)
@@ -36,7 +37,7 @@ extension Container {
         return progress
     }
 
-    /// Whether a command is at work on the container, as its lock tells.
+    /// A remark on whether a command is working on the container, which holds its lock.
     private static func remark(
         on state: borrowing StateDirectory, _ status: State.Status?
     ) -> String? {
@@ -52,7 +53,7 @@ extension Container {
 
     // MARK: The plan
 
-    /// The plan of a container, if it can be made, and what is to be said of that.
+    /// The plan of a container, if it can be made, and remarks on it.
     private func planAgain(_ record: ContainerRecord, _ state: borrowing StateDirectory) -> (
         plan: LaunchPlan?, remarks: [String]
     ) {
@@ -92,13 +93,13 @@ extension Container {
     }
 }
 
-/// Whether init lives.
+/// The state of the init process.
 enum InitLife: Equatable {
-    /// No process is known to be it.
+    /// No init process is known.
     case unborn
-    /// It has not executed its program yet.
+    /// Init has not executed its program yet.
     case preparing
-    /// It has executed a program.
+    /// Init has executed its program.
     case executed
     case ended
     case unknown(String)
@@ -123,19 +124,19 @@ enum InitLife: Equatable {
 }
 
 extension ContainerRecord {
-    /// Whether its init was made by CRIU, and not by a plan.
+    /// Whether CRIU made the container's init, not a plan.
     var isRestored: Bool { isComplete && lastInstructions.isEmpty }
 }
 
 extension ContainerProgress {
-    /// What record and page tell.
+    /// Combines the record and the progress page.
     ///
     /// - Parameters:
     ///   - id: the container.
     ///   - record: its record.
-    ///   - page: the file of its progress page.
+    ///   - page: the contents of its progress page.
     ///   - life: whether init lives.
-    ///   - plan: the plan that was made anew, which may not be the one that init follows.
+    ///   - plan: the plan made again, which may differ from the one that init follows.
     fileprivate init(
         _ id: String, _ record: ContainerRecord, _ page: [UInt8]?, _ life: InitLife,
         _ plan: LaunchPlan?
@@ -201,7 +202,7 @@ extension ContainerProgress {
         }
     }
 
-    /// Since when, or after when at the earliest, init is where it is.
+    /// Sets the time since which init is at its step, or the latest known time before that.
     private mutating func setTime(_ record: ContainerRecord, _ page: [UInt8], _ index: Int) {
         time = record.created
         guard record.isComplete, !record.isRestored,
@@ -216,7 +217,8 @@ extension ContainerProgress {
 }
 
 extension LaunchPlan {
-    /// What tells the init of this plan from the one that create started; nil where nothing does.
+    /// The difference between this plan's init and the one that create started; nil if none is
+    /// known.
     fileprivate func difference(from record: ContainerRecord, _ image: ProgramImage) -> String? {
         let starts = stepStarts(in: image)
         let former = record.stepStarts
@@ -225,7 +227,7 @@ extension LaunchPlan {
                 + "\(former.count)"
         }
         if let step = starts.indices.first(where: { starts[$0] != former[$0] }) {
-            // The one before has become longer or shorter.
+            // The step before has become longer or shorter.
             return "step \(step) of the plan made anew has other instructions than create's"
         }
         let last = record.lastInstructions

@@ -3,24 +3,24 @@
 internal import RuntimeSpec
 public import SystemPackage
 
-/// What a restore would do; nothing of it has happened.
+/// The plan of a restore; nothing of it has been done.
 public struct RestorePlan: Equatable, Sendable {
-    /// The plan as text: what is done before CRIU is asked, what CRIU is asked for, and what is compared with
-    /// the config before the processes go on.
+    /// The plan as text: the steps before CRIU is asked, the request to CRIU, and the comparisons
+    /// with the config before the processes go on.
     public let explained: String
 
     /// The plan as JSON text, for programs.
     ///
-    /// An object with the arrays `before`, `mounts`, `sharing`, `criu`, `hooks`, `checks` and `after`, of
-    /// `{"field", "step"}`.
+    /// It is an object with the arrays `before`, `mounts`, `sharing`, `criu`, `hooks`, `checks` and
+    /// `after`, whose elements are `{"field", "step"}`.
     public let explainedJSON: String
 }
 
 extension Container {
-    /// What `restore` would do, without doing any of it.
+    /// The plan of a `restore`, without doing any of it.
     ///
-    /// - Throws: what would refuse the restore before CRIU is asked; what copies may not share is told in the
-    ///   plan.
+    /// - Throws: any error that would refuse the restore before CRIU is asked. What copies may not
+    ///   share is shown in the plan instead.
     public static func planRestore(
         _ id: String, from path: FilePath, bundle: Bundle, in store: ContainerStore,
         options: RestoreOptions = RestoreOptions()
@@ -40,22 +40,23 @@ extension Container {
         }
     }
 
-    /// Makes a container whose processes go on where those of a checkpoint stood; by CRIU.
+    /// Makes a container whose processes continue from a checkpoint, using CRIU.
     ///
-    /// State, cgroups with their limits, mount points and namespaces that the config joins are made or opened
-    /// as for a new container; hooks of `prestart` and `createRuntime` run once the namespaces are there.
-    /// Before a process runs, its id maps, capabilities, `noNewPrivileges`, seccomp mode, label, namespaces,
-    /// cgroups and hidden paths are compared with the config: one that may do more than that grants ends the
-    /// restore. Beyond that an image is trusted as the config is.
+    /// State, cgroups with their limits, mount points, and namespaces that the config joins are
+    /// prepared as for a new container; hooks of `prestart` and `createRuntime` run once the
+    /// namespaces exist. Before any process goes on, its ID maps, capabilities, `noNewPrivileges`,
+    /// seccomp mode, label, namespaces, cgroups and hidden paths are compared with the config: a
+    /// process with more rights than the config grants fails the restore. Apart from that, an image
+    /// is trusted like a config.
     /// - Parameters:
-    ///   - id: the id, which may be another than the checkpoint's.
+    ///   - id: the container's ID, which may differ from the checkpoint's.
     ///   - path: the directory of the image.
-    ///   - bundle: the config, with the root file system as it was at the checkpoint.
-    ///   - store: where the container is remembered.
-    ///   - options: what the checkpoint was told, and what becomes of streams and terminal.
+    ///   - bundle: the config, with the root filesystem as it was at the checkpoint.
+    ///   - store: the store of the new container.
+    ///   - options: what the checkpoint allowed, and the streams and terminal to use.
     /// - Returns: the first process, a child of the caller.
-    /// - Throws: `criu` with CRIU's own words and the path of its log, or as `create`; nothing is left behind
-    ///   then but mount points in the root file system.
+    /// - Throws: `criu` with CRIU's own message and the path of its log, or the errors of `create`;
+    ///   nothing is left behind then but mount points in the root filesystem.
     public static func restore(
         _ id: String, from path: FilePath, bundle: Bundle, in store: ContainerStore,
         options: RestoreOptions = RestoreOptions()

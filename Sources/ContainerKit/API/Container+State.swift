@@ -4,10 +4,10 @@ internal import KernelVocabulary
 public import RuntimeSpec
 internal import SystemPackage
 
-/// A container as a command finds it: its directory, its record, and how its init stands.
+/// A container as a command finds it: its directory, its record, and its state.
 struct FoundContainer: ~Copyable {
     let state: StateDirectory
-    /// Nil when a creation died before its first record.
+    /// Nil if a creation failed before its first record.
     let record: ContainerRecord?
     let status: State.Status
 }
@@ -30,9 +30,10 @@ extension Container {
             annotations: record.annotations.isEmpty ? nil : record.annotations, owner: "")
     }
 
-    /// Opens the container's directory and looks at its init.
+    /// Opens the container's directory and determines the state of its init.
     ///
-    /// With `locking`, commands that change the container exclude each other.
+    /// With `locking` it takes the lock by which commands that change the container exclude each
+    /// other.
     func find(locking: Bool) throws(ContainerError) -> FoundContainer {
         guard let state = try StateDirectory.open(id, in: store.path.text) else {
             throw ContainerError(.notFound, "container does not exist")
@@ -48,14 +49,15 @@ extension Container {
         return FoundContainer(state: state, record: record, status: status)
     }
 
-    /// Where init stands: the pid with its start time, then the progress page, then the freezer.
+    /// Determines the state of init from its pid and start time, then the progress page, then the
+    /// freezer.
     static func standing(_ record: ContainerRecord?, _ state: borrowing StateDirectory)
         throws(ContainerError) -> State.Status
     {
         guard let record, record.isComplete else { return .creating }
         guard try record.isAlive() else { return .stopped }
         guard let progress = try state.readProgress() else {
-            // It is gone where somebody deletes the container, who ends init first.
+            // A delete kills init before it removes the page.
             guard try record.isAlive() else { return .stopped }
             throw state.damage(to: StateDirectory.progressName)
         }
@@ -70,9 +72,9 @@ extension Container {
 }
 
 extension ContainerRecord {
-    /// Whether init still runs; another process of the same pid started at another time.
+    /// Whether init still runs; a process with its pid but another start time is not init.
     ///
-    /// - Throws: when it cannot be told.
+    /// - Throws: `systemCall` if this cannot be determined.
     func isAlive() throws(ContainerError) -> Bool {
         let number = pid
         do throws(SystemCallError) {
@@ -85,9 +87,10 @@ extension ContainerRecord {
         }
     }
 
-    /// Opens init, sure that it is init: the start time is compared after the pidfd is there.
+    /// Opens init and makes sure that it is init, by comparing the start time once the pidfd is
+    /// open.
     ///
-    /// - Throws: `notRunning` when it has ended, `systemCall` when that cannot be told.
+    /// - Throws: `notRunning` if it has ended, `systemCall` if this cannot be determined.
     func openInit() throws(ContainerError) -> OwnedDescriptor {
         guard let process = try openInitIfAlive() else {
             throw ContainerError(.notRunning, "container not running")
@@ -95,9 +98,9 @@ extension ContainerRecord {
         return process
     }
 
-    /// Opens init; nil when it has ended.
+    /// Opens init; nil if it has ended.
     ///
-    /// - Throws: when it cannot be told.
+    /// - Throws: `systemCall` if this cannot be determined.
     func openInitIfAlive() throws(ContainerError) -> OwnedDescriptor? {
         guard pid > 0 else { return nil }
         let process: OwnedDescriptor
@@ -106,7 +109,7 @@ extension ContainerRecord {
         } catch
             where [.noSuchProcess, .invalidArgument, .noSuchFileOrDirectory].contains(error.errno)
         {
-            // The last two: the number has become that of a thread.
+            // The last two: the number now belongs to a thread.
             return nil
         } catch {
             throw ContainerError(error, "unable to open the container's process")
@@ -115,10 +118,10 @@ extension ContainerRecord {
         return consume process
     }
 
-    /// Whether init, open as `process`, has ended, or is about to.
+    /// Whether init, open as `process`, has ended or is ending.
     ///
-    /// The kernel takes no process into its pid namespace from then on, long before its end is told where
-    /// much has to be cleared away.
+    /// An ending init takes no more processes into its pid namespace. If much has to be freed, this
+    /// is long before the kernel reports its end.
     func isEnding(_ process: borrowing OwnedDescriptor, within milliseconds: Int = 0) -> Bool {
         var entries = [PollEntry(process.number, .readable)]
         if let ready = try? poll(&entries, timeoutMilliseconds: milliseconds), ready > 0 {

@@ -4,16 +4,17 @@ internal import Logging
 public import RuntimeSpec
 
 extension Container {
-    /// Changes the limits of a container that has not stopped; what `resources` leaves out stays.
+    /// Changes the limits of a container that has not stopped; fields left out in `resources` stay
+    /// as they are.
     ///
-    /// All or nothing: where one limit is refused, those changed before it are put back. The store's logger is
-    /// warned of limits that cannot have an effect.
+    /// If one limit is refused, those changed before it are restored. The store's logger gets a
+    /// warning for each limit that cannot have an effect.
     ///
     /// - Parameters:
     ///   - resources: the new limits, as in `linux.resources` of the config.
     ///   - intelRdt: new schemata; only `l3CacheSchema` and `memBwSchema` are used.
-    /// - Throws: `notRunning`, `invalidSpec` with the field that is wrong, `cgroup`, and `unsupported` for
-    ///   schemata that the machine has no use for.
+    /// - Throws: `notRunning`, `invalidSpec` with the wrong field, `cgroup`, and `unsupported` for
+    ///   schemata that the machine does not support.
     public func update(
         _ resources: Resources, intelRdt: IntelRdt? = nil
     ) throws(ContainerError) {
@@ -38,7 +39,8 @@ extension Container {
         for warning in warnings { store.logger.warning("\(warning)") }
         var schemata = try resctrlChange(intelRdt, of: spec.linux?.intelRdt)
         if let schemata { spec.linux?.intelRdt = schemata.result }
-        // Staged first: a full disk must not leave limits that nobody remembers.
+        // The new config is staged first: with a full disk, no limits may be set that are not
+        // recorded.
         try found.state.stage(config: spec.encoded.encoded())
         let cgroup = Cgroup(record.cgroups)
         if !record.cgroups.directories.isEmpty,
@@ -49,7 +51,7 @@ extension Container {
                 "init has left the container's cgroup: the limits do not reach it there")
         }
         do throws(ContainerError) {
-            // The list is only made where there are schemata.
+            // The processes are listed only if there are schemata.
             try schemata?.apply(to: ContainerProcesses(record).list().map(Int32.init))
             try reporting { () throws(CgroupError) in try cgroup.update(plan, from: present) }
         } catch {

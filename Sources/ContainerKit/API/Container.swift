@@ -1,46 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What embedders use.
+// The public interface of the library.
 //
-//   Container               a container of a store, by its id; create, run and plan
-//   Creation                a new container from the caller's wish to the launcher: checks, facts, plan
-//   Execution               a further process from the caller's wish to the launcher: facts, plan
-//   Creation+Sources        what facts are read from the bundle
-//   Creation+Rights         a second plan, where the first took rights for granted
+//   Container               a container of a store, by its ID; create, run and plan
+//   Creation                prepares a new container for the launcher: checks, facts, plan
+//   Execution               prepares another process for the launcher: facts, plan
+//   Creation+Sources        the facts that are read from the bundle
+//   Creation+Rights         a second plan, if the first assumed rights that are missing
 //   Container+Lifecycle     start, kill, delete
-//   Container+Exec          a further process in a running container
-//   Container+State         its state, and how each command finds it
-//   Container+Progress      its plan, made again, and where its init is in that
-//   Container+Update        other limits, while it runs
+//   Container+Exec          another process in a running container
+//   Container+State         its state, and how every command finds it
+//   Container+Progress      its plan, made again, and how far its init has come
+//   Container+Update        changes its limits while it runs
 //   Container+Freeze        pause and resume
-//   Container+Events        statistics, out of memory, its end
-//   Container+Checkpoint, Container+Restore  from a running container to files, and back
+//   Container+Events        statistics, out-of-memory events, its end
+//   Container+Checkpoint, Container+Restore  saves a running container to files, and restores it
 //   Container+ForcedDelete  delete --force: a stuck command, a damaged record
-//   ContainerObserver       what happens in a container, by descriptors that can be waited for
+//   ContainerObserver       the events of a container, by descriptors that can be polled
 //   ContainerStore          the directory that remembers containers (runc's --root)
-//   Bundle                  a config with the folder that its paths count from, or with its root
-//   ContainerPlan           what create would do, as text and JSON (explain)
-//   ContainerProgress       the same of a container that exists, with the place of its init
-//   CallerChoices           what that plan depended on beside config and host
+//   Bundle                  a config with the directory its paths are relative to, or with its root
+//   ContainerPlan           the plan of create, as text and JSON (explain)
+//   ContainerProgress       the plan of an existing container, with the position of its init
+//   CallerChoices           the caller's choices that the plan depends on
 //   ContainerProcess        the process that run, createProcess and exec return
-//   Termination             how it ended, what it used, and whether memory ran out
+//   Termination             how it ended, its resource usage, and whether memory ran out
 //   ContainerProcesses      all processes of a container
-//   RuntimeFeatures         what `features` tells
+//   RuntimeFeatures         the output of `features`
 
 internal import InitProgram
 internal import SystemPackage
 
-/// A container of a store, by its id.
+/// A container of a store, by its ID.
 ///
-/// A value of this type holds nothing open; each operation looks at the state directory anew, so it
-/// may be used from several threads and beside other programs.
+/// A value of this type holds nothing open: each operation reads the state directory anew. So it
+/// may be used from several threads, and while other programs use the store.
 public struct Container: Sendable, Equatable {
     /// The id, unique in the store.
     public let id: String
     /// The store that remembers the container.
     public let store: ContainerStore
 
-    /// Containers of one id in one store are the same.
+    /// Containers are equal if their ID and the path of their store are equal.
     public static func == (one: Container, other: Container) -> Bool {
         one.id == other.id && one.store.path == other.store.path
     }
@@ -50,7 +50,8 @@ public struct Container: Sendable, Equatable {
         self.store = store
     }
 
-    /// Letters, digits, `_`, `+`, `-` and `.`; not a name that means a directory.
+    /// Checks an ID: letters, digits, `_`, `+`, `-` and `.`, but not a name for a directory (`.`,
+    /// `..`).
     static func check(_ id: String) throws(ContainerError) {
         guard !id.isEmpty else {
             throw ContainerError(.invalidID, "container id cannot be empty")
@@ -75,8 +76,8 @@ public struct Container: Sendable, Equatable {
 
     /// Creates a container whose process waits for `start`.
     ///
-    /// That process is a child of the caller, and once it ends a zombie until the caller waits for it:
-    /// `process` gives it.
+    /// The process is a child of the caller, and when it ends it is a zombie until the caller waits
+    /// for it through `process`.
     /// - Throws: `alreadyExists`, `invalidSpec`, `unsupported`, `initFailed`, `executableNotFound`,
     ///   `cgroup` or `systemCall`; nothing is left behind then.
     @discardableResult
@@ -86,16 +87,17 @@ public struct Container: Sendable, Equatable {
     ) throws(ContainerError) -> Container {
         let launcher = try Creation.launched(id, bundle, store, options, startsAtOnce: false)
         if let master = launcher.terminalMaster {
-            // Only `run` and `exec` hand a master to the caller; `Creation` refuses it for create.
+            // Only `run` and `exec` may return a master to the caller; `Creation` refuses that
+            // option for create.
             launcher.close(master)
         }
         return Container(id: id, store: store)
     }
 
-    /// Creates a container whose process waits for `start`, and returns that process too.
+    /// Creates a container whose process waits for `start`, and returns that process.
     ///
-    /// The process is the caller's to wait for. After a `create` that did not give it, `process` does.
-    /// - Throws: as `create` does.
+    /// The caller must wait for the process. After a plain `create`, `process` returns it.
+    /// - Throws: the errors of `create`.
     public static func createProcess(
         _ id: String, from bundle: Bundle, in store: ContainerStore,
         options: LaunchOptions = LaunchOptions()
@@ -105,9 +107,9 @@ public struct Container: Sendable, Equatable {
         return (Container(id: id, store: store), process)
     }
 
-    /// Creates and starts a container in one go, and returns its process.
+    /// Creates and starts a container, and returns its process.
     ///
-    /// - Throws: as `create` does.
+    /// - Throws: the errors of `create`.
     public static func run(
         _ id: String, from bundle: Bundle, in store: ContainerStore,
         options: LaunchOptions = LaunchOptions()
@@ -116,7 +118,7 @@ public struct Container: Sendable, Equatable {
             taking: try Creation.launched(id, bundle, store, options, startsAtOnce: true))
     }
 
-    /// What `create` would do: both columns of the plan, without doing any of it.
+    /// The plan of a `create`, both columns, without doing any of it.
     ///
     /// - Throws: `invalidSpec` or `unsupported`.
     public static func plan(

@@ -5,7 +5,7 @@ internal import RuntimeSpec
 internal import Synchronization
 internal import SystemPackage
 
-/// What a container does, for a caller that waits by the descriptors; nothing of it is missed.
+/// Observes a container for a caller that polls its descriptors; no event is missed.
 package final class ContainerObserver: Sendable {
     private let record: ContainerRecord
     private let source: StatisticsSource
@@ -13,7 +13,7 @@ package final class ContainerObserver: Sendable {
     private let sight: Mutex<Sight>
     /// Becomes readable when init has ended.
     package var exitDescriptor: CInt { process.number }
-    /// Becomes readable when there may be news of the memory; nil where nothing tells of it.
+    /// Becomes readable when memory events may have occurred; nil without a memory controller.
     package var memoryDescriptor: CInt? { sight.withLock { $0.watch?.descriptor } }
 
     private struct Sight: ~Copyable {
@@ -22,19 +22,20 @@ package final class ContainerObserver: Sendable {
         var high: UInt64 = 0
     }
 
-    /// What there was since the last look; what came before the first look counts as news.
+    /// The events since the last look; for the first look, all events so far.
     package struct News: Sendable {
-        /// How many processes were killed for want of memory in all, where that or the want is new.
+        /// The total number of OOM kills, if it has risen or memory ran out again.
         package var outOfMemoryKills: UInt64?
-        /// How often `memory.high` was passed in all, where that is new.
+        /// How often usage exceeded `memory.high` in total, if that has risen.
         package var highEvents: UInt64?
         /// Whether init has ended.
         package var initHasEnded = false
-        /// Whether the container has ended, which without a pid namespace of its own it does after init.
+        /// Whether the container has ended; without a pid namespace of its own it may outlive its
+        /// init.
         package var hasEnded = false
     }
 
-    /// Begins to observe a container that runs, or waits for `start`.
+    /// Starts to observe a container that runs or waits for `start`.
     package init(of container: Container) throws(ContainerError) {
         let found = try container.find(locking: false)
         guard let record = found.record, let process = try record.openInitIfAlive() else {
@@ -50,13 +51,13 @@ package final class ContainerObserver: Sendable {
         sight = Mutex(Sight(watch: watch))
     }
 
-    /// What the container uses.
+    /// The container's resource usage.
     package func statistics() throws(ContainerError) -> Statistics { try source.read() }
 
-    /// Looks at the container.
+    /// The events since the last call.
     package func news() throws(ContainerError) -> News {
         var news = News()
-        // First: what is counted afterwards is all that there will be.
+        // First, so that the counts read below are final if init has ended.
         news.initHasEnded = try reporting { () throws(SystemCallError) in
             try ContainerKit.hasEnded(process.number)
         }
@@ -77,7 +78,7 @@ package final class ContainerObserver: Sendable {
         return news
     }
 
-    /// The count, which on v1 comes a moment after the word of it.
+    /// The number of OOM kills; on v1 it rises a moment after the event, so it is read repeatedly.
     private func kills(after seen: UInt64, _ isShort: Bool) -> UInt64? {
         for _ in 0..<(isShort ? 20 : 0) {
             guard let kills = source.outOfMemoryKills, kills <= seen else { break }

@@ -2,26 +2,25 @@
 
 internal import InitProgram
 
-/// What `create` would do, step by step; nothing of it has happened.
+/// The plan of a `create`, step by step; nothing of it has been done.
 ///
 /// Plans can be compared and printed.
 public struct ContainerPlan: Equatable, Sendable {
     /// The steps themselves.
     let launch: LaunchPlan
 
-    /// The plan as text: two numbered columns, and under each step of the init process its calls when asked
-    /// for.
+    /// The plan as text: two numbered columns, optionally with the system calls of each init step.
     ///
-    /// A line reads `number  config field  what is done`.
+    /// Each line has the form `number  config field  sentence`.
     public func explained(includingCalls: Bool = false) -> String {
         launch.explained(includingCalls: includingCalls)
     }
 
     /// The plan as JSON text, for programs.
     ///
-    /// The shape is `{"runtime": [{"field", "step"}], "init": [{"field", "step", "calls"}]}`, the
-    /// order that of execution; `calls` only with `includingCalls`, `later` only where `start` or
-    /// `delete` have hooks to run.
+    /// The shape is `{"runtime": [{"field", "step"}], "init": [{"field", "step", "calls"}]}`, in
+    /// the order of execution; `calls` only with `includingCalls`, and an array `later` only if
+    /// `start` or `delete` run hooks.
     public func explainedJSON(includingCalls: Bool = false) -> String {
         launch.explainedJSON(includingCalls: includingCalls)
     }

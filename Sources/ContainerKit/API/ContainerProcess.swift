@@ -4,22 +4,23 @@ internal import KernelVocabulary
 internal import Synchronization
 public import SystemPackage
 
-/// A process of a container: one that `run`, `createProcess` or `exec` started, which is a child of the
-/// caller, or the init of a container that was found in its store.
+/// A process of a container: one started by `run`, `createProcess` or `exec`, which is a child of
+/// the caller, or the init of a container found in its store.
 ///
-/// It is held by a pidfd, so no other process can come under its number. A child is the caller's to wait
-/// for; one that is not waited for is a zombie once it ends, as with any child. How it ended is kept: every
-/// wait, on whatever thread, gives the same.
+/// It is held by a pidfd, so its pid cannot be confused with a later process's. The caller must
+/// wait for a child; otherwise it becomes a zombie when it ends. The result is kept: every wait, on
+/// any thread, returns the same.
 public final class ContainerProcess: Sendable {
     /// The pid in the caller's pid namespace.
     public let pid: Int32
-    /// The master of the process's terminal if the caller asked for it; closed with this object.
+    /// The master of the process's terminal if the caller asked for it; closed by this object's
+    /// deinit.
     public let terminalMaster: CInt?
     let pidfd: CInt
     private let readiness: ReadinessRelay?
-    /// Terminals of the caller that are the process's user's until it has ended.
+    /// The caller's terminals that belong to the process's user until the process has ended.
     private let givenTerminals: [GivenStream]
-    /// Where the container's processes are counted that the kernel kills for want of memory.
+    /// The cgroup whose OOM kills are counted.
     private let cgroup: Cgroup?
     private let outOfMemoryKillsBefore: UInt64
     private let reapedStatus: (@Sendable (Int32) -> ExitStatus?)?
@@ -30,9 +31,9 @@ public final class ContainerProcess: Sendable {
         var termination: Termination?
     }
 
-    /// Takes the process of a launch.
+    /// Takes over the process of a launch.
     ///
-    /// For `exec` the cgroup is the container's own, whatever part of it the process is in.
+    /// For `exec`, `cgroup` is the container's own, even if the process is in a cgroup below it.
     init(taking launcher: Launcher, in cgroup: Cgroup? = nil, killsBefore: UInt64 = 0) {
         pid = launcher.pid
         pidfd = launcher.pidfd
@@ -48,7 +49,7 @@ public final class ContainerProcess: Sendable {
         if let terminalMaster { launcher.disown(terminalMaster) }
     }
 
-    /// Takes the init of a container that was found in its store.
+    /// Takes over the init of a container found in its store.
     init(
         _ process: consuming OwnedDescriptor, of record: ContainerRecord,
         _ reapedStatus: (@Sendable (Int32) -> ExitStatus?)?
@@ -70,12 +71,12 @@ public final class ContainerProcess: Sendable {
         for stream in givenTerminals { _ = OwnedDescriptor(taking: stream.descriptor) }
     }
 
-    /// Waits until the process has told that it is ready, and passes that on to the service manager of
-    /// `LaunchOptions.notifySocket`; without one, or once the process has ended, there is nothing to
-    /// wait for.
+    /// Waits until the process has reported that it is ready, and forwards that to the service
+    /// manager of `LaunchOptions.notifySocket`.
     ///
-    /// The manager is told to watch the process from then on.
-    /// - Throws: `systemCall` when the manager cannot be told.
+    /// Returns at once without a notify socket, and when the process ends. The manager is also told
+    /// to watch the process from then on.
+    /// - Throws: `systemCall` if the manager cannot be notified.
     public func waitUntilReady() throws(ContainerError) {
         guard let readiness else { return }
         try reporting("unable to tell the service manager that the container is ready") {
@@ -86,17 +87,18 @@ public final class ContainerProcess: Sendable {
 
     // MARK: The end
 
-    /// Becomes readable when the process has ended, for poll(2) and its like; closed with this object.
+    /// Becomes readable when the process has ended, for poll(2) and the like; closed by this
+    /// object's deinit.
     ///
-    /// Waiting by it takes nobody's status: `waitIfEnded` tells it then.
+    /// Polling does not take the exit status: `waitIfEnded` returns it afterwards.
     public var exitDescriptor: FileDescriptor { FileDescriptor(rawValue: pidfd) }
 
     /// Waits until the process has ended.
     ///
-    /// A terminal of the caller that was a standard stream is the caller's again then.
-    /// - Returns: How it ended.
-    /// - Throws: `systemCall` with ECHILD when nobody tells how it ended, which `waitForTermination` calls
-    ///   `unknown`.
+    /// A terminal of the caller that was a standard stream then belongs to the caller again.
+    /// - Returns: how the process ended.
+    /// - Throws: `systemCall` with ECHILD if that cannot be known, which `waitForTermination`
+    ///   reports as `unknown`.
     public func wait() throws(ContainerError) -> ExitStatus {
         let status = try waitForEnd().status
         guard status != .unknown else {
@@ -107,21 +109,21 @@ public final class ContainerProcess: Sendable {
         return status
     }
 
-    /// Waits until the process has ended, and tells all that is known of its end.
+    /// Waits until the process has ended, and returns everything known about its end.
     ///
     /// - Throws: `systemCall`.
     public func waitForTermination() throws(ContainerError) -> Termination {
         termination(of: try waitForEnd())
     }
 
-    /// How the process ended, or nil while it runs; never waits.
+    /// The end of the process, or nil while it runs; never waits.
     ///
     /// - Throws: `systemCall`.
     public func waitIfEnded() throws(ContainerError) -> Termination? {
         try endIfThere().map(termination(of:))
     }
 
-    /// What `waitIfEnded` has told before, without a look at the process.
+    /// The result that `waitIfEnded` has returned before, without checking the process again.
     package var keptTermination: Termination? { end.withLock { $0.termination } }
 
     private func waitForEnd() throws(ContainerError) -> ProcessEnd {
@@ -132,7 +134,7 @@ public final class ContainerProcess: Sendable {
         }
     }
 
-    /// The end, which is taken once, whoever asks.
+    /// The end of the process; its exit status is taken only once, whoever asks.
     private func endIfThere() throws(ContainerError) -> ProcessEnd? {
         try end.withLock { (kept) throws(ContainerError) -> ProcessEnd? in
             if let end = kept.end { return end }
@@ -183,13 +185,13 @@ public final class ContainerProcess: Sendable {
         }
     }
 
-    /// Waits as a command in the foreground does: signals of the caller go to the process, and its
-    /// terminal, if this object has the master, is the caller's own.
+    /// Waits like a command in the foreground: signals of the caller go to the process, and if this
+    /// object has the master of its terminal, the caller's terminal is connected to it.
     ///
-    /// Descriptor 0 is raw while this runs, if it is a terminal. No handler is installed. Readiness is
-    /// passed on, with the caller as the process to watch.
-    /// - Parameter signals: the signals to pass on, blocked since before the process was started.
-    /// - Returns: How the process ended.
+    /// If descriptor 0 is a terminal, it is in raw mode meanwhile. No handler is installed.
+    /// Readiness is forwarded, with the caller as the process to watch.
+    /// - Parameter signals: the signals to forward, blocked since before the process was started.
+    /// - Returns: how the process ended.
     /// - Throws: `systemCall`.
     public func waitInForeground(_ signals: borrowing ForegroundSignals) throws(ContainerError)
         -> ExitStatus
@@ -205,13 +207,14 @@ public final class ContainerProcess: Sendable {
 }
 
 extension Container {
-    /// The container's init, also where another program has created it.
+    /// The container's init, even if another program has created it.
     ///
-    /// Its end is told as that of a child where the caller is its parent. Else the status is known as long as
-    /// its parent has not waited for it, and after that on Linux 6.15 and later; usage is not.
+    /// If the caller is its parent, its end is reported like that of any child. Otherwise the exit
+    /// status is known only until its parent has waited for it, and after that from Linux 6.15 on;
+    /// resource usage is not known.
     /// - Parameter reapedStatus: as in `LaunchOptions`.
-    /// - Returns: The process.
-    /// - Throws: `notFound`, or `notRunning` when init has ended and been waited for.
+    /// - Returns: the process.
+    /// - Throws: `notFound`, or `notRunning` if init has ended and its parent has waited for it.
     public func process(reapedStatus: (@Sendable (Int32) -> ExitStatus?)? = nil)
         throws(ContainerError) -> ContainerProcess
     {
@@ -224,7 +227,8 @@ extension Container {
 }
 
 extension ContainerRecord {
-    /// Opens init as long as it has its number, as a zombie has; nil when another may have it.
+    /// Opens init, even as a zombie, as long as it has its pid; nil once the pid may be another
+    /// process's.
     fileprivate func openInitEvenEnded() throws(ContainerError) -> OwnedDescriptor? {
         guard pid > 0 else { return nil }
         do throws(SystemCallError) {

@@ -3,11 +3,11 @@
 internal import CLinux
 internal import SystemPackage
 
-/// The processes of a container, by its cgroup; or, where it has none of its own or init has left it, by
-/// its init: those in the pid namespace that init has to itself, and the descendants of all of these.
+/// All processes of a container, found by its cgroup.
 ///
-/// Without a pid namespace of its own, a process that exec started, or whose parent has ended, is nobody's
-/// child that could be known: it is missed.
+/// If it has no cgroup of its own, or init has left it, they are found by init: the processes in
+/// init's own pid namespace, and all their descendants. Without such a namespace, a process of
+/// `exec` or one whose parent has ended cannot be found by init, and is missed.
 struct ContainerProcesses {
     private let record: ContainerRecord
     private let cgroup: Cgroup
@@ -19,9 +19,9 @@ struct ContainerProcesses {
 
     private var hasCgroup: Bool { !record.cgroups.directories.isEmpty }
 
-    /// Their pids as the caller sees them, in no order.
+    /// The pids as the caller sees them, unordered.
     ///
-    /// The kernel lists a process of another pid namespace than the caller's as 0; such are left out.
+    /// The kernel lists processes outside the caller's pid namespace as 0; these are left out.
     func list() throws(ContainerError) -> [Int] {
         guard hasCgroup else {
             guard try record.isAlive() else { return [] }
@@ -31,17 +31,17 @@ struct ContainerProcesses {
         return try inside + outsiders(inside)
     }
 
-    /// Whether none is left.
+    /// Whether there are no processes.
     var isEmpty: Bool {
         get throws(ContainerError) { try list().isEmpty }
     }
 
-    /// Sends a signal to each.
+    /// Sends a signal to each process.
     func signal(_ signal: Signal) throws(ContainerError) {
         guard hasCgroup else {
             return try send(signal, to: list)
         }
-        // Before init may end, which tells which they are.
+        // List these first: init may end by the signal, and without it they cannot be found.
         let outside = try outsiders(try processesOfCgroup())
         try reporting { () throws(CgroupError) in
             if signal == .kill {
@@ -56,8 +56,8 @@ struct ContainerProcesses {
         }
     }
 
-    /// Sends a signal to what `processes` lists; SIGKILL is repeated until none is left, since a process
-    /// can fork between two looks.
+    /// Sends a signal to the processes listed by `processes`; repeats SIGKILL until none is left,
+    /// since a process can fork between two listings.
     private func send(
         _ signal: Signal, to processes: () throws(ContainerError) -> [Int]
     ) throws(ContainerError) {
@@ -75,9 +75,7 @@ struct ContainerProcesses {
         try reporting { () throws(CgroupError) in try cgroup.processes().filter { $0 > 0 } }
     }
 
-    /// The container's processes that are not `inside` the cgroup, where init has left that.
-    ///
-    /// Those of the cgroup alone are not all then.
+    /// The container's processes outside its cgroup; empty unless init has left the cgroup.
     private func outsiders(_ inside: [Int]) throws(ContainerError) -> [Int] {
         guard record.pid > 0, !inside.contains(Int(record.pid)), try record.isAlive() else {
             return []
@@ -100,7 +98,7 @@ struct ContainerProcesses {
             if pid == initProcess { members.insert(pid) }
             if let namespace, try Self.pidNamespace(of: pid) == namespace { members.insert(pid) }
         }
-        // Down the tree: each round finds one generation.
+        // Each round adds one more generation of descendants.
         while true {
             let found = parents.filter { members.contains($0.value) && !members.contains($0.key) }
             if found.isEmpty { return members.sorted() }
@@ -108,7 +106,7 @@ struct ContainerProcesses {
         }
     }
 
-    /// Nil for a process that is gone, or that forbids the look: another user's.
+    /// The inode of a process's pid namespace; nil if it is gone or may not be inspected.
     private static func pidNamespace(of pid: Int) throws(SystemCallError) -> UInt64? {
         do throws(SystemCallError) {
             return try status(at: "/proc/\(pid)/ns/pid").stx_ino

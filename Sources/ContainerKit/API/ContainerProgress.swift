@@ -3,69 +3,69 @@
 internal import InitProgram
 public import RuntimeSpec
 
-/// The plan of a container that exists, and how far its init has come in it.
+/// The plan of an existing container, and how far its init has come.
 ///
-/// It tells what the container's record and the page of its init tell, and says what they do not.
+/// All is taken from the container's record and init's progress page; `remarks` say what they lack.
 public struct ContainerProgress: Sendable {
-    /// How init stands.
+    /// The state of init.
     public enum Standing: String, Sendable {
-        /// Create has not come to init yet, or broke off before.
+        /// Create has not started init yet, or failed before.
         case unborn
-        /// Init does the plan's steps up to the wait for start.
+        /// Init executes the steps before the wait for start.
         case preparing
         /// Init waits for start.
         case waiting
-        /// Init was told to start, and has not executed its program yet.
+        /// Init was told to start, but has not executed its program yet.
         case starting
-        /// Init has handed over to its program, which runs.
+        /// Init has executed its program, which runs.
         case running
         /// Init stopped at a step with an error.
         case failed
-        /// Init ended before its program, without an error: something killed it.
+        /// Init ended before its program without an error: it was killed.
         case ended
-        /// Init had come to its program, and the process has ended.
+        /// Init had executed its program, and the process has ended.
         case finished
-        /// Whether init runs cannot be told.
+        /// Whether init runs is unknown.
         case unknown
     }
 
     /// The container's id.
     public let id: String
-    /// Its state; nil when that cannot be told.
+    /// The container's state; nil if it cannot be determined.
     public internal(set) var status: State.Status?
-    /// When it was created, in RFC 3339.
+    /// The time of creation, in RFC 3339.
     public let created: String
-    /// Its init, if there is one.
+    /// The pid of its init, if there is one.
     public let pid: Int32?
-    /// How init stands.
+    /// The state of init.
     public let standing: Standing
-    /// The plan, made anew; nil when it cannot be made.
+    /// The plan, made again; nil if that is not possible.
     public let plan: ContainerPlan?
-    /// The step that init is at, or stopped at, counted from 0 in its column of create's plan; nil when that is
-    /// not known.
+    /// The index of init's present or last step in its column of create's plan, from 0; nil if
+    /// unknown.
     public internal(set) var step: Int?
-    /// Whether the plan is the one that init follows, so that its step can be shown there.
+    /// Whether `plan` is the plan that init follows, so that its step can be marked.
     public internal(set) var isMarked = false
-    /// The config field behind the step, if one is known.
+    /// The config field behind the step, if known.
     public internal(set) var field: String?
-    /// The system call that init is at, or was at last.
+    /// The system call that init makes, or made last.
     public internal(set) var call: String?
-    /// What stopped init.
+    /// The error that stopped init.
     public internal(set) var error: ContainerError?
-    /// Since when it is there, in RFC 3339; it came there after that, unless `isTimeExact`.
+    /// The time since which init is at its step, in RFC 3339; a lower bound unless `isTimeExact`.
     public internal(set) var time = ""
-    /// Whether `time` is when init came there.
+    /// Whether `time` is exact.
     public internal(set) var isTimeExact = false
-    /// What is to be known of all this: what it was made from, and what could not be told.
+    /// Remarks on the above: how the plan was made, and what is unknown.
     public internal(set) var remarks: [String] = []
 
-    /// The instruction that init came to.
+    /// The instruction that init has reached.
     var instruction: Int?
 }
 
 extension ContainerProgress {
-    /// The plan as text, as `ContainerPlan.explained` has it, behind a few lines on how init stands; init's step
-    /// has the mark `=>`.
+    /// The plan as text, in the form of `ContainerPlan.explained`, after a few lines on the state
+    /// of init; the mark `=>` shows init's step.
     public func explained(includingCalls: Bool = false) -> String {
         let status = status.map { "is \($0.rawValue)" } ?? "is in a state that cannot be told"
         var lines = [
@@ -77,11 +77,12 @@ extension ContainerProgress {
         return head + "\n" + plan.launch.explained(includingCalls: includingCalls, mark: mark)
     }
 
-    /// The same as JSON text, for programs.
+    /// The plan and the state of init as JSON text, for programs.
     ///
-    /// The shape is that of `ContainerPlan.explainedJSON`, with `"here": true` at init's step, behind a member
-    /// `container`: `{"id", "created", "status", "pid", "standing", "step", "field", "call", "error", "time",
-    /// "isTimeExact", "remarks"}`; what is not known is left out, and `step` counts from 1, as people do.
+    /// The shape is that of `ContainerPlan.explainedJSON`, with `"here": true` at init's step,
+    /// preceded by a member `container`: `{"id", "created", "status", "pid", "standing", "step",
+    /// "field", "call", "error", "time", "isTimeExact", "remarks"}`. Unknown values are left out;
+    /// `step` counts from 1.
     public func explainedJSON(includingCalls: Bool = false) -> String {
         var object: JSONObject = ["id": .string(id), "created": .string(created)]
         if let status { object.append("status", .string(status.rawValue)) }
@@ -107,7 +108,7 @@ extension ContainerProgress {
         return PlanMark(step: step, instruction: instruction)
     }
 
-    /// How init stands, in one line.
+    /// One line on the state of init.
     private var sentence: String {
         let process = "init, process \(pid ?? 0),"
         return switch standing {
@@ -128,13 +129,13 @@ extension ContainerProgress {
         }
     }
 
-    /// Where in its column.
+    /// The position of init in its column.
     private var place: String {
         guard let step else {
             return instruction == nil ? "what precedes its first step" : "a step that is not known"
         }
         var text = "step \(step + 1)"
-        // At the first instruction of all it may as well be that it did nothing yet.
+        // At the first instruction, it may as well have done nothing yet.
         if instruction == 0 { text += ", or before" }
         guard !isMarked else { return text }
         let known = [field, call].compactMap(\.self)

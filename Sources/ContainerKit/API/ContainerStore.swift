@@ -6,13 +6,15 @@ public import Logging
 public import RuntimeSpec
 public import SystemPackage
 
-/// A directory that remembers containers: what runc calls `--root`.
+/// A directory that records containers, like runc's `--root`.
 public struct ContainerStore: Sendable {
-    /// Where root's containers are remembered.
+    /// The default directory of root.
     public static var standardPath: FilePath { "/run/swrunc" }
 
-    /// Where the containers of whoever runs this program are remembered: an ordinary user's below
-    /// XDG_RUNTIME_DIR, as with runc; root's at `standardPath`.
+    /// The default directory of the user who runs this program.
+    ///
+    /// For an ordinary user it is below XDG_RUNTIME_DIR, as with runc; for root it is
+    /// `standardPath`.
     public static var ownPath: FilePath {
         guard let directory = environmentVariable("XDG_RUNTIME_DIR"), directory.begins(with: "/"),
             isRootless
@@ -20,8 +22,10 @@ public struct ContainerStore: Sendable {
         return FilePath(directory).appending("swrunc")
     }
 
-    /// The directory in XDG_RUNTIME_DIR is for an ordinary user, and for root of a user namespace unless
-    /// USER is root: rootless engines keep the user's name there, or set none.
+    /// Whether the directory in XDG_RUNTIME_DIR is used: by an ordinary user, and by root of a user
+    /// namespace unless USER is root.
+    ///
+    /// Rootless engines leave USER as the user's name, or unset.
     private static var isRootless: Bool {
         guard RuntimeRights.startedAsRoot else { return true }
         guard RuntimeRights.mayBeFewer, environmentVariable("USER") != "root" else { return false }
@@ -30,20 +34,20 @@ public struct ContainerStore: Sendable {
 
     /// The absolute path of the directory.
     public let path: FilePath
-    /// Takes debug lines of what is done to the containers.
+    /// Gets debug lines about what is done to the containers.
     public var logger = Logger(label: "ContainerKit") { _ in SwiftLogNoOpLogHandler() }
 
     /// A store at `path`; the directory is made with the first container.
     ///
-    /// A relative path is taken from the directory that is the current one now, whatever it is later. Where
-    /// that has been removed, creating a container is an `invalidArgument`.
+    /// A relative path is resolved now, against the current directory. If that has been removed,
+    /// creating a container fails with `invalidArgument`.
     public init(at path: FilePath = ownPath) {
         self.path = path.isAbsolute ? path : (try? Bundle.absolute(path)) ?? path
     }
 
-    /// The container `id`.
+    /// The container with this ID.
     ///
-    /// - Throws: `invalidID`, or `notFound` when the store has no such container.
+    /// - Throws: `invalidID`, or `notFound` if the store has no such container.
     public func container(_ id: String) throws(ContainerError) -> Container {
         try Container.check(id)
         guard try StateDirectory.open(id, in: path.text) != nil else {
@@ -52,20 +56,20 @@ public struct ContainerStore: Sendable {
         return Container(id: id, store: self)
     }
 
-    /// The states of all containers, in the order of their ids.
+    /// The states of all containers, in the order of their IDs.
     ///
-    /// A container that is being deleted meanwhile is left out, and so is a directory that holds no
-    /// container. A missing store is empty if it is the standard one.
+    /// Containers being deleted meanwhile are left out, and so are directories that hold no
+    /// container. A missing store counts as empty if it is the standard one.
     ///
-    /// - Throws: `notFound` when the store is missing and not the standard one.
+    /// - Throws: `notFound` if the store is missing and not the standard one.
     public func states() throws(ContainerError) -> [State] {
         try states { id, error in logger.warning("load container \(id): \(error)") }
     }
 
-    /// The states of all containers, in the order of their ids, but of those whose state cannot be told:
-    /// each of them is given to `skip`, with the reason.
+    /// The states of all containers, in the order of their IDs, except those whose state cannot be
+    /// determined: `skip` is called with each of these and the reason.
     ///
-    /// - Throws: `notFound` when the store is missing and not the standard one.
+    /// - Throws: `notFound` if the store is missing and not the standard one.
     public func states(skipping skip: (_ id: String, _ reason: ContainerError) -> Void)
         throws(ContainerError) -> [State]
     {
@@ -85,7 +89,7 @@ public struct ContainerStore: Sendable {
             do throws(ContainerError) {
                 var state = try Container(id: name, store: self).state()
                 if users == nil { users = (try? readFile("/etc/passwd")) ?? [] }
-                // A store only has containers of this user: others' are refused.
+                // All containers of a store are this user's: those of others are refused.
                 state.owner = PasswordFile.name(ofUser: effectiveUserID, in: users ?? [])
                 states.append(state)
             } catch {

@@ -6,10 +6,10 @@ internal import RuntimeSpec
 internal import SystemPackage
 
 extension Creation {
-    /// Launches, and returns the launcher of the process.
+    /// Launches the process, and returns its launcher.
     ///
-    /// A process that was started as root is taken to have all rights, so that root does not pay for a look
-    /// at them. Root of a user namespace has fewer, which the first refusal tells.
+    /// A process started as root is assumed to have all rights, to save root the time to check.
+    /// Root of a user namespace has fewer: the first refusal shows this, and a second plan is made.
     static func launched(
         _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
         startsAtOnce: Bool
@@ -47,9 +47,9 @@ extension Creation {
     }
 }
 
-/// Whether a clone was refused, and some mount is unbindable.
+/// Whether the kernel refused to clone a mount, and some mount is unbindable.
 ///
-/// The last mount is cloned before the first hook runs, so that the whole launch can be done again.
+/// All mounts are cloned before the first hook runs, so the whole launch can be repeated.
 private func meetsUnbindableMount(_ error: ContainerError) -> Bool {
     guard let failure = error.failure, failure.call == "open_tree",
         failure.errno == .invalidArgument
@@ -57,7 +57,7 @@ private func meetsUnbindableMount(_ error: ContainerError) -> Bool {
     return (try? hasUnbindableMounts()) ?? false
 }
 
-/// Whether a refusal, before the child was there, may be due to rights that the plan took for granted.
+/// Whether a refusal before the child existed may be due to rights that the plan assumed.
 private func lacksRights(_ error: ContainerError, _ launcher: Launcher) -> Bool {
     guard launcher.pid == 0, let errno = error.failure?.errno else { return false }
     let isRefusal =
@@ -67,9 +67,9 @@ private func lacksRights(_ error: ContainerError, _ launcher: Launcher) -> Bool 
 }
 
 extension HostFacts {
-    /// Leaves out the hierarchies in which no cgroup can be made, where the container may go without.
+    /// Drops the hierarchies in which no cgroup can be made, if the container may do without one.
     ///
-    /// A config that names a cgroup gets that one or an error, as with runc.
+    /// If the config names a cgroup, the container gets it or an error, as with runc.
     mutating func limitCgroups(to path: String?, of id: String) {
         hasUnifiedCgroups = cgroups.mode == .unified
         if let systemd, systemd.instance == .user, let own = cgroups.hierarchies.last?.ownPath {

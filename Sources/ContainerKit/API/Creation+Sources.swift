@@ -5,10 +5,10 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-// What a plan must know of the sources of mounts.
+// What a plan must know about the sources of mounts.
 
 extension Bundle {
-    /// A path of the config, which counts from the bundle where it is relative.
+    /// A path of the config; a relative one is resolved against the bundle.
     func absolute(_ path: String) -> String {
         path.path(from: self.path.text)
     }
@@ -19,7 +19,7 @@ extension Creation {
         bundle.absolute(mount.source ?? "")
     }
 
-    /// What the sources that are to be copied as links say.
+    /// The texts of the symbolic links that are sources of mounts to be made as links.
     static func sourceLinks(_ spec: Spec, _ bundle: Bundle) throws(ContainerError)
         -> MountFacts<String>
     {
@@ -43,7 +43,7 @@ extension Creation {
         return links
     }
 
-    /// The modes of the directories that a tmpfs covers without an option that says its own.
+    /// The modes of the directories that a tmpfs covers, for those without a `mode` option.
     static func coveredModes(_ spec: Spec, _ bundle: Bundle) -> MountFacts<UInt16> {
         var modes: MountFacts<UInt16> = [:]
         let path = rootPath(spec, bundle)
@@ -70,9 +70,9 @@ extension Creation {
         bundle.absolute(spec.root?.path ?? "")
     }
 
-    /// The attributes of the mounts that the sources of bind mounts are on.
+    /// The attributes of the mounts that contain the sources of bind mounts.
     ///
-    /// A source that is missing has none here: the mount fails with its name.
+    /// A missing source is left out: the mount itself then fails, with its name.
     static func sourceAttributes(_ spec: Spec, _ bundle: Bundle) -> MountFacts<MountAttributes> {
         var found: MountFacts<MountAttributes> = [:]
         for (index, mount) in (spec.mounts ?? []).enumerated() {

@@ -8,31 +8,33 @@ internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// A new container between the caller's wish and the launcher: checks, facts, plan.
+/// Prepares a new container for the launcher: checks, facts, plan.
 struct Creation {
     let id: String
     let bundle: Bundle
     let store: ContainerStore
     let options: LaunchOptions
     let launch: Launch
-    /// The connection to the systemd that keeps the cgroup, if one does.
+    /// The connection to the systemd that manages the cgroup, if one does.
     let systemd: SystemdClient?
-    /// The pipes among the standard streams, which a checkpoint has to tell from the container's own.
+    /// The pipes among the standard streams, which a checkpoint must distinguish from the
+    /// container's own.
     private let pipes: [String]
-    /// What the record keeps, to make the plan again.
+    /// What the record keeps in order to make the plan again.
     private let choices: CallerChoices
 
     /// - Parameters:
-    ///   - id: the new container.
+    ///   - id: the ID of the new container.
     ///   - bundle: its config.
-    ///   - store: where it is remembered.
-    ///   - options: what the caller chose.
-    ///   - startsAtOnce: whether it is started at once, too.
-    ///   - explainsOnly: whether nothing is launched.
-    ///   - looksAtRights: whether the plan depends on what the runtime may do, where it could have all rights.
+    ///   - store: its store.
+    ///   - options: the caller's options.
+    ///   - startsAtOnce: whether it is also started.
+    ///   - explainsOnly: whether nothing will be launched.
+    ///   - looksAtRights: whether to check the runtime's rights even where all could be assumed.
     ///   - hasUnbindableSources: whether the kernel has refused to clone a mount.
-    ///   - former: what the plan depended on when the container was created; nothing is launched then.
-    /// - Throws: `invalidSpec`, `unsupported`, or what cannot be looked at.
+    ///   - former: the choices recorded when the container was created; nothing will be launched
+    ///     then.
+    /// - Throws: `invalidSpec`, `unsupported`, or the error of a failed look at the host.
     init(
         _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
         startsAtOnce: Bool, explainsOnly: Bool = false, looksAtRights: Bool = false,
@@ -79,8 +81,8 @@ struct Creation {
         if userNamespace != nil || facts.host.rights.isInUserNamespace {
             facts.sourceAttributes = Self.sourceAttributes(spec, bundle)
         }
-        // A process has all capabilities in a user namespace that it enters. An ordinary user whose config
-        // has none is refused by the plan.
+        // A process that enters a user namespace has all capabilities in it. If an ordinary user's
+        // config has no user namespace, the plan refuses it.
         let needsNamespace = userNamespace == nil && facts.host.rights.isOrdinaryUser
         if !needsNamespace, userNamespace == nil || facts.isInUserNamespace {
             facts.host.limitCapabilities(of: spec.process, options.logger)
@@ -113,7 +115,8 @@ struct Creation {
         warnOfUnknownProcesses()
     }
 
-    /// What the config names on the host and in the image, as far as the plan depends on it.
+    /// Looks at the files of host and image that the config names, as far as the plan depends on
+    /// them.
     private static func lookAtSources(
         _ spec: Spec, _ bundle: Bundle, _ options: LaunchOptions, _ facts: inout CreateFacts
     ) throws(ContainerError) {
@@ -132,7 +135,7 @@ struct Creation {
         }
     }
 
-    /// The middle is runc's text, which people search for.
+    /// Warns; the middle of the text is runc's, which people search for.
     private func warnOfUnknownProcesses() {
         guard launch.cannotTellProcessesApart(bundle.spec) else { return }
         options.logger.warning(
@@ -142,7 +145,7 @@ struct Creation {
             """)
     }
 
-    /// The config with the variables that tell its process which sockets it has.
+    /// The config with the environment variables that tell its process about its sockets.
     private static func withSocketVariables(_ spec: Spec, _ options: LaunchOptions) -> Spec {
         var environment = options.activation?.environment ?? []
         if options.notifySocket != nil { environment += ReadinessSocket.environment }
@@ -171,13 +174,13 @@ struct Creation {
         }
     }
 
-    /// Whether the mount namespace is a new one, and so the container's to change.
+    /// Whether the mount namespace is new, so that its mounts can be changed freely.
     private static func hasOwnMounts(_ spec: Spec) -> Bool {
         guard let namespace = spec.linux?.namespace(.mount) else { return false }
         return (namespace.path ?? "").isEmpty
     }
 
-    /// Whether a user namespace of the config is the one that the runtime is in.
+    /// Whether the config joins the user namespace that the runtime is in.
     private static func isOwn(_ namespace: Namespace?) -> Bool {
         guard let path = namespace?.path, !path.isEmpty, let theirs = try? status(at: path),
             let ours = try? status(at: "/proc/self/ns/user")
@@ -202,14 +205,14 @@ struct Creation {
         return option
     }
 
-    /// Where procfs and sysfs are mounted.
+    /// The mount points of procfs and sysfs.
     private static func kernelTrees() throws(ContainerError) -> [String] {
         try reporting { () throws(SystemCallError) in
             try mountTable().filter { $0.type == "proc" || $0.type == "sysfs" }.map(\.mountPoint)
         }
     }
 
-    /// The texts are runc's, which tests and engines know.
+    /// Checks the terminal options; the texts are runc's, which tests and engines know.
     static func checkTerminal(_ wants: Bool, _ options: LaunchOptions, startsAtOnce: Bool)
         throws(ContainerError)
     {
@@ -227,7 +230,7 @@ struct Creation {
         }
     }
 
-    /// The home directory of the user, read from the image only when the config names none.
+    /// The home directory of the user; the image is read only if the config names none.
     private static func home(_ spec: Spec, _ bundle: Bundle) throws(ContainerError) -> String {
         guard let process = spec.process, spec.root != nil, process.lacksHome else { return "/" }
         if let users = mountedPasswordFile(spec, bundle) {
@@ -239,7 +242,7 @@ struct Creation {
         return try homeDirectory(ofUser: process.user.uid, inRoot: directory.number)
     }
 
-    /// The contents of a file of the host that is bound onto /etc/passwd, as engines do.
+    /// The contents of a host file that is bound to /etc/passwd, as engines do.
     private static func mountedPasswordFile(_ spec: Spec, _ bundle: Bundle) -> [UInt8]? {
         let root = RootPath(rootPath(spec, bundle))
         let mount = (spec.mounts ?? []).last { root.destination($0.destination) == "/etc/passwd" }
@@ -259,7 +262,7 @@ struct Creation {
         return launcher
     }
 
-    /// What the store will remember of the container.
+    /// The record of the container for the store.
     var record: ContainerRecord {
         let spec = bundle.spec
         // A plan of a new container always has cgroups.
@@ -283,7 +286,8 @@ struct Creation {
     }
 }
 
-/// Compiles the profile of a config, if it has one; an annotation can have the program itself.
+/// Compiles the seccomp profile of a config, if it has one; an annotation may replace it by a BPF
+/// program.
 func compileFilter(
     _ profile: Seccomp?, annotations: [String: String]?, _ cache: SeccompCache, _ logger: Logger
 ) throws(ContainerError) -> SeccompFilter? {
@@ -308,7 +312,7 @@ func compileFilter(
 }
 
 extension CallerFacts {
-    /// What the caller chose, and where annotations say the same.
+    /// The caller's options, combined with annotations that have the same meaning.
     init(_ options: LaunchOptions, _ annotations: [String: String]?) {
         preservedDescriptorCount = options.preservedDescriptorCount
         terminal = options.terminal

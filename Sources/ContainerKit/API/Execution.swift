@@ -7,7 +7,7 @@ internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// A further process between the caller's wish and the launcher: facts and plan.
+/// Prepares another process in a container for the launcher: facts and plan.
 struct Execution {
     let store: ContainerStore
     let options: LaunchOptions
@@ -15,12 +15,12 @@ struct Execution {
     private let initPid: Int32
 
     /// - Parameters:
-    ///   - process: what to run, checked and complete.
+    ///   - process: the process to run, checked and complete.
     ///   - record: the running container.
     ///   - spec: its config as it was at create.
-    ///   - store: where its state is.
-    ///   - options: what the caller chose.
-    /// - Throws: what keeps the caller from looking at the container; `invalidSpec`.
+    ///   - store: the store that has its state.
+    ///   - options: the caller's options.
+    /// - Throws: `invalidSpec`, or the error of a failed look at the container.
     init(
         _ process: Process, in record: ContainerRecord, of spec: Spec, _ store: ContainerStore,
         _ options: LaunchOptions
@@ -43,7 +43,7 @@ struct Execution {
         facts.namespaces = namespaces
         facts.host.rights.isInUserNamespace = own != FirstNamespace.user
         facts.stayOutside(ofContainer: record.cgroups, options.logger)
-        // Who enters a user namespace has all capabilities there.
+        // A process that enters a user namespace has all capabilities in it.
         if !namespaces.contains(.user) {
             facts.host.limitCapabilities(of: process, options.logger)
         }
@@ -72,7 +72,7 @@ struct Execution {
             target: initProcess, targetPid: initPid)
     }
 
-    /// Where the process goes: the container's cgroups, or what the caller names below them.
+    /// The cgroups of the process: the container's, or those below it that the caller names.
     private static func entered(_ record: ContainerRecord, _ subcgroups: [String: String])
         throws(ContainerError) -> CgroupLayout
     {
@@ -82,11 +82,12 @@ struct Execution {
         return layout
     }
 
-    /// The container's cgroups, or on v2 the one that init has moved to where the container's own takes no
+    /// The container's cgroups; on v2 init's present cgroup, if the container's own takes no
     /// processes any more.
     ///
-    /// A systemd in the container moves to a child first, so that its own can give controllers to it;
-    /// a privileged one may have removed its own. On v1 a cgroup that is gone is an error, as with runc.
+    /// A systemd in the container first moves to a child cgroup, so that its own can pass
+    /// controllers on; a privileged one may have removed its own. On v1 a missing cgroup is an
+    /// error, as with runc.
     private static func presentCgroups(_ record: ContainerRecord) -> CgroupLayout {
         guard record.cgroups.isUnified, let own = record.cgroups.directories.last,
             !Cgroup.takesProcesses(own)
@@ -94,7 +95,7 @@ struct Execution {
         return Cgroup(record.cgroups).following(initProcess: record.pid)?.layout ?? record.cgroups
     }
 
-    /// Read through init's root, so that mounts over /etc count.
+    /// The user's home directory, read through init's root, so that mounts over /etc are seen.
     private static func home(_ process: Process, _ record: ContainerRecord)
         throws(ContainerError) -> String
     {
@@ -104,9 +105,9 @@ struct Execution {
         return try homeDirectory(ofUser: process.user.uid, inRoot: root.number)
     }
 
-    /// The namespaces of a process that are not the caller's own.
+    /// The namespaces of a process that differ from the caller's.
     ///
-    /// setns(2) refuses to join the user namespace that one is in already.
+    /// setns(2) refuses to join the user namespace that a process is already in.
     private static func foreignNamespaces(_ pid: Int32) throws(ContainerError) -> (
         foreign: NamespaceSet, ownUserNamespace: UInt64
     ) {
@@ -118,7 +119,7 @@ struct Execution {
             do throws(SystemCallError) {
                 theirs = try status(at: "/proc/\(pid)/ns/\(name)")
             } catch  where error.errno == .permissionDenied {
-                // It forbids ptrace until its program runs; root looks all the same.
+                // Init forbids ptrace until its program runs; root may inspect it nevertheless.
                 throw ContainerError(
                     .wrongState,
                     "an ordinary user cannot exec in a container before it is started",
@@ -141,10 +142,10 @@ struct Execution {
 }
 
 extension ExecFacts {
-    /// Finds out whether an exec can enter its cgroup; who was started as root can.
+    /// Finds out whether a process of exec can enter its cgroup; one started as root can.
     ///
-    /// Where it cannot, and systemd is not there to move it, it stays in the caller's cgroup, as with
-    /// runc: the container's user is the caller.
+    /// If it cannot, and systemd cannot move it either, it stays in the caller's cgroup, as with
+    /// runc.
     fileprivate mutating func stayOutside(ofContainer own: CgroupLayout, _ logger: Logger) {
         guard RuntimeRights.mayBeFewer || own.scope?.instance == .user,
             let index = cgroups.unifiedIndex,
@@ -152,7 +153,7 @@ extension ExecFacts {
         else { return }
         host.staysOutsideCgroup = true
         let (base, entered) = (own.directories[index].cgroup, cgroups.directories[index].cgroup)
-        // systemd moves into the scope only, which init may have left.
+        // systemd moves processes into the scope only, which init may have left.
         if let scope = own.scope, "\(entered)/".begins(with: "\(base)/") {
             let below = entered.dropFirst(base.utf8.count)
             scopeToEnter = (scope, "\(scope.subgroup)\(below)")

@@ -3,10 +3,10 @@
 internal import InitProgram
 public import RuntimeSpec
 
-/// The features document: what this runtime understands, whatever the host has.
+/// The features document: what this runtime supports, whatever the host offers.
 ///
-/// It is made from what the runtime itself works with: its vocabularies, and its own plans, for an imagined
-/// host that has everything. What no plan does is not promised.
+/// It is derived from the runtime's own vocabularies, and from its plans for an imagined host that
+/// has everything. A feature that no plan uses is not listed.
 ///
 /// Spec: features.md, features-linux.md.
 public enum RuntimeFeatures {
@@ -196,7 +196,7 @@ public enum RuntimeFeatures {
 
     // MARK: Asking
 
-    /// Whether the runtime does such a thing for a config after this change.
+    /// Whether the plan for a config with this change contains such a step.
     private static func prepares(
         on host: CgroupHierarchies = .everything, systemd: SystemdHost? = nil,
         _ isWanted: (ParentStep) -> Bool, from change: (inout Spec) -> Void
@@ -205,7 +205,7 @@ public enum RuntimeFeatures {
         return (plan.parentSteps + plan.laterSteps).contains { isWanted($0.step) }
     }
 
-    /// What would be done for the smallest config, after this change; nil where that is refused.
+    /// The plan for the smallest config with this change; nil if it is refused.
     private static func plan(
         on host: CgroupHierarchies = .everything, systemd: SystemdHost? = nil,
         _ change: (inout Spec) -> Void
@@ -225,14 +225,14 @@ public enum RuntimeFeatures {
 }
 
 extension CgroupHierarchies {
-    /// A host of cgroup v2 with every controller that is asked for.
+    /// A host with cgroup v2 and every controller that is asked about.
     fileprivate static let everything = CgroupHierarchies(
         mode: .unified,
         hierarchies: [
             CgroupHierarchy(controllers: [], mountPoint: "/sys/fs/cgroup", ownPath: "")
         ], unifiedControllers: ["pids", "rdma"])
 
-    /// The same of v1.
+    /// A host with cgroup v1 and every controller that is asked about.
     fileprivate static let everythingOfV1 = CgroupHierarchies(
         mode: .legacy,
         hierarchies: ["pids", "rdma", "devices"].map {
@@ -241,7 +241,7 @@ extension CgroupHierarchies {
 }
 
 extension SeccompFilter {
-    /// Whether a filter can be made with this action.
+    /// Whether a filter can be compiled with this action.
     fileprivate static func takes(_ action: Seccomp.Action) -> Bool {
         let other: Seccomp.Action = action == .allow ? .errno : .allow
         let profile = Seccomp(

@@ -4,16 +4,16 @@
 public struct Termination: Equatable, Hashable, Sendable {
     /// How it ended.
     public var status: ExitStatus
-    /// How many processes of the container the kernel has killed for want of memory since `create`, as the
-    /// cgroup counts them; those of `exec` too.
+    /// The number of the container's processes, also those of `exec`, that the OOM killer has
+    /// killed since `create`.
     ///
-    /// Nil where nobody counts: without a controller for memory, or where the cgroup went before somebody asked
-    /// (systemd removes an empty scope, and `delete` removes it).
+    /// Nil if nothing counted them: without a memory controller, or if the cgroup was removed first
+    /// (by systemd, which removes an empty scope, or by `delete`).
     public var outOfMemoryKills: UInt64?
-    /// What the process has used; nil where its status was somebody else's to take.
+    /// The resource usage of the process; nil if another part of the program took its exit status.
     public var usage: ResourceUsage?
 
-    /// A termination of its parts.
+    /// Makes a termination from its parts.
     public init(
         status: ExitStatus, outOfMemoryKills: UInt64? = nil, usage: ResourceUsage? = nil
     ) {
