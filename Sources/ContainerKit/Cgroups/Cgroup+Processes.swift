@@ -4,7 +4,7 @@ internal import RuntimeSpec
 internal import SystemPackage
 
 extension Cgroup {
-    /// The processes of the cgroup and of the cgroups below it, in no order; none if it is gone.
+    /// The processes of the cgroup and the cgroups below it, unordered; none if it is gone.
     func processes() throws(CgroupError) -> [Int] {
         do throws(SystemCallError) {
             guard let mainDirectory else { return [] }
@@ -15,7 +15,7 @@ extension Cgroup {
         }
     }
 
-    /// The processes that the freezer stops; on v1 its hierarchy alone tells.
+    /// The processes that the freezer stops; on v1 those in the freezer's own hierarchy.
     func frozenProcesses() throws(CgroupError) -> [Int] {
         let index = layout.isUnified ? 0 : layout.index(of: "freezer")
         guard let index, layout.directories.indices.contains(index) else { return [] }
@@ -32,22 +32,22 @@ extension Cgroup {
         get throws(CgroupError) { try processes().isEmpty }
     }
 
-    /// Sends SIGKILL to every process of the cgroup and below it, also if it is frozen.
+    /// Sends SIGKILL to every process of the cgroup and below it, even if it is frozen.
     ///
-    /// The processes may still be dying when this returns.
+    /// The processes may still be ending when this returns.
     func killAll() throws(CgroupError) {
         if let index = layout.unifiedIndex {
             let file = "\(layout.directories[index].path)/cgroup.kill"
             do throws(SystemCallError) {
                 try writeControlFile(file, "1")
             } catch  where Self.isGone(error.errno) {
-                // Before Linux 5.14, or the cgroup is gone.
+                // A kernel before Linux 5.14, or the cgroup is gone.
             } catch {
                 throw CgroupError(
                     failure: error, message: "unable to kill the container's cgroup")
             }
-            // Whoever was killed may be listed for a moment yet; in hybrid mode a process may also be in
-            // the v1 cgroups only, and die no sooner than these are thawed.
+            // A killed process may still be listed for a moment. In hybrid mode a process may also
+            // be in the v1 cgroups alone, and dies only once these are thawed.
             if try isFrozen { try thaw() }
             for _ in 0..<20 {
                 if try isEmpty { return }
@@ -59,7 +59,7 @@ extension Cgroup {
 
     /// Sends a signal to every process of the cgroup and below it.
     ///
-    /// The processes are stopped meanwhile, where they can be, so that no child is missed.
+    /// If possible the processes are stopped meanwhile, so that no new child is missed.
     func signalAll(_ signal: CInt) throws(CgroupError) {
         let wasFrozen = try isFrozen
         let stopped = !wasFrozen && freezer != nil && (try? freeze()) != nil
@@ -79,9 +79,9 @@ extension Cgroup {
         if let refusal { throw refusal }
     }
 
-    /// The number of processes that the kernel killed for want of memory; 0 without the controller.
+    /// The number of OOM kills; 0 without the memory controller.
     ///
-    /// On v1 those below it are passed over: `outOfMemoryKills` counts them too.
+    /// On v1 this omits the cgroups below, which `outOfMemoryKills` includes.
     var oomKillCount: UInt64 {
         guard let index = layout.index(of: "memory") else { return 0 }
         let file = layout.isUnified ? "memory.events" : "memory.oom_control"
@@ -89,11 +89,11 @@ extension Cgroup {
         return text.flatMap(Self.kills) ?? 0
     }
 
-    /// The number of processes that the kernel killed for want of memory, since the cgroup was made; nil
-    /// without the controller, and where the cgroup is gone.
+    /// The number of OOM kills since the cgroup was made; nil without the memory controller, or if
+    /// the cgroup is gone.
     ///
-    /// The kernel counts before it kills: who sees the end of a process sees its count. On v1 each cgroup
-    /// counts its own processes only.
+    /// The kernel counts before it kills, so the end of a process is never seen before its count.
+    /// On v1 each cgroup counts only its own processes, so those below are added.
     var outOfMemoryKills: UInt64? {
         guard let index = layout.index(of: "memory") else { return nil }
         let path = layout.directories[index].path
@@ -113,7 +113,7 @@ extension Cgroup {
 
     // MARK: - Freezing
 
-    /// Whether the cgroup is frozen, or being frozen; false without a freezer.
+    /// Whether the cgroup is frozen or freezing; false without a freezer.
     var isFrozen: Bool {
         get throws(CgroupError) {
             guard let freezer = freezer else { return false }
@@ -129,20 +129,20 @@ extension Cgroup {
         }
     }
 
-    /// What the file of a cgroup answers that is not there, or goes away while it is read.
+    /// Whether a read failed because the cgroup does not exist, or is being removed.
     private static func isGone(_ errno: Errno) -> Bool {
         errno == .noSuchFileOrDirectory || errno == .operationNotSupportedByDevice
     }
 
-    /// Stops every process of the cgroup, and returns when all have stopped.
+    /// Stops every process of the cgroup, and returns once all have stopped.
     func freeze() throws(CgroupError) {
         guard let freezer = freezer else {
             throw CgroupError(
                 message: "cannot toggle freezer: cgroups not configured for container")
         }
         do throws(SystemCallError) {
-            // A process in an uninterruptible sleep stops when it wakes; on v1, one that forks may
-            // escape a single order.
+            // A process in an uninterruptible sleep stops only when it wakes. On v1 a forking
+            // process may escape a single order.
             for round in 0..<1000 {
                 if round == 0 || !layout.isUnified {
                     try writeControlFile(freezer.stateFile, freezer.frozen)
@@ -163,7 +163,7 @@ extension Cgroup {
         throw CgroupError(message: "unable to freeze: processes did not stop within 5 seconds")
     }
 
-    /// Lets the processes of the cgroup run again; one that is gone has none.
+    /// Resumes the processes of the cgroup; does nothing if it is gone.
     func thaw() throws(CgroupError) {
         guard let freezer = freezer else {
             throw CgroupError(
@@ -178,12 +178,13 @@ extension Cgroup {
         }
     }
 
-    /// The files and words of the v1 or v2 freezer.
+    /// The file names and values of the v1 or v2 freezer.
     private struct Freezer {
         var stateFile: String
         var frozen: String
         var thawed: String
-        /// The file that tells when all processes have stopped, by holding the words `isDone`.
+        /// The file that shows when all processes have stopped: it then contains the words
+        /// `isDone`.
         var resultFile: String
         var isDone: [String]
     }
@@ -202,29 +203,30 @@ extension Cgroup {
             isDone: ["FROZEN"])
     }
 
-    /// The hierarchy whose membership counts: on v1 any does, as a process enters all of them.
+    /// The directory that lists the processes; on v1 any hierarchy will do, as a process is in all
+    /// of them.
     ///
-    /// Nil for a layout without directories, of a record that lost them.
+    /// Nil for a layout without directories, from a damaged record.
     var mainDirectory: String? {
         if layout.isUnified { return layout.directories.first?.path }
         let index = layout.index(of: "devices") ?? layout.index(of: "freezer")
         return index.map { layout.directories[$0].path } ?? layout.directories.first?.path
     }
 
-    /// Kills what is listed until nothing is: a process can fork between two looks, so that they are
-    /// stopped while there is a way to.
+    /// Kills the listed processes until none is left; a process can fork between two listings, so
+    /// they are frozen meanwhile if possible.
     private func killOneByOne() throws(CgroupError) {
         var refusal: SystemCallError?
         var canStop = freezer != nil
         for round in 0..<100 {
             var remaining = try processes()
             if remaining.isEmpty { break }
-            // Whoever may not kill does not wait for it.
+            // Without the permission to kill, there is nothing to wait for.
             if let refusal { throw CgroupError(failure: refusal) }
             var stopped = false
             if round > 0, canStop {
                 stopped = (try? freeze()) != nil
-                // It took seconds to find out that one of them does not stop.
+                // Finding out that a process cannot be frozen took seconds; do not try again.
                 canStop = stopped
             }
             if stopped { remaining = try processes() }
@@ -236,13 +238,13 @@ extension Cgroup {
             if stopped { try thaw() }
             wait(milliseconds: 1)
         }
-        // A killed process of a frozen v1 cgroup dies when it is thawed.
+        // A killed process in a frozen v1 cgroup dies once it is thawed.
         if try isFrozen { try thaw() }
     }
 }
 
 extension Array where Element == String {
-    /// Whether the words of `sequence` stand in this list one after the other.
+    /// Whether the words of `sequence` occur in this list in direct succession.
     fileprivate func contains(pair sequence: [String]) -> Bool {
         indices.contains { self[$0...].starts(with: sequence) }
     }

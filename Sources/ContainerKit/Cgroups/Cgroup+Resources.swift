@@ -5,7 +5,7 @@ internal import RuntimeSpec
 internal import SystemPackage
 
 extension Cgroup {
-    /// Carries out the steps of a resource plan, in their order.
+    /// Executes the steps of a resource plan, in order.
     func apply(_ steps: [ControlStep]) throws(CgroupError) {
         var waiting: [ControlWrite] = []
         var files = ControlFile()
@@ -20,7 +20,7 @@ extension Cgroup {
                 try requireUsage(below: limit, file, directory, noun, field)
             }
         }
-        // Each round settles one at least, or none can be.
+        // Repeats while at least one of the writes succeeds in each round.
         for _ in waiting.indices where !waiting.isEmpty {
             var refused: [ControlWrite] = []
             for write in waiting {
@@ -34,10 +34,10 @@ extension Cgroup {
         }
     }
 
-    /// Sets who may use which device.
+    /// Sets the access to devices.
     ///
-    /// `current` is what holds now, for a change without a moment of other access; nil for a new
-    /// cgroup. Without a controller for devices nothing is done.
+    /// `current` is the present access, so that a change never grants anything else for a moment;
+    /// nil for a new cgroup. Does nothing without a device controller.
     func apply(_ devices: DeviceAccess, from current: DeviceAccess?) throws(CgroupError) {
         if layout.isUnified {
             return try applyProgram(of: devices, isNew: current == nil)
@@ -49,7 +49,7 @@ extension Cgroup {
     }
 
     private func applyProgram(of devices: DeviceAccess, isNew: Bool) throws(CgroupError) {
-        // Without a program everything is allowed.
+        // Without a program all devices are allowed.
         if isNew, devices == DeviceAccess(allowsByDefault: true) { return }
         guard let directory = try openUnifiedDirectory() else { return }
         do throws(SystemCallError) {
@@ -60,7 +60,7 @@ extension Cgroup {
         }
     }
 
-    /// Writes; false if the write has to wait for others.
+    /// Makes one write; returns false if it must be repeated after other writes.
     private func attempt(_ write: ControlWrite, _ files: inout ControlFile) throws(CgroupError)
         -> Bool
     {
@@ -105,7 +105,7 @@ extension Cgroup {
         throw CgroupError(field: field, message: "rejecting \(noun) \(limit) <= usage \(usage)")
     }
 
-    /// What an errno means for this file, where the errno alone does not say it.
+    /// The meaning of an error for this file, if the errno alone does not tell.
     private func explanation(of error: SystemCallError, _ write: ControlWrite) -> String {
         if error.errno == .resourceBusy, write.file == "memory.limit_in_bytes",
             let usage = readNumber("memory.usage_in_bytes", write.directory),
@@ -116,8 +116,8 @@ extension Cgroup {
         }
         if error.errno == .noSuchFileOrDirectory {
             guard exists else { return "the container's cgroup is gone" }
-            // On v2 a file is also missing when a cgroup above did not pass its controller on, as one
-            // with processes of its own cannot.
+            // On v2 a file is also missing if a cgroup above does not pass its controller on; one
+            // that contains processes cannot.
             let reason =
                 layout.isUnified ? " (is its controller enabled in the cgroups above?)" : ""
             return "the container's cgroup has no \(write.file)\(reason)"
@@ -125,7 +125,7 @@ extension Cgroup {
         return ""
     }
 
-    /// The number that a control file holds; nil if it has none or cannot be read.
+    /// The number in a control file; nil if it has none or cannot be read.
     func readNumber(_ file: String, _ directory: Int) -> UInt64? {
         guard let text = try? readFile("\(layout.directories[directory].path)/\(file)") else {
             return nil
@@ -134,7 +134,7 @@ extension Cgroup {
     }
 }
 
-/// The control file that was written last, kept open: device rules go to one file line by line.
+/// The control file written last, kept open, because device rules go to one file line by line.
 private struct ControlFile: ~Copyable {
     private var path = ""
     private var file: OwnedDescriptor?

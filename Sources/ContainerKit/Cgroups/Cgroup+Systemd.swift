@@ -3,7 +3,7 @@
 internal import RuntimeSpec
 
 extension Cgroup {
-    /// Stops the container's scope; does nothing for a cgroup that systemd does not keep.
+    /// Stops the container's scope; does nothing for a cgroup that systemd does not manage.
     func stopScope() throws(CgroupError) {
         guard let scope = layout.scope else { return }
         do throws(SystemdError) {
@@ -13,10 +13,11 @@ extension Cgroup {
         }
     }
 
-    /// Tells systemd of changed limits, without which it would put the old ones back some day.
+    /// Tells systemd about changed limits; otherwise it would restore the old ones some day.
     ///
-    /// It writes all it knows of the unit then: whole percents for a quota of `unified`, the usual weight
-    /// where it was told of none. The files have what they had before, when this returns.
+    /// systemd then writes all its properties of the unit: a quota of `unified` rounded to whole
+    /// percents, and the default for a weight it does not know. So the files are restored
+    /// afterwards.
     func setProperties(_ properties: [UnitProperty]) throws(CgroupError) {
         guard let scope = layout.scope, !properties.isEmpty else { return }
         let exact = exactFiles
@@ -28,7 +29,7 @@ extension Cgroup {
         }
     }
 
-    /// The files that can hold more than systemd is told, with their lines.
+    /// The files that may hold more exact values than systemd knows, with their contents.
     private var exactFiles: [(path: String, lines: [UInt8])] {
         let files = [
             ("cpu", "cpu.max"), ("io", "io.weight"), ("io", "io.bfq.weight"),
@@ -44,7 +45,7 @@ extension Cgroup {
     private func putBack(_ files: [(path: String, lines: [UInt8])]) {
         for (path, lines) in files where (try? readFile(path)) != lines {
             for line in lines.split(separator: UInt8(ascii: "\n")) {
-                // As with all that is put back: systemd's answer is what matters.
+                // Errors of restoring are ignored: systemd's answer matters more.
                 try? writeControlFile(path, String(decoding: line, as: UTF8.self))
             }
         }
@@ -60,8 +61,8 @@ extension CgroupError {
 }
 
 extension CgroupPlan {
-    /// The plan with room for the process that waits in a new scope, where one task is all that is
-    /// allowed.
+    /// This plan with room for the process that holds a new scope, if the limit allows only one
+    /// task.
     var withRoomForKeeper: CgroupPlan {
         guard layout.scope != nil else { return self }
         var plan = self
@@ -76,7 +77,7 @@ extension CgroupPlan {
         return plan
     }
 
-    /// What makes that room go away; nil if there was none.
+    /// The steps that remove that extra room; nil if there is none.
     var withoutRoomForKeeper: ResourcePlan? {
         guard layout.scope != nil else { return nil }
         var plan = resources

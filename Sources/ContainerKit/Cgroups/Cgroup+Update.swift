@@ -4,9 +4,9 @@ internal import InitProgram
 internal import RuntimeSpec
 
 extension Cgroup {
-    /// Changes the limits of a container; if one is refused, those changed before it are put back.
+    /// Changes the limits of a container; if one is refused, those changed before it are restored.
     ///
-    /// `devices` is who may use which device now.
+    /// `devices` is the present access to devices.
     func update(_ plan: ResourcePlan, from devices: DeviceAccess? = nil) throws(CgroupError) {
         let writes = plan.steps.flatMap { step -> [ControlWrite] in
             switch step {
@@ -25,7 +25,7 @@ extension Cgroup {
             if let wanted = plan.devices { try apply(wanted, from: devices) }
             try setProperties(plan.properties)
         } catch {
-            // Twice, since values that bound each other may go back in one order only.
+            // Twice, since values that bound each other can only be restored in one order.
             for _ in 0..<2 {
                 for write in former.reversed() { restore(write) }
             }
@@ -35,16 +35,16 @@ extension Cgroup {
 
     private func restore(_ write: ControlWrite) {
         let path = layout.directories[write.directory].path
-        // The refusal that is being told matters more than one on the way back.
+        // Errors of restoring are ignored: the caller gets the first error.
         try? writeControlFile("\(path)/\(write.file)", write.text)
     }
 }
 
 extension ControlWrite {
-    /// The write that gives the file back what it holds now; nil if there is nothing to give back.
+    /// The write that restores the file's present value; nil if there is none.
     ///
-    /// Most files hold one value. Some hold a line for each device or interface, of which a write
-    /// names one; a device without a line has no limit.
+    /// Most files hold one value. Some hold one line per device or interface, and a write changes
+    /// one of them; a device without a line has no limit.
     func restoring(_ contents: String) -> ControlWrite? {
         var write = self
         let lines = contents.split(separator: "\n")
@@ -59,7 +59,7 @@ extension ControlWrite {
             if let line = lines.first(where: { $0.split(separator: " ").first == key }) {
                 write.text = String(line)
             } else if !key.utf8.contains(UInt8(ascii: ":")) {
-                // A weight of the whole cgroup stands behind the word "default".
+                // The weight of the whole cgroup follows the word "default".
                 guard let line = lines.first(where: { $0.begins(with: "default ") }) else {
                     return nil
                 }
@@ -73,7 +73,7 @@ extension ControlWrite {
         return write
     }
 
-    /// What takes the limit from a device.
+    /// The value that removes the limit of a device.
     private static func unlimited(_ file: String) -> String {
         switch file {
         case "io.max": "rbps=max wbps=max riops=max wiops=max"

@@ -8,34 +8,34 @@ internal import SystemPackage
 
 /// The cgroup of one container on disk.
 ///
-/// A new process enters it before any user code runs: on v2 and in the unified hierarchy of hybrid by
-/// CLONE_INTO_CGROUP (`openUnifiedDirectory`), on v1 by writing itself (`openEntrance`).
+/// A new process enters it before any user code runs: by CLONE_INTO_CGROUP on v2 and in the unified
+/// hierarchy of hybrid mode (`openUnifiedDirectory`), by its own write on v1 (`openEntrance`).
 struct Cgroup: Equatable, Sendable {
     /// The directories.
     let layout: CgroupLayout
     /// The directories that `create` made, parents first; empty for a cgroup found from a record.
     private(set) var madeDirectories: [String] = []
-    /// Whether `create` has seen that nobody uses it, also where somebody else had made it.
+    /// Whether `create` has made the cgroup, or found it unused.
     private var isOurs = false
-    /// How many processes the kernel had killed in it before, where `create` found one that nobody used.
+    /// The number of OOM kills before, if `create` found an existing cgroup that was unused.
     private(set) var outOfMemoryKillsBefore: UInt64 = 0
 
-    /// The cgroup that an earlier command made.
+    /// A cgroup that an earlier command made.
     init(_ layout: CgroupLayout) {
         self.layout = layout
     }
 
-    /// Makes the directories, so that processes can enter; a failure removes what was made.
+    /// Makes the directories, so that processes can enter; if this fails, removes what it made.
     ///
-    /// A cgroup that exists already is taken over if it is empty and not frozen.
+    /// An existing cgroup is used if it is empty and not frozen.
     ///
     /// - Parameters:
     ///   - layout: the directories.
-    ///   - keeper: the process that keeps the scope, if there is one.
-    ///   - lock: what keeps other creations out of the cgroup until it goes away, for as long as no process
-    ///     tells them that it is taken.
-    /// - Returns: the cgroup, with what was made for it.
-    /// - Throws: what the kernel refuses.
+    ///   - keeper: the process that holds the scope, if there is one.
+    ///   - lock: gets a lock on the cgroup, which keeps other creations out of it until a process
+    ///     in it shows that it is in use.
+    /// - Returns: the cgroup.
+    /// - Throws: the kernel's refusal.
     static func create(
         _ layout: CgroupLayout, keeper: Int32?, holding lock: inout FileLock?
     ) throws(CgroupError) -> Cgroup {
@@ -52,11 +52,11 @@ struct Cgroup: Equatable, Sendable {
         return cgroup
     }
 
-    /// Takes a failed creation back: the container's own directories, whoever made them, and those above
-    /// that `create` made.
+    /// Undoes a failed creation: removes the container's own directories, also existing ones, and
+    /// the parents that `create` made.
     ///
-    /// Directories above the container's own stay if others have come to use them, and all do if the cgroup
-    /// is somebody else's.
+    /// Parents that others use by now stay. If the cgroup belongs to somebody else, all directories
+    /// stay.
     func removeMadeDirectories() {
         for directory in layout.directories.reversed()
         where isOurs && !madeDirectories.contains(directory.path) {
@@ -71,7 +71,7 @@ struct Cgroup: Equatable, Sendable {
         }
     }
 
-    /// Whether one of the directories is there, or cannot be looked at.
+    /// Whether one of the directories exists, or cannot be checked.
     var exists: Bool {
         layout.directories.contains { directory in
             do throws(SystemCallError) {
@@ -83,15 +83,15 @@ struct Cgroup: Equatable, Sendable {
         }
     }
 
-    /// Removes the cgroup with its children; it has to be empty of processes, or about to be.
+    /// Removes the cgroup and the cgroups below it, whose processes must have ended or be ending.
     ///
-    /// Directories above stay. A missing directory is not an error.
+    /// Parents stay. A missing directory is not an error.
     func remove() throws(CgroupError) {
         var refusal: CgroupError?
         do throws(CgroupError) {
             try stopScope()
         } catch {
-            // Where systemd does not answer, the kernel still tells it that the cgroup is empty.
+            // If systemd does not answer, it still learns from the kernel that the cgroup is empty.
             refusal = error
         }
         var first: SystemCallError?
@@ -108,8 +108,8 @@ struct Cgroup: Equatable, Sendable {
         }
     }
 
-    /// Removes the directories that are empty and let others be: for a cgroup of which it is not known
-    /// whether it was found to be someone else's.
+    /// Removes the directories that are empty; used if it is not known whether the cgroup belongs
+    /// to somebody else.
     func removeIfUnused() {
         for directory in layout.directories.reversed() { try? removeDirectory(directory.path) }
     }
@@ -118,7 +118,7 @@ struct Cgroup: Equatable, Sendable {
 
     private mutating func makeDirectories(_ lock: inout FileLock?) throws(CgroupError) {
         var foundOne = false
-        // Another creation may take its own away between the making and the lock.
+        // Another creation may remove its directories before this one has the lock.
         for _ in 0..<8 {
             do throws(SystemCallError) {
                 for directory in layout.directories {
@@ -131,7 +131,7 @@ struct Cgroup: Equatable, Sendable {
                     field: "linux.cgroupsPath", failure: error,
                     message: "unable to create the container's cgroup")
             }
-            // systemd has seen to it that a scope is nobody else's.
+            // systemd makes sure that a scope is not shared.
             if layout.scope != nil { return }
             lock = try lockMainDirectory()
             if lock != nil { break }
@@ -144,9 +144,10 @@ struct Cgroup: Equatable, Sendable {
         isOurs = true
     }
 
-    /// Keeps other creations away: two at the same time would both find the cgroup empty.
+    /// Takes the lock that excludes other creations: two at a time would both find the cgroup
+    /// empty.
     ///
-    /// - Returns: what holds the lock; nil if the directory is not there any more.
+    /// - Returns: the lock; nil if the directory has been removed.
     private mutating func lockMainDirectory() throws(CgroupError) -> FileLock? {
         guard let path = mainDirectory else { return nil }
         do throws(SystemCallError) {
@@ -162,18 +163,18 @@ struct Cgroup: Equatable, Sendable {
                 field: "linux.cgroupsPath", failure: error,
                 message: "unable to lock the container's cgroup")
         }
-        // The other one works with all of them.
+        // The other creation now uses these directories.
         madeDirectories = []
         throw CgroupError(
             field: "linux.cgroupsPath",
             message: "container's cgroup is being used by another create")
     }
 
-    /// Makes a directory, and those above it as needed; false if it exists.
+    /// Makes a directory and its missing parents; returns false if it exists.
     mutating func makeDirectory(_ path: String, below mountLength: Int)
         throws(SystemCallError) -> Bool
     {
-        // Another runtime may remove a parent at the same time that it was found to exist.
+        // Another runtime may remove a parent just after it was found to exist.
         var attempts = 8
         while true {
             do throws(SystemCallError) {
@@ -191,7 +192,7 @@ struct Cgroup: Equatable, Sendable {
         }
     }
 
-    /// Refuses a cgroup that is there already if anyone is in it, or nobody could run in it.
+    /// Refuses an existing cgroup that contains processes, or that no process could run in.
     func refuseOccupied() throws(CgroupError) {
         let count = try processes().count
         guard count == 0 else {
@@ -207,8 +208,8 @@ struct Cgroup: Equatable, Sendable {
 
     // MARK: - Preparing
 
-    /// Gives the v1 cpuset directories the values of their parents: new ones have none, and take no
-    /// process.
+    /// Copies the parents' values to the v1 cpuset directories: new ones are empty, and then accept
+    /// no process.
     private func prepareCPUSet() throws(CgroupError) {
         guard !layout.isUnified, let index = layout.index(of: "cpuset") else { return }
         let directory = layout.directories[index]
@@ -249,8 +250,8 @@ struct Cgroup: Equatable, Sendable {
 
     /// Enables every controller of the host for the children of each cgroup above the container's.
     ///
-    /// Best effort, as a cgroup above may be someone else's: a limit that then lacks its file is
-    /// an error when it is written.
+    /// Errors are ignored, as a cgroup above may belong to somebody else: a limit whose file is
+    /// then missing fails when it is written.
     private func enableControllers() {
         let directory = layout.directories[0]
         let wanted = layout.unifiedControllers
@@ -263,7 +264,7 @@ struct Cgroup: Equatable, Sendable {
             let file = "\(above)/cgroup.subtree_control"
             let together = wanted.map { "+\($0)" }.joined(separator: " ")
             if (try? writeControlFile(file, together)) == nil {
-                // One that cannot be enabled must not keep back the others.
+                // A controller that cannot be enabled must not keep the others from being enabled.
                 for controller in wanted { try? writeControlFile(file, "+\(controller)") }
             }
             above += "/\(part)"
@@ -271,23 +272,23 @@ struct Cgroup: Equatable, Sendable {
         enterThreadedDomain(directory)
     }
 
-    /// Makes a cgroup threaded that is below one with threads of its own.
+    /// Makes the cgroup threaded, if it is below a threaded cgroup.
     ///
-    /// Such a cgroup takes no process otherwise; it has the controllers that can tell threads apart.
+    /// Otherwise it would accept no process. It has only controllers that support threads.
     /// Kernel: cgroup-v2.rst, Threads.
     private func enterThreadedDomain(_ directory: CgroupDirectory) {
         let file = "\(directory.path)/cgroup.type"
         guard let text = try? readFile(file), words(of: text) == ["domain", "invalid"] else {
             return
         }
-        // What does not succeed here is told when the process enters.
+        // If this fails, the error shows when the process enters.
         try? writeControlFile(file, "threaded")
     }
 
     // MARK: - Entering
 
     /// Opens the directory in the v2 hierarchy, for clone3(2) with CLONE_INTO_CGROUP; nil on a host
-    /// without one.
+    /// without it.
     func openUnifiedDirectory() throws(CgroupError) -> OwnedDescriptor? {
         guard let index = layout.unifiedIndex else { return nil }
         do throws(SystemCallError) {
@@ -297,7 +298,7 @@ struct Cgroup: Equatable, Sendable {
         }
     }
 
-    /// Opens what a child of one thread enters the v1 hierarchies by.
+    /// Opens the files by which a single-threaded child enters the v1 hierarchies.
     func openEntrance() throws(CgroupError) -> CgroupEntrance {
         var entrance = CgroupEntrance()
         do throws(SystemCallError) {
@@ -312,13 +313,13 @@ struct Cgroup: Equatable, Sendable {
 
     /// Moves a process with all its threads into the cgroup, from outside.
     ///
-    /// With `includingUnified` false only the v1 hierarchies: for a process that was cloned into the
-    /// unified one. On an idle machine the kernel waits some milliseconds for an RCU grace period in
-    /// the first of these writes, which a child that enters by `openEntrance` does not.
+    /// With `includingUnified` false, only into the v1 hierarchies: for a process that was cloned
+    /// into the unified one. On an idle machine the first of these writes waits some milliseconds
+    /// for an RCU grace period, which a child that enters by `openEntrance` avoids.
     func attach(_ process: Int, includingUnified: Bool = true) throws(CgroupError) {
         for directory in layout.directories where includingUnified || !directory.isUnified {
             let path = "\(directory.path)/cgroup.procs"
-            // EINVAL is also what a process answers whose fork(2) has not quite ended.
+            // A process whose fork(2) is not quite complete causes EINVAL, too.
             var attempts = 5
             while true {
                 do throws(SystemCallError) {
@@ -341,12 +342,13 @@ struct Cgroup: Equatable, Sendable {
     }
 }
 
-/// The open `tasks` files of the v1 hierarchies: a child that writes `0` to each is inside.
+/// The open `tasks` files of the v1 hierarchies: a child that writes `0` to each of them has
+/// entered.
 ///
-/// A thread that moves itself spares the kernel the lock over all forks and exits of the machine,
-/// which costs an RCU grace period (3-4 ms) when idle. It moves that one thread only. The permission
-/// is checked for who opened the files, so that the user and namespaces of the child do not matter.
-/// Kernel: cgroup_procs_write_start() in kernel/cgroup/cgroup.c.
+/// If a thread moves itself, the kernel need not lock out all forks and exits of the machine, which
+/// takes an RCU grace period (3-4 ms) when idle. Only that one thread moves. The kernel checks the
+/// permissions of the process that opened the files, so the child's user and namespaces do not
+/// matter.
 struct CgroupEntrance: ~Copyable {
     /// The descriptors, one per hierarchy; closed with the entrance.
     private(set) var descriptors: [CInt] = []
@@ -355,7 +357,7 @@ struct CgroupEntrance: ~Copyable {
         descriptors.append(descriptor.release())
     }
 
-    /// Gives the descriptors up without closing them.
+    /// Gives up the descriptors without closing them.
     mutating func release() -> [CInt] {
         defer { descriptors = [] }
         return descriptors

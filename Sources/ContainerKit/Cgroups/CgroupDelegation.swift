@@ -5,15 +5,15 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// Who may divide a container's cgroup further.
+/// Delegates a container's cgroup to a user of the host.
 ///
-/// On v2 a container with a cgroup namespace of its own and a cgroup file system that it may write to
-/// gets its cgroup as its property, so that a program that is not root there, such as systemd in a user
-/// namespace, can make children in it. The limits stay out of its reach.
+/// On v2, a container with its own cgroup namespace and a writable cgroup file system gets
+/// ownership of its cgroup. So a program that is not root on the host, such as systemd in a user
+/// namespace, can make child cgroups in it. The limits stay out of its reach.
 ///
 /// Spec: config-linux.md, Cgroup ownership. Kernel: cgroup-v2.rst, Delegation.
 enum CgroupDelegation {
-    /// The user of the host that gets the cgroup; nil leaves it to root.
+    /// The user of the host who gets the cgroup; nil leaves it to root.
     static func owner(_ spec: Spec, isUnified: Bool) -> UInt32? {
         guard isUnified, let linux = spec.linux,
             let namespace = linux.namespace(.cgroup), (namespace.path ?? "").isEmpty,
@@ -24,7 +24,7 @@ enum CgroupDelegation {
         let mapping = (linux.uidMappings ?? []).first { mapping in
             user >= mapping.containerID && user - mapping.containerID < mapping.size
         }
-        // A user without a number on the host cannot own anything there.
+        // A user without an ID on the host cannot own anything there.
         guard let mapping else { return nil }
         let (owner, isTooHigh) = mapping.hostID.addingReportingOverflow(
             user - mapping.containerID)
@@ -36,7 +36,7 @@ enum CgroupDelegation {
             && !(mount.options ?? []).contains("ro")
     }
 
-    /// What the kernel lets an owner write to; the files that it does not name are limits.
+    /// The files that the kernel lets an owner write to; all others are limits.
     static func files() -> [String] {
         guard let text = try? readFile("/sys/kernel/cgroup/delegate") else {
             return ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]
@@ -46,27 +46,27 @@ enum CgroupDelegation {
 }
 
 extension Cgroup {
-    /// Makes a user of the host the owner of the v2 cgroup and of the files that are for owners.
+    /// Makes a user of the host the owner of the v2 cgroup and of its delegated files.
     func delegate(to owner: UInt32) throws(CgroupError) {
         guard let index = layout.unifiedIndex else { return }
         try delegate(layout.directories[index].path, to: owner)
     }
 
-    /// Makes a user the owner of one directory.
+    /// Makes a user the owner of one directory and its delegated files.
     func delegate(_ path: String, to owner: UInt32) throws(CgroupError) {
         do throws(SystemCallError) {
             let directory = try openFile(path, .readOnly | .directory)
             do throws(SystemCallError) {
                 try changeOwner(of: ".", at: directory.number, to: owner)
             } catch  where error.errno == .notPermitted {
-                // A runtime that is not root cannot give anything away; the spec does not insist.
+                // Only root can change owners; the spec does not require it.
                 return
             }
             for file in CgroupDelegation.files() {
                 do throws(SystemCallError) {
                     try changeOwner(of: file, at: directory.number, to: owner)
                 } catch  where error.errno == .noSuchFileOrDirectory {
-                    // A file of a controller that the cgroup does not have.
+                    // The file belongs to a controller that the cgroup does not have.
                     continue
                 }
             }

@@ -2,13 +2,13 @@
 
 internal import RuntimeSpec
 
-/// Why a cgroup could not be made, changed or removed.
+/// The error when a cgroup cannot be made, changed or removed.
 struct CgroupError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The field of config.json that asked for it, if one did.
+    /// The field of config.json that required the operation, if one did.
     let field: JSONPath?
     /// The refused call, if the kernel refused one.
     let failure: SystemCallError?
-    /// What is wrong, in words; empty if the refused call says all.
+    /// The error in words; empty if the refused call says everything.
     let message: String
 
     init(field: JSONPath? = nil, failure: SystemCallError? = nil, message: String = "") {
@@ -17,7 +17,7 @@ struct CgroupError: Error, Equatable, Sendable, CustomStringConvertible {
         self.message = message
     }
 
-    /// One line: field, message, call and errno, as far as there are such.
+    /// One line: field, message, call and errno, as far as present.
     var description: String {
         var parts: [String] = []
         if let field { parts.append(field.description) }

@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Cgroups: where a container's processes are counted, limited, frozen and killed together.
+// Cgroups: accounting, limits, freezing and killing of all processes of a container.
 //
-//   CgroupHierarchies  what the host has mounted and where the caller itself is (discovered)
+//   CgroupHierarchies  the host's cgroup mounts, and the caller's cgroup in each (discovered)
 //   CgroupLayout       the directory of one container in each hierarchy (pure)
-//   CgroupLayout+Annotations, CgroupLayout+Subcgroups  directories below it: crun's annotations, exec --cgroup
+//   CgroupLayout+Annotations, CgroupLayout+Subcgroups  cgroups below it: crun's annotations, exec --cgroup
 //   ResourcePlan       linux.resources as an ordered list of writes (pure)
-//   ResourceChange     what update asks for, over what a container has (pure)
-//   Controllers/       one file a controller: its rules, writes and reads, v1 and v2 (writes are pure)
-//   DeviceAccess       the device rules folded, as lines of v1 (pure)
-//   DeviceProgram      the same as a BPF program for v2 (pure)
+//   ResourceChange     the changes of an update, applied to what a container has (pure)
+//   Controllers/       one file per controller: rules, writes, reads, v1 and v2 (writes are pure)
+//   DeviceAccess       the device rules combined, as lines for v1 (pure)
+//   DeviceProgram      the device rules as a BPF program for v2 (pure)
 //   SystemdScope       the unit of a container and its slice, from linux.cgroupsPath (pure)
 //   UnitProperties     linux.resources as properties of that unit (pure)
 //   CgroupPlan         layout and resources of a new container (pure)
 //   Cgroup             the directories on disk: create, enter, freeze, kill, remove
 //   Cgroup+Processes, Cgroup+Resources, Cgroup+Update, Cgroup+Systemd  its processes, limits and scope
-//   CgroupTree         a directory with those below it
-//   CgroupDelegation   who may divide a container's cgroup further
-//   ControlFiles       the files of a cgroup for reading: statistics
-//   OutOfMemoryWatch   tells when memory has run out
-//   CgroupError        what of this failed, with the config field
+//   CgroupTree         a directory and all cgroups below it
+//   CgroupDelegation   makes a user the owner of a container's cgroup
+//   ControlFiles       reads the files of a cgroup: statistics
+//   OutOfMemoryWatch   reports when memory has run out
+//   CgroupError        the error of all these, with the config field
 //
-// A plan is made and compared without touching the host; Cgroup carries it out in its order.
+// A plan can be made and compared without touching the host; Cgroup executes it in order.
 
 internal import CLinux
 internal import InitProgram
 internal import SystemPackage
 
-/// One mounted cgroup hierarchy and the caller's place in it.
+/// One mounted cgroup hierarchy and the caller's cgroup in it.
 struct CgroupHierarchy: Equatable, Sendable {
     /// The controllers, as /proc/self/cgroup names them (`cpu`, `name=systemd`); none on the unified
     /// hierarchy.
     var controllers: [String]
-    /// Where it is mounted.
+    /// The mount point.
     var mountPoint: String
     /// The caller's cgroup below `mountPoint`: empty for the root, else `/a/b`.
     var ownPath: String
@@ -40,19 +40,19 @@ struct CgroupHierarchy: Equatable, Sendable {
 
 /// The cgroup hierarchies of the host.
 struct CgroupHierarchies: Equatable, Sendable {
-    /// Which generation of cgroups limits resources.
+    /// The cgroup version that limits resources.
     enum Mode: String, Sendable {
         /// Only v1 hierarchies.
         case legacy = "v1"
-        /// The controllers are v1 hierarchies; a v2 one without controllers stands beside them.
+        /// The controllers are v1 hierarchies; there is also a v2 hierarchy without controllers.
         case hybrid
         /// One v2 hierarchy.
         case unified = "v2"
-        /// The runtime may not make a cgroup anywhere: the container stays in the runtime's own.
+        /// The runtime cannot make a cgroup anywhere: the container stays in the runtime's own.
         case none
     }
 
-    /// Which generation of cgroups limits resources.
+    /// The cgroup version that limits resources.
     var mode: Mode
     /// The hierarchies; in hybrid mode the unified one is the last, in unified mode the only one.
     var hierarchies: [CgroupHierarchy]
@@ -66,15 +66,16 @@ extension CgroupHierarchies {
         CgroupHierarchies(mode: .unified, hierarchies: [], unifiedControllers: [])
     }
 
-    /// Looks at the host: one read of /proc/self/cgroup and, but for a v2 hierarchy at the usual place,
-    /// one of /proc/self/mountinfo.
+    /// Discovers the host's hierarchies from /proc/self/cgroup and, unless a v2 hierarchy is at the
+    /// usual place, from /proc/self/mountinfo.
     ///
-    /// No cgroup file system at all is a `CgroupError`. The own cgroups are those of `pid`; without it, of
+    /// Throws if there is no cgroup file system. The own cgroups are those of `pid`, or if nil of
     /// this process.
     static func discover(ownedBy pid: Int32? = nil) throws(CgroupError) -> CgroupHierarchies {
         do throws(SystemCallError) {
             let own = try readFile(pid.map { "/proc/\($0)/cgroup" } ?? "/proc/self/cgroup")
-            // A node of Kubernetes has mounts by the hundred, and the kernel renders all of them.
+            // A Kubernetes node has hundreds of mounts, and the kernel formats all of them for each
+            // read.
             if let controllers = usualUnifiedControllers,
                 let found = CgroupHierarchies(usualUnified: controllers, ownCgroups: own)
             {
@@ -82,7 +83,8 @@ extension CgroupHierarchies {
             }
             let mounts = try readFile("/proc/self/mountinfo")
             var found = CgroupHierarchies(mountInfo: mounts, ownCgroups: own) { mount, path in
-                // What another mount covers cannot be reached, nor what lies beyond our root.
+                // A covered mount, or one outside this process's root, cannot be reached by its
+                // path.
                 (try? status(at: path))?.stx_mnt_id == mount
             }
             if found.mode == .unified, let root = found.hierarchies.first {
@@ -99,21 +101,22 @@ extension CgroupHierarchies {
         }
     }
 
-    /// Where systemd, and everybody else on a host with v2 alone, mounts the hierarchy.
+    /// The mount point used by systemd, and by everybody else on a host with only v2.
     static let usualMountPoint = "/sys/fs/cgroup"
 
-    /// What `cgroup.controllers` says at the usual place, if the root of the v2 hierarchy is mounted there.
+    /// The contents of `cgroup.controllers`, if the root of the v2 hierarchy is at the usual mount
+    /// point.
     ///
-    /// That root has inode 1 and no other cgroup has; a mount of a cgroup below, or one made in a cgroup
-    /// namespace, shows that cgroup's.
+    /// Only the root cgroup has inode 1; a mount of another cgroup, or one made in a cgroup
+    /// namespace, shows that cgroup's inode.
     private static var usualUnifiedControllers: [UInt8]? {
         guard let root = try? status(at: usualMountPoint), root.stx_ino == 1 else { return nil }
-        // Also a tmpfs, in which v1 hierarchies are mounted, begins with inode 1.
+        // A tmpfs with v1 hierarchies has inode 1 too, but not this file.
         return try? readFile("\(usualMountPoint)/cgroup.controllers")
     }
 
-    /// A v2 hierarchy whose root is mounted at the usual place; nil if this process is in another as well,
-    /// or outside of what its cgroup namespace shows.
+    /// A v2 hierarchy whose root is at the usual mount point; nil if this process also uses another
+    /// hierarchy, or is outside its cgroup namespace's root.
     init?(usualUnified controllers: [UInt8], ownCgroups: [UInt8]) {
         let memberships = Self.memberships(ownCgroups)
         guard let own = memberships.first, memberships.count == 1, own.controllers.isEmpty,
@@ -128,10 +131,10 @@ extension CgroupHierarchies {
         unifiedControllers = words(of: controllers)
     }
 
-    /// The hierarchies in which this process may make cgroups beside or below its own, and move a
-    /// process there.
+    /// The hierarchies in which this process may make a cgroup for the container, and move a
+    /// process into it.
     ///
-    /// Kernel: cgroups(7), Delegation; who may not write to the cgroup above both moves nothing.
+    /// Kernel: cgroups(7), Delegation: moving requires write access to the closest common parent.
     func permitted(for id: String) -> CgroupHierarchies {
         guard let layout = try? CgroupLayout(cgroupsPath: nil, id: id, in: self) else {
             return self
@@ -148,11 +151,11 @@ extension CgroupHierarchies {
         return result
     }
 
-    /// The hierarchies for a cgroup that the config names, without the v2 one of a hybrid host where this
-    /// process may not make it or move anybody there.
+    /// The hierarchies for a cgroup that the config names, without the v2 one of a hybrid host if
+    /// this process may not make the cgroup or move processes there.
     ///
-    /// The v2 hierarchy of a hybrid host limits nothing, and runc does without it. A v1 hierarchy that may
-    /// not be written to is an error.
+    /// The v2 hierarchy of a hybrid host limits nothing, and runc does without it. A v1 hierarchy
+    /// without write access is an error.
     func withoutClosedUnified(for id: String, at path: String) -> CgroupHierarchies {
         guard mode == .hybrid,
             let layout = try? CgroupLayout(cgroupsPath: path, id: id, in: self),
@@ -170,7 +173,8 @@ extension CgroupHierarchies {
         return result
     }
 
-    /// Whether this process may move a child into a v2 cgroup: it has to write to the one above both.
+    /// Whether this process may move a child into a v2 cgroup: it needs write access to the common
+    /// parent.
     ///
     /// Kernel: cgroups(7), Delegation containment.
     static func mayEnter(_ directory: CgroupDirectory) -> Bool {
@@ -187,15 +191,15 @@ extension CgroupHierarchies {
         return mayWrite("\(common)/cgroup.procs")
     }
 
-    /// Reads the texts of /proc/self/mountinfo and /proc/self/cgroup.
+    /// Parses the contents of /proc/self/mountinfo and /proc/self/cgroup.
     ///
-    /// Of several mounts of a hierarchy the first at the usual place that can be written to counts, else the
-    /// first of the next best. Source: proc_pid_mountinfo(5), cgroups(7).
+    /// Of several mounts of one hierarchy, the first one that is writable and at the usual place is
+    /// used, else the first of the next best. Source: proc_pid_mountinfo(5), cgroups(7).
     ///
     /// - Parameters:
     ///   - mountInfo: the mounts.
-    ///   - ownCgroups: where the caller is.
-    ///   - isReachable: whether a path leads to the mount with this number.
+    ///   - ownCgroups: the caller's cgroups.
+    ///   - isReachable: whether a path leads to the mount with this ID.
     init(
         mountInfo: [UInt8], ownCgroups: [UInt8],
         isReachable: (_ mount: UInt64, _ path: String) -> Bool = { _, _ in true }
@@ -252,9 +256,9 @@ extension CgroupHierarchies {
     }
 }
 
-/// A line of mountinfo that mounts a cgroup hierarchy.
+/// A line of mountinfo for a cgroup mount.
 private struct CgroupMount {
-    /// The number that statx(2) tells of what is on it.
+    /// The mount ID that statx(2) reports for files on it.
     let number: UInt64
     let root: String
     let mountPoint: String
@@ -262,12 +266,12 @@ private struct CgroupMount {
     let isReadOnly: Bool
     let options: [String]
 
-    /// Nil if the line mounts something else.
+    /// Nil if the line is for another mount.
     init?(_ line: ArraySlice<UInt8>) {
-        // A host may have thousands of mounts: only the lines that can matter are taken apart.
+        // A host may have thousands of mounts: only lines that may be cgroups are parsed.
         guard Self.mayBeCgroup(line) else { return nil }
         let fields = line.split(separator: UInt8(ascii: " "))
-        // Optional fields stand before the "-"; type, source and super options follow it.
+        // Optional fields come before the "-"; type, source and super options after it.
         guard let dash = fields.dropFirst(6).firstIndex(where: { $0.elementsEqual("-".utf8) }),
             dash + 3 < fields.count, fields[dash + 1].starts(with: "cgroup".utf8)
         else { return nil }
@@ -287,7 +291,7 @@ private struct CgroupMount {
         }
     }
 
-    /// Whether `- cgroup` stands somewhere in the line.
+    /// Whether the line contains `- cgroup`.
     private static func mayBeCgroup(_ line: ArraySlice<UInt8>) -> Bool {
         var rest = line
         while let dash = rest.firstIndex(of: UInt8(ascii: "-")) {
@@ -297,20 +301,20 @@ private struct CgroupMount {
         return false
     }
 
-    /// Whether this is a mount of the hierarchy with just these controllers; none are those of v2.
+    /// Whether this mounts the hierarchy with exactly these controllers; an empty list means v2.
     func carries(_ controllers: [String]) -> Bool {
         isUnified == controllers.isEmpty && controllers.allSatisfy(options.contains)
     }
 
-    /// How well it serves, 0 best: below /sys/fs/cgroup is what everybody else uses, too.
+    /// The rank of this mount, 0 is best: below /sys/fs/cgroup, which everybody uses, and writable.
     var rank: Int {
         let isUsual = "\(mountPoint)/".begins(with: "\(CgroupHierarchies.usualMountPoint)/")
         return (isUsual ? 0 : 2) + (isReadOnly ? 1 : 0)
     }
 
-    /// `path` as seen below the mount: a mount of a subtree hides what leads to it.
+    /// `path` relative to the mount, which may show only a subtree.
     ///
-    /// A path outside of the mounted subtree (another cgroup namespace) counts as the mount's root.
+    /// A path outside the mounted subtree (in another cgroup namespace) counts as the mount's root.
     func pathBelowRoot(_ path: String) -> String {
         if root == "/" { return path == "/" || path.begins(with: "/..") ? "" : path }
         guard path.begins(with: "\(root)/") else { return "" }

@@ -4,10 +4,10 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-// What crun's annotations say of a container's cgroup.
+// crun's annotations for a container's cgroup.
 
 extension CgroupLayout {
-    /// The cgroup that an annotation names, as `/a/b`; empty without one.
+    /// The cgroup that an annotation names, as `/a/b`; empty if it is absent.
     static func annotated(_ name: String, _ annotations: [String: String])
         throws(SpecError) -> String
     {
@@ -21,8 +21,8 @@ extension CgroupLayout {
 
     /// The layout with the container in a cgroup below its scope.
     ///
-    /// systemd keeps the scope, and all below it is the container's: whoever runs systemd inside wants
-    /// no other beside it.
+    /// systemd manages the scope, and everything below belongs to the container: a systemd inside
+    /// needs a cgroup to itself.
     func inSubgroup(_ annotations: [String: String]) throws(SpecError) -> CgroupLayout {
         let path = try Self.annotated(ConfigAnnotation.systemdSubgroup, annotations)
         guard !path.isEmpty else { return self }
@@ -34,7 +34,7 @@ extension CgroupLayout {
 }
 
 extension CgroupPlan {
-    /// Takes up what is to be left to the container; v1 has no safe way for that.
+    /// Reads the annotation of the cgroup to delegate; v1 has no safe delegation.
     mutating func delegate(_ annotations: [String: String]) throws(SpecError) {
         let name = ConfigAnnotation.delegatedCgroup
         delegated = try CgroupLayout.annotated(name, annotations)
@@ -45,17 +45,17 @@ extension CgroupPlan {
 }
 
 extension Cgroup {
-    /// Makes the cgroup that the container's process is going to be in.
+    /// Makes the delegated cgroup for the container's process.
     ///
     /// - Parameters:
     ///   - delegated: its path below the container's own.
-    ///   - owner: the user of the host that it is given to, if to any.
-    /// - Throws: what the kernel refuses.
+    ///   - owner: the user of the host who gets it; nil leaves it to root.
+    /// - Throws: the kernel's refusal.
     mutating func makeDelegated(_ delegated: String, owner: UInt32?) throws(CgroupError) {
         guard let own = layout.directories.first?.path else { return }
         let path = own + delegated
         do throws(SystemCallError) {
-            // One that is there is of an earlier container with the same path.
+            // An existing one is left from an earlier container with the same path.
             _ = try makeDirectory(path, below: own.utf8.count)
         } catch {
             throw CgroupError(failure: error, message: "unable to create the delegated cgroup")
@@ -63,7 +63,7 @@ extension Cgroup {
         if let owner { try delegate(path, to: owner) }
     }
 
-    /// Opens what a process enters the delegated cgroup by.
+    /// Opens the file by which a process enters the delegated cgroup.
     func openDelegated(_ path: String) throws(CgroupError) -> OwnedDescriptor {
         let own = layout.directories.first?.path ?? ""
         do throws(SystemCallError) {
@@ -73,10 +73,10 @@ extension Cgroup {
         }
     }
 
-    /// Gives the cgroups on the way to a delegated one their controllers, now that the container's own
-    /// has no process.
+    /// Enables the controllers on the path to the delegated cgroup, now that the container's own
+    /// cgroup has no processes.
     ///
-    /// Best effort: the container's root can do so as well.
+    /// Errors are ignored: the container's root can do this as well.
     func enableControllers(below path: String) {
         guard let own = layout.directories.first?.path else { return }
         var above = own
@@ -88,8 +88,8 @@ extension Cgroup {
         }
     }
 
-    /// Moves the process that keeps a scope into the container's cgroup below it: a cgroup with
-    /// processes gives no controllers to its children.
+    /// Moves the process that holds a scope into the container's cgroup below it: a cgroup with
+    /// processes cannot pass controllers to its children.
     func attachKeeper(_ keeper: Int32?) throws(CgroupError) {
         guard let keeper, layout.isUnified, layout.scope?.subgroup.isEmpty == false else { return }
         try attach(Int(keeper))

@@ -4,9 +4,11 @@ internal import RuntimeSpec
 internal import SystemPackage
 
 extension CgroupLayout {
-    /// The layout of cgroups below the container's: `paths` by controller, or one for all under "".
+    /// The layout of cgroups below the container's: `paths` by controller, or a single path under
+    /// the key "".
     ///
-    /// - Throws: `invalidArgument` for a path that leads out or a controller that is not there.
+    /// - Throws: `invalidArgument` for a path that leads outside, or a controller that is not
+    ///   present.
     func entering(_ paths: [String: String]) throws(ContainerError) -> CgroupLayout {
         var result = self
         if let path = paths[""] {
@@ -22,7 +24,7 @@ extension CgroupLayout {
                     hint: isUnified ? "cgroup v2 has one path for all controllers" : nil)
             }
             let cgroup = directories[index].cgroup + (try Self.inner(path))
-            // Controllers that are mounted together share a directory.
+            // Controllers of one hierarchy share a directory.
             let isTaken = result.directories[index].cgroup != directories[index].cgroup
             guard !isTaken || result.directories[index].cgroup == cgroup else {
                 throw ContainerError(
@@ -34,7 +36,7 @@ extension CgroupLayout {
         return result
     }
 
-    /// `path` as `/a/b`; empty for the cgroup itself.
+    /// `path` in the form `/a/b`; empty for the cgroup itself.
     static func inner(_ path: String) throws(ContainerError) -> String {
         var parts: [Substring] = []
         for part in path.parts(between: "/") where part != "." {
@@ -49,7 +51,7 @@ extension CgroupLayout {
 }
 
 extension Cgroup {
-    /// Checks that a process can enter, for a clear error before it is started.
+    /// Checks that a process can enter, for a clear error before it starts.
     func checkEntrance() throws(ContainerError) {
         for directory in layout.directories {
             // The texts are runc's.
@@ -63,11 +65,11 @@ extension Cgroup {
         }
     }
 
-    /// Whether processes may be in a cgroup of v2 itself: not beside children that it has given a
-    /// controller to, unless the controller can tell threads apart.
+    /// Whether a v2 cgroup itself accepts processes: not if it has given a controller to its
+    /// children, unless that controller supports threads.
     ///
-    /// One that is gone takes none; one that cannot be read is left to the kernel's answer.
-    /// Kernel: cgroup-v2.rst, No Internal Process Constraint and Threads.
+    /// A missing cgroup accepts none. If this cannot be read, the kernel decides. Kernel:
+    /// cgroup-v2.rst, No Internal Process Constraint and Threads.
     static func takesProcesses(_ directory: CgroupDirectory) -> Bool {
         guard directory.isUnified else { return true }
         do throws(SystemCallError) {
@@ -78,10 +80,10 @@ extension Cgroup {
         }
     }
 
-    /// The cgroup that init is in now, where it has left the unified one for another.
+    /// Init's present cgroup, if it has left the unified one.
     ///
-    /// Nil unless init is listed there: what /proc names may be seen from elsewhere, or be another's by
-    /// now.
+    /// Nil unless init is listed in it: the path from /proc may be relative to another namespace,
+    /// or name another container's cgroup by now.
     func following(initProcess pid: Int32) -> Cgroup? {
         guard let membership = try? readFile("/proc/\(pid)/cgroup") else { return nil }
         let followed = layout.following(membership)

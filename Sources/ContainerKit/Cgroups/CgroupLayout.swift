@@ -7,7 +7,7 @@ internal import RuntimeSpec
 struct CgroupDirectory: Equatable, Sendable {
     /// The controllers of the hierarchy; none on the unified one.
     var controllers: [String]
-    /// Where the hierarchy is mounted.
+    /// The mount point of the hierarchy.
     var mountPoint: String
     /// The cgroup below `mountPoint`, as `/a/b`.
     var cgroup: String
@@ -20,16 +20,16 @@ struct CgroupDirectory: Equatable, Sendable {
 
 /// The directories of one container's cgroup; also what the state file records of it.
 struct CgroupLayout: Equatable, Sendable {
-    /// Which generation of cgroups limits resources.
+    /// The cgroup version that limits resources.
     var mode: CgroupHierarchies.Mode
     /// One directory per hierarchy, the unified one last.
     var directories: [CgroupDirectory]
     /// The controllers that the unified hierarchy offers (unified mode only).
     var unifiedControllers: [String]
-    /// The unit of systemd that the cgroup belongs to, if systemd keeps it.
+    /// The systemd unit of the cgroup, if systemd manages it.
     var scope: SystemdScope?
 
-    /// That of a container of which no cgroup is known.
+    /// The layout of a container without a known cgroup.
     static var empty: CgroupLayout {
         CgroupLayout(mode: .legacy, directories: [], unifiedControllers: [])
     }
@@ -43,10 +43,10 @@ struct CgroupLayout: Equatable, Sendable {
         return directories.firstIndex { $0.controllers.contains(controller) }
     }
 
-    /// What an error says of a limit whose controller is missing.
+    /// The error for a limit whose controller is missing.
     func lack(of controller: String) -> String {
         guard mode != .none else {
-            // The second part is runc's, which people search for.
+            // The second part is runc's text, which people search for.
             return "the container has no cgroup for this limit: rootless needs no limits + no "
                 + "cgrouppath when no permission is granted for cgroups (or have one delegated)"
         }
@@ -59,11 +59,11 @@ struct CgroupLayout: Equatable, Sendable {
 }
 
 extension CgroupLayout {
-    /// Places a container as runc's cgroupfs driver does.
+    /// The cgroup for a container, placed like runc's cgroupfs driver does.
     ///
-    /// An absolute `cgroupsPath` is below the mount point of each hierarchy. A relative one, or the
-    /// container id where there is none, is below the caller's own cgroup on v1, and beside it on v2,
-    /// where a cgroup with processes cannot have children with limits.
+    /// An absolute `cgroupsPath` is below the mount point of each hierarchy. A relative one, or by
+    /// default the container's ID, is below the caller's own cgroup on v1. On v2 it is beside the
+    /// caller's cgroup, since a cgroup with processes cannot have children with limits.
     ///
     /// Spec: config-linux.md, Cgroups Path.
     init(cgroupsPath: String?, id: String, in host: CgroupHierarchies) throws(SpecError) {
@@ -86,7 +86,7 @@ extension CgroupLayout {
         }
     }
 
-    /// `path` as `/a/b`, without empty and `.` parts; a `..` at the top goes nowhere.
+    /// `path` in the form `/a/b`, without empty and `.` components; `..` at the top is dropped.
     private static func cleaned(_ path: String) -> String {
         path.rootedComponents.pathBelow
     }
@@ -98,7 +98,7 @@ extension CgroupLayout {
 }
 
 extension CgroupLayout {
-    /// What the state file keeps, so that later commands find the cgroup without computing it anew.
+    /// The part of the state file by which later commands find the cgroup.
     var record: JSONValue {
         var object: JSONObject = ["mode": .string(mode.rawValue)]
         object.append(
@@ -116,7 +116,7 @@ extension CgroupLayout {
         return .object(object)
     }
 
-    /// Reads a record back; nil if it is not one.
+    /// Decodes a record; nil if it is none.
     init?(record: JSONValue) {
         guard case .object(let object) = record, case .string(let modeName)? = object["mode"],
             let mode = CgroupHierarchies.Mode(rawValue: modeName),
@@ -150,16 +150,17 @@ extension CgroupLayout {
 }
 
 extension CgroupLayout {
-    /// The layout with init's present cgroup in place of the unified one.
+    /// The layout with the unified directory replaced by init's present cgroup.
     ///
-    /// - Parameter membership: the contents of /proc/PID/cgroup of init.
-    /// - Returns: the layout as it is where init's cgroup cannot be named from here.
+    /// - Parameter membership: the contents of init's /proc/PID/cgroup.
+    /// - Returns: the layout unchanged if init's cgroup has no path in this cgroup namespace.
     func following(_ membership: [UInt8]) -> CgroupLayout {
         guard let index = unifiedIndex else { return self }
         for line in membership.split(separator: UInt8(ascii: "\n")) {
             guard line.starts(with: "0::".utf8) else { continue }
             let path = String(decoding: line.dropFirst(3), as: UTF8.self)
-            // Outside of what our cgroup namespace shows; the root is no container's.
+            // The cgroup is outside our cgroup namespace, or it is the root, which is no
+            // container's.
             guard path.utf8.count > 1, !path.begins(with: "/..") else { return self }
             var result = self
             result.directories[index].cgroup = path

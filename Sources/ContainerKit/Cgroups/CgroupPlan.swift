@@ -2,28 +2,29 @@
 
 internal import RuntimeSpec
 
-/// The cgroup of a new container: its directories and what is written there.
+/// The cgroup of a new container: its directories and limits.
 struct CgroupPlan: Equatable, Sendable {
     /// The directories.
     var layout: CgroupLayout
     /// The limits.
     var resources: ResourcePlan
-    /// Who may use which device; a container may always use the standard ones.
+    /// The access to devices; the standard ones are always allowed.
     var devices: DeviceAccess
     /// The properties of the scope that systemd makes; empty without systemd.
     var properties: [UnitProperty] = []
-    /// Whether it is no error that the kernel refuses device rules: what a user namespace cannot make,
-    /// it need not be forbidden.
+    /// Whether a refusal of device rules is ignored: in a user namespace no device nodes can be
+    /// made anyway.
     var toleratesDeviceRefusal = false
-    /// The cgroup below the container's that its process is in, as `/a/b`; empty for the container's own.
+    /// The cgroup of the container's process below the container's own, as `/a/b`; empty for its
+    /// own.
     var delegated = ""
-    /// The user of the host that the v2 cgroup is given to; nil leaves it to root.
+    /// The user of the host who gets the v2 cgroup; nil leaves it to root.
     var owner: UInt32?
 
     /// Plans the cgroup of the container `id`.
     ///
-    /// Without resources the container still gets its directories and the device rules that every
-    /// container has. Spec: config-linux.md, Cgroups Path and Control groups.
+    /// A container without resources also gets its directories and the default device rules. Spec:
+    /// config-linux.md, Cgroups Path and Control groups.
     init(cgroupsPath: String?, id: String, resources: Resources?, host: CgroupHierarchies)
         throws(SpecError)
     {
@@ -31,7 +32,7 @@ struct CgroupPlan: Equatable, Sendable {
             layout: CgroupLayout(cgroupsPath: cgroupsPath, id: id, in: host), resources: resources)
     }
 
-    /// Plans the scope of the container `id`, which systemd makes.
+    /// Plans the scope of the container `id`, which systemd will make.
     init(
         cgroupsPath: String?, id: String, resources: Resources?, annotations: [String: String],
         host: CgroupHierarchies, systemd: SystemdHost

@@ -3,17 +3,17 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// A cgroup directory with those below it.
+/// A cgroup directory and all cgroups below it.
 ///
-/// The container may have nested its cgroups as deeply as it liked: every step is taken from one open
-/// directory to the next, so that neither the length of a path nor the number of descriptors is a
-/// limit.
+/// A container may nest its cgroups as deeply as it likes. So every step goes from one open
+/// directory to the next, which limits neither the length of a path nor the depth.
 enum CgroupTree {
     // MARK: Removing
 
-    /// Removes `path` and, only if that is refused, its children before it.
+    /// Removes `path`; if that is refused, removes its children first.
     ///
-    /// A process that is dying keeps its cgroup busy for a moment: tried again for about a second.
+    /// A process that is ending keeps its cgroup busy for a moment, so this is repeated for about a
+    /// second.
     static func remove(_ path: String) throws(SystemCallError) {
         guard let refusal = refusal(ofRemoving: path, at: currentDirectory) else { return }
         guard isBusy(refusal.errno) else { throw refusal }
@@ -30,7 +30,7 @@ enum CgroupTree {
                     directory = below
                     descent.append(child)
                 } else {
-                    // Gone meanwhile; a directory that was read to its end has to be opened anew.
+                    // The child is gone; to be read again, the directory must be reopened.
                     directory = try openFile(".", .readOnly | .directory, at: directory.number)
                 }
             } else {
@@ -41,7 +41,7 @@ enum CgroupTree {
         }
     }
 
-    /// Removes the children that let themselves be removed, up to one that does not: its name.
+    /// Removes children until one cannot be removed; returns its name.
     private static func removeLeaves(in directory: CInt, named path: String)
         throws(SystemCallError) -> String?
     {
@@ -80,7 +80,7 @@ enum CgroupTree {
 
     // MARK: Walking
 
-    /// The processes of the cgroup at `path` and of those below it, in no order; none if it is gone.
+    /// The processes of the cgroup at `path` and those below, unordered; none if it is gone.
     static func processes(in path: String) throws(SystemCallError) -> [Int] {
         var found: [Int] = []
         try visit(path) { (directory) throws(SystemCallError) in
@@ -89,7 +89,7 @@ enum CgroupTree {
         return found
     }
 
-    /// A file of the cgroup at `path`, then those of the ones below it; none if it is gone.
+    /// The contents of a file of the cgroup at `path`, then of those below; none if it is gone.
     static func contents(of file: String, in path: String) throws(SystemCallError) -> [[UInt8]] {
         var found: [[UInt8]] = []
         try visit(path) { (directory) throws(SystemCallError) in
@@ -142,7 +142,7 @@ enum CgroupTree {
         }
     }
 
-    /// A cgroup that goes away while it is read answers ENODEV.
+    /// Whether a cgroup does not exist; one that is removed while it is read causes ENODEV.
     private static func isGone(_ errno: Errno) -> Bool {
         errno == .noSuchFileOrDirectory || errno == .operationNotSupportedByDevice
     }
@@ -151,7 +151,7 @@ enum CgroupTree {
         do throws(SystemCallError) {
             return try numbers("cgroup.procs", in: directory)
         } catch  where error.errno == .notSupported {
-            // A threaded cgroup of v2 lists its threads only.
+            // A threaded v2 cgroup lists only its threads.
             return try numbers("cgroup.threads", in: directory)
         }
     }

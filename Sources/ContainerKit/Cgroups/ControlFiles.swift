@@ -2,10 +2,10 @@
 
 internal import SystemPackage
 
-/// The control files of a cgroup, for reading.
+/// Reads the control files of a cgroup.
 ///
-/// What the kernel or the cgroup lacks is nil: kernels differ in their files, and a cgroup may go away
-/// while it is read.
+/// A value that the kernel or the cgroup lacks is nil: kernels differ in their files, and a cgroup
+/// may be removed while it is read.
 struct ControlFiles {
     let layout: CgroupLayout
 
@@ -14,7 +14,7 @@ struct ControlFiles {
 
     /// The contents of a file of `controller`.
     ///
-    /// On v2 an empty name stands for the files that every cgroup has, whatever its controllers.
+    /// On v2 an empty controller name means files that every cgroup has.
     func text(_ controller: String, _ file: String) throws(CgroupError) -> [UInt8]? {
         let index = controller.isEmpty ? layout.unifiedIndex : layout.index(of: controller)
         guard let index else { return nil }
@@ -27,13 +27,14 @@ struct ControlFiles {
         }
     }
 
-    /// EOPNOTSUPP is what pressure files answer where they are turned off; ENODEV a cgroup that goes.
+    /// Whether a file has no value: EOPNOTSUPP if pressure files are turned off, ENODEV if the
+    /// cgroup is being removed.
     private static func isMissing(_ errno: Errno) -> Bool {
         errno == .noSuchFileOrDirectory || errno == .operationNotSupportedByDevice
             || errno == .notSupported
     }
 
-    /// The number in a file; `max` is the highest.
+    /// The number in a file; `max` becomes the highest number.
     func number(_ controller: String, _ file: String) throws(CgroupError) -> UInt64? {
         guard let word = try text(controller, file).flatMap({ words(of: $0).first }) else {
             return nil
@@ -51,7 +52,7 @@ struct ControlFiles {
         }
     }
 
-    /// The lines of a file as their words.
+    /// The lines of a file, split into words.
     func lines(_ controller: String, _ file: String) throws(CgroupError) -> [[String]] {
         guard let text = try text(controller, file) else { return [] }
         return text.split(separator: UInt8(ascii: "\n")).map { words(of: Array($0)) }
@@ -88,12 +89,12 @@ struct ControlFiles {
 }
 
 extension Array where Element == (name: String, value: UInt64) {
-    /// The number of that name, or 0.
+    /// The number with this name, or 0.
     subscript(name: String) -> UInt64 { first { $0.name == name }?.value ?? 0 }
 }
 
 extension Cgroup {
-    /// What the cgroup uses, as far as the kernel counts it.
+    /// The resource usage of the cgroup, as far as the kernel counts it.
     func statistics() throws(CgroupError) -> Statistics {
         let files = ControlFiles(layout: layout)
         var statistics = Statistics()

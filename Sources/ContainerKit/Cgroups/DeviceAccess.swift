@@ -3,7 +3,7 @@
 internal import InitProgram
 internal import RuntimeSpec
 
-/// What a rule permits or forbids to do with a device.
+/// The operations on a device that a rule allows or denies.
 struct DeviceOperations: OptionSet, Hashable, Sendable {
     let rawValue: UInt32
     // The bits of `bpf_cgroup_dev_ctx.access_type` (BPF_DEVCG_ACC_*).
@@ -19,9 +19,9 @@ struct DeviceOperations: OptionSet, Hashable, Sendable {
     }
 }
 
-/// The devices that a rule is about; nil is any number.
+/// The devices that a rule applies to; nil means any number.
 struct DeviceRange: Hashable, Sendable {
-    /// The type of a device that has rules; the raw values are BPF_DEVCG_DEV_*.
+    /// The type of device; the raw values are BPF_DEVCG_DEV_*.
     enum Kind: UInt32, Sendable {
         case block = 1
         case character = 2
@@ -31,7 +31,7 @@ struct DeviceRange: Hashable, Sendable {
     var major: UInt32?
     var minor: UInt32?
 
-    /// The other ranges that every one of these devices is in.
+    /// The wider ranges that contain all of these devices.
     var wider: [DeviceRange] {
         [
             DeviceRange(kind: kind, major: major), DeviceRange(kind: kind, minor: minor),
@@ -40,7 +40,7 @@ struct DeviceRange: Hashable, Sendable {
     }
 }
 
-/// Devices and operations that are an exception from the default.
+/// An exception from the default: devices and operations.
 struct DeviceException: Equatable, Sendable {
     var devices: DeviceRange
     var access: DeviceOperations
@@ -56,7 +56,7 @@ struct DeviceException: Equatable, Sendable {
         return copy
     }
 
-    /// The line of the v1 files: `c 1:3 rwm`.
+    /// The exception as a line for the v1 files: `c 1:3 rwm`.
     var line: String {
         let kind = devices.kind == .block ? "b" : "c"
         let major = devices.major.map { "\(Int($0))" } ?? "*"
@@ -65,19 +65,19 @@ struct DeviceException: Equatable, Sendable {
     }
 }
 
-/// Who may use which device: a default and the exceptions from it.
+/// The access to devices: a default and the exceptions from it.
 ///
-/// This is what the kernel's v1 controller keeps of a list of rules; the v2 program follows it.
+/// This is what the kernel's v1 controller makes of a list of rules; the v2 program does the same.
 struct DeviceAccess: Equatable, Sendable {
-    /// What holds for a device without an exception.
+    /// Whether a device without an exception is allowed.
     var allowsByDefault = false
-    /// The exceptions, each range once, in the order of the rules.
+    /// The exceptions, one per range, in the order of the rules.
     var exceptions: [DeviceException] = []
 
-    /// Folds rules, starting from none allowed; then the standard devices are allowed.
+    /// Combines rules, starting from no access; then allows the standard devices.
     ///
-    /// A rule cannot take away a part of a wider one, and such a rule is an error rather than
-    /// a hole that is not there. Spec: config-linux.md, Allowed Device list and Default Devices.
+    /// A rule cannot deny a part of a wider exception. Such a rule is an error, since it would have
+    /// no effect. Spec: config-linux.md, Allowed Device list and Default Devices.
     init(rules: [DeviceCgroupRule]) throws(SpecError) {
         var fold = DeviceFold()
         for (index, rule) in rules.enumerated() {
@@ -139,8 +139,8 @@ struct DeviceAccess: Equatable, Sendable {
         return number
     }
 
-    /// What every container may do, as runc's default: make any node; use null, zero, full, random,
-    /// urandom, tty, ptmx and the pseudo-terminals.
+    /// The access of every container, as runc's default: make any node; use null, zero, full,
+    /// random, urandom, tty, ptmx and the pseudo-terminals.
     private static let standardDevices: [DeviceException] = [
         DeviceException(.character, nil, nil, .makeNode),
         DeviceException(.block, nil, nil, .makeNode),
@@ -155,10 +155,10 @@ struct DeviceAccess: Equatable, Sendable {
     ]
 }
 
-/// Rules on their way to an access.
+/// Collects rules into an access.
 private struct DeviceFold {
     var allowsByDefault = false
-    /// Each range once; one that nothing is left of is empty.
+    /// One per range; an exception that later rules have used up is empty.
     var exceptions: [DeviceException] = []
     private var places = HashedPlaces()
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension DeviceAccess {
-    /// The BPF_PROG_TYPE_CGROUP_DEVICE program that answers 1 (allowed) or 0 for each use of a device.
+    /// The BPF_PROG_TYPE_CGROUP_DEVICE program: returns 1 (allowed) or 0 for each access to a
+    /// device.
     ///
-    /// Register 1 holds the context on entry: access and type, major, minor. Each exception is a
-    /// block of tests that jumps to the next block when it does not match.
+    /// On entry register 1 points to the context: access and type, major, minor. Each exception is
+    /// a block of tests, which jumps to the next block if it does not match.
     var program: [DeviceInstruction] {
         typealias Code = DeviceInstruction.Code
         var program = [
@@ -44,16 +45,16 @@ extension DeviceAccess {
                 DeviceInstruction(Code.moveRegister, to: Register.scratch, from: Register.access))
             block.append(DeviceInstruction(Code.andConstant, to: Register.scratch, operations))
             if allowsByDefault {
-                // One forbidden operation is enough.
+                // One denied operation among those requested is enough.
                 block.append(DeviceInstruction(Code.jumpIfConstant, to: Register.scratch, 0))
             } else {
-                // All operations have to be permitted.
+                // All requested operations must be allowed.
                 block.append(
                     DeviceInstruction(
                         Code.jumpIfNotRegister, to: Register.scratch, from: Register.access))
             }
         }
-        // 32-bit comparisons: a constant of 64 would be sign-extended.
+        // 32-bit comparisons, since a 64-bit constant would be sign-extended.
         if let major = exception.devices.major {
             block.append(
                 DeviceInstruction(

@@ -3,20 +3,20 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// Tells when a cgroup has run out of memory.
+/// Reports when a cgroup has run out of memory.
 ///
-/// Kernel: admin-guide/cgroup-v1/memory.rst, OOM Control (an eventfd); cgroup-v2.rst, memory.events (a
-/// file that inotify tells of).
+/// Kernel: admin-guide/cgroup-v1/memory.rst, OOM Control (by an eventfd); cgroup-v2.rst,
+/// memory.events (by inotify).
 struct OutOfMemoryWatch: ~Copyable {
     private let cgroup: Cgroup
     /// The directory of the memory controller.
     private let directory: String
     private let events: OwnedDescriptor
-    /// v1 only: the file that the events belong to, open as long as they are wanted.
+    /// v1 only: the file of the events; events come as long as it is open.
     private let control: OwnedDescriptor?
     private var seenKills: UInt64
 
-    /// Becomes readable when `next` has something to say.
+    /// Becomes readable when `hasNews` may return true.
     var descriptor: CInt { events.number }
 
     private init(
@@ -30,7 +30,7 @@ struct OutOfMemoryWatch: ~Copyable {
         seenKills = cgroup.oomKillCount
     }
 
-    /// Begins to watch; nil where memory has no controller, so that nothing can be told.
+    /// Starts to watch; nil without a memory controller.
     static func start(of cgroup: Cgroup) throws(CgroupError) -> OutOfMemoryWatch? {
         guard let index = cgroup.layout.index(of: "memory") else { return nil }
         let path = cgroup.layout.directories[index].path
@@ -47,7 +47,7 @@ struct OutOfMemoryWatch: ~Copyable {
     {
         let changes = try makeChangeQueue()
         try watchModifications(of: "\(path)/memory.events", in: changes.number)
-        // It also tells of the last process's end.
+        // This file changes when the last process ends.
         try watchModifications(of: "\(path)/cgroup.events", in: changes.number)
         return OutOfMemoryWatch(cgroup, at: path, changes)
     }
@@ -71,10 +71,10 @@ struct OutOfMemoryWatch: ~Copyable {
         }
     }
 
-    /// Whether memory ran out since the last look.
+    /// Whether memory ran out since the last call.
     ///
-    /// On v1 the removal of the cgroup raises the counter too, and is none. On v2 a change of the file
-    /// may be of another line.
+    /// On v1, removing the cgroup also raises the counter, which does not count. On v2, another
+    /// line of the file may have changed.
     mutating func hasNews() -> Bool {
         let isReady = drain(events.number)
         if !cgroup.layout.isUnified { return isReady && !isGone }

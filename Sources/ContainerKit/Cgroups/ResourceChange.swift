@@ -2,17 +2,17 @@
 
 internal import RuntimeSpec
 
-/// What an update asks for, over what a container has.
+/// Applies an update to the resources that a container has.
 ///
-/// A field that the update does not set stays as it is. Some files of the kernel hold two fields, or
-/// bound each other: with one of them the present value of the other is written, too.
+/// A field that the update does not set is unchanged. Some kernel files hold two fields, or bound
+/// each other: then the present value of the other field is written as well.
 struct ResourceChange {
-    /// What is to be written.
+    /// The values to write.
     let written: Resources
-    /// What the container has then.
+    /// The container's resources after the update.
     let result: Resources
 
-    /// What `given` makes of `current`; `isUnified` says whether the limits are those of cgroup v2.
+    /// The change of `current` by `given`; `isUnified` says whether cgroup v2 limits resources.
     init(of current: Resources, by given: Resources, isUnified: Bool = false) {
         var update = given
         update.memory = given.memory.map(Self.withoutZeroes)
@@ -51,17 +51,18 @@ struct ResourceChange {
         }
         if let memory = update.memory, memory.limit != nil || memory.swap != nil {
             written.memory?.limit = result.memory?.limit
-            // The limit of swap alone, which v2 has, does not depend on the limit of memory.
+            // The swap-only limit of v2 does not depend on the memory limit.
             if !isUnified || memory.swap != nil { written.memory?.swap = result.memory?.swap }
             written.memory?.checkBeforeUpdate = result.memory?.checkBeforeUpdate
         }
-        // Other runtimes never change the rules; writing those that hold would undo what somebody else
-        // has added to them, as tools for graphics cards do.
+        // Other runtimes never change the rules. Writing unchanged rules would undo what others
+        // have added to them, such as tools for graphics cards.
         if written.devices == current.devices { written.devices = nil }
         self.written = written
     }
 
-    /// Whether an idle cgroup gets a weight, which only one that is not idle can have.
+    /// Whether the update sets a weight for an idle cgroup, which therefore must not be idle any
+    /// more.
     private static func endsIdleness(of current: Resources, _ update: Resources) -> Bool {
         let setsWeight = (update.cpu?.shares ?? 0) != 0 || update.unified?["cpu.weight"] != nil
         let setsIdle = update.cpu?.idle != nil || update.unified?["cpu.idle"] != nil
@@ -89,7 +90,7 @@ struct ResourceChange {
         -> MemoryResources?
     {
         guard var result = current, var update else { return update ?? current }
-        // No limit on memory is none on memory and swap together either.
+        // Without a memory limit there is no limit on memory and swap either.
         if update.limit == -1, update.swap == nil { update.swap = -1 }
         overlay(&result.limit, update.limit)
         overlay(&result.reservation, update.reservation)
@@ -103,7 +104,7 @@ struct ResourceChange {
         return result
     }
 
-    /// 0 is what engines write for "not set".
+    /// Removes zeros, which engines write for "not set".
     private static func withoutZeroes(_ memory: MemoryResources) -> MemoryResources {
         func set(_ value: Int64?) -> Int64? { value == 0 ? nil : value }
         var memory = memory
@@ -115,8 +116,8 @@ struct ResourceChange {
         return memory
     }
 
-    /// A new limit of memory alone leaves that of swap alone as it is: the limit of both together, which
-    /// the config tells, moves with it.
+    /// Keeps the amount of swap if only the memory limit changes: the config's combined limit moves
+    /// with it.
     private static func keepSwap(
         of current: MemoryResources?, _ update: MemoryResources?, in result: inout MemoryResources?
     ) {
@@ -128,7 +129,7 @@ struct ResourceChange {
         result?.swap = isTooLarge ? -1 : swap
     }
 
-    /// Lists of devices are replaced as a whole: a device that is left out keeps what it has.
+    /// Lists of devices are replaced as a whole; a device that is left out keeps its present limit.
     private static func overlaid(_ current: BlockIOResources?, _ update: BlockIOResources?)
         -> BlockIOResources?
     {

@@ -4,12 +4,12 @@ internal import RuntimeSpec
 
 /// One text to write to one control file.
 struct ControlWrite: Equatable, Sendable {
-    /// What may go wrong without being an error.
+    /// The errors that are tolerated.
     struct Tolerance: OptionSet, Sendable {
         let rawValue: UInt8
-        /// EINVAL: tried again after the later writes, one of which may make the value fit.
+        /// EINVAL: repeated after the later writes, one of which may make the value valid.
         static let waitsForOthers = Tolerance(rawValue: 1)
-        /// ENOENT: the kernel lacks the file, and what is asked for is what it does anyway.
+        /// ENOENT: the kernel lacks the file, and does what is asked for anyway.
         static let mayBeMissing = Tolerance(rawValue: 2)
     }
 
@@ -17,38 +17,39 @@ struct ControlWrite: Equatable, Sendable {
     var directory: Int
     /// The name of the control file.
     var file: String
-    /// The text, written in one write.
+    /// The text for a single write(2).
     var text: String
-    /// The field of config.json that asks for it.
+    /// The field of config.json that requires it.
     var field: JSONPath
-    /// What may go wrong without being an error.
+    /// The errors that are tolerated.
     var tolerance: Tolerance = []
 }
 
 /// One step of applying resources.
 enum ControlStep: Equatable, Sendable {
     case write(ControlWrite)
-    /// The first of these whose file the kernel has.
+    /// The first of these whose file exists.
     case writeFirst([ControlWrite])
-    /// Fails if the value that `file` holds is at or above `limit`: a limit below the present usage
-    /// would make the kernel kill the container. `noun` names the limit in the message.
+    /// Fails if the value in `file` is at or above `limit`: a limit below the present usage would
+    /// make the kernel kill the container. `noun` names the limit in the message.
     case requireUsage(below: Int64, file: String, directory: Int, noun: String, field: JSONPath)
 }
 
 /// `linux.resources` as ordered steps on the directories of a layout.
 struct ResourcePlan: Equatable, Sendable {
-    /// The writes and checks, in their order.
+    /// The writes and checks, in order.
     var steps: [ControlStep] = []
-    /// Who may use which device; nil if nothing changes.
+    /// The access to devices; nil if it does not change.
     var devices: DeviceAccess?
-    /// What was asked for but cannot have an effect any more, one sentence each.
+    /// Requests that cannot have an effect any more, one sentence each.
     var warnings: [String] = []
-    /// What systemd is told of the limits, for a cgroup that it keeps.
+    /// The properties for systemd, for a cgroup that it manages.
     var properties: [UnitProperty] = []
 
-    /// Plans the limits that `resources` sets, on the hierarchies that `layout` has.
+    /// Plans the limits of `resources` on the hierarchies of `layout`.
     ///
-    /// Wrong values and limits whose controller is missing are errors; what is not set is left alone.
+    /// Invalid values and limits without a controller are errors; fields that are not set are left
+    /// alone.
     init(_ resources: Resources, on layout: CgroupLayout) throws(SpecError) {
         var resources = resources
         if layout.scope != nil { UnitProperties.roundQuota(&resources.cpu) }
@@ -93,7 +94,7 @@ struct ResourcePlan: Equatable, Sendable {
     }
 }
 
-/// The list of writes while it is being made.
+/// Builds the list of writes.
 struct ControlWrites {
     let layout: CgroupLayout
     var steps: [ControlStep] = []
@@ -102,7 +103,7 @@ struct ControlWrites {
     /// Whether the writes go to cgroup v2.
     var isUnified: Bool { layout.isUnified }
 
-    /// The directory of `controller`, which `field` needs.
+    /// The index of the directory of `controller`, which `field` requires.
     func directory(of controller: String, for field: String) throws(SpecError) -> Int {
         guard let index = layout.index(of: controller) else {
             throw error(field, layout.lack(of: controller))
@@ -118,7 +119,7 @@ struct ControlWrites {
         steps.append(.write(try planned(controller, file, text, from: field, tolerance)))
     }
 
-    /// Adds a write to the first of `choices` (file and text) that the kernel has.
+    /// Adds a write to the first file of `choices` (file and text) that exists.
     mutating func writeFirst(
         _ controller: String, _ choices: [(file: String, text: String)], from field: String
     ) throws(SpecError) {
@@ -138,14 +139,14 @@ struct ControlWrites {
             field: path(field), tolerance: tolerance)
     }
 
-    /// Tells that a weight is left out; the first words are runc's.
+    /// Warns that a weight is ignored; the first words are runc's.
     mutating func warnIdle(over weight: String, _ idle: String) {
         warnings.append(
             "unable to apply both \(path(weight)) and \(path(idle)): an idle cgroup has no weight; "
                 + "the weight is ignored")
     }
 
-    /// An error at a field of `linux.resources`.
+    /// An error for a field of `linux.resources`.
     func error(_ field: String, _ message: String, section: String? = nil) -> SpecError {
         SpecError(path(field), message, section: section)
     }
@@ -154,5 +155,5 @@ struct ControlWrites {
     func path(_ field: String) -> JSONPath { "linux.resources.\(field)" }
 }
 
-/// A limit as v2 writes it: -1 is `max`.
+/// A limit in the syntax of v2: -1 is `max`.
 func unifiedLimit(_ value: Int64) -> String { value == -1 ? "max" : "\(value)" }

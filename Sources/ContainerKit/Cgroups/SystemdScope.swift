@@ -5,21 +5,21 @@ internal import RuntimeSpec
 
 /// The transient unit of one container.
 ///
-/// What it is called is fixed by `linux.cgroupsPath`; the state file records it.
+/// Its name follows from `linux.cgroupsPath`; the state file records it.
 struct SystemdScope: Equatable, Sendable {
     /// The name, such as `docker-0123.scope`.
     var unit: String
     /// The slice that it is in, such as `machine.slice`.
     var slice: String
-    /// Which systemd keeps it.
+    /// The systemd that manages it.
     var instance: SystemdInstance
-    /// The version of that systemd, by which properties are chosen.
+    /// The version of that systemd, which decides on the properties to use.
     var version: Int
-    /// The container's cgroup below that of the unit, as `/a`; usually empty.
+    /// The container's cgroup below the unit's, as `/a`; usually empty.
     var subgroup = ""
 
-    /// Reads `slice:prefix:name`; without a path the unit is `runc-ID.scope` in the usual slice, which
-    /// is what users of runc look for.
+    /// Parses `slice:prefix:name`; without a path the unit is `runc-ID.scope` in the default slice,
+    /// where users of runc look for it.
     ///
     /// Spec: config-linux.md, Cgroups Path, leaves the form to the driver.
     init(cgroupsPath: String?, id: String, host: SystemdHost) throws(SpecError) {
@@ -62,7 +62,7 @@ struct SystemdScope: Equatable, Sendable {
         return unit
     }
 
-    /// Letters, digits and `:-_.\@`, of which `+` of a container's id is none.
+    /// Letters, digits and `:-_.\@`; the `+` of a container's ID is not allowed.
     ///
     /// Source: systemd.unit(5).
     private static func isUnitCharacter(_ byte: UInt8) -> Bool {
@@ -75,7 +75,7 @@ struct SystemdScope: Equatable, Sendable {
         }
     }
 
-    /// The path of a slice: `a-b.slice` is in `a.slice`, `-.slice` is the root.
+    /// The path of a slice's cgroup: `a-b.slice` is in `a.slice`, `-.slice` is the root.
     static func expanded(_ slice: String) throws(SpecError) -> String {
         if slice == "-.slice" { return "" }
         let name = slice.dropLast(".slice".count)
@@ -100,7 +100,7 @@ struct SystemdScope: Equatable, Sendable {
 }
 
 extension SystemdScope {
-    /// What the state file keeps.
+    /// The part of the state file for the scope.
     var record: JSONValue {
         var object: JSONObject = [
             "unit": .string(unit), "slice": .string(slice),
@@ -110,7 +110,7 @@ extension SystemdScope {
         return .object(object)
     }
 
-    /// Reads a record back; nil if it is not one.
+    /// Decodes a record; nil if it is none.
     init?(record: JSONValue) {
         guard case .object(let object) = record, case .string(let unit)? = object["unit"],
             case .string(let slice)? = object["slice"],
@@ -125,7 +125,7 @@ extension SystemdScope {
 }
 
 extension CgroupLayout {
-    /// Places a container where systemd places its unit, in every hierarchy.
+    /// The layout of a container where systemd places its unit, in every hierarchy.
     init(scope: SystemdScope, host: SystemdHost, in hierarchies: CgroupHierarchies)
         throws(SpecError)
     {
