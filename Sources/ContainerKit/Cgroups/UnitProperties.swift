@@ -4,27 +4,28 @@ internal import RuntimeSpec
 
 /// `linux.resources` as properties of a unit.
 ///
-/// systemd writes its own idea of a limit to the cgroup whenever it looks at the unit again, so that
-/// what it has a property for must be told to it. All else stays what the files hold.
-/// The version decides: an unknown property would fail the whole call.
+/// Whenever systemd applies a unit, it writes its own values of the limits to the cgroup. So every
+/// limit that has a property is passed to systemd; the other files keep their contents. The version
+/// matters, because an unknown property fails the whole call.
 enum UnitProperties {
-    /// What a new scope has whatever its limits are; its processes are named when it is started.
+    /// The properties of every new scope, without its processes, which are added when it is
+    /// started.
     static func base(of scope: SystemdScope, id: String, isUnified: Bool) -> [UnitProperty] {
         [
             UnitProperty("Description", .string("container \(id)")),
             UnitProperty("Slice", .string(scope.slice)),
-            // The container's own cgroups below are none of systemd's business.
+            // systemd must not touch the container's own cgroups below the scope.
             UnitProperty("Delegate", .boolean(true)),
             UnitProperty("MemoryAccounting", .boolean(true)),
             UnitProperty("CPUAccounting", .boolean(true)),
             UnitProperty(isUnified ? "IOAccounting" : "BlockIOAccounting", .boolean(true)),
             UnitProperty("TasksAccounting", .boolean(true)),
-            // No order against the targets of boot and shutdown.
+            // No ordering dependencies on the targets of boot and shutdown.
             UnitProperty("DefaultDependencies", .boolean(false)),
         ]
     }
 
-    /// What becomes of a scope in which the kernel killed a process; can only be said of a new one.
+    /// What systemd does with the scope after an OOM kill; can only be set for a new scope.
     static func outOfMemoryPolicy(_ resources: Resources, version: Int) -> [UnitProperty] {
         guard version >= 253, let text = resources.unified?["memory.oom.group"] else { return [] }
         switch words(of: Array(text.utf8)) {
@@ -34,7 +35,7 @@ enum UnitProperties {
         }
     }
 
-    /// The properties that `resources` asks for; values are those that the controllers have checked.
+    /// The properties for `resources`, whose values the controllers have already checked.
     static func planned(
         for resources: Resources, version: Int, isUnified: Bool
     ) throws(SpecError) -> [UnitProperty] {
@@ -81,7 +82,7 @@ enum UnitProperties {
         }
         add("MemoryMax", memory.limit)
         add("MemoryLow", memory.reservation)
-        // Zero swap is a limit here, unlike the zero of the fields.
+        // Zero is a limit for swap, although it means "not set" in the config.
         if let swap = MemoryController.unifiedSwapBytes(memory) {
             properties.append(UnitProperty("MemorySwapMax", .uint64(UInt64(bitPattern: swap))))
         }
@@ -93,7 +94,7 @@ enum UnitProperties {
         _ cpu: CPUResources, _ version: Int, _ isUnified: Bool, to properties: inout [UnitProperty]
     ) {
         if isUnified, cpu.idle == 1, version >= 252 {
-            // The weight that stands for an idle cgroup.
+            // The weight 0 means an idle cgroup.
             properties.append(UnitProperty("CPUWeight", .uint64(0)))
         } else if let shares = cpu.shares, shares != 0 {
             properties.append(
@@ -103,9 +104,10 @@ enum UnitProperties {
         }
     }
 
-    /// Adds a quota as microseconds of CPU time each second.
+    /// Adds a quota, in microseconds of CPU time per second.
     ///
-    /// systemd keeps whole percents of a CPU, and rounding up leaves room for what cgroups below ask for.
+    /// systemd stores whole percents of a CPU. Rounding up leaves enough for limits of cgroups
+    /// below.
     private static func addQuota(
         _ quota: Int64, _ period: UInt64, _ version: Int, to properties: inout [UnitProperty]
     ) {
@@ -124,21 +126,21 @@ enum UnitProperties {
         return (product / period + 9_999) / 10_000 * 10_000
     }
 
-    /// Rounds a quota up to what systemd makes of it, so that the file says what the unit says.
+    /// Rounds a quota up like systemd, so that the file and the unit agree.
     ///
-    /// As runc does; a text of `unified` goes to its file as it is, there as here.
+    /// runc does the same. As with runc, a text in `unified` is written to its file unchanged.
     static func roundQuota(_ cpu: inout CPUResources?) {
         guard let quota = cpu?.quota, quota > 0 else { return }
         let given = cpu?.period ?? 0
         let period = given == 0 ? 100_000 : given
         let perSecond = quotaPerSecond(quota, period)
         let (product, overflows) = perSecond.multipliedReportingOverflow(by: period)
-        // A quota without end is the kernel's to refuse.
+        // The kernel is left to refuse a quota that is too large.
         guard perSecond != .max, !overflows else { return }
         cpu?.quota = max(quota, Int64(product / 1_000_000))
     }
 
-    /// A list of CPUs or memory nodes as a set of bits, the lowest in the first byte.
+    /// Adds a list of CPUs or memory nodes as a bit set, with the lowest numbers in the first byte.
     private static func addSet(
         _ name: String, _ list: String?, _ field: JSONPath, _ version: Int,
         to properties: inout [UnitProperty]
@@ -152,7 +154,8 @@ enum UnitProperties {
         properties.append(UnitProperty(name, .bytes(bits)))
     }
 
-    /// The bits of `0-3,8`; nil for another text, or a number that no machine has.
+    /// The bit set of a list such as `0-3,8`; nil for another text, or a number that no machine
+    /// has.
     static func bits(of list: String) -> [UInt8]? {
         var bits: [UInt8] = []
         for part in list.split(separator: ",", omittingEmptySubsequences: false) {
@@ -223,11 +226,12 @@ enum UnitProperties {
 }
 
 extension DeviceAccess {
-    /// The rules as properties, for cgroup v1 alone.
+    /// The rules as properties, for cgroup v1 only.
     ///
-    /// There systemd allows every device again when it looks at a unit without rules. On v2 it lets be
-    /// what it has not made, and a second program beside ours could only forbid what a hook allows
-    /// later. What it has no words for is left to the files, which have the last word.
+    /// On v1, systemd allows all devices again when it applies a unit without rules. On v2 it
+    /// leaves foreign BPF programs alone, and a second program beside ours could only deny what a
+    /// hook allows later. Rules that systemd cannot express are left to the files, which are
+    /// written last.
     func unitProperties(version: Int) -> [UnitProperty] {
         guard !allowsByDefault else {
             return [
@@ -241,7 +245,7 @@ extension DeviceAccess {
             switch (exception.devices.major, exception.devices.minor) {
             case (nil, nil): device = "\(kind)-*"
             case (nil, _?): return nil
-            // A major number in the place of a name, since version 240.
+            // A major number instead of a name, since version 240.
             case (let major?, nil) where version >= 240: device = "\(kind)-\(major)"
             case (_, nil): return nil
             case (let major?, let minor?): device = "/dev/\(kind)/\(major):\(minor)"

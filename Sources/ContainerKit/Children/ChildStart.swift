@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Children: processes that the runtime starts, and what it knows of them while they run.
+// Children: starts processes of the runtime, and tracks their progress.
 //
 //   ChildStart         how a child is started: born empty, or as a copy of the runtime
-//   MachineExecutable  what a child that is born empty executes
-//   SealedExecutable   the second start, where only a copy is possible
-//   LoadedProgram      a child's program at its address
-//   ProgressPage       where a child says how far it is
+//   MachineExecutable  the executable of a child that is born empty
+//   SealedExecutable   starts the runtime again from a sealed file, if children must be copies
+//   LoadedProgram      a child's program, laid out at its address
+//   ProgressPage       the page to which a child writes its progress
 //   Guardian           a process that kills another one if the runtime dies
-//   ScopeKeeper        the process that is in a scope of systemd until init is
+//   ScopeKeeper        a process that holds a systemd scope until init is in it
 
 internal import CLinux
 internal import InitMachine
@@ -19,27 +19,28 @@ internal import SystemPackage
 /// A child that runs a program.
 struct ChildProcess {
     var pid: Int32
-    /// A descriptor of it, which is the caller's to close.
+    /// Its pidfd, which the caller must close.
     var pidfd: CInt
-    /// Why it is a copy of this process, and was not born empty; nil where it was.
+    /// The refusal that made it a copy of this process; nil if it was born empty.
     var refused: SystemCallError?
 }
 
-/// How a program is started in a child: born empty, or where that is refused as a copy of this process.
+/// Starts a child that runs a program: born empty, or if that is refused as a copy of this process.
 ///
-/// A start that has begun does not have the program yet: that is made and written while the kernel makes
-/// the child. See Decisions/0028.
+/// The program is not needed at the beginning: it is made and written while the kernel makes the
+/// child. See Decisions/0028.
 struct ChildStart {
-    /// The numbers of the program's descriptors.
+    /// The descriptors of the program, by their meaning.
     let inputs: DescriptorTable<CInt>
     let page: ProgressPage
-    /// This process's end of the rendezvous, which a child with namespaces or a cgroup of its own needs.
+    /// This process's end of the rendezvous; required for a child with its own namespaces or
+    /// cgroup.
     var rendezvous: CInt = -1
     /// The child's new namespaces.
     var kinds: NamespaceSet = []
-    /// The v2 directory that it is born in.
+    /// The v2 cgroup directory that the child is cloned into.
     var cgroup: CInt?
-    /// How many descriptors from 3 on the caller hands to the container's process.
+    /// How many descriptors from 3 on the caller passes to the container's process.
     var preservedDescriptorCount = 0
 
     init(inputs: DescriptorTable<CInt>, _ page: ProgressPage) {
@@ -47,17 +48,17 @@ struct ChildStart {
         self.page = page
     }
 
-    /// How an empty birth went.
+    /// The result of an attempt to start a child that is born empty.
     enum Outcome {
         case child(ChildProcess)
-        /// By a sysctl, a filter or a module: a copy is possible.
+        /// A sysctl, a filter or a security module forbids it; a copy may be possible.
         case refused(SystemCallError)
     }
 
     /// Starts the child.
     ///
-    /// - Returns: The child; it may have ended already, of which the progress page tells.
-    /// - Throws: a call that was refused before the program began.
+    /// - Returns: the child; it may have ended already, as the progress page then shows.
+    /// - Throws: the refusal of a call before the program began.
     func start(_ image: ProgramImage) throws(SystemCallError) -> ChildProcess {
         let begun = try begin()
         do throws(SystemCallError) {
@@ -83,13 +84,13 @@ struct ChildStart {
         return child
     }
 
-    /// Whether a refusal means that a child cannot be started in this way, because of a sysctl, a filter or
-    /// a module; not that memory or descriptors are short.
+    /// Whether a sysctl, a filter or a security module forbids this way to start a child, as
+    /// opposed to a lack of memory or descriptors.
     private static func forbidsEmptyBirth(_ error: SystemCallError) -> Bool {
         [.permissionDenied, .notPermitted, .noFunction, .invalidArgument].contains(error.errno)
     }
 
-    /// Why an empty birth will be refused, as far as that can be told without one.
+    /// The refusal to expect for an empty birth, as far as it can be known without trying.
     static func expectedRefusal() -> SystemCallError? {
         do throws(SystemCallError) {
             try MachineExecutable.with { (executable) throws(SystemCallError) in
@@ -101,24 +102,26 @@ struct ChildStart {
         }
     }
 
-    /// A start under way: the child does nothing before `finish`.
+    /// A start that has begun; the child does not run its program before `finish`.
     enum Begun {
-        /// A stepping stone clones it, with the namespaces and the cgroup that are had by birth.
+        /// A stepping stone will clone the child, with its namespaces and cgroup.
         case stone(Stone)
-        /// It needs no stepping stone: `finish` starts it.
+        /// No stepping stone is needed: `finish` starts the child.
         case due
-        /// It can only be a copy.
+        /// The child can only be a copy.
         case refused(SystemCallError)
     }
 
-    /// A stepping stone, and the file of the image that it has mapped.
+    /// A stepping stone, and the file of the image that it maps.
     struct Stone {
         let process: ChildProcess
         let birth: Birth
         let file: ImageFile
     }
 
-    /// Starts the stepping stone, if one is needed; the caller can work while the kernel makes the namespaces.
+    /// Starts the stepping stone, if one is needed.
+    ///
+    /// The caller can work on while the kernel makes the namespaces.
     func begin() throws(SystemCallError) -> Begun {
         guard !kinds.isEmpty || cgroup != nil else { return .due }
         return try trying { (executable, rights) throws(SystemCallError) -> Begun in
@@ -134,15 +137,16 @@ struct ChildStart {
         }
     }
 
-    /// Gives a child that is being made its program, before it may go on.
+    /// Writes the program for a child that is being made, before it may go on.
     func load(_ image: ProgramImage, for begun: Begun) throws(SystemCallError) {
         guard case .stone(let stone) = begun else { return }
         try stone.file.append(image, allInputs)
-        // The child has it; the descriptor that comes from the child needs a number.
+        // The child has the file open; closing it here frees a number for the descriptor that the
+        // child sends.
         stone.file.close()
     }
 
-    /// Lets the child go on, which has its program, or starts it at last.
+    /// Lets a child with a loaded program go on, or starts a child that needs no stepping stone.
     func finish(_ begun: Begun, _ image: ProgramImage) throws(SystemCallError) -> Outcome {
         switch begun {
         case .refused(let refusal): return .refused(refusal)
@@ -150,7 +154,7 @@ struct ChildStart {
             do throws(SystemCallError) {
                 if let child = try take(stone.process, goesOn: true) { return .child(child) }
             } catch {
-                // What the stepping stone itself was refused says more.
+                // The stepping stone's own error says more.
                 guard page.error != 0 else { throw error }
             }
             return try failure(of: stone.birth)
@@ -199,19 +203,20 @@ struct ChildStart {
         birth.preservedDescriptorCount = preservedDescriptorCount
         birth.capabilities = rights.capabilities
         birth.ambient = rights.ambient
-        // In a new user namespace its owner writes files of the child, which would be root's.
+        // In a new user namespace, the runtime must first write files of the child; without ptrace
+        // permission they would belong to root.
         birth.forbidsPtrace = !kinds.contains(.user)
         return birth
     }
 
-    /// The program's descriptors and those of its birth.
+    /// The descriptors of the program and of its birth.
     private var allInputs: DescriptorTable<CInt> {
         var inputs = inputs
         if let cgroup { inputs[.cgroupDirectory] = cgroup }
         return inputs
     }
 
-    /// Starts a process that was born empty; without an `image` it waits before it enters one.
+    /// Starts a process that is born empty; without an `image` it waits before it enters one.
     private func bear(
         _ executable: CInt, _ rights: CallerRights, _ birth: inout Birth,
         _ image: ProgramImage? = nil
@@ -231,22 +236,22 @@ struct ChildStart {
 
     private static func reap(_ child: ChildProcess) {
         let process = OwnedDescriptor(taking: child.pidfd)
-        // A host may have taken its status: nothing depends on it.
+        // The host program may have taken its status; nothing depends on it.
         _ = try? waitProcess(process.number)
     }
 
-    /// Takes what the stepping stone has cloned, and the stepping stone out of the process table.
+    /// Receives the process that the stepping stone has cloned, and ends the stepping stone.
     private func take(_ stone: ChildProcess, goesOn: Bool) throws(SystemCallError) -> ChildProcess?
     {
         defer {
-            // There is nothing left for it to do, and it may be stopped.
+            // The stepping stone has nothing left to do, and may be stopped.
             try? sendSignal(stone.pidfd, Signal.kill.rawValue)
             Self.reap(stone)
         }
         return try page.receive(.first, of: stone.pidfd, from: rendezvous, goesOn: goesOn)
     }
 
-    /// Why the stepping stone made no clone.
+    /// The reason why the stepping stone made no clone.
     private func failure(of birth: Birth) throws(SystemCallError) -> Outcome {
         let errno = Errno(rawValue: page.error)
         guard page.error != 0 else {
@@ -260,13 +265,14 @@ struct ChildStart {
         let flags = kinds.cloneFlags.union(cgroup == nil ? .empty : .intoCgroup)
         let refusal = SystemCallError(
             call.name, flags.isEmpty ? "" : flags.description, errno: errno)
-        // The exec took away rights that the clone needs; a copy of this process still has them.
+        // The exec took away rights that these calls need; a copy of this process still has them.
         if call.name != "clone3", call.name != "close_range" { return .refused(refusal) }
         throw refusal
     }
 }
 
-/// The file of a child's image: what it does first, and behind that the program that it then enters.
+/// The file of a child's image: the program of its birth, followed by the program that it then
+/// enters.
 final class ImageFile {
     private var file: OwnedDescriptor?
     private let first: LoadedProgram
@@ -278,13 +284,13 @@ final class ImageFile {
         self.file = consume file
     }
 
-    /// The descriptor, or -1 where it is closed.
+    /// The descriptor, or -1 if it is closed.
     var number: CInt { file?.number ?? -1 }
 
-    /// The bytes of what is done first.
+    /// The size of the birth's program in bytes.
     var firstSize: Int { first.size }
 
-    /// Adds the program, which nobody reads before.
+    /// Adds the program; the child does not read it before it is told to go on.
     func append(
         _ image: ProgramImage, _ inputs: DescriptorTable<CInt>
     ) throws(SystemCallError) {
@@ -296,12 +302,12 @@ final class ImageFile {
 }
 
 extension ProgressPage {
-    /// Takes what a child clones to go on in its place, and lets it go on.
+    /// Receives the process that a child clones to go on in its place, and lets it go on.
     ///
-    /// Its number is asked of the kernel: what the page says may be anybody's word. Without a descriptor it is
-    /// told to end, as it is where it must not go on.
+    /// Its pid is taken from the kernel, because others may write to the page. If no pidfd comes,
+    /// or it must not go on, the process is told to end.
     ///
-    /// - Returns: the sibling; nil if the first ends without having cloned it.
+    /// - Returns: the cloned process; nil if the first one ends without cloning it.
     func receive(
         _ sibling: Sibling, of first: CInt, from rendezvous: CInt, goesOn: Bool = true
     ) throws(SystemCallError) -> ChildProcess? {
@@ -310,7 +316,7 @@ extension ProgressPage {
         var entries = [PollEntry(rendezvous, .readable), PollEntry(first, .readable)]
         try poll(&entries)
         if !entries[0].seen.contains(.readable) {
-            // What it sent before its end is there to be read by now.
+            // Anything it sent before its end can be read by now.
             entries = [PollEntry(rendezvous, .readable)]
             guard try poll(&entries, timeoutMilliseconds: 0) > 0 else { return nil }
         }
@@ -321,11 +327,11 @@ extension ProgressPage {
     }
 }
 
-/// A child that does one thing for this process: its progress page, and the socket at whose end it ends.
+/// A child that does one task for this process; it ends when its socket is closed.
 struct HelperChild: ~Copyable {
     let page: ProgressPage
     private let rendezvous: OwnedDescriptor
-    /// The child's, until it has it.
+    /// The child's end of the socket, until the child has it.
     private var childEnd: OwnedDescriptor?
 
     init() throws(SystemCallError) {
@@ -336,10 +342,10 @@ struct HelperChild: ~Copyable {
         childEnd = OwnedDescriptor(taking: theirs)
     }
 
-    /// Starts the child, once.
+    /// Starts the child; may be called once.
     ///
-    /// Beside `inputs` its program finds the rendezvous, and the gaps around that and `.kept(0)` for all others
-    /// to be closed.
+    /// In addition to `inputs`, its program has the rendezvous, and the gaps around that and
+    /// `.kept(0)`, so that it can close all other descriptors.
     mutating func start(
         _ image: ProgramImage, inputs: DescriptorTable<CInt> = [:], _ kinds: NamespaceSet = [],
         intoCgroup cgroup: CInt? = nil
@@ -363,7 +369,7 @@ struct HelperChild: ~Copyable {
 }
 
 extension DescriptorTable<CInt> {
-    /// The descriptors themselves, without the gaps between them.
+    /// The descriptors, without the ends of gaps.
     fileprivate var inherited: [CInt] {
         entries.compactMap { entry in
             switch entry.descriptor {

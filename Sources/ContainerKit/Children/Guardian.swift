@@ -3,15 +3,15 @@
 internal import InitProgram
 internal import SystemPackage
 
-/// A process that kills another one if this one dies, also by SIGKILL.
+/// A process that kills another one if this one dies, even by SIGKILL.
 ///
-/// Restored processes are stopped until they have been compared with the config, and go on when CRIU does:
-/// without somebody who is left, the death of the runtime would let them run unseen.
+/// Restored processes are stopped until they have been compared with the config. If the runtime
+/// died in between, CRIU would let them run unchecked.
 final class Guardian {
     private var helper: HelperChild?
     private var pidfd: CInt = -1
 
-    /// Guards a process, by its pidfd, until `dismiss`.
+    /// Guards the process of a pidfd until `dismiss`.
     ///
     /// - Throws: the refusal of a call.
     init(over process: CInt) throws(ContainerError) {
@@ -24,10 +24,10 @@ final class Guardian {
         self.helper = consume helper
     }
 
-    /// Leaves the other process to itself.
+    /// Stops guarding; the other process is left alone.
     func dismiss() {
         guard pidfd >= 0 else { return }
-        // Before it sees the end of the rendezvous.
+        // Kill the guardian before it sees the rendezvous close.
         try? sendSignal(pidfd, Signal.kill.rawValue)
         _ = try? waitProcess(pidfd)
         _ = OwnedDescriptor(taking: pidfd)

@@ -6,19 +6,21 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// A program with all addresses filled in, for memory of this process or for that of one that is born
-/// empty: a `machine_program`, the instructions, the cells and the data.
+/// A program laid out with all addresses filled in: a `machine_program`, the instructions, the
+/// cells and the data.
+///
+/// It runs in this process's memory, in a copy of it, or in a process that is born empty.
 final class LoadedProgram {
     private let memory: UnsafeMutableRawPointer
-    /// Its bytes.
+    /// The size in bytes.
     let size: Int
-    /// Where the memory will be when the program runs, and where the progress page.
+    /// The address of the program when it runs, and that of the progress page.
     private let base: Int
     private let progress: Int
     private let cellsOffset: Int
     private let dataOffset: Int
 
-    /// Lays `image` out for a child that has this process's memory, or a copy of it.
+    /// Lays out `image` for a child that shares this process's memory or has a copy of it.
     ///
     /// - Parameters:
     ///   - image: a program that the checker has passed.
@@ -30,7 +32,8 @@ final class LoadedProgram {
         self.init(image, inputs, at: nil, Int(bitPattern: progress.pointer))
     }
 
-    /// Lays out what a child does first that is born empty; then it enters the rest of the file.
+    /// Lays out the birth program of a child that is born empty, which then enters the rest of the
+    /// file.
     convenience init(
         birth: ProgramImage, inputs: DescriptorTable<CInt>, entering file: CInt
     ) {
@@ -39,7 +42,7 @@ final class LoadedProgram {
             entering: file)
     }
 
-    /// Lays `image` out for a child that is born empty, behind what it does first.
+    /// Lays out `image` for a child that is born empty, behind its birth program.
     convenience init(
         _ image: ProgramImage, inputs: DescriptorTable<CInt>, after birth: LoadedProgram
     ) {
@@ -57,7 +60,7 @@ final class LoadedProgram {
         dataOffset = Self.aligned(cellsOffset + image.cellNames.count * 8)
         let pageBytes = Int(getauxval(UInt(AT_PAGESZ)))
         let end = dataOffset + image.data.count
-        // What is entered begins at a page, since it is mapped by itself.
+        // The rest of the file begins on a page, because it is mapped separately.
         size = file == nil ? Self.aligned(end) : (end + pageBytes - 1) & -pageBytes
         memory = .allocate(byteCount: size, alignment: 64)
         self.base = base ?? Int(bitPattern: memory)
@@ -66,12 +69,13 @@ final class LoadedProgram {
         let zeroed = memory + cellsOffset
         zeroed.initializeMemory(as: UInt8.self, repeating: 0, count: size - cellsOffset)
 
-        // The numbers of what comes before a plan's program are negative.
+        // Instructions before the plan's own program have negative numbers.
         let origin = file == nil ? instructionsOffset : instructionsEnd
         var words = [instructionsOffset, origin, cellsOffset].map { $0 + self.base }
         words.append(progress)
         if let base, let index = image.startWaitIndex {
-            // While init waits, the pages before the cells are unused and unchanged: they can be given back.
+            // While init waits, the pages before the cells are unused and unchanged, so they can be
+            // given back.
             let idle = Int(machine_image_address)
             words += [
                 base + origin + index * stride, idle, (base + cellsOffset - idle) & -pageBytes,
@@ -136,16 +140,17 @@ final class LoadedProgram {
 
     // MARK: Starting
 
-    /// Clones a child that runs the program in its copy of this memory, or with CLONE_VM in this memory.
+    /// Clones a child that runs the program in a copy of this memory, or with CLONE_VM in this
+    /// memory.
     ///
-    /// It has no exit signal: until execve it is this launcher's alone, and no wait4(-1) of the host takes
-    /// its status. execve makes it SIGCHLD.
+    /// Until execve the child has no exit signal, so that no wait4(-1) of the host program takes
+    /// its status. execve makes the exit signal SIGCHLD.
     ///
     /// - Parameters:
     ///   - kinds: its new namespaces.
-    ///   - flags: what else clone3(2) is told.
-    ///   - cgroup: the v2 directory that it is born in; nil for the caller's.
-    /// - Returns: The child.
+    ///   - flags: further flags for clone3(2).
+    ///   - cgroup: the v2 cgroup directory it is cloned into; nil for the caller's cgroup.
+    /// - Returns: the child.
     /// - Throws: the refusal of clone3(2).
     func start(
         _ kinds: NamespaceSet, flags: CloneFlags = .clearHandlers,
@@ -179,21 +184,22 @@ final class LoadedProgram {
         return ChildProcess(pid: Int32(result), pidfd: descriptor)
     }
 
-    /// Writes the program into the file of an image: first that of the birth, then behind it the plan's.
+    /// Appends the program to the file of an image: first the birth's, then the plan's.
     func write(to file: CInt) throws(SystemCallError) {
         try writeAll(Int(bitPattern: memory), size, to: file, named: "init's image")
     }
 
-    /// Clones a child that is born empty: it starts `executable`, which maps an image and a progress page.
+    /// Clones a child that is born empty: it starts `executable`, which maps an image and a
+    /// progress page.
     ///
     /// - Parameters:
-    ///   - executable: the machine's.
-    ///   - image: what `write` has written.
-    ///   - size: how many bytes of it are there and run first.
-    ///   - page: the progress page, which has a file.
-    ///   - kept: further descriptors that the child is to have, by the same numbers.
-    ///   - rights: what the exec must not change.
-    /// - Returns: The child; it has ended where something was refused to it.
+    ///   - executable: the machine's executable.
+    ///   - image: the file that `write` has filled.
+    ///   - size: the size of the birth program at its beginning.
+    ///   - page: the progress page, which must have a file.
+    ///   - kept: further descriptors that the child keeps, under the same numbers.
+    ///   - rights: the capabilities that the exec must not change.
+    /// - Returns: the child; if one of its calls was refused, it has ended.
     /// - Throws: the refusal of clone3(2).
     static func bear(
         _ executable: CInt, image: CInt, size: Int, page: ProgressPage, keeping kept: [CInt],
@@ -222,7 +228,7 @@ final class LoadedProgram {
                 }
             }
         }
-        // "init" names the routine.
+        // "init" is the name of the machine's routine.
         let texts = Array("init\0\(image)\0\(page.file)\0\(size)\0".utf8)
             .map(CChar.init(bitPattern:))
         let second = 5

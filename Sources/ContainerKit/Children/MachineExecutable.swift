@@ -4,11 +4,11 @@ internal import CLinux
 internal import InitMachine
 internal import SystemPackage
 
-/// The machine as an executable, in a sealed memory file.
+/// The machine's executable, in a sealed memory file.
 ///
-/// A child's `/proc/PID/exe` leads to it: nobody can write to it, and it holds code alone.
+/// A child's `/proc/PID/exe` leads to this file, which cannot be written to and contains only code.
 enum MachineExecutable {
-    /// The file that this process has made, once for all its launches.
+    /// The file, made once for all launches of this process.
     private struct Made {
         let number: CInt
         let inode: UInt64
@@ -31,8 +31,8 @@ enum MachineExecutable {
     static func with<Result: ~Copyable>(
         _ body: (CInt) throws(SystemCallError) -> Result
     ) throws(SystemCallError) -> Result {
-        // What was refused once may be granted now. A host that closes descriptors which it does not know has
-        // made the number another file's.
+        // Tried again after a refusal, which may be lifted by now. The inode is compared, because a
+        // host program that closes unknown descriptors may have reused the number for another file.
         if case .success(let made) = made, let found = try? status(of: made.number),
             found.stx_ino == made.inode,
             found.stx_dev_major == 0, found.stx_dev_minor == made.device
@@ -45,7 +45,7 @@ enum MachineExecutable {
 
     private static func make() throws(SystemCallError) -> OwnedDescriptor {
         let file = try memoryFile("init", for: .execution)
-        // A page or two.
+        // The executable has a page or two.
         var bytes = [UInt8](repeating: 0, count: 16384)
         let size = machine_executable(&bytes, UInt(bytes.count))
         precondition(size > 0, "the machine has outgrown its room")

@@ -3,12 +3,12 @@
 internal import InitProgram
 internal import SystemPackage
 
-/// A process that is in a scope until init is: systemd neither makes a scope without a process nor
-/// keeps one that has become empty.
+/// A process that stays in a scope until init is in it: systemd neither makes a scope without a
+/// process nor keeps an empty one.
 ///
-/// It ends with its owner; also when that is killed, since it waits for the end of a socket.
+/// It ends with its owner, even if that is killed, since it waits for a socket to close.
 final class ScopeKeeper {
-    /// Its number, as systemd is told.
+    /// The pid, which systemd needs.
     private(set) var pid: Int32 = 0
     private var pidfd: CInt = -1
     private var helper: HelperChild?
@@ -26,11 +26,11 @@ final class ScopeKeeper {
         self.helper = consume helper
     }
 
-    /// Lets the process end, and takes it out of the process table.
+    /// Ends the process and waits for it.
     func end() {
         helper = nil
         guard pidfd >= 0 else { return }
-        // Also out of a frozen or starved cgroup.
+        // SIGKILL also ends a process in a frozen or starved cgroup.
         try? sendSignal(pidfd, Signal.kill.rawValue)
         _ = try? waitProcess(pidfd)
         _ = OwnedDescriptor(taking: pidfd)

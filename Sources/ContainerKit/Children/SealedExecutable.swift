@@ -8,50 +8,52 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// Keeps the runtime's executable from being overwritten through a container (CVE-2019-5736), where a
-/// container's process is a copy of the runtime.
+/// Keeps a container from overwriting the runtime's executable (CVE-2019-5736), if the container's
+/// processes start as copies of the runtime.
 ///
-/// It is not by default: init is born empty, and its executable is the machine, in sealed memory. Where a
-/// host refuses that (vm.memfd_noexec, a filter, a security module), init is a clone of this program until
-/// its execve. Whoever shares a process with it can open its /proc/PID/exe, keep the descriptor, and open
-/// it again for writing when nothing runs the file any more. So before it comes to that the program starts
-/// itself again from
+/// By default they do not: init is born empty, and its executable is the machine in sealed memory.
+/// But if a host refuses that (vm.memfd_noexec, a filter, a security module), init is a clone of
+/// this program until its execve. A process in the container could then open init's /proc/PID/exe,
+/// keep the descriptor, and reopen it for writing once no process runs the file. So the program
+/// first starts itself again from
 ///
-/// - a detached, read-only clone of the mount that its file is on: to open that for writing gives
-///   EROFS. Nobody can make the mount writable again: it is in no namespace once execve has
-///   closed its descriptor;
-/// - or, where mounts may not be cloned, a sealed copy in memory.
+/// - a detached, read-only clone of the mount that its file is on: opening that for writing fails
+///   with EROFS. Nobody can make the mount writable again, since it is in no namespace once execve
+///   has closed its descriptor;
+/// - or, if mounts may not be cloned, a sealed copy in memory.
 ///
-/// The second start looks at what it runs from, not at a variable that anyone could set:
-/// `/proc/self/exe` reads "/" for the root of a detached mount only (no file is at "/"), and statfs(2)
-/// tells that it is read-only; a copy in memory has its seals. A file on a read-only file system is
-/// not taken for sealed: an update remounts that writable while a container may still hold the
-/// descriptor. The same is true of a read-only bind mount, which is not detached.
+/// The second start checks the file it runs from, not a variable that anyone could set:
+/// `/proc/self/exe` is "/" only for the root of a detached mount (no file is at "/"), and statfs(2)
+/// shows that it is read-only; a copy in memory has its seals. A file on a read-only file system
+/// does not count as sealed: an update remounts that writable while a container may still hold the
+/// descriptor. The same holds for a read-only bind mount, which is not detached.
 public enum SealedExecutable {
-    /// Starts this program again from a sealed file with the same arguments and environment, and
-    /// returns at once when that has happened.
+    /// Starts this program again from a sealed file, with the same arguments and environment;
+    /// returns at once if it is already sealed.
     ///
-    /// Only SWIFT_BACKTRACE is set anew: a sealed program writes no backtraces.
+    /// Only SWIFT_BACKTRACE is changed: a sealed program writes no backtraces.
     ///
-    /// Call it while there is one thread. It costs two system calls when sealed, and one more that gives
-    /// the process its own name back, which execve(2) takes from the descriptor's number.
+    /// Call it while the process has one thread. If sealed, it costs two system calls, and one more
+    /// to restore the process's name, which execve(2) takes from the descriptor's number.
     ///
     /// Kernel: open_tree(2), mount_setattr(2), execve(2); memfd_create(2) where these are not
     /// permitted.
     ///
-    /// - Throws: `.systemCall` when the program can be sealed in neither way.
+    /// - Throws: `.systemCall` if the program can be sealed in neither way.
     public static func reenterIfNeeded() throws(ContainerError) {
         try reenterIfNeeded(restoring: [])
     }
 
-    /// The same; the second start gets these limits, which this process has changed for itself.
+    /// Does the same; the second start gets these limits, which this process has changed for
+    /// itself.
     static func reenterIfNeeded(restoring limits: [Rlimit]) throws(ContainerError) {
         do throws(SystemCallError) {
             if try isSealed() {
                 restoreName()
                 return
             }
-            // Without this a kernel on which the check cannot hold would start us for ever.
+            // Without this, the program would start itself for ever on a kernel where the check
+            // cannot succeed.
             if isSecondStart() {
                 throw SystemCallError("execve", "the sealed copy", errno: .notSupported)
             }
@@ -78,7 +80,7 @@ public enum SealedExecutable {
     }
 
     private static func linkTarget(_ path: String) throws(SystemCallError) -> String {
-        // Longer targets than this are paths, which are told from "/" all the same.
+        // A longer target is a path, and differs from "/" even if it is cut off.
         var target: (UInt64, UInt64) = (0, 0)
         let count = try withPath(path) { (path) throws(SystemCallError) in
             try withAddress(of: &target) { (address) throws(SystemCallError) in
@@ -90,7 +92,7 @@ public enum SealedExecutable {
         return withUnsafeBytes(of: &target) { String(decoding: $0.prefix(count), as: UTF8.self) }
     }
 
-    /// Whether the mount that a path is on is read-only, or its file system.
+    /// Whether the mount or the file system of a path is read-only.
     private static func isReadOnly(_ path: String) throws(SystemCallError) -> Bool {
         // struct statfs is 120 bytes; f_flags is the 11th word.
         var words: InlineArray<15, UInt64> = .init(repeating: 0)
@@ -113,12 +115,13 @@ public enum SealedExecutable {
 
     // MARK: The second start
 
-    /// The descriptor that the program is started from has at least this number, which tells this
-    /// start from one by an engine that happens to use a descriptor too.
+    /// The lowest number of the descriptor that the program is started from: it distinguishes this
+    /// start from one by an engine that also uses a descriptor.
     private static let lowestDescriptor = 200
 
     private static func reenter(_ limits: [PlannedLimit]) throws(SystemCallError) {
-        // Every refusal of the first way, by a capability, a filter or a module, leaves the second.
+        // If the first way is refused by a capability, a filter or a module, the second is still
+        // possible.
         if let tree = try? detachedClone() { try? execute(tree, limits) }
         try execute(try memoryCopy(), limits)
     }
@@ -150,13 +153,13 @@ public enum SealedExecutable {
         let changed = try limits.map { (limit) throws(SystemCallError) in
             try exchangeOwnLimit(limit)
         }
-        // Only a refused exec comes back.
+        // execve returns only if it was refused.
         defer { for limit in changed { _ = try? exchangeOwnLimit(limit) } }
         try execute(file)
     }
 
     private static func execute(_ file: borrowing OwnedDescriptor) throws(SystemCallError) {
-        // Refused where the limit of open files is lower than that.
+        // duplicate fails if the limit of open files is lower than this number.
         guard let high = try? duplicate(file.number, from: lowestDescriptor) else {
             return try execute(file.number)
         }
@@ -164,7 +167,7 @@ public enum SealedExecutable {
     }
 
     private static func execute(_ number: CInt) throws(SystemCallError) {
-        // Not execveat(2): it may be that call alone which is refused.
+        // Not execveat(2), because that may be the one call that is refused.
         try withPath("\(descriptorFolder)\(number)") { (path) throws(SystemCallError) in
             try withAddress(ofElements: environment()) {
                 (environment, _) throws(SystemCallError) in
@@ -179,11 +182,11 @@ public enum SealedExecutable {
 
     private static let backtraceName: StaticString = "SWIFT_BACKTRACE="
 
-    /// The addresses of the environment's texts, and 0 at the end.
+    /// The addresses of the environment's strings, with 0 at the end.
     ///
-    /// One variable is our own. After a trap the Swift runtime starts the program swift-backtrace,
-    /// which it looks for beside the executable: for "/" it would take that as the working
-    /// directory, and run with our privileges what lies there.
+    /// One variable is changed. After a trap the Swift runtime starts the program swift-backtrace,
+    /// which it looks for beside the executable. For "/" it would look in the working directory,
+    /// and run what it finds there with our privileges.
     private static func environment() -> [Int] {
         var addresses: [Int] = []
         let first: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = environ
@@ -197,7 +200,7 @@ public enum SealedExecutable {
         return addresses + [Int(bitPattern: backtracesOff.utf8Start), 0]
     }
 
-    /// Whether this program was started by `execute`, by the path that it was given.
+    /// Whether this program was started by `execute`, judged by the path it was executed by.
     private static func isSecondStart() -> Bool {
         let executedName = 31  // AT_EXECFN
         guard let vector = try? readFile("/proc/self/auxv", limitBytes: 4096) else { return false }

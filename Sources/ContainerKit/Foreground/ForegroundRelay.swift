@@ -1,44 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Foreground: what a process in the foreground shares with the caller.
+// Foreground: connects a process in the foreground with the caller.
 //
-//   ForegroundRelay    signals and the terminal of such a process
-//   ForegroundSignals  the caller's signals, to be passed on
-//   GivenStream        a standard stream that went to the user of the process, and comes back
-//   ReadinessRelay     the container's word to the service manager: NOTIFY_SOCKET
+//   ForegroundRelay    forwards the caller's signals and connects its terminal
+//   ForegroundSignals  the caller's signals to forward
+//   GivenStream        a standard stream that is given to the process's user, and later given back
+//   ReadinessRelay     forwards a container's readiness to the service manager: NOTIFY_SOCKET
 
 internal import ByteText
 internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// What a process in the foreground has besides its parent: the caller's signals and terminal.
+/// Connects a process in the foreground with the caller's signals and terminal.
 ///
-/// One loop over poll(2), without a thread and without a signal handler: the signals are blocked in
+/// It is one loop over poll(2), without a thread or a signal handler: the signals are blocked in
 /// the calling thread and read from a descriptor. Other threads of a host program keep their masks,
-/// so that a signal to the whole process may go to one of them.
+/// so a signal to the whole process may go to one of them.
 ///
-/// Every signal that can be caught goes to the process, but SIGCHLD, SIGURG and SIGPIPE, which
-/// concern the runtime alone, SIGWINCH, which resizes the terminal, the faults, which no process
-/// sends, and SIGTTIN and SIGTTOU, which stop a job that is not in the foreground.
+/// Every signal that can be caught is forwarded, except SIGCHLD, SIGURG and SIGPIPE, which concern
+/// the runtime alone; SIGWINCH, which resizes the terminal; faults, which no process sends; and
+/// SIGTTIN and SIGTTOU, which stop a background job.
 struct ForegroundRelay {
     /// The process.
     let pidfd: CInt
-    /// Its number, for the errors' texts.
+    /// Its pid, for error messages.
     let pid: Int32
-    /// The master of its terminal, which is left open; nil when it has none.
+    /// The master of its terminal, which stays open; nil if it has none.
     let terminalMaster: CInt?
-    /// What passes on that the process is ready.
+    /// Forwards the readiness of the process.
     var readiness: ReadinessRelay?
-    /// What is typed: the caller's descriptor 0.
+    /// The input: the caller's descriptor 0.
     var input: CInt = 0
-    /// Where the output goes: the caller's descriptor 1.
+    /// The output: the caller's descriptor 1.
     var output: CInt = 1
 
     /// Relays until the process has ended and its terminal holds no more output.
     ///
-    /// The process is not taken out of the process table. The terminal's modes are as before when
-    /// this returns, also by an error.
+    /// It does not wait for the process as a child. The terminal's modes are restored when it
+    /// returns, also by an error.
     func run(_ signals: borrowing ForegroundSignals) throws(SystemCallError) {
         guard let terminalMaster else { return try relaySignals(signals) }
         prepareTerminal(terminalMaster)
@@ -48,15 +48,16 @@ struct ForegroundRelay {
         try relayTerminal(terminalMaster, signals, host)
     }
 
-    /// Relays with signals that are blocked from now on.
+    /// Relays, blocking the signals only from now on.
     func run() throws(SystemCallError) {
         try run(ForegroundSignals(blocking: ()))
     }
 
-    /// Gives a new terminal the size of the caller's, and lets "\n" alone, since the caller's own
-    /// terminal makes "\r\n" of it: without one the output is what the process wrote.
+    /// Gives a new terminal the size of the caller's, and turns off its conversion of "\n" to
+    /// "\r\n".
     ///
-    /// To be called before the process runs, so that it never sees another size.
+    /// The caller's own terminal does that conversion; without one, the output is exactly what the
+    /// process wrote. Call this before the process runs, so that it never sees another size.
     static func prepare(terminal master: CInt) {
         ForegroundRelay(pidfd: -1, pid: 0, terminalMaster: nil).prepareTerminal(master)
     }
@@ -87,12 +88,13 @@ struct ForegroundRelay {
         }
     }
 
-    /// A manager that cannot be told does not end the container's process, nor what it waits for.
+    /// Forwards readiness; a manager that cannot be reached must not end the process or the wait
+    /// for it.
     private func passReadiness() -> Bool {
         (try? readiness?.relay(mainProcess: ownProcessID, staysThere: true)) ?? true
     }
 
-    /// The process may be gone already, or be another user's; nobody could be told.
+    /// Forwards a signal; errors are ignored, as the process may be gone or belong to another user.
     private func forward(_ signal: Int32) {
         _ = try? sendSignal(pidfd, signal)
     }
@@ -113,7 +115,8 @@ struct ForegroundRelay {
                 PollEntry(isReady || hasEnded ? -1 : readiness?.socket ?? -1, .readable),
             ]
             streams.addEntries(to: &entries)
-            // After the end, what the terminal holds is there at once: poll(2) looks for it.
+            // After the end, all output of the terminal is already there: poll(2) does not wait for
+            // more.
             let ready = try poll(
                 &entries, timeoutMilliseconds: hasEnded && !streams.hasOutput ? 0 : -1)
             if hasEnded, ready == 0 { return }
@@ -128,7 +131,7 @@ struct ForegroundRelay {
                     if signal == ForegroundSignals.windowChange {
                         copyWindowSize(to: master)
                     } else if hasEnded {
-                        // Nobody is left to forward to; the reader of the output may hang.
+                        // There is no process to forward to, and the reader of the output may hang.
                         givesUp = givesUp || ForegroundSignals.ending.contains(signal)
                     } else {
                         if signal == ForegroundSignals.continuation { host?.makeRaw() }
@@ -153,7 +156,7 @@ struct ForegroundRelay {
 
 // MARK: - The caller's terminal
 
-/// The terminal that the input comes from, and its modes as they were found.
+/// The terminal of the input, and its original modes.
 private struct HostTerminal {
     private let descriptor: CInt
     private let former: TerminalModes
@@ -165,7 +168,7 @@ private struct HostTerminal {
         former = modes
     }
 
-    /// Every key goes to the process as it is; "\n" is still shown as "\r\n".
+    /// Passes every key to the process unchanged; "\n" is still shown as "\r\n".
     ///
     /// Source: cfmakeraw of termios(3), without its change of OPOST.
     func makeRaw() {
@@ -187,7 +190,7 @@ private struct HostTerminal {
         set(former)
     }
 
-    /// Interrupted by nothing but SIGTTOU, which stops a job in the background.
+    /// Only SIGTTOU can interrupt this: it stops a background job.
     private func set(_ modes: TerminalModes) {
         var modes = modes
         _ = terminalCall(descriptor, TCSETS, &modes)
@@ -196,17 +199,17 @@ private struct HostTerminal {
 
 // MARK: - The bytes
 
-/// What goes from the input to a terminal's master, and from there to the output.
+/// Copies the input to a terminal's master, and the master's output to the output.
 ///
-/// One piece a direction: nothing is read before the last piece was taken, so that a slow reader
-/// slows its writer and nothing is lost.
+/// There is one buffer per direction: nothing is read until it is empty, so that a slow reader
+/// slows down its writer and nothing is lost.
 private struct TerminalStreams {
-    /// What a pipe that poll(2) calls writable takes without waiting: PIPE_BUF.
+    /// What a pipe that poll(2) reports as writable takes without blocking: PIPE_BUF.
     private static let pieceBytes = 4096
 
     private let master: CInt
-    /// The output, or the same terminal opened once more to write without waiting: the flags of the
-    /// first belong to other programs too.
+    /// The output; a terminal is opened again for non-blocking writes, since the flags of the
+    /// original are shared with other programs.
     private let outlet: CInt
     private let ownsOutlet: Bool
     private let inlet: CInt
@@ -215,7 +218,7 @@ private struct TerminalStreams {
     private var readsInput = true
     private var readsMaster = true
     private var discardsOutput = false
-    /// Where `addEntries` put its three.
+    /// The index of the first of the three entries that `addEntries` has added.
     private var first = 0
 
     init(master: CInt, input: CInt, output: CInt) {
@@ -237,10 +240,10 @@ private struct TerminalStreams {
     /// Whether output waits to be written.
     var hasOutput: Bool { !output.isEmpty }
 
-    /// Whether the master has told its end and all of it was written.
+    /// Whether the master is at its end and all its output is written.
     var isDone: Bool { !readsMaster && output.isEmpty }
 
-    /// The process is gone: nobody reads what is typed.
+    /// Stops reading input, because the process is gone.
     mutating func endInput() {
         readsInput = false
         input.removeAll()
@@ -252,18 +255,19 @@ private struct TerminalStreams {
         if readsMaster, output.isEmpty { wanted |= .readable }
         if readsMaster, !input.isEmpty { wanted |= .writable }
         entries.append(PollEntry(readsInput && input.isEmpty ? inlet : -1, .readable))
-        // A master whose other side is closed is always ready: not to be asked in vain.
+        // A master whose slave is closed is always ready, so it is polled only if something is
+        // wanted.
         entries.append(PollEntry(wanted.isEmpty ? -1 : master, wanted))
         entries.append(PollEntry(output.isEmpty ? -1 : outlet, .writable))
     }
 
     mutating func move(_ entries: [PollEntry]) {
         if !entries[first].seen.isEmpty {
-            // The end of the input is not told to the process: its terminal stays open.
+            // The end of the input is not passed on: the process's terminal stays open.
             readsInput = input.fill(from: inlet, atMost: Self.pieceBytes) != .ended
         }
         let seen = entries[first + 1].seen
-        // A master without its other side takes no input, but may still hold output.
+        // A master whose slave is closed takes no input, but may still hold output.
         if !seen.isDisjoint(with: .hungUp | .error | .invalid) { endInput() }
         if seen.contains(.writable), !input.isEmpty, !input.drain(to: master) { endInput() }
         if !seen.isEmpty, output.isEmpty {
@@ -271,7 +275,7 @@ private struct TerminalStreams {
             readsMaster = output.fill(from: master, atMost: Self.pieceBytes) != .ended
         }
         if !entries[first + 2].seen.isEmpty || discardsOutput {
-            // Without a reader of the output the process goes on all the same.
+            // If nobody reads the output, the process goes on and its output is discarded.
             if discardsOutput || !output.drain(to: outlet) {
                 discardsOutput = true
                 output.removeAll()
@@ -279,7 +283,7 @@ private struct TerminalStreams {
         }
     }
 
-    /// Bytes on their way.
+    /// Bytes that are read and not yet written.
     private struct Piece {
         enum Outcome { case some, none, ended }
 
@@ -309,7 +313,7 @@ private struct TerminalStreams {
             }
         }
 
-        /// Writes once; false when nobody will ever read.
+        /// Writes once; returns false if nobody will ever read.
         mutating func drain(to descriptor: CInt) -> Bool {
             guard let count = try? writeAvailable(bytes[start...], to: descriptor) else {
                 return false

@@ -3,11 +3,11 @@
 internal import CLinux
 internal import KernelVocabulary
 
-/// The signals of a command in the foreground: blocked in the calling thread, and read from a
-/// descriptor to be passed on.
+/// The signals of a command in the foreground, blocked in the calling thread and read from a
+/// descriptor.
 ///
-/// To be made before the process is started, so that no signal that comes in between ends the caller
-/// and leaves the container behind. The mask is put back when the value goes away.
+/// Make this before the process is started: a signal in between would otherwise end the caller and
+/// leave the container behind. The former mask is restored by the deinit.
 ///
 /// Kernel: signalfd(2).
 public struct ForegroundSignals: ~Copyable, Sendable {
@@ -28,9 +28,9 @@ public struct ForegroundSignals: ~Copyable, Sendable {
 
     var number: CInt { descriptor.number }
 
-    /// Blocks the signals that can be passed on.
+    /// Blocks the signals that can be forwarded.
     ///
-    /// - Throws: `systemCall` when no descriptor is left.
+    /// - Throws: `systemCall` if no descriptor is left.
     public init() throws(ContainerError) {
         self = try reporting { () throws(SystemCallError) in try ForegroundSignals(blocking: ()) }
     }
@@ -47,9 +47,10 @@ public struct ForegroundSignals: ~Copyable, Sendable {
         former = changeSignalMask(.block, mask)
     }
 
-    /// Calls `body` with every signal that waits, but SIGPIPE: a write that failed has told that.
+    /// Calls `body` with every pending signal but SIGPIPE, which a failed write has already
+    /// reported.
     borrowing func take(_ body: (Int32) -> Void) {
-        // struct signalfd_siginfo has 128 bytes and starts with the number, which is below 65.
+        // struct signalfd_siginfo has 128 bytes and starts with the signal, which is below 65.
         let recordBytes = 128
         while let records = try? readAvailable(number, limitBytes: 8 * recordBytes),
             !records.isEmpty
@@ -61,7 +62,7 @@ public struct ForegroundSignals: ~Copyable, Sendable {
         }
     }
 
-    /// A signal that came too late for the process is dropped.
+    /// Drops signals that came too late for the process.
     deinit {
         take { _ in }
         _ = changeSignalMask(.set, former)

@@ -2,7 +2,7 @@
 
 internal import CLinux
 
-/// A stream whose owner was changed, with its former owner.
+/// A stream whose owner was changed, and its former owner.
 struct GivenStream: Sendable {
     var descriptor: CInt
     let former: UInt32

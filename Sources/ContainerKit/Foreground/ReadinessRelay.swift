@@ -5,17 +5,17 @@ internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// How a container's process tells the service manager of the runtime that it is ready.
+/// Forwards a container's readiness to the runtime's service manager.
 ///
-/// The process gets a socket of the runtime's in a directory of the state, mounted at a fixed place,
-/// and its path as NOTIFY_SOCKET. The first READY that comes there is passed on, as runc does, and
-/// nothing else: what else the manager would do at its word is not the container's business.
+/// A socket of the runtime in a directory of the state is mounted into the container, with its path
+/// in NOTIFY_SOCKET. The first READY message is forwarded, as by runc, and no other message: the
+/// container must not control the manager otherwise.
 ///
 /// Source: sd_notify(3).
 struct ReadinessRelay: Sendable {
-    /// The socket that the container's process writes to; it is the owner's to close.
+    /// The socket that the container's process writes to; its owner closes it.
     let socket: CInt
-    /// Where the manager listens.
+    /// The path of the manager's socket.
     let listener: String
 
     // MARK: The socket
@@ -25,7 +25,7 @@ struct ReadinessRelay: Sendable {
         try ContainerKit.makeDirectory(ReadinessSocket.directoryName, at: state, mode: 0o755)
         let directory = try openFile(
             ReadinessSocket.directoryName, .readOnly | .directory | .noFollow, at: state)
-        // Whatever the umask: the container's users go through it.
+        // The container's users must pass through it, whatever the umask.
         try systemCall(
             "fchmod", __NR_fchmod, Int(directory.number), 0o755,
             describing: "\"\(ReadinessSocket.directoryName)\"")
@@ -45,17 +45,17 @@ struct ReadinessRelay: Sendable {
 
     // MARK: Relaying
 
-    /// Takes what has come, and passes readiness on.
+    /// Reads pending messages, and forwards readiness.
     ///
     /// - Parameters:
-    ///   - mainProcess: whom the manager shall watch from then on.
-    ///   - staysThere: whether the runtime goes on; else it waits until the manager has its messages,
-    ///     which it could not tell the origin of afterwards.
-    /// - Returns: Whether there was readiness; nothing more is taken then.
-    /// - Throws: when the manager cannot be told.
+    ///   - mainProcess: the process that the manager watches from then on.
+    ///   - staysThere: whether the runtime keeps running; if not, this waits until the manager has
+    ///     read the messages, since it could not identify their sender afterwards.
+    /// - Returns: whether there was a READY message; nothing is read after it.
+    /// - Throws: the error if the manager cannot be reached.
     func relay(mainProcess: Int32, staysThere: Bool) throws(SystemCallError) -> Bool {
-        // A message has one state a line; 4096 bytes are what runc reads. The limit is for a sender who
-        // never stops.
+        // A message has one assignment per line; runc reads 4096 bytes as well. The limit is for a
+        // sender that never stops.
         for _ in 0..<64 {
             guard let message = try readAvailable(socket, limitBytes: 4096) else { return false }
             let lines = message.split(separator: UInt8(ascii: "\n"))
@@ -87,8 +87,10 @@ struct ReadinessRelay: Sendable {
         }
     }
 
-    /// The manager closes the descriptor when it comes to this message; 30 seconds for one that does
-    /// not know it, as runc waits.
+    /// Waits until the manager has read all messages: it closes the pipe's end when it reads this
+    /// one.
+    ///
+    /// It waits at most 30 seconds, as runc does, for a manager that does not know this message.
     ///
     /// Source: sd_notify_barrier(3).
     private func waitForReceipt(_ connection: CInt) throws(SystemCallError) {
@@ -99,7 +101,7 @@ struct ReadinessRelay: Sendable {
         try poll(&entries, timeoutMilliseconds: 30_000)
     }
 
-    /// Our own copy of the descriptor goes with this call.
+    /// Sends the barrier message; our own copy of the descriptor is closed when this returns.
     private func sendBarrier(_ end: consuming OwnedDescriptor, over connection: CInt)
         throws(SystemCallError)
     {

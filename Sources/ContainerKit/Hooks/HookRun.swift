@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Hooks: programs of the host, and those that the config names for fixed points of a container's life.
+// Hooks: the programs that the config names for points of the lifecycle, and other programs of the
+// host.
 //
-//   HookRun      the hooks of a container: in the runtime's namespaces, or in init's
-//   HookStreams  what a hook reads, and what it says
-//   HostProgram  a program of the host as a child of the runtime: hooks, newuidmap
+//   HookRun      runs the hooks of a container: in the runtime's namespaces, or in init's
+//   HookStreams  the input and output of a hook
+//   HostProgram  runs a program of the host as a child of the runtime: hooks, newuidmap
 
 internal import CLinux
 internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// Hooks of one container, as create, start and delete run them.
+/// Runs the hooks of one container, for create, start and delete.
 struct HookRun {
-    /// What every hook reads on its standard input.
+    /// The container's state, for the standard input of every hook.
     private let state: [UInt8]
     /// The working directory of hooks in the runtime's namespaces.
     private let bundle: String
     private let outlets: HookOutlets
 
-    /// The hooks of the container of `record`, told that it is `status` with `pid`.
+    /// The hooks of the container of `record`; its state says `status` and `pid`.
     init(_ record: ContainerRecord, _ status: State.Status, pid: Int32) {
         let state = State(
             ociVersion: record.ociVersion, id: record.id, pid: Int(pid), status: status,
@@ -35,8 +36,9 @@ struct HookRun {
     /// Runs each hook in turn, up to the first that fails.
     ///
     /// - Parameters:
-    ///   - hooks: those of one list.
-    ///   - initProcess: the pidfd of an init whose end ends the hooks, too; -1 for none.
+    ///   - hooks: the hooks of one list.
+    ///   - initProcess: the pidfd of an init whose end also ends the hooks; -1 for none.
+    /// - Throws: `hookFailed`.
     /// - Throws: `hookFailed`.
     func run(_ hooks: [PlannedHook], initProcess: CInt = -1) throws(ContainerError) {
         for hook in hooks { try run(hook, initProcess) }
@@ -79,14 +81,14 @@ struct HookRun {
 
     // MARK: In the container's namespaces
 
-    /// Gives each hook that init runs its streams, and waits for its end.
+    /// Sends each hook that init runs its streams, and waits for its end.
     ///
     /// - Parameters:
-    ///   - hooks: those of one list, in the order in which init runs them.
-    ///   - socket: what init reads its orders from.
-    /// - Returns: Whether init told the end of all; if not, it has ended, and its progress page tells
-    ///   why.
-    /// - Throws: `hookFailed`; a hook that is too slow still runs then.
+    ///   - hooks: the hooks of one list, in the order in which init runs them.
+    ///   - socket: the socket from which init reads.
+    /// - Returns: whether init has reported the end of all hooks; if not, init has ended, and its
+    ///   progress page has the reason.
+    /// - Throws: `hookFailed`; after a timeout, the hook still runs.
     func supervise(_ hooks: [PlannedHook], over socket: CInt) throws(ContainerError) -> Bool {
         for hook in hooks {
             let streams = try makeStreams(for: hook)
@@ -109,7 +111,7 @@ struct HookRun {
         return true
     }
 
-    /// Nil when init ended instead.
+    /// Reads init's report on a hook; nil if init has ended instead.
     private static func receiveStatus(from socket: CInt) -> ExitStatus? {
         let size = HookReport.sizeBytes
         guard let report = try? readAvailable(socket, limitBytes: size), report.count == size else {
@@ -127,7 +129,7 @@ struct HookRun {
 }
 
 extension DescriptorTable<CInt> {
-    /// Tells a program which descriptors to close: all between those that it keeps.
+    /// Fills in the ranges of descriptors that a program closes: all between those that it keeps.
     mutating func fillGaps(between steps: [InitStep]) {
         for step in steps {
             guard case .process(.closeDescriptors(let phase, let keeping, let preserved)) = step
@@ -148,7 +150,7 @@ extension DescriptorTable<CInt> {
 }
 
 extension ContainerRecord {
-    /// Init's pid as the container sees it.
+    /// Init's pid as seen in the container.
     ///
     /// Kernel: NSpid of proc_pid_status(5), one number for each pid namespace, the innermost last.
     func pidInside() throws(ContainerError) -> Int32 {
@@ -165,9 +167,9 @@ extension ContainerRecord {
         return last.flatMap { Int32(String(decoding: $0, as: UTF8.self)) } ?? pid
     }
 
-    /// Runs the poststop hooks of a container that is gone.
+    /// Runs the poststop hooks of a deleted container.
     ///
-    /// One that fails is told and keeps no other from running. Spec: runtime.md, Lifecycle.
+    /// A failure is only a warning, and the other hooks still run. Spec: runtime.md, Lifecycle.
     func runPoststopHooks(_ warn: (String) -> Void) {
         guard let hooks = hooks?.planned(.poststop), !hooks.isEmpty else { return }
         let run = HookRun(self, .stopped, pid: 0)

@@ -6,15 +6,15 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// The three streams of one hook: the container's state for it to read, and its output, the beginning of
-/// which is kept for an error's text.
+/// The three streams of one hook: its input is the container's state, and the beginning of its
+/// output is kept for error messages.
 ///
-/// Neither a hook that reads nothing nor a process that it leaves behind with the streams open can make
-/// the runtime wait: all ends are polled, and the hook's own end is what is waited for.
+/// A hook that reads nothing, or that leaves a process behind with the streams open, cannot block
+/// the runtime: all ends are polled, and the runtime waits only for the end of the hook itself.
 final class HookStreams {
     /// The hook's ends: standard input, output and error, all above 2.
     private(set) var hookEnds: [CInt] = []
-    /// The runtime's ends; -1 where one is closed.
+    /// The runtime's ends; -1 if closed.
     private var feed: CInt = -1
     private var drains: [CInt] = []
     private var unsent: ArraySlice<UInt8>
@@ -23,7 +23,7 @@ final class HookStreams {
     private static let keptBytes = 16 << 10
     private static let chunkBytes = 64 << 10
 
-    /// Streams for a hook that is told `state`.
+    /// Streams for a hook whose input is `state`.
     init(_ state: [UInt8], _ outlets: HookOutlets) throws(SystemCallError) {
         unsent = state[...]
         let input = try makePipe()
@@ -32,7 +32,7 @@ final class HookStreams {
         try makeNonBlocking(feed)
         for path in [outlets.output, outlets.error] {
             if let path {
-                // A fifo that nobody reads is refused, not waited for.
+                // A FIFO without a reader fails here instead of blocking.
                 let file = try openFile(
                     path, .writeOnly | .create | .append | .nonBlocking, mode: 0o600)
                 try makeBlocking(file.number)
@@ -55,9 +55,10 @@ final class HookStreams {
         if number >= 0 { _ = OwnedDescriptor(taking: number) }
     }
 
-    /// Leaves the hook's output to the hook.
+    /// Closes this process's copies of the hook's output ends.
     ///
-    /// Its input stays open here: without a reader, a write would raise SIGPIPE in the host program.
+    /// The reading end of the input stays open: without a reader, a write would raise SIGPIPE in
+    /// the host program.
     func closeOutputEnds() {
         for index in 1..<hookEnds.count {
             close(hookEnds[index])
@@ -67,7 +68,7 @@ final class HookStreams {
 
     // MARK: While the hook runs
 
-    /// Why the runtime stops attending to a hook.
+    /// The reason why `attend` returns.
     enum Outcome {
         case ended
         case tooSlow
@@ -75,14 +76,15 @@ final class HookStreams {
         case lostInit
     }
 
-    /// Feeds and drains the hook until `watched` can be read, the time is over, or init has ended.
+    /// Writes to and reads from the hook until `watched` is readable, the time is over, or init has
+    /// ended.
     ///
     /// - Parameters:
-    ///   - watched: a descriptor that tells the hook's end.
+    ///   - watched: a descriptor that becomes readable at the hook's end.
     ///   - initProcess: init's pidfd, or -1.
-    ///   - timeoutSeconds: how long to wait; nil is for ever.
-    /// - Returns: Which of these came first.
-    /// - Throws: a refused poll(2), read(2) or write(2).
+    ///   - timeoutSeconds: how long to wait; nil waits for ever.
+    /// - Returns: which of these came first.
+    /// - Throws: a failed poll(2), read(2) or write(2).
     func attend(until watched: CInt, initProcess: CInt = -1, timeoutSeconds: Int?)
         throws(SystemCallError) -> Outcome
     {
@@ -134,7 +136,8 @@ final class HookStreams {
         texts[index] += bytes.prefix(max(0, Self.keptBytes - texts[index].count))
     }
 
-    /// The last words of the hook are in the pipes by now; what others write to them is not waited for.
+    /// Reads the rest of the hook's output, which is in the pipes by now; output of other processes
+    /// is not waited for.
     private func receiveRest() throws(SystemCallError) {
         for index in 0..<2 where drains[index] >= 0 { try receiveMore(index) }
     }
@@ -151,7 +154,7 @@ final class HookStreams {
         return ContainerError(.hookFailed, parts.joined(separator: ", "), field: hook.field)
     }
 
-    /// What was written to standard error, as far as it is kept.
+    /// The kept part of standard error.
     var errorText: String { Self.trimmed(String(decoding: texts[1], as: UTF8.self)) }
 
     private static func trimmed(_ text: String) -> String {
@@ -162,14 +165,14 @@ final class HookStreams {
 }
 
 extension PlannedHook {
-    /// The words for a hook that did not end in time; they are runc's.
+    /// The message for a hook that has timed out; the words are runc's.
     var timeoutText: String {
         "hook ran past specified timeout of \(timeoutSeconds ?? 0).0s"
     }
 }
 
 extension ExitStatus {
-    /// As an error says it; nil for success.
+    /// The words for an error message; nil for success.
     var failureWords: String? {
         switch self {
         case .exited(0): nil
@@ -180,10 +183,10 @@ extension ExitStatus {
     }
 }
 
-/// Where the output of hooks goes when it is not kept for an error.
+/// The files for the output of hooks, beside the part that is kept for errors.
 ///
-/// The annotations are crun's: `run.oci.hooks.stdout` and `run.oci.hooks.stderr`, each a path that is
-/// appended to.
+/// The annotations are crun's: `run.oci.hooks.stdout` and `run.oci.hooks.stderr`, each with the
+/// path of a file to append to.
 struct HookOutlets: Equatable, Sendable {
     var output: String?
     var error: String?

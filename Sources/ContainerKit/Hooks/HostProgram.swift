@@ -6,28 +6,28 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// A program of the host, run to its end as a child of the caller.
+/// Runs a program of the host to its end, as a child of the caller.
 ///
-/// It is waited for by its descriptor only, and inherits nothing but its three streams.
+/// The child is waited for only by its pidfd, and inherits nothing but its three streams.
 struct HostProgram {
     /// An absolute path.
     let path: String
     /// All arguments, the name of the program first.
     let arguments: [ByteText]
-    /// The whole environment; nil is the caller's own.
+    /// The whole environment; nil means the caller's.
     let environment: [ByteText]?
-    /// The working directory; one that is missing is not entered.
+    /// The working directory; it is not entered if it is missing.
     var directory = "/"
 
-    /// How a program came to its end.
+    /// How the program ended.
     enum Outcome {
         case ended(ExitStatus)
         case tooSlow
         /// The container's init has ended first.
         case lostInit
-        /// Somebody else has taken it out of the process table.
+        /// Another part of this program has waited for the child.
         case lostStatus
-        /// Its arguments and environment are more than a program of the machine can hold.
+        /// The arguments and environment do not fit a program of the machine.
         case tooLarge(ProgramFault)
     }
 
@@ -35,16 +35,16 @@ struct HostProgram {
 
     /// Runs the program with these streams.
     ///
-    /// CLONE_VM and CLONE_VFORK: the child has this process's memory, on a stack of its own and without a
-    /// copy, until it executes or ends. Once the clone returns, the program runs, or an error of the child's
-    /// own instructions is in the progress page.
+    /// CLONE_VM and CLONE_VFORK: the child uses this process's memory, with a stack of its own,
+    /// until it executes or ends. When the clone returns, the program runs, or an error of the
+    /// child's own instructions is in the progress page.
     ///
     /// - Parameters:
-    ///   - streams: what it reads, and what becomes of its output.
-    ///   - initProcess: the pidfd of an init whose end ends the program, too; -1 for none.
-    ///   - timeoutSeconds: how long it may take; nil is for ever.
-    /// - Returns: How it ended; it does not run any more.
-    /// - Throws: a call that was refused before the program ran.
+    ///   - streams: the input and output of the program.
+    ///   - initProcess: the pidfd of an init whose end also ends the program; -1 for none.
+    ///   - timeoutSeconds: how long it may take; nil means for ever.
+    /// - Returns: how it ended; it does not run any more.
+    /// - Throws: the refusal of a call before the program ran.
     func run(_ streams: HookStreams, initProcess: CInt = -1, timeoutSeconds: Int? = nil)
         throws(SystemCallError) -> Outcome
     {
@@ -92,11 +92,11 @@ struct HostProgram {
         }
     }
 
-    /// What PATH is taken to be where it is not set: engines call some commands without.
+    /// The search path if PATH is not set: engines call some commands without it.
     static let standardSearchPath =
         "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-    /// The program in PATH, of which relative directories do not count.
+    /// Finds the program in PATH; relative directories in PATH are ignored.
     static func find(_ name: String) -> String? {
         let path = environmentVariable("PATH") ?? standardSearchPath
         for directory in path.split(separator: ":") where directory.begins(with: "/") {

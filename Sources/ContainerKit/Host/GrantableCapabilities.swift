@@ -4,10 +4,12 @@ internal import Logging
 internal import RuntimeSpec
 
 extension HostFacts {
-    /// Finds out which capabilities can be granted, and tells which `process` asks for beyond.
+    /// Determines the capabilities that can be granted, and logs those that `process` requests
+    /// beyond them.
     ///
-    /// Not a warning: without `--log` that would stand in the output of the container, and of each exec.
-    /// Spec: config.md, Linux Process: what cannot be granted is no error.
+    /// It is not a warning, because without `--log` that would be printed into the output of the
+    /// container and of each exec. Spec: config.md, Linux Process: capabilities that cannot be
+    /// granted are no error.
     mutating func limitCapabilities(of process: Process?, _ logger: Logger) {
         grantableCapabilities = heldCapabilities()
         let asked = CapabilityMasks(process?.capabilities)

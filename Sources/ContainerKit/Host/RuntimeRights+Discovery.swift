@@ -5,10 +5,11 @@ internal import KernelVocabulary
 internal import SystemPackage
 
 extension RuntimeRights {
-    /// Looks at what this process may do.
+    /// Determines the rights of this process.
     ///
-    /// - Parameter mayGoWithoutCgroups: what the caller says of cgroups that may not be made; nil if nothing.
-    /// - Returns: The rights, known for certain.
+    /// - Parameter mayGoWithoutCgroups: whether the caller accepts a container without cgroups; nil
+    ///   if it has not said.
+    /// - Returns: the actual rights.
     static func discovered(mayGoWithoutCgroups: Bool?) -> RuntimeRights {
         let held = heldCapabilities()
         func holds(_ capability: Int) -> Bool { held & 1 << UInt64(capability) != 0 }
@@ -17,7 +18,7 @@ extension RuntimeRights {
         // CAP_SETGID, CAP_SETUID and CAP_SYS_ADMIN.
         rights.mapsIDs = holds(6) && holds(7)
         rights.preparesMounts = holds(21) && (!rights.isInUserNamespace || ownsMountNamespace)
-        // It counts in the first user namespace only.
+        // The capability counts only in the initial user namespace.
         rights.makesDevices = holdsRightOverDevices && !rights.isInUserNamespace
         rights.userID = effectiveUserID
         rights.groupID = effectiveGroupID
@@ -26,26 +27,26 @@ extension RuntimeRights {
         return rights
     }
 
-    /// Whether this process was started as root; told without a system call.
+    /// Whether this process was started as root; needs no system call.
     ///
-    /// Root of a user namespace is taken for root of the host, and so is a host program that has become
-    /// another user since. Both are looked at closer when something is refused.
+    /// Also true for root of a user namespace, and for a host program that has changed its user
+    /// since. Both are examined more closely if something is refused.
     static var startedAsRoot: Bool { startingUserID == 0 }
 
-    /// Whether there is a sign that this process is not root of the host; told without a system call.
+    /// Whether there is a sign that this process is not root of the host; needs no system call.
     ///
-    /// An ordinary user, or one with a directory of an ordinary user.
+    /// The sign is that it is an ordinary user, or has an ordinary user's runtime directory.
     static var mayBeFewer: Bool {
         guard startedAsRoot else { return true }
         guard let directory = environmentVariable("XDG_RUNTIME_DIR") else { return false }
         return directory != "/run/user/0"
     }
 
-    /// CAP_MKNOD.
+    /// Whether this process has CAP_MKNOD.
     static var holdsRightOverDevices: Bool { heldCapabilities() & 1 << 27 != 0 }
 
-    /// Whether the mount namespace of this process belongs to its user namespace; one that belongs to
-    /// an outer one cannot be changed from here.
+    /// Whether the mount namespace of this process belongs to its user namespace; mounts of one
+    /// that belongs to an outer user namespace cannot be changed.
     private static var ownsMountNamespace: Bool {
         guard let mounts = try? openFile("/proc/self/ns/mnt", .readOnly),
             let own = try? status(at: "/proc/self/ns/user"),

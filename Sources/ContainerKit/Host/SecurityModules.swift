@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Host: what this machine has, and what this process may do on it.
+// Host: the features of this machine, and the rights of this process on it.
 //
-//   SecurityModules          which security modules are turned on
-//   RuntimeRights+Discovery  who this process is on the host
-//   GrantableCapabilities    those that it does not hold itself
-//   StandardStream+Discovery  what its standard streams are
+//   SecurityModules          the security modules that are enabled
+//   RuntimeRights+Discovery  the user and rights of this process on the host
+//   GrantableCapabilities    the capabilities that it can grant
+//   StandardStream+Discovery  the types of its standard streams
 
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-/// The security modules of the host; asked only where a config names a label.
+/// The security modules of the host; checked only if a config sets a label.
 enum SecurityModules {
-    /// Whether AppArmor is in the kernel and turned on.
+    /// Whether AppArmor is in the kernel and enabled.
     static var hasAppArmor: Bool {
         (try? readFile("/sys/module/apparmor/parameters/enabled"))?.first == UInt8(ascii: "Y")
     }
 
-    /// Whether SELinux is turned on: its file system is there only then.
+    /// Whether SELinux is enabled: only then is its file system mounted.
     static var hasSELinux: Bool {
         (try? openFile("/sys/fs/selinux/enforce", .pathOnly)) != nil
     }
 
-    /// Refuses a label that nothing on this host would act on.
+    /// Refuses a label that no enabled module would apply.
     ///
     /// The texts are runc's, which tests and engines know.
     static func check(_ process: Process?, mountLabel: String? = nil) throws(ContainerError) {

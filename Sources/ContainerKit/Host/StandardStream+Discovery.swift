@@ -6,7 +6,7 @@ internal import KernelVocabulary
 internal import SystemPackage
 
 extension CallerFacts {
-    /// Looks what the standard streams are; a terminal of the process takes their place.
+    /// Determines the types of the standard streams, unless the process gets a terminal instead.
     mutating func lookAtStreams(_ io: ProcessIO, takesTerminal: Bool) {
         var numbers: [CInt] = [0, 1, 2]
         if case .descriptors(let input, let output, let error) = io {
@@ -19,7 +19,7 @@ extension CallerFacts {
 }
 
 extension StandardStream {
-    /// What a descriptor is; nil where nothing is to be done about it.
+    /// The type of a descriptor; nil if nothing needs to be done about it.
     fileprivate init?(_ stream: Int, at descriptor: CInt) {
         guard let status = try? status(of: descriptor) else { return nil }
         number = stream
@@ -37,7 +37,8 @@ extension StandardStream {
 }
 
 extension StandardStream.Kind {
-    /// A terminal is one that has modes; those of major number 5, such as /dev/tty, are everybody's.
+    /// A terminal has terminal modes; those with major number 5, such as /dev/tty, are excluded,
+    /// since they belong to everybody.
     fileprivate init?(device status: clinux_statx, at descriptor: CInt) {
         if status.stx_rdev_major == 1 {
             guard let device = StatelessDevice(rawValue: status.stx_rdev_minor) else { return nil }

@@ -28,7 +28,7 @@ enum BlockIOController {
                     &writes)
             }
         }
-        // The field, its devices, the file of v1 and the key in `io.max` of v2.
+        // The config field, its devices, the v1 file and the key in `io.max` of v2.
         let throttles = [
             ("throttleReadBpsDevice", blockIO.throttleReadBpsDevice, "read_bps_device", "rbps"),
             ("throttleWriteBpsDevice", blockIO.throttleWriteBpsDevice, "write_bps_device", "wbps"),
@@ -60,7 +60,8 @@ enum BlockIOController {
         }
     }
 
-    /// A weight of 10...1000, of the whole cgroup or (`prefix`) of one device, where 0 takes it away.
+    /// A weight of 10 to 1000, of the whole cgroup or (`prefix`) of one device; 0 removes a
+    /// device's weight.
     private static func planWeight(
         _ weight: UInt16, _ prefix: String, _ field: String, into writes: inout ControlWrites
     ) throws(SpecError) {
@@ -68,7 +69,7 @@ enum BlockIOController {
             throw writes.error(
                 field, "\(weight) is not a weight (10-1000)", section: "config-linux.md, Block IO")
         }
-        // BFQ has files of its own; its v1 and v2 take the weight as it is.
+        // BFQ has its own files; on both v1 and v2 they take the weight unchanged.
         let text = "\(prefix)\(weight)"
         let suffix = prefix.isEmpty ? "" : "_device"
         if writes.isUnified {
@@ -92,14 +93,14 @@ enum BlockIOController {
         try writes.write("blkio", file, text, from: field)
     }
 
-    /// 10...1000 of v1 on the line to 1...10000 of v2.
+    /// Maps the v1 range 10...1000 linearly to the v2 range 1...10000.
     static func unifiedWeight(_ weight: UInt16) -> UInt64 {
         1 + (UInt64(weight) - 10) * 9999 / 990
     }
 }
 
 extension BlockIOController {
-    /// Reads what was moved to and from each device.
+    /// Reads the I/O statistics of each device.
     static func read(_ files: ControlFiles, into statistics: inout Statistics)
         throws(CgroupError)
     {
@@ -107,7 +108,8 @@ extension BlockIOController {
             files.isUnified ? try readUnified(files) : try readLegacy(files)
     }
 
-    /// `io.stat` of v2: a line a device, `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0`.
+    /// Reads `io.stat` of v2: one line per device, `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0
+    /// dios=0`.
     private static func readUnified(_ files: ControlFiles) throws(CgroupError)
         -> Statistics.BlockIO
     {
@@ -133,7 +135,8 @@ extension BlockIOController {
         return blockIO
     }
 
-    /// The first family of files that says something: BFQ's, the old scheduler's, the throttle's.
+    /// Reads the first group of files that has data: BFQ's, the old scheduler's, or the throttling
+    /// files.
     private static func readLegacy(_ files: ControlFiles) throws(CgroupError)
         -> Statistics.BlockIO
     {
@@ -160,7 +163,8 @@ extension BlockIOController {
         return Statistics.BlockIO()
     }
 
-    /// A line such as `8:0 Read 4096` or `8:0 17`; the sum over all devices, `Total 4096`, is none.
+    /// Parses a line such as `8:0 Read 4096` or `8:0 17`; nil for the sum of all devices, `Total
+    /// 4096`.
     private static func legacyEntry(_ words: [String]) -> Statistics.BlockIO.Entry? {
         guard words.count >= 2, let (major, minor) = device(words[0]),
             let value = UInt64(words[words.count - 1])

@@ -3,10 +3,10 @@
 internal import Glibc
 internal import RuntimeSpec
 
-/// `linux.resources.cpu` but for `cpus` and `mems`.
+/// `linux.resources.cpu` except `cpus` and `mems`.
 ///
-/// A value of 0 is as good as none.
-/// Spec: config-linux.md, CPU. Kernel: scheduler/sched-bwc.rst, cgroup-v2.rst, CPU.
+/// A value of 0 means "not set". Spec: config-linux.md, CPU. Kernel: scheduler/sched-bwc.rst,
+/// cgroup-v2.rst, CPU.
 enum CPUController {
     static func plan(_ cpu: CPUResources, into writes: inout ControlWrites) throws(SpecError) {
         try check(cpu, writes)
@@ -37,7 +37,7 @@ enum CPUController {
     {
         if cpu.idle == 0 { try writes.write("cpu", "cpu.idle", "0", from: "cpu.idle") }
         if let shares = set(cpu.shares) {
-            // The kernel would take the nearest value instead, in silence.
+            // The kernel would silently use the nearest valid value.
             guard shares >= 2 else {
                 throw writes.error("cpu.shares", "the minimum allowed cpu-shares is 2")
             }
@@ -47,7 +47,7 @@ enum CPUController {
             }
             try writes.write("cpu", "cpu.shares", "\(shares)", from: "cpu.shares")
         }
-        // Period, burst and quota bound each other; which order fits depends on the old values.
+        // Period, burst and quota bound each other, so the right order depends on the old values.
         if let period = set(cpu.period) {
             try writes.write(
                 "cpu", "cpu.cfs_period_us", "\(period)", from: "cpu.period", .waitsForOthers)
@@ -82,7 +82,7 @@ enum CPUController {
         ] {
             throw writes.error("cpu.\(name)", "cgroup v2 has no limits of realtime scheduling")
         }
-        // An idle cgroup refuses a weight.
+        // Set `cpu.idle` first: an idle cgroup refuses a weight.
         if let idle = cpu.idle { try writes.write("cpu", "cpu.idle", "\(idle)", from: "cpu.idle") }
         if let shares = set(cpu.shares) {
             if cpu.idle == 1 {
@@ -112,8 +112,9 @@ enum CPUController {
 
     /// The v2 weight for v1 shares: 2 becomes 1, 1024 becomes 100, 262144 becomes 10000.
     ///
-    /// Between these the exponent of ten is the parabola through the three points over log2(shares),
-    /// rounded up: the mapping on which runc 1.4, crun 1.23 and systemd's users agreed.
+    /// In between, the weight is 10 to the power of a quadratic function of log2(shares) through
+    /// these three points, rounded up: the mapping that runc 1.4, crun 1.23 and users of systemd
+    /// have agreed on.
     static func weight(ofShares shares: UInt64) -> UInt64 {
         guard shares > 2 else { return 1 }
         guard shares < maximumShares else { return 10_000 }
@@ -133,13 +134,14 @@ enum CPUController {
 }
 
 extension CPUController {
-    /// Reads CPU times: v2 counts microseconds, v1 nanoseconds and, in one file, clock ticks.
+    /// Reads CPU times: v2 counts microseconds; v1 counts nanoseconds and, in one file, clock
+    /// ticks.
     static func read(_ files: ControlFiles, into statistics: inout Statistics)
         throws(CgroupError)
     {
         var cpu = Statistics.CPU()
         if files.isUnified {
-            // Every cgroup of v2 has this file; the controller only adds the lines of the quota.
+            // Every v2 cgroup has this file; the controller only adds the lines about the quota.
             let times = try files.numbers("", "cpu.stat")
             cpu.total = times["usage_usec"] &* 1000
             cpu.user = times["user_usec"] &* 1000
@@ -160,7 +162,7 @@ extension CPUController {
             cpu.perCPU =
                 try files.lines("cpuacct", "cpuacct.usage_percpu").first?
                 .compactMap { UInt64($0) } ?? []
-            // A line of titles, then a line for each CPU: its number, user and system.
+            // A header line, then one line per CPU: its number, user time and system time.
             for words in try files.lines("cpuacct", "cpuacct.usage_all").dropFirst() {
                 guard words.count >= 3, let user = UInt64(words[1]), let kernel = UInt64(words[2])
                 else { continue }
@@ -171,6 +173,6 @@ extension CPUController {
         statistics.cpu = cpu
     }
 
-    /// USER_HZ is 100 on every machine that is supported.
+    /// USER_HZ is 100 on every supported machine.
     private static let nanosecondsPerTick: UInt64 = 10_000_000
 }

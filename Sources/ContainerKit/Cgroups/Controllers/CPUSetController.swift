@@ -4,10 +4,10 @@ internal import RuntimeSpec
 
 /// `linux.resources.cpu.cpus` and `.mems`: lists such as `0-3,8`.
 ///
-/// The same files on v1 and v2.
-/// On v1 a new cgroup has neither and takes no process; `Cgroup` copies the parent's values into each
-/// directory it makes, before these writes.
-/// Spec: config-linux.md, CPU. Kernel: admin-guide/cgroup-v1/cpusets.rst, cgroup-v2.rst, Cpuset.
+/// The files are the same on v1 and v2. On v1 the files of a new cgroup are empty, and it takes no
+/// process; `Cgroup` copies the parent's values into each directory that it makes, before these
+/// writes. Spec: config-linux.md, CPU. Kernel: admin-guide/cgroup-v1/cpusets.rst, cgroup-v2.rst,
+/// Cpuset.
 enum CPUSetController {
     static let files = ["cpuset.cpus", "cpuset.mems"]
 
@@ -23,7 +23,8 @@ enum CPUSetController {
         }
     }
 
-    /// Whether the text has the form of the kernel's bitmap lists; their numbers it checks itself.
+    /// Whether the text has only characters of the kernel's list format; the kernel checks the
+    /// numbers.
     private static func isList(_ text: String) -> Bool {
         text.utf8.allSatisfy { byte in
             switch byte {
@@ -37,7 +38,7 @@ enum CPUSetController {
 }
 
 extension CPUSetController {
-    /// Reads the lists, and on v1 the switches beside them.
+    /// Reads the lists, and on v1 the flags.
     static func read(_ files: ControlFiles, into statistics: inout Statistics)
         throws(CgroupError)
     {
@@ -59,7 +60,7 @@ extension CPUSetController {
         set.memorySpreadSlab = try value("memory_spread_slab")
         set.memoryPressure = try value("memory_pressure")
         set.schedLoadBalance = try value("sched_load_balance")
-        // The one that may be negative.
+        // The only one of these that may be negative.
         set.schedRelaxDomainLevel =
             try files.lines("cpuset", "cpuset.sched_relax_domain_level").first?.first
             .flatMap { Int64($0) } ?? 0

@@ -2,21 +2,21 @@
 
 internal import RuntimeSpec
 
-/// `linux.resources.devices`: on v1 the lines of `devices.allow` and `devices.deny`, on v2 a program.
+/// `linux.resources.devices`: lines of `devices.allow` and `devices.deny` on v1, a program on v2.
 ///
 /// Spec: config-linux.md, Allowed Device list. Kernel: admin-guide/cgroup-v1/devices.rst,
 /// cgroup-v2.rst, Device controller.
 enum DeviceController {
-    /// Rules need something that enforces them: the v1 controller, or any v2 cgroup.
+    /// Refuses rules that nothing enforces: they need the v1 controller, or any v2 cgroup.
     static func check(_ layout: CgroupLayout) throws(SpecError) {
         guard layout.isUnified || layout.index(of: "devices") != nil else {
             throw SpecError("linux.resources.devices", layout.lack(of: "devices"))
         }
     }
 
-    /// The v1 writes that make `current` into `wanted`, without a moment of wider access than both.
+    /// The v1 writes that change `current` to `wanted`, never granting more than both of them.
     ///
-    /// A list of the other kind starts anew with a line for all devices.
+    /// If the default changes, the list is built again, starting with a line for all devices.
     static func legacyWrites(
         from current: DeviceAccess?, to wanted: DeviceAccess, directory: Int
     ) -> [ControlWrite] {

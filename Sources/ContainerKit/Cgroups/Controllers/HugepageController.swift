@@ -3,7 +3,8 @@
 internal import InitProgram
 internal import RuntimeSpec
 
-/// `linux.resources.hugepageLimits`: pages in use, and pages reserved where the kernel counts these.
+/// `linux.resources.hugepageLimits`: limits pages in use and, if the kernel counts them, reserved
+/// pages.
 ///
 /// Spec: config-linux.md, Huge page limits. Kernel: admin-guide/cgroup-v1/hugetlb.rst, cgroup-v2.rst,
 /// HugeTLB.
@@ -28,7 +29,7 @@ enum HugepageController {
         }
     }
 
-    /// Whether the text is a number and KB, MB or GB: it becomes part of a file's name.
+    /// Whether the text is a number and KB, MB or GB; it becomes part of a file name.
     private static func isPageSize(_ text: String) -> Bool {
         let digits = text.utf8.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
         let unit = text.dropFirst(digits.count)
@@ -37,7 +38,7 @@ enum HugepageController {
 }
 
 extension HugepageController {
-    /// Reads pages reserved, or in use where the kernel does not count reservations.
+    /// Reads the reserved pages, or the pages in use if the kernel does not count reservations.
     static func read(_ files: ControlFiles, into statistics: inout Statistics)
         throws(CgroupError)
     {
@@ -63,7 +64,7 @@ extension HugepageController {
         }
     }
 
-    /// The sizes of the host as cgroup files name them, from names such as `hugepages-2048kB`.
+    /// The host's page sizes as in cgroup file names, from names such as `hugepages-2048kB`.
     private static func pageSizes() -> [String] {
         let names = (try? directoryEntries("/sys/kernel/mm/hugepages")) ?? []
         return names.compactMap { name in
@@ -74,7 +75,7 @@ extension HugepageController {
         }.sorted()
     }
 
-    /// The name that the kernel gives a size: 2048 is `2MB`.
+    /// The kernel's name of a page size: 2048 is `2MB`.
     static func pageSize(ofKilobytes count: UInt64) -> String {
         if count >= 1 << 20 { return "\(count >> 20)GB" }
         return count >= 1 << 10 ? "\(count >> 10)MB" : "\(count)KB"

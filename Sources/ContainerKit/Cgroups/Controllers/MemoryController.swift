@@ -4,9 +4,9 @@ internal import RuntimeSpec
 
 /// `linux.resources.memory`.
 ///
-/// A value of 0 is as good as none, -1 is no limit.
-/// `swap` is memory and swap together, as v1 counts; v2 counts swap alone.
-/// Spec: config-linux.md, Memory. Kernel: admin-guide/cgroup-v1/memory.rst, cgroup-v2.rst, Memory.
+/// A value of 0 means "not set", -1 means no limit. `swap` limits memory and swap together, as v1
+/// does; v2 limits swap alone. Spec: config-linux.md, Memory. Kernel:
+/// admin-guide/cgroup-v1/memory.rst, cgroup-v2.rst, Memory.
 enum MemoryController {
     static func plan(_ memory: MemoryResources, into writes: inout ControlWrites)
         throws(SpecError)
@@ -46,8 +46,8 @@ enum MemoryController {
         throws(SpecError)
     {
         try planUsageChecks(memory, "memory.usage_in_bytes", into: &writes)
-        // The kernel wants limit <= memory and swap together at every moment: whichever of the two
-        // writes comes too early is tried again after the other.
+        // The kernel always requires limit <= memory and swap together: if one of the two writes
+        // comes too early, it is repeated after the other.
         if let limit = set(memory.limit) {
             try writes.write(
                 "memory", "memory.limit_in_bytes", "\(limit)", from: "memory.limit",
@@ -88,7 +88,7 @@ enum MemoryController {
     {
         try planUsageChecks(memory, "memory.current", into: &writes)
         if let (swap, field) = try unifiedSwap(memory, writes) {
-            // A kernel without swap has no such file: no swap and no limit on it are both true there.
+            // A kernel without swap lacks this file; no swap and unlimited swap then hold anyway.
             try writes.write(
                 "memory", "memory.swap.max", unifiedLimit(swap), from: field,
                 swap <= 0 ? .mayBeMissing : [])
@@ -111,7 +111,7 @@ enum MemoryController {
         }
     }
 
-    /// The limit of swap alone and the field that asks for it; nil leaves it as it is.
+    /// The swap-only limit in bytes and the field that sets it; nil leaves it unchanged.
     private static func unifiedSwap(_ memory: MemoryResources, _ writes: ControlWrites)
         throws(SpecError) -> (bytes: Int64, field: String)?
     {
@@ -125,10 +125,10 @@ enum MemoryController {
         return (swap, set(memory.swap) == nil ? "memory.limit" : "memory.swap")
     }
 
-    /// The limit of swap alone; nil leaves it as it is, or cannot be told without a limit of memory.
+    /// The swap-only limit; nil if it is unchanged, or unknown without a memory limit.
     static func unifiedSwapBytes(_ memory: MemoryResources) -> Int64? {
         guard let swap = set(memory.swap) else {
-            // As on v1, where no limit on memory takes away that on memory and swap together.
+            // As on v1, no limit on memory also removes the limit on memory and swap together.
             return memory.limit == -1 ? -1 : nil
         }
         guard swap != -1 else { return swap }
@@ -168,7 +168,7 @@ enum MemoryController {
 }
 
 extension MemoryController {
-    /// Reads memory: what is used, the limits and how often they were hit.
+    /// Reads the memory in use, the limits and how often they were hit.
     static func read(_ files: ControlFiles, into statistics: inout Statistics)
         throws(CgroupError)
     {
@@ -205,9 +205,9 @@ extension MemoryController {
             max: try files.number("memory", "\(prefix).peak") ?? 0)
     }
 
-    /// Memory and swap together, as v1 counts, from swap alone.
+    /// Memory and swap together, as v1 counts, from the values for swap alone.
     ///
-    /// The most of both together is not the sum of the most of each, and is not told.
+    /// The peak of both together is not the sum of the two peaks, and is left out.
     static func combined(_ swap: Statistics.Amount, _ memory: Statistics.Amount)
         -> Statistics.Amount
     {

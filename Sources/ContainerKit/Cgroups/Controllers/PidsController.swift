@@ -2,23 +2,23 @@
 
 internal import RuntimeSpec
 
-/// `linux.resources.pids`: how many tasks there may be.
+/// `linux.resources.pids`: the number of tasks.
 ///
-/// The same file on v1 and v2.
-/// Spec: config-linux.md, PIDs. Kernel: admin-guide/cgroup-v2.rst, PID.
+/// The file is the same on v1 and v2. Spec: config-linux.md, PIDs. Kernel:
+/// admin-guide/cgroup-v2.rst, PID.
 enum PidsController {
     static func plan(_ pids: PidsResources, into writes: inout ControlWrites) throws(SpecError) {
         guard let limit = pids.limit else { return }
-        // 0 is a limit of nothing; 1 means the same and is what systemd also takes.
+        // 0 allows no further tasks; 1 has the same effect, and systemd accepts it too.
         let text = limit < 0 ? "max" : "\(max(limit, 1))"
-        // An absent controller limits nothing, which is what is asked for.
+        // A missing controller limits nothing, as requested.
         if limit < 0, writes.layout.index(of: "pids") == nil { return }
         try writes.write("pids", "pids.max", text, from: "pids.limit")
     }
 }
 
 extension PidsController {
-    /// Reads how many tasks there are and may be.
+    /// Reads the number of tasks and its limit.
     static func read(_ files: ControlFiles, into statistics: inout Statistics)
         throws(CgroupError)
     {

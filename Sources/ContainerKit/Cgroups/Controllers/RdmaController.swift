@@ -2,10 +2,10 @@
 
 internal import RuntimeSpec
 
-/// `linux.resources.rdma`: handles and objects of each RDMA device.
+/// `linux.resources.rdma`: the handles and objects of each RDMA device.
 ///
-/// The same file on v1 and v2.
-/// Spec: config-linux.md, RDMA. Kernel: admin-guide/cgroup-v1/rdma.rst, cgroup-v2.rst, RDMA.
+/// The file is the same on v1 and v2. Spec: config-linux.md, RDMA. Kernel:
+/// admin-guide/cgroup-v1/rdma.rst, cgroup-v2.rst, RDMA.
 enum RdmaController {
     static func plan(_ limits: [String: RdmaLimit], into writes: inout ControlWrites)
         throws(SpecError)

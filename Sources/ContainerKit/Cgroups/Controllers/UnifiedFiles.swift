@@ -2,7 +2,8 @@
 
 internal import RuntimeSpec
 
-/// `linux.resources.unified`: texts for files of cgroup v2 by their names, line by line.
+/// `linux.resources.unified`: files of cgroup v2 by name, and the text for each, written line by
+/// line.
 ///
 /// Spec: config-linux.md, Unified.
 enum UnifiedFiles {
@@ -51,7 +52,7 @@ enum UnifiedFiles {
         }
     }
 
-    /// Whether the files ask for an idle cgroup, which has no weight.
+    /// Whether the files set the cgroup idle, so that it has no weight.
     static func isIdle(_ files: [String: String]?) -> Bool {
         files?["cpu.idle"].map { words(of: Array($0.utf8)) } == ["1"]
     }
