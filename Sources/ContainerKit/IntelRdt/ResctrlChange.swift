@@ -4,18 +4,18 @@ internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// What an update changes of a container's groups of resctrl, on disk.
+/// The changes that an update makes to a container's resctrl groups on disk.
 struct ResctrlChange {
-    /// What the config says then.
+    /// The `intelRdt` of the config after the update.
     let result: IntelRdt
-    /// The groups, with the lines that are new.
+    /// The groups, with the new lines.
     private let plan: ResctrlPlan
     /// Whether the container had no groups before.
     private let isNew: Bool
     private var group: ResctrlGroup
     private var formerSchemata: [UInt8]?
 
-    /// Nil when the update says nothing of it; the texts are runc's.
+    /// Nil if the update has no schemata; the error texts are runc's.
     init?(_ update: IntelRdt?, of current: IntelRdt?, id: String, tree: ResctrlTree?)
         throws(ContainerError)
     {
@@ -51,7 +51,8 @@ struct ResctrlChange {
         group = ResctrlGroup(plan)
     }
 
-    /// Writes the lines; a container without groups gets them, and `processes` come into them.
+    /// Writes the lines; if the container has no groups, makes them and moves `processes` into
+    /// them.
     mutating func apply(to processes: [Int32]) throws(ContainerError) {
         guard isNew else {
             formerSchemata = try? readFile("\(plan.directory)/schemata")
@@ -63,22 +64,22 @@ struct ResctrlChange {
             do throws(ContainerError) {
                 try ResctrlGroup.enter(plan.entered, process)
             } catch  where error.failure?.errno == .noSuchProcess {
-                // It ended meanwhile.
+                // The process has ended meanwhile.
             }
         }
     }
 
-    /// Gives the container what it had.
+    /// Restores the former lines, or removes the new groups.
     func undo() {
         if let formerSchemata {
             let text = String(decoding: formerSchemata, as: UTF8.self)
             try? writeControlFile("\(plan.directory)/schemata", text)
         }
-        // The kernel moves who is in there to the groups above.
+        // The kernel moves the processes of a removed group to the group above.
         try? ResctrlGroup.remove(group.made)
     }
 
-    /// Lets the container's record know of new groups.
+    /// Adds new groups to the container's record.
     func remember(in record: inout ContainerRecord) {
         guard isNew else { return }
         record.resctrlGroups = plan.entered

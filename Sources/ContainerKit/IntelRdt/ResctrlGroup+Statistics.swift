@@ -5,11 +5,11 @@ internal import KernelVocabulary
 internal import SystemPackage
 
 extension Statistics.IntelRdt {
-    /// Reads what the mounted tree says of a container's groups: its class and, where there is one, its
-    /// monitoring group.
+    /// Reads the statistics of a container's groups: its class and its monitoring group, if it has
+    /// one.
     ///
-    /// Files that this machine lacks, or that go away meanwhile, are left out: processors differ in what
-    /// they control and count.
+    /// Missing files are skipped: processors differ in their controls and counters, and a group may
+    /// be removed meanwhile.
     init(of groups: [String], in tree: ResctrlTree) {
         let files = ResctrlFiles(directory: tree.root)
         let lines = groups.first.map { ResctrlFiles(directory: $0).lines("schemata") } ?? []
@@ -25,14 +25,14 @@ extension Statistics.IntelRdt {
             rootBandwidthSchema = rootLines.schema(of: ["MB"])
             bandwidthSchema = lines.schema(of: ["MB"])
         }
-        // A group of its own counts for the container alone.
+        // The last group is the container's own monitoring group, if it has one.
         if let counted = groups.last {
             let features = Set(files.lines("info/L3_MON/mon_features"))
             count(features, ResctrlFiles(directory: "\(counted)/mon_data"))
         }
     }
 
-    /// With code and data apart (cdp) the cache has two lines.
+    /// If code and data are separate (CDP), the cache has two lines.
     private static let cacheNames = ["L3", "L3CODE", "L3DATA"]
 
     /// Reads the counters of every L3 cache; other monitors of newer kernels have other names.
@@ -53,18 +53,18 @@ extension Statistics.IntelRdt {
     }
 }
 
-/// The files below one directory of resctrl, for reading.
+/// Reads the files below one directory of resctrl.
 private struct ResctrlFiles {
     let directory: String
 
-    /// The lines of a file, without the blanks that the kernel aligns them with.
+    /// The lines of a file, without the spaces by which the kernel aligns them.
     func lines(_ file: String) -> [String] {
         let text = (try? readFile("\(directory)/\(file)", limitBytes: 1 << 20)) ?? []
         return text.split(separator: UInt8(ascii: "\n"))
             .map { words(of: Array($0)).joined(separator: " ") }
     }
 
-    /// The number in a file; 0 where it says that it is unavailable.
+    /// The number in a file; 0 if it is unavailable.
     func number(_ file: String) -> UInt64 { lines(file).first.flatMap { UInt64($0) } ?? 0 }
 
     var directories: [String] {
@@ -89,7 +89,7 @@ private struct ResctrlFiles {
 }
 
 extension [String] {
-    /// The lines of the named resources, as one text.
+    /// The lines of the named resources, joined to one text.
     fileprivate func schema(of names: [String]) -> String? {
         let found = filter { line in names.contains { line.begins(with: "\($0):") } }
         return found.isEmpty ? nil : found.joined(separator: "\n")

@@ -1,39 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// IntelRdt: the groups of resctrl, by which caches and memory bandwidth are shared out.
+// IntelRdt: the groups of resctrl, which allocate cache and memory bandwidth.
 //
-//   ResctrlGroup             a group: made, joined, removed
-//   ResctrlGroup+Statistics  what it counts
-//   ResctrlChange            what update asks for
+//   ResctrlGroup             a group: makes, enters and removes it
+//   ResctrlGroup+Statistics  its statistics
+//   ResctrlChange            the changes of an update
 
 internal import InitProgram
 internal import SystemPackage
 
-/// The host's tree of resctrl, as far as a plan depends on it.
+/// The host's resctrl, as far as a plan depends on it.
 ///
 /// Kernel: Documentation/filesystems/resctrl.rst.
 struct ResctrlTree: Equatable, Sendable {
-    /// Where it is mounted.
+    /// The mount point.
     var root: String
-    /// Whether the L3 cache is allocated.
+    /// Whether the L3 cache can be allocated.
     var hasCacheAllocation: Bool
-    /// Whether memory bandwidth is allocated.
+    /// Whether memory bandwidth can be allocated.
     var hasBandwidthAllocation: Bool
 }
 
 extension ResctrlTree {
-    /// The tree that is mounted first; nil if none is.
+    /// The first mounted tree; nil if there is none.
     static func discover() throws(SystemCallError) -> ResctrlTree? {
         let mount = try mountTable().first { $0.type == "resctrl" }
         return mount.map { ResctrlTree(at: $0.mountPoint) }
     }
 
-    /// Looks at what a mounted tree offers.
+    /// Reads the features of a mounted tree.
     init(at root: String) {
         func offers(_ name: String) -> Bool { (try? status(at: "\(root)/info/\(name)")) != nil }
         self.init(
             root: root,
-            // With code and data apart (cdp) there are two of it.
+            // If code and data are separate (CDP), the cache has two entries.
             hasCacheAllocation: offers("L3") || offers("L3CODE"),
             hasBandwidthAllocation: offers("MB"))
     }
@@ -49,7 +49,7 @@ struct ResctrlGroup {
         self.plan = plan
     }
 
-    /// Makes the groups, or finds the one that must be there, and writes the schemata.
+    /// Makes the groups, or finds the one that must exist, and writes the schemata.
     mutating func make() throws(ContainerError) {
         if plan.mustExist {
             try explaining(
@@ -65,7 +65,7 @@ struct ResctrlGroup {
         }
     }
 
-    /// One write: the kernel takes all lines or stops at the first that is wrong.
+    /// Uses a single write: the kernel applies the lines up to the first invalid one.
     func writeSchemata() throws(ContainerError) {
         try explaining("the schemata are refused", field: plan.schemataField) {
             (plan) throws(SystemCallError) in
@@ -86,7 +86,7 @@ struct ResctrlGroup {
         if isNew { made.append(path) }
     }
 
-    /// Moves a process, and what it will start, into the groups.
+    /// Moves a process, and the processes that it will start, into the groups.
     static func enter(_ directories: [String], _ pid: Int32) throws(ContainerError) {
         for directory in directories {
             try reporting("unable to enter the group", field: "linux.intelRdt") {
@@ -96,20 +96,20 @@ struct ResctrlGroup {
         }
     }
 
-    /// Removes groups, the last first; one that is gone is no error.
+    /// Removes groups, the last one first; a missing one is no error.
     ///
-    /// Kernel: rmdir(2) takes the files and the monitoring groups of a group along.
+    /// Kernel: rmdir(2) also removes the files and the monitoring groups of a group.
     static func remove(_ directories: [String]) throws(SystemCallError) {
         for directory in directories.reversed() {
             do {
                 try removeDirectory(directory)
             } catch  where error.errno == .noSuchFileOrDirectory {
-                // Somebody was faster, or the host was started anew.
+                // Another process has removed it, or the host was rebooted.
             }
         }
     }
 
-    /// A refusal, with what the kernel says of it.
+    /// Adds the kernel's explanation to an error.
     private func explaining(
         _ message: String, field: String,
         _ body: (ResctrlPlan) throws(SystemCallError) -> Void

@@ -2,21 +2,21 @@
 
 internal import InitProgram
 
-/// A bind mount as the parent prepares it.
+/// A bind mount that the parent prepares.
 struct BindMount: Equatable, Sendable {
     /// The index in `mounts`.
     var index: Int
     /// The source, a path of the host.
     var source: String
-    /// Whether the mounts below the source come along.
+    /// Whether the mounts below the source are bound too.
     var recursive: Bool
-    /// Whether a link at the end of the source is followed, or is itself what is bound.
+    /// Whether a link at the end of the source is followed; otherwise the link itself is bound.
     var followsLink = true
     /// Attribute and propagation changes, in order.
     var changes: [MountChange]
-    /// How the ids of its files are mapped, if they are.
+    /// The ID mapping of its files; nil for none.
     var idMap: MountIDMap?
-    /// Where it will go (for the error's text).
+    /// The destination, for error messages.
     var destination: String
 
     /// A bind mount to prepare.

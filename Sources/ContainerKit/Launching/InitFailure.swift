@@ -4,7 +4,8 @@ internal import InitProgram
 internal import SystemPackage
 
 extension LaunchPlan {
-    /// What init does after its report that all is prepared, when its creator does not listen any longer.
+    /// The instructions of init after its report that all is prepared, which its creator does not
+    /// wait for.
     func instructionsAfterReport(_ image: ProgramImage) -> [RecordedInstruction] {
         let report = childSteps.lastIndex {
             if case .exchange(.reportToParent(.ready)) = $0.step { true } else { false }
@@ -13,14 +14,16 @@ extension LaunchPlan {
         return recordedInstructions(image, from: first ?? 0)
     }
 
-    /// Where init waits for start: the marked instruction, or the wait for the parent's last word.
+    /// The instruction at which init waits for start: the marked one, or the wait for the parent's
+    /// last word.
     func startWaitIndex(in image: ProgramImage) -> Int {
         if let index = image.startWaitIndex { return index }
         let step = childSteps.lastIndex { $0.step == .exchange(.waitForParent(.start)) } ?? 0
         return image.instructionsOfStep(step).first ?? 0
     }
 
-    /// The first instruction of each of the child's steps; one that became none has that of the next.
+    /// The first instruction of each child step; a step without instructions has that of the next
+    /// step.
     func stepStarts(in image: ProgramImage) -> [Int] {
         var starts: [Int] = []
         starts.reserveCapacity(childSteps.count)
@@ -31,7 +34,7 @@ extension LaunchPlan {
         return starts
     }
 
-    /// What the instructions from `index` on are, as an error would name them.
+    /// The instructions from `index` on, in the form in which an error names them.
     func recordedInstructions(_ image: ProgramImage, from index: Int) -> [RecordedInstruction] {
         image.instructions.indices.dropFirst(max(index, 0)).compactMap { index in
             // exit_group cannot fail.
@@ -53,9 +56,9 @@ extension ContainerError {
     /// The error of a child that stopped at `instruction` with `errno`.
     ///
     /// - Parameters:
-    ///   - instruction: where it stopped; nil if that is not known.
-    ///   - errno: the kernel's answer.
-    ///   - view: where its program's file can be looked at.
+    ///   - instruction: where it stopped; nil if unknown.
+    ///   - errno: the error that the kernel returned.
+    ///   - view: the file system in which its program's file can be examined.
     init(_ instruction: RecordedInstruction?, errno: CInt, in view: ImageView?) {
         guard let instruction else {
             self.init(.initFailed, "init failed", failure: nil)
@@ -73,7 +76,8 @@ extension ContainerError {
         }
         let failure = SystemCallError(
             instruction.call, instruction.arguments, errno: Errno(rawValue: errno))
-        // The texts of args[0] are runc's, which engines search; the call would only repeat them.
+        // The messages about args[0] are runc's, which engines search for; the call would only
+        // repeat them.
         if isExecutable, !instruction.note.isEmpty {
             let file = ProgramFile(
                 instruction.path ?? "", in: view, call: failure.call, errno: errno)
@@ -82,7 +86,7 @@ extension ContainerError {
                 hint: OuterFilter.hint(for: failure) ?? file.hint, detail: file.reason)
             return
         }
-        // A note that gives a reason is told with the errnos that come of that reason only.
+        // A note that gives a reason is used only with the errnos that this reason causes.
         let isReason = instruction.note.begins(with: "filesystem ")
         let holds = failure.errno == .notDirectory || failure.errno == .tooManySymbolicLinkLevels
         self.init(
@@ -92,7 +96,7 @@ extension ContainerError {
 }
 
 extension RecordedInstruction {
-    /// The first text among the call's arguments.
+    /// The first quoted text among the call's arguments.
     fileprivate var path: String? {
         let bytes = arguments.utf8
         guard let start = bytes.firstIndex(of: UInt8(ascii: "\"")),

@@ -2,17 +2,17 @@
 
 internal import InitProgram
 
-/// Why the two columns of a plan do not fit each other: a mistake of ours.
+/// An inconsistency between the two columns of a plan: a mistake of ours.
 struct PlanFault: Error, Equatable, Sendable, CustomStringConvertible {
-    /// What is wrong; a test breaks a plan in each of these ways.
+    /// The kind of inconsistency; a test produces each of them.
     enum Kind: CaseIterable {
-        /// The child is not started once, and then taken over once.
+        /// The child is not started once and then taken over once.
         case birth
         /// The child needs a descriptor that nobody opens for it.
         case missingDescriptor
-        /// What a hook's own process does takes more than that process has.
+        /// The preparation of a hook's own process needs more than that process has.
         case hookPreparation
-        /// The program is not the last step.
+        /// The last step does not execute the program.
         case end
         /// The runtime would wait for ever.
         case runtimeWaits
@@ -32,7 +32,7 @@ struct PlanFault: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 extension LaunchPlan {
-    /// Checks, before there is a child, that it would neither lack a descriptor nor wait for ever.
+    /// Checks, before the child exists, that it will not lack a descriptor or wait for ever.
     ///
     /// - Throws: the first fault.
     func check() throws(PlanFault) {
@@ -43,7 +43,7 @@ extension LaunchPlan {
         try checkExchanges()
     }
 
-    /// A child that is started does nothing before it is taken over, and tells and hears nothing either.
+    /// The child is started once, and no message is exchanged before it is taken over.
     private func checkBirth() throws(PlanFault) {
         var starts = 0
         var takes = 0
@@ -68,7 +68,7 @@ extension LaunchPlan {
         }
     }
 
-    /// Each descriptor that the child's program names is opened before its clone.
+    /// Each inherited descriptor of the child's program is opened before the clone.
     private func checkInputs() throws(PlanFault) {
         var provided: [InheritedDescriptor] = []
         for planned in parentSteps {
@@ -85,7 +85,7 @@ extension LaunchPlan {
         }
     }
 
-    /// A hook's own process has its three streams open and nothing else: nobody hears of it, and nobody
+    /// A hook's own process uses only its three streams, and exchanges no messages, which nobody
     /// would answer.
     private func checkHooks() throws(PlanFault) {
         for planned in childSteps {
@@ -101,7 +101,7 @@ extension LaunchPlan {
         }
     }
 
-    /// Nothing follows the program, which takes init's place.
+    /// No step follows the one that executes the program.
     private func checkEnd() throws(PlanFault) {
         let end = childSteps.firstIndex {
             if case .execution(.execute) = $0.step { true } else { false }
@@ -113,12 +113,12 @@ extension LaunchPlan {
         }
     }
 
-    /// Each message has its sender and its receiver, in an order in which neither waits for ever.
+    /// Each message has a sender and a receiver, in an order in which neither side waits for ever.
     private func checkExchanges() throws(PlanFault) {
         var runtime = Side(
             exchanges: (parentSteps + laterSteps).flatMap { $0.step.action.exchanges })
         var child = Side(exchanges: childSteps.flatMap { $0.step.exchanges })
-        // Each goes on until it waits for what the other has not sent yet.
+        // Each side advances until it waits for a message that the other has not sent yet.
         while runtime.advance(to: &child) || child.advance(to: &runtime) {}
         if let message = runtime.awaited {
             throw PlanFault(.runtimeWaits, "the runtime waits for \(message)" + runtime.found)
@@ -136,14 +136,14 @@ extension LaunchPlan {
 private struct Side {
     let exchanges: [Exchange]
     private var place = 0
-    /// What the other has sent and this has not received.
+    /// Messages that the other side has sent and this one has not received.
     private(set) var inbox: ArraySlice<Message> = []
 
     init(exchanges: [Exchange]) {
         self.exchanges = exchanges
     }
 
-    /// Sends and receives as far as possible; false where that is nowhere.
+    /// Sends and receives as far as possible; returns false if it cannot advance.
     mutating func advance(to other: inout Side) -> Bool {
         let start = place
         while place < exchanges.count {
@@ -158,7 +158,7 @@ private struct Side {
         return place > start
     }
 
-    /// What it waits for.
+    /// The message that it waits for.
     var awaited: Message? {
         guard place < exchanges.count, case .receives(let message) = exchanges[place] else {
             return nil
@@ -166,13 +166,13 @@ private struct Side {
         return message
     }
 
-    /// What it gets instead, in words.
+    /// The message that it gets instead, for an error.
     var found: String { inbox.first.map { ", and gets \($0)" } ?? "" }
 }
 
 extension InheritedDescriptor {
-    /// Whether the start of the child itself makes it: streams that the caller chose, and the gaps between
-    /// all others.
+    /// Whether starting the child provides this descriptor: streams that the caller chose, and the
+    /// gaps between all others.
     fileprivate var isMadeByStart: Bool {
         switch self {
         case .standardStream, .gapStart, .gapEnd: true

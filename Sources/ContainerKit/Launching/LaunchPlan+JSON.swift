@@ -4,13 +4,13 @@ internal import InitProgram
 internal import RuntimeSpec
 
 extension LaunchPlan {
-    /// The plan as `ContainerPlan.explainedJSON` has it.
+    /// The plan as JSON, in the form of `ContainerPlan.explainedJSON`.
     func explainedJSON(includingCalls: Bool = false) -> String {
         let whole = JSONValue.object(columns(includingCalls: includingCalls))
         return String(decoding: whole.encoded(pretty: true), as: UTF8.self)
     }
 
-    /// The columns by their names; the step that the child is at has `"here": true`.
+    /// The columns by name; the step that the child has reached gets `"here": true`.
     func columns(includingCalls: Bool, mark: PlanMark? = nil) -> JSONObject {
         let image = includingCalls ? lowered() : nil
         let child = childSteps.enumerated().map { index, planned in

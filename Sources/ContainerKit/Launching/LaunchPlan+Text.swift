@@ -2,17 +2,17 @@
 
 internal import InitProgram
 
-/// Where in its column the child is.
+/// The position of the child in its column.
 struct PlanMark {
     let step: Int
     let instruction: Int
 }
 
 extension LaunchPlan {
-    /// The plan as text: two numbered columns, and under each child step its calls when asked for.
+    /// The plan as text: two numbered columns, optionally with the system calls of each child step.
     ///
-    /// A line reads `number  config field  what is done`. With a mark, the child's column is moved to the right,
-    /// and `=>` stands before the step, and the call, that the child is at.
+    /// Each line has the form `number  config field  sentence`. With a mark, the child's column is
+    /// indented, and `=>` marks the step and the call that the child has reached.
     func explained(includingCalls: Bool = false, mark: PlanMark? = nil) -> String {
         var lines = ["The runtime:"]
         lines += Self.lines(parentSteps.map { ($0.origin, $0.step.action.sentence) })

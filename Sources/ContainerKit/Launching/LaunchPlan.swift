@@ -6,11 +6,11 @@ internal import InitProgram
 ///
 /// Plans can be compared and printed; nothing has happened yet.
 struct LaunchPlan: Equatable, Sendable {
-    /// What the runtime does, in order; it waits for the child where a step says so.
+    /// The steps of the runtime, in order; some of them wait for the child.
     let parentSteps: [PlannedParentStep]
-    /// What the init process does, in order.
+    /// The steps of the init process, in order.
     let childSteps: [PlannedStep]
-    /// What is left for `start` and `delete`, beside the child's own last steps.
+    /// The steps left for `start` and `delete`, in addition to the child's own last steps.
     let laterSteps: [PlannedParentStep]
 
     init(
@@ -22,7 +22,7 @@ struct LaunchPlan: Equatable, Sendable {
         self.laterSteps = laterSteps
     }
 
-    /// The child's column as a program of the machine.
+    /// The child's steps as a program of the machine.
     func lowered() -> ProgramImage {
         ProgramImage(lowering: childSteps.map(\.step))
     }

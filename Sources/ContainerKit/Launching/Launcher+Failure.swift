@@ -4,11 +4,11 @@ internal import InitProgram
 internal import SystemPackage
 
 extension Launcher {
-    /// Why the child ended: from the progress page, else from its exit status.
+    /// The reason why the child ended: from the progress page, or from its exit status.
     func childFailure(reaped: ExitStatus? = nil) -> ContainerError {
         var status = reaped
         if status == nil, pidfd >= 0 {
-            // The child is at its end or already gone; a child that hangs here is ended first.
+            // The child is ending or has ended; one that hangs is killed first.
             try? sendSignal(pidfd, Signal.kill.rawValue)
             status = try? waitProcess(pidfd)
         }
@@ -20,7 +20,7 @@ extension Launcher {
             return ContainerError(.initFailed, "init did not start")
         }
         if progress.error != 0 {
-            // Before the plan's program there is no step, and no field.
+            // Before the plan's program there is no step and no config field.
             guard progress.index >= 0 else {
                 let errno = Errno(rawValue: progress.error)
                 return progress.hasNoImage
@@ -35,7 +35,8 @@ extension Launcher {
             return ContainerError(instruction, errno: progress.error, in: imageView)
         }
         if case .signaled(let number) = status, (cgroup?.oomKillCount ?? 0) > 0 {
-            // An exec shares the cgroup with others, of which one may have been killed before.
+            // A process of exec shares the cgroup with others, one of which may have been killed
+            // before.
             guard record != nil else {
                 return ContainerError(
                     .initFailed,
@@ -53,7 +54,8 @@ extension Launcher {
             field: step?.origin.path)
     }
 
-    /// Where the program's file is: in the rootfs, under mounts of the config, or in a running container.
+    /// The file system of the program's file: the rootfs with the config's mounts, or a running
+    /// container.
     private var imageView: ImageView? {
         guard let record else { return ImageView(path: "/proc/\(targetPid)/root") }
         return ImageView(path: record.rootfs, mounts: plan.mountPoints)
@@ -69,7 +71,7 @@ extension Launcher {
 }
 
 extension LaunchPlan {
-    /// Where the child mounts something.
+    /// The destinations of the child's mounts.
     var mountPoints: [String] {
         childSteps.compactMap { planned in
             if case .mount(let step) = planned.step { step.mountPoint } else { nil }

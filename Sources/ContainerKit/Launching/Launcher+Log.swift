@@ -3,12 +3,12 @@
 internal import InitProgram
 internal import Logging
 
-/// What the log is told at level debug.
+/// Logs the steps at level debug.
 ///
-/// The child cannot write to the log. Its lines come from the progress page: they tell what it did, but
-/// stand where the parent learnt of it, which is when the child reported or had ended.
+/// The child cannot write to the log. Its lines are made from the progress page when the child has
+/// reported or ended, so they appear later than the steps themselves.
 extension Launcher {
-    /// A step of the parent that begins.
+    /// Logs a step of the parent that begins.
     func log(_ planned: PlannedParentStep) {
         options.logger.debug(
             "\(planned.step.action.sentence)", metadata: ["field": "\(planned.origin)"])
@@ -20,7 +20,7 @@ extension Launcher {
             """)
     }
 
-    /// In which of the two ways the child was started.
+    /// Logs in which of the two ways the child was started.
     func logStart(_ child: ChildProcess) {
         guard loggedChildStepCount != nil else { return }
         guard let refused = child.refused else {
@@ -31,7 +31,7 @@ extension Launcher {
             "init is a copy of the runtime: \(refused)", metadata: ["pid": "\(child.pid)"])
     }
 
-    /// The child's steps since the last time, as far as it has come, or all.
+    /// Logs the child's steps since the last time, as far as it has come, or all of them.
     func logChildSteps(untilEnd: Bool = false) {
         let steps = plan.childSteps
         guard let logged = loggedChildStepCount, let progress else { return }
@@ -41,7 +41,7 @@ extension Launcher {
         loggedChildStepCount = done
     }
 
-    /// The launch has failed: how far the child came.
+    /// Logs how far the child came in a failed launch.
     func logStop() {
         guard pid > 0, let progress else { return }
         logChildSteps()
@@ -60,7 +60,7 @@ extension Launcher {
 }
 
 extension [Int] {
-    /// The element at an index that comes from elsewhere.
+    /// The element at an index that may be out of range.
     fileprivate subscript(safely index: Int) -> Int? {
         indices.contains(index) ? self[index] : nil
     }

@@ -8,10 +8,11 @@ internal import SystemPackage
 // The socket between the runtime and its child.
 
 extension Launcher {
-    /// Before anybody outside hears of this launch: whether this program has to start itself again first.
+    /// Decides whether this program must start itself again first, before any other program notices
+    /// this launch.
     ///
-    /// Whoever listens for the terminal accepts one connection only, and takes its end for the end of the
-    /// launch: after a second start of this program nobody would listen any more.
+    /// A console socket's listener accepts one connection, and takes its close for the end of the
+    /// launch. After a second start of this program nobody would listen any more.
     func decideOnSealedStart() throws(ContainerError) {
         guard options.startsAgainSealed, let refusal = ChildStart.expectedRefusal() else { return }
         isToBeSealed = try reporting { () throws(SystemCallError) in
@@ -20,7 +21,7 @@ extension Launcher {
         if isToBeSealed { throw ContainerError(refusal, "unable to start the init process") }
     }
 
-    /// One byte: go on.
+    /// Sends one byte, on which the child goes on.
     func release() throws(ContainerError) {
         do throws(SystemCallError) {
             try sendPacket([1], over: rendezvous)
@@ -29,7 +30,7 @@ extension Launcher {
         }
     }
 
-    /// Reads the child's next byte; nil when it ended without one.
+    /// Reads the child's next byte; nil if it has ended without one.
     func receiveByte() -> UInt8? {
         let socket = rendezvous
         var byte: UInt8 = 0
@@ -44,7 +45,7 @@ extension Launcher {
         guard receiveByte() == event.rawValue else { throw childFailure() }
     }
 
-    /// Takes a descriptor that the child sends; it is the caller's to close.
+    /// Receives a descriptor from the child; the caller must close it.
     func receiveFromChild() throws(ContainerError) -> CInt {
         try answerRequests()
         let socket = rendezvous
@@ -55,11 +56,10 @@ extension Launcher {
         }
     }
 
-    // MARK: Mount points that the child asks for
+    // MARK: Mount points for the child
 
-    /// Answers the child's requests, until it says something else.
-    ///
-    /// What comes next is left in the socket for who waits for it.
+    /// Answers the child's requests for mount points until another message comes, which is left in
+    /// the socket.
     func answerRequests() throws(ContainerError) {
         while peekByte() == ChildEvent.mountPointMissing.rawValue { try answerRequest() }
     }
@@ -85,14 +85,15 @@ extension Launcher {
             } else {
                 try mountPoint.make(below: root)
             }
-            // What an eventfd takes is a number of eight bytes.
+            // An eventfd takes a number of eight bytes.
             try writeAll([1, 0, 0, 0, 0, 0, 0, 0], to: answer, named: "answer")
-            // Until here the descriptors stay open.
+            // The descriptors must stay open until here.
             _ = consume message
         }
     }
 
-    /// Waits until the child takes more, and answers what it asks meanwhile: it may be waiting itself.
+    /// Waits until the child can receive more; answers its requests meanwhile, for which it may
+    /// wait itself.
     func waitForRoom() throws(ContainerError) {
         let socket = rendezvous
         let seen = try reporting { () throws(SystemCallError) in
@@ -100,7 +101,7 @@ extension Launcher {
             _ = try poll(&entries, timeoutMilliseconds: -1)
             return entries[0].seen
         }
-        // One at a time: the next may come only after trees that are still to be sent.
+        // One request at a time: the next may come only after further trees have been sent.
         if seen.contains(.readable), peekByte() == ChildEvent.mountPointMissing.rawValue {
             try answerRequest()
         }

@@ -3,24 +3,24 @@
 internal import InitProgram
 internal import Logging
 
-/// What takes back what the steps of a launch did.
+/// The actions that undo the steps of a launch.
 struct UndoList {
     typealias Undo = (Launcher) -> Void
 
-    /// What needs the launch's descriptors, the child among them.
+    /// Actions that need the launch's descriptors, such as the child's pidfd.
     fileprivate(set) var whileOpen: [Undo] = []
-    /// What is undone after the launch's descriptors were closed: where they have run out, it needs some of
-    /// them.
+    /// Actions after the launch's descriptors are closed: if descriptors have run out, these free
+    /// some.
     fileprivate(set) var afterwards: [Undo] = []
 }
 
 extension Launcher {
-    /// Says how to take back what a step is about to do, or has done.
+    /// Adds an action that undoes what a step is about to do, or has done.
     func takeBackOnFailure(whileOpen: Bool = false, _ undo: @escaping UndoList.Undo) {
         if whileOpen { undoList.whileOpen.append(undo) } else { undoList.afterwards.append(undo) }
     }
 
-    /// Takes back what was done, the last first; an error on the way leaves the rest to be tried.
+    /// Runs the actions, the last one first; an error does not stop the others.
     func undo() {
         for undo in undoList.whileOpen.reversed() { undo(self) }
         closeAll()
@@ -28,18 +28,18 @@ extension Launcher {
         undoList = UndoList()
     }
 
-    /// Kills and reaps what was started.
+    /// Kills the child and waits for its end.
     func killChild() {
         if let (start, begun) = birth { start.abandon(begun) }
         birth = nil
-        // One that is not adopted yet ends by itself.
+        // A second process that is not adopted yet ends by itself.
         progress?.tell(.second, goOn: false)
         guard pidfd >= 0 else { return }
         try? sendSignal(pidfd, Signal.kill.rawValue)
         _ = try? waitProcess(pidfd)
     }
 
-    /// Removes the state directory; its hooks run after that, unless there will be another launch.
+    /// Removes the state directory, then runs the poststop hooks, unless another launch follows.
     func removeState() {
         try? state?.remove()
         if isToBeTriedAgain || isToBeSealed || wasDeleted { return }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Launching: a plan, and how it becomes processes.
+// Launching: the plan of a launch, and its execution.
 //
-//   LaunchPlan           all that a launch will do: the runtime's column and the child's
-//   LaunchPlan+Check     whether the two columns fit each other
+//   LaunchPlan           all steps of a launch: the runtime's column and the child's
+//   LaunchPlan+Check     checks that the two columns fit each other
 //   LaunchPlan+Text, LaunchPlan+JSON  the plan for people, for programs
-//   Steps/               what the runtime's steps are, say and do: a file a theme
-//   BindMount            a bind mount as the runtime prepares it
-//   Launcher             what a launch holds, and the run of the plan's steps
-//   Launcher+Undo        how what was done is taken back when a step fails
-//   Launcher+Rendezvous  the socket between the runtime and its child, and what the child asks for
-//   Launcher+Failure     why the child ended
-//   Launcher+Log         the steps as debug lines: the parent's as they begin, the child's as told
-//   InitFailure, InitHint  index and errno as an error that names config field and call, and what to do
+//   Steps/               the runtime's steps: one file per theme
+//   BindMount            a bind mount that the runtime prepares
+//   Launcher             the state of a launch, and the execution of its steps
+//   Launcher+Undo        undoes the steps if one fails
+//   Launcher+Rendezvous  the socket between the runtime and its child, and the child's requests
+//   Launcher+Failure     the reason why the child ended
+//   Launcher+Log         logs the steps at level debug, the child's later than they happen
+//   InitFailure, InitHint  turns instruction and errno into an error with field, call and hint
 
 internal import CLinux
 internal import InitProgram
@@ -21,61 +21,61 @@ internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// Runs a planned launch, and holds what its steps share.
+/// Executes a planned launch, and holds the state that its steps share.
 ///
-/// What a step does stands with the step. A launcher is used once. Nothing of a failed launch
-/// stays: process, cgroup, state, pid file.
+/// Each step knows how to perform itself. A launcher is used once. A failed launch leaves nothing
+/// behind: no process, cgroup, state or pid file.
 final class Launcher {
     let plan: LaunchPlan
-    /// The child's program, made while the kernel makes the child.
+    /// The child's program, lowered while the kernel makes the child.
     private(set) lazy var image = plan.lowered()
     let options: LaunchOptions
-    /// Where the state directories are.
+    /// The path of the store, which has the state directories.
     let storePath: String
-    /// The config to keep in the state directory.
+    /// The config for the state directory.
     let config: [UInt8]
-    /// The process whose namespaces an exec joins.
+    /// The pidfd of the process whose namespaces an exec joins.
     let target: CInt?
-    /// Its number.
+    /// The pid of that process.
     let targetPid: Int32
-    /// The systemd that keeps the cgroup of a new container.
+    /// The systemd that manages the cgroup of a new container.
     let systemd: SystemdClient?
-    /// Whether the caller tries another plan after this error of this launcher.
+    /// Whether the caller will try another plan after this error.
     var isTriedAgainAfter: (ContainerError, Launcher) -> Bool = { _, _ in false }
 
     // MARK: The container's state
 
-    /// The record of a new container, completed on the way; nil for exec.
+    /// The record of a new container, which the steps complete; nil for exec.
     var record: ContainerRecord?
-    /// What the record is to keep of how the launch was called for.
+    /// The caller's choices for the record.
     var choices: JSONValue?
-    /// Its directory, locked while the steps run.
+    /// The container's state directory, locked while the steps run.
     var state: StateDirectory?
 
     // MARK: Descriptors
 
-    /// Numbers for the program's inputs; all but the caller's own are in `owned`.
+    /// The descriptors for the program's inputs; all but the caller's own are also in `owned`.
     var inputs = DescriptorTable<CInt>()
     private var owned: [CInt] = []
-    /// The tree of the new root, for what is read from the image.
+    /// The tree of the new root, through which files of the image are read.
     var rootTree: CInt = -1
-    /// User namespaces that map the ids of mounts.
+    /// User namespaces for the ID mappings of mounts.
     var mappedNamespaces: [(maps: IDMaps, descriptor: CInt)] = []
     /// The connection to the seccomp listener.
     var listenerConnection: CInt = -1
     var terminalMaster: CInt?
-    /// Terminals that were given to the process's user.
+    /// Terminals that are given to the process's user.
     var givenTerminals: [GivenStream] = []
-    /// What passes on that the container is ready.
+    /// Forwards the container's readiness.
     var readiness: ReadinessRelay?
 
     // MARK: The cgroup
 
     var cgroup: Cgroup?
     var cgroupForClone: CInt?
-    /// What keeps other creations out of the cgroup until init is in it.
+    /// Keeps other creations out of the cgroup until init is in it.
     var cgroupLock: FileLock?
-    /// The process in the scope until init is there.
+    /// The process that holds the scope until init is in it.
     var scopeKeeper: ScopeKeeper?
     /// The scope that systemd started for this launch.
     var startedScope: String?
@@ -83,7 +83,8 @@ final class Launcher {
     // MARK: The child
 
     var progress: ProgressPage?
-    /// Its start, from the step that begins it to the one that takes the child.
+    /// The start of the child, between the step that begins it and the step that takes the child
+    /// over.
     var birth: (start: ChildStart, begun: ChildStart.Begun)?
     /// The parent's end of the rendezvous.
     var rendezvous: CInt = -1
@@ -93,14 +94,14 @@ final class Launcher {
     var pidfd: CInt = -1
     /// When the child started, in clock ticks after boot; 0 for exec, which records nothing.
     var startTime: UInt64 = 0
-    /// Who owns the mount points that the child asks for, in its user namespace.
+    /// The owner, in the child's user namespace, of the mount points that the child asks for.
     var mountPointOwner: NamespaceUser?
-    /// How many of the child's steps the log has been told of; nil when nobody reads such lines.
+    /// How many of the child's steps are logged; nil if debug lines are off.
     var loggedChildStepCount: Int?
 
     // MARK: Failure
 
-    /// What takes back what was done.
+    /// The actions that undo the steps so far.
     var undoList = UndoList()
     /// Whether this program must start itself again, sealed, before its child may be a copy of it.
     var isToBeSealed = false
@@ -133,21 +134,21 @@ final class Launcher {
         closeAll()
     }
 
-    /// Keeps a descriptor open until the launcher goes away.
+    /// Keeps a descriptor open until the deinit.
     func own(_ descriptor: consuming OwnedDescriptor) -> CInt {
         let number = descriptor.release()
         owned.append(number)
         return number
     }
 
-    /// Closes a descriptor before its time.
+    /// Closes a descriptor early.
     func close(_ number: CInt) {
         guard let index = owned.firstIndex(of: number) else { return }
         owned.remove(at: index)
         _ = OwnedDescriptor(taking: number)
     }
 
-    /// Gives up a descriptor to the caller.
+    /// Leaves a descriptor to the caller, who must close it.
     func disown(_ number: CInt) {
         owned.removeAll { $0 == number }
     }
@@ -161,12 +162,12 @@ final class Launcher {
 
     // MARK: Running
 
-    /// From this size on the program of a config may be too large for the machine.
+    /// The size of a config from which its program may be too large for the machine.
     ///
-    /// So it is made and checked before anything is done, at the price of some time.
+    /// From this size on, the program is checked before anything is done, which takes more time.
     private static let largeConfigBytes = 64 << 10
 
-    /// Makes the child's program, unless that is done, and checks that it fits the machine.
+    /// Checks that the child's program fits the machine, lowering it first if necessary.
     func checkImage() throws(ContainerError) {
         do throws(ProgramFault) {
             try image.check()
@@ -176,7 +177,7 @@ final class Launcher {
         }
     }
 
-    /// Runs the parent's steps; the state directory stays locked meanwhile.
+    /// Performs the parent's steps; the state directory is locked meanwhile.
     func run() throws(ContainerError) {
         do throws(PlanFault) {
             try plan.check()
@@ -197,8 +198,8 @@ final class Launcher {
         } catch {
             if loggedChildStepCount != nil { logStop() }
             isToBeTriedAgain = !isToBeSealed && isTriedAgainAfter(error, self)
-            // A forced delete may have come first. Where that cannot be told, all is undone: nobody else
-            // knows of what is left.
+            // A forced delete may have removed the directory. If that is unknown, everything is
+            // undone, since nobody else would do it.
             wasDeleted = (try? state?.isCurrent()) == false
             undo()
             guard !wasDeleted else {

@@ -2,19 +2,19 @@
 
 public import SystemPackage
 
-/// What CRIU does about the cgroups that the container's processes are in.
+/// How CRIU treats the cgroups of the container's processes.
 public enum CgroupsMode: String, Sendable, CaseIterable {
-    /// Nothing.
+    /// Ignores cgroups.
     case ignore
-    /// Restores them with their properties where they are not there.
+    /// Restores cgroups that do not exist, with their properties.
     case soft
-    /// Restores them, and the properties of those that are there.
+    /// Restores cgroups, and the properties of existing ones.
     case full
-    /// Restores them, and fails where one is there.
+    /// Restores cgroups, and fails if one exists.
     case strict
 }
 
-/// How the network of a container is kept still while its connections are dumped or restored.
+/// How the container's network is locked while its connections are dumped or restored.
 public enum NetworkLock: String, Sendable, CaseIterable {
     /// By iptables-restore(8).
     case iptables
@@ -24,138 +24,140 @@ public enum NetworkLock: String, Sendable, CaseIterable {
     case skip
 }
 
-/// The server that takes the pages of memory: they are not written to the image then.
+/// A server that receives the memory pages, which are then not written to the image.
 public struct PageServer: Sendable, Equatable {
-    /// A host's name or address.
+    /// The name or address of a host.
     public var address: String
     /// The TCP port.
     public var port: UInt16
 
-    /// The server at an address.
+    /// A server at an address.
     public init(address: String, port: UInt16) {
         self.address = address
         self.port = port
     }
 }
 
-/// What both a checkpoint and a restore are told; what one allows, the other has to.
+/// Options for both a checkpoint and a restore; what one of them allows, the other must allow too.
 public struct ConnectionOptions: Sendable {
     /// Whether established TCP connections are part of the image.
     public var allowsEstablishedTCP = false
     /// Whether unix sockets may be connected to processes outside of the container.
     public var allowsExternalSockets = false
-    /// Whether the container may be part of a session, and have a terminal, of others.
+    /// Whether processes may belong to a session, and have a terminal, from outside the container.
     public var allowsShellJob = false
-    /// Whether locks of files are part of the image.
+    /// Whether file locks are part of the image.
     public var keepsFileLocks = false
-    /// Whether pages are brought when they are first needed, by CRIU's lazy-pages daemon.
+    /// Whether memory pages are transferred on first use, by CRIU's lazy-pages daemon.
     public var usesLazyPages = false
-    /// Whether the image lacks what is in the network namespace, which is restored empty.
+    /// Whether the contents of the network namespace are left out, so that it is restored empty.
     public var emptiesNetwork = false
-    /// Whether pages that an earlier image has are taken out of that one.
+    /// Whether pages are removed from an earlier image when a later one contains them.
     public var removesDuplicates = false
-    /// What is done about cgroups; nil is CRIU's choice, which is `soft`.
+    /// How cgroups are treated; nil means CRIU's default, `soft`.
     public var cgroupsMode: CgroupsMode?
-    /// How the network is kept still; nil is CRIU's choice, which is iptables.
+    /// How the network is locked; nil means CRIU's default, iptables.
     public var networkLock: NetworkLock?
 
-    /// Nothing is allowed.
+    /// Allows nothing.
     public init() {}
 }
 
-/// What the caller of a checkpoint chooses.
+/// The options of a checkpoint.
 public struct CheckpointOptions: Sendable {
-    /// What the restore has to be told, too.
+    /// The options that the restore must be given, too.
     public var connections = ConnectionOptions()
-    /// Where CRIU writes its log, `dump.log`; nil is the image's directory.
+    /// The directory for CRIU's log, `dump.log`; nil means the image's directory.
     public var workPath: FilePath?
-    /// The directory of an earlier dump of memory, as the image's directory leads to it: `../first`.
+    /// The directory of an earlier memory dump, relative to the image's directory: `../first`.
     public var parentPath: FilePath?
-    /// Whether the container goes on; else it is ended and deleted.
+    /// Whether the container goes on; otherwise it is stopped and deleted.
     public var leavesRunning = false
-    /// Whether only memory is dumped, for a later checkpoint with this as its `parentPath`; the container
-    /// goes on.
+    /// Whether only memory is dumped, for a later checkpoint with this one as `parentPath`; the
+    /// container goes on.
     public var dumpsMemoryOnly = false
-    /// Whether TCP connections that are about to be made are left out.
+    /// Whether TCP connections that are still being established are left out.
     public var skipsConnectionsInFlight = false
-    /// Whether files that are open but have no name any more get one, where they are.
+    /// Whether open files without a name get one in their directory.
     public var remapsLinks = false
-    /// The server that takes the pages.
+    /// The server that receives the pages.
     public var pageServer: PageServer?
-    /// With lazy pages, a descriptor that gets a NUL when their server is ready; it is closed then.
+    /// With lazy pages, a descriptor that gets a NUL byte when their server is ready, and is then
+    /// closed.
     public var readyDescriptor: CInt?
-    /// Who is told how far the checkpoint is: at each phase, and twice a second while it takes long.
+    /// Called with the progress of the checkpoint: at each phase, and twice a second during long
+    /// ones.
     public var progress: (@Sendable (CheckpointProgress) -> Void)?
 
-    /// A checkpoint that ends the container.
+    /// A checkpoint that stops the container.
     public init() {}
 }
 
-/// How far a checkpoint or a restore is, and how much of memory is in the image by then.
+/// The progress of a checkpoint or a restore, and the size of the memory in the image so far.
 public struct CheckpointProgress: Sendable, Equatable {
-    /// What has been done last.
+    /// The last completed phase.
     public var phase: CheckpointPhase
-    /// The bytes of memory that the image has.
+    /// The size of the memory in the image, in bytes.
     public var memoryBytes: Int
 }
 
-/// A step of a checkpoint or a restore that is behind it.
+/// A completed phase of a checkpoint or a restore.
 public enum CheckpointPhase: String, Sendable {
-    /// CRIU has been asked.
+    /// CRIU has received the request.
     case asked
-    /// The processes stand still, and so does their network.
+    /// The processes are frozen, and their network is locked.
     case frozen
-    /// The image is whole.
+    /// The image is complete.
     case dumped
-    /// The namespaces are there, the processes are not.
+    /// The namespaces exist, but no processes yet.
     case namespaces
-    /// The processes are there, and stand still.
+    /// The processes exist, and are stopped.
     case restored
-    /// What they may do has been compared with the config.
+    /// The rights of the processes have been compared with the config.
     case verified
-    /// They run.
+    /// The processes run.
     case running
 }
 
-/// What containers that are copies of one image may have in common, though each of them takes it for its own.
+/// What copies of one image may share, although each of them would take it for its own.
 public struct CopySharing: OptionSet, Sendable {
-    /// The numbers are of no meaning.
+    /// The raw bits; their values have no meaning outside this type.
     public let rawValue: Int
 
-    /// Those of a number.
+    /// A set from its raw bits.
     public init(rawValue: Int) {
         self.rawValue = rawValue
     }
 
-    /// Established TCP connections: one address, one port, one peer.
+    /// Established TCP connections: one address, port and peer.
     public static let establishedTCP = CopySharing(rawValue: 1)
-    /// Unix sockets that are connected to processes outside.
+    /// Unix sockets connected to processes outside the container.
     public static let externalSockets = CopySharing(rawValue: 2)
-    /// Bind mounts that can be written to.
+    /// Writable bind mounts.
     public static let writableMounts = CopySharing(rawValue: 4)
     /// Namespaces that the config joins.
     public static let joinedNamespaces = CopySharing(rawValue: 8)
 }
 
-/// What the caller of a restore chooses.
+/// The options of a restore.
 public struct RestoreOptions: Sendable {
     /// Streams, terminal, pid file, cgroup driver and logger, as for a new container.
     public var launch = LaunchOptions()
-    /// What the checkpoint was told.
+    /// The options that the checkpoint was given.
     public var connections = ConnectionOptions()
-    /// Where CRIU writes its log, `restore.log`; nil is the image's directory.
+    /// The directory for CRIU's log, `restore.log`; nil means the image's directory.
     public var workPath: FilePath?
     /// Whether established TCP connections of the image are restored as closed ones.
     public var closesTCP = false
-    /// Another label than the image's: `apparmor:PROFILE` or `selinux:LABEL`.
+    /// A label in place of the image's: `apparmor:PROFILE` or `selinux:LABEL`.
     public var lsmProfile: String?
-    /// Another SELinux context than the image's for its mounts.
+    /// An SELinux context for the mounts in place of the image's.
     public var lsmMountContext: String?
-    /// What copies of one image may share; nil for a restore that is to be the only one.
+    /// What copies of one image may share; nil for a single restore.
     public var sharing: CopySharing?
-    /// Who is told how far the restore is.
+    /// Called with the progress of the restore.
     public var progress: (@Sendable (CheckpointProgress) -> Void)?
 
-    /// The caller's own streams.
+    /// A restore with the caller's own streams.
     public init() {}
 }

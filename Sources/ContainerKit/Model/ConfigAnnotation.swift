@@ -5,36 +5,37 @@ internal import RuntimeSpec
 
 /// The annotations of a config that change what the runtime does.
 ///
-/// Those that begin with `run.oci.` are crun's; who lets others choose annotations must know of all
-/// (`potentiallyUnsafeConfigAnnotations` of the features document).
+/// Those that begin with `run.oci.` are crun's. Whoever lets others choose annotations must check
+/// all of these (`potentiallyUnsafeConfigAnnotations` of the features document).
 enum ConfigAnnotation {
-    /// A file that the output of hooks is appended to.
+    /// A file to which the output of hooks is appended.
     static let hookOutput = "run.oci.hooks.stdout"
-    /// A file that the errors of hooks are appended to.
+    /// A file to which the errors of hooks are appended.
     static let hookErrors = "run.oci.hooks.stderr"
-    /// Whatever its text: the process keeps the supplementary groups of the runtime's caller, and gets
+    /// With any value: the process keeps the supplementary groups of the runtime's caller, and gets
     /// no others (Podman's `--group-add keep-groups`).
     static let keepGroups = "run.oci.keep_original_groups"
-    /// The mount option that `linux.mountLabel` is given by; see `labelOptions`.
+    /// The mount option for `linux.mountLabel`; see `labelOptions`.
     static let labelOption = "run.oci.mount_context_type"
-    /// Whatever its text: a system call of the profile that libseccomp does not know is an error.
+    /// With any value: a system call in the profile that libseccomp does not know is an error.
     static let failOnUnknownSystemCall = "run.oci.seccomp_fail_unknown_syscall"
-    /// The socket that takes seccomp's notify descriptor, where `listenerPath` names none.
+    /// The socket for seccomp's notify descriptor, if `listenerPath` names none.
     static let seccompReceiver = "run.oci.seccomp.receiver"
-    /// The program of the filter itself, in base64: it stands for all of `linux.seccomp`.
+    /// The filter's BPF program in base64; it replaces all of `linux.seccomp`.
     static let seccompProgram = "run.oci.seccomp_bpf_data"
-    /// The socket that is sent init's pidfd, where the caller names none.
+    /// The socket that init's pidfd is sent to, if the caller names none.
     static let pidfdReceiver = "run.oci.pidfd_receiver"
-    /// The cgroup below systemd's scope that is the container's; the scope itself without one.
+    /// The container's cgroup below systemd's scope; without it, the scope itself is used.
     static let systemdSubgroup = "run.oci.systemd.subgroup"
-    /// The cgroup below the container's that its process is in, so that it can divide its own.
+    /// The cgroup below the container's in which its process runs, so that it can make cgroups of
+    /// its own.
     static let delegatedCgroup = "run.oci.delegate-cgroup"
-    /// The file of settings that overrule what CRIU is told; without a text none does.
+    /// A file of settings that override the request to CRIU; an empty value means none.
     static let criuConfig = "org.criu.config"
-    /// With the name of a property behind it: a property of the systemd scope.
+    /// Followed by the name of a property: sets a property of the systemd scope.
     static let systemdProperty = "org.systemd.property."
 
-    /// All, sorted; one that ends in a dot is a prefix.
+    /// All annotations, sorted; one that ends in a dot is a prefix.
     static var all: [String] {
         [
             systemdProperty, hookErrors, hookOutput, keepGroups, labelOption,
@@ -43,22 +44,22 @@ enum ConfigAnnotation {
         ].sorted()
     }
 
-    /// The options of a label: for every file, or for the file system, for files without a label, for
-    /// the root alone.
+    /// The mount options for a label: for every file, for the file system, for files without a
+    /// label, or for the root directory alone.
     ///
     /// Kernel: security/selinux, mount(8).
     static let labelOptions = ["context", "fscontext", "defcontext", "rootcontext"]
 }
 
 extension Spec {
-    /// The config with what annotations say in place of its fields.
+    /// The config with the fields that annotations override.
     ///
-    /// - Throws: `invalidSpec` for an annotation that says nothing useful.
+    /// - Throws: `invalidSpec` for an invalid annotation.
     func followingAnnotations() throws(ContainerError) -> Spec {
         guard let annotations, !annotations.isEmpty else { return self }
         var spec = self
         for name in [ConfigAnnotation.seccompReceiver, ConfigAnnotation.pidfdReceiver] {
-            // The working directory of who calls is no place that a config could know.
+            // A config cannot know the caller's working directory.
             guard let path = annotations[name], !path.begins(with: "/") else { continue }
             throw ContainerError(
                 .invalidSpec, "must be an absolute path, not \(path.debugDescription)",

@@ -3,11 +3,11 @@
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// What went wrong, for a program (`code`) and for a person (`description`, `hint`).
+/// An error, for programs (`code`) and for people (`description`, `hint`).
 public struct ContainerError: Error, Sendable, CustomStringConvertible {
     /// The kind of error; new kinds may be added.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
-        /// The stable name, as in the JSON log.
+        /// The stable name, which is also in the JSON log.
         public let description: String
 
         private init(_ name: String) {
@@ -18,31 +18,31 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
         public static let invalidSpec = Code("invalidSpec")
         /// An argument of the call is wrong.
         public static let invalidArgument = Code("invalidArgument")
-        /// Valid, but not implemented.
+        /// The request is valid, but not supported.
         public static let unsupported = Code("unsupported")
-        /// The id is empty or has characters that are not allowed.
+        /// The ID is empty or contains forbidden characters.
         public static let invalidID = Code("invalidID")
-        /// A container of this id exists.
+        /// A container with this ID exists.
         public static let alreadyExists = Code("alreadyExists")
-        /// No container of this id exists.
+        /// No container with this ID exists.
         public static let notFound = Code("notFound")
         /// The container's process has ended.
         public static let notRunning = Code("notRunning")
-        /// The container is not in the state that the operation needs.
+        /// The operation is not possible in the container's state.
         public static let wrongState = Code("wrongState")
         /// A step of the init process failed.
         public static let initFailed = Code("initFailed")
-        /// A hook could not be run, took too long or failed.
+        /// A hook could not be run, timed out or failed.
         public static let hookFailed = Code("hookFailed")
-        /// `process.args[0]` names nothing that can be executed.
+        /// `process.args[0]` cannot be executed.
         public static let executableNotFound = Code("executableNotFound")
         /// A system call of the runtime failed.
         public static let systemCall = Code("systemCall")
         /// A cgroup could not be made, changed or removed.
         public static let cgroup = Code("cgroup")
-        /// What is asked for was there, and is gone.
+        /// What was asked for existed, and is gone.
         public static let unavailable = Code("unavailable")
-        /// The time that the caller gave is over.
+        /// The caller's time limit has passed.
         public static let timedOut = Code("timedOut")
         /// CRIU is missing or too old, or could not make or restore a checkpoint.
         public static let criu = Code("criu")
@@ -52,21 +52,20 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
 
     /// The kind of error.
     public let code: Code
-    /// What failed, in words; may be empty where the call says all.
+    /// The error in words; may be empty if the call says everything.
     public let message: String
     /// The config field as a JSON path, such as `linux.maskedPaths[3]`.
     public let field: String?
-    /// What the config calls the element of a list that `field` leads into, such as the destination of a
-    /// mount.
+    /// The name of the list element that `field` leads into, such as the destination of a mount.
     public let subject: String?
     /// The refused system call.
     public let failure: SystemCallError?
-    /// What to do about it.
+    /// What to do about the error.
     public let hint: String?
-    /// What more is known of the reason, for a person.
+    /// More about the reason, for people.
     public let detail: String?
 
-    /// An error with its parts.
+    /// Makes an error from its parts.
     public init(
         _ code: Code, _ message: String, field: String? = nil, subject: String? = nil,
         failure: SystemCallError? = nil, hint: String? = nil, detail: String? = nil
@@ -77,11 +76,11 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
         self.field = field
         self.subject = subject
         self.failure = failure
-        // Where a filter answers in the kernel's place, the kernel's usual reasons are not the reason.
+        // If a seccomp filter has refused the call, the kernel's usual reasons do not apply.
         self.hint = failure.flatMap { OuterFilter.hint(for: $0) } ?? hint
     }
 
-    /// Field, message, detail and call on one line, as far as there are such.
+    /// Field, message, detail and call on one line, as far as present.
     public var description: String {
         var parts: [String] = []
         if let field { parts.append(SpecError.place(field, subject, before: message)) }
@@ -92,9 +91,9 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
 }
 
 extension ContainerError {
-    /// The same with the element of a list that it is about, as `spec` calls it.
+    /// This error with the name of the list element it concerns, taken from `spec`.
     ///
-    /// What a hook failed at has a text of its own, which is runc's and counts them too.
+    /// The error of a hook has its own text, which is runc's and already has the hook's index.
     func naming(_ spec: Spec) -> ContainerError {
         guard subject == nil, code != .hookFailed, let field,
             let name = spec.subject(at: JSONPath(stringLiteral: field))
@@ -113,7 +112,7 @@ extension ContainerError {
         self.init(.invalidSpec, errors.description)
     }
 
-    /// Why procfs may tell nothing of a process that is there.
+    /// A hint why procfs may hide an existing process.
     static func hiddenProcessHint(_ error: SystemCallError) -> String? {
         error.errno == .noSuchFileOrDirectory
             ? "is /proc mounted, and without hidepid for who runs this?" : nil
@@ -132,9 +131,9 @@ extension ContainerError {
     }
 }
 
-/// An error of a part of the library, for which the public error stands.
+/// An error of a part of the library, which is turned into a public error.
 protocol PartError: Error {
-    /// The same for who uses the library.
+    /// The public error.
     var reported: ContainerError { get }
 }
 
@@ -146,7 +145,7 @@ extension SpecErrors: PartError {
     var reported: ContainerError { ContainerError(self) }
 }
 
-/// Calls `body`, and turns an error of a part into the public one.
+/// Calls `body`, and turns a part's error into the public one.
 @inline(__always)
 func reporting<Failure: PartError, Result: ~Copyable>(
     _ body: () throws(Failure) -> Result

@@ -7,9 +7,9 @@ internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// The child: its clone, and what it and the runtime tell each other over the rendezvous.
+/// Steps that start the child and exchange messages with it over the rendezvous.
 enum BirthStep: ParentAction {
-    /// Begins the child's clone; the new process waits until `take`.
+    /// Begins to clone the child, which waits until `take`.
     case start(NamespaceSet, intoCgroup: Bool)
     /// Takes the child over and lets it go on.
     case take
@@ -17,7 +17,7 @@ enum BirthStep: ParentAction {
     case adoptSecond
     /// Lets the child go on.
     case release(ParentEvent)
-    /// Waits for the child's word, or its end.
+    /// Waits for the child's report, or its end.
     case expect(ChildEvent)
     /// Waits until the child has become the user's process.
     case awaitExecution
@@ -101,7 +101,7 @@ extension Launcher {
             throw startFailure(error, start)
         }
         birth = (start, begun)
-        // Meanwhile the kernel makes the child.
+        // The kernel makes the child meanwhile.
         try checkImage()
         do throws(SystemCallError) {
             try start.load(image, for: begun)
@@ -132,18 +132,19 @@ extension Launcher {
         start.page.closeFile()
         close(childRendezvous)
         childRendezvous = -1
-        // The child has these now, and the mounts that are still to be prepared need descriptors.
+        // The child has inherited these; closing them frees descriptors for the mounts still to be
+        // prepared.
         for (descriptor, number) in inputs.entries {
             if case .cgroupTasks = descriptor { close(number) }
         }
         try noteChild()
-        // Only init may have it open: a `start` that connects to an init which ends meanwhile must see that
-        // end.
+        // Only init may have the start socket open, so that a `start` that connects notices if init
+        // ends.
         if let socket = inputs[.startSocket] { close(socket) }
     }
 
     private func startFailure(_ failure: SystemCallError, _ start: ChildStart) -> ContainerError {
-        // Namespaces are refused with EPERM, EINVAL and ENOSPC.
+        // Refused namespaces cause EPERM, EINVAL and ENOSPC.
         if start.cgroup != nil, let hint = Self.cgroupHint(failure) {
             return ContainerError(
                 failure, "unable to start a process in the container's cgroup",
@@ -178,7 +179,7 @@ extension Launcher {
         inputs[.rendezvous] = childRendezvous
     }
 
-    /// Copies of the caller's streams at numbers of their own, so that none covers another.
+    /// Duplicates the caller's streams to new numbers, so that no stream overwrites another.
     private func openStandardStreams() throws(ContainerError) {
         guard case .descriptors(let input, let output, let error) = options.io else { return }
         for (stream, number) in [input, output, error].enumerated() {
@@ -200,7 +201,8 @@ extension Launcher {
         }
     }
 
-    /// Notes pid and start time in the progress page: `delete --force` finds the child by them.
+    /// Writes pid and start time into the progress page, from which `delete --force` finds the
+    /// child.
     private func noteChild() throws(ContainerError) {
         guard record != nil else { return }
         let number = pid
@@ -217,14 +219,15 @@ extension Launcher {
         progress?.note(pid: pid, startTime: started)
     }
 
-    /// The first process ends as soon as the second is there.
+    /// Takes over the second process; the first ends once it has cloned it.
     fileprivate func adoptSecondChild() throws(ContainerError) {
         let (first, socket) = (pidfd, rendezvous)
         guard let progress, let second = try? progress.receive(.second, of: first, from: socket)
         else { throw childFailure() }
         pid = second.pid
         pidfd = own(OwnedDescriptor(taking: second.pidfd))
-        // It has nothing left to do, and may be stopped; another thread of the host may have taken its status.
+        // The first process has nothing left to do, and may be stopped. Another thread of the host
+        // program may have taken its status.
         try? sendSignal(first, Signal.kill.rawValue)
         _ = try? waitProcess(first)
         close(first)
@@ -232,11 +235,12 @@ extension Launcher {
         try noteChild()
     }
 
-    /// The end of the rendezvous means execve, or the child's end; the progress page tells which.
+    /// Waits for the rendezvous to close, by execve or by the child's end; the progress page shows
+    /// which.
     fileprivate func awaitExecution() throws(ContainerError) {
         _ = receiveByte()
         guard let progress, progress.error == 0 else { throw childFailure() }
-        // The first instruction of the last step, `execute`.
+        // The first instruction of `execute`, the last step.
         let execution = image.instructionsOfStep(plan.childSteps.count - 1).first ?? 0
         guard progress.index >= execution else { throw childFailure() }
     }

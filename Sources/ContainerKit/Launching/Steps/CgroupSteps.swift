@@ -4,34 +4,36 @@ internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// The container's cgroups, its limits, and the scope of systemd that they are in.
+/// Steps for the container's cgroups, their limits, and the systemd scope that contains them.
 enum CgroupStep: ParentAction {
-    /// Lets systemd start the container's scope, with a process that waits in it until init is there.
+    /// Makes systemd start the container's scope, with a process that waits in it until init is
+    /// there.
     case startScope(CgroupLayout, [UnitProperty])
-    /// Makes the directories, or takes over those that nobody uses.
+    /// Makes the directories, or uses existing ones that are unused.
     case make(CgroupLayout)
-    /// Sets who may use which device: on v1 by lines of a list, on v2 by a program.
+    /// Sets the access to devices: by lines on v1, by a program on v2.
     ///
-    /// With `mayBeRefused` a refusal is no error: what a user namespace cannot make, it need not be
-    /// forbidden.
+    /// With `mayBeRefused` a refusal is no error: in a user namespace no device nodes can be made
+    /// anyway.
     case setDevices(DeviceAccess, byProgram: Bool, mayBeRefused: Bool)
     /// Writes limits to control files.
     case limit([ControlStep])
-    /// Makes the cgroup below the container's that its process is going to be in, for a user of the host.
+    /// Makes the delegated cgroup, below the container's, for the container's process and a user of
+    /// the host.
     case makeDelegated(path: String, owner: UInt32?)
-    /// Opens what the child enters its cgroups by.
+    /// Opens the files by which the child enters its cgroups.
     ///
-    /// A further process `follows` the container's init where that has moved on.
+    /// A process of exec `follows` the container's init, if that has moved to another cgroup.
     case open(CgroupLayout, delegated: String, follows: Bool)
-    /// Gives the container's v2 cgroup to a user, who may make cgroups of its own below.
+    /// Makes a user the owner of the container's v2 cgroup, who may then make cgroups below it.
     case giveTo(userID: UInt32)
-    /// Gives the cgroups from the container's to the delegated one their controllers.
+    /// Enables the controllers on the path from the container's cgroup to the delegated one.
     case enableControllers(below: String)
-    /// Lets systemd move the child into its scope, or a cgroup below, which the runtime may not do from
-    /// the cgroup that it is in.
+    /// Makes systemd move the child into its scope, or a cgroup below, if the runtime may not do
+    /// that from its own cgroup.
     case attachToScope(unit: String, below: String)
-    /// Ends the process that waited in the scope, which is the container's alone from here on, and sets the
-    /// limits that had to have room for it.
+    /// Ends the process that held the scope, which then contains only the container, and sets the
+    /// limits that had to leave room for that process.
     case leaveScope([ControlStep], [UnitProperty])
 
     var sentence: String {
@@ -101,7 +103,7 @@ enum CgroupStep: ParentAction {
             do throws(CgroupError) {
                 try launcher.cgroup?.apply(access, from: nil)
             } catch  where mayBeRefused && error.failure?.errno == .notPermitted {
-                // Spec: config-linux.md, Allowed Device list; runc does the same.
+                // Spec: config-linux.md, Allowed Device list; runc ignores this too.
             }
         case .limit(let steps): try launcher.cgroup?.apply(steps)
         case .makeDelegated(let path, let owner):
@@ -134,8 +136,8 @@ extension Launcher {
         do throws(ContainerError) {
             try openCgroups(of: cgroup, delegated)
         } catch {
-            // Init may have left it between two looks, or the unified one of a hybrid host, which limits
-            // nothing.
+            // Init may have left the cgroup since the last look, or the unified cgroup of a hybrid
+            // host, which limits nothing.
             guard follows, error.failure?.errno == .noSuchFileOrDirectory,
                 let present = cgroup.following(initProcess: targetPid)
             else { throw error }
@@ -163,9 +165,10 @@ extension Launcher {
         }
     }
 
-    /// Takes away the cgroup of a launch that failed, and with it what systemd keeps of it.
+    /// Removes the cgroup of a failed launch, and its scope.
     ///
-    /// If the container was deleted meanwhile, a cgroup of that path may be the next container's.
+    /// If the container was deleted meanwhile, no process is killed, since a cgroup of that path
+    /// may be the next container's.
     private func takeCgroupBack() {
         if !wasDeleted { try? cgroup?.killAll() }
         endScopeKeeper()
@@ -177,13 +180,13 @@ extension Launcher {
 // MARK: - Scopes of systemd
 
 extension Launcher {
-    /// Lets systemd start the scope, so that all that follows finds a cgroup to work with.
+    /// Makes systemd start the scope, so that its cgroup exists for the steps that follow.
     fileprivate func startScope(_ layout: CgroupLayout, _ properties: [UnitProperty])
         throws(ContainerError)
     {
         guard let systemd, let unit = layout.scope?.unit else { return }
         try decideOnSealedStart()
-        // In a frozen one neither init nor the process that waits for it would get anywhere.
+        // In a frozen cgroup neither init nor the waiting process could run.
         let cgroup = Cgroup(layout)
         if cgroup.exists {
             do throws(CgroupError) { try cgroup.refuseOccupied() } catch {
@@ -201,7 +204,7 @@ extension Launcher {
         takeBackOnFailure { $0.takeCgroupBack() }
     }
 
-    /// The systemd of the user has its own ways to move a process that the user may not.
+    /// Makes systemd move the child: a user's systemd may move processes that the user may not.
     fileprivate func attachToScope(_ unit: String, below path: String) throws(ContainerError) {
         do throws(SystemdError) {
             let client = if let systemd { systemd } else { try SystemdClient(.user) }
@@ -211,7 +214,7 @@ extension Launcher {
         }
     }
 
-    /// Init is in the scope by now, and keeps it.
+    /// Ends the process that held the scope; by now init is in it.
     fileprivate func endScopeKeeper() {
         scopeKeeper?.end()
         scopeKeeper = nil
@@ -221,7 +224,7 @@ extension Launcher {
 // MARK: - Words
 
 extension DeviceAccess {
-    /// The devices as part of a sentence: the lines of the v1 files.
+    /// The device rules for a sentence: the lines of the v1 files.
     fileprivate var sentencePart: String {
         let lines = exceptions.map(\.line).joined(separator: ", ")
         guard allowsByDefault else { return lines.isEmpty ? "no device" : lines }
@@ -230,7 +233,7 @@ extension DeviceAccess {
 }
 
 extension [ControlStep] {
-    /// What is written to which control file, as part of a sentence.
+    /// The control files and their values, for a sentence.
     fileprivate var sentencePart: String {
         compactMap { step in
             switch step {

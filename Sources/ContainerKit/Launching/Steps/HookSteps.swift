@@ -3,11 +3,11 @@
 internal import InitProgram
 internal import RuntimeSpec
 
-/// Hooks: those of the runtime's namespaces, and what the child's need.
+/// Steps for hooks: those in the runtime's namespaces, and support for those in init's.
 enum ParentHookStep: ParentAction {
     /// Runs hooks of one list as children of the runtime, each to its end.
     case run([PlannedHook])
-    /// Gives the hooks that the child runs their streams, and waits for each to end.
+    /// Sends the hooks that the child runs their streams, and waits for each of them to end.
     case supervise([PlannedHook])
 
     var sentence: String {
@@ -38,11 +38,12 @@ enum ParentHookStep: ParentAction {
 }
 
 extension Launcher {
-    /// Runs hooks in the runtime's namespaces; before the child's program runs, it is being created.
+    /// Runs hooks in the runtime's namespaces; until the child's program runs, their state is
+    /// `creating`.
     fileprivate func run(_ hooks: [PlannedHook]) throws(ContainerError) {
         guard let record else { return }
         let isRunning = hooks.first?.point == .poststart
-        // The container runs: what a poststart hook does to it must not wait for this lock.
+        // The container runs: its poststart hooks may run commands that need the lock.
         if isRunning { state?.unlock() }
         let status: State.Status = isRunning ? .running : .creating
         try HookRun(record, status, pid: pid).run(hooks, initProcess: isRunning ? -1 : pidfd)

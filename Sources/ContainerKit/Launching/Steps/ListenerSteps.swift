@@ -2,14 +2,16 @@
 
 internal import InitProgram
 
-/// The listener of seccomp's notifications: found before anything is made, connected to before the child is
-/// cloned, and handed the descriptor when the child's filter is loaded.
+/// Steps for the listener of seccomp notifications.
+///
+/// It is found before anything is made, connected to before the child is cloned, and gets the
+/// descriptor once the child's filter is loaded.
 enum ListenerStep: ParentAction {
-    /// Looks whether its socket is there; `start` connects to it.
+    /// Checks that its socket exists; `start` will connect to it.
     case find(SeccompListener)
     /// Connects to its socket.
     case connect(SeccompListener)
-    /// Waits for the child's descriptor and sends it.
+    /// Waits for the child's descriptor and sends it to the listener.
     case send(SeccompListener)
 
     var sentence: String {

@@ -6,35 +6,35 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// Mount trees: prepared here, attached by the child.
+/// Steps that prepare mount trees, which the child attaches.
 enum ParentMountStep: ParentAction {
     /// Clones the rootfs as a detached mount tree.
     case cloneRootfs(path: String, changes: [MountChange])
-    /// Opens the rootfs, for a child that clones its tree itself.
+    /// Opens the rootfs for a child that clones the tree itself.
     case openRootfs(path: String)
-    /// Clones a bind source as a detached tree and sets its attributes.
+    /// Clones a bind source as a detached tree and changes its attributes.
     case bind(BindMount)
-    /// Mounts a new instance of a file system as a detached tree with mapped ids.
+    /// Mounts a new instance of a file system as a detached tree with ID mappings.
     case mappedFilesystem(Int, FilesystemMount, MountIDMap)
-    /// Fills a tmpfs with a copy of the rootfs directory that it will cover, by a process that is where init
-    /// is going to be: what it writes is charged there.
+    /// Fills a tmpfs with a copy of the rootfs directory that it will cover; the copying process is
+    /// in init's cgroup, so that the memory is charged there.
     ///
-    /// Without such a directory it belongs to the root of `owner`, the container's id maps.
+    /// If there is no such directory, root of the ID maps `owner` owns the tmpfs.
     case copyIntoTmpfs(Int, FilesystemMount, owner: IDMaps?, CgroupEntry)
-    /// Clones a device node of the host, whose type and number are verified.
+    /// Clones a device node of the host after verifying its type and number.
     case hostDevice(Int, path: String, Device)
-    /// Makes a device node, with ids of the host, on a tmpfs of its own; `label` is the tmpfs's SELinux
-    /// context.
+    /// Makes a device node, owned by IDs of the host, on a tmpfs of its own; `label` is the tmpfs's
+    /// SELinux context.
     case makeDevice(Int, Device, label: String?)
     /// Clones the container's own directory of one cgroup hierarchy.
     case cgroupDirectory(Int, name: String, path: String, readOnly: Bool)
-    /// Maps the ids of a tree that the child cloned for a mount, which it sends.
+    /// Receives a tree that the child has cloned for a mount, and maps its file IDs.
     case mapClonedTree(Int, MountIDMap, destination: String)
     /// Sends the child a tree prepared for one of its mounts.
     case send(InheritedDescriptor)
-    /// From here on makes the mount points that the child asks for: those behind links to nothing.
+    /// From here on, makes the mount points behind dangling links that the child asks for.
     ///
-    /// They belong to this user of the child's user namespace, or, without one, to the runtime.
+    /// They belong to this user of the child's user namespace, or if nil to the runtime.
     case makeMountPoints(for: NamespaceUser?)
 
     var sentence: String {
@@ -112,7 +112,7 @@ enum ParentMountStep: ParentAction {
 }
 
 extension ParentMountStep {
-    /// How the ids of the tree's files are mapped, if they are.
+    /// The ID mapping of the tree's files; nil for none.
     var idMap: MountIDMap? {
         switch self {
         case .bind(let bind): bind.idMap
@@ -124,14 +124,14 @@ extension ParentMountStep {
     }
 }
 
-/// How a process enters the container's cgroups.
+/// The way in which a process enters the container's cgroups.
 struct CgroupEntry: Equatable, Sendable {
-    /// Whether it is born in the v2 directory.
+    /// Whether it is cloned into the v2 cgroup.
     var isBornInside = false
-    /// How many `tasks` files of v1 it enters by.
+    /// The number of v1 `tasks` files through which it enters.
     var tasksCount = 0
 
-    /// Whether it stays in the runtime's own.
+    /// Whether it stays in the runtime's own cgroups.
     var isNowhere: Bool { !isBornInside && tasksCount == 0 }
 }
 
@@ -230,11 +230,11 @@ extension Launcher {
         close(tree)
     }
 
-    /// False where the socket is full.
+    /// Sends the tree without waiting; returns false if the socket is full.
     private func offer(_ tree: CInt, _ field: String?) throws(ContainerError) -> Bool {
         let socket = rendezvous
         do throws(SystemCallError) {
-            // The child reads one byte with each.
+            // The child reads one byte with each tree.
             try sendDescriptor(tree, text: "m", over: socket, waits: false)
             return true
         } catch  where error.errno == .resourceTemporarilyUnavailable {
@@ -251,8 +251,8 @@ extension Launcher {
 // MARK: - Devices
 
 extension Launcher {
-    /// Clones a device node of the host: the one of the same path, or, where the container has it at
-    /// another, the one that udev lists by its number.
+    /// Clones a device node of the host: the one with the same path or, if the container has it at
+    /// another path, the one that udev lists by its number.
     fileprivate func cloneDevice(
         _ index: Int, _ path: String, _ device: Device, _ field: String?
     ) throws(ContainerError) {
@@ -282,10 +282,11 @@ extension Launcher {
             && status.stx_rdev_major == device.major && status.stx_rdev_minor == device.minor
     }
 
-    /// Makes a node that nobody else has, so that its owner and mode are the config's and the host's
-    /// stay as they are.
+    /// Makes a node for the container alone, with the config's owner and mode; the host's node is
+    /// unchanged.
     ///
-    /// The tmpfs belongs to the host's user namespace: in one of another the kernel opens no device.
+    /// The tmpfs belongs to the host's user namespace: the kernel opens no devices on a tmpfs of
+    /// another one.
     fileprivate func makeDevice(_ index: Int, _ device: Device, _ label: String?, _ field: String?)
         throws(ContainerError)
     {
@@ -295,7 +296,7 @@ extension Launcher {
             let tmpfs = try newFilesystem(
                 FilesystemMount(
                     type: "tmpfs", source: "tmpfs", destination: "",
-                    // Kernels differ in whether the root directory counts.
+                    // Kernels differ in whether the root directory counts as an inode.
                     options: ["nr_blocks=1", "nr_inodes=3", "mode=755"] + context))
             try makeNode(device, at: tmpfs.number)
             return tmpfs
@@ -307,7 +308,7 @@ extension Launcher {
 // MARK: - Mapped ids
 
 extension Launcher {
-    /// Maps the ids of a detached tree.
+    /// Maps the file IDs of a detached tree.
     ///
     /// Kernel: mount_setattr(2), MOUNT_ATTR_IDMAP, Linux 5.12.
     private func mapIDs(
@@ -348,7 +349,8 @@ extension Launcher {
         return made
     }
 
-    /// The child, which may be in a user namespace, has no right over the file system of the tree.
+    /// Maps a tree for the child, which in a user namespace has no rights over the tree's file
+    /// system.
     fileprivate func mapClonedTree(_ map: MountIDMap, _ destination: String, _ field: String?)
         throws(ContainerError)
     {
@@ -368,14 +370,14 @@ extension Launcher {
     }
 }
 
-/// The type of the file system that a path is on; nil if that cannot be told.
+/// The type of the file system at a path; nil if unknown.
 private func filesystemType(at path: String) -> String? {
     guard let id = try? status(at: path).stx_mnt_id else { return nil }
     return (try? mountTable())?.first { $0.id == id }?.type
 }
 
 extension MountIDMap {
-    /// The map in words.
+    /// The mapping in words.
     fileprivate var words: String {
         let ids = maps.map { "ids mapped: \($0.words)" } ?? "ids mapped as in the user namespace"
         return ids + (recursive ? ", recursively" : "")

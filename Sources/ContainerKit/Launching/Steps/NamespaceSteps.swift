@@ -5,16 +5,16 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// What the child joins, and what moves into its namespaces.
+/// Steps for the namespaces that the child joins, and for the devices that move into them.
 enum ParentNamespaceStep: ParentAction {
     /// Opens a namespace to join and checks its type.
     case open(NamespaceKind, path: String, mustDiffer: Bool)
-    /// Opens the process whose namespaces are joined.
+    /// Opens the process whose namespaces are to be joined.
     case openProcess
     /// Opens the root directory of that process.
     case openRootOfInit
-    /// Moves network devices of the host into the child's network namespace, through a socket that the
-    /// child made there.
+    /// Moves network devices of the host into the child's network namespace, through a socket that
+    /// the child has made in it.
     case moveNetDevices([NetDeviceMove])
 
     var sentence: String {
@@ -58,13 +58,14 @@ enum ParentNamespaceStep: ParentAction {
 }
 
 extension Launcher {
-    /// Opens a namespace and checks that it is of the kind that the config says.
+    /// Opens a namespace and checks that it is of the configured kind.
     ///
     /// - Parameters:
-    ///   - kind: what it must be.
-    ///   - path: where it is.
-    ///   - mustDiffer: whether it must not be the runtime's own: the config would change the host.
-    ///   - origin: what names it.
+    ///   - kind: the required kind.
+    ///   - path: the namespace file.
+    ///   - mustDiffer: whether it must not be the runtime's own, in which the config would change
+    ///     the host.
+    ///   - origin: the field that names it.
     /// - Throws: `invalidSpec` or `systemCall`.
     fileprivate func openNamespace(
         _ kind: NamespaceKind, _ path: String, _ mustDiffer: Bool, _ origin: Origin
@@ -98,13 +99,13 @@ extension Launcher {
         inputs[.namespace(kind.rawValue)] = own(namespace)
     }
 
-    /// The root directory of init, where exec goes in a container that has the caller's mounts.
+    /// Opens init's root directory, for an exec in a container that shares the caller's mounts.
     fileprivate func openRootOfInit() throws(ContainerError) {
         let (pid, process) = (targetPid, target)
         let root = try reporting("unable to open the container's root") {
             () throws(SystemCallError) in
             let root = try openFile("/proc/\(pid)/root", .pathOnly | .directory)
-            // Still there, so the number was not another's meanwhile.
+            // Init still exists, so its pid was not reused meanwhile.
             if let process { try sendSignal(process, 0) }
             return root
         }
@@ -116,7 +117,8 @@ extension Launcher {
         let netDevices = try reporting(field: "linux.netDevices") { () throws(SystemCallError) in
             try NetDevices(container: OwnedDescriptor(taking: socket))
         }
-        // Before the namespace ends with the child, and virtual devices with it.
+        // Take the devices back before the namespace ends with the child, since virtual devices end
+        // with it.
         takeBackOnFailure(whileOpen: true) { _ in netDevices.takeBack() }
         for device in devices { try netDevices.move(device) }
     }

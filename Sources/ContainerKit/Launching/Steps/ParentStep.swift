@@ -1,44 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Steps: what the runtime does for a launch, outside the child. A file a theme, and all of a step in it: its
-// data, its sentence, what it tells the child, what it opens for the child, and how it is performed.
+// Steps: the runtime's part of a launch, outside the child. One file per theme contains everything
+// about a step: its data, sentence, messages, descriptors, and how it is performed.
 //
-//   ParentStep        a step of any theme, and where it comes from
+//   ParentStep        a step of any theme, with its origin
 //   RecordSteps       the state directory, the record, the pid file
 //   CgroupSteps       cgroups, their limits and device rules; a scope of systemd
 //   ResctrlSteps      the groups of resctrl
 //   NamespaceSteps    namespaces, processes and roots to join; network devices that move in
-//   MountSteps        trees that are prepared for the child's mounts
+//   MountSteps        prepares trees for the child's mounts
 //   SocketSteps       the console socket, the start socket, readiness, the pidfd socket
-//   ListenerSteps     who is notified by seccomp
-//   BirthSteps        the child's clone, the words over the rendezvous, and the wait for its program
-//   UserNamespaceSteps  what nobody may do in a user namespace: id maps, OOM score, limits
+//   ListenerSteps     the listener of seccomp notifications
+//   BirthSteps        the child's clone, the messages over the rendezvous, the wait for its program
+//   UserNamespaceSteps  what a process of a user namespace may not do: ID maps, OOM score, limits
 //   StreamSteps       standard streams for the process's user
-//   HookSteps         hooks in the runtime's namespaces, and what those in init's need
+//   HookSteps         runs hooks in the runtime's namespaces, and supports those in init's
 
 internal import InitProgram
 
 /// The steps of one theme.
 protocol ParentAction: Equatable, Sendable {
-    /// One line that tells what is done, as an order.
+    /// One line that says what the step does, as an imperative.
     var sentence: String { get }
 
-    /// What it tells the child and hears of it, in order.
+    /// The messages that it sends and receives, in order.
     var exchanges: [Exchange] { get }
 
-    /// What it opens for the child to inherit.
+    /// The descriptors that it opens for the child to inherit.
     var provides: [InheritedDescriptor] { get }
 
-    /// Does it.
+    /// Performs the step.
     ///
     /// - Parameters:
-    ///   - launcher: what the launch holds so far.
-    ///   - origin: what asks for the step, for the errors.
-    /// - Throws: what is refused, with the field that asks for it.
+    ///   - launcher: the state of the launch so far.
+    ///   - origin: what asks for the step, for error messages.
+    /// - Throws: the refusal, with the field that asks for the step.
     func perform(on launcher: Launcher, for origin: Origin) throws(ContainerError)
 }
 
-/// One thing that the runtime does for a launch, outside the child.
+/// A step of the runtime for a launch, outside the child.
 enum ParentStep: Equatable, Sendable {
     case record(RecordStep)
     case cgroup(CgroupStep)
@@ -69,11 +69,11 @@ enum ParentStep: Equatable, Sendable {
     }
 }
 
-/// A step of the runtime and what asks for it.
+/// A step of the runtime and its origin.
 struct PlannedParentStep: Equatable, Sendable {
-    /// What asks for it.
+    /// What asks for the step.
     let origin: Origin
-    /// What is done.
+    /// The step itself.
     let step: ParentStep
 
     init(_ origin: Origin, _ step: ParentStep) {

@@ -5,18 +5,18 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// What is written down of a container, in its state directory and for the caller.
+/// Steps that record the container, in its state directory and for the caller.
 enum RecordStep: ParentAction {
     /// Records that the container is being created.
     case begin
-    /// Records the mount of the root tree: it is going to be on this path in the host's own table of
-    /// mounts, from which delete takes it.
+    /// Records the mount of the root tree, which will be on this path in the host's mount table;
+    /// delete unmounts it.
     case rootMount(path: String)
-    /// Records which process is being created, so that it can be deleted while its hooks run.
+    /// Records the process that is being created, so that it can be deleted while its hooks run.
     case process
-    /// Writes the container's record beside the old one, while the child works.
+    /// Writes the container's record next to the old one, while the child works.
     case stage
-    /// Puts the staged record in place: the container is created.
+    /// Replaces the record by the staged one: the container is created.
     case created
     /// Writes the pid file.
     case pidFile(path: String)
@@ -54,8 +54,9 @@ extension Launcher {
         try state?.putFirstRecordInPlace()
     }
 
-    /// What is mounted for a container without a mount namespace is taken from the host's table again by
-    /// delete, or by whoever finds that this launch died.
+    /// Records the mount of the rootfs of a container that shares the host's mounts.
+    ///
+    /// A delete, or whoever finds that this launch has died, must unmount it.
     fileprivate func recordRootMount(_ path: String, _ origin: Origin) throws(ContainerError) {
         let tree = rootTree
         let isHostRoot = try reporting("unable to open the rootfs", field: origin.path) {
@@ -88,7 +89,7 @@ extension Launcher {
         try state?.putRecordInPlace()
     }
 
-    /// Together with the config, which nobody reads earlier: the child has its own work meanwhile.
+    /// Writes the config as well; nobody reads it earlier, and the child works meanwhile.
     fileprivate func stageRecord() throws(ContainerError) {
         guard var record else { return }
         try state?.writeConfig(config)
@@ -102,14 +103,14 @@ extension Launcher {
         try state?.stage(record)
     }
 
-    /// What tells later where init is in its plan.
+    /// Adds to the record what is needed to find init's position in its plan later.
     private func keepPlan(in record: inout ContainerRecord) {
         record.stepStarts = plan.stepStarts(in: image)
         record.choices = choices
     }
 
     fileprivate func writePidFile(_ path: String) throws(ContainerError) {
-        // Beside it, hidden, until it is whole.
+        // Write a hidden file next to it first, and rename it once complete.
         let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
         let nameStart = slash.map { path.utf8.index(after: $0) } ?? path.startIndex
         let temporary = String(path[..<nameStart]) + "." + String(path[nameStart...])
@@ -128,7 +129,7 @@ extension Launcher {
         takeBackOnFailure { _ in try? removeFile(path) }
     }
 
-    /// Makes a file that was not there; one that a killed launch left behind is removed first.
+    /// Makes a new file, removing one that a killed launch has left behind.
     private static func makeFile(_ path: String) throws(SystemCallError) -> OwnedDescriptor {
         let flags: OpenFlags = .writeOnly | .create | .exclusive
         do throws(SystemCallError) {

@@ -2,9 +2,9 @@
 
 internal import InitProgram
 
-/// The groups of resctrl, by which caches and memory bandwidth are shared out.
+/// Steps for the groups of resctrl, which allocate cache and memory bandwidth.
 enum ResctrlStep: ParentAction {
-    /// Makes the container's groups, or finds the one that must be there.
+    /// Makes the container's groups, or finds the one that must exist.
     case make(ResctrlPlan)
     /// Writes the child's pid to the `tasks` files of these groups.
     case enter([String])

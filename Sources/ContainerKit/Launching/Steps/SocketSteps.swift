@@ -3,18 +3,18 @@
 internal import InitProgram
 internal import SystemPackage
 
-/// The sockets by which a container and its callers reach each other.
+/// Steps for the sockets between a container and its callers.
 enum SocketStep: ParentAction {
-    /// Connects to the socket that takes the terminal's master.
+    /// Connects to the socket that receives the terminal's master.
     case connectConsole(path: String)
-    /// Takes the terminal's master from the child.
+    /// Receives the terminal's master from the child.
     case receiveTerminal
-    /// Makes the directory of the socket on which the container tells that it is ready, for the service
-    /// manager at `manager`; and that socket, where this command waits for it.
+    /// Makes the directory of the socket by which the container reports readiness to the service
+    /// manager at `manager`, and the socket itself if this command waits for it.
     case prepareReadiness(manager: String, listens: Bool)
-    /// Makes the socket on which `start` gives its order.
+    /// Makes the socket on which `start` connects.
     case listenForStart
-    /// Sends the child's pidfd to whoever listens on a unix socket.
+    /// Sends the child's pidfd to the listener of a unix socket.
     case sendPidfd(path: String, name: String)
 
     var sentence: String {
@@ -91,7 +91,8 @@ extension Launcher {
         inputs[.startSocket] = own(socket)
     }
 
-    /// The process cannot have ended and been waited for meanwhile: it is this launcher's child.
+    /// The pidfd cannot be another process's: the child is this launcher's, which has not waited
+    /// for it.
     fileprivate func sendPidfd(to path: String, named name: String) throws(ContainerError) {
         let process = pidfd
         try reporting("unable to send the pidfd") { () throws(SystemCallError) in

@@ -5,9 +5,9 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// Standard streams of the caller.
+/// Steps for standard streams of the caller.
 enum ParentStreamStep: ParentAction {
-    /// Gives streams to the child's user, who could not reopen them otherwise.
+    /// Makes the child's user the owner of streams, which it could not reopen otherwise.
     case give([Int], to: StreamOwner)
 
     var sentence: String {
@@ -29,13 +29,13 @@ enum ParentStreamStep: ParentAction {
 }
 
 extension Launcher {
-    /// Gives streams to the user of the process; where that is not possible they stay whose they are.
+    /// Makes the process's user the owner of streams; one that cannot be changed keeps its owner.
     fileprivate func giveStreams(_ streams: [Int], to owner: StreamOwner) throws(ContainerError) {
         let user: UInt32
         switch owner {
         case .user(let id): user = id
         case .childUser(let id):
-            // Nor can the process become a user that is not mapped.
+            // The process cannot become a user that is not mapped either.
             guard let id = (try? IDMaps.read(of: pid))?.users.outside(id) else { return }
             user = id
         }
@@ -58,7 +58,8 @@ extension Launcher {
         }
         var stream = GivenStream(descriptor: descriptor, former: status.stx_uid, user: user)
         if status.kind == .characterDevice {
-            // A terminal goes back once the process has ended: longer than the launcher's copy is open.
+            // A terminal is given back when the process ends, after the launcher has closed its own
+            // copy.
             stream.descriptor = own(try duplicate(descriptor, from: 3))
             givenTerminals.append(stream)
         }

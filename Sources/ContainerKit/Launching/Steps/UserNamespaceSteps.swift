@@ -5,11 +5,11 @@ internal import KernelVocabulary
 internal import Logging
 internal import SystemPackage
 
-/// What a process of a user namespace may not do for itself.
+/// Steps that do what a process of a user namespace may not do for itself.
 enum UserNamespaceStep: ParentAction {
-    /// Writes the id maps of the child's user namespace.
+    /// Writes the ID maps of the child's user namespace.
     case writeIDMaps(IDMaps, by: IDMapWriter)
-    /// Compares the id maps of the child's user namespace, which it joined, with the config's.
+    /// Compares the ID maps of the user namespace that the child has joined with the config's.
     case checkIDMaps(IDMaps)
     /// Sets the child's OOM score adjustment, which a process of a user namespace may only raise.
     case setOOMScore(Int)
@@ -44,7 +44,8 @@ enum UserNamespaceStep: ParentAction {
 }
 
 extension Launcher {
-    /// Engines give the maps of a joined namespace too; others than it has would be a mistake.
+    /// Engines set maps for a joined namespace as well; other maps than the namespace has are an
+    /// error.
     fileprivate func checkIDMaps(_ maps: IDMaps, _ field: String?) throws(ContainerError) {
         let process = pid
         let found = try reporting("unable to read the id maps", field: field) {
