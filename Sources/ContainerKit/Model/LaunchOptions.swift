@@ -6,46 +6,47 @@ public import Logging
 public import RuntimeSpec
 public import SystemPackage
 
-/// Where the standard streams of a container's process come from.
+/// The source of the standard streams of a container's process.
 public enum ProcessIO: Sendable, Equatable {
     /// The caller's own 0, 1 and 2.
     case inherit
-    /// Open descriptors of the caller, which keeps them.
+    /// Open descriptors of the caller, who must close them.
     case descriptors(input: CInt, output: CInt, error: CInt)
 }
 
-/// Where the master of a container's terminal goes.
+/// The receiver of the master of a container's terminal.
 public enum TerminalOutlet: Sendable, Equatable {
-    /// To whoever listens on this unix socket: one SCM_RIGHTS message with one descriptor.
+    /// The listener of this unix socket: one SCM_RIGHTS message with one descriptor.
     case consoleSocket(FilePath)
-    /// To the caller: `ContainerProcess.terminalMaster`.
+    /// The caller: `ContainerProcess.terminalMaster`.
     case master
 }
 
-/// Who makes and keeps the cgroup of a new container.
+/// The manager of a new container's cgroup.
 public enum CgroupDriver: Sendable, Equatable {
-    /// This library, in the cgroup file systems.
+    /// This library, through the cgroup file systems.
     case cgroupfs
-    /// systemd, as a scope: `linux.cgroupsPath` is `slice:prefix:name` then.
+    /// systemd, as a scope; `linux.cgroupsPath` then has the form `slice:prefix:name`.
     case systemd
 }
 
-/// Sockets that a service manager handed over: the first of the preserved descriptors.
+/// Sockets passed by a service manager: the first of the preserved descriptors.
 ///
 /// Source: sd_listen_fds(3).
 public struct SocketActivation: Sendable, Equatable {
-    /// How many there are, from descriptor 3 on.
+    /// The number of sockets, from descriptor 3 on.
     public var count: Int
-    /// Their names, with colons between them.
+    /// The names of the sockets, separated by colons.
     public var names: ByteText?
 
-    /// That many sockets, with their names if they have any.
+    /// A number of sockets, with their names if they have any.
     public init(count: Int, names: ByteText? = nil) {
         self.count = count
         self.names = names
     }
 
-    /// What tells the container's process of them; its init is taken to be process 1, as with runc.
+    /// The variables that tell the container's process about them; its init counts as process 1, as
+    /// with runc.
     var environment: [ByteText] {
         let variables: [ByteText] = ["LISTEN_FDS=\(count)", "LISTEN_PID=1"]
         guard let names else { return variables }
@@ -53,65 +54,70 @@ public struct SocketActivation: Sendable, Equatable {
     }
 }
 
-/// What the caller of create, run or exec chooses.
+/// The caller's options for create, run or exec.
 public struct LaunchOptions: Sendable {
-    /// The standard streams; a terminal takes their place.
+    /// The standard streams; a terminal replaces them.
     public var io: ProcessIO = .inherit
-    /// Where the terminal goes; needed when `process.terminal` is true, refused when it is not.
+    /// The receiver of the terminal; required if `process.terminal` is true, refused otherwise.
     public var terminal: TerminalOutlet?
-    /// A file that gets the pid: decimal digits, no newline, replaced atomically.
+    /// A file for the pid, in decimal digits without a newline; replaced atomically.
     public var pidFile: FilePath?
-    /// A unix socket that is sent a pidfd of the process: one SCM_RIGHTS message with one descriptor.
+    /// A unix socket to which a pidfd of the process is sent: one SCM_RIGHTS message with one
+    /// descriptor.
     public var pidfdSocket: FilePath?
-    /// Listening sockets that a service manager handed to the caller, for a new container's process.
+    /// Listening sockets that a service manager has passed to the caller, for a new container's
+    /// process.
     public var activation: SocketActivation?
-    /// The socket of a service manager that shall know when a new container's process is ready, as
-    /// NOTIFY_SOCKET has it; for a container that is only created, `start` is given it again.
+    /// The socket of the service manager to notify when a new container's process is ready
+    /// (NOTIFY_SOCKET); for a container that is only created, `start` needs it again.
     public var notifySocket: String?
-    /// How many descriptors from 3 on the process inherits; they must not be close-on-exec.
+    /// The number of descriptors from 3 on that the process inherits; they must not be
+    /// close-on-exec.
     public var preservedDescriptorCount = 0
     /// Whether the container keeps the caller's session keyring instead of getting its own.
     public var keepsSessionKeyring = false
-    /// Whether `exec` takes a paused container; its process stops as soon as it is in the cgroup, and
-    /// the call goes on when the container is resumed.
+    /// Whether `exec` accepts a paused container: the process then freezes when it enters the
+    /// cgroup, and the call returns after the container is resumed.
     public var ignoresPause = false
-    /// Whether a new container's root is moved over the host's, which stays hidden under it, instead
-    /// of being changed by pivot_root(2).
+    /// Whether a new container's root is moved over the host's instead of being changed by
+    /// pivot_root(2).
     ///
-    /// For a host that runs from the initial ramfs. It is less safe: what the container should never
-    /// see again is still there.
+    /// For a host that runs from the initial ramfs. It is less safe: the host's tree still exists,
+    /// hidden under the container's root.
     public var movesRoot = false
-    /// Who makes the cgroup of a new container; later operations know it from its state.
+    /// The manager of a new container's cgroup; later operations read it from the state.
     public var cgroupDriver = CgroupDriver.cgroupfs
-    /// Whether a new container without `linux.cgroupsPath` goes without the cgroups that the runtime may
-    /// not make; limits that would need them are refused then.
+    /// Whether a new container without `linux.cgroupsPath` may do without cgroups that the runtime
+    /// cannot make; limits that need them are then refused.
     ///
-    /// Nil: yes for an ordinary user, and for root of a user namespace.
+    /// Nil means yes for an ordinary user and for root of a user namespace.
     public var rootless: Bool?
-    /// Existing cgroups below the container's that `exec` puts its process into.
+    /// Existing cgroups below the container's into which `exec` puts its process.
     ///
-    /// Under the empty name one path for every hierarchy, the only form of cgroup v2; else a path for
-    /// each controller that is named. A path never leads above the container's cgroup.
+    /// The empty key means one path for every hierarchy, the only form on cgroup v2; other keys are
+    /// controllers. A path must not lead above the container's cgroup.
     public var subcgroups: [String: String] = [:]
-    /// Limits that the process gets where its config says nothing of them: the former ones of a caller
-    /// that has changed its own.
+    /// Limits for the process if its config does not set them: the original limits of a caller that
+    /// has changed its own.
     public var limits: [Rlimit] = []
-    /// Whether `exec` looks how often the container has run out of memory before, so that the termination of
-    /// its process tells of later times alone.
+    /// Whether `exec` reads the number of OOM kills before it starts, so that the termination of
+    /// its process counts only later ones.
     public var countsOutOfMemoryAnew = false
-    /// Asked how a child has ended, by its pid, where somebody else in this program has taken its status:
-    /// for a program that waits for all its children, as process 1 does.
+    /// Returns how a child has ended, by its pid, if another part of this program has taken its
+    /// status.
     ///
-    /// It is called once, by whoever is the first to ask for the end, and may wait until the status is there.
-    /// Nil as an answer means that the kernel is asked, which tells from Linux 6.15 on.
+    /// It is for a program that waits for all its children, as process 1 does. It is called once,
+    /// when the end is first asked for, and may block until the status is known. If it returns nil,
+    /// the kernel is asked, which knows the status from Linux 6.15 on.
     public var reapedStatus: (@Sendable (Int32) -> ExitStatus?)?
-    /// Whether this program starts itself again, sealed, before a container's process becomes a copy of it.
+    /// Whether this program starts itself again, sealed, before a container's process becomes a
+    /// copy of it.
     ///
-    /// Such a process is born empty, unless the host refuses executable files in memory. Only where it does,
-    /// `create`, `run` and `exec` then take back what they have done so far and execute the program anew, as
-    /// `SealedExecutable` has it: for programs that do nothing else, with one thread.
+    /// Such a process is born empty, unless the host refuses executable memory files. Only in that
+    /// case, `create`, `run` and `exec` undo their work and execute the program anew, like
+    /// `SealedExecutable`. This is for programs that do nothing else and have one thread.
     public var startsAgainSealed = false
-    /// Takes debug lines and warnings.
+    /// Receives debug lines and warnings.
     public var logger = Logger(label: "ContainerKit") { _ in SwiftLogNoOpLogHandler() }
 
     /// The caller's own streams, no terminal, no pid file.
@@ -121,10 +127,10 @@ public struct LaunchOptions: Sendable {
 extension LaunchOptions {
     /// Checks the descriptors to preserve, before the runtime opens any of its own.
     ///
-    /// One that is not open, or would be closed by execve, is not the caller's: a descriptor of the
-    /// runtime would be handed to the container in its place.
+    /// If one of them is not open or is close-on-exec, a descriptor of the runtime could take its
+    /// place and be passed to the container.
     func checkPreservedDescriptors() throws(ContainerError) {
-        // More than any process can have open, and far from where the sums of the plan would overflow.
+        // More descriptors than any process can have, and too few to overflow the plan's sums.
         guard (0...1 << 30).contains(preservedDescriptorCount) else {
             throw ContainerError(
                 .invalidArgument,

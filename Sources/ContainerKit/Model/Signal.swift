@@ -2,15 +2,15 @@
 
 internal import InitProgram
 
-/// A signal of Linux, under its number.
+/// A Linux signal, identified by its number.
 ///
-/// Kernel: signal(7); the numbers of x86_64 and aarch64. Real-time signals count from 34, as in
-/// libc: 32 and 33 belong to its threads, but may be sent by number.
+/// Kernel: signal(7), with the numbers of x86_64 and aarch64. Real-time signals start at 34, as in
+/// libc; 32 and 33 belong to libc's threads, but can be sent by number.
 public struct Signal: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
-    /// The number of the signal, 1...64; 0 only asks whether a process is there.
+    /// The number of the signal, 1 to 64; 0 only checks whether a process exists.
     public let rawValue: Int32
 
-    /// Takes a number that kill(2) accepts: 0...64.
+    /// A signal with a number that kill(2) accepts: 0 to 64.
     public init?(rawValue: Int32) {
         guard (0...64).contains(rawValue) else { return nil }
         self.rawValue = rawValue
@@ -36,12 +36,12 @@ public struct Signal: RawRepresentable, Hashable, Sendable, CustomStringConverti
     public static let stop = Signal(19)
     /// SIGWINCH.
     public static let windowChange = Signal(28)
-    /// Signal 0: nothing is delivered, the call only tells whether it could be.
+    /// Signal 0: delivers nothing, only checks whether a signal could be sent.
     public static let probe = Signal(0)
 
-    /// What a process that it ended is said to have met: "killed", "bad system call".
+    /// How a process killed by this signal is described: "killed", "bad system call".
     ///
-    /// The words are those of runc's errors.
+    /// The words are those in runc's errors.
     var words: String {
         let index = Int(rawValue) - 1
         return Self.words.indices.contains(index) ? Self.words[index] : "signal \(rawValue)"
@@ -61,9 +61,9 @@ public struct Signal: RawRepresentable, Hashable, Sendable, CustomStringConverti
     private static let lowestRealTime: Int32 = 34
     private static let highestRealTime: Int32 = 64
 
-    /// Reads a signal as a person writes it: "TERM", "sigterm", "15", "RTMIN+3", "SIGRTMAX-1".
+    /// Parses a signal as people write it: "TERM", "sigterm", "15", "RTMIN+3", "SIGRTMAX-1".
     ///
-    /// `0` is only taken where `allowingProbe` says so.
+    /// `0` is accepted only with `allowingProbe`.
     ///
     /// - Throws: an error whose text is `unknown signal "X"`.
     public init(parsing text: String, allowingProbe: Bool = false) throws(UnknownSignalError) {
@@ -102,11 +102,11 @@ public struct Signal: RawRepresentable, Hashable, Sendable, CustomStringConverti
 
     private static func digits(of name: Substring, after prefix: String) -> Int32? {
         guard name.begins(with: prefix) else { return nil }
-        // A byte is enough, and leaves no sum that could overflow.
+        // One byte is enough for the number, so that no sum can overflow.
         return UInt8(name.dropFirst(prefix.count)).map(Int32.init)
     }
 
-    /// The name as signal(7) writes it: "SIGTERM", "SIGRTMIN+3"; a number where there is none.
+    /// The name as in signal(7): "SIGTERM", "SIGRTMIN+3"; the number if it has no name.
     public var description: String {
         if Self.names.indices.contains(Int(rawValue) - 1) {
             return "SIG" + Self.names[Int(rawValue) - 1]
@@ -120,25 +120,25 @@ public struct Signal: RawRepresentable, Hashable, Sendable, CustomStringConverti
         }
     }
 
-    /// The names of signals 1...31, without their "SIG".
+    /// The names of signals 1 to 31, without "SIG".
     private static let names = [
         "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
         "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
         "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
     ]
 
-    /// Second names of signal(7).
+    /// Alternative names from signal(7).
     private static let aliases: [String: Int32] = ["IOT": 6, "CLD": 17, "POLL": 29, "UNUSED": 31]
 }
 
-/// A text that names no signal.
+/// A text that is not the name of a signal.
 ///
-/// The description is the text that engines look for: `unknown signal "X"`.
+/// The description is the text that engines search for: `unknown signal "X"`.
 public struct UnknownSignalError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// What was given.
+    /// The given text.
     public let text: String
 
-    /// Records a text that names no signal.
+    /// An error for a text that is not the name of a signal.
     public init(text: String) {
         self.text = text
     }

@@ -3,64 +3,63 @@
 internal import RuntimeSpec
 
 extension Statistics {
-    /// The container's class in resctrl: what it may use of the cache and of the memory's bandwidth, and
-    /// what it uses.
+    /// The container's class in resctrl: its shares of cache and memory bandwidth, and their use.
     ///
-    /// What the machine does not have is nil. Kernel: Documentation/filesystems/resctrl.rst.
+    /// Values that the machine lacks are nil. Kernel: Documentation/filesystems/resctrl.rst.
     public struct IntelRdt: Equatable, Sendable {
-        /// What the L3 cache allows.
+        /// The limits of L3 cache allocation.
         public var cache: Cache?
-        /// The class of all that are in no other: its lines for the L3 cache.
+        /// The lines of the default class for the L3 cache.
         public var rootCacheSchema: String?
         /// The container's lines for the L3 cache.
         public var cacheSchema: String?
-        /// What the control of the memory's bandwidth allows.
+        /// The limits of memory bandwidth allocation.
         public var bandwidth: Bandwidth?
-        /// The class of all that are in no other: its line for the memory's bandwidth.
+        /// The line of the default class for the memory bandwidth.
         public var rootBandwidthSchema: String?
-        /// The container's line for the memory's bandwidth.
+        /// The container's line for the memory bandwidth.
         public var bandwidthSchema: String?
         /// All lines of the container's class.
         public var schemata: [String] = []
-        /// The bytes moved, one for each L3 cache in their order; nil where nothing counts them.
+        /// The bytes transferred by each L3 cache, in their order; nil if they are not counted.
         public var transfers: [Transfer]?
-        /// The bytes that the container has in each L3 cache; nil where nothing counts them.
+        /// The bytes that the container occupies in each L3 cache; nil if they are not counted.
         public var occupancies: [UInt64]?
 
-        /// What the L3 cache allows.
+        /// The limits of L3 cache allocation.
         public struct Cache: Equatable, Sendable {
-            /// The parts of the cache, as a mask of hexadecimal digits.
+            /// The portions of the cache, as a hexadecimal mask.
             public var mask = ""
-            /// The fewest parts that a class may have.
+            /// The minimum number of portions of a class.
             public var leastBits: UInt64 = 0
-            /// How many classes there may be.
+            /// The maximum number of classes.
             public var classes: UInt64 = 0
         }
 
-        /// What the control of the memory's bandwidth allows.
+        /// The limits of memory bandwidth allocation.
         public struct Bandwidth: Equatable, Sendable {
-            /// The steps in which it is given, in percent.
+            /// The step of the bandwidth, in percent.
             public var granularity: UInt64 = 0
-            /// Whether the delay follows the percentage, as a number.
+            /// 1 if the throttling delay is linear in the percentage, else 0.
             public var isLinear: UInt64 = 0
-            /// The least that a class may have, in percent.
+            /// The minimum bandwidth of a class, in percent.
             public var least: UInt64 = 0
-            /// How many classes there may be.
+            /// The maximum number of classes.
             public var classes: UInt64 = 0
         }
 
-        /// What went through one L3 cache to memory.
+        /// The traffic between one L3 cache and memory.
         public struct Transfer: Equatable, Sendable {
             /// All bytes.
             public var total: UInt64 = 0
-            /// The bytes of the cache's own memory node.
+            /// The bytes to and from the cache's own memory node.
             public var local: UInt64 = 0
         }
     }
 }
 
 extension Statistics.IntelRdt {
-    /// With runc's keys.
+    /// The statistics as JSON, with runc's keys.
     var encoded: JSONValue {
         var object = JSONObject()
         if let cache { object.append("l3_cache_info", cache.encoded) }

@@ -3,7 +3,7 @@
 public import RuntimeSpec
 
 extension Statistics {
-    /// The `data` of a `stats` event, with runc's keys; most numbers that are zero are left out.
+    /// The `data` of a `stats` event, with runc's keys; most zero values are left out.
     public var encoded: JSONValue {
         var pages = JSONObject()
         for size in hugePages {

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Values of the public API that are of no config.
+// Model: values of the public API that do not come from the config.
 //
-//   ContainerError       what went wrong: a code for programs, a text and a hint for people
-//   LaunchOptions        what the caller chooses beside the config
-//   CheckpointOptions    what the caller of a checkpoint or a restore chooses
-//   ConfigAnnotation     the annotations that change what is done
-//   ReadinessSocket      where a container's process tells that it is ready
-//   RuntimeVersion       what `--version` tells
-//   Statistics           what a container uses
-//   Statistics+IntelRdt  what resctrl counts
-//   Statistics+JSON      the same with runc's keys
-//   Signal               what a process is sent
-//   Timestamp            a moment in RFC 3339's text
+//   ContainerError       an error: a code for programs, text and hint for people
+//   LaunchOptions        the caller's options for create, run and exec
+//   CheckpointOptions    the options of a checkpoint or a restore
+//   ConfigAnnotation     the annotations that change the runtime's behaviour
+//   ReadinessSocket      the socket by which a container's process reports readiness
+//   RuntimeVersion       the versions that `--version` prints
+//   Statistics           the resource usage of a container
+//   Statistics+IntelRdt  the values of resctrl
+//   Statistics+JSON      the statistics with runc's keys
+//   Signal               a signal for a process
+//   Timestamp            a point in time, printed as RFC 3339
 
-/// What a container uses, read from its cgroup at one moment.
+/// The resource usage of a container, read from its cgroup at one moment.
 ///
-/// A number that the kernel does not tell is zero. The groups and their names are runc's.
+/// A value that the kernel does not report is zero. The groups and names are runc's.
 public struct Statistics: Equatable, Sendable {
     /// CPU time.
     public var cpu = CPU()
-    /// The CPUs and memory nodes that may be used; cgroup v1 tells more of them than v2.
+    /// The permitted CPUs and memory nodes; cgroup v1 has more values than v2.
     public var cpuSet = CPUSet()
     /// Memory.
     public var memory = Memory()
@@ -28,61 +28,61 @@ public struct Statistics: Equatable, Sendable {
     public var pids = Pids()
     /// Block I/O.
     public var blockIO = BlockIO()
-    /// Huge pages by their size, such as `2MB`, in the order of the sizes' names.
+    /// Huge pages by size, such as `2MB`, in the order of the sizes' names.
     public var hugePages: [HugePages] = []
-    /// The class in resctrl; nil for a container without one.
+    /// The class in resctrl; nil if the container has none.
     public var intelRdt: IntelRdt?
 
-    /// A container that uses nothing.
+    /// Statistics of a container that uses nothing.
     public init() {}
 
     /// CPU time, in nanoseconds.
     public struct CPU: Equatable, Sendable {
-        /// All time.
+        /// The total time.
         public var total: UInt64 = 0
-        /// Time in the kernel.
+        /// Time in kernel mode.
         public var kernel: UInt64 = 0
         /// Time in user mode.
         public var user: UInt64 = 0
-        /// Time on each CPU; cgroup v1 only, as the next two.
+        /// Total time on each CPU; cgroup v1 only, as the next two.
         public var perCPU: [UInt64] = []
         /// Time in the kernel on each CPU.
         public var perCPUKernel: [UInt64] = []
         /// Time in user mode on each CPU.
         public var perCPUUser: [UInt64] = []
-        /// The periods of the quota that have passed.
+        /// The number of quota periods that have passed.
         public var periods: UInt64 = 0
-        /// The periods in which the quota was used up.
+        /// The number of periods in which the quota was used up.
         public var throttledPeriods: UInt64 = 0
-        /// For how long processes had to wait for the next period.
+        /// The time for which processes were throttled.
         public var throttledTime: UInt64 = 0
-        /// How much processes wait for a CPU; cgroup v2 only.
+        /// The pressure: how much processes wait for a CPU; cgroup v2 only.
         public var pressure: Pressure?
     }
 
-    /// Where processes may run and allocate.
+    /// The CPUs and memory nodes that the processes may use.
     public struct CPUSet: Equatable, Sendable {
         /// The CPUs.
         public var cpus: [UInt16] = []
         /// The memory nodes.
         public var mems: [UInt16] = []
-        /// Whether the CPUs are the cgroup's alone; this and what follows are of cgroup v1.
+        /// Whether the CPUs are exclusive; this value and those below are cgroup v1 only.
         public var cpuExclusive: UInt64 = 0
         /// Whether kernel allocations stay on the nodes.
         public var memHardwall: UInt64 = 0
-        /// Whether the nodes are the cgroup's alone.
+        /// Whether the nodes are exclusive.
         public var memExclusive: UInt64 = 0
-        /// Whether pages follow a change of the nodes.
+        /// Whether pages move when the nodes change.
         public var memoryMigrate: UInt64 = 0
         /// Whether the page cache is spread over the nodes.
         public var memorySpreadPage: UInt64 = 0
         /// Whether slabs are spread over the nodes.
         public var memorySpreadSlab: UInt64 = 0
-        /// The rate of reclaims.
+        /// The rate of memory reclaims.
         public var memoryPressure: UInt64 = 0
         /// Whether the scheduler balances the load between the CPUs.
         public var schedLoadBalance: UInt64 = 0
-        /// How far it looks for an idle CPU.
+        /// How far the scheduler looks for an idle CPU.
         public var schedRelaxDomainLevel: Int64 = 0
     }
 
@@ -90,22 +90,22 @@ public struct Statistics: Equatable, Sendable {
     public struct Memory: Equatable, Sendable {
         /// The page cache.
         public var cache: UInt64 = 0
-        /// Memory.
+        /// Memory in use.
         public var usage = Amount()
-        /// Memory and swap together, on v2 too.
+        /// Memory and swap together, also on v2.
         public var swap = Amount()
         /// Kernel memory; cgroup v1 only.
         public var kernel = Amount()
         /// TCP buffers; cgroup v1 only.
         public var kernelTCP = Amount()
-        /// Every number of the kernel's `memory.stat`, in its order.
+        /// All values of the kernel's `memory.stat`, in its order.
         public var raw: [(name: String, value: UInt64)] = []
-        /// How much processes wait for memory; cgroup v2 only.
+        /// The pressure: how much processes wait for memory; cgroup v2 only.
         public var pressure: Pressure?
-        /// How many processes the kernel has killed for want of memory since the container was created; nil
-        /// where nobody counts them.
+        /// The number of OOM kills since the container was created; nil without a memory
+        /// controller.
         public var outOfMemoryKills: UInt64?
-        /// How often the bounds of memory were met; cgroup v2 only.
+        /// How often the memory limits took effect; cgroup v2 only.
         public var events: MemoryEvents?
 
         /// Compares all numbers.
@@ -117,79 +117,80 @@ public struct Statistics: Equatable, Sendable {
         }
     }
 
-    /// How often a cgroup has met the bounds of its memory.
+    /// How often the memory limits of a cgroup took effect.
     ///
     /// Kernel: cgroup-v2.rst, memory.events.
     public struct MemoryEvents: Equatable, Hashable, Sendable {
-        /// Memory was taken away although less than `memory.low` was in use.
+        /// Memory was reclaimed although usage was below `memory.low`.
         public var low: UInt64 = 0
-        /// Processes were held up since more than `memory.high` was in use.
+        /// Processes were throttled because usage exceeded `memory.high`.
         public var high: UInt64 = 0
-        /// The limit was about to be passed.
+        /// Usage was about to exceed the limit.
         public var max: UInt64 = 0
-        /// The limit was met and memory could not be had.
+        /// The limit was reached and an allocation was about to fail.
         public var outOfMemory: UInt64 = 0
     }
 
     /// One kind of memory and its limit.
     public struct Amount: Equatable, Sendable {
-        /// The limit; the highest number is none.
+        /// The limit; the highest number means none.
         public var limit: UInt64 = 0
-        /// What is used.
+        /// The present usage.
         public var usage: UInt64 = 0
-        /// The most that was ever used.
+        /// The peak usage.
         public var max: UInt64 = 0
         /// How often the limit was hit.
         public var failures: UInt64 = 0
 
-        /// The limit; nil where there is none, as far as this machine could ever have so much.
+        /// The limit; nil if there is none that this machine could reach.
         public var limitIfAny: UInt64? {
-            // cgroup v1 writes the highest number of pages in bytes, for none; nothing has 4 EiB.
+            // For no limit, cgroup v1 reports the highest page count in bytes; no machine has 4
+            // EiB.
             limit == 0 || limit > 1 << 62 ? nil : limit
         }
     }
 
     /// Processes and threads.
     public struct Pids: Equatable, Sendable {
-        /// How many there are.
+        /// The present number.
         public var current: UInt64 = 0
-        /// How many there may be; 0 is no limit.
+        /// The maximum number; 0 is no limit.
         public var limit: UInt64 = 0
 
-        /// How many there may be; nil where there is no limit.
+        /// The maximum number; nil if there is no limit.
         public var limitIfAny: UInt64? { limit == 0 || limit == .max ? nil : limit }
     }
 
     /// Block I/O by device and operation.
     public struct BlockIO: Equatable, Sendable {
-        /// Bytes moved.
+        /// Bytes transferred.
         public var serviceBytes: [Entry] = []
-        /// Requests served.
+        /// Requests completed.
         public var serviced: [Entry] = []
-        /// Requests that wait; this and what follows only with BFQ on cgroup v1.
+        /// Requests waiting; this value and those below only with BFQ on cgroup v1.
         public var queued: [Entry] = []
-        /// Nanoseconds that requests took.
+        /// Nanoseconds that requests took in total.
         public var serviceTime: [Entry] = []
-        /// Nanoseconds that requests waited.
+        /// Nanoseconds that requests waited in total.
         public var waitTime: [Entry] = []
         /// Requests merged into others.
         public var merged: [Entry] = []
-        /// Milliseconds that the device was the cgroup's.
+        /// Milliseconds of device time given to the cgroup.
         public var time: [Entry] = []
-        /// Sectors moved.
+        /// Sectors transferred.
         public var sectors: [Entry] = []
-        /// How much processes wait for I/O; cgroup v2 only.
+        /// The pressure: how much processes wait for I/O; cgroup v2 only.
         public var pressure: Pressure?
 
-        /// One device and operation.
+        /// The value for one device and operation.
         public struct Entry: Equatable, Sendable {
             /// The device's major number.
             public var major: UInt64
             /// The device's minor number.
             public var minor: UInt64
-            /// `Read`, `Write`, `Total` ...; empty where the kernel tells no operations apart.
+            /// `Read`, `Write`, `Total` ...; empty if the kernel does not distinguish operations.
             public var operation: String
-            /// The number.
+            /// The value.
             public var value: UInt64
         }
     }
@@ -198,15 +199,15 @@ public struct Statistics: Equatable, Sendable {
     public struct HugePages: Equatable, Sendable {
         /// The size, such as `2MB`.
         public var pageSize: String
-        /// Bytes used, or reserved where the kernel counts these.
+        /// Bytes in use, or reserved if the kernel counts reservations.
         public var usage: UInt64 = 0
-        /// The most bytes that were ever used; cgroup v1 only.
+        /// Peak bytes in use; cgroup v1 only.
         public var max: UInt64 = 0
         /// How often the limit was hit.
         public var failures: UInt64 = 0
     }
 
-    /// Which part of the time processes were waiting.
+    /// The share of time in which processes were waiting for a resource.
     ///
     /// Kernel: accounting/psi.rst.
     public struct Pressure: Equatable, Sendable {
@@ -215,15 +216,15 @@ public struct Statistics: Equatable, Sendable {
         /// The time in which all processes waited.
         public var full = Share()
 
-        /// A part of the time.
+        /// A share of time.
         public struct Share: Equatable, Sendable {
-            /// Percent of the last ten seconds.
+            /// Percent over the last ten seconds.
             public var average10: Double = 0
-            /// Percent of the last minute.
+            /// Percent over the last minute.
             public var average60: Double = 0
-            /// Percent of the last five minutes.
+            /// Percent over the last five minutes.
             public var average300: Double = 0
-            /// Microseconds in all.
+            /// The total, in microseconds.
             public var totalMicroseconds: UInt64 = 0
         }
     }

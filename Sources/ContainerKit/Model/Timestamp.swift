@@ -2,20 +2,20 @@
 
 internal import RuntimeSpec
 
-/// A moment of the wall clock, in UTC.
+/// A point in time of the wall clock, in UTC.
 public struct Timestamp: Equatable, Sendable, CustomStringConvertible {
     /// Seconds since 1970-01-01.
     public let seconds: Int64
-    /// Nanoseconds, 0..<1,000,000,000.
+    /// Nanoseconds, 0 to 999,999,999.
     public let nanoseconds: Int64
 
-    /// A moment.
+    /// A point in time.
     public init(seconds: Int64, nanoseconds: Int64 = 0) {
         self.seconds = seconds
         self.nanoseconds = nanoseconds
     }
 
-    /// The present moment.
+    /// The present time.
     ///
     /// Kernel: clock_gettime(2), CLOCK_REALTIME.
     public static var now: Timestamp {
@@ -51,10 +51,10 @@ public struct Timestamp: Equatable, Sendable, CustomStringConvertible {
         return digits
     }
 
-    /// The date of a day counted from 1970-01-01, in the Gregorian calendar.
+    /// The Gregorian date of a day counted from 1970-01-01.
     ///
-    /// Years are counted from March, so that a leap day is the last of its year; eras have 400 years
-    /// of 146,097 days.
+    /// Years are counted from March, so that a leap day is the last day of its year; an era has 400
+    /// years or 146,097 days.
     private static func date(ofDay day: Int) -> (year: Int, month: Int, day: Int) {
         let shifted = day + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Network: the devices of a network namespace.
+// Network: the devices of network namespaces.
 //
-//   NetDevices    those that move into the container
-//   NetworkLinks  what is asked and told of devices and their addresses
+//   NetDevices    moves devices into the container
+//   NetworkLinks  queries and changes devices and their addresses
 
 internal import CLinux
 internal import InitProgram
 internal import SystemPackage
 
-/// The network devices that a launch moves from the runtime's network namespace to the container's.
+/// Moves network devices of a launch from the runtime's network namespace to the container's.
 ///
-/// What is inside the container's is done through a socket that its init made there, so that no
-/// thread of the runtime ever enters it.
+/// The container's namespace is accessed by a socket that its init has made in it, so that no
+/// thread of the runtime ever enters that namespace.
 ///
 /// Spec: config-linux.md, Network Devices.
 final class NetDevices {
@@ -22,7 +22,7 @@ final class NetDevices {
     private let containerNamespace: CInt
     private var moved: [Moved] = []
 
-    /// A device in the container, and what it was on the host.
+    /// A device in the container, and its state on the host.
     private struct Moved {
         let name: String
         let before: NetworkLink
@@ -30,7 +30,7 @@ final class NetDevices {
         let addresses: [NetworkAddress]
     }
 
-    /// Takes the socket of the container's namespace.
+    /// Takes over the socket of the container's namespace.
     init(container: consuming OwnedDescriptor) throws(SystemCallError) {
         self.container = try NetlinkSocket(taking: container)
         host = try NetlinkSocket()
@@ -43,9 +43,9 @@ final class NetDevices {
         _ = OwnedDescriptor(taking: containerNamespace)
     }
 
-    /// Moves a device, gives it its addresses back, and sets it up.
+    /// Moves a device, restores its addresses, and brings it up.
     ///
-    /// Addresses that are temporary or of a narrower scope stay behind, as runc leaves them.
+    /// Temporary addresses and those of a narrower scope are not restored, as with runc.
     func move(_ planned: NetDeviceMove) throws(ContainerError) {
         let field = planned.field
         let before: NetworkLink
@@ -63,7 +63,7 @@ final class NetDevices {
         do throws(SystemCallError) {
             let addresses = try host.addresses(of: before.index)
                 .filter { $0.isPermanent && $0.scope == 0 }
-            // The kernel would say so only after the device has left its namespace.
+            // The kernel would report this only after the device has left its namespace.
             guard (try? container.link(named: planned.newName)) == nil else {
                 throw SystemCallError("RTM_NEWLINK", "\"\(planned.newName)\"", errno: .fileExists)
             }
@@ -79,10 +79,11 @@ final class NetDevices {
         }
     }
 
-    /// Takes back what was moved, the last first; what cannot be taken back is left to the kernel.
+    /// Moves the devices back, the last one first; a device that cannot be moved is left to the
+    /// kernel.
     ///
-    /// With the network namespace a physical device returns to the initial one, and a virtual one
-    /// ends.
+    /// When the network namespace ends, a physical device returns to the initial one, and a virtual
+    /// device is deleted.
     func takeBack() {
         for device in moved.reversed() {
             do {

@@ -3,9 +3,9 @@
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// A network device, as its namespace has it.
+/// A network device in its namespace.
 struct NetworkLink: Equatable, Sendable {
-    /// Its number in the namespace.
+    /// The device's index in the namespace.
     let index: Int32
     /// Whether it is up.
     let isUp: Bool
@@ -25,12 +25,12 @@ struct NetworkAddress: Equatable, Sendable {
     ///
     /// Kernel: IFA_ADDRESS.
     let peer: [UInt8]
-    /// The address of all, if there is one.
+    /// The broadcast address; nil if there is none.
     let broadcast: [UInt8]?
 
-    /// Whether it was given for good: others are the business of whoever renews them.
+    /// Whether the address is permanent; others are renewed by other programs.
     let isPermanent: Bool
-    /// RT_SCOPE_UNIVERSE is 0.
+    /// The scope; RT_SCOPE_UNIVERSE is 0.
     let scope: UInt8
 }
 
@@ -48,7 +48,7 @@ extension NetworkAddress: CustomStringConvertible {
 }
 
 extension NetlinkSocket {
-    /// The device of this name.
+    /// The device with this name.
     ///
     /// Kernel: RTM_GETLINK.
     mutating func link(named name: String) throws(SystemCallError) -> NetworkLink {
@@ -76,9 +76,9 @@ extension NetlinkSocket {
         }
     }
 
-    /// Moves a device to another namespace, under a name.
+    /// Moves a device to another namespace, under a given name.
     ///
-    /// Its addresses are lost, and it is down. Kernel: RTM_NEWLINK with IFLA_NET_NS_FD.
+    /// It loses its addresses and is down afterwards. Kernel: RTM_NEWLINK with IFLA_NET_NS_FD.
     mutating func moveLink(
         _ index: Int32, to namespace: CInt, named name: String
     ) throws(SystemCallError) {
@@ -88,14 +88,14 @@ extension NetlinkSocket {
         _ = try send(request, "RTM_NEWLINK", "\"\(name)\", into another network namespace")
     }
 
-    /// Sets a device up.
+    /// Brings a device up.
     mutating func setUp(_ index: Int32) throws(SystemCallError) {
         _ = try send(
             Self.linkRequest(NetlinkNumber.newLink, index: index, flags: 1, change: 1),
             "RTM_NEWLINK", "device \(index), up")
     }
 
-    /// Gives an address to a device.
+    /// Adds an address to a device.
     ///
     /// Kernel: RTM_NEWADDR.
     mutating func add(_ address: NetworkAddress, to index: Int32) throws(SystemCallError) {
@@ -128,7 +128,7 @@ extension NetlinkSocket {
 }
 
 extension NetworkAddress {
-    /// An address that a dump tells of; nil if it is another device's, or no address.
+    /// Parses an address from a dump; nil if it is another device's, or not an address.
     init?(_ answer: NetlinkMessage, of index: Int32) {
         let attributes = 8
         guard answer.type == NetlinkNumber.newAddress,
@@ -140,7 +140,7 @@ extension NetworkAddress {
         else { return nil }
         let local = answer.attribute(AddressAttribute.local, after: attributes) ?? peer
         guard local.count == peer.count else { return nil }
-        // The flags of 32 bits take the place of the eight in the structure.
+        // The 32-bit flags, if present, replace the 8-bit flags of the structure.
         let flags =
             answer.attribute(AddressAttribute.flags, after: attributes)
             .flatMap { $0.number(at: 0, as: UInt32.self) } ?? UInt32(answer.payload[2])

@@ -4,20 +4,21 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-// Attributes of a process in the kernel's numbers: scheduler, I/O priority, CPUs, memory, domain.
+// Converts attributes of a process to the kernel's numbers: scheduler, I/O priority, CPUs, memory,
+// domain.
 
 extension StepList {
-    /// The I/O priority is set early: the real-time class takes rights of the host, which a process loses
-    /// when it enters a user namespace.
+    /// Sets the I/O priority early: its real-time class needs rights on the host, which are lost
+    /// when the process enters a user namespace.
     mutating func addIOPriority(of process: Process) {
         guard let priority = process.ioPriority else { return }
         add(.attribute(.setIOPriority(IOPriorityValue(priority))), from: "process.ioPriority")
     }
 
-    /// Binds an exec's process to CPUs, before or after it enters the container's cgroup.
+    /// Binds a process of exec to CPUs, before or after it enters the container's cgroup.
     ///
-    /// A list that is missing or empty asks for nothing: the kernel decides then.
-    /// Spec: config.md, Linux Process, execCPUAffinity.
+    /// If the list is missing or empty, the kernel decides. Spec: config.md, Linux Process,
+    /// execCPUAffinity.
     mutating func addCPUAffinity(of process: Process, _ moment: AffinityMoment) {
         let list =
             switch moment {
@@ -26,7 +27,7 @@ extension StepList {
             }
         let affinity = process.execCPUAffinity
         if moment == .final, affinity?.initial == nil, affinity?.final == nil {
-            // What the caller was bound to, by systemd perhaps, is not meant for the container.
+            // The affinity of the caller, perhaps set by systemd, must not apply to the container.
             add(.attribute(.resetCPUAffinity), from: .runtime)
         }
         guard let list, let set = NumberSet(list: list) else { return }
@@ -35,7 +36,7 @@ extension StepList {
             from: "process.execCPUAffinity.\(moment.rawValue)")
     }
 
-    /// What takes no right, or one that the process still has: before the change of user.
+    /// Sets the attributes that need no rights, or rights that are lost when the user changes.
     mutating func addAttributes(of process: Process, in linux: Linux) {
         if let scheduler = process.scheduler {
             add(

@@ -4,10 +4,10 @@ internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
 
-// What the runtime does for a launch: before, at and after the clone.
+// The runtime's steps of a launch: before, at and after the clone.
 
 extension CreateRecipe {
-    /// Whether what the config asks for would change the host if the joined namespace were the host's.
+    /// Whether the config would change the host if the joined namespace were the host's own.
     private func needsOwn(_ kind: NamespaceKind) -> Bool {
         switch kind {
         case .mount: true
@@ -88,7 +88,8 @@ extension CreateRecipe {
         }
     }
 
-    /// Nothing is to be set where nothing enforces it, or everything is allowed as in a new cgroup of v2.
+    /// The device rules; nil if nothing enforces them, or if they allow everything, as a new v2
+    /// cgroup does.
     private var devices: CgroupStep? {
         let isUnified = cgroups.layout.isUnified
         let isNeeded =
@@ -100,11 +101,11 @@ extension CreateRecipe {
             cgroups.devices, byProgram: isUnified, mayBeRefused: cgroups.toleratesDeviceRefusal)
     }
 
-    /// Whether the device rules are set while the child is cloned: the kernel takes as long to verify their
-    /// program as to make some of the namespaces.
+    /// Whether the device rules are set while the child is cloned, to save time: the kernel
+    /// verifies their program while it makes some of the namespaces.
     ///
-    /// They hold before anything in the cgroup acts: init, which is cloned into it, waits to be taken over.
-    /// Not with tmpcopyup: that copy works in the cgroup earlier.
+    /// Init is cloned into the cgroup but waits to be taken over, so the rules hold before it acts.
+    /// Not possible with tmpcopyup, whose copying process enters the cgroup earlier.
     private func setsDevicesLate(_ trees: TreeSupply) -> Bool {
         let copies = trees.earlyParentSteps.contains {
             if case .mount(.copyIntoTmpfs) = $0.step { true } else { false }
@@ -112,12 +113,12 @@ extension CreateRecipe {
         return cgroups.layout.isUnified && startsInCgroup && !copies
     }
 
-    /// Whether the clone is one into the v2 cgroup.
+    /// Whether the child is cloned into the v2 cgroup.
     private var startsInCgroup: Bool {
         (!needsSecondProcess && entersUnifiedCgroup) || entersCgroupFirst
     }
 
-    /// Every container has rules; only some configs have their own.
+    /// Every container has device rules, but only some configs contain them.
     private var devicesOrigin: Origin {
         (linux.resources?.devices ?? []).isEmpty ? .runtime : "linux.resources.devices"
     }
@@ -137,7 +138,7 @@ extension CreateRecipe {
         steps.add(.hooks(step(hooks)), from: "hooks.\(point.rawValue)")
     }
 
-    /// What a created container leaves to start, and each to delete.
+    /// The steps that a created container leaves to start, and every container to delete.
     var laterSteps: [PlannedParentStep] {
         var steps = ParentStepList()
         if !facts.startsAtOnce { addStart(to: &steps) }
@@ -145,10 +146,10 @@ extension CreateRecipe {
         return steps.steps
     }
 
-    /// The program's turn.
+    /// Adds the steps up to the execution of the program.
     private func addStart(to steps: inout ParentStepList) {
         steps.add(.child(.release(.start)))
-        // Init loads the filter before its hooks where the filter has a listener, else after them.
+        // Init loads a filter with a listener before its hooks, and any other filter after them.
         if let listener {
             steps.add(.listener(.send(listener)), from: .config(SeccompListener.field))
         }
@@ -212,7 +213,7 @@ extension CreateRecipe {
         if facts.startsAtOnce { addStart(to: &steps) }
     }
 
-    /// From the child's mounts to its word that it is prepared.
+    /// Adds the steps from the child's mounts to its report that everything is prepared.
     private func addPreparation(to steps: inout ParentStepList) {
         let outside = hooks(.prestart) + hooks(.createRuntime)
         let hasHooks = !(outside + hooks(.createContainer)).isEmpty

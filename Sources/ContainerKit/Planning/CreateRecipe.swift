@@ -5,7 +5,7 @@ internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// The recipe for a new container; each method is one chapter.
+/// The recipe for a new container; each method adds one part of the steps.
 struct CreateRecipe {
     let spec: Spec
     let linux: Linux
@@ -19,12 +19,12 @@ struct CreateRecipe {
     let identity: IdentityPlan
     let hidden: HiddenPaths
 
-    /// Whether the user namespace is entered by a process that joins others around it.
+    /// Whether a process enters the user namespace by itself, after joining other namespaces.
     var entersUserNamespace: Bool { userNamespace.map { !$0.isCloned } ?? false }
 
-    /// Who gets the descriptor of seccomp's notifications.
+    /// The listener that gets the descriptor of seccomp notifications.
     ///
-    /// The status is runc's, which loads the filter while it creates.
+    /// The status in its message is runc's, which loads the filter during create.
     var listener: SeccompListener? {
         SeccompListener(
             linux.seccomp,
@@ -33,29 +33,29 @@ struct CreateRecipe {
                 bundle: facts.bundlePath, annotations: spec.annotations))
     }
 
-    /// A joined pid namespace is for children only, and so is one that is made after the clone.
+    /// Only child processes enter a joined pid namespace, or one that is made after the clone.
     var needsSecondProcess: Bool { namespaces.joins(.pid) || entersUserNamespace }
 
-    /// Whether the child is born in its v2 cgroup.
+    /// Whether the child is cloned into its v2 cgroup.
     var entersUnifiedCgroup: Bool {
         cgroups.layout.unifiedIndex != nil && !facts.host.staysOutsideCgroup
     }
 
-    /// Whether the first of two processes enters the v2 cgroup, whose second then is there already.
+    /// Whether the first of two processes enters the v2 cgroup, so that the second starts in it.
     ///
-    /// Once in the user namespace nobody but its owner may enter a cgroup that was given away.
+    /// Inside the user namespace, only the new owner may enter a cgroup that was given to a user.
     var entersCgroupFirst: Bool { entersUnifiedCgroup && cgroups.owner != nil }
 
-    /// Whether nothing else makes the child wait until it has been moved into its cgroup.
+    /// Whether the child needs a wait of its own until it has been moved into its cgroup.
     var waitsForCgroup: Bool {
         facts.host.staysOutsideCgroup && !needsSecondProcess && userNamespace?.isCloned != true
     }
 
-    /// Namespaces of the clone.
+    /// The namespaces of the clone.
     ///
-    /// The cgroup namespace comes later, from inside the cgroup, and so does the time namespace:
-    /// clone3(2) refuses CLONE_NEWTIME before Linux 6.3. An ipc namespace makes a file system, whose
-    /// root directory is to belong to the user namespace's root.
+    /// The cgroup namespace is made later, from inside the cgroup. So is the time namespace, since
+    /// clone3(2) refuses CLONE_NEWTIME before Linux 6.3. An ipc namespace makes a file system whose
+    /// root directory must belong to root of the user namespace, so it is made after that.
     var clonedNamespaces: NamespaceSet { entersUserNamespace ? [] : firstNamespaces }
 
     private var firstNamespaces: NamespaceSet {
@@ -66,7 +66,7 @@ struct CreateRecipe {
         return kinds
     }
 
-    /// Namespaces that the child enters by itself, once it is in its cgroup and its user namespace.
+    /// The namespaces that the child makes itself, once it is in its cgroup and user namespace.
     private var laterNamespaces: NamespaceSet {
         var kinds: NamespaceSet = []
         if namespaces.new.contains(.cgroup) { kinds.insert(.cgroup) }
@@ -76,15 +76,16 @@ struct CreateRecipe {
 
     // MARK: The child
 
-    /// Whether the child's files in /proc must belong to the runtime's user until the ids are mapped.
+    /// Whether the child's files in /proc must belong to the runtime's user until the IDs are
+    /// mapped.
     private var isMappedByUser: Bool {
         userNamespace?.isCloned == true && !facts.host.rights.mapsIDs
     }
 
     /// - Parameters:
-    ///   - mounts: what is mounted.
-    ///   - trees: how the child gets what is prepared for that.
-    /// - Returns: The child's column.
+    ///   - mounts: the planned mounts.
+    ///   - trees: how the child gets the prepared trees.
+    /// - Returns: the child's steps.
     func childSteps(mounts: MountPlan, _ trees: TreeSupply) -> [PlannedStep] {
         var steps = StepList()
         steps.add(
@@ -93,11 +94,11 @@ struct CreateRecipe {
         if !facts.caller.replacedStreams.isEmpty {
             steps.add(.stream(.setStandardStreams(facts.caller.replacedStreams)), from: .runtime)
         }
-        // Until the program runs, a container that shares the pid namespace could otherwise trace this
-        // process, and reach the host's root through the descriptors that it holds (CVE-2016-9962).
+        // Until the program runs, a container that shares the pid namespace could otherwise trace
+        // this process, and reach the host's root through its descriptors (CVE-2016-9962).
         if !isMappedByUser { steps.add(.process(.forbidPtrace), from: .runtime) }
         steps.add(.process(.startSession), from: .runtime)
-        // What is made from here on has the modes that are asked for.
+        // Files made from here on get exactly the requested modes.
         steps.add(.identity(.setUmask(0)), from: .runtime)
         steps.addIOPriority(of: process)
         if !needsSecondProcess { addCgroups(to: &steps) }
@@ -122,11 +123,11 @@ struct CreateRecipe {
         return steps.steps.keepingWhatIsNeeded()
     }
 
-    /// A hook without an environment of its own gets the runtime's; only in the container's root, where
-    /// its program is the image's, that of the process.
+    /// A hook without its own environment gets the runtime's; a startContainer hook gets the
+    /// process's, since its program is in the container's root.
     ///
-    /// runc gives that to createContainer hooks, too. But those are programs of the host, and an image's
-    /// `LD_PRELOAD` would decide what they do (CVE-2025-23266).
+    /// runc gives the process's environment to createContainer hooks, too. But these are programs
+    /// of the host, which an image's `LD_PRELOAD` could take over (CVE-2025-23266).
     func hooks(_ point: HookPoint) -> [PlannedHook] {
         let inherited: [ByteText]? =
             switch point {
@@ -137,13 +138,14 @@ struct CreateRecipe {
         return spec.hooks?.planned(point, inheriting: inherited) ?? []
     }
 
-    /// Before masks, read-only paths and the change of root: a hook may still change what is mounted.
+    /// Runs before masks, read-only paths and the change of root, so that a hook can still change
+    /// mounts.
     private func addCreationHooks(to steps: inout StepList) {
         let points = [HookPoint.prestart, .createRuntime, .createContainer].filter {
             !hooks($0).isEmpty
         }
         if let first = points.first {
-            // Until then the runtime makes mount points, if asked.
+            // Until this report, the runtime makes mount points on request.
             steps.add(.exchange(.reportToParent(.mounted)), from: "hooks.\(first.rawValue)")
         }
         if let outside = points.first(where: { $0 != .createContainer }) {
@@ -162,7 +164,7 @@ struct CreateRecipe {
         }
     }
 
-    /// Nothing of the set-up stays open while the process waits.
+    /// Closes all descriptors of the set-up before the process waits.
     private func addWait(to steps: inout StepList) {
         steps.add(.exchange(.reportToParent(.ready)), from: .runtime)
         steps.add(
@@ -174,9 +176,11 @@ struct CreateRecipe {
         if waitsBlocked { steps.add(.process(.unblockSignals), from: .runtime) }
     }
 
-    /// Whether an init that waits for start ends by itself at a signal that would end another process.
+    /// Whether init blocks signals and reads them while it waits for start, so that they can end
+    /// it.
     ///
-    /// The kernel spares the first process of a pid namespace. With `run` init waits for its runtime alone.
+    /// The kernel does not apply default actions to the first process of a pid namespace. With
+    /// `run`, init only waits for its runtime.
     private var waitsBlocked: Bool { namespaces.new.contains(.pid) }
 
     private func addCgroups(to steps: inout StepList) {
@@ -207,8 +211,8 @@ struct CreateRecipe {
             addCgroups(to: &steps)
         }
         if let userNamespace {
-            // Up to here the process counts as the host's root for files, though it does not have root's
-            // rights.
+            // Until the IDs are mapped, the process's files belong to the host's root, although it
+            // lacks root's rights.
             if userNamespace.isCloned {
                 steps.add(.exchange(.waitForParent(.prepared)), from: .runtime)
             }
@@ -220,14 +224,15 @@ struct CreateRecipe {
                 .namespace(.becomeNamespaceUser(userNamespace.user)),
                 from: namespaces.field(of: .user))
         }
-        // From inside its cgroup: v2 lets nobody enter one of a namespace that he is outside of.
+        // After entering the cgroup: v2 lets no process enter a cgroup outside its cgroup
+        // namespace.
         if namespaces.joins(.cgroup) {
             steps.add(.namespace(.joinNamespace(.cgroup)), from: namespaces.field(of: .cgroup))
         }
         if !laterNamespaces.isEmpty {
             steps.add(.namespace(.unshareNamespaces(laterNamespaces)), from: "linux.namespaces")
         }
-        // From the namespace's root down: what is above it stays the container's.
+        // After making the cgroup namespace, whose root then stays the container's own cgroup.
         if !cgroups.delegated.isEmpty {
             steps.add(
                 .process(.enterDelegatedCgroup),
@@ -262,16 +267,16 @@ struct CreateRecipe {
                 steps.add(.namespace(.joinNamespace(namespace.kind)), from: namespace.field)
             }
         }
-        // Made from inside the user namespace, so that they belong to it.
+        // Made inside the user namespace, so that they belong to it.
         if entersUserNamespace, !firstNamespaces.isEmpty {
             steps.add(.namespace(.unshareNamespaces(firstNamespaces)), from: "linux.namespaces")
         }
     }
 
-    /// What the root tree gets first: pivot_root(2) refuses a shared one.
+    /// The first change of the root tree: pivot_root(2) refuses a shared one.
     ///
-    /// It becomes shared again inside, where the spec asks for it. Only where it asks for a slave do
-    /// later mounts of the host arrive in it.
+    /// It becomes shared again inside if the config asks for that. Later mounts of the host
+    /// propagate into it only if the config asks for a slave.
     var rootChange: MountChange {
         let propagation: Linux.Propagation =
             switch linux.rootfsPropagation {
@@ -291,7 +296,8 @@ struct CreateRecipe {
                         ),
                         for: .rootfsTree)), from: "root.path")
         }
-        // The container's root may not be allowed to walk to the rootfs; "/" is as good a place.
+        // The container's root may lack search permission on the path to the rootfs; "/" works as
+        // well.
         let isHidden = userNamespace != nil && rootEntry == .pivot
         rootEntry.addAttachment(
             to: &steps, rootPath: isHidden ? "/" : rootPath, linux.rootfsPropagation)
@@ -329,9 +335,9 @@ struct CreateRecipe {
         }
         rootEntry.addEntry(
             to: &steps, rootPath: rootPath, masksPaths: !hidden.masked.isEmpty)
-        // After createContainer hooks, whose programs the label would confine as well.
+        // After createContainer hooks, whose programs the label would confine, too.
         steps.addSecurityLabels(of: process, joinsSessionKeyring: facts.caller.joinsSessionKeyring)
-        // Whatever leads to the host's tree is gone from here on.
+        // From here on, no descriptor leads to the host's tree.
         steps.add(
             .process(.closeDescriptors(phase: 1, preserved: facts.caller.preservedDescriptorCount)),
             from: .runtime)
@@ -345,7 +351,7 @@ struct CreateRecipe {
         }
     }
 
-    /// In the order of their names.
+    /// The network devices to move, in the order of their names.
     var netDevices: [NetDeviceMove] {
         (linux.netDevices ?? [:]).sorted { $0.key < $1.key }.map { name, device in
             let newName = device.name ?? ""
@@ -371,7 +377,7 @@ struct CreateRecipe {
 }
 
 extension TerminalRequest {
-    /// A terminal of the size that the process asks for.
+    /// A terminal with the size that the process asks for.
     init(of process: Process, toConsoleSocket: Bool, mountsConsole: Bool) {
         let size = process.consoleSize
         self.init(

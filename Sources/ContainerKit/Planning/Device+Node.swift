@@ -5,9 +5,9 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 
 extension Device {
-    /// Spec: config-linux.md, Devices.
+    /// The device for a node of the config.
     ///
-    /// Without fileMode a node is made with 0666, as runc does.
+    /// Without fileMode, the mode is 0666, as with runc. Spec: config-linux.md, Devices.
     init(_ node: DeviceNode, name: String) {
         let type: FileKind =
             switch node.kind {

@@ -6,13 +6,13 @@ internal import RuntimeSpec
 internal import SystemPackage
 
 extension Launch {
-    /// Plans a further process in a running container.
+    /// Plans another process in a running container.
     ///
     /// - Parameters:
-    ///   - process: what to run.
-    ///   - linux: the container's own settings, which count for each of its processes.
-    ///   - facts: the container as it is, the host and the caller.
-    ///   - filter: the compiled profile of the container.
+    ///   - process: the process to run.
+    ///   - linux: the container's own settings, which apply to all of its processes.
+    ///   - facts: the state of the container, the host and the caller.
+    ///   - filter: the container's compiled seccomp profile.
     init(
         entering process: Process, of linux: Linux = Linux(), facts: ExecFacts,
         filter: SeccompFilter?
@@ -24,12 +24,12 @@ extension Launch {
     }
 }
 
-/// The recipe for a further process in a running container.
+/// The recipe for another process in a running container.
 private struct ExecRecipe {
     let process: Process
     let facts: ExecFacts
     let identity: IdentityPlan
-    /// Who makes what the process needs in the container's user namespace.
+    /// The owner of files that are made in the container's user namespace.
     let user: NamespaceUser
 
     init(_ process: Process, _ linux: Linux, _ facts: ExecFacts, _ filter: SeccompFilter?) {
@@ -48,16 +48,16 @@ private struct ExecRecipe {
             of: process, in: IDMaps(users: linux.uidMappings, groups: linux.gidMappings))
     }
 
-    /// A joined pid namespace is for children only.
+    /// Only child processes enter a joined pid namespace.
     private var needsSecondProcess: Bool { facts.namespaces.contains(.pid) }
 
     private var entersUnified: Bool {
         facts.cgroups.unifiedIndex != nil && !facts.host.staysOutsideCgroup
     }
 
-    /// Whether the first of two processes enters the v2 cgroup, whose second is where the first is.
+    /// Whether the first of two processes enters the v2 cgroup, so that the second starts in it.
     ///
-    /// Once in the user namespace nobody but its owner may enter a cgroup that was given away.
+    /// Inside the user namespace, only the new owner may enter a cgroup that was given to a user.
     private var entersFirst: Bool { entersUnified && facts.cgroupHasOwner }
 
     private var consoleSocket: FilePath? {
@@ -67,8 +67,8 @@ private struct ExecRecipe {
         return path
     }
 
-    /// Whether the cgroup namespace is opened by its path: from inside the user namespace, an init that was
-    /// never started cannot be looked into.
+    /// Whether the cgroup namespace is opened by its path, because from inside the user namespace
+    /// an init that was never started may not be inspected.
     private var opensCgroupNamespace: Bool {
         facts.namespaces.contains(.user) && facts.namespaces.contains(.cgroup)
     }
@@ -127,10 +127,10 @@ private struct ExecRecipe {
         if count > 0 { steps.add(.process(.enterCgroups(count: count)), from: .runtime) }
     }
 
-    /// The way into the container: its namespaces, its pids, its cgroup.
+    /// Adds the steps into the container: its namespaces and its cgroup.
     private func addJoining(to steps: inout StepList) {
-        // The cgroup namespace from inside the cgroup: v2 lets nobody enter one of a namespace that he
-        // is outside of.
+        // The cgroup namespace is joined from inside the cgroup: v2 lets no process enter a cgroup
+        // outside its cgroup namespace.
         var first = facts.namespaces
         first.remove(.cgroup)
         if dropsGroups { steps.add(.identity(.dropGroups), from: .runtime) }
@@ -140,7 +140,8 @@ private struct ExecRecipe {
                 .namespace(.continueInChild(intoCgroup: entersUnified && !entersFirst)),
                 from: .runtime)
             steps.add(.exchange(.waitForParent(.adopted)), from: .runtime)
-            // The first process never was in the cgroup, whose pids limit has room for one.
+            // The first process never enters the cgroup, whose pids limit may have room for one
+            // process only.
             addCgroups(to: &steps)
         }
         if facts.namespaces.contains(.cgroup) {

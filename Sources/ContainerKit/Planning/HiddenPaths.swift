@@ -3,13 +3,14 @@
 internal import InitProgram
 internal import RuntimeSpec
 
-/// Masked and read-only paths, each once: every one costs a mount for the container's life.
+/// Masked and read-only paths without duplicates: each path costs a mount for the container's
+/// lifetime.
 struct HiddenPaths {
-    /// Paths that are masked.
+    /// The paths to mask.
     let masked: [String]
-    /// Paths that become read-only mounts of their own.
+    /// The paths that become read-only mounts of their own.
     let readOnly: [String]
-    /// Whether the root directory is among the read-only ones: it is a mount already.
+    /// Whether the root directory is to be read-only; it is a mount already.
     let protectsRoot: Bool
 
     init(_ linux: Linux) throws(SpecError) {
@@ -25,10 +26,12 @@ struct HiddenPaths {
         protectsRoot = readOnly.count < paths.count
     }
 
-    /// The paths without repetition, and without the empty strings that some engines put into the list.
+    /// The paths without duplicates, and without the empty strings that some engines put into the
+    /// list.
     ///
-    /// They are spelled without empty components and `.`, and without a slash at the end: a file would not be
-    /// found by that. `..` stays, since behind a link it leads elsewhere than its spelling says.
+    /// Empty components, `.` and a trailing slash are removed, since a path of a file with a
+    /// trailing slash cannot be resolved. `..` stays, since after a link it leads elsewhere than
+    /// its text suggests.
     private static func distinct(_ paths: [String]) -> [String] {
         var places = HashedPlaces()
         var kept: [String] = []

@@ -7,8 +7,8 @@ internal import RuntimeSpec
 extension Hooks {
     /// The hooks of one list, in order.
     ///
-    /// A hook without arguments gets its path as the name, one without an environment `inherited`; nil is
-    /// that of the process that runs it.
+    /// A hook without arguments gets its path as the only one; a hook without an environment gets
+    /// `inherited`, or if nil the environment of the process that runs it.
     func planned(_ point: HookPoint, inheriting inherited: [ByteText]? = nil) -> [PlannedHook] {
         let list =
             switch point {
@@ -30,7 +30,7 @@ extension Hooks {
         }
     }
 
-    /// The lists that `start` and `delete` need; nil when all three are empty.
+    /// The lists that `start` and `delete` need; nil if all of them are empty.
     var afterCreate: Hooks? {
         let kept = Hooks(
             startContainer: startContainer, poststart: poststart, poststop: poststop)

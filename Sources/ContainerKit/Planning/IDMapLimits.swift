@@ -3,17 +3,17 @@
 internal import InitProgram
 internal import RuntimeSpec
 
-/// What the kernel takes as one map of ids.
+/// The kernel's limits for one ID map.
 ///
-/// It says no more than "invalid argument" of a longer one, and only once a process is there.
+/// The kernel reports a violation only as "invalid argument", and only once the process exists.
 /// Kernel: user_namespaces(7); map_write of kernel/user_namespace.c.
 struct IDMapLimits {
     /// UID_GID_MAP_MAX_EXTENTS.
     static let rangeCount = 340
-    /// The size of a page; the text is shorter.
+    /// The size of a page; the text of a map must be shorter.
     let pageBytes: Int
 
-    /// Checks every map that the runtime writes in a plan.
+    /// Checks all maps that the runtime writes in a plan.
     func check(_ steps: [PlannedParentStep]) throws(SpecError) {
         for planned in steps {
             if case .userNamespace(.writeIDMaps(let maps, _)) = planned.step {
@@ -48,6 +48,6 @@ struct IDMapLimits {
 }
 
 extension IDRange {
-    /// The line of uid_map or gid_map.
+    /// The range as a line of uid_map or gid_map.
     var line: String { "\(inside) \(outside) \(count)\n" }
 }

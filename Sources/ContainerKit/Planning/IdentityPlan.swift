@@ -5,34 +5,36 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-/// The last part of every program: who the process is, what it may do, and what it runs.
+/// The last part of every program: the process's identity, rights, and program.
 ///
-/// The order is the kernel's: the bounding set needs CAP_SETPCAP, so it comes before the change of
-/// user; setuid(2) clears the effective set, so the sets come after it. A filter without
-/// no_new_privs needs CAP_SYS_ADMIN, so it comes before the last capset; with it, it comes last.
+/// The order is dictated by the kernel: dropping from the bounding set needs CAP_SETPCAP, so it
+/// comes before the change of user; setuid(2) clears the effective set, so the sets come after it.
+/// A filter without no_new_privs needs CAP_SYS_ADMIN, so it comes before the last capset; with
+/// no_new_privs it comes last.
 struct IdentityPlan {
     let process: Process
-    /// The container's own settings, for what counts for each of its processes.
+    /// The container's own settings, which apply to all of its processes.
     let linux: Linux
     let filter: SeccompFilter?
-    /// What becomes of the standard streams.
+    /// What is done with the standard streams.
     let streams: StreamPlan
-    /// Limits of the caller that count where the config says nothing of them.
+    /// Limits of the caller for those that the config does not set.
     private let callerLimits: [Rlimit]
-    /// The environment: of a repeated name the last one counts; HOME is the user's where it is missing.
+    /// The environment: of a repeated name the last value counts; a missing HOME is set from the
+    /// user.
     let environment: [ByteText]
-    /// Where the program may be: the path itself, or each directory of PATH.
+    /// The candidates for the program's path: the path itself, or one for each directory of PATH.
     let candidates: [ByteText]
-    /// Whether the process is in a user namespace of the container: its limits are the parent's to
-    /// raise, and its groups are dropped already.
+    /// Whether the process is in a user namespace of the container: then the parent sets its
+    /// limits, and its groups are already dropped.
     private let isInUserNamespace: Bool
     /// Whether the runtime's own user namespace may deny setgroups(2).
     private let mayDenyGroups: Bool
-    /// Whether the groups of the caller stay.
+    /// Whether the process keeps the caller's groups.
     private let keepsGroups: Bool
-    /// Whether only a process that may be traced can have its seccomp listener taken from it.
+    /// Whether ptrace must be permitted so that the runtime can take the seccomp listener.
     private let listenerNeedsPtrace: Bool
-    /// Masks of the five sets.
+    /// The masks of the five sets.
     let sets: CapabilityMasks
     /// The capabilities that the runtime itself holds.
     private let grantable: UInt64
@@ -58,15 +60,15 @@ struct IdentityPlan {
         candidates = Self.candidates(process.argBytes?.first ?? "", environment)
     }
 
-    /// Whether the filter is loaded while CAP_SYS_ADMIN is still there.
+    /// Whether the filter is loaded while the process still has CAP_SYS_ADMIN.
     private var loadsFilterEarly: Bool { filter != nil && !process.noNewPrivileges }
 
-    /// Everything up to the word that all is prepared.
+    /// Adds the steps up to the report that everything is prepared.
     func addPreparation(to steps: inout StepList, leavingSignalsBlocked: Bool = false) {
         let user = process.user
         streams.addSteps(to: &steps)
-        // Either may have the right that the other lacks: the runtime over a directory of another user,
-        // the user over one where root is nobody (root_squash).
+        // Either may have access that the other lacks: the runtime to a directory of another user,
+        // the user to one where root has no rights (root_squash).
         let changesUser = user.uid != 0 || user.gid != 0 || !(user.additionalGids ?? []).isEmpty
         steps.add(
             changesUser
@@ -93,7 +95,7 @@ struct IdentityPlan {
         } else {
             addCapabilities(to: &steps)
         }
-        // With the rights that execve will have, as far as they are set by now.
+        // Checked with the rights of the later execve, as far as they are set by now.
         if let name = process.argBytes?.first {
             steps.add(
                 .execution(.findExecutable(name: name, candidates: candidates)),
@@ -106,7 +108,7 @@ struct IdentityPlan {
         if !leavingSignalsBlocked { steps.add(.process(.unblockSignals), from: .runtime) }
     }
 
-    /// Where the namespace denies setgroups(2), only who asks for groups is refused.
+    /// Sets the groups; if the namespace denies setgroups(2), only a config with groups is refused.
     private func addGroups(to steps: inout StepList) {
         let groups = process.user.additionalGids ?? []
         if !isInUserNamespace, mayDenyGroups, groups.isEmpty {
@@ -116,14 +118,14 @@ struct IdentityPlan {
         }
     }
 
-    /// The limits that this kernel has.
+    /// The limits that the kernel knows.
     private var limits: [PlannedLimit] {
         let own = process.rlimits ?? []
         let others = callerLimits.filter { limit in !own.contains { $0.type == limit.type } }
         return (own + others).compactMap(PlannedLimit.init)
     }
 
-    /// What the parent does once the child is prepared.
+    /// The parent's steps once the child is prepared.
     var parentSteps: [PlannedParentStep] {
         let limits = limits.compactMap(\.whileWaiting)
         guard isInUserNamespace, !limits.isEmpty else { return streams.parentSteps }
@@ -131,16 +133,17 @@ struct IdentityPlan {
             + [PlannedParentStep("process.rlimits", .userNamespace(.setLimits(limits)))]
     }
 
-    /// Everything after the start.
+    /// Adds the steps after the start.
     ///
-    /// A hook is confined as the program will be, since its own is the image's. It does so for itself,
-    /// because the filter may forbid init what hooks take; but a filter with a listener is loaded once,
-    /// by init, so that the one listener decides on the hooks' calls as well (as runc does).
+    /// A hook is confined like the program, since its own program is the image's. The hook's
+    /// process loads the filter itself, because the filter could forbid calls that init needs for
+    /// the hooks. But init itself loads a filter with a listener, once, so that the same listener
+    /// also decides on the hooks' calls (as with runc).
     ///
     /// - Parameters:
-    ///   - steps: what the child does so far.
-    ///   - channel: the connection to who let the process go on.
-    ///   - hooks: what runs before the program, as children of the process.
+    ///   - steps: the child's steps so far.
+    ///   - channel: the connection to the process that lets this one go on.
+    ///   - hooks: the hooks that run before the program, as children of the process.
     func addExecution(
         to steps: inout StepList, channel: StartChannel, after hooks: [PlannedHook] = []
     ) {
@@ -167,7 +170,7 @@ struct IdentityPlan {
                     from: .config(hook.field))
             }
             addLateLimits(to: &steps)
-            // After the hooks: they are programs of the image, and could trace init.
+            // After the hooks, which are programs of the image and could otherwise trace init.
             if notifies, listenerNeedsPtrace {
                 steps.add(.process(.permitPtrace), from: "linux.seccomp")
             }
@@ -181,16 +184,16 @@ struct IdentityPlan {
             from: "process.args")
     }
 
-    /// Whether somebody else decides on some of the calls.
+    /// Whether a listener decides on some of the calls.
     var notifies: Bool { filter?.flags.contains(.newListener) == true }
 
-    /// The limits under which init could not do its own work.
+    /// Adds the limits under which init could not do its own work.
     private func addLateLimits(to steps: inout StepList) {
         let late = limits.filter { $0.whileWaiting != $0 }
         if !late.isEmpty { steps.add(.attribute(.setLimits(late)), from: "process.rlimits") }
     }
 
-    /// What is left between a waiting init and the rights of the user's process.
+    /// Adds the filter, and the capabilities that are set after it.
     private func addFilter(to steps: inout StepList, channel: StartChannel) {
         if let filter {
             steps.add(
@@ -214,8 +217,8 @@ struct IdentityPlan {
             .identity(.setAmbientCapabilities(sets.ambient)), from: "process.capabilities.ambient")
     }
 
-    /// The container's sets, and what loading a filter and changing the sets takes: CAP_SYS_ADMIN and
-    /// CAP_SETPCAP.
+    /// The container's sets, plus the capabilities for loading a filter and changing the sets:
+    /// CAP_SYS_ADMIN and CAP_SETPCAP.
     private var working: UInt64 {
         (sets.permitted | sets.effective | sets.inheritable | 1 << 21 | 1 << 8) & grantable
     }
@@ -249,7 +252,7 @@ struct IdentityPlan {
         guard !name.bytes.contains(slash) else { return [name] }
         guard let path = environment.first(where: { $0.begins(with: "PATH=") })?.bytes.dropFirst(5)
         else { return [] }
-        // A relative directory would make the program depend on the working directory.
+        // With a relative directory, the program would depend on the working directory.
         return path.split(separator: UInt8(ascii: ":")).filter { $0.first == slash }.map {
             ByteText(bytes: $0 + ($0.last == slash ? [] : [slash]) + name.bytes)
         }
@@ -264,7 +267,8 @@ struct CapabilityMasks: Equatable, Sendable {
     let inheritable: UInt64
     let ambient: UInt64
 
-    /// No capabilities at all when the config names none, as runc does; none that cannot be granted.
+    /// The sets without capabilities that cannot be granted; empty if the config has none, as with
+    /// runc.
     init(_ capabilities: Capabilities?, grantable: UInt64 = .max) {
         bounding = Self.mask(capabilities?.bounding)
         effective = Self.mask(capabilities?.effective) & grantable
@@ -273,7 +277,7 @@ struct CapabilityMasks: Equatable, Sendable {
         ambient = Self.mask(capabilities?.ambient) & grantable
     }
 
-    /// Unknown names are left out; RuntimeSpec warns of them.
+    /// The mask of a set; unknown names are ignored, and RuntimeSpec warns of them.
     ///
     /// Spec: config.md, Linux Process.
     private static func mask(_ names: [String]?) -> UInt64 {

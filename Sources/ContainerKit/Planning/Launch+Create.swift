@@ -8,19 +8,19 @@ internal import SystemPackage
 extension Launch {
     /// Plans a new container.
     ///
-    /// Pure: reads nothing, makes nothing; the filter of seccomp is compiled already.
+    /// Pure: it reads and makes nothing; the seccomp filter is already compiled.
     init(creating spec: Spec, facts: CreateFacts, filter: SeccompFilter?) throws(SpecError) {
         let linux = spec.linux ?? Linux()
         let namespaces = NamespacePlan(
             linux.namespaces ?? [], alreadyIn: facts.isInUserNamespace ? .user : nil)
-        // Spec: runtime.md, Start: only start needs a process.
+        // Spec: runtime.md, Start: a process is required by start alone.
         let process = spec.process ?? Process(cwd: "/")
         let userNamespace = UserNamespacePlan(namespaces, linux, process)
         try facts.host.rights.check(spec, namespaces, userNamespace?.maps)
         try RootEntry.check(linux, namespaces, movesRoot: facts.kernelTrees != nil)
         var cgroups = try Self.cgroups(spec, linux, facts)
         cgroups.owner = CgroupDelegation.owner(spec, isUnified: cgroups.layout.isUnified)
-        // As with runc, a container without cgroups of its own sees the caller's in its cgroup mounts.
+        // As with runc, the cgroup mounts of a container without its own cgroups show the caller's.
         var visibleCgroups = cgroups.layout
         if visibleCgroups.mode == .none { visibleCgroups.directories = facts.host.ownCgroups }
         guard let root = spec.root else { throw SpecError("root", "must be present") }
@@ -48,7 +48,8 @@ extension Launch {
                 isInUserNamespace: userNamespace != nil,
                 mayDenyGroups: facts.host.rights.isInUserNamespace,
                 keepsGroups: facts.caller.keepsGroups,
-                // Until init executes the program, nobody else has a right over it and can name it as well.
+                // Safe: until init executes the program, no other process has rights over it and
+                // can also name it.
                 listenerNeedsPtrace: facts.host.rights.isOrdinaryUser
                     && namespaces.new.contains(.user) && namespaces.new.contains(.pid),
                 streams: StreamPlan(
@@ -64,7 +65,8 @@ extension Launch {
             cgroups: cgroups.layout, warnings: mounts.warnings)
     }
 
-    /// Whether neither a cgroup nor a pid namespace tells the container's processes from others.
+    /// Whether the container has neither a cgroup nor a pid namespace by which its processes can be
+    /// found.
     func cannotTellProcessesApart(_ spec: Spec) -> Bool {
         guard let cgroups, cgroups.mode == .none else { return false }
         return spec.linux?.namespace(.pid) == nil
@@ -74,7 +76,7 @@ extension Launch {
         throws(SpecError) -> CgroupPlan
     {
         var resources = linux.resources
-        // As with runc: nobody can enforce them, and a user namespace gets no other devices anyway.
+        // As with runc: they cannot be enforced, and a user namespace gets no other devices anyway.
         if facts.host.rights.mayGoWithoutCgroups { resources?.devices = nil }
         var plan: CgroupPlan
         if let systemd = facts.host.systemd {
@@ -91,9 +93,11 @@ extension Launch {
         return plan
     }
 
-    /// What every prepared tree gets first, so that the container's mounts stay in the container.
+    /// The first change of every prepared tree, which keeps the container's mounts inside the
+    /// container.
     ///
-    /// Slaves still see the host's unmounts; `shared` keeps the connection, as the spec asks.
+    /// A slave still receives the host's unmounts; `shared` keeps the connection, as the config
+    /// asks.
     private static func baseChange(_ propagation: Linux.Propagation?) -> MountChange {
         switch propagation {
         case .shared, .recursivelyShared: MountChange()
@@ -110,7 +114,7 @@ extension CreateFacts {
         root.path.path(from: bundlePath)
     }
 
-    /// Mounts that the config does not name.
+    /// Mounts in addition to the config's.
     fileprivate var furtherMounts: [Mount] {
         guard let readinessDirectory else { return [] }
         return [
@@ -124,8 +128,8 @@ extension CreateFacts {
 extension PlannedLimit {
     /// The limit while init waits for start and runs hooks, for which it needs some descriptors.
     ///
-    /// A limit that leaves it none is set last. To lower one takes no privilege; only the hard limit may
-    /// have to be raised, which is done first. Nil where nothing is to be set yet.
+    /// A limit that is too low for that is set last. Lowering it needs no privilege, but raising
+    /// the hard limit may, so that is done first. Nil if nothing is set yet.
     var whileWaiting: PlannedLimit? {
         let needed: UInt64 = 64
         guard name == "RLIMIT_NOFILE", soft < needed else { return self }
@@ -133,7 +137,7 @@ extension PlannedLimit {
         return PlannedLimit(name: name, resource: resource, soft: needed, hard: hard)
     }
 
-    /// A limit of the config, or nil where the kernel has none of that name.
+    /// A limit of the config; nil if the kernel has none with that name.
     init?(_ limit: Rlimit) {
         guard let resource = limit.resourceNumber else { return nil }
         self.init(
@@ -142,6 +146,6 @@ extension PlannedLimit {
 }
 
 extension CgroupLayout {
-    /// How many directories are in v1 hierarchies.
+    /// The number of directories in v1 hierarchies.
     var v1DirectoryCount: Int { directories.count { !$0.isUnified } }
 }

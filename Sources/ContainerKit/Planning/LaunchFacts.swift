@@ -5,114 +5,116 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-/// What the host is and lets the runtime do.
+/// Facts about the host.
 struct HostFacts {
     /// The cgroups of the host.
     var cgroups: CgroupHierarchies
-    /// The systemd that keeps the container's cgroup; nil when the runtime makes it.
+    /// The systemd that manages the container's cgroup; nil if the runtime makes it.
     var systemd: SystemdHost?
-    /// Whether the host has cgroup v2 alone, also where the container gets no cgroup.
+    /// Whether the host has only cgroup v2, even if the container gets no cgroup.
     var hasUnifiedCgroups = false
-    /// The caller's own v1 cgroups, where a container without one is shown these.
+    /// The caller's own v1 cgroups, which a container without cgroups sees.
     var ownCgroups: [CgroupDirectory] = []
-    /// Whether the child is moved into its v2 cgroup by systemd, where there is a scope, or stays
-    /// outside: the kernel lets nobody move from a cgroup whose common parent he may not write to.
+    /// Whether the child cannot enter its v2 cgroup: systemd moves it into its scope, or else it
+    /// stays outside.
+    ///
+    /// The kernel requires write access to the common parent of both cgroups.
     var staysOutsideCgroup = false
-    /// The host's resctrl, where the config needs it.
+    /// The host's resctrl, if the config needs it.
     var resctrl: ResctrlTree?
-    /// What the runtime may do.
+    /// The rights of the runtime.
     var rights = RuntimeRights()
     /// The capabilities that the runtime itself holds, as a mask.
     var grantableCapabilities: UInt64 = .max
-    /// The size of a page of memory.
+    /// The size of a memory page in bytes.
     var pageBytes = 4096
 }
 
-/// What the caller chose and has, for a new container as for a further process.
+/// Facts about the caller, for a new container and for another process.
 struct CallerFacts {
-    /// How many descriptors behind 2 the process inherits.
+    /// The number of descriptors from 3 on that the process inherits.
     var preservedDescriptorCount = 0
     /// Whether the process keeps the caller's supplementary groups.
     var keepsGroups = false
-    /// Limits that the process gets where its config says nothing of them.
+    /// Limits for the process if its config does not set them.
     var limits: [Rlimit] = []
-    /// Which standard streams the caller replaces.
+    /// The standard streams that the caller replaces.
     var replacedStreams: [Int] = []
-    /// What the standard streams are, where no terminal takes their place.
+    /// The types of the standard streams, unless a terminal replaces them.
     var streams: [StandardStream] = []
-    /// Where the terminal's master goes.
+    /// The receiver of the terminal's master.
     var terminal: TerminalOutlet?
-    /// The unix socket that is sent a pidfd.
+    /// The unix socket to which a pidfd is sent.
     var pidfdSocket: String?
     /// The pid file.
     var pidFile: String?
-    /// Whether the container has a session keyring of its own, rather than the caller's.
+    /// Whether the container has its own session keyring instead of the caller's.
     var joinsSessionKeyring = true
-    /// The home directory of the user inside the rootfs, for HOME.
+    /// The user's home directory inside the rootfs, for HOME.
     var home = "/"
 }
 
-/// What the plan of a new container depends on, beside its config.
+/// The facts for the plan of a new container, in addition to its config.
 struct CreateFacts {
-    /// The container's id.
+    /// The container's ID.
     var id: String
-    /// The absolute path of the bundle, without a slash at the end.
+    /// The absolute path of the bundle, without a trailing slash.
     var bundlePath: String
     var host: HostFacts
     var caller = CallerFacts()
-    /// Whether the container is started at once (`run`), or waits for `start`.
+    /// Whether the container is started at once (`run`) or waits for `start`.
     var startsAtOnce = false
-    /// Where the container tells that it is ready: a directory that is mounted into it.
+    /// The directory with the container's readiness socket, which is mounted into it.
     var readinessDirectory: String?
-    /// The socket of the service manager that is told so.
+    /// The socket of the service manager to notify.
     var notifySocket: String?
-    /// The mount option that labels of SELinux are given by.
+    /// The mount option for SELinux labels.
     var labelOption = "context"
-    /// The environment of the runtime, where a hook that init runs gets it.
+    /// The environment of the runtime, for hooks of init that inherit it.
     var environment: [ByteText] = []
-    /// With `--no-pivot`, where procfs and sysfs are mounted on the host, each after what it is in;
-    /// nil where the root is changed by pivot_root(2).
+    /// With `--no-pivot`, the mount points of procfs and sysfs on the host, each after the mount
+    /// that contains it; nil if the root is changed by pivot_root(2).
     var kernelTrees: [String]?
-    /// What the sources of mounts with `copy-symlink` say that are links, by the index in `mounts`.
+    /// The texts of links that are sources of mounts with `copy-symlink`, by the index in `mounts`.
     var sourceLinks: MountFacts<String> = [:]
-    /// The modes of the image's directories that a tmpfs without `mode=` covers, by the index in `mounts`.
+    /// The modes of image directories covered by a tmpfs without `mode=`, by the index in `mounts`.
     var coveredModes: MountFacts<UInt16> = [:]
-    /// What the mounts of bind mounts' sources have, by the index in `mounts`, where the container may
-    /// not clear it.
+    /// The attributes of mounts that contain sources of bind mounts, by the index in `mounts`, if
+    /// the container may not clear them.
     var sourceAttributes: MountFacts<MountAttributes> = [:]
-    /// Whether the user namespace that the config joins is the runtime's own, which setns(2) refuses.
+    /// Whether the config joins the runtime's own user namespace, which setns(2) refuses.
     var isInUserNamespace = false
-    /// Whether the rootfs or a source is on an unbindable mount, which nobody can clone: the child
-    /// does so once the mounts of its namespace are private.
+    /// Whether the rootfs or a source is on an unbindable mount, which cannot be cloned: the child
+    /// clones it after making the mounts of its namespace private.
     var hasUnbindableSources = false
 
-    /// Whether the runtime prepares the mounts; else the child does.
+    /// Whether the runtime prepares the mounts; otherwise the child does.
     var preparesMounts: Bool { host.rights.preparesMounts && !hasUnbindableSources }
 }
 
-/// What the plan of a further process depends on, beside its config.
+/// The facts for the plan of another process, in addition to its config.
 struct ExecFacts {
-    /// The container's id.
+    /// The container's ID.
     var id: String
     var host = HostFacts(cgroups: .none)
     var caller = CallerFacts()
-    /// The container's init.
+    /// The pid of the container's init.
     var initPid: Int32 = 0
-    /// The namespaces of init that are not the caller's own.
+    /// The namespaces of init that differ from the caller's.
     var namespaces: NamespaceSet = []
-    /// The cgroups that are entered.
+    /// The cgroups to enter.
     var cgroups: CgroupLayout
-    /// Whether the process goes where init is by now, rather than to a cgroup that the caller names.
+    /// Whether the process enters init's present cgroup, unless the caller names another one.
     var followsInit = false
-    /// Whether the v2 cgroup was given to a user of the container.
+    /// Whether a user of the container owns the v2 cgroup.
     var cgroupHasOwner = false
-    /// The scope that systemd moves the process into, and the path of the cgroup below it.
+    /// The scope into which systemd moves the process, and the path of the cgroup below it.
     var scopeToEnter: (SystemdScope, path: String)?
-    /// The groups of resctrl that are entered.
+    /// The groups of resctrl to enter.
     var resctrlGroups: [String] = []
-    /// Who is notified by seccomp of the process's calls.
+    /// The listener of seccomp notifications for the process.
     var listener: SeccompListener?
 
-    /// Whether the container's mounts are the caller's, and so not its root.
+    /// Whether the container shares the caller's mounts, and so differs only in its root directory.
     var sharesMounts: Bool { !namespaces.contains(.mount) }
 }

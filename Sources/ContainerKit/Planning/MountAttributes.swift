@@ -3,7 +3,7 @@
 internal import KernelVocabulary
 
 extension MountAttributes {
-    /// The same as flags of mount(2).
+    /// The attributes as flags of mount(2).
     var mountFlags: MountFlags {
         let flags: [(attribute: MountAttributes, flag: MountFlags)] = [
             (.readOnly, .readOnly), (.noSetUserID, .noSetUserID), (.noDevices, .noDevices),
@@ -16,48 +16,48 @@ extension MountAttributes {
     }
 }
 
-/// A change of mount attributes: what mount_setattr(2) calls attr_set and attr_clr.
+/// A change of mount attributes: attr_set and attr_clr of mount_setattr(2).
 struct MountAttributeChange: Hashable, Sendable {
     var toSet: MountAttributes = .empty
     var toClear: MountAttributes = .empty
 
     var isEmpty: Bool { toSet.isEmpty && toClear.isEmpty }
 
-    /// Records that `attributes` were named; what was said of them before no longer counts.
+    /// Sets `attributes`, overriding earlier words about them.
     mutating func set(_ attributes: MountAttributes) {
         toSet |= attributes
         toClear = toClear.subtracting(attributes)
     }
 
-    /// Records that `attributes` were named as unwanted.
+    /// Clears `attributes`, overriding earlier words about them.
     mutating func clear(_ attributes: MountAttributes) {
         toClear |= attributes
         toSet = toSet.subtracting(attributes)
     }
 
-    /// The access time mode that was chosen, if one was.
+    /// The chosen access time mode; nil if none is chosen.
     var accessTimeMode: MountAttributes? {
         toClear.contains(.accessTimeMode) ? toSet.intersection(.accessTimeMode) : nil
     }
 
-    /// Chooses an access time mode: the kernel wants the whole group cleared with it.
+    /// Chooses an access time mode; the kernel requires that the whole group is cleared with it.
     mutating func choose(accessTimeMode mode: MountAttributes) {
         toSet = toSet.subtracting(.accessTimeMode)
         toSet |= mode
         toClear |= .accessTimeMode
     }
 
-    /// Takes a choice of an access time mode back; another mode that was chosen before stays.
+    /// Withdraws the choice of an access time mode; if another mode was chosen before, that stays.
     mutating func withdraw(accessTimeMode mode: MountAttributes) {
         guard accessTimeMode == mode else { return }
         toSet = toSet.subtracting(.accessTimeMode)
         toClear = toClear.subtracting(.accessTimeMode)
     }
 
-    /// Ends an access time mode, which leaves the kernel's default in its place.
+    /// Ends an access time mode, so that the kernel's default applies.
     ///
-    /// Another mode that was chosen before stays. "Not relatime" on its own chooses nothing:
-    /// relatime is what the kernel falls back to.
+    /// If another mode was chosen before, that stays. "Not relatime" alone chooses nothing, since
+    /// relatime is the kernel's default.
     mutating func end(accessTimeMode mode: MountAttributes) {
         if mode == .relativeAccessTime {
             withdraw(accessTimeMode: mode)
@@ -68,8 +68,8 @@ struct MountAttributeChange: Hashable, Sendable {
 }
 
 extension MountFlags {
-    /// The flags of a whole file system that fsconfig(2) knows by name (FSCONFIG_SET_FLAG), whatever
-    /// its type.
+    /// The flags of a file system that fsconfig(2) knows by name (FSCONFIG_SET_FLAG), whatever its
+    /// type.
     ///
     /// `silent` and `inodeVersion` have no such name: only mount(2) takes them.
     var fsconfigNames: [String] {

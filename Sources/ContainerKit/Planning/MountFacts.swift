@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What is known of single entries of `mounts`, by their index there.
+/// Facts about single entries of `mounts`, by their index.
 ///
-/// A row: of a few entries, in most containers of none, and a dictionary would cost its set-up.
+/// It is a list, because it has few entries, mostly none; setting up a dictionary would cost more.
 struct MountFacts<Value: Sendable>: Sendable, ExpressibleByDictionaryLiteral {
     private var entries: [(index: Int, value: Value)] = []
 
@@ -10,7 +10,7 @@ struct MountFacts<Value: Sendable>: Sendable, ExpressibleByDictionaryLiteral {
         for (index, value) in elements { self[index] = value }
     }
 
-    /// What is known of one entry; set once.
+    /// The fact about one entry; set only once.
     subscript(index: Int) -> Value? {
         get { entries.first { $0.index == index }?.value }
         set {

@@ -3,9 +3,9 @@
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-/// What one word of `mounts[].options` means.
+/// The meaning of one word of `mounts[].options`.
 enum MountOptionMeaning: Equatable, Sendable {
-    /// What a word does to a set of mount attributes.
+    /// The effect of a word on a set of mount attributes.
     enum AttributeWord: Equatable, Sendable {
         case set(MountAttributes)
         case clear(MountAttributes)
@@ -28,13 +28,13 @@ enum MountOptionMeaning: Equatable, Sendable {
     case superblock(MountFlags, isSet: Bool)
 }
 
-/// The words of `mounts[].options` that are not left to the file system.
+/// The words of `mounts[].options` that the runtime interprets; all others are for the file system.
 ///
 /// Spec: config.md, Linux mount options.
 enum MountOptionWords {
-    /// Every word that a runtime may see, sorted: `mountOptions` of the features document.
+    /// All words that the runtime interprets, sorted: `mountOptions` of the features document.
     ///
-    /// idmap and ridmap are not among them: features has `mountExtensions.idmap` for these.
+    /// idmap and ridmap are left out, since features has `mountExtensions.idmap` for them.
     static var known: [String] {
         var words = others.filter {
             if case .idMapping = $0.meaning { false } else { true }
@@ -44,9 +44,9 @@ enum MountOptionWords {
         return words.sorted()
     }
 
-    /// What a word means; nil when it is one of propagation or of the file system.
+    /// The meaning of a word; nil if it is a propagation type or for the file system.
     ///
-    /// The tables are short and walked: a dictionary would cost more to set up than all look-ups.
+    /// The tables are short, so a linear search costs less than setting up a dictionary.
     static func meaning(of word: String) -> MountOptionMeaning? {
         if let entry = others.first(where: { $0.word == word }) { return entry.meaning }
         if let entry = attributeWords.first(where: { $0.word == word }) {
@@ -57,9 +57,9 @@ enum MountOptionWords {
         return attributeWords.first { $0.word == rest }.map { .recursive($0.meaning) }
     }
 
-    /// The words for attributes of one mount; with an "r" before them, for a whole tree.
+    /// The words for attributes of one mount; with a leading "r" they apply to a whole tree.
     ///
-    /// rro and rrw are with `others`, since ro and rw are more than an attribute.
+    /// rro and rrw are among `others`, since ro and rw set more than an attribute.
     private static let attributeWords: [(word: String, meaning: MountOptionMeaning.AttributeWord)] =
         [
             ("atime", .rejectAccessTime(.noAccessTime)),
@@ -95,7 +95,8 @@ enum MountOptionWords {
         ("noiversion", .superblock(.inodeVersion, isSet: false)),
         ("nolazytime", .superblock(.lazyTime, isSet: false)),
         ("nomand", .superblock(.mandatoryLocks, isSet: false)),
-        // crun's, for a whole tree: of a new file system there is one, and a bind mount has no such flags.
+        // crun's words for a whole tree. A new file system is a single mount, and bind mounts
+        // ignore these flags.
         ("rasync", .superblock(.synchronous, isSet: false)),
         ("rbind", .recursiveBind),
         ("rdirsync", .superblock(.synchronousDirectories, isSet: true)),

@@ -4,64 +4,66 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-/// What the options of one entry of `mounts` ask for, sorted by the call that carries it out.
+/// The options of one entry of `mounts`, sorted by the call that applies them.
 ///
 /// Spec: config.md, Mounts, and its table of Linux mount options. As with mount(8), the later of
-/// two options that contradict each other wins. A word that is in none of the tables is an option
-/// of the file system.
+/// two contradictory options wins. A word that is in none of the tables is an option of the file
+/// system.
 struct MountOptions: Equatable, Sendable {
     /// Attributes of the mount itself.
     var attributes = MountAttributeChange()
-    /// Attributes of the mount and of all mounts below it: rro, rnosuid...
+    /// Attributes of the mount and of all mounts below it: rro, rnosuid and so on.
     var recursiveAttributes = MountAttributeChange()
-    /// Propagation types, each a step of its own, in the order in which they were named.
+    /// Propagation types in the order of the options; each becomes its own step.
     var propagation: [Linux.Propagation] = []
-    /// Flags of the file system behind the mount; they have no effect on a bind mount.
+    /// Flags of the file system; they have no effect on a bind mount.
     var superblockFlags: MountFlags = .empty
     /// Options for the file system, in order: "mode=755", "newinstance".
     var filesystemOptions: [String] = []
-    /// Whether an existing tree is mounted: bind, rbind, or type "bind".
+    /// Whether an existing tree is mounted: bind, rbind, or the type "bind".
     var isBind = false
-    /// Whether the mounts below the source come with it: rbind.
+    /// Whether the mounts below the source are bound too: rbind.
     var isRecursiveBind = false
-    /// Whether the options ask to change an existing mount: remount.
+    /// Whether an existing mount is changed: remount.
     var isRemount = false
-    /// Whether what the image has at the mount point is copied into the new tmpfs: tmpcopyup.
+    /// Whether the image's files at the mount point are copied into the new tmpfs: tmpcopyup.
     var copiesUp = false
-    /// Whether a source that is a link becomes the same link in the container: copy-symlink.
+    /// Whether a source that is a link is made as the same link in the container: copy-symlink.
     var copiesLink = false
-    /// Whether a link at the end of the source is bound itself: src-nofollow.
+    /// Whether a link at the end of the source is itself bound: src-nofollow.
     var keepsSourceLink = false
     /// Whether a link at the end of the destination is mounted over: dest-nofollow.
     var coversLink = false
-    /// Whether ids are mapped (idmap, ridmap), and how far; nil without either word.
+    /// Whether IDs are mapped, and how far (idmap, ridmap); nil without either word.
     ///
-    /// `mounts[].uidMappings` asks for the same without a word.
+    /// `mounts[].uidMappings` has the same effect as idmap.
     var idMapping: MountIDMappingScope?
-    /// The maps that the word itself names, as crun takes them: `idmap=uids=0-1-10;gids=0-1-10`.
+    /// The maps in the word itself, as in crun: `idmap=uids=0-1-10;gids=0-1-10`.
     var idMapText: String?
-    /// Whether any option named an attribute or a file system flag, to set or to clear it.
+    /// Whether any option sets or clears an attribute or a file system flag.
     ///
-    /// A bind mount keeps the attributes of its source if and only if none was named.
+    /// A bind mount keeps the attributes of its source if and only if there is no such option.
     var namesAnyAttribute = false
 
-    /// Reads the options of a mount of `type`.
+    /// Parses the options of a mount of `type`.
     ///
-    /// No option is refused here: whether a file system knows its options, only the kernel can tell.
+    /// No option is refused here: only the kernel knows whether a file system has an option.
     init(_ options: [String], type: String? = nil) {
         for option in options {
             apply(option)
         }
-        // The spec lets `type` be anything where bind or rbind is named; "bind" alone says as much.
+        // With bind or rbind, the spec allows any `type`; the type "bind" alone has the same
+        // meaning.
         if type == "bind" { isBind = true }
     }
 
-    /// What a bind mount changes: named attributes are set, and those not named are cleared.
+    /// The attributes that a bind mount changes: those named by options are set, all others are
+    /// cleared.
     ///
-    /// This is what a remount of the bind mount by mount(2) does, and so it is with runc and mount(8):
-    /// access times stay as the source has them unless an option chooses some. `atime`, `diratime` and
-    /// their like choose none, but for taking back a choice before them; `ratime` and its like do.
-    /// Empty where no attribute was named at all: the mount then keeps what its source has.
+    /// A remount of the bind mount by mount(2) does the same, and so do runc and mount(8). Access
+    /// times stay as in the source unless an option chooses a mode. `atime`, `diratime` and the
+    /// like only withdraw an earlier choice; `ratime` and the like do choose. Empty if no option
+    /// names an attribute: the mount then keeps the source's attributes.
     var bindAttributes: MountAttributeChange {
         guard namesAnyAttribute else { return MountAttributeChange() }
         var change = attributes
@@ -80,13 +82,13 @@ struct MountOptions: Equatable, Sendable {
         return change
     }
 
-    /// The same in a user namespace, where the attributes of the host's mounts are locked: one that the
-    /// source has stays, whatever the options say.
+    /// The attributes that a bind mount changes in a user namespace, where those of the host's
+    /// mounts are locked and cannot be cleared.
     ///
     /// Kernel: mount_namespaces(7), Restrictions on mount namespaces.
     ///
-    /// - Parameter locked: what the mount of the source has.
-    /// - Returns: The change, and what of the options has no effect.
+    /// - Parameter locked: the attributes of the source's mount.
+    /// - Returns: the change, and the options that have no effect.
     func bindAttributes(keeping locked: MountAttributes)
         -> (change: MountAttributeChange, withoutEffect: [String])
     {
@@ -155,7 +157,8 @@ struct MountOptions: Equatable, Sendable {
                 superblockFlags = superblockFlags.subtracting(flags)
             }
         case .readOnly(let isSet):
-            // One word for two things: a mount(2) with MS_RDONLY makes both read-only.
+            // Like MS_RDONLY of mount(2), the word makes both the mount and the file system
+            // read-only.
             namesAnyAttribute = true
             if isSet {
                 attributes.set(.readOnly)
@@ -168,7 +171,7 @@ struct MountOptions: Equatable, Sendable {
     }
 }
 
-/// How far an id mapping reaches: idmap or ridmap.
+/// The extent of an ID mapping: idmap or ridmap.
 enum MountIDMappingScope: Hashable, Sendable {
     case mount
     case tree
@@ -187,18 +190,18 @@ extension MountAttributeChange {
 
 // MARK: - Options for the file system
 
-/// One parameter of a file system, as fsconfig(2) takes it: a key, and a value unless it is a flag.
+/// One parameter of a file system for fsconfig(2): a key, and a value unless it is a flag.
 struct FilesystemParameter: Hashable, Sendable {
     var key: String
     var value: String?
 }
 
 extension MountOptions {
-    /// The options for the file system, cut as the kernel cuts the data of mount(2).
+    /// The options for the file system, split as the kernel splits the data of mount(2).
     ///
     /// A comma separates parameters, except between double quotes (SELinux contexts:
     /// `context="u:r:t:s0:c1,c2"`; the quotes are dropped) and, for overlay, after a backslash
-    /// (which stays: overlay takes it off itself). Empty parameters are passed over.
+    /// (which stays, because overlay removes it itself). Empty parameters are skipped.
     func filesystemParameters(type: String) -> [FilesystemParameter] {
         let escapes = type == "overlay"
         return filesystemOptions.flatMap { option in

@@ -5,10 +5,11 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 
 extension MountPlan {
-    /// A cgroup mount: on v2 a file system of its own when there is a cgroup namespace, else the
-    /// host's; on v1 in every case the container's own directories.
+    /// Plans a cgroup mount.
     ///
-    /// A reader in the namespace sees the first and the last as "/".
+    /// On v2 it is a new file system if there is a cgroup namespace, else the host's; on v1 it
+    /// always has the container's own directories. With a cgroup namespace, or on v1, the container
+    /// sees its cgroup as "/".
     mutating func addCgroup(
         _ options: MountOptions, _ index: Int, _ destination: String, _ field: Origin
     ) throws(SpecError) {
@@ -23,7 +24,7 @@ extension MountPlan {
                             changes: Self.furtherChanges(options)))), from: field)
             return
         }
-        // Directories of hierarchies that are mounted already: their file system is not made anew.
+        // The hierarchies are mounted already, so a new mount cannot have options of its own.
         if let option = options.filesystemOptions.first {
             throw SpecError(
                 "\(field).options",
@@ -52,11 +53,12 @@ extension MountPlan {
         if readOnly { readOnlyLater.append((destination, field)) }
     }
 
-    /// The whole v2 hierarchy: /proc/self/cgroup names a path in it where there is no cgroup namespace.
+    /// Binds the whole v2 hierarchy: without a cgroup namespace, /proc/self/cgroup names a path in
+    /// it.
     ///
-    /// As a bind mount of the host's, since a new instance would set the options of the hierarchy anew
-    /// (nsdelegate, memory_recursiveprot). A container that is not trusted with the host's ids only
-    /// reads it, whatever the config says (CVE-2023-25809).
+    /// It is a bind mount, since a new instance would reset the options of the hierarchy
+    /// (nsdelegate, memory_recursiveprot). A container in a user namespace gets it read-only,
+    /// whatever the config says (CVE-2023-25809).
     private mutating func addUnifiedTree(
         _ options: MountOptions, _ index: Int, _ destination: String, _ field: Origin
     ) {
@@ -77,7 +79,7 @@ extension MountPlan {
         childSteps.add(.mount(.attachMount(index, at: destination, kind: .directory)), from: field)
     }
 
-    /// The last component of the mount point, as systemd and runc name hierarchies.
+    /// The name of a hierarchy, as for systemd and runc: the last component of its mount point.
     static func hierarchyName(_ directory: CgroupDirectory) -> String {
         directory.mountPoint.parts(between: "/").last.map(String.init) ?? "cgroup"
     }

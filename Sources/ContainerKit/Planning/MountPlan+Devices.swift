@@ -5,10 +5,10 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 
 extension MountPlan {
-    /// The devices and links that every container has.
+    /// Plans the devices and links of every container.
     ///
-    /// What the config mounts on the path of a device takes its place, and where nothing is mounted on
-    /// /dev the image's own files stay, as with runc: the links never replace anything.
+    /// A mount of the config on a device's path replaces the device. If nothing is mounted on /dev,
+    /// the image's own files stay, as with runc: the links never replace anything.
     ///
     /// Spec: config-linux.md, Default Devices; runtime-linux.md, Dev symbolic links.
     mutating func addDevices(_ configured: [DeviceNode]) throws(SpecError) {
@@ -28,7 +28,8 @@ extension MountPlan {
         }
         if !devices.isEmpty { addNodes(devices, in: "/dev", from: "linux.devices") }
         for (index, node) in configured.enumerated() {
-            // The container has a ptmx of its own in place of the host's that engines pass on, as with runc.
+            // The container has its own ptmx; a host's ptmx in the config, as some engines pass on,
+            // is ignored, as with runc.
             if named[index] == "/dev/ptmx" || isMounted(named[index]) { continue }
             let parts = named[index].parts(between: "/")
             let directory = "/" + parts.dropLast().joined(separator: "/")
@@ -47,12 +48,12 @@ extension MountPlan {
         childSteps.add(.file(.makeLinks(directory: "/dev", links)), from: "linux.devices")
     }
 
-    /// Whether a mount of the config is on the path itself, which no later one hides.
+    /// Whether a mount of the config is on this very path, and no later mount hides it.
     private func isMounted(_ path: String) -> Bool {
         destinations.last { path.isPath(within: $0) }.map { path.isSame($0) } ?? false
     }
 
-    /// A node that the runtime made, with the owner and the mode of the config.
+    /// Plans a node that the runtime makes, with owner and mode of the config.
     private mutating func addMade(_ device: Device, in directory: String, from field: Origin) {
         parentSteps.append(
             PlannedParentStep(field, .mount(.makeDevice(nextTree, device, label: mountLabel))))
@@ -61,7 +62,8 @@ extension MountPlan {
         nextTree += 1
     }
 
-    /// In a user namespace nodes are the host's own, attached; only a fifo can be made there.
+    /// Plans nodes; in a user namespace the host's nodes are attached, since only FIFOs can be made
+    /// there.
     private mutating func addNodes(_ devices: [Device], in directory: String, from field: Origin) {
         guard userNamespace != nil || rights.isInUserNamespace,
             devices.allSatisfy({ $0.type != .fifo })
@@ -88,8 +90,7 @@ extension MountPlan {
 }
 
 extension MountChange {
-    /// How a node of the host is attached: later mounts of the host do not come through (MS_PRIVATE is
-    /// bit 18).
+    /// The change of an attached host node: later mounts of the host do not propagate to it.
     static func ofAttached(_ device: Device) -> MountChange {
         MountChange(
             set: device.isReadOnly ? .readOnly : .empty, propagation: .private)

@@ -4,10 +4,10 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-// What a user namespace, and mapped ids, change of the container's mounts.
+// What changes for the container's mounts with a user namespace or ID mappings.
 
 extension MountPlan {
-    /// How the ids of a mount's files are mapped, if they are.
+    /// The ID mapping of a mount's files; nil for none.
     func idMap(_ mount: Mount, _ options: MountOptions, _ field: Origin)
         throws(SpecError) -> MountIDMap?
     {
@@ -35,14 +35,15 @@ extension MountPlan {
         return MountIDMap(userNamespace.isNew ? userNamespace.maps : nil, recursive: isRecursive)
     }
 
-    /// Where the host has what a user namespace may not mount without owning the network or ipc
-    /// namespace that it shows.
+    /// The host's tree to bind if a user namespace may not mount this type, because it does not own
+    /// the network or ipc namespace that the file system shows.
     func hostTree(for type: String) -> HostTree? {
         guard userNamespace != nil || rights.isInUserNamespace else { return nil }
         switch type {
         case "sysfs" where !namespaces.new.contains(.network):
             guard isUnprivileged else { return HostTree(path: "/sys") }
-            // What is mounted below cannot be left out there; nothing of it is to be written to.
+            // Mounts below /sys cannot be left out in a user namespace; all of it is made
+            // read-only.
             return HostTree(
                 path: "/sys", recursive: true,
                 changes: [MountChange(set: .readOnly, recursive: true)])
@@ -51,8 +52,9 @@ extension MountPlan {
         }
     }
 
-    /// A device of the config as the runtime makes it for a user namespace, with the host's ids; nil where
-    /// it is made inside, or where the ids are not known or the runtime may not make devices.
+    /// The device that the runtime makes for a user namespace, with the host's IDs.
+    ///
+    /// Nil if it is made inside, if the IDs are unknown, or if the runtime may not make devices.
     func madeDevice(_ device: Device, _ field: Origin) throws(SpecError) -> Device? {
         guard let maps = userNamespace?.maps, rights.makesDevices, !isUnprivileged,
             device.type != .fifo
@@ -74,12 +76,14 @@ extension MountPlan {
         return device
     }
 
-    /// Whether the host's mounts are not the runtime's to take apart: they are locked together.
+    /// Whether the runtime may not clone single mounts of the host, because these are locked
+    /// together.
     ///
     /// Kernel: mount_namespaces(7).
     var isUnprivileged: Bool { !rights.preparesMounts || rights.isInUserNamespace }
 
-    /// The options of a file system that the parent mounts: `uid=` and `gid=` are the container's.
+    /// The options of a file system that the parent mounts; `uid=` and `gid=` are the container's,
+    /// and mapped.
     func outsideIDs(_ options: [String], _ field: Origin) throws(SpecError) -> [String] {
         guard let userNamespace else { return options }
         var mapped: [String] = []

@@ -5,24 +5,24 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-/// How the entries of `mounts` are carried out: what the parent prepares, what the child attaches.
+/// The plan for the entries of `mounts`: the parent's preparations and the child's steps.
 struct MountPlan {
-    /// Preparations of the parent, in order.
+    /// The parent's preparations, in order.
     var parentSteps: [PlannedParentStep] = []
-    /// Steps of the child, in order.
+    /// The child's steps, in order.
     var childSteps = StepList()
     /// Mounts that become read-only once their contents are made.
     var readOnlyLater: [(path: String, field: Origin)] = []
-    /// Whether /dev shows nodes that others use too, as a bind mount or the kernel's own devtmpfs.
+    /// Whether /dev shows nodes shared with others, as a bind mount or the kernel's own devtmpfs.
     ///
-    /// What the config does with such nodes is the user's decision.
+    /// The user decides what the config does with such nodes.
     private(set) var sharesDev = false
 
-    /// Entries of `mounts` whose tree the child clones and the parent maps.
+    /// Entries of `mounts` whose tree the child clones and whose IDs the parent maps.
     private(set) var mappedLater: [(field: Origin, bind: BindMount, map: MountIDMap)] = []
-    /// What of the config has no effect.
+    /// Settings of the config that have no effect.
     private(set) var warnings: [String] = []
-    /// Where the mounts so far go.
+    /// The destinations of the mounts so far.
     private(set) var destinations: [String] = []
     let root: RootPath
 
@@ -32,20 +32,20 @@ struct MountPlan {
     /// How a process of the container enters its cgroups.
     let entry: CgroupEntry
     let mountLabel: String?
-    /// Which option of mount(2) it is given by.
+    /// The option of mount(2) for the label.
     private let labelOption: String
-    /// What links among the sources say, by the index in `mounts`.
+    /// The texts of links that are sources, by the index in `mounts`.
     private let sourceLinks: MountFacts<String>
-    /// The modes of what a tmpfs covers, by the index in `mounts`.
+    /// The modes of directories that a tmpfs covers, by the index in `mounts`.
     private let coveredModes: MountFacts<UInt16>
-    /// What a bind mount keeps of its source's mount, by the index in `mounts`.
+    /// The attributes that a bind mount keeps from its source's mount, by the index in `mounts`.
     private let sourceAttributes: MountFacts<MountAttributes>
     let namespaces: NamespacePlan
     let userNamespace: UserNamespacePlan?
     let rights: RuntimeRights
-    /// Whether the host has cgroup v2 alone.
+    /// Whether the host has only cgroup v2.
     let hasUnifiedCgroups: Bool
-    /// The number of the next prepared tree that is no entry of `mounts`.
+    /// The index of the next prepared tree that is not an entry of `mounts`.
     var nextTree: Int
 
     init(
@@ -95,8 +95,8 @@ struct MountPlan {
         destinations.append(destination)
     }
 
-    /// Init keeps the root that it has, and would not see a mount over it; who joins its mount namespace
-    /// would.
+    /// Refuses a mount over the root: init would keep the root below it, while a process that joins
+    /// its mount namespace would get the mount on top.
     private static func checkRoot(
         _ mount: Mount, _ options: MountOptions, _ destination: String, _ field: Origin
     ) throws(SpecError) {
@@ -107,14 +107,15 @@ struct MountPlan {
                 + "(root.path says what it is, root.readonly makes it read-only)")
     }
 
-    /// The files of procfs that may be covered: what emulations such as lxcfs provide.
+    /// The files of procfs that may be covered, because emulations such as lxcfs provide them.
     private static let coverableProcFiles = [
         "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps",
         "/proc/uptime", "/proc/loadavg", "/proc/slabinfo", "/proc/net/dev",
         "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
     ]
 
-    /// Security labels and sysctls are written through /proc: a mount there would take them.
+    /// Refuses other mounts in /proc, which would redirect the writing of security labels and
+    /// sysctls.
     private static func checkProc(
         _ mount: Mount, _ options: MountOptions, _ destination: String, _ field: Origin
     ) throws(SpecError) {
@@ -148,7 +149,7 @@ struct MountPlan {
         if let target = sourceLinks[index] {
             return try addLinkCopy(target, destination, field)
         }
-        // Spec: config.md, Mounts: a relative source counts from the bundle.
+        // Spec: config.md, Mounts: a relative source is resolved against the bundle.
         let source = (mount.source ?? "").path(from: bundlePath)
         let place = placeInContainer(source)
         var changes = [base]
@@ -161,7 +162,8 @@ struct MountPlan {
                 let reason =
                     "the mount of the source has it otherwise, which a container in a user namespace "
                     + "may not change"
-                // As runc; but an ordinary user's engine asks for `rw` whatever the source is.
+                // runc does the same, except that an ordinary user's engine requests `rw` for any
+                // source.
                 guard isUnprivileged else {
                     throw SpecError(
                         "\(field).options", "\(words): \(reason): operation not permitted")
@@ -176,7 +178,8 @@ struct MountPlan {
                     set: attributes.toSet, clear: attributes.toClear))
         }
         changes += Self.furtherChanges(options)
-        // The host's cgroups are below, and `ro` alone is for the top (CVE-2023-25809).
+        // The host's cgroups are mounted below, and `ro` alone applies to the top mount only
+        // (CVE-2023-25809).
         if isUnprivileged, options.isRecursiveBind, source.rootedPath == "/sys",
             attributes.toSet.contains(.readOnly)
         {
@@ -227,7 +230,7 @@ struct MountPlan {
         if let mode = coveredModes[index] {
             options.filesystemOptions.insert("mode=" + String(mode, radix: 8), at: 0)
         }
-        // What is made inside (devices, mount points) is made while it can still be written.
+        // Devices and mount points inside must be made while the mount is writable.
         if type == "tmpfs" || destination == "/dev", options.takeReadOnly() {
             readOnlyLater.append((destination, field))
         }
@@ -268,7 +271,7 @@ struct MountPlan {
             let bind = BindMount(
                 index: index, source: source.path, recursive: source.recursive,
                 changes: [base, attributes] + source.changes, destination: destination)
-            // The host's tree keeps the host's label.
+            // The host's tree keeps its label.
             filesystem.rootLabel = nil
             parentSteps.append(PlannedParentStep(field, .mount(.bind(bind))))
             childSteps.add(.mount(.mountFilesystemOrAttach(filesystem, index)), from: field)
@@ -277,7 +280,7 @@ struct MountPlan {
         }
     }
 
-    /// What is mounted there already gets other options: with bind the mount, else its file system.
+    /// Changes an existing mount: with bind only the mount, otherwise its file system.
     private mutating func addRemount(
         _ mount: Mount, _ options: MountOptions, _ destination: String, _ field: Origin
     ) throws(SpecError) {
@@ -309,10 +312,10 @@ struct MountPlan {
         childSteps.add(.mount(.attachMount(index, at: destination, kind: .directory)), from: field)
     }
 
-    /// The SELinux context of every file of a mount, as runc sets it.
+    /// The SELinux context for all files of a mount, as with runc.
     ///
-    /// procfs and sysfs have labels of their own; the queues of an ipc namespace are mounted by the
-    /// kernel already, so that only their root can still be labelled.
+    /// procfs and sysfs have labels of their own. The kernel has already mounted the queues of an
+    /// ipc namespace, so only their root directory can be labelled.
     func labelOptions(_ type: String) -> [String] {
         guard let mountLabel, !["proc", "sysfs", "mqueue"].contains(type) else { return [] }
         return ["\(labelOption)=\(mountLabel)"]
@@ -324,14 +327,14 @@ struct MountPlan {
         }
     }
 
-    /// The options as mount(2) takes them: one text, which the kernel cuts.
+    /// The options for mount(2): one text, which the kernel splits.
     ///
-    /// Without a type the file system is there, and has its label.
+    /// Without a type the file system exists already, and has its label.
     private func oldOptions(_ options: MountOptions, type: String?, _ field: Origin)
         throws(SpecError) -> [String]
     {
         let label = (type.map(labelOptions) ?? []).map { option in
-            // A level such as s0:c1,c2 has a comma of its own.
+            // A level such as s0:c1,c2 contains a comma, so the label is quoted.
             option.replacingFirstEquals(with: "=\"") + "\""
         }
         let options = options.filesystemOptions + label
@@ -361,7 +364,7 @@ struct MountPlan {
         return changes
     }
 
-    /// The steps that make read-only what had to be written until now.
+    /// The steps that make mounts read-only after their contents are made.
     var readOnlySteps: StepList {
         var steps = StepList()
         for (path, field) in readOnlyLater { steps.add(.mount(.makeReadOnly(path)), from: field) }
@@ -375,12 +378,12 @@ extension String {
         return key + text + dropFirst(key.count + 1)
     }
 
-    /// Whether fsconfig(2) does not take this option: its value may have 255 bytes.
+    /// Whether fsconfig(2) refuses this option as too long: a value may have 255 bytes.
     fileprivate var isLong: Bool { utf8.count > 255 }
 }
 
 extension MountOptions {
-    /// Takes out what makes the mount read-only, and says whether there was any.
+    /// Removes the options that make the mount read-only; returns whether there were any.
     mutating func takeReadOnly() -> Bool {
         let isReadOnly =
             attributes.toSet.contains(.readOnly) || recursiveAttributes.toSet.contains(.readOnly)

@@ -3,26 +3,26 @@
 internal import InitProgram
 internal import RuntimeSpec
 
-/// Which namespaces of a container are new and which are joined; all others are the host's.
+/// The new and the joined namespaces of a container; all others are shared with the host.
 struct NamespacePlan: Equatable, Sendable {
-    /// New ones.
+    /// The new namespaces.
     var new: NamespaceSet = []
-    /// Joined ones with their paths, in the order in which setns must be called.
+    /// The joined namespaces with their paths, in the order in which setns must be called.
     var joined: [(kind: NamespaceKind, path: String, field: Origin)] = []
     /// The index of each kind in `linux.namespaces`.
     private var fields: [(kind: NamespaceKind, field: Origin)] = []
 
-    /// Kernel: namespaces(7).
+    /// The order of setns calls.
     ///
-    /// The user namespace first, since it grants the rights for the others; the mount namespace
-    /// last, since it changes what paths mean.
+    /// The user namespace comes first, since it grants the rights for the others; the mount
+    /// namespace comes last, since it changes the meaning of paths. Kernel: namespaces(7).
     private static let joinOrder: [NamespaceKind] = [
         .user, .ipc, .uts, .network, .pid, .cgroup, .time, .mount,
     ]
 
     /// - Parameters:
-    ///   - namespaces: those of the config.
-    ///   - own: a kind that the config joins and the runtime is in already.
+    ///   - namespaces: the namespaces of the config.
+    ///   - own: a kind that the config joins although the runtime is already in that namespace.
     init(_ namespaces: [Namespace], alreadyIn own: NamespaceKind? = nil) {
         for (index, namespace) in namespaces.enumerated() {
             guard let kind = NamespaceKind(rawValue: namespace.kind.rawValue), kind != own else {
@@ -45,7 +45,7 @@ struct NamespacePlan: Equatable, Sendable {
         joinOrder.firstIndex(of: kind) ?? joinOrder.count
     }
 
-    /// Where the config names `kind`.
+    /// The field of the config that names `kind`.
     func field(of kind: NamespaceKind) -> Origin {
         fields.last { $0.kind == kind }?.field ?? "linux.namespaces"
     }

@@ -3,12 +3,12 @@
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-/// What the kernel is told for a propagation mode.
+/// The kernel's values of a propagation type.
 ///
 /// The same eight words are used by `mounts[].options` and by `linux.rootfsPropagation`.
 /// Kernel: mount_namespaces(7), mount_setattr(2).
 extension Linux.Propagation {
-    /// Whether the mounts below are changed too: AT_RECURSIVE, or MS_REC for mount(2).
+    /// Whether the mounts below change too: AT_RECURSIVE, or MS_REC for mount(2).
     var isRecursive: Bool {
         switch self {
         case .private, .shared, .slave, .unbindable: false
@@ -17,7 +17,7 @@ extension Linux.Propagation {
         }
     }
 
-    /// The value of `mount_attr.propagation`, and the flag of mount(2) less MS_REC.
+    /// The value of `mount_attr.propagation`, and the flag of mount(2) without MS_REC.
     var kernelValue: MountFlags {
         switch self {
         case .private, .recursivelyPrivate: .private

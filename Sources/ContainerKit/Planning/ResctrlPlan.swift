@@ -4,7 +4,7 @@ internal import InitProgram
 internal import RuntimeSpec
 
 extension ResctrlPlan {
-    /// Where a container with this config belongs; nil without one.
+    /// The groups of a container with this config; nil without a config.
     ///
     /// Spec: config-linux.md, IntelRdt.
     init?(_ config: IntelRdt?, id: String, tree: ResctrlTree?) throws(SpecError) {
@@ -33,7 +33,7 @@ extension ResctrlPlan {
 
         let name = config.closID ?? ""
         let isNamed = !name.isEmpty
-        // "/" is the class of all that are in no other.
+        // "/" is the default class.
         let directory = name == "/" ? tree.root : "\(tree.root)/\(isNamed ? name : id)"
         self.init(
             root: tree.root, directory: directory,
@@ -42,14 +42,14 @@ extension ResctrlPlan {
                 ? "linux.intelRdt.schemata" : "linux.intelRdt",
             monitoringDirectory: config.enableMonitoring
                 ? "\(directory)/mon_groups/\(id)" : nil,
-            // A class that has a name is not one container's alone.
+            // A class with a name is not the container's alone.
             removesDirectory: !isNamed)
     }
 
-    /// The directories whose `tasks` the processes are written to.
+    /// The directories to whose `tasks` files the processes are written.
     var entered: [String] { [directory] + (monitoringDirectory.map { [$0] } ?? []) }
 
-    /// The directories that go with the container, in the order in which they were made.
+    /// The directories that are removed with the container, in the order in which they were made.
     var removed: [String] {
         removesDirectory ? [directory] : (monitoringDirectory.map { [$0] } ?? [])
     }

@@ -4,16 +4,16 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-/// How init gets into its root file system.
+/// How init enters its root file system.
 enum RootEntry: Equatable, Sendable {
-    /// By pivot_root(2): nothing of the host's tree is left in the mount namespace.
+    /// By pivot_root(2): nothing of the host's tree stays in the mount namespace.
     case pivot
-    /// By a move of the root over the host's, which stays below it; `--no-pivot`.
+    /// By moving the root over the host's, which stays below it; `--no-pivot`.
     case move(kernelTrees: [String])
-    /// By chroot(2) alone: there is no mount namespace, so that all mounts are made among the host's.
+    /// By chroot(2) alone: without a mount namespace, all mounts are made among the host's.
     case change
 
-    /// Refuses what cannot be done, or would change the host.
+    /// Refuses a config that is impossible, or would change the host.
     static func check(
         _ linux: Linux, _ namespaces: NamespacePlan, movesRoot: Bool
     ) throws(SpecError) {
@@ -46,7 +46,7 @@ enum RootEntry: Equatable, Sendable {
         }
     }
 
-    /// Puts the root tree where paths of the host lead to it.
+    /// Attaches the root tree at a path of the host.
     func addAttachment(
         to steps: inout StepList, rootPath: String, _ propagation: Linux.Propagation?
     ) {
@@ -57,8 +57,8 @@ enum RootEntry: Equatable, Sendable {
             steps.add(.root(.attachRootfs(hostPath: rootPath)), from: "root.path")
         case .move(let trees):
             steps.add(.root(.isolateMounts(private: isPrivate)), from: "linux.rootfsPropagation")
-            // The mount of the rootfs is about to cover what is below its path, which leads to the copy
-            // then.
+            // Trees below the rootfs's path are dropped before the mount on it covers them; its
+            // path then leads to the clone.
             let root = rootPath.rootedPath
             let covered = trees.filter { $0.isPath(within: root) }
             if !covered.isEmpty {
@@ -67,7 +67,7 @@ enum RootEntry: Equatable, Sendable {
             steps.add(.root(.attachRootfs(hostPath: rootPath)), from: "root.path")
         case .change:
             steps.add(.root(.attachRootfs(hostPath: rootPath)), from: "root.path")
-            // On a shared mount of the host the tree has become shared with it.
+            // If the host's mount is shared, attaching the tree has made it shared, too.
             steps.add(
                 .root(
                     .setRootPropagation(
@@ -78,12 +78,12 @@ enum RootEntry: Equatable, Sendable {
         }
     }
 
-    /// Changes the root, after all else that has to do with the host's paths.
+    /// Changes the root, after all steps that use paths of the host.
     ///
     /// - Parameters:
-    ///   - steps: what the child does so far.
+    ///   - steps: the child's steps so far.
     ///   - rootPath: the rootfs, a path of the host.
-    ///   - masksPaths: whether masks were made, from an empty tmpfs that is on the host's /proc by now.
+    ///   - masksPaths: whether there are masks, whose empty tmpfs is attached to the host's /proc.
     func addEntry(to steps: inout StepList, rootPath: String, masksPaths: Bool) {
         switch self {
         case .pivot: steps.add(.root(.enterRoot), from: "root.path")

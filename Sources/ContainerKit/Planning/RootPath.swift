@@ -3,9 +3,9 @@
 internal import InitProgram
 internal import RuntimeSpec
 
-/// Where the root file system is on the host, for paths of a config that lead into it.
+/// The path of the root file system on the host, to recognize paths that lead into it.
 ///
-/// Paths are compared as they are spelled: nothing is looked up.
+/// Paths are compared as text; nothing is looked up.
 struct RootPath {
     private let path: String
 
@@ -13,17 +13,18 @@ struct RootPath {
         self.path = path.rootedPath
     }
 
-    /// A path of the host as one of the container, where it leads into the root file system.
+    /// A path of the host as a path of the container; nil if it is outside the root file system.
     func inside(_ path: String) -> String? { inside(spelled: path.rootedPath) }
 
     private func inside(spelled path: String) -> String? {
-        // The host's own root is a container's as it is.
+        // If the root is the host's own, paths are the same anyway.
         guard self.path != "/", path.isPath(within: self.path) else { return nil }
         let below = String(path.utf8.dropFirst(self.path.utf8.count)) ?? "/"
         return below.isEmpty ? "/" : below
     }
 
-    /// A destination, also one that names the root file system's own directory, which runc takes.
+    /// A destination in the container; as with runc, it may also be a host path into the root file
+    /// system.
     func destination(_ path: String) -> String {
         let path = path.rootedPath
         return inside(spelled: path) ?? path
@@ -31,7 +32,7 @@ struct RootPath {
 }
 
 extension String {
-    /// Whether this path is another one or leads below it; both are spelled as `absolute` does it.
+    /// Whether this path equals the other or is below it; both must be normalized (`rootedPath`).
     func isPath(within other: String) -> Bool {
         guard other != "/" else { return true }
         guard begins(with: other) else { return false }
@@ -41,10 +42,10 @@ extension String {
 }
 
 extension MountPlan {
-    /// Where in the container the source of a bind mount is, if earlier mounts may decide on what is there.
+    /// The path in the container of a bind mount's source, if earlier mounts may have changed it.
     ///
-    /// All other sources are cloned by the runtime before the container's mounts are made. One with `..`
-    /// counts as the host's: where that leads cannot be told from its spelling.
+    /// All other sources are cloned by the runtime before the container's mounts are made. A source
+    /// with `..` counts as the host's, since its text does not tell where it leads.
     func placeInContainer(_ source: String) -> String? {
         guard !destinations.isEmpty, let place = root.inside(source),
             !source.parts(between: "/").contains("..")
@@ -52,14 +53,14 @@ extension MountPlan {
         return place
     }
 
-    /// Whether a place of the container is in an earlier mount, as it is spelled.
+    /// Whether a path of the container is in, or contains, an earlier mount, judged by its text.
     func isInEarlierMount(_ place: String) -> Bool {
         destinations.contains { place.isPath(within: $0) || $0.isPath(within: place) }
     }
 }
 
 extension BindMount {
-    /// What the child does for it, where its source is in an earlier mount.
+    /// The tree that the child clones if the source is in an earlier mount.
     func tree(at place: String) -> ContainerTree {
         ContainerTree(
             path: place, recursive: recursive, clonesLink: !followsLink, changes: changes)

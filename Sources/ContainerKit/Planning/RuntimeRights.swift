@@ -3,29 +3,29 @@
 internal import InitProgram
 internal import RuntimeSpec
 
-/// What the runtime may do on the host, as far as plans depend on it.
+/// The rights of the runtime on the host, as far as plans depend on them.
 struct RuntimeRights: Equatable, Sendable {
     /// Whether it may clone and change the mounts of its mount namespace.
     ///
-    /// If not, the child does so, in the mount namespace of the container.
+    /// If not, the child does this, in the container's mount namespace.
     var preparesMounts = true
-    /// Whether it may map any id that it has itself.
+    /// Whether it may map all IDs of its own user namespace.
     var mapsIDs = true
-    /// The user and group that it runs as; known only where it is no more than that.
+    /// The user and group of the runtime; set only if its rights were checked.
     var userID: UInt32 = 0
     var groupID: UInt32 = 0
-    /// Whether it is in a user namespace apart from the host's: devices cannot be made there, nor
-    /// programs for devices loaded.
+    /// Whether it is in a user namespace other than the host's, in which no devices can be made and
+    /// no device programs loaded.
     var isInUserNamespace = false
-    /// Whether it may make devices, where the file system lets it.
+    /// Whether it may make devices, if the file system permits it.
     var makesDevices = true
-    /// Whether a container goes without the cgroups that the runtime may not make.
+    /// Whether a container may do without cgroups that the runtime cannot make.
     var mayGoWithoutCgroups = false
 
     /// Whether it runs as an ordinary user, who is not root of a user namespace either.
     var isOrdinaryUser: Bool { userID != 0 && !preparesMounts }
 
-    /// Who can write these maps.
+    /// How these maps are written.
     func writer(of maps: IDMaps) -> IDMapWriter {
         if mapsIDs { return .runtime }
         let isOwn =
@@ -35,7 +35,7 @@ struct RuntimeRights: Equatable, Sendable {
         return isOwn ? .user : .tools
     }
 
-    /// What an ordinary user cannot have.
+    /// Refuses a config that an ordinary user cannot run.
     func check(_ spec: Spec, _ namespaces: NamespacePlan, _ maps: IDMaps?) throws(SpecError) {
         guard isOrdinaryUser else { return }
         // The texts begin as runc's, which people search for.

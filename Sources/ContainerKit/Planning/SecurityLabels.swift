@@ -4,11 +4,11 @@ internal import InitProgram
 internal import RuntimeSpec
 
 extension StepList {
-    /// What the kernel shall confine the program by; it counts from execve on.
+    /// Adds the labels by which the kernel confines the program from execve on.
     ///
-    /// A key ring gets the label of the process that joins it, so this comes before. execve
-    /// clears the label of new keys.
-    /// One step for all, since an exec has the host's procfs for one.
+    /// A key ring gets the label of the process that joins it, so this comes before. execve clears
+    /// the label of new keys. It is a single step, since an exec opens the host's procfs only for
+    /// one.
     mutating func addSecurityLabels(of process: Process, joinsSessionKeyring: Bool) {
         var labels: [SecurityLabel] = []
         var field: Origin = "process.selinuxLabel"
@@ -25,26 +25,32 @@ extension StepList {
 }
 
 extension Process {
-    /// Whether the process asks for a label of a security module.
+    /// Whether the process has a label of a security module.
     var hasSecurityLabel: Bool {
         !(apparmorProfile ?? "").isEmpty || !(selinuxLabel ?? "").isEmpty
     }
 }
 
 extension SecurityLabel {
-    /// Kernel: Documentation/admin-guide/LSM/apparmor.rst; what aa_change_onexec(2) writes.
+    /// The label that aa_change_onexec(2) writes.
+    ///
+    /// Kernel: Documentation/admin-guide/LSM/apparmor.rst.
     static func apparmor(profile: String) -> SecurityLabel {
         SecurityLabel(
             file: "attr/apparmor/exec", text: "exec \(profile)",
             purpose: "unable to apply apparmor profile \"\(profile)\"")
     }
 
+    /// The label of the program.
+    ///
     /// Kernel: proc_pid_attr(5), exec.
     static func process(_ label: String) -> SecurityLabel {
         SecurityLabel(
             file: "attr/exec", text: label, purpose: "can't set process label \"\(label)\"")
     }
 
+    /// The label of new keys.
+    ///
     /// Kernel: proc_pid_attr(5), keycreate.
     static func keyring(_ label: String) -> SecurityLabel {
         SecurityLabel(

@@ -4,19 +4,19 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-/// A standard stream of the caller, as far as something is to be done about it: no file and no
-/// directory, and none of the devices that have a state.
+/// A standard stream of the caller that needs treatment: not a file, a directory, or a device that
+/// has a state.
 struct StandardStream: Equatable, Sendable {
     /// 0, 1 or 2.
     let number: Int
     let kind: Kind
-    /// Whose it is, as the runtime sees it.
+    /// The owner as the runtime sees it.
     let owner: UInt32
-    /// The number that tells it from others of its kind.
+    /// The inode, which identifies it among others of its kind.
     var inode: UInt64 = 0
 
     enum Kind: Equatable, Sendable {
-        /// One of the devices of `StatelessDevice`, and the status flags that it is open with.
+        /// A device of `StatelessDevice`, and the status flags with which it is open.
         case device(StatelessDevice, flags: OpenFlags)
         case pipe
         case socket
@@ -24,7 +24,7 @@ struct StandardStream: Equatable, Sendable {
     }
 }
 
-/// The devices of major number 1 that are the same whoever opens them; the raw value is the minor one.
+/// The devices of major number 1 that have no state; the raw value is the minor number.
 ///
 /// Source: Documentation/admin-guide/devices.txt.
 enum StatelessDevice: UInt32, CaseIterable, Sendable {
@@ -46,14 +46,15 @@ enum StatelessDevice: UInt32, CaseIterable, Sendable {
     }
 }
 
-/// What becomes of the standard streams.
+/// What is done with the standard streams.
 ///
-/// Pipes, sockets and terminals go to the user of the process, who could not open them by /dev/stdin
-/// and the like otherwise. Files keep their owner, and so does all else that has a name of its own on
-/// the host. Runc gives files away as well, but has none in the foreground, where it copies.
+/// Pipes, sockets and terminals are given to the process's user, who could not reopen them by
+/// /dev/stdin and the like otherwise. Files keep their owner, and so does everything else with a
+/// name on the host. runc gives files away as well, but in the foreground it has none, because it
+/// copies.
 ///
-/// A device such as /dev/null is opened anew inside: its owner, the container's root, could change the
-/// host's node. In a user namespace the nodes are the host's in any case, and their owner is not there.
+/// A device such as /dev/null is reopened inside: its owner, the container's root, could change the
+/// host's node. In a user namespace the nodes are the host's anyway, and their owner is not mapped.
 struct StreamPlan: Equatable, Sendable {
     private var reopened: [DeviceStreams] = []
     private var owned: [Int] = []
@@ -61,10 +62,10 @@ struct StreamPlan: Equatable, Sendable {
     private var userID: UInt32 = 0
     private var owner = StreamOwner.user(0)
 
-    /// Nothing is done.
+    /// Does nothing.
     init() {}
 
-    /// The streams of a new container's process.
+    /// The plan for the streams of a new container's process.
     init(
         _ process: Process, _ streams: [StandardStream], _ rights: RuntimeRights,
         _ userNamespace: UserNamespacePlan?
@@ -72,21 +73,21 @@ struct StreamPlan: Equatable, Sendable {
         self.init(process, streams, rights, entersUserNamespace: userNamespace != nil)
         guard let userNamespace, userNamespace.isNew, let maps = userNamespace.maps else { return }
         guard let id = maps.users.outside(userID) else {
-            // Nor can the process become that user.
+            // If the user is not mapped, the process cannot become that user either.
             given = []
             return
         }
         give(streams, rights, to: id)
     }
 
-    /// The streams of a further process.
+    /// The plan for the streams of another process.
     init(
         _ process: Process, _ streams: [StandardStream], _ rights: RuntimeRights,
         entersUserNamespace: Bool
     ) {
         userID = process.user.uid
         if process.terminal {
-            // One of its own, which the child has made as root.
+            // The terminal is its own, and the child has made it as root.
             if userID != 0 { owned = [0] }
             return
         }
@@ -94,7 +95,7 @@ struct StreamPlan: Equatable, Sendable {
             addDevices(streams)
         }
         if rights.userID != 0 {
-            // Only the child has the right; a terminal could not be taken back.
+            // Only the child has the rights; a terminal could not be given back.
             owned = streams.compactMap {
                 $0.kind == .pipe || $0.kind == .socket ? $0.number : nil
             }
@@ -132,7 +133,7 @@ struct StreamPlan: Equatable, Sendable {
         }
     }
 
-    /// What the child does.
+    /// Adds the child's steps.
     func addSteps(to steps: inout StepList) {
         if !reopened.isEmpty { steps.add(.stream(.reopenStreams(reopened)), from: .runtime) }
         if !owned.isEmpty {
@@ -140,7 +141,7 @@ struct StreamPlan: Equatable, Sendable {
         }
     }
 
-    /// What the parent does once the child is prepared, and so in its user namespace.
+    /// The parent's steps once the child is prepared, and so in its user namespace.
     var parentSteps: [PlannedParentStep] {
         guard !given.isEmpty else { return [] }
         return [

@@ -2,28 +2,29 @@
 
 internal import InitProgram
 
-/// How the trees that are prepared for mounts reach the child.
+/// How the trees prepared for mounts reach the child.
 ///
-/// It inherits a few. Of many it gets each just before it attaches it, so that neither process ever
-/// holds more of them than it may have descriptors.
+/// A few are inherited. If there are more, each is sent just before it is attached, so that neither
+/// process needs many descriptors at a time.
 struct TreeSupply {
-    /// More than most containers have, and few enough for a process that may have two dozen descriptors.
+    /// More than most containers have, but few enough for a process limited to two dozen
+    /// descriptors.
     static let mostInherited = 4
-    /// How many are sent in a row: for each the child would otherwise wait its turn of the processor.
+    /// How many are sent in a row; otherwise the child would wait to be scheduled for each.
     static let batch = 8
 
-    /// What the parent does before the clone.
+    /// The parent's steps before the clone.
     private(set) var earlyParentSteps: [PlannedParentStep] = []
-    /// What the parent does when the child is about to make its mounts, in the child's order.
+    /// The parent's steps when the child is about to mount, in the child's order.
     private(set) var lateParentSteps: [PlannedParentStep] = []
-    /// What a child that prepares trees itself does before its first mount.
+    /// The steps before the first mount of a child that prepares trees itself.
     private(set) var earlyChildSteps = StepList()
-    /// The child's mounts, with what it does to get the trees.
+    /// The child's mounts, with the steps that obtain the trees.
     private(set) var mountSteps = StepList()
 
     /// - Parameters:
     ///   - mounts: the mounts and their preparations.
-    ///   - unprivileged: the preparations as the child's own, where the runtime may not do them.
+    ///   - unprivileged: the preparations as steps of the child, if the runtime may not do them.
     init(_ mounts: MountPlan, _ unprivileged: UnprivilegedMounts?) {
         var late = LateTrees()
         let preparations = unprivileged?.steps.steps.count ?? mounts.parentSteps.count
@@ -81,7 +82,7 @@ struct TreeSupply {
         }
     }
 
-    /// In the child's order, and before it waits for anything else.
+    /// Sends the trees in the child's order, before the child waits for anything else.
     private mutating func send(
         _ pending: inout [(tree: InheritedDescriptor, planned: PlannedParentStep)]
     ) {
@@ -93,22 +94,22 @@ struct TreeSupply {
     }
 }
 
-/// Preparations that wait for their turn.
+/// Preparations that are done later.
 private struct LateTrees {
     var parent: [InheritedDescriptor: PlannedParentStep] = [:]
     var child: [InheritedDescriptor: PlannedStep] = [:]
 }
 
 extension ParentStep {
-    /// The descriptor that this step makes for a mount.
+    /// The descriptor of the tree that this step prepares for a mount.
     fileprivate var preparedTree: InheritedDescriptor? {
         guard case .mount(let step) = self else { return nil }
         return step.provides.first
     }
 
-    /// The tree, if the step may also be done once the child makes its mounts.
+    /// The tree, if this step may also be done when the child makes its mounts.
     ///
-    /// A copy is one of what the image has, before anything is mounted there.
+    /// A tmpfs copy may not: it must read the image before anything is mounted.
     fileprivate var lateTree: InheritedDescriptor? {
         if case .mount(.copyIntoTmpfs) = self { return nil }
         return preparedTree
@@ -116,9 +117,9 @@ extension ParentStep {
 }
 
 extension InitStep {
-    /// The tree, if the step may also be done once the root is in its place.
+    /// The tree, if this step may also be done after the root is attached.
     ///
-    /// Below the rootfs the same path leads elsewhere by then.
+    /// A path below the rootfs may not: it would then lead elsewhere.
     fileprivate func lateTree(_ root: RootPath) -> InheritedDescriptor? {
         guard case .mount(.cloneHostTree(let tree, let descriptor)) = self,
             !tree.path.parts(between: "/").contains(".."), root.inside(tree.path) == nil

@@ -4,10 +4,10 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-/// The trees that the parent would prepare, as steps of a child whose runtime may not.
+/// The parent's preparation of trees as steps of the child, for a runtime without the rights.
 ///
-/// In its user and mount namespace the child may clone what its user can reach. It cannot map ids, nor
-/// fill a tmpfs with a copy.
+/// In its user and mount namespace the child may clone what its user can reach. It cannot map IDs,
+/// nor fill a tmpfs with a copy.
 struct UnprivilegedMounts {
     private(set) var steps = StepList()
 
@@ -54,7 +54,7 @@ struct UnprivilegedMounts {
 }
 
 extension MountChange {
-    /// How the directories of a container's own cgroups are mounted in it.
+    /// The change of a mount of the container's own cgroup directories.
     ///
     /// nosuid, nodev and noexec, as runc mounts hierarchies.
     static func ofCgroupMount(readOnly: Bool) -> MountChange {

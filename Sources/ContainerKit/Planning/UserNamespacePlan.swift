@@ -3,19 +3,19 @@
 internal import InitProgram
 internal import RuntimeSpec
 
-/// The user namespace of a container that has one apart from the runtime's.
+/// The user namespace of a container, if it differs from the runtime's.
 ///
-/// A new one comes with the clone where all namespaces of the container are new or the host's. Else a
-/// first process joins what others own while it still has the rights to, enters the user namespace,
-/// makes there what is to belong to it, and clones the second, which becomes init.
+/// A new one is made by the clone if all other namespaces are new or the host's. Otherwise a first
+/// process joins other namespaces while it has the rights, enters the user namespace, makes the
+/// namespaces that must belong to it, and clones the second process, which becomes init.
 struct UserNamespacePlan: Equatable, Sendable {
-    /// The maps; nil for a joined one of which the config tells none.
+    /// The maps; nil for a joined one if the config has none.
     let maps: IDMaps?
     /// Whether it is new, not joined.
     let isNew: Bool
-    /// Whether it comes with the clone of the child.
+    /// Whether it is made by the clone of the child.
     let isCloned: Bool
-    /// Who sets the container up.
+    /// The user and group that set up the container.
     let user: NamespaceUser
 
     init?(_ namespaces: NamespacePlan, _ linux: Linux, _ process: Process) {
@@ -29,7 +29,7 @@ struct UserNamespacePlan: Equatable, Sendable {
 }
 
 extension NamespaceUser {
-    /// The namespace's root, or the process's own user and group where that is not mapped.
+    /// Root of the namespace, or the process's own user and group if root is not mapped.
     init(of process: Process, in maps: IDMaps?) {
         func isMapped(_ ranges: [IDRange]?) -> Bool {
             guard let ranges, !ranges.isEmpty else { return true }
@@ -51,10 +51,10 @@ extension IDMaps {
         self.init(users: ranges(users), groups: ranges(groups))
     }
 
-    /// Reads crun's option `idmap=uids=0-1-10#10-11-10;gids=@0-0-10`.
+    /// Parses crun's option `idmap=uids=0-1-10#10-11-10;gids=@0-0-10`.
     ///
-    /// The numbers are the first id of the file system, the first id outside, and how many; with `@`
-    /// the second is an id of the container. What is not given is as in the container.
+    /// The numbers are the first ID of the file system, the first ID outside, and the count; with
+    /// `@` the second is an ID of the container. Maps that are not given are the container's.
     init?(option text: String, in container: IDMaps?) {
         let everything = [IDRange(inside: 0, outside: 0, count: .max)]
         self = container ?? IDMaps(users: everything, groups: everything)
@@ -88,7 +88,7 @@ extension IDMaps {
             let (inside, count) = (numbers[0], numbers[2])
             var outside = numbers[1]
             if isRelative {
-                // Both ends in one range, or the middle would be another's.
+                // Both ends must be in one range; otherwise IDs in between could be another's.
                 let range = container?.first {
                     outside >= $0.inside && outside - $0.inside < $0.count
                         && $0.count - (outside - $0.inside) >= count

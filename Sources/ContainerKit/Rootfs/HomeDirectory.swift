@@ -8,20 +8,21 @@ internal import RuntimeSpec
 internal import SystemPackage
 
 extension Process {
-    /// Whether HOME has to be found in the image: the last value counts, and an empty one is none.
+    /// Whether HOME must be looked up in the image: the last value counts, and an empty one means
+    /// missing.
     var lacksHome: Bool {
         guard let home = envBytes?.last(where: { $0.begins(with: "HOME=") }) else { return true }
         return home.bytes.count == 5
     }
 }
 
-/// The home directory of a user as the image's `etc/passwd` has it; "/" where it tells none.
+/// The home directory of a user from the image's `etc/passwd`; "/" if it is not listed.
 ///
-/// The image is not trusted: the path is resolved below `root`, only a regular file is ever opened,
-/// and none that is longer than 16 MiB.
+/// The image is not trusted: the path is resolved below `root`, and only a regular file of at most
+/// 16 MiB is opened.
 ///
 /// Spec: config.md, User. Source: passwd(5).
-/// - Throws: `systemCall` for a file that is too long to be read.
+/// - Throws: `systemCall` if the file is too long.
 func homeDirectory(ofUser uid: UInt32, inRoot root: CInt) throws(ContainerError) -> String {
     do throws(SystemCallError) {
         return PasswordFile.home(ofUser: uid, in: try passwordFile(inRoot: root)) ?? "/"
@@ -40,8 +41,8 @@ private func passwordFile(inRoot root: CInt) throws(SystemCallError) -> [UInt8] 
 
 /// Opens a regular file of an image for reading.
 ///
-/// To open a device or a fifo can do something, or wait for ever. Whatever it is, a descriptor without
-/// access does neither, and opening that again cannot end up at another file.
+/// Opening a device or a FIFO could have side effects or block. So the path is first opened without
+/// access, which does neither; reopening that descriptor cannot lead to another file.
 func openRegularFile(_ path: String, inRoot root: CInt) throws(SystemCallError) -> OwnedDescriptor {
     let file = try openInRoot(root, path, .pathOnly)
     guard try status(of: file.number).kind == .regular, try !isOfKernel(file.number) else {
@@ -51,8 +52,9 @@ func openRegularFile(_ path: String, inRoot root: CInt) throws(SystemCallError) 
         "/proc/self/fd/\(file.number)", .readOnly | .nonBlocking | .noTerminal)
 }
 
-/// Whether a file is one of the kernel's own, whose type says nothing of what reading it does: of a
-/// running container the link may lead into its mounts, and `/proc/kmsg` is a regular file.
+/// Whether a file is on a file system of the kernel, where reading a regular file can have effects.
+///
+/// In a running container, a link may lead into its procfs, and `/proc/kmsg` is a regular file.
 ///
 /// Kernel: fstatfs(2); include/uapi/linux/magic.h.
 private func isOfKernel(_ file: CInt) throws(SystemCallError) -> Bool {
@@ -68,10 +70,9 @@ extension FilesystemMagic {
     }
 }
 
-/// The lines of passwd(5), as bytes: names need not be UTF-8.
+/// Parses passwd(5) as bytes, since names need not be UTF-8.
 enum PasswordFile {
-    /// The name of the first line whose field 3 is the user's number, or `#` and the number, as runc
-    /// lists owners.
+    /// The name in the first line with this user ID, or `#` and the ID, as runc lists owners.
     static func name(ofUser uid: UInt32, in contents: [UInt8]) -> String {
         for line in Lines(contents) {
             let fields = line.split(
@@ -82,10 +83,10 @@ enum PasswordFile {
         return "#\(uid)"
     }
 
-    /// Longer paths than the kernel's PATH_MAX are of no use to anyone.
+    /// Paths longer than the kernel's PATH_MAX are ignored.
     private static let longestPath = 4096
 
-    /// Field 6 of the first line whose field 3 is the user's number; nil if it is empty.
+    /// The home directory in the first line with this user ID; nil if it is empty.
     static func home(ofUser uid: UInt32, in contents: [UInt8]) -> String? {
         for line in Lines(contents) {
             let fields = line.split(
@@ -98,7 +99,7 @@ enum PasswordFile {
         return nil
     }
 
-    /// The lines one by one: an image may have millions.
+    /// Iterates over the lines, since an image may have millions.
     private struct Lines: Sequence, IteratorProtocol {
         private var rest: ArraySlice<UInt8>
 
@@ -112,7 +113,7 @@ enum PasswordFile {
         }
     }
 
-    /// Decimal digits and nothing else, up to the highest user number.
+    /// A number of decimal digits only, up to the highest user ID.
     private static func number(_ text: ArraySlice<UInt8>) -> UInt32? {
         guard (1...10).contains(text.count) else { return nil }
         var value: UInt64 = 0

@@ -1,39 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Rootfs: what is read from an image, and what is made in it, without trust in a path of it.
+// Rootfs: reads files of an image and makes files in it, without trusting its paths.
 //
-//   MissingMountPoint  mount points behind links to nowhere, made when the child asks
-//   TmpfsCopy          a tmpfs with what the image has there: tmpcopyup
-//   TreeCopy           the process that copies it, in the container's cgroup
-//   HomeDirectory      the home directory in the image's /etc/passwd
-//   ProgramFile        why a program of the image could not be executed
+//   MissingMountPoint  makes mount points behind dangling links, on the child's request
+//   TmpfsCopy          a tmpfs with a copy of the image's directory: tmpcopyup
+//   TreeCopy           the process that makes this copy, in the container's cgroup
+//   HomeDirectory      the home directory from the image's /etc/passwd
+//   ProgramFile        the reason why a program of the image could not be executed
 
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// A mount point that the child asks for: its path leads through a link to what is not there.
+/// A mount point that the child requests, because its path leads through a dangling link.
 ///
-/// An image may have `/etc/resolv.conf -> ../run/systemd/resolve/stub-resolv.conf` and no `/run`, or a
-/// volume a link to a file that is only to be mounted. The child makes missing mount points by name,
-/// which a link in the place of the name forbids, and cannot take apart what a link says. So the runtime
-/// does it, below the child's own root, with the mounts that are there by then.
+/// An image may have `/etc/resolv.conf -> ../run/systemd/resolve/stub-resolv.conf` but no `/run`,
+/// or a volume may have a link to a file that will be mounted later. The child makes missing mount
+/// points by name, but not in place of a link, and it cannot parse the text of a link. So the
+/// runtime does this, below the child's own root, with the mounts made so far.
 struct MissingMountPoint {
-    /// Below the root.
+    /// The path below the root.
     private let path: String
     private let isDirectory: Bool
-    /// Whether a link at the end is followed.
+    /// Whether a link at the end of the path is followed.
     private let followsLink: Bool
 
-    /// A place that is to be there before anything is mounted.
+    /// A mount point that must exist before anything is mounted.
     init(_ path: String, isDirectory: Bool) {
         self.path = path
         self.isDirectory = isDirectory
         followsLink = true
     }
 
-    /// Reads the child's message; nil when it is something else.
+    /// Parses the child's message; nil if it is another message.
     init?(message: [UInt8]) {
         let pathStart = MountPointRequest.pathOffset
         guard message.count > pathStart, message[0] == ChildEvent.mountPointMissing.rawValue,
@@ -44,23 +44,24 @@ struct MissingMountPoint {
         isDirectory = FileKind(mode: UInt16(message[2]) | UInt16(message[3]) << 8) == .directory
     }
 
-    /// Makes it below `root`.
+    /// Makes the mount point below `root`.
     ///
-    /// The kernel never follows a link or `..` here, so a rename meanwhile cannot lead out of the root.
+    /// The kernel never follows a link or `..` here, so a rename meanwhile cannot lead out of the
+    /// root.
     func make(below root: CInt) throws(SystemCallError) {
         try Walk(from: root, following: followsLink).make(
             path.parts(between: "/").map(String.init), asDirectory: isDirectory)
     }
 }
 
-/// A walk below a root, a descriptor for each directory on the way.
+/// Resolves a path below a root, keeping a descriptor for each directory on the way.
 private final class Walk {
-    /// As many links as the kernel follows.
+    /// The kernel's limit for links.
     private static let mostLinks = 40
 
     private let root: CInt
     private let followsLast: Bool
-    /// The directories below the root, each in the one before.
+    /// The directories on the way, each inside the one before.
     private var found: [CInt] = []
 
     init(from root: CInt, following followsLast: Bool) {
@@ -78,9 +79,10 @@ private final class Walk {
         while found.count > depth { _ = OwnedDescriptor(taking: found.removeLast()) }
     }
 
-    /// Walks a path and makes what is missing: directories, and at the end a directory or an empty file.
+    /// Resolves a path and makes what is missing: directories, and last a directory or an empty
+    /// file.
     ///
-    /// What cannot be walked is left to the child, who meets the same and says for which mount.
+    /// Errors are ignored: the child gets the same error and reports it with its mount.
     func make(_ parts: [String], asDirectory: Bool) throws(SystemCallError) {
         var pending = Array(parts.reversed())
         var linkCount = 0
@@ -101,7 +103,7 @@ private final class Walk {
             case .link:
                 if pending.isEmpty, !followsLast { return }
                 linkCount += 1
-                // A target that is no UTF-8 cannot be spelled here.
+                // A link that is not UTF-8 cannot be represented here.
                 guard linkCount <= Self.mostLinks,
                     let target = String(validating: try readLink(next.number), as: UTF8.self)
                 else { return }
@@ -118,11 +120,12 @@ private final class Walk {
             _ = try openFile(
                 name, .writeOnly | .create | .exclusive | .noFollow, at: directory, mode: 0o644)
         } catch  where error.errno == .fileExists {
-            // Another container of the same volume was faster.
+            // Another container with the same volume has made it meanwhile.
         }
     }
 
-    /// The mode does not depend on the caller's umask: the container's users shall get through.
+    /// Sets the mode regardless of the caller's umask, since the container's users must pass
+    /// through.
     private func enterNew(_ name: String) throws(SystemCallError) {
         var isOurs = true
         do {

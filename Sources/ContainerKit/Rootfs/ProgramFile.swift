@@ -5,14 +5,14 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// Where the files of a container are looked up after a failure.
+/// The file system in which a container's files are examined after a failure.
 struct ImageView {
     /// A directory of the host: the rootfs, or the root directory of a running process.
     let path: String
-    /// Where mounts of the config cover what is in the directory; what is there is not known.
+    /// The destinations of the config's mounts, whose contents are unknown.
     var covered: [String] = []
 
-    /// The view of what a launch's program sees, as far as its rootfs tells.
+    /// The view of a launch's program, as far as its rootfs shows it.
     init(path: String, mounts: [String] = []) {
         self.path = path
         covered = mounts.map { $0.rootedComponents.pathBelow }.filter { !$0.isEmpty }
@@ -24,18 +24,18 @@ struct ImageView {
     }
 }
 
-/// Why a program that is there cannot be executed, as far as its file tells.
+/// The reason why an existing program cannot be executed, as far as its file shows it.
 ///
-/// The kernel has one errno for the file and for what the file asks for: an interpreter in the first line
-/// of a script, a loader in an ELF file. The image is not trusted: its paths are resolved below its root,
-/// only regular files are opened, and only their start is looked at.
+/// The kernel uses one errno for the file itself and for its interpreter (of a script) or its
+/// loader (of an ELF file). The image is not trusted: its paths are resolved below its root, only
+/// regular files are opened, and only their beginning is read.
 struct ProgramFile {
-    /// What is known of the reason beyond the kernel's word.
+    /// The reason, if more is known than the errno.
     var reason: String?
     /// What to do about it.
     var hint: String?
 
-    /// What is known of the program at `path` of the container, whose execution was refused with `errno`.
+    /// Examines the program at `path` of the container, whose execution failed with `errno`.
     init(_ path: String, in view: ImageView?, call: String, errno: CInt) {
         switch Errno(rawValue: errno) {
         case .noSuchFileOrDirectory where call == "execve",
@@ -66,7 +66,7 @@ struct ProgramFile {
             return
         }
         var program = path
-        // A script's interpreter may be a script; the kernel follows four.
+        // A script's interpreter may be a script itself; the kernel follows up to four.
         for _ in 0..<6 {
             guard program.begins(with: "/"), !view.covers(program) else { return }
             do throws(SystemCallError) {
@@ -124,13 +124,13 @@ struct ProgramFile {
 
     // MARK: Files of the image
 
-    /// The first bytes of a regular file; nil where a mount covers what the path leads to.
+    /// The first bytes of a regular file; nil if a mount covers the place that the path leads to.
     private static func start(of path: String, in root: CInt, unlessCovered view: ImageView)
         throws(SystemCallError) -> [UInt8]?
     {
         if !view.covered.isEmpty {
             let place = try openInRoot(root, path, .pathOnly)
-            // Where links have led, as the kernel names it.
+            // The path after resolving links, as the kernel reports it.
             let (resolved, top) = try (Self.name(of: place.number), Self.name(of: root))
             let prefix = top == "/" ? "" : top
             let inside = resolved.utf8.dropFirst(prefix.utf8.count)
@@ -148,15 +148,15 @@ struct ProgramFile {
     }
 }
 
-/// What the start of an executable file asks the kernel to run in its place.
+/// The interpreter or loader that the beginning of an executable file names.
 struct Interpreter: Equatable {
     static let elfMagic: [UInt8] = [0x7f, 0x45, 0x4c, 0x46]
 
-    /// Its path, as the file has it.
+    /// The path as in the file.
     let path: String
 
-    /// The interpreter of a script's first line, or the loader of an ELF file of this kind of machine; nil
-    /// if there is none.
+    /// The interpreter in a script's first line, or the loader of an ELF file; nil if there is
+    /// none.
     ///
     /// Kernel: execve(2), elf(5): PT_INTERP.
     init?(_ start: [UInt8]) {
@@ -171,7 +171,7 @@ struct Interpreter: Equatable {
         path = String(decoding: name, as: UTF8.self)
     }
 
-    /// Of the 64-bit little-endian form alone.
+    /// Supports 64-bit little-endian files only.
     private static func loader(_ file: [UInt8]) -> ArraySlice<UInt8>? {
         guard file.starts(with: elfMagic + [2, 1]),
             let table = number(file, at: 32, bytes: 8), let size = number(file, at: 54, bytes: 2),

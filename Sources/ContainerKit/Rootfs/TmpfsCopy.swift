@@ -5,12 +5,12 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// A new tmpfs with a copy of what the image has at `mount.destination`: the option `tmpcopyup`.
+/// A new tmpfs with a copy of the image's directory at `mount.destination`: the option `tmpcopyup`.
 ///
-/// The directory is resolved below `root`; one that is missing leaves the tmpfs empty. The tmpfs
-/// takes the directory's owner and mode, except where an option names them. What makes it
-/// read-only comes after the copy. Hard links become files of their own; holes stay holes.
-/// A process in the container's cgroup fills it, so that its memory is the container's.
+/// The directory is resolved below `root`; if it is missing, the tmpfs stays empty. The tmpfs gets
+/// the directory's owner and mode, unless options set them. It is made read-only after the copy.
+/// Hard links become separate files; holes stay holes. A process in the container's cgroup makes
+/// the copy, so that its memory is charged to the container.
 ///
 /// Kernel: tmpfs(5), fsmount(2).
 func tmpfsCopy(
@@ -46,7 +46,7 @@ func tmpfsCopy(
     return tree
 }
 
-/// What the rootfs lacks belongs to the container's root, unless options say whose it is.
+/// Makes the container's root the owner of the tmpfs, unless options set an owner.
 private func giveToRoot(of maps: IDMaps, _ tree: CInt, _ options: [String]) throws(SystemCallError)
 {
     func id(_ ranges: [IDRange], _ option: String) -> Int {
@@ -60,7 +60,7 @@ private func giveToRoot(of maps: IDMaps, _ tree: CInt, _ options: [String]) thro
     }
 }
 
-/// The directory at `path`, or nil when nothing is there.
+/// The directory at `path`; nil if nothing is there.
 private func existingDirectory(_ path: String, below root: CInt) throws(SystemCallError)
     -> OwnedDescriptor?
 {

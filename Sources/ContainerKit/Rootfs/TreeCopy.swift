@@ -6,39 +6,40 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// Where the process that copies is while it does: what it writes is charged there.
+/// The cgroup of the copying process, to which the copy is charged.
 struct TreeCopyPlace {
     /// The cgroup; nil for the runtime's own.
     var cgroup: Cgroup?
-    /// The directory of cgroup v2 that the process is born in.
+    /// The cgroup v2 directory that the process is cloned into.
     var directory: CInt?
-    /// The `tasks` files of cgroup v1 by which it enters.
+    /// The `tasks` files of cgroup v1 through which it enters.
     var entrances: [CInt] = []
 
     /// The runtime's own cgroup.
     static let own = TreeCopyPlace()
 }
 
-/// A copy of a directory of an image into a file system that nobody else can see yet, by a process of its
-/// own that is in the container's cgroup.
+/// Copies a directory of an image into a file system that nobody else can see yet, by a process of
+/// its own in the container's cgroup.
 ///
-/// The process is born empty, as init is, and runs a routine of the machine (InitMachine/TreeCopy.c). It is
-/// gone when `run` returns, and ends with the thread that called it.
+/// Like init the process is born empty, and it runs a routine of the machine
+/// (InitMachine/TreeCopy.c). It has ended when `run` returns, and it ends with the thread that
+/// called it.
 struct TreeCopy {
-    /// Both open for reading.
+    /// Both directories, open for reading.
     let source: CInt
     let target: CInt
-    /// The directory inside the rootfs, for the errors' texts.
+    /// The path inside the rootfs, for error messages.
     let destination: String
-    /// What the target itself gets; nil leaves it as it is.
+    /// Owner, group and mode of the target itself; nil leaves each unchanged.
     var owner: UInt32?
     var group: UInt32?
     var mode: UInt16?
 
-    /// Copies, and returns when all is there.
+    /// Copies, and returns once the copy is complete.
     ///
-    /// - Throws: the call that was refused with its path; ENOMEM of `copy` for a process that was killed for
-    ///   want of memory, ECANCELED for one that was killed otherwise.
+    /// - Throws: the refused call with its path; ENOMEM of `copy` if the process was killed for
+    ///   lack of memory, ECANCELED if it was killed otherwise.
     func run(in place: TreeCopyPlace) throws(SystemCallError) {
         var helper = try HelperChild()
         let page = helper.page
@@ -47,12 +48,12 @@ struct TreeCopy {
             mode: mode)
         let killsBefore = place.cgroup?.oomKillCount ?? 0
         let process = try start(&helper, image, in: place)
-        // A wait that fails leaves no process either.
+        // The process is ended even if the wait fails.
         let ended = Result { () throws(SystemCallError) in
             try Self.awaitEnd(of: process, in: place.cgroup)
         }
         if case .failure = ended { try? sendSignal(process.number, Signal.kill.rawValue) }
-        // A host may have taken its status: the page tells how it went.
+        // The host program may have taken its status; the page has the result.
         _ = try? waitProcess(process.number)
         let ranOut = try ended.get()
         let report = page.copyReport
@@ -82,8 +83,8 @@ struct TreeCopy {
 
     /// Waits for the end of the copy.
     ///
-    /// - Returns: Whether it had to be killed: it waited for memory in a v1 cgroup whose processes the kernel
-    ///   does not kill for want of it.
+    /// - Returns: whether it had to be killed, because it waited for memory in a v1 cgroup with the
+    ///   OOM killer disabled.
     private static func awaitEnd(of process: borrowing OwnedDescriptor, in cgroup: Cgroup?)
         throws(SystemCallError) -> Bool
     {
@@ -101,14 +102,14 @@ struct TreeCopy {
 extension UnsafeMutablePointer<tree_copy_report> {
     fileprivate var isDone: Bool { pointee.done == 1 }
 
-    /// What was being copied.
+    /// The path of the file that was being copied.
     fileprivate var path: String {
         withUnsafeBytes(of: &pointee.path) { bytes in
             String(decoding: bytes.prefix(Int(pointee.path_length)), as: UTF8.self)
         }
     }
 
-    /// The call that was refused.
+    /// The refused call.
     fileprivate func failure(at path: String, _ errno: Errno) -> SystemCallError {
         if pointee.call == TREE_COPY_DEPTH.rawValue {
             return SystemCallError(
@@ -120,7 +121,7 @@ extension UnsafeMutablePointer<tree_copy_report> {
             names.indices.contains(call) ? names[call] : "copy", path, errno: errno)
     }
 
-    /// In the order of `tree_copy_call`.
+    /// The names in the order of `tree_copy_call`.
     private static var names: [String] {
         [
             "mmap", "openat", "statx", "getdents64", "copy", "mkdirat", "mknodat", "readlinkat",
@@ -131,10 +132,10 @@ extension UnsafeMutablePointer<tree_copy_report> {
 }
 
 extension Cgroup {
-    /// Whether a process that finds no memory waits for some instead of being killed.
+    /// Whether a process without memory waits instead of being killed.
     fileprivate var stallsWithoutMemory: Bool { memoryState("oom_kill_disable") }
 
-    /// Whether such a process waits now.
+    /// Whether a process is waiting for memory now.
     fileprivate var isWaitingForMemory: Bool { memoryState("under_oom") }
 
     /// Kernel: admin-guide/cgroup-v1/memory.rst, OOM Control.

@@ -2,22 +2,23 @@
 
 internal import SystemPackage
 
-/// One program out of one for each architecture.
+/// Combines the filters of several architectures into one program.
 ///
-/// libseccomp could put all architectures in one program, but its time grows with the square of the
-/// program: a default profile for three takes 10 ms as one and 4 ms as three. So each is compiled by
-/// itself, and the few instructions made here lead to the right one.
+/// libseccomp could do that, but its time grows with the square of the program's length: a default
+/// profile for three architectures takes 10 ms as one program and 4 ms as three. So each is
+/// compiled by itself, and a few instructions made here jump to the right one.
 ///
-/// On the way there, calls that the profile's author cannot have known get ENOSYS. A libc tries a
-/// new call and falls back to an old one when the kernel answers ENOSYS; the default action of a
-/// profile older than the call is mostly EPERM, which breaks the libc. Numbers grow with time, so "a
-/// number above the highest one in the profile" is nearly "newer than the profile".
+/// These also return ENOSYS for calls that are newer than the profile. A libc tries a new call and
+/// falls back to an old one on ENOSYS; the default action of an old profile is mostly EPERM, which
+/// breaks the libc. Numbers of calls grow with time, so a number above the highest one in the
+/// profile is probably newer than the profile.
 struct ArchitectureDispatch {
     /// The filter of one architecture.
     struct Branch {
-        /// libseccomp's number: that of the kernel (AUDIT_ARCH_*) but for x32.
+        /// The architecture's number: the kernel's AUDIT_ARCH_*, except for x32, which has
+        /// libseccomp's.
         var architecture: UInt32
-        /// Calls with a number above this get ENOSYS; nil if all go to the filter.
+        /// Calls with a higher number get ENOSYS; nil if all calls go to the filter.
         var highestCall: UInt32?
         /// The filter, as bytes.
         var program: [UInt8]
@@ -27,16 +28,16 @@ struct ArchitectureDispatch {
 
     /// Kernel: AUDIT_ARCH_X86_64, which x32 shares.
     private static let x86_64: UInt32 = 0xC000_003E
-    /// From here on a call is one of x32, as libseccomp decides it: __X32_SYSCALL_BIT.
+    /// Calls from this number on are x32, as in libseccomp: __X32_SYSCALL_BIT.
     private static let lowestX32Call: UInt32 = 0x4000_0000
     private static let errnoENOSYS: UInt32 = 0x0005_0000 | UInt32(Errno.noFunction.rawValue)
-    /// What libseccomp does with the calls of an architecture that is not in the filter.
+    /// The action of libseccomp for calls of an architecture that is not in the filter.
     private static let killThread: UInt32 = 0
     /// Offsets in `struct seccomp_data`.
     private static let offsetOfNumber: UInt32 = 0
     private static let offsetOfArchitecture: UInt32 = 4
 
-    /// What the instructions before the filters are made of.
+    /// The parts of the code before the filters.
     private enum Piece {
         case instruction(FilterInstruction)
         /// A jump to the filter of a branch.
@@ -83,16 +84,16 @@ struct ArchitectureDispatch {
         return pieces + [.instruction(.end(Self.killThread))]
     }
 
-    /// The tests of one architecture, passed over by the calls of others.
+    /// The tests of one architecture, which calls of other architectures skip.
     ///
-    /// They are a dozen at most, so that the distance fits in a byte.
+    /// There are a dozen at most, so the distance fits in a byte.
     private func section(_ architecture: UInt32, _ tests: [Piece]) -> [Piece] {
         let skip = FilterInstruction.unlessEqual(architecture, skip: UInt8(tests.count + 1))
         return [.instruction(skip), .instruction(.load(Self.offsetOfNumber))] + tests
     }
 
-    /// Without x32 in the profile, its calls go to the filter of x86_64, which kills: their high
-    /// numbers say nothing about their age.
+    /// If the profile lacks x32, its calls go to the x86_64 filter, which kills: their high numbers
+    /// do not show their age.
     private func testsOfX86_64(_ index: Int, x32: Int?) -> [Piece] {
         let x32Tests = x32.map { refuseNewer($0) + [.enter($0)] } ?? [.enter(index)]
         return whereX32(x32Tests) + refuseNewer(index) + [.enter(index)]

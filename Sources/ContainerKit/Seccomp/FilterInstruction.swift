@@ -5,15 +5,15 @@
 /// Kernel: linux/filter.h, linux/bpf_common.h; seccomp(2) for what a filter may use.
 struct FilterInstruction: Equatable, Sendable {
     var code: UInt16
-    /// How many instructions are passed over when a comparison holds, and when not.
+    /// How many instructions are skipped if a comparison is true, and if it is false.
     var skipIfTrue: UInt8 = 0
     var skipIfFalse: UInt8 = 0
     /// The constant: an offset, a value to compare with, a distance or a result.
     var constant: UInt32
 
-    /// The size of the structure.
+    /// The size of the structure in bytes.
     static let sizeBytes = 8
-    /// The longest program that the kernel takes: BPF_MAXINSNS.
+    /// The kernel's limit for the length of a program: BPF_MAXINSNS.
     static let limitOfProgram = 4096
 
     /// Loads the 32-bit word at `offset` of `struct seccomp_data`.
@@ -21,22 +21,22 @@ struct FilterInstruction: Equatable, Sendable {
         Self(code: 0x20, constant: offset)
     }
 
-    /// Passes over `distance` instructions.
+    /// Skips `distance` instructions.
     static func jump(over distance: Int) -> Self {
         Self(code: 0x05, constant: UInt32(distance))
     }
 
-    /// Passes over the next `distance` instructions unless the loaded word equals `value`.
+    /// Skips the next `distance` instructions unless the loaded word equals `value`.
     static func unlessEqual(_ value: UInt32, skip distance: UInt8) -> Self {
         Self(code: 0x15, skipIfFalse: distance, constant: value)
     }
 
-    /// Passes over the next `distance` instructions unless the loaded word is above `value`.
+    /// Skips the next `distance` instructions unless the loaded word is above `value`.
     static func unlessAbove(_ value: UInt32, skip distance: UInt8) -> Self {
         Self(code: 0x25, skipIfFalse: distance, constant: value)
     }
 
-    /// Passes over the next `distance` instructions unless the loaded word is `value` or above.
+    /// Skips the next `distance` instructions unless the loaded word is at least `value`.
     static func unlessAtLeast(_ value: UInt32, skip distance: UInt8) -> Self {
         Self(code: 0x35, skipIfFalse: distance, constant: value)
     }
@@ -46,7 +46,7 @@ struct FilterInstruction: Equatable, Sendable {
         Self(code: 0x06, constant: action)
     }
 
-    /// The eight bytes of the instruction, in the order of this machine.
+    /// The eight bytes of the instruction, in this machine's byte order.
     var bytes: [UInt8] {
         withUnsafeBytes(of: code) { Array($0) } + [skipIfTrue, skipIfFalse]
             + withUnsafeBytes(of: constant) { Array($0) }
