@@ -5,19 +5,19 @@ internal import CSeccomp
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// A filter while libseccomp builds it.
+/// A filter that libseccomp is building.
 ///
-/// Every call that libseccomp refuses is told by its errno. A filter may be built on any thread,
-/// but on one at a time, which `~Copyable` sees to. Source: seccomp_init(3) and its neighbours.
+/// A refusal by libseccomp is thrown as its errno. A filter may be built on any thread, but on one
+/// at a time, which `~Copyable` ensures. Source: seccomp_init(3) and related pages.
 struct LibseccompFilter: ~Copyable {
     private let context: scmp_filter_ctx
 
     /// An empty filter for the native architecture.
     init(defaultAction: UInt32) throws(Errno) {
         guard let context = seccomp_init(defaultAction) else { throw .invalidArgument }
-        // libseccomp never loads this filter, and no_new_privs is a step of its own.
+        // libseccomp never loads this filter, and no_new_privs is a separate step.
         seccomp_attr_set(context, SCMP_FLTATR_CTL_NNP, 0)
-        // The kernel's own errno, not ECANCELED for all of them.
+        // Return the kernel's own errno instead of ECANCELED.
         seccomp_attr_set(context, SCMP_FLTATR_API_SYSRAWRC, 1)
         self.context = context
     }
@@ -26,7 +26,7 @@ struct LibseccompFilter: ~Copyable {
         seccomp_release(context)
     }
 
-    /// Makes this the filter of another architecture than the native one.
+    /// Changes the filter's architecture from the native one to another.
     func move(to architecture: UInt32) throws(Errno) {
         let native = SystemCallNumbers.nativeArchitecture
         guard architecture != native else { return }
@@ -36,14 +36,14 @@ struct LibseccompFilter: ~Copyable {
 
     /// Adds a rule for a system call, given by its native number, which libseccomp translates.
     ///
-    /// A call that the architecture lacks makes no rule, and is not an error.
+    /// If the architecture lacks the call, no rule is added, and it is no error.
     func add(action: UInt32, systemCall: Int32, if conditions: [scmp_arg_cmp]) throws(Errno) {
         try Self.check(
             seccomp_rule_add_array(
                 context, action, systemCall, UInt32(conditions.count), conditions))
     }
 
-    /// Asks for a binary tree over the system calls instead of a list.
+    /// Arranges the system calls in a binary tree instead of a list.
     func sortAsTree() throws(Errno) {
         try Self.check(seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2))
     }
@@ -61,9 +61,9 @@ struct LibseccompFilter: ~Copyable {
 // MARK: - Names and numbers
 
 extension Seccomp.Architecture {
-    /// The number of the architecture, or nil if this libseccomp does not know it.
+    /// libseccomp's number of the architecture; nil if this libseccomp does not know it.
     ///
-    /// Source: seccomp_arch_resolve_name(3), whose names are those of the constants in small letters.
+    /// Source: seccomp_arch_resolve_name(3), whose names are those of the constants in lower case.
     var libseccompToken: UInt32? {
         let token = seccomp_arch_resolve_name(
             String(rawValue.dropFirst("SCMP_ARCH_".count)).lowercased())
@@ -75,15 +75,15 @@ extension Seccomp.Architecture {
 ///
 /// Source: seccomp_syscall_resolve_name(3).
 enum SystemCallNumbers {
-    /// The number on the native architecture, or nil if no architecture has such a call.
+    /// The number on the native architecture; nil if no architecture has this call.
     ///
-    /// A call that only other architectures have gets a negative number of libseccomp's own.
+    /// A call that only other architectures have gets a negative number from libseccomp.
     static func native(_ name: String) -> Int32? {
         let number = seccomp_syscall_resolve_name(name)
         return number == __NR_SCMP_ERROR ? nil : number
     }
 
-    /// The number on one architecture, or nil if it has no such call.
+    /// The number on one architecture; nil if it lacks the call.
     static func number(_ name: String, on token: UInt32) -> UInt32? {
         UInt32(exactly: seccomp_syscall_resolve_name_arch(token, name))
     }
@@ -96,7 +96,7 @@ enum SystemCallNumbers {
 }
 
 extension SeccompArgument {
-    /// The comparison as libseccomp takes it: for `maskedEqual` the mask comes first there too.
+    /// The comparison for libseccomp; for `maskedEqual` the mask comes first there, too.
     var libseccompCondition: scmp_arg_cmp {
         scmp_arg_cmp(
             arg: UInt32(index), op: op.libseccompOperator, datum_a: value, datum_b: valueTwo)
@@ -117,7 +117,7 @@ extension SeccompArgument.Operator {
     }
 }
 
-/// The version of libseccomp that ContainerKit runs with, as "2.5.4".
+/// The version of the linked libseccomp, such as "2.5.4".
 ///
 /// Source: seccomp_version(3).
 func libseccompVersion() -> String {

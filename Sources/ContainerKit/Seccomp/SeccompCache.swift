@@ -5,35 +5,35 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// Compiled filters of long profiles, kept in the store's directory for the next launch.
+/// A cache of compiled filters for long profiles, in the store's directory.
 ///
-/// Nearly every container of a host has the same profile, and to compile it is more work than all the
-/// rest of a launch. An entry has the profile itself beside the program, and is taken only where that
-/// is the same, byte for byte. Its place is one of a few, by a hash: what is there is replaced, so
-/// that the cache never grows beyond them.
+/// Nearly all containers of a host have the same profile, and compiling it takes longer than the
+/// rest of a launch. An entry contains the profile itself as well as the program, and is used only
+/// if the profile matches byte for byte. A hash selects one of a few slots, whose old entry is
+/// replaced, so that the cache has a fixed size.
 ///
-/// The entries are files of the store itself, not of a directory in it: runc, which may share the store,
-/// takes each directory for a container.
+/// The entries are files in the store's directory itself: runc, which may share the store, takes
+/// every directory in it for a container.
 struct SeccompCache: Sendable {
-    /// What the names of the files begin with; no container can have such a name.
+    /// The prefix of the files' names; no container can have such a name.
     static let namePrefix = "@seccomp-"
-    /// How many entries there are at most; each has some ten kilobytes.
+    /// The number of entries; each has some ten kilobytes.
     private static let slotCount: UInt64 = 16
-    /// Shorter profiles are compiled sooner than they are looked up.
+    /// For shorter profiles, compiling is faster than a lookup.
     private static let leastNameCount = 32
-    /// Raised when entries are written otherwise, or filters compiled otherwise.
+    /// To be raised when the format of entries or the compilation changes.
     private static let version = 1
 
     private let store: String
-    /// Whether new filters are kept, too.
+    /// Whether new filters are stored, too.
     var keeps = true
 
-    /// The cache of the store in this directory.
+    /// The cache of the store at this path.
     init(in store: String) {
         self.store = store
     }
 
-    /// The filter of a profile, from the cache or compiled and kept.
+    /// The filter of a profile, from the cache, or compiled and stored.
     func filter(of profile: Seccomp) throws(SeccompError) -> SeccompFilter {
         guard let key = Self.key(of: profile) else { return try SeccompFilter(compiling: profile) }
         let name = Self.slot(of: key)
@@ -43,13 +43,13 @@ struct SeccompCache: Sendable {
             return filter
         }
         let filter = try SeccompFilter(compiling: profile)
-        // Without room for it, or the right to write, the next launch compiles again.
+        // If storing fails for lack of space or rights, the next launch compiles again.
         if keeps { try? keep(Self.entry(filter, key), as: name) }
         return filter
     }
 
-    /// Opens the store; in one that others may write to, or have made, nothing is ours for sure: who could
-    /// put a filter there could open a container.
+    /// Opens the store, unless others own it or may write to it: whoever could place a filter there
+    /// could weaken a container.
     private func openStore() throws(SystemCallError) -> OwnedDescriptor {
         let place = try openFile(store, .pathOnly | .directory)
         guard Self.isOwn(try status(of: place.number)) else {
@@ -61,28 +61,28 @@ struct SeccompCache: Sendable {
     private func contents(of name: String, in place: CInt) throws(SystemCallError) -> [UInt8] {
         let file = try openFile(name, .readOnly | .noFollow | .nonBlocking, at: place)
         let found = try status(of: file.number)
-        // A regular file of that one name.
+        // It must be a regular file with no other name.
         guard Self.isOwn(found), found.kind == .regular, found.stx_nlink == 1 else {
             throw SystemCallError("openat", "\"\(store)/\(name)\"", errno: .notPermitted)
         }
         return try readFile(file.number, limitBytes: 1 << 20, named: "\"\(store)/\(name)\"")
     }
 
-    /// Whether it is this user's, and nobody else may write to it.
+    /// Whether the file is this user's and nobody else may write to it.
     private static func isOwn(_ status: clinux_statx) -> Bool {
         status.stx_uid == effectiveUserID && status.stx_mode & 0o022 == 0
     }
 
     // MARK: The key
 
-    /// Everything that the filter depends on; nil for a profile that is not cached.
+    /// Everything that the filter depends on; nil if the profile is not cached.
     private static func key(of profile: Seccomp) -> [UInt8]? {
         let nameCount = (profile.syscalls ?? []).reduce(0) { $0 + $1.names.count }
-        // Whether the kernel has this flag is asked for each time.
+        // This flag depends on the kernel, which is asked each time.
         let asksKernel = profile.flags?.contains(.waitKillableReceive) == true
         guard nameCount >= leastNameCount, !asksKernel else { return nil }
         var profile = profile
-        // Where the listener is plays no part in the filter.
+        // The listener's path does not affect the filter.
         profile.listenerPath = nil
         profile.listenerMetadata = nil
         let versions = """
@@ -93,7 +93,7 @@ struct SeccompCache: Sendable {
         return Array(versions.utf8) + spec.encoded.encoded()
     }
 
-    /// FNV-1a: nothing rests on it but the place.
+    /// An FNV-1a hash, which only selects the slot.
     private static func slot(of key: [UInt8]) -> String {
         let hash = key.reduce(into: 0xcbf2_9ce4_8422_2325 as UInt64) { hash, byte in
             hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
@@ -103,8 +103,8 @@ struct SeccompCache: Sendable {
 
     // MARK: An entry
 
-    // A line with the lengths of key and program and the flags; the key; the program; the names that
-    // nobody knew, each with a line end.
+    // The format: a line with the lengths of key and program and the flags; the key; the program;
+    // the unknown names, each followed by a newline.
 
     static func entry(_ filter: SeccompFilter, _ key: [UInt8]) -> [UInt8] {
         let head = "\(key.count) \(filter.program.count) \(filter.flags.rawValue)\n"
@@ -112,7 +112,7 @@ struct SeccompCache: Sendable {
         return Array(head.utf8) + key + filter.program + Array(names.utf8)
     }
 
-    /// Nil for another profile's entry, and for one that is not whole.
+    /// The filter of an entry; nil if it is for another profile or incomplete.
     static func filter(in entry: [UInt8], for key: [UInt8]) -> SeccompFilter? {
         guard let end = entry.firstIndex(of: UInt8(ascii: "\n")), end < 100 else { return nil }
         let numbers = String(decoding: entry[..<end], as: UTF8.self).split(separator: " ")
@@ -134,11 +134,12 @@ struct SeccompCache: Sendable {
             })
     }
 
-    /// Whole or not at all: a reader may come at any time.
+    /// Stores an entry atomically, since others may read it at any time.
     ///
-    /// Two writers of one place: the second gives up. What a killed one left is removed by the next.
+    /// If two processes store to one slot, the second gives up. The next one removes what a killed
+    /// one left.
     private func keep(_ entry: [UInt8], as name: String) throws(SystemCallError) {
-        // The first container of a store makes it, after this.
+        // If the store does not exist yet, this fails; the store's first container makes it later.
         let place = try openStore()
         let temporary = "\(name).new"
         do throws(SystemCallError) {

@@ -2,21 +2,21 @@
 
 internal import RuntimeSpec
 
-/// Why `linux.seccomp` could not be made a filter.
+/// The error of a `linux.seccomp` that cannot be compiled.
 ///
 /// The description reads `linux.seccomp.syscalls[3].args[0]: ...`.
 struct SeccompError: Error, Equatable, Sendable, CustomStringConvertible {
     enum Reason: Sendable {
-        /// The profile is wrong.
+        /// The profile is invalid.
         case invalid
-        /// This libseccomp or kernel cannot do what the profile asks for.
+        /// This libseccomp or kernel does not support what the profile uses.
         case unsupported
     }
 
     let reason: Reason
     /// The field of config.json.
     let field: JSONPath
-    /// What is wrong, in words; with the answer of libseccomp where it refused something.
+    /// The error in words, with libseccomp's error if it refused something.
     let message: String
 
     init(_ reason: Reason, _ field: JSONPath, _ message: String) {

@@ -4,9 +4,9 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 
 extension SeccompFilter {
-    /// A program that somebody else compiled: `struct sock_filter`s of this machine, in base64.
+    /// A filter compiled elsewhere: an array of this machine's `struct sock_filter`, in base64.
     ///
-    /// The kernel checks what it does; here, that it is one.
+    /// Only its form is checked here; the kernel checks the program itself.
     init(base64 text: String) throws(SeccompError) {
         let field = JSONPath("annotations").appending(key: ConfigAnnotation.seccompProgram)
         guard let program = Base64.bytes(of: text) else {
@@ -23,9 +23,11 @@ extension SeccompFilter {
     }
 }
 
+/// Decodes base64.
+///
 /// Source: RFC 4648, section 4.
 enum Base64 {
-    /// The bytes that `text` stands for, or nil if it is not base64; line breaks are passed over.
+    /// The decoded bytes, skipping line breaks; nil if `text` is not base64.
     static func bytes(of text: String) -> [UInt8]? {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.utf8.count / 4 * 3)
@@ -45,7 +47,7 @@ enum Base64 {
             }
         }
         guard (digits + padding) % 4 == 0 else { return nil }
-        // The last group: what its digits have beyond whole bytes is zero.
+        // In the last group, the bits beyond whole bytes must be zero.
         switch (digits % 4, padding) {
         case (0, 0): return bytes
         case (2, 2) where bits & 0xf == 0: return bytes + [UInt8(bits >> 4 & 0xff)]

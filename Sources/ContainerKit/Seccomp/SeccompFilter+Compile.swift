@@ -9,18 +9,17 @@ internal import SystemPackage
 extension SeccompFilter {
     /// Compiles a profile for this machine.
     ///
-    /// The native architecture is always part of the filter. Names that no architecture knows are
-    /// skipped, and so are rules that say no more than the default action.
-    /// Spec: config-linux.md, Seccomp.
+    /// The filter always includes the native architecture. Names that no architecture knows are
+    /// skipped, and so are rules with the default action. Spec: config-linux.md, Seccomp.
     init(compiling profile: Seccomp, at path: JSONPath = "linux.seccomp") throws(SeccompError) {
         let compiler = try SeccompCompiler(profile, at: path)
         self = try compiler.compile()
     }
 }
 
-/// The steps from a profile to a filter.
+/// Compiles a profile to a filter.
 private struct SeccompCompiler {
-    /// A rule with everything looked up.
+    /// A rule with all names resolved.
     private struct Rule {
         var action: UInt32
         var systemCall: Int32
@@ -31,14 +30,14 @@ private struct SeccompCompiler {
     private let profile: Seccomp
     private let path: JSONPath
     private let defaultAction: UInt32
-    /// Every name in the profile, whatever its rule says.
+    /// All names in the profile, whatever their rules.
     private let allNames: Set<String>
-    /// libseccomp's numbers with their fields, the native one first, none twice.
+    /// libseccomp's numbers with their fields, the native one first, without duplicates.
     private let architectures: [(token: UInt32, field: JSONPath)]
 
-    /// A longer profile than this is searched faster as a tree.
+    /// The number of rules from which a tree is faster.
     ///
-    /// libseccomp 2.5 puts four calls in a leaf, and errs if there is a tree without any rule.
+    /// libseccomp 2.5 puts four calls in a leaf, and fails for a tree without rules.
     private static let ruleCountForTree = 32
     /// Kernel: MFD_CLOEXEC of memfd_create(2).
     private static let closeOnExec = 1
@@ -65,7 +64,7 @@ private struct SeccompCompiler {
                     .unsupported, field,
                     "libseccomp \(libseccompVersion()) does not know \(architecture.rawValue)")
             }
-            // One program cannot serve both byte orders. Kernel: __AUDIT_ARCH_LE.
+            // One program cannot serve two byte orders. Kernel: __AUDIT_ARCH_LE.
             guard token & 0x4000_0000 != 0 else {
                 throw SeccompError(
                     .unsupported, field,
@@ -115,7 +114,7 @@ private struct SeccompCompiler {
         }
         let numbers = allNames.compactMap { SystemCallNumbers.number($0, on: architecture) }
         if rules.count > Self.ruleCountForTree, !numbers.isEmpty {
-            // A libseccomp without trees makes a slower filter, not another one.
+            // A libseccomp without trees makes an equivalent but slower filter.
             try? filter.sortAsTree()
         }
         return ArchitectureDispatch.Branch(
@@ -166,10 +165,10 @@ private struct SeccompCompiler {
         }
         return named.reduce(into: listener) { flags, flag in
             switch flag {
-            // The process that loads the filter has one thread.
+            // The process that loads the filter has only one thread.
             case .threadSync: break
-            // It says how a listener is waited for; there is none without SCMP_ACT_NOTIFY, and the
-            // kernel refuses the flag then.
+            // The flag changes the wait for a listener; without SCMP_ACT_NOTIFY there is none, and
+            // the kernel refuses the flag.
             case .waitKillableReceive:
                 if profile.notifies { flags |= flag.kernelValue }
             case .log, .speculationAllow: flags |= flag.kernelValue
@@ -193,7 +192,7 @@ private struct SeccompCompiler {
                 throw SeccompError(
                     .invalid, namesPath.appending(index: unnamed), "a system call must have a name")
             }
-            // libseccomp refuses rules that say what the default says.
+            // libseccomp refuses rules that have the default action.
             guard action != defaultAction else { continue }
             for (nameIndex, name) in rule.names.enumerated() {
                 guard let number = SystemCallNumbers.native(name) else {
@@ -210,10 +209,10 @@ private struct SeccompCompiler {
         return (rules, unknown)
     }
 
-    /// The conditions of a rule: the rule matches if all conditions of one of the lists hold.
+    /// The conditions of a rule: it matches if all conditions of one of the lists hold.
     ///
-    /// libseccomp takes one condition for each argument. Where a rule has two for one argument, each
-    /// condition of the rule becomes a rule of its own, which is what runc makes of such profiles.
+    /// libseccomp accepts one condition per argument. If a rule has two for the same argument, each
+    /// of its conditions becomes a separate rule, as with runc.
     private static func conditions(of rule: SeccompRule, at path: JSONPath) throws(SeccompError)
         -> [[scmp_arg_cmp]]
     {
@@ -231,11 +230,11 @@ private struct SeccompCompiler {
 
     // MARK: - The program
 
-    /// Whether calls newer than the profile get ENOSYS: where the default action would refuse them
-    /// with something else.
+    /// Whether calls newer than the profile get ENOSYS: if the default action would refuse them in
+    /// another way.
     private var refusesNewerCalls: Bool {
         switch profile.defaultAction {
-        // A default that lets calls through also lets new ones through; a tracer decides for itself.
+        // A default that permits calls also permits new ones; a tracer decides for itself.
         case .allow, .log, .trace: false
         case .errno: profile.defaultErrnoRet != UInt(Errno.noFunction.rawValue)
         case .kill, .killThread, .killProcess, .trap, .notify: true

@@ -6,19 +6,19 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// Who decides on the calls that a profile leaves to it, and what it is told.
+/// The listener that decides on the calls with action notify, and the message for it.
 ///
 /// Spec: config-linux.md, The Container Process State.
 struct SeccompListener: Equatable, Sendable {
-    /// The socket that takes the notify descriptor.
+    /// The socket that receives the notify descriptor.
     let path: String
     let metadata: String?
-    /// The state of the container; pid 0 stands for a container that is being created.
+    /// The state of the container; pid 0 is replaced once the process exists.
     let state: State
 
-    /// The listener of a profile, or nil when no rule needs one: the path is ignored then.
+    /// The listener of a profile; nil if no rule needs one, whatever the path.
     ///
-    /// A relative path counts from the bundle, where runc looks for it.
+    /// A relative path is resolved against the bundle, as by runc.
     init?(_ profile: Seccomp?, state: @autoclosure () -> State) {
         guard let profile, profile.notifies, let path = profile.listenerPath else { return nil }
         let state = state()
@@ -27,7 +27,7 @@ struct SeccompListener: Equatable, Sendable {
         self.state = state
     }
 
-    /// What is sent beside the descriptor.
+    /// The message sent together with the descriptor.
     func message(of pid: Int32) -> String {
         var state = state
         if state.pid == 0 { state.pid = Int(pid) }
@@ -41,7 +41,7 @@ struct SeccompListener: Equatable, Sendable {
 
     static let field = "linux.seccomp.listenerPath"
 
-    /// Tells early what would fail at start: nothing that listens is there.
+    /// Checks early that the path is a socket; otherwise start would fail.
     func find() throws(ContainerError) {
         let status = try reporting("failed to find the seccomp agent", field: Self.field) {
             () throws(SystemCallError) in try ContainerKit.status(at: path)
@@ -57,11 +57,11 @@ struct SeccompListener: Equatable, Sendable {
         }
     }
 
-    /// Reads where a process that has loaded its filter tells the number of its listener.
+    /// Receives the number of the listener from a process that has loaded its filter.
     ///
-    /// - Returns: The number, or nil when the process runs or ended.
+    /// - Returns: the number; nil if the process runs its program or has ended.
     static func receiveNumber(from socket: CInt) -> CInt? {
-        // The event in the first byte, the number in the last four.
+        // The event is in the first byte, the number in the last four.
         var message: (event: UInt32, number: CInt) = (0, -1)
         let count = try? withAddress(of: &message) { (address) throws(SystemCallError) in
             try systemCall("read", __NR_read, Int(socket), address, 8, describing: "rendezvous")
@@ -70,16 +70,16 @@ struct SeccompListener: Equatable, Sendable {
         return message.number
     }
 
-    /// Takes the listener out of the process, sends it, and lets the process go on.
+    /// Takes the listener from the process, sends it, and lets the process go on.
     ///
-    /// The process needs no call for it but the write and the read around: whatever else its filter
-    /// says, the runtime is not subject to it.
+    /// The process itself only needs a write and a read for this: the runtime is not subject to its
+    /// filter.
     ///
     /// - Parameters:
     ///   - number: the descriptor in the process.
     ///   - process: the process, as pidfd and as pid.
     ///   - agent: the connection to the listener's socket; it is closed.
-    ///   - socket: where the process waits.
+    ///   - socket: the socket on which the process waits.
     /// - Throws: `systemCall`.
     func hand(
         over number: CInt, of process: (pidfd: CInt, pid: Int32),
@@ -101,6 +101,6 @@ struct SeccompListener: Equatable, Sendable {
 }
 
 extension Seccomp {
-    /// Whether a rule leaves calls to a listener.
+    /// Whether a rule has the action notify.
     var notifies: Bool { (syscalls ?? []).contains { $0.action == .notify } }
 }

@@ -5,14 +5,14 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// What the running kernel can do with filters of system calls.
+/// The seccomp features of the running kernel.
 ///
-/// Kernel: seccomp(2). The questions change nothing in the process that asks.
+/// Kernel: seccomp(2). The queries change nothing in this process.
 enum SeccompSupport {
-    /// Whether the kernel takes filters at all.
+    /// Whether the kernel supports filters.
     static var isAvailable: Bool { supports(.errno) }
 
-    /// Whether the kernel knows an action, as SECCOMP_GET_ACTION_AVAIL tells.
+    /// Whether the kernel knows an action, by SECCOMP_GET_ACTION_AVAIL.
     static func supports(_ action: Seccomp.Action) -> Bool {
         var number = action.kernelValue(errno: 0)
         do throws(SystemCallError) {
@@ -26,11 +26,11 @@ enum SeccompSupport {
         }
     }
 
-    /// Whether the kernel knows a flag: it looks at the flags before it looks for the program, which
-    /// is missing here.
+    /// Whether the kernel knows a flag: it checks the flags before it reads the program, which is
+    /// missing here.
     static func supports(_ flag: Seccomp.Flag) -> Bool {
         var flags = flag.kernelValue
-        // The kernel takes this flag only beside the one that makes a listener.
+        // The kernel accepts this flag only together with the one for a listener.
         if flag == .waitKillableReceive { flags |= .newListener }
         do throws(SystemCallError) {
             try systemCall(
@@ -49,7 +49,7 @@ enum SeccompSupport {
 }
 
 extension Seccomp.Action {
-    /// The action as the kernel has it, with an errno where the action takes one.
+    /// The kernel's value of the action, with an errno if the action takes one.
     ///
     /// Kernel: SECCOMP_RET_*.
     func kernelValue(errno: UInt16) -> UInt32 {
@@ -67,7 +67,7 @@ extension Seccomp.Action {
 }
 
 extension Seccomp.Flag {
-    /// The flag as seccomp(2) takes it.
+    /// The flag for seccomp(2).
     var kernelValue: SeccompFilterFlags {
         switch self {
         case .threadSync: .threadSync
@@ -79,6 +79,6 @@ extension Seccomp.Flag {
 }
 
 extension RuntimeVersion {
-    /// The version of the linked libseccomp, "2.5.4".
+    /// The version of the linked libseccomp, such as "2.5.4".
     public static var libseccompVersion: String { ContainerKit.libseccompVersion() }
 }

@@ -4,11 +4,11 @@ internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// What the state directory remembers of a container: one versioned JSON object.
+/// The record of a container in its state directory: one versioned JSON object.
 ///
-/// Fields are only ever added; a reader of a later version reads all earlier ones.
+/// Fields are only added; later versions can read the records of all earlier ones.
 struct ContainerRecord: Equatable, Sendable {
-    /// Raised when a field changes its meaning.
+    /// To be raised when a field changes its meaning.
     static let version: Int64 = 1
 
     /// The container's id.
@@ -19,50 +19,50 @@ struct ContainerRecord: Equatable, Sendable {
     var bundle: String
     /// The absolute path of the rootfs.
     var rootfs: String
-    /// When it was created, in RFC 3339.
+    /// The time of creation, in RFC 3339.
     var created: String
     /// Annotations of the config.
     var annotations: [String: String]
-    /// Whether the launch came so far that init waits; a record without it is of a launch that is
-    /// under way, or died.
+    /// Whether the launch is complete, so that init waits for start or runs; without it the launch
+    /// is in progress or has failed.
     var isComplete = false
-    /// Init's pid; 0 before it is there.
+    /// Init's pid; 0 until it exists.
     var pid: Int32 = 0
-    /// Init's start time in clock ticks since boot, which tells a reused pid apart.
+    /// Init's start time in clock ticks since boot, which detects a reused pid.
     var startTime: UInt64 = 0
-    /// Whether init has a pid namespace of its own, which dies with it.
+    /// Whether init has its own pid namespace, which ends with it.
     var hasPidNamespace = false
-    /// Whether it has a session keyring of its own.
+    /// Whether the container has its own session keyring.
     var hasSessionKeyring = true
-    /// What tells the mount of its root from others, where it is in the host's table of mounts.
+    /// The identity of the root's mount, if it is in the host's mount table.
     var rootMount: UInt64?
-    /// The hooks that start and delete run; nil when there are none.
+    /// The hooks for start and delete; nil if there are none.
     var hooks: Hooks?
-    /// The groups of resctrl that its processes belong to.
+    /// The resctrl groups of its processes.
     var resctrlGroups: [String] = []
-    /// The groups of resctrl that go with it.
+    /// The resctrl groups that are removed with the container.
     var ownResctrlGroups: [String] = []
-    /// The directories of its cgroup.
+    /// The directories of its cgroups.
     var cgroups: CgroupLayout
-    /// How many processes the kernel had killed in that for want of memory before.
+    /// The number of OOM kills in its cgroup before it was created.
     var outOfMemoryKillsBefore: UInt64 = 0
-    /// The pipes among the standard streams that it was started with, as links of procfs name them.
+    /// The pipes among its original standard streams, named like links in procfs.
     var pipes: [String] = []
     /// Whether it was paused before it was started.
     ///
-    /// Only then `start` and `state` have to look whether a created container is frozen.
+    /// Only in that case must `start` and `state` check whether a created container is frozen.
     var isPausedBeforeStart = false
     /// The instruction at which init waits for start.
     var startWaitIndex = 0
-    /// What the instructions from there on are, to name one that fails.
+    /// The instructions from there on, to describe one that fails.
     var lastInstructions: [RecordedInstruction] = []
 
-    /// The first instruction of each of init's steps; empty where init followed no plan.
+    /// The index of the first instruction of each of init's steps; empty if init was restored.
     var stepStarts: [Int] = []
-    /// What the plan depended on beside config and host, for who makes it again.
+    /// The caller's choices that the plan depends on, to make the plan again.
     var choices: JSONValue?
 
-    /// Whether its config had a process.
+    /// Whether its config has a process.
     var hasProgram: Bool {
         lastInstructions.contains(where: \.isExecution)
     }
@@ -74,7 +74,7 @@ struct ContainerRecord: Equatable, Sendable {
         return fields.written
     }
 
-    /// Shows every member to `fields`, which reads or writes it.
+    /// Passes every member to `fields`, which reads or writes it.
     private mutating func visit(_ fields: inout RecordFields) {
         var version = Self.version
         fields.number("version", &version)
@@ -127,10 +127,10 @@ struct ContainerRecord: Equatable, Sendable {
         self.cgroups = cgroups
     }
 
-    /// Reads a record; nil when it is not one, or of a later version.
+    /// Decodes a record; nil if it is none, or of a later version.
     ///
-    /// A member of a wrong type makes the whole record wrong: then others may not be what was written
-    /// either.
+    /// A member of a wrong type makes the whole record invalid, since other members may be damaged
+    /// as well.
     init?(_ value: JSONValue) {
         guard case .object(let object) = value else { return nil }
         var fields = RecordFields(of: object)
@@ -143,7 +143,7 @@ struct ContainerRecord: Equatable, Sendable {
 }
 
 extension ContainerRecord {
-    /// A record of a container of which nothing is known yet, for `salvage`.
+    /// A record without any information, for `salvage`.
     init(salvaged id: String) {
         self.init(
             id: id, ociVersion: "", bundle: "", rootfs: "", created: "", annotations: [:],
@@ -151,10 +151,11 @@ extension ContainerRecord {
         isComplete = true
     }
 
-    /// Takes over what helps to end a container, from a record that is of a later version or lacks what
-    /// other commands need.
+    /// Takes over the members that help to end a container, from a record of a later version or an
+    /// incomplete one.
     ///
-    /// Init is known by its pid and start time together. A cgroup that cannot be read has no directories.
+    /// Init is taken only with both pid and start time. A cgroup that cannot be decoded has no
+    /// directories.
     mutating func salvage(_ value: JSONValue) {
         guard case .object(let object) = value else { return }
         var fields = RecordFields(of: object)
@@ -171,30 +172,31 @@ extension ContainerRecord {
         ownResctrlGroups = found.ownResctrlGroups
     }
 
-    /// Takes the mounts of a container without a mount namespace of its own from the host's table.
+    /// Unmounts the root of a container without its own mount namespace from the host's mount
+    /// namespace.
     func detachRootMount() throws(SystemCallError) {
         guard let rootMount else { return }
         do {
             try detachMount(rootMount, at: rootfs)
         } catch  where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
-            // Whoever removed the directory has taken the mount off before.
+            // The directory is gone, so the mount must have been removed before.
         }
     }
 }
 
-/// One instruction as an error names it.
+/// An instruction in the form in which an error describes it.
 struct RecordedInstruction: Equatable, Sendable {
-    /// Its index in the program.
+    /// The instruction's index in the program.
     var index: Int
-    /// What asks for its step.
+    /// The origin of its step.
     var origin: Origin
     /// The theme of its step; records of version 0.1 have none.
     var theme: StepTheme?
-    /// The call's name; empty where the program stops by itself.
+    /// The call's name; empty if the program stops by itself.
     var call: String
-    /// The call's arguments, ready to print.
+    /// The call's arguments as text.
     var arguments: String
-    /// What its failure means.
+    /// The meaning of its failure.
     var note: String
 
     var json: JSONValue {
@@ -237,6 +239,6 @@ struct RecordedInstruction: Equatable, Sendable {
 }
 
 extension RecordedInstruction {
-    /// Whether it replaces init by the config's program.
+    /// Whether it executes the config's program.
     var isExecution: Bool { call == "execve" && origin == "process.args" }
 }

@@ -2,34 +2,34 @@
 
 internal import RuntimeSpec
 
-/// The members of a record, for one list of them that serves reading and writing.
+/// Reads or writes the members of a record, so that one list of them serves both.
 ///
-/// Not the walker of the config's types (FieldVisitor): that tells each violation with its path, and its
-/// generic code would be made once more in this module.
+/// This is not the config types' FieldVisitor, which reports each violation with its path, and
+/// whose generic code would be compiled again for this module.
 struct RecordFields {
     private let source: JSONObject?
     private var object = JSONObject()
-    /// Whether all that was read was there, where it must be, and of the type that was written.
+    /// Whether all required members were present, and all members had the right type.
     private(set) var areWhole = true
 
-    /// Writes.
+    /// Writes members.
     init() {
         source = nil
     }
 
-    /// Reads; a member that is missing, or of another type, leaves its value as it was.
+    /// Reads members; one that is missing or of a wrong type leaves its value unchanged.
     init(of object: JSONObject) {
         source = object
     }
 
     var written: JSONValue { .object(object) }
 
-    /// What is read is no record.
+    /// Marks the object as no valid record.
     mutating func refuse() {
         areWhole = false
     }
 
-    /// What `read` makes of a member; nil where that is missing, or nothing is read.
+    /// The result of `read` for a member; nil if it is missing, or if members are written.
     private mutating func member<Value>(
         _ name: String, isOptional: Bool, _ read: (JSONValue) -> Value?
     ) -> Value? {
@@ -47,7 +47,7 @@ struct RecordFields {
         if source == nil { object.append(name, value()) }
     }
 
-    /// A text; one that is not always written may be missing.
+    /// A text; if it is not always written, it may be missing.
     mutating func text(_ name: String, _ value: inout String, isWritten: Bool? = nil) {
         if isWritten ?? true { write(name, .string(value)) }
         if let text = member(name, isOptional: isWritten != nil, { $0.text }) { value = text }
@@ -63,7 +63,7 @@ struct RecordFields {
         if let number { value = number }
     }
 
-    /// A flag that may be missing.
+    /// A flag, which may be missing.
     mutating func flag(_ name: String, _ value: inout Bool, isWritten: Bool = true) {
         if isWritten { write(name, .bool(value)) }
         let flag = member(name, isOptional: true) { (value) -> Bool? in
@@ -72,7 +72,7 @@ struct RecordFields {
         if let flag { value = flag }
     }
 
-    /// Texts by their keys, in their order; all may be missing.
+    /// Texts by key, in the order of the keys; the member may be missing.
     mutating func texts(_ name: String, _ value: inout [String: String]) {
         if source == nil {
             var texts = JSONObject()
@@ -93,7 +93,7 @@ struct RecordFields {
         if let texts { value = texts }
     }
 
-    /// Something that may be missing.
+    /// A value that may be missing.
     mutating func value<Value>(
         _ name: String, _ value: inout Value?, _ read: (JSONValue) -> Value?,
         _ written: (Value) -> JSONValue
@@ -102,7 +102,7 @@ struct RecordFields {
         if let found = member(name, isOptional: true, read) { value = found }
     }
 
-    /// Something that must be there.
+    /// A value that must be present.
     mutating func required<Value>(
         _ name: String, _ value: inout Value, _ read: (JSONValue) -> Value?,
         _ written: (Value) -> JSONValue
@@ -111,7 +111,7 @@ struct RecordFields {
         if let found = member(name, isOptional: false, read) { value = found }
     }
 
-    /// A list, which may be missing, and is not written where it is empty.
+    /// A list, which may be missing and is not written if it is empty.
     mutating func list<Element>(
         _ name: String, _ value: inout [Element], _ read: (JSONValue) -> Element?,
         _ written: (Element) -> JSONValue, isWritten: Bool? = nil
@@ -127,12 +127,12 @@ struct RecordFields {
 }
 
 extension JSONValue {
-    /// The text, if it is one.
+    /// The text; nil if the value is another type.
     var text: String? {
         if case .string(let text) = self { text } else { nil }
     }
 
-    /// The number, if it is one that tells a place in a list.
+    /// The number as an index; nil if the value is not a non-negative integer.
     var index: Int? {
         guard case .integer(let number) = self, number >= 0 else { return nil }
         return Int(exactly: number)

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What one command leaves for the next: all that a container is between two calls.
+// Storage: everything that one command leaves for the next about a container.
 //
-//   StateDirectory   its directory below the store's, and the lock on it
-//   ContainerRecord  state.json: pid, start time, cgroups, and what init still has to do
-//   RecordFields     its members, read and written by one list
+//   StateDirectory   the container's directory in the store, and its lock
+//   ContainerRecord  state.json: pid, start time, cgroups, and init's remaining steps
+//   RecordFields     reads and writes the record's members by one list
 
 internal import CLinux
 internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// The directory of one container below the store's: what commands share across processes.
+/// The directory of one container in the store, which commands of different processes share.
 ///
-///   state.json    the record, written whole to a temporary name and renamed
-///   config.json   the config as it was at create, with the limits that update changed
-///   progress      the page that init writes its progress to
-///   start         the socket on which `start` gives its order
-///   notify/       where the process tells that it is ready, if anybody wants to know
+///   state.json    the record; written to a temporary name and renamed
+///   config.json   the config as it was at create, with limits changed by update
+///   progress      the page to which init writes its progress
+///   start         the socket on which `start` connects
+///   notify/       the socket on which the process reports readiness, if requested
 ///
 /// Commands that change a container hold flock(2) on the directory itself.
 struct StateDirectory: ~Copyable {
@@ -30,7 +30,7 @@ struct StateDirectory: ~Copyable {
     /// The absolute path.
     let path: String
     private let directory: OwnedDescriptor
-    /// What statx(2) told of it when it was opened.
+    /// The result of statx(2) when it was opened.
     let opened: clinux_statx
 
     /// The open directory.
@@ -52,7 +52,7 @@ struct StateDirectory: ~Copyable {
                 hint: "the current directory is gone; name an absolute path")
         }
         let path = "\(store)/\(id)"
-        // A delete --force that comes before the lock takes the directory away again.
+        // A delete --force may remove the directory before it is locked.
         for _ in 0..<8 {
             try makeDirectory(path, in: store)
             let made: StateDirectory
@@ -60,11 +60,12 @@ struct StateDirectory: ~Copyable {
                 guard let opened = try open(id, in: store) else { continue }
                 try opened.lock()
                 guard try opened.isCurrent() else { continue }
-                // Then it is one that another create made in the place of ours.
+                // It then belongs to another create, which made it in place of ours.
                 if try opened.holds(recordName) { break }
                 made = opened
             } catch {
-                // If another create has made a new one meanwhile, that is not empty, or is made once more.
+                // If it belongs to another create by now, it is either not empty, or that create
+                // makes it again.
                 try? removeDirectory(path)
                 throw error
             }
@@ -88,7 +89,7 @@ struct StateDirectory: ~Copyable {
         }
     }
 
-    /// Makes the store's directory with those above it; only its owner may enter it.
+    /// Makes the store's directory and its parents; only the owner may enter the store.
     private static func makeStore(_ path: String) throws(SystemCallError) {
         var prefix = ""
         let parts = path.split(separator: "/")
@@ -103,10 +104,11 @@ struct StateDirectory: ~Copyable {
         }
     }
 
-    /// Opens the directory of an existing container; nil when there is none.
+    /// Opens the directory of an existing container; nil if there is none.
     ///
-    /// What it says is done: processes are killed and hooks run. So one that another user has made, or may
-    /// write to, is refused; where the store lies, and who may write there, does not matter then.
+    /// Commands act on its contents: they kill processes and run hooks. So a directory that another
+    /// user owns or may write to is refused. The path of the store then does not matter, nor who
+    /// may write to it.
     static func open(_ id: String, in store: String) throws(ContainerError) -> StateDirectory? {
         let path = "\(store)/\(id)"
         let found: StateDirectory
@@ -134,7 +136,7 @@ struct StateDirectory: ~Copyable {
         return found
     }
 
-    /// Takes the lock if nobody has it; tells whether it did.
+    /// Takes the lock if it is free; returns whether it did.
     func tryLock() throws(ContainerError) -> Bool {
         do throws(SystemCallError) {
             return try lockIfFree(descriptor, named: "\"\(path)\"")
@@ -143,7 +145,7 @@ struct StateDirectory: ~Copyable {
         }
     }
 
-    /// Waits for the lock; it goes with the descriptor.
+    /// Waits for the lock, which is released when the descriptor is closed.
     func lock() throws(ContainerError) {
         _ = try reporting("unable to lock the container") { () throws(SystemCallError) in
             try systemCall(
@@ -152,15 +154,15 @@ struct StateDirectory: ~Copyable {
         }
     }
 
-    /// Lets others take the lock before the descriptor is closed.
+    /// Releases the lock before the descriptor is closed.
     func unlock() {
         ContainerKit.unlock(descriptor)
     }
 
-    /// Whether the directory is still the one that its path names: another command may have deleted
-    /// the container while this one waited for the lock.
+    /// Whether the path still leads to this directory: another command may have deleted the
+    /// container while this one waited for the lock.
     ///
-    /// - Throws: when it cannot be told.
+    /// - Throws: `systemCall` if this cannot be determined.
     func isCurrent() throws(ContainerError) -> Bool {
         do throws(SystemCallError) {
             let named = try status(at: path)
@@ -175,28 +177,29 @@ struct StateDirectory: ~Copyable {
 
     // MARK: Contents
 
-    /// Writes a record beside the one in place.
+    /// Writes a new record next to the present one.
     func stage(_ record: ContainerRecord) throws(ContainerError) {
         try write(record.json.encoded(), to: Self.stagedName)
     }
 
-    /// Makes the staged record the first one.
+    /// Makes the staged record the container's first one.
     func putFirstRecordInPlace() throws(ContainerError) {
         try reporting("unable to save the state in \(path)") { () throws(SystemCallError) in
             try renameFile(Self.stagedName, to: Self.recordName, at: descriptor)
         }
     }
 
-    /// Replaces the record by the staged one, whole or not at all.
+    /// Replaces the record by the staged one, atomically.
     ///
-    /// The two change places: ext4 (and others that delay allocation) would write the new file out at once
-    /// where it is renamed over another. The record has to survive this process, not the machine.
+    /// The files are exchanged: if a file is renamed over another, ext4 and others with delayed
+    /// allocation write it to disk at once. The record must survive this process, but not the
+    /// machine.
     func putRecordInPlace() throws(ContainerError) {
         try reporting("unable to save the state in \(path)") { () throws(SystemCallError) in
             do throws(SystemCallError) {
                 try exchangeFiles(Self.stagedName, Self.recordName, at: descriptor)
             } catch  where [.noSuchFileOrDirectory, .invalidArgument].contains(error.errno) {
-                // There is no record yet, or the file system cannot exchange.
+                // There is no record yet, or the file system cannot exchange files.
                 try renameFile(Self.stagedName, to: Self.recordName, at: descriptor)
                 return
             }
@@ -204,21 +207,21 @@ struct StateDirectory: ~Copyable {
         }
     }
 
-    /// Writes a changed config beside the one in place.
+    /// Writes a changed config next to the present one.
     func stage(config: [UInt8]) throws(ContainerError) {
-        // The name of a staged record, which nobody else writes under the lock, and which is removed with
-        // the directory.
+        // It uses the name of a staged record, which nobody else writes under the lock, and which
+        // is removed with the directory.
         try write(config, to: Self.stagedName)
     }
 
-    /// Replaces the config by the staged one, whole or not at all.
+    /// Replaces the config by the staged one, atomically.
     func putConfigInPlace() throws(ContainerError) {
         try reporting("unable to save the state in \(path)") { () throws(SystemCallError) in
             try renameFile(Self.stagedName, to: Self.configName, at: descriptor)
         }
     }
 
-    /// Keeps the config; nobody reads it before the record says that the container is created.
+    /// Writes the config; nobody reads it until the record is complete.
     func writeConfig(_ config: [UInt8]) throws(ContainerError) {
         try write(config, to: Self.configName)
     }
@@ -231,10 +234,10 @@ struct StateDirectory: ~Copyable {
         }
     }
 
-    /// The record of the container `id`; nil when none was written yet.
+    /// The record of the container `id`; nil if none was written yet.
     func readRecord(_ id: String) throws(ContainerError) -> ContainerRecord? {
         guard let bytes = try read(Self.recordName) else {
-            // It is the first file to come and the last to go.
+            // The progress page is made after the first record and removed before it.
             if try holds(Self.progressName) { throw damage(to: Self.recordName) }
             return nil
         }
@@ -244,14 +247,14 @@ struct StateDirectory: ~Copyable {
         return record
     }
 
-    /// Where init stands, by its progress page; nil when there is none that could be read.
+    /// Init's position from its progress page; nil if there is none that can be read.
     func readProgress() throws(ContainerError) -> (index: Int, error: CInt)? {
         try read(Self.progressName).flatMap(ProgressPage.read)
     }
 
-    /// Notes in the progress page that init was told to run its program.
+    /// Notes in the progress page the time at which init was told to run its program.
     ///
-    /// Nothing depends on it but what is told of the time: where it cannot be written, that is not told.
+    /// Only `ContainerProgress` uses it: an error leaves the time unknown.
     func noteOrder() {
         let directory = descriptor
         var time = Int64(ClockTime.wall.totalNanoseconds)
@@ -266,23 +269,23 @@ struct StateDirectory: ~Copyable {
         }
     }
 
-    /// What is said of a file that is not as it was written.
+    /// The error for a missing or damaged file.
     func damage(to name: String) -> ContainerError {
         ContainerError(
             .state, "\(path)/\(name) is missing, damaged or of a later version",
             hint: "delete --force removes the container")
     }
 
-    /// What is said of a container that may live, but of which nothing can be found.
+    /// The error for a container that may be running, but whose processes are unknown.
     var noProcessKnown: ContainerError {
         ContainerError(
             .state, "the files in \(path) do not tell which processes are the container's",
             hint: "end what is left of it, and remove the directory")
     }
 
-    /// A file of the directory; nil when it is missing.
+    /// The contents of a file of the directory; nil if it is missing.
     ///
-    /// - Throws: `state` for what is no file, which is not waited for either.
+    /// - Throws: `state` if it is not a regular file; this never blocks.
     func read(_ name: String) throws(ContainerError) -> [UInt8]? {
         do throws(SystemCallError) {
             let file = try openFile(name, .readOnly | .nonBlocking | .noFollow, at: descriptor)
@@ -297,10 +300,11 @@ struct StateDirectory: ~Copyable {
         }
     }
 
-    /// A record is smaller than the config that it comes from.
+    /// The limit for a file's size; a record is smaller than its config.
     private static let fileLimitBytes = 16 << 20
 
-    /// What a directory, a link, a socket and an empty pipe answer, and a file that is too large.
+    /// The errors for a directory, a link, a socket, a pipe without a writer, and a file that is
+    /// too large.
     private static func meansNoFile(_ errno: Errno) -> Bool {
         [
             .isDirectory, .tooManySymbolicLinkLevels, .noSuchAddressOrDevice,
@@ -308,9 +312,9 @@ struct StateDirectory: ~Copyable {
         ].contains(errno)
     }
 
-    /// Whether there is a file of this name.
+    /// Whether there is a file with this name.
     ///
-    /// - Throws: when it cannot be told.
+    /// - Throws: `systemCall` if this cannot be determined.
     func holds(_ name: String) throws(ContainerError) -> Bool {
         do throws(SystemCallError) {
             _ = try status(at: name, in: descriptor)
@@ -331,7 +335,7 @@ struct StateDirectory: ~Copyable {
         }
     }
 
-    /// Removes a file, or what has come into its place.
+    /// Removes a file, or a directory in its place.
     private func removeEntry(_ name: String) throws(SystemCallError) {
         do throws(SystemCallError) {
             try removeFile(name, at: descriptor)
@@ -342,7 +346,7 @@ struct StateDirectory: ~Copyable {
         }
     }
 
-    /// Removes the directory with all that is in it.
+    /// Removes the directory and its contents.
     func remove() throws(ContainerError) {
         let refusal = "unable to remove the container's state"
         try reporting(refusal) { () throws(SystemCallError) in
@@ -356,7 +360,7 @@ struct StateDirectory: ~Copyable {
                 try removeEntry(name)
             }
         }
-        // The name may have come to mean another container's directory.
+        // The path may lead to another container's directory by now.
         guard try isCurrent() else { return }
         try reporting(refusal) { () throws(SystemCallError) in
             do throws(SystemCallError) {
@@ -376,28 +380,28 @@ struct StateDirectory: ~Copyable {
         do throws(SystemCallError) {
             try removeFile(ReadinessSocket.name, at: directory.number)
         } catch  where error.errno == .noSuchFileOrDirectory {
-            // Nobody ever listened.
+            // The socket was never made.
         }
         try removeDirectory(ReadinessSocket.directoryName, at: descriptor)
     }
 
-    /// The mode of a directory whose files are being removed: once it is empty, that tells it from one
-    /// that lost them otherwise.
+    /// The mode of a directory whose files are being removed: it distinguishes an empty one from a
+    /// directory that has lost its files otherwise.
     private static let removalMode: UInt16 = 0o700
 
-    /// Whether a command removes the container, or has done so.
+    /// Whether a command is removing the container, or has removed it.
     func isBeingRemoved() throws(ContainerError) -> Bool {
         let now = try reporting { () throws(SystemCallError) in try status(of: descriptor) }
         return now.stx_mode & 0o777 == Self.removalMode || now.stx_nlink == 0
     }
 
-    /// Whether a directory without a record is that of a creation that died before it had one, or of a
-    /// removal that died at its end; else nothing tells of the container that it was made for.
+    /// Whether a directory without a record was left by a creation that failed before its first
+    /// record, or by a removal that failed at its end; otherwise its container is unknown.
     func isOfNoContainer() throws(ContainerError) -> Bool {
         for name in [Self.progressName, Self.configName, Self.socketName] {
             if try holds(name) { return false }
         }
-        // A directory that never had a file was not changed since it was made.
+        // A directory that never had a file is unchanged since its creation.
         let tellsBirth = StatusMask(rawValue: Int(opened.stx_mask)).contains(.birthTime)
         let isAsMade =
             opened.stx_btime.tv_sec == opened.stx_mtime.tv_sec

@@ -4,22 +4,23 @@ internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
 
-/// The rights of the calling thread that an exec would change, and how a child keeps them.
+/// The capabilities of the calling thread that an exec would change, and how a child keeps them.
 ///
-/// An exec gives root what is inheritable or in its bounding set, and takes from any other user what is not
-/// ambient. So the child makes all that is permitted inheritable before, and ambient if it is no root, and
-/// sets back after the exec what the caller had.
+/// An exec gives root all inheritable capabilities and those in its bounding set, and leaves other
+/// users only the ambient ones. So before the exec, the child makes all its permitted capabilities
+/// inheritable, and also ambient if it is not root; after the exec, it restores the caller's sets.
 ///
 /// Kernel: capabilities(7), Transformation of capabilities during execve(); capget(2).
 struct CallerRights {
-    /// What to set again after the exec; nil where it changes nothing.
+    /// The sets to restore after the exec; nil if it changes nothing.
     var capabilities: CapabilitySets?
-    /// The ambient ones; nil where they need no change.
+    /// The ambient set to restore; nil if it is unchanged.
     var ambient: UInt64?
-    /// What must be ambient for the exec; 0 for none.
+    /// The capabilities that must be ambient for the exec; 0 for none.
     var carried: UInt64 = 0
 
-    /// The rights of the caller; nil where an exec changes what nobody can set again: a saved user id.
+    /// The rights of the calling thread; nil if an exec would change a saved ID, which cannot be
+    /// restored.
     static func ofThisThread() -> CallerRights? {
         guard let user = onlyID(Int(__NR_getresuid)), onlyID(Int(__NR_getresgid)) != nil else {
             return nil
@@ -40,7 +41,7 @@ struct CallerRights {
             capabilities: sets, ambient: ambient, carried: sets.permitted)
     }
 
-    /// Real, effective and saved id, where all three are the same.
+    /// The ID, if the real, effective and saved IDs are the same; else nil.
     private static func onlyID(_ call: Int) -> UInt32? {
         var ids: InlineArray<3, UInt32> = .init(repeating: 0)
         withUnsafeMutableBytes(of: &ids) { bytes in

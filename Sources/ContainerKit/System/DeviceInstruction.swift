@@ -8,12 +8,12 @@ struct DeviceInstruction: Equatable, Sendable {
     var code: UInt8
     /// The destination register in the low four bits, the source register in the high four.
     var registers: UInt8
-    /// A distance in instructions for jumps, in bytes for loads.
+    /// The distance of a jump in instructions, or the offset of a load in bytes.
     var offset: Int16
     /// The constant operand.
     var immediate: Int32
 
-    /// The operations that device programs are made of.
+    /// The operations used in device programs.
     enum Code {
         static let loadWord: UInt8 = 0x61  // BPF_LDX | BPF_MEM | BPF_W
         static let moveConstant: UInt8 = 0xb7  // BPF_ALU64 | BPF_MOV | BPF_K

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The texts of errnos, as engines match them: lower case, as Go's syscall package prints them.
+/// The texts of errnos as engines expect them: in lower case, like Go's syscall package.
 ///
-/// Source: errno(3); numbers of linux/errno.h (the same on x86_64 and aarch64).
+/// Source: errno(3); the numbers of linux/errno.h (the same on x86_64 and aarch64).
 enum ErrnoWords {
     static func text(for number: CInt) -> String {
         let index = Int(number)

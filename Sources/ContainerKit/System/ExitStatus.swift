@@ -6,22 +6,22 @@ internal import KernelVocabulary
 ///
 /// Kernel: waitid(2), CLD_EXITED against CLD_KILLED and CLD_DUMPED.
 public enum ExitStatus: Equatable, Hashable, Sendable {
-    /// The process left by itself, with this status (0...255).
+    /// The process exited by itself, with this status (0 to 255).
     case exited(Int32)
-    /// A signal of this number ended it.
+    /// A signal with this number killed the process.
     case signaled(Int32)
-    /// It has ended, and nobody tells how: somebody else has taken its status, or the host program ignores
-    /// SIGCHLD, and the kernel is older than Linux 6.15.
+    /// It is unknown how the process ended: another part of the program has taken its status, or
+    /// the host program ignores SIGCHLD, and the kernel is older than Linux 6.15.
     case unknown
 
-    /// What a status word of wait(2) says.
+    /// Decodes a status word of wait(2).
     public init(waitStatus: Int32) {
         let signal = WaitStatus.signal(waitStatus)
         self = signal == 0 ? .exited(WaitStatus.exitStatus(waitStatus)) : .signaled(signal)
     }
 
-    /// The status as a shell tells it: the status itself, or 128 and the number of the signal; 255 for one
-    /// that is not known.
+    /// The status as a shell reports it: the exit status, or 128 plus the signal's number; 255 if
+    /// unknown.
     public var shellCode: Int32 {
         switch self {
         case .exited(let status): status

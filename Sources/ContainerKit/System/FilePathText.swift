@@ -3,7 +3,7 @@
 internal import SystemPackage
 
 extension FilePath {
-    /// What `string` gives, by functions that every command has in memory anyway.
+    /// The same as `string`, but by functions that every command loads anyway.
     var text: String {
         let size = length
         return withPlatformString { start in

@@ -5,7 +5,7 @@ internal import InitProgram
 internal import SystemPackage
 
 extension IDMaps {
-    /// The ids outside of a user and group of the namespace.
+    /// The IDs outside the namespace of a user and group inside it.
     func outside(_ user: NamespaceUser) throws(SystemCallError) -> NamespaceUser {
         guard let userID = users.outside(user.userID), let groupID = groups.outside(user.groupID)
         else {
@@ -17,10 +17,11 @@ extension IDMaps {
     }
 }
 
-/// Lets this thread make files for another user, with no fewer rights over files than before.
+/// Makes files of this thread belong to another user, without losing rights over files.
 ///
-/// A file system of a user namespace, or one with mapped ids, takes no file of a user that it does not
-/// know. Nothing but this thread changes, and only meanwhile. Kernel: setfsuid(2), capabilities(7).
+/// A file system of a user namespace, or one with ID mappings, refuses files of a user that it does
+/// not know. Only this thread is affected, and only during `body`. Kernel: setfsuid(2),
+/// capabilities(7).
 func actingAs(
     _ user: NamespaceUser, _ body: () throws(SystemCallError) -> Void
 ) throws(SystemCallError) {
@@ -32,17 +33,17 @@ func actingAs(
         restore(__NR_setfsuid, formerUser)
         capabilities.restore()
     }
-    // The kernel takes rights over files from who stops being root.
+    // The kernel removes capabilities over files from a thread that stops being root.
     capabilities.restore()
     try body()
 }
 
-/// The former id; neither call tells a failure.
+/// Changes the ID and returns the former one; the call itself does not report errors.
 private func change(_ name: StaticString, _ number: Int32, to id: UInt32) throws(SystemCallError)
     -> Int
 {
     let former = try systemCall(name, number, Int(id), describing: "\(id)")
-    // An id that is none changes nothing.
+    // An invalid ID changes nothing, and returns the present one.
     guard try systemCall(name, number, -1, describing: "-1") == Int(id) else {
         throw SystemCallError("\(name)", "\(id)", errno: .notPermitted)
     }

@@ -4,11 +4,12 @@ internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
 
-/// The capabilities of the calling thread, as they are when this is made.
+/// The capabilities of the calling thread when this value is made.
 ///
 /// Kernel: capget(2).
 struct ThreadCapabilities {
-    // The version and the caller; then effective, permitted, inheritable, twice.
+    // The version and the thread; then effective, permitted and inheritable, first their low, then
+    // their high words.
     private var header: [UInt32] = [UInt32(CapabilityVersion.third.rawValue), 0]
     private var words = [UInt32](repeating: 0, count: 6)
     private let isKnown: Bool
@@ -17,10 +18,10 @@ struct ThreadCapabilities {
         isKnown = Self.call(__NR_capget, &header, &words) == 0
     }
 
-    /// What may be used and passed on, as a mask; all if that cannot be told.
+    /// The permitted set as a mask; all capabilities if it cannot be read.
     var permitted: UInt64 { sets.permitted }
 
-    /// The three sets; all of the first two and none of the third if that cannot be told.
+    /// The three sets; if they cannot be read, the first two are full and the third is empty.
     var sets: CapabilitySets {
         func mask(_ index: Int) -> UInt64 { UInt64(words[index + 3]) << 32 | UInt64(words[index]) }
         guard isKnown else {
@@ -29,7 +30,7 @@ struct ThreadCapabilities {
         return CapabilitySets(effective: mask(0), permitted: mask(1), inheritable: mask(2))
     }
 
-    /// Gives the thread the same sets again.
+    /// Restores the thread's sets.
     func restore() {
         guard isKnown else { return }
         var (header, words) = (header, words)
@@ -49,5 +50,5 @@ struct ThreadCapabilities {
     }
 }
 
-/// The capabilities that this process may use and pass on, as a mask; all if that cannot be told.
+/// The permitted capabilities of this process as a mask; all of them if they cannot be read.
 func heldCapabilities() -> UInt64 { ThreadCapabilities().permitted }

@@ -4,23 +4,23 @@
 ///
 /// Source: proc_pid_mountinfo(5).
 struct MountTableEntry: Equatable, Sendable {
-    /// The mount's number, as statx(2) and fdinfo tell it.
+    /// The mount's ID, as in statx(2) and fdinfo.
     let id: UInt64
     /// The file system, as `major:minor`.
     let device: String
-    /// What of the file system is mounted.
+    /// The directory of the file system that is mounted.
     let root: String
-    /// Where it is mounted, seen from the root directory of the process.
+    /// The mount point, relative to the root directory of the process.
     let mountPoint: String
     /// Whether the mount itself is read-only.
     let isReadOnly: Bool
     /// The type, as in /proc/filesystems.
     let type: String
 
-    /// Nil if the line is none of the table.
+    /// Nil if the line has another format.
     init?(_ line: ArraySlice<UInt8>) {
         let fields = line.split(separator: UInt8(ascii: " "))
-        // Optional fields stand before the "-"; type, source and super options follow it.
+        // Optional fields come before the "-"; type, source and super options after it.
         guard let dash = fields.dropFirst(6).firstIndex(where: { $0.elementsEqual("-".utf8) }),
             dash + 1 < fields.count, let id = UInt64(String(decoding: fields[0], as: UTF8.self))
         else { return nil }
@@ -35,13 +35,13 @@ struct MountTableEntry: Equatable, Sendable {
     }
 }
 
-/// The mounts of this process's mount namespace that it can see, in the order in which the kernel
-/// lists them: what is mounted on another comes after it.
+/// The visible mounts of this process's mount namespace, in the kernel's order: a mount on top of
+/// another comes after it.
 func mountTable() throws(SystemCallError) -> [MountTableEntry] {
     try mountTable(of: "self")
 }
 
-/// The same of another process.
+/// The mounts of another process.
 func mountTable(of process: String) throws(SystemCallError) -> [MountTableEntry] {
     try readFile("/proc/\(process)/mountinfo").split(separator: UInt8(ascii: "\n"))
         .compactMap { MountTableEntry($0) }
@@ -52,14 +52,14 @@ func mountTable(of process: String) throws(SystemCallError) -> [MountTableEntry]
 /// Kernel: mount_namespaces(7).
 func hasUnbindableMounts() throws(SystemCallError) -> Bool {
     try readFile("/proc/self/mountinfo").split(separator: UInt8(ascii: "\n")).contains { line in
-        // Optional fields stand before the "-".
+        // Optional fields come before the "-".
         line.split(separator: UInt8(ascii: " ")).dropFirst(6)
             .prefix { !$0.elementsEqual("-".utf8) }
             .contains { $0.elementsEqual("unbindable".utf8) }
     }
 }
 
-/// The path of a mountinfo field, where space, tab, newline and backslash are `\ooo`.
+/// Decodes a path in mountinfo, where space, tab, newline and backslash are written as `\ooo`.
 func unescapedMountPath(_ field: ArraySlice<UInt8>) -> String {
     guard field.contains(UInt8(ascii: "\\")) else { return String(decoding: field, as: UTF8.self) }
     var bytes: [UInt8] = []

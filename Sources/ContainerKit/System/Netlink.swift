@@ -5,12 +5,12 @@ internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-// rtnetlink: as much of it as it takes to move a network device with its addresses.
+// rtnetlink: the part that is needed to move a network device with its addresses.
 //
-// All numbers are in the byte order of the machine; what is made of several parts is aligned to four
-// bytes. What the kernel sends is read by lengths that are checked against what came.
+// Numbers are in the machine's byte order, and the parts of a message are aligned to four bytes.
+// All lengths in the kernel's answers are checked against the bytes received.
 
-/// The numbers of a message.
+/// The types and flags of messages.
 ///
 /// Source: linux/netlink.h, linux/rtnetlink.h.
 enum NetlinkNumber {
@@ -26,7 +26,7 @@ enum NetlinkNumber {
     static let acknowledge: UInt16 = 0x4
     /// NLM_F_ROOT and NLM_F_MATCH.
     static let dump: UInt16 = 0x300
-    /// NLM_F_DUMP_INTR: what is dumped changed meanwhile.
+    /// NLM_F_DUMP_INTR: the dumped data changed during the dump.
     static let interrupted: UInt16 = 0x10
     /// NLM_F_EXCL and NLM_F_CREATE.
     static let createNew: UInt16 = 0x600
@@ -36,11 +36,11 @@ enum NetlinkNumber {
 
 /// One message: a header, a structure of its family, and attributes.
 struct NetlinkMessage: Equatable, Sendable {
-    /// What it asks for or tells.
+    /// The type of the request or answer.
     var type: UInt16
     /// NLM_F_* bits.
     var flags: UInt16
-    /// Which request it belongs to.
+    /// The number of the request that it belongs to.
     var sequence: UInt32 = 0
     /// The structure of the family, and the attributes.
     var payload: [UInt8] = []
@@ -53,7 +53,7 @@ struct NetlinkMessage: Equatable, Sendable {
         self.flags = flags
     }
 
-    /// Appends a structure of the machine's own layout.
+    /// Appends a structure in the machine's own layout.
     mutating func append(_ value: some BitwiseCopyable) {
         withUnsafeBytes(of: value) { payload.append(contentsOf: $0) }
     }
@@ -66,12 +66,12 @@ struct NetlinkMessage: Equatable, Sendable {
         payload.append(contentsOf: repeatElement(0, count: (4 - value.count % 4) % 4))
     }
 
-    /// Appends an attribute of 32 bits.
+    /// Appends a 32-bit attribute.
     mutating func append(_ attribute: UInt16, number: UInt32) {
         append(attribute, withUnsafeBytes(of: number) { Array($0) })
     }
 
-    /// The message as the kernel takes it.
+    /// The message as sent to the kernel.
     var bytes: [UInt8] {
         var message = NetlinkMessage(0, 0)
         message.append(UInt32(Self.headerSize + payload.count))
@@ -82,7 +82,7 @@ struct NetlinkMessage: Equatable, Sendable {
         return message.payload + payload
     }
 
-    /// The messages of one datagram; nil when a length does not fit.
+    /// Parses the messages of one datagram; nil if a length does not fit.
     static func messages(in datagram: ArraySlice<UInt8>) -> [NetlinkMessage]? {
         var found: [NetlinkMessage] = []
         var rest = datagram
@@ -102,13 +102,13 @@ struct NetlinkMessage: Equatable, Sendable {
         return found
     }
 
-    /// The value of an attribute behind the first `offset` bytes of the payload.
+    /// The value of an attribute that follows the first `offset` bytes of the payload.
     func attribute(_ number: UInt16, after offset: Int) -> [UInt8]? {
         var rest = payload.dropFirst(offset)
         while let length = rest.number(at: 0, as: UInt16.self).map(Int.init),
             let type = rest.number(at: 2, as: UInt16.self), length >= 4, length <= rest.count
         {
-            // The two upper bits are flags: nested, and of network byte order.
+            // The two upper bits are flags for nested attributes and network byte order.
             if type & 0x3fff == number { return Array(rest.dropFirst(4).prefix(length - 4)) }
             rest = rest.dropFirst((length + 3) & ~3)
         }
@@ -117,7 +117,7 @@ struct NetlinkMessage: Equatable, Sendable {
 }
 
 extension Collection<UInt8> {
-    /// The number at an offset, in the machine's byte order; nil when it does not fit.
+    /// The number at an offset, in the machine's byte order; nil if it does not fit.
     func number<Number: FixedWidthInteger>(at offset: Int, as type: Number.Type) -> Number? {
         let bytes = dropFirst(offset).prefix(MemoryLayout<Number>.size)
         guard bytes.count == MemoryLayout<Number>.size else { return nil }
@@ -125,29 +125,29 @@ extension Collection<UInt8> {
     }
 }
 
-/// A socket of rtnetlink: it belongs to the network namespace in which it was made, wherever it is
+/// An rtnetlink socket; it belongs to the network namespace in which it was made, wherever it is
 /// used.
 ///
 /// Kernel: rtnetlink(7).
 struct NetlinkSocket: ~Copyable {
-    /// As large as the kernel makes the answers of a dump.
+    /// The size of the kernel's answers to a dump.
     private static let bufferSize = 1 << 16
-    /// More datagrams than a dump of a hundred thousand addresses has.
+    /// A limit above the number of datagrams for a hundred thousand addresses.
     private static let mostDatagrams = 1 << 14
     private static let levelNetlink = 270
 
     private let descriptor: OwnedDescriptor
     private var sequence: UInt32 = 0
 
-    /// A socket in the namespace of this thread.
+    /// Makes a socket in the namespace of this thread.
     init() throws(SystemCallError) {
         try self.init(taking: makeSocket(.raw(), .netlink, .route))
     }
 
-    /// A socket that was made in another namespace.
+    /// Takes over a socket that was made in another namespace.
     init(taking descriptor: consuming OwnedDescriptor) throws(SystemCallError) {
         self.descriptor = descriptor
-        // Refusals without the request (NETLINK_CAP_ACK), and with a text (NETLINK_EXT_ACK).
+        // Errors come without the request (NETLINK_CAP_ACK) and with a text (NETLINK_EXT_ACK).
         for option in [10, 11] {
             var one: Int32 = 1
             let number = Int(self.descriptor.number)
@@ -170,18 +170,18 @@ struct NetlinkSocket: ~Copyable {
         return OwnedDescriptor(taking: CInt(number))
     }
 
-    /// Sends a request and takes its answers.
+    /// Sends a request and returns its answers.
     ///
     /// - Parameters:
-    ///   - request: with `NLM_F_ACK`, or for a dump.
-    ///   - name: what the request is, for the error's text.
-    ///   - arguments: what it is about.
-    /// - Returns: The answers, less the acknowledgement.
-    /// - Throws: What the kernel refused, with its own words behind the arguments.
+    ///   - request: the request, with `NLM_F_ACK` or as a dump.
+    ///   - name: the name of the request, for error messages.
+    ///   - arguments: the subject of the request, for error messages.
+    /// - Returns: the answers without the acknowledgement.
+    /// - Throws: the kernel's refusal, with its own text after the arguments.
     mutating func send(
         _ request: NetlinkMessage, _ name: String, _ arguments: @autoclosure () -> String
     ) throws(SystemCallError) -> [NetlinkMessage] {
-        // A dump that met a change begins anew.
+        // A dump is repeated if the data changed meanwhile.
         for _ in 0..<16 {
             sequence += 1
             var request = request
@@ -200,7 +200,7 @@ struct NetlinkSocket: ~Copyable {
         }
     }
 
-    /// The answers to the last request; nil when a dump is not consistent.
+    /// The answers to the last request; nil if a dump is inconsistent.
     private borrowing func receive(_ name: String, _ arguments: String) throws(SystemCallError)
         -> [NetlinkMessage]?
     {
@@ -222,7 +222,7 @@ struct NetlinkSocket: ~Copyable {
         throw SystemCallError(name, arguments, errno: .messageTooLong)
     }
 
-    /// The error number is 0 in an acknowledgement.
+    /// Throws the error of a message; in an acknowledgement the error number is 0.
     private static func checkRefusal(
         _ message: NetlinkMessage, _ name: String, _ arguments: String
     ) throws(SystemCallError) {
@@ -231,7 +231,7 @@ struct NetlinkSocket: ~Copyable {
         }
         guard number != 0 else { return }
         var words = arguments
-        // Behind the number and the header of the request: NLMSGERR_ATTR_MSG.
+        // The text (NLMSGERR_ATTR_MSG) comes after the error number and the request's header.
         if message.flags & NetlinkNumber.hasExplanation != 0,
             let text = message.attribute(1, after: 4 + NetlinkMessage.headerSize)
         {
@@ -240,7 +240,7 @@ struct NetlinkSocket: ~Copyable {
         throw SystemCallError(name, words, errno: Errno(rawValue: -number))
     }
 
-    /// One datagram of the kernel; those of others are passed over.
+    /// Reads one datagram; those not from the kernel are skipped.
     private borrowing func readDatagram() throws(SystemCallError) -> [NetlinkMessage] {
         let socket = Int(descriptor.number)
         // struct sockaddr_nl: family 2, padding 2, port 4, groups 4.
@@ -250,7 +250,7 @@ struct NetlinkSocket: ~Copyable {
             length = try withAddress(of: &sender) { (from) throws(SystemCallError) in
                 var size: UInt32 = 12
                 return try withAddress(of: &size) { (size) throws(SystemCallError) in
-                    // The length is the datagram's, also where it did not fit.
+                    // The length is the datagram's own, even if it does not fit.
                     try systemCall(
                         "recvfrom", __NR_recvfrom, socket, address, room,
                         MessageFlags.truncated.rawValue, from, size,
@@ -259,7 +259,7 @@ struct NetlinkSocket: ~Copyable {
             }
             return min(length, room)
         }
-        // The kernel's own port is 0.
+        // The kernel's port ID is 0.
         guard sender.1 == 0 else { return [] }
         guard length <= Self.bufferSize, let messages = NetlinkMessage.messages(in: bytes[...])
         else {

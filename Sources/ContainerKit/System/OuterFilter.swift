@@ -4,27 +4,27 @@ internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// A seccomp filter that this process runs under: the profile of an outer container or service.
+/// The seccomp filter that this process itself runs under: the profile of an outer container or
+/// service.
 ///
-/// It answers in the kernel's place, with EPERM or ENOSYS, so that a refusal seems to be about a path or a
-/// right.
+/// It returns EPERM or ENOSYS, so that a refusal looks like one about a path or a right.
 enum OuterFilter {
-    /// What to say of a refusal that is not the kernel's; nil where the kernel itself may have refused.
+    /// The hint for a refusal by a filter; nil if the kernel itself may have refused.
     ///
-    /// Asked after a failure only: it makes the call once more, with arguments that the kernel refuses
-    /// otherwise.
+    /// Called only after a failure: it repeats the call with arguments that the kernel would refuse
+    /// by another error.
     static func hint(for failure: SystemCallError) -> String? {
         guard failure.errno == .notPermitted || failure.errno == .noFunction,
             let call = calls.first(where: { failure.call == $0.name })
         else { return nil }
-        // Some look at the caller's rights before the arguments.
+        // For some calls the kernel checks the caller's rights before the arguments.
         if let capability = call.capability, heldCapabilities() & 1 << capability == 0 {
             return nil
         }
         let (a, b, c, d, e) = call.arguments
         let answer = raw_system_call(Int(call.number), a, b, c, d, e, 0)
         guard answer == -Int(failure.errno.rawValue) else { return nil }
-        // PR_GET_SECCOMP; 2 is a filter. Where that is refused, there is one.
+        // PR_GET_SECCOMP; 2 means a filter. If the call itself is refused, there is a filter.
         if raw_system_call(Int(__NR_prctl), 21, 0, 0, 0, 0, 0) == 0 {
             guard failure.errno == .noFunction else { return nil }
             return "this kernel has no \(call.name): Linux 5.14 or later is needed"
@@ -38,14 +38,15 @@ enum OuterFilter {
         let name: String
         let number: Int32
         let arguments: (Int, Int, Int, Int, Int)
-        /// The number of the capability that it takes.
+        /// The number of the capability that the call requires.
         var capability: UInt64?
     }
 
     private static let setgid: UInt64 = 6
     private static let sysAdmin: UInt64 = 21
 
-    /// Arguments that are refused before anything is done: descriptors, addresses and flags that cannot be.
+    /// Arguments that are refused before the call has an effect: invalid descriptors, addresses and
+    /// flags.
     private static var calls: [Probe] {
         [
             Probe(name: "openat2", number: __NR_openat2, arguments: (-1, 0, 0, 0, 0)),

@@ -2,9 +2,9 @@
 
 internal import CLinux
 
-/// A file descriptor that is closed when its owner goes away.
+/// A file descriptor that is closed by its owner's deinit.
 ///
-/// Noncopyable: the compiler shows that each descriptor is closed once, on every path.
+/// It is noncopyable, so the compiler ensures that it is closed once, on every path.
 struct OwnedDescriptor: ~Copyable {
     /// The number of the descriptor.
     let number: CInt
@@ -14,7 +14,7 @@ struct OwnedDescriptor: ~Copyable {
         self.number = number
     }
 
-    /// Gives the descriptor up without closing it.
+    /// Gives up the descriptor without closing it.
     consuming func release() -> CInt {
         let number = number
         discard self

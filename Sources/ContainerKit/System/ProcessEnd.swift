@@ -4,19 +4,19 @@ internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// What a process has used, with those of its children that it has waited for.
+/// The resource usage of a process and of the children that it has waited for.
 ///
-/// Of a container whose init has a pid namespace of its own, that is all of it but what `exec` started.
-/// Kernel: getrusage(2).
+/// If a container's init has its own pid namespace, that is the usage of all its processes but
+/// those of `exec`. Kernel: getrusage(2).
 public struct ResourceUsage: Equatable, Hashable, Sendable {
     /// CPU time in user mode.
     public var userTime: Duration
-    /// CPU time in the kernel.
+    /// CPU time in kernel mode.
     public var systemTime: Duration
-    /// The most memory that one of the processes has had at a time, in bytes.
+    /// The peak memory of a single process, in bytes.
     public var peakMemoryBytes: UInt64
 
-    /// A usage of its parts.
+    /// Makes a usage from its parts.
     public init(
         userTime: Duration = .zero, systemTime: Duration = .zero, peakMemoryBytes: UInt64 = 0
     ) {
@@ -25,7 +25,7 @@ public struct ResourceUsage: Equatable, Hashable, Sendable {
         self.peakMemoryBytes = peakMemoryBytes
     }
 
-    /// Takes `struct rusage`: two times of seconds and microseconds each, then the memory in KiB.
+    /// Decodes `struct rusage`: two times in seconds and microseconds, then the memory in KiB.
     fileprivate init(_ words: InlineArray<18, Int>) {
         userTime = .seconds(words[0]) + .microseconds(words[1])
         systemTime = .seconds(words[2]) + .microseconds(words[3])
@@ -40,17 +40,18 @@ extension UInt64 {
     }
 }
 
-/// How a process ended, and what it used where its parent is told.
+/// How a process ended, and its resource usage if this process was its parent.
 struct ProcessEnd: Equatable, Sendable {
     var status: ExitStatus
     var usage: ResourceUsage?
 }
 
-/// The end of a child, which is taken out of the process table; nil while it runs.
+/// Waits for a child without blocking; nil while it runs.
 ///
-/// - Throws: ECHILD for what is no child of this process, or is none any more.
+/// - Throws: ECHILD if it is not a child of this process, or its status was taken already.
 ///
-/// Kernel: waitid(2) with P_PIDFD and WNOHANG; the call itself, unlike the C library's, tells the usage.
+/// Kernel: waitid(2) with P_PIDFD and WNOHANG; unlike the C library's function, the call returns
+/// the usage.
 func takeEnd(ofChild pidfd: CInt) throws(SystemCallError) -> ProcessEnd? {
     let options: WaitOptions = .allChildren | .noHang | .exited
     // siginfo_t: si_signo, si_errno, si_code, a gap, si_pid, si_uid, si_status.
@@ -69,37 +70,37 @@ func takeEnd(ofChild pidfd: CInt) throws(SystemCallError) -> ProcessEnd? {
         status: hasExited ? .exited(words[6]) : .signaled(words[6]), usage: ResourceUsage(usage))
 }
 
-/// Whether a process has ended, somebody else's child too.
+/// Whether a process has ended, even if it is not a child of this one.
 func hasEnded(_ pidfd: CInt) throws(SystemCallError) -> Bool {
     var entries = [PollEntry(pidfd, .readable)]
     return try poll(&entries, timeoutMilliseconds: 0) > 0
 }
 
-/// How a process has ended whose status is somebody else's to take, or was taken; nil where nobody tells.
+/// How a process has ended if this process cannot wait for it; nil if that is unknown.
 func toldStatus(of pidfd: CInt, pid: Int32) -> ExitStatus? {
-    // Whoever takes it out of the process table between two looks has made the kernel keep it.
+    // If its parent waits for it between the first two checks, the kernel then keeps the status.
     keptStatus(pidfd) ?? zombieStatus(of: pid, pidfd) ?? keptStatus(pidfd)
 }
 
 /// The status of a process that its parent has not waited for yet.
 ///
-/// Source: proc_pid_stat(5), field 52. Who may not trace the process reads 0 there, and may not look at its
-/// namespaces either.
+/// Source: proc_pid_stat(5), field 52. Without the right to trace the process, the field is 0; the
+/// same right is needed to read its namespaces.
 private func zombieStatus(of pid: Int32, _ pidfd: CInt) -> ExitStatus? {
     guard let line = try? readFile("/proc/\(pid)/stat", limitBytes: 4096),
         let status = waitStatus(ofEnded: line),
         status != 0 || (try? ContainerKit.status(at: "/proc/\(pid)/ns/user")) != nil,
-        // Still there: the number was no other's meanwhile.
+        // The process still exists, so its pid was not reused meanwhile.
         (try? sendSignal(pidfd, 0)) != nil
     else { return nil }
     return ExitStatus(waitStatus: status)
 }
 
-/// The status in a line of /proc/PID/stat; nil for a process that runs.
+/// The status in a line of /proc/PID/stat; nil if the process runs.
 func waitStatus(ofEnded line: [UInt8]) -> Int32? {
     guard let end = line.lastIndex(of: UInt8(ascii: ")")) else { return nil }
     let fields = words(of: Array(line[(end + 1)...]))
-    // Field 3 is the first here.
+    // The first field here is number 3.
     guard fields.count > 49, fields[0] == "Z" || fields[0] == "X" else { return nil }
     return Int32(fields[49])
 }

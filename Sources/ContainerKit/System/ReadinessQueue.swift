@@ -4,17 +4,17 @@ internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// The kernel's set of descriptors that are waited for, which any thread may change meanwhile.
+/// A set of descriptors to wait for, which any thread may change during the wait.
 ///
 /// Kernel: epoll(7).
 package struct ReadinessQueue: Sendable {
     private let number: CInt
 
-    /// What is waited for, and seen.
+    /// The kinds of readiness to wait for, or seen.
     package struct Readiness: Equatable, Sendable {
         fileprivate var events: PollEvents
 
-        /// There is something to read, or the end.
+        /// There is something to read, or the end is reached.
         package static let readable = Readiness(events: .readable)
         /// There is room to write.
         package static let writable = Readiness(events: .writable)
@@ -26,14 +26,14 @@ package struct ReadinessQueue: Sendable {
             Readiness(events: events | other.events)
         }
 
-        /// Whether one who waits for this goes on when that was seen: errors and a hang-up count always.
+        /// Whether a wait for this ends if `seen` was seen: errors and hang-ups always end it.
         package func isMet(by seen: Readiness) -> Bool {
             let always: PollEvents = .error | .hungUp
             return !seen.events.intersection(events | always).isEmpty
         }
     }
 
-    /// A new queue, which lives until `end`.
+    /// Makes a queue, which exists until `end`.
     package init() throws(SystemCallError) {
         let flags = OpenFlags.closeOnExec
         number = CInt(
@@ -41,10 +41,10 @@ package struct ReadinessQueue: Sendable {
                 "epoll_create1", __NR_epoll_create1, flags.rawValue, describing: "EPOLL_CLOEXEC"))
     }
 
-    /// Gives the queue up.
+    /// Closes the queue.
     package func end() { _ = OwnedDescriptor(taking: number) }
 
-    /// Waits for a descriptor from now on, in place of what was waited for before.
+    /// Waits for a descriptor from now on; replaces an earlier setting.
     ///
     /// - Returns: false for a file, which is always ready.
     package func set(_ wanted: Readiness, of descriptor: CInt) throws(SystemCallError) -> Bool {
@@ -60,9 +60,9 @@ package struct ReadinessQueue: Sendable {
         }
     }
 
-    /// Does not wait for a descriptor any longer.
+    /// Stops waiting for a descriptor.
     package func remove(_ descriptor: CInt) {
-        // Who has closed it has removed it, too.
+        // A closed descriptor is removed automatically.
         try? control(.remove, descriptor, .none)
     }
 
@@ -77,12 +77,12 @@ package struct ReadinessQueue: Sendable {
         }
     }
 
-    /// Waits until something is seen; none is told if the kernel does not let it.
+    /// Waits until a descriptor is ready; returns none if the kernel refuses the wait.
     package func next() -> [(descriptor: CInt, seen: Readiness)] {
         var events = [Event](repeating: Event(.empty, -1), count: 64)
         let count = try? withAddress(ofElements: &events) {
             (address, count) throws(SystemCallError) in
-            // A negative time is for ever; without a mask of signals.
+            // A negative time waits for ever; no signal mask is set.
             try systemCall(
                 "epoll_pwait", __NR_epoll_pwait, Int(number), address, count, -1, 0, 0,
                 describing: "\(number)")
@@ -93,7 +93,7 @@ package struct ReadinessQueue: Sendable {
     }
 }
 
-/// `struct epoll_event`: 16 bytes, on x86_64 packed into 12.
+/// `struct epoll_event`: 16 bytes, or 12 on x86_64, where it is packed.
 private struct Event {
     let events: UInt32
     #if !arch(x86_64)

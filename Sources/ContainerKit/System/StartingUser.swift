@@ -5,59 +5,59 @@ internal import CLinux
 @preconcurrency private import Glibc
 internal import KernelVocabulary
 
-/// The effective user that this process was started as.
+/// The effective user ID when this process was started.
 ///
-/// Source: getauxval(3), AT_EUID: the kernel left it with the program, so that nothing is called.
+/// Source: getauxval(3), AT_EUID: the kernel stores it in the process, so no call is needed.
 var startingUserID: UInt { getauxval(UInt(AT_EUID)) }
 
-/// The size of a page of memory, by getauxval(3).
+/// The size of a memory page in bytes, by getauxval(3).
 var memoryPageBytes: Int { Int(getauxval(UInt(AT_PAGESZ))) }
 
-/// The user whose files this process makes.
+/// The effective user ID, which owns new files.
 ///
 /// Kernel: geteuid(2).
 var effectiveUserID: UInt32 {
     UInt32(truncatingIfNeeded: raw_system_call(Int(__NR_geteuid), 0, 0, 0, 0, 0, 0))
 }
 
-/// The group whose files this process makes.
+/// The effective group ID, which owns new files.
 ///
 /// Kernel: getegid(2).
 var effectiveGroupID: UInt32 {
     UInt32(truncatingIfNeeded: raw_system_call(Int(__NR_getegid), 0, 0, 0, 0, 0, 0))
 }
 
-/// The number of this process.
+/// The pid of this process.
 ///
 /// Kernel: getpid(2).
 var ownProcessID: Int32 {
     Int32(truncatingIfNeeded: raw_system_call(Int(__NR_getpid), 0, 0, 0, 0, 0, 0))
 }
 
-/// Gives this thread a name, of which the kernel keeps 15 bytes.
+/// Sets the name of this thread; the kernel keeps 15 bytes.
 ///
 /// Kernel: prctl(2), PR_SET_NAME.
 func setThreadName(at address: Int) {
     _ = raw_system_call(Int(__NR_prctl), Int(PR_SET_NAME), address, 0, 0, 0, 0)
 }
 
-/// Whether this process is in another user namespace than the first one of the machine.
+/// Whether this process is in a user namespace other than the initial one.
 ///
-/// Source: user_namespaces(7): only the first maps all ids to themselves.
+/// Source: user_namespaces(7): only the initial one maps all IDs to themselves.
 var isInsideUserNamespace: Bool {
     guard let map = try? readFile("/proc/self/uid_map") else { return false }
     return words(of: map) != ["0", "0", "4294967295"]
 }
 
-/// A variable of the environment; nil where it is missing or empty.
+/// An environment variable; nil if it is missing or empty.
 func environmentVariable(_ name: String) -> String? {
     getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
 }
 
-/// What keeps the Swift runtime from starting a program of its own after a trap.
+/// The setting that keeps the Swift runtime from starting its backtrace program after a trap.
 let backtracesOff: StaticString = "SWIFT_BACKTRACE=enable=no,swift-backtrace=/"
 
-/// The environment of this process, without what is there for the Swift runtime alone.
+/// The environment of this process, without this setting.
 func ownEnvironment() -> [ByteText] {
     var variables: [ByteText] = []
     let noBacktrace = ByteText("\(backtracesOff)")

@@ -2,18 +2,18 @@
 
 public import SystemPackage
 
-/// A system call that the kernel refused: which one, with what, and why.
+/// A refused system call: its name, arguments and errno.
 ///
 /// The description reads `openat2("/proc/kcore"): Permission denied`.
 public struct SystemCallError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The name of the call, as in its manual page.
     public let call: String
-    /// The arguments that matter to a reader, ready to print.
+    /// The arguments worth showing, as text.
     public let arguments: String
-    /// What the kernel answered.
+    /// The error that the kernel returned.
     public let errno: Errno
 
-    /// Records a refused call.
+    /// An error for a refused call.
     public init(_ call: String, _ arguments: String, errno: Errno) {
         self.call = call
         self.arguments = arguments
@@ -27,7 +27,7 @@ public struct SystemCallError: Error, Equatable, Sendable, CustomStringConvertib
 }
 
 extension Errno {
-    /// The errno as a person reads it, in the lower-case form that engines search for.
+    /// The errno in words, in the lower-case form that engines search for.
     var words: String {
         ErrnoWords.text(for: rawValue)
     }

@@ -59,7 +59,7 @@ enum DevicePrograms {
 
     /// Verifies and loads a program.
     ///
-    /// The verifier gives up with EAGAIN when a signal comes, such as that of a child which ends.
+    /// The verifier returns EAGAIN if a signal arrives, such as SIGCHLD.
     static func load(_ program: [DeviceInstruction]) throws(SystemCallError) -> OwnedDescriptor {
         let words = program.map(\.word)
         var attempts = 16
@@ -85,10 +85,10 @@ enum DevicePrograms {
         return OwnedDescriptor(taking: CInt(number))
     }
 
-    /// Attaches `program` to the cgroup, in the place of what is attached there.
+    /// Attaches `program` to the cgroup, in place of the programs attached there.
     ///
-    /// One present program is replaced in one step, so that there is no moment without rules. With
-    /// several, the new one comes first and these go then.
+    /// A single program is replaced atomically, so that there is no moment without rules. If there
+    /// are several, the new one is attached first, and then they are detached.
     static func attach(_ program: CInt, to cgroup: CInt, isNew: Bool) throws(SystemCallError) {
         let present = isNew ? [] : try attached(to: cgroup)
         var attributes = AttachAttributes(
@@ -111,7 +111,7 @@ enum DevicePrograms {
         }
     }
 
-    /// The identifiers of the programs attached to the cgroup itself.
+    /// The IDs of the programs attached to the cgroup itself.
     static func attached(to cgroup: CInt) throws(SystemCallError) -> [UInt32] {
         // 64 is the kernel's BPF_CGROUP_MAX_PROGS.
         var identifiers = [UInt32](repeating: 0, count: 64)
@@ -147,7 +147,7 @@ enum DevicePrograms {
     }
 }
 
-/// Writes `text` in one write to an open control file, where one write is one order.
+/// Writes `text` to an open control file by a single write, since each write is a command.
 ///
 /// Kernel: write(2).
 func writeOrder(_ text: String, to file: CInt, named name: @autoclosure () -> String)
@@ -160,16 +160,17 @@ func writeOrder(_ text: String, to file: CInt, named name: @autoclosure () -> St
     }
 }
 
-/// An open file or directory that is locked until this goes away.
+/// An open file or directory, locked until the deinit.
 ///
-/// It is unlocked before it is closed: a program that another thread of the host starts has a copy of
-/// the descriptor until it executes, and a lock ends with the last copy only.
+/// It is unlocked before it is closed: another thread of the host program may be starting a
+/// program, which has a copy of the descriptor until it executes, and a lock lasts until the last
+/// copy is closed.
 ///
 /// Kernel: flock(2).
 struct FileLock: ~Copyable {
     let file: OwnedDescriptor
 
-    /// Locks `file`; nil if somebody else has.
+    /// Locks `file`; nil if it is locked already.
     init?(ifFree file: consuming OwnedDescriptor) throws(SystemCallError) {
         let number = file.number
         guard try lockIfFree(number, named: "descriptor \(number)") else { return nil }
@@ -181,7 +182,7 @@ struct FileLock: ~Copyable {
     }
 }
 
-/// Locks an open file or directory for this descriptor, if nobody else has: false then.
+/// Locks an open file or directory through this descriptor; returns false if it is locked already.
 ///
 /// Kernel: flock(2) with LOCK_EX and LOCK_NB.
 func lockIfFree(_ file: CInt, named name: @autoclosure () -> String) throws(SystemCallError) -> Bool
@@ -196,7 +197,7 @@ func lockIfFree(_ file: CInt, named name: @autoclosure () -> String) throws(Syst
     }
 }
 
-/// Lets others lock the file, whoever has a copy of the descriptor.
+/// Unlocks the file, even if others have a copy of the descriptor.
 ///
 /// Kernel: flock(2) with LOCK_UN.
 func unlock(_ file: CInt) {
@@ -211,9 +212,9 @@ func sendSignal(_ signal: CInt, to process: Int) throws(SystemCallError) {
         "kill", __NR_kill, process, Int(signal), describing: "\(process), \(signal)")
 }
 
-/// Sends a signal to each of several processes; one that is gone needs none.
+/// Sends a signal to each of several processes; those that are gone are ignored.
 ///
-/// - Throws: the first refusal, after all have been tried.
+/// - Throws: the first refusal, after trying all of them.
 func sendSignal(_ signal: CInt, toEach processes: [Int]) throws(SystemCallError) {
     var refusal: SystemCallError?
     for process in processes where process > 0 {
@@ -226,14 +227,14 @@ func sendSignal(_ signal: CInt, toEach processes: [Int]) throws(SystemCallError)
     if let refusal { throw refusal }
 }
 
-/// Waits; an interrupted wait is taken up again.
+/// Sleeps; an interrupted sleep is continued.
 ///
 /// Kernel: nanosleep(2).
 func wait(milliseconds: Int) {
     var time = (seconds: Int(milliseconds / 1000), nanoseconds: milliseconds % 1000 * 1_000_000)
     withUnsafeMutablePointer(to: &time) { pointer in
         let address = Int(bitPattern: pointer)
-        // The second operand takes the time that is left.
+        // The second operand receives the remaining time.
         let interrupted = -Int(Errno.interrupted.rawValue)
         while raw_system_call(Int(__NR_nanosleep), address, address, 0, 0, 0, 0) == interrupted {}
     }

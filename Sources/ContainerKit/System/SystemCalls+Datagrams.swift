@@ -4,9 +4,10 @@ internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-// Unix sockets that take whole messages, as service managers use them: unix(7), SOCK_DGRAM.
+// Unix sockets for whole messages, as used by service managers: unix(7), SOCK_DGRAM.
 
-/// Makes a socket `name` in an open directory, to which everybody may send; an older one is replaced.
+/// Makes a socket `name` in an open directory, to which everybody may send; replaces an existing
+/// one.
 ///
 /// Kernel: bind(2), unix(7).
 func bindDatagramSocket(in directory: CInt, name: String) throws(SystemCallError)
@@ -15,7 +16,7 @@ func bindDatagramSocket(in directory: CInt, name: String) throws(SystemCallError
     do throws(SystemCallError) {
         try removeFile(name, at: directory)
     } catch  where error.errno == .noSuchFileOrDirectory {
-        // The first one.
+        // There is no existing socket.
     }
     let socket = try makeSocket(.datagram(.nonBlocking))
     let number = socket.number
@@ -24,7 +25,7 @@ func bindDatagramSocket(in directory: CInt, name: String) throws(SystemCallError
         try systemCall(
             "bind", __NR_bind, Int(number), address, length, describing: "\"\(name)\"")
     }
-    // The umask of the process had its say at bind(2).
+    // bind(2) has applied the umask of the process.
     try withPath(name) { (path) throws(SystemCallError) in
         _ = try systemCall(
             "fchmodat", __NR_fchmodat, Int(directory), path, 0o777, describing: "\"\(name)\"")
@@ -32,7 +33,7 @@ func bindDatagramSocket(in directory: CInt, name: String) throws(SystemCallError
     return socket
 }
 
-/// A socket whose messages go to one address: a path, or after "@" an abstract name.
+/// A socket that sends to one address: a path, or an abstract name after "@".
 ///
 /// Kernel: connect(2), unix(7).
 func connectDatagramSocket(_ address: String) throws(SystemCallError) -> OwnedDescriptor {
@@ -45,7 +46,7 @@ func connectDatagramSocket(_ address: String) throws(SystemCallError) -> OwnedDe
     return socket
 }
 
-/// Sends one message to where the socket is connected to.
+/// Sends one message to the connected address.
 func sendDatagram(_ text: String, over socket: CInt) throws(SystemCallError) {
     try withPath(text) { (address) throws(SystemCallError) in
         _ = try systemCall(

@@ -4,16 +4,16 @@ internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-// Descriptors and what they are of.
+// Operations on descriptors.
 
-/// Whether a number is open, and stays so when a program is executed.
+/// Whether a descriptor is open and not close-on-exec.
 ///
 /// Kernel: fcntl(2), F_GETFD, where bit 0 is FD_CLOEXEC.
 func isOpenForPrograms(_ descriptor: Int) -> Bool {
     raw_system_call(Int(__NR_fcntl), descriptor, 1, 0, 0, 0, 0) == 0
 }
 
-/// The same open file at the lowest free number from `lowest` on, close-on-exec.
+/// Duplicates a descriptor to the lowest free number from `lowest` on, close-on-exec.
 ///
 /// Kernel: fcntl(2), F_DUPFD_CLOEXEC.
 func duplicate(_ descriptor: CInt, from lowest: Int) throws(SystemCallError) -> OwnedDescriptor {
@@ -23,14 +23,14 @@ func duplicate(_ descriptor: CInt, from lowest: Int) throws(SystemCallError) -> 
     return OwnedDescriptor(taking: CInt(copy))
 }
 
-/// Takes no more from a socket: who sends is told that nobody reads it.
+/// Stops receiving from a socket, so that senders get an error.
 ///
 /// Kernel: shutdown(2), SHUT_RD.
 func stopReading(_ socket: CInt) {
     _ = raw_system_call(Int(__NR_shutdown), Int(socket), 0, 0, 0, 0, 0)
 }
 
-/// The flag by which clone3(2) makes namespaces of this kind; negative for what is no namespace.
+/// The clone3(2) flag of a namespace's kind; negative if the descriptor is not a namespace.
 ///
 /// Kernel: ioctl_ns(2), NS_GET_NSTYPE.
 func cloneFlag(ofNamespace namespace: CInt) -> Int {
@@ -38,7 +38,7 @@ func cloneFlag(ofNamespace namespace: CInt) -> Int {
         Int(__NR_ioctl), Int(namespace), DeviceRequest.namespaceType.rawValue, 0, 0, 0, 0)
 }
 
-/// The user namespace that owns a namespace; nil where it may not be seen.
+/// The user namespace that owns a namespace; nil if it may not be seen.
 ///
 /// Kernel: ioctl_ns(2), NS_GET_USERNS.
 func owner(ofNamespace namespace: CInt) -> OwnedDescriptor? {
@@ -47,14 +47,14 @@ func owner(ofNamespace namespace: CInt) -> OwnedDescriptor? {
     return number >= 0 ? OwnedDescriptor(taking: CInt(number)) : nil
 }
 
-/// Takes memory out of the address space.
+/// Unmaps memory.
 ///
 /// Kernel: munmap(2).
 func unmap(_ address: Int, sizeBytes: Int) {
     _ = raw_system_call(Int(__NR_munmap), address, sizeBytes, 0, 0, 0, 0)
 }
 
-/// Wakes one process that waits for a word of shared memory.
+/// Wakes one process that waits on a word of shared memory.
 ///
 /// Kernel: futex(2), FUTEX_WAKE.
 func wake(_ address: Int) {

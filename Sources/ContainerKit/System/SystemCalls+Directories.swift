@@ -5,7 +5,7 @@ internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// The names in a directory, without `.` and `..`.
+/// The names in a directory, except `.` and `..`.
 func directoryEntries(_ path: String) throws(SystemCallError) -> [String] {
     let directory = try openFile(path, .readOnly | .directory)
     var names: [String] = []
@@ -13,7 +13,7 @@ func directoryEntries(_ path: String) throws(SystemCallError) -> [String] {
     return names
 }
 
-/// The names of the directories in an open directory, without `.` and `..`.
+/// The names of the directories in an open directory, except `.` and `..`.
 func directoryNames(in directory: CInt, named name: String) throws(SystemCallError) -> [String] {
     var names: [String] = []
     try readEntries(of: directory, named: name) { name, isDirectory in
@@ -22,7 +22,8 @@ func directoryNames(in directory: CInt, named name: String) throws(SystemCallErr
     return names
 }
 
-/// Calls `body` with each entry of an open directory but `.` and `..`, and whether it is a directory.
+/// Calls `body` with each entry of an open directory except `.` and `..`, and whether it is a
+/// directory.
 ///
 /// Kernel: getdents64(2).
 private func readEntries(
@@ -48,7 +49,7 @@ private func readEntries(
     }
 }
 
-/// The current directory's path.
+/// The path of the current directory.
 ///
 /// Kernel: getcwd(2).
 func currentDirectoryPath() throws(SystemCallError) -> String {

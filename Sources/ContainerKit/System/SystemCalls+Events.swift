@@ -4,7 +4,7 @@ internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// A counter that the kernel raises and a reader sets back to zero; reading never waits.
+/// Makes a counter that the kernel increments and a read resets; reading never blocks.
 ///
 /// Kernel: eventfd2(2) with EFD_CLOEXEC and EFD_NONBLOCK.
 func makeEventCounter() throws(SystemCallError) -> OwnedDescriptor {
@@ -14,7 +14,7 @@ func makeEventCounter() throws(SystemCallError) -> OwnedDescriptor {
     return OwnedDescriptor(taking: CInt(number))
 }
 
-/// A queue of changes to files; reading never waits.
+/// Makes a queue for changes of files; reading never blocks.
 ///
 /// Kernel: inotify_init1(2) with IN_CLOEXEC and IN_NONBLOCK.
 func makeChangeQueue() throws(SystemCallError) -> OwnedDescriptor {
@@ -24,7 +24,7 @@ func makeChangeQueue() throws(SystemCallError) -> OwnedDescriptor {
     return OwnedDescriptor(taking: CInt(number))
 }
 
-/// Puts the modifications of a file into a queue.
+/// Adds modifications of a file to a queue.
 ///
 /// Kernel: inotify_add_watch(2) with IN_MODIFY.
 func watchModifications(of path: String, in queue: CInt) throws(SystemCallError) {
@@ -35,7 +35,7 @@ func watchModifications(of path: String, in queue: CInt) throws(SystemCallError)
     }
 }
 
-/// Takes everything out of a descriptor that does not wait; whether there was anything.
+/// Reads everything from a non-blocking descriptor; returns whether there was anything.
 ///
 /// Kernel: read(2).
 func drain(_ descriptor: CInt) -> Bool {

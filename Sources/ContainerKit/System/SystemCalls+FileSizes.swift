@@ -4,10 +4,12 @@ internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// Calls `body`, which writes to files, so that one larger than the caller's RLIMIT_FSIZE is EFBIG alone.
+/// Calls `body`, which writes to files, without a signal if a file exceeds the caller's
+/// RLIMIT_FSIZE.
 ///
-/// The kernel sends the thread that writes SIGXFSZ besides, which ends a host without a handler. The signal is
-/// blocked here, in this thread, and taken away; handlers and other threads do not notice.
+/// Besides EFBIG, the kernel sends SIGXFSZ to the writing thread, which would end a host program
+/// without a handler. The signal is blocked in this thread and removed; handlers and other threads
+/// are not affected.
 ///
 /// Kernel: setrlimit(2), rt_sigtimedwait(2).
 func withoutFileSizeSignal<Result: ~Copyable>(
@@ -46,19 +48,19 @@ func withoutFileSizeSignal<Result: ~Copyable>(
             "rt_sigpending", __NR_rt_sigpending, pending, maskBytes, describing: "")
     }
     defer {
-        // A signal that was pending before is the host's.
+        // A signal that was already pending is the host program's.
         if pending & signal == 0 { takeAway(signal) }
     }
     return try body()
 }
 
-/// Takes a blocked signal away, if it has come to this thread.
+/// Removes a blocked signal if it is pending for this thread.
 private func takeAway(_ signal: UInt64) {
     var signal = signal
     var time: (seconds: Int, nanoseconds: Int) = (0, 0)
     try? withAddress(of: &signal) { (signal) throws(SystemCallError) in
         try withAddress(of: &time) { (time) throws(SystemCallError) in
-            // EAGAIN: none has.
+            // EAGAIN: it is not pending.
             _ = try systemCall(
                 "rt_sigtimedwait", __NR_rt_sigtimedwait, signal, 0, time,
                 SignalNumber.maskBytes, describing: "")

@@ -3,7 +3,7 @@
 internal import ByteText
 internal import CLinux
 
-/// What a symbolic link says, by a descriptor that was opened with `pathOnly` and `noFollow`.
+/// The text of a symbolic link, by a descriptor opened with `pathOnly` and `noFollow`.
 ///
 /// Kernel: readlinkat(2) with an empty path.
 func readLink(_ descriptor: CInt) throws(SystemCallError) -> [UInt8] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The memory that a call reads or fills. Closures carry the typed errors of calls.
+// Addresses of memory for system calls. The closures use typed errors.
 
 /// Calls `body` with the address of a value, for a call that reads or fills a structure.
 func withAddress<Value, Result>(
@@ -11,7 +11,7 @@ func withAddress<Value, Result>(
     }
 }
 
-/// Calls `body` with the address of an array's elements and how many there are.
+/// Calls `body` with the address and number of an array's elements.
 @inline(__always)
 func withAddress<Element, Result>(
     ofElements elements: [Element], _ body: (Int, Int) throws(SystemCallError) -> Result
@@ -21,7 +21,7 @@ func withAddress<Element, Result>(
     }
 }
 
-/// The same for a part of an array.
+/// Calls `body` with the address and number of a slice's elements.
 @inline(__always)
 func withAddress<Element, Result>(
     ofElements elements: ArraySlice<Element>,
@@ -32,7 +32,7 @@ func withAddress<Element, Result>(
     }
 }
 
-/// Calls `body` with the address of an array's elements and how many there are, for a call that fills them.
+/// Calls `body` with the address and number of an array's elements, for a call that fills them.
 @inline(__always)
 func withAddress<Element, Result>(
     ofElements elements: inout [Element], _ body: (Int, Int) throws(SystemCallError) -> Result
@@ -42,12 +42,12 @@ func withAddress<Element, Result>(
     }
 }
 
-/// Calls `body` with the address and the count of a text's bytes in UTF-8.
+/// Calls `body` with the address and number of a text's UTF-8 bytes.
 func withAddress<Result>(
     ofText text: String, _ body: (Int, Int) throws(SystemCallError) -> Result
 ) throws(SystemCallError) -> Result {
     var copy = text
-    // `withUTF8` rethrows untyped; the outcome is carried across it.
+    // `withUTF8` rethrows untyped errors, so the result is carried out of it.
     let outcome: Swift.Result<Result, SystemCallError> = copy.withUTF8 { bytes in
         do throws(SystemCallError) {
             return .success(try body(Int(bitPattern: bytes.baseAddress), bytes.count))
@@ -58,7 +58,7 @@ func withAddress<Result>(
     return try outcome.get()
 }
 
-/// Calls `body` with the address of the NUL-terminated bytes of `string`.
+/// Calls `body` with the address of `string` as NUL-terminated bytes.
 func withPath<Result>(_ string: String, _ body: (Int) throws(SystemCallError) -> Result)
     throws(SystemCallError) -> Result
 {
@@ -67,7 +67,7 @@ func withPath<Result>(_ string: String, _ body: (Int) throws(SystemCallError) ->
     }
 }
 
-/// The bytes that a call leaves, which tells how many of `room` it has filled.
+/// The bytes written by a call, which returns how many of `room` it has filled.
 @inline(__always)
 func bytes(
     atMost room: Int, _ fill: (_ address: Int, _ room: Int) throws(SystemCallError) -> Int

@@ -4,15 +4,15 @@ internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// What a memory file may become.
+/// The use of a memory file.
 enum MemoryFileUse {
     case execution, data
 
-    /// Kernels since 6.3 let a sysctl decide for files that say neither.
+    /// Since Linux 6.3 a sysctl decides about files with neither flag.
     fileprivate var flag: MemoryFileFlags { self == .execution ? .execution : .noExecution }
 }
 
-/// Makes an empty file that is in memory only, and may be sealed.
+/// Makes an empty file that exists only in memory and can be sealed.
 ///
 /// Kernel: memfd_create(2).
 func memoryFile(_ name: String, for use: MemoryFileUse) throws(SystemCallError) -> OwnedDescriptor {
@@ -30,7 +30,7 @@ func memoryFile(_ name: String, for use: MemoryFileUse) throws(SystemCallError) 
     return OwnedDescriptor(taking: CInt(number))
 }
 
-/// Forbids all changes of a memory file, by its own and other descriptors, for ever.
+/// Forbids all changes of a memory file for ever, through any descriptor.
 ///
 /// Kernel: fcntl(2), F_ADD_SEALS.
 func seal(_ file: CInt) throws(SystemCallError) {
@@ -39,9 +39,10 @@ func seal(_ file: CInt) throws(SystemCallError) {
         describing: "\(FileCommand.addSeals)")
 }
 
-/// Asks whether a file may be executed, without executing it.
+/// Checks whether a file may be executed, without executing it.
 ///
-/// Before Linux 6.14 a filter of system calls is asked, and the kernel only whether it knows such questions.
+/// Before Linux 6.14 this only shows whether a seccomp filter permits the call, since the kernel
+/// lacks the flag.
 ///
 /// Kernel: execveat(2) with AT_EXECVE_CHECK.
 func checkExecution(of file: CInt) throws(SystemCallError) {
@@ -62,6 +63,6 @@ func checkExecution(of file: CInt) throws(SystemCallError) {
 }
 
 extension FileSeals {
-    /// All that a file gets which never changes again.
+    /// The seals of a file that never changes again.
     static var all: FileSeals { .sealing | .shrinking | .growing | .writing }
 }

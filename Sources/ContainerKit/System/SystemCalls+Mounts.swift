@@ -5,8 +5,10 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// Clones the mount at `path` as a detached tree; a link at the end of the path is followed, or is
-/// itself the root of the tree.
+/// Clones the mount at `path` as a detached tree.
+///
+/// A link at the end of the path is followed, or with `followsLink` false becomes the root of the
+/// tree.
 ///
 /// Kernel: open_tree(2) with OPEN_TREE_CLONE.
 func cloneMountTree(
@@ -23,7 +25,7 @@ func cloneMountTree(
     return OwnedDescriptor(taking: CInt(number))
 }
 
-/// Clones the mount that an open descriptor is on, from that file or directory down.
+/// Clones the mount of an open descriptor as a detached tree, from that file or directory down.
 ///
 /// Kernel: open_tree(2) with OPEN_TREE_CLONE and AT_EMPTY_PATH.
 func cloneMountTree(of descriptor: CInt, recursive: Bool) throws(SystemCallError)
@@ -42,7 +44,7 @@ private func cloneFlags(recursive: Bool) -> PathFlags {
     recursive ? .cloneTree | .treeCloseOnExec | .recursive : .cloneTree | .treeCloseOnExec
 }
 
-/// The file system that an open file is on, and its mount.
+/// The file system and mount of an open file.
 ///
 /// Kernel: fstatfs(2).
 func filesystemStatus(of file: CInt) throws(SystemCallError) -> clinux_statfs {
@@ -54,7 +56,7 @@ func filesystemStatus(of file: CInt) throws(SystemCallError) -> clinux_statfs {
     return status
 }
 
-/// The attributes of the mount that a path of the host is on.
+/// The attributes of the mount that contains a path of the host.
 ///
 /// Kernel: statfs(2), f_flags.
 func mountAttributes(at path: String) throws(SystemCallError) -> MountAttributes {
@@ -75,7 +77,8 @@ func mountAttributes(at path: String) throws(SystemCallError) -> MountAttributes
     return attributes
 }
 
-/// Changes attributes or propagation of the mount whose root `tree` is; an empty change is no call.
+/// Changes attributes or propagation of the mount with root `tree`; does nothing for an empty
+/// change.
 ///
 /// Kernel: mount_setattr(2), Linux 5.12.
 func changeMount(_ tree: CInt, _ change: MountChange) throws(SystemCallError) {
@@ -93,7 +96,7 @@ func changeMount(_ tree: CInt, _ change: MountChange) throws(SystemCallError) {
     }
 }
 
-/// Maps the ids of a detached mount's files by a user namespace.
+/// Maps the file IDs of a detached mount by a user namespace.
 ///
 /// Kernel: mount_setattr(2), MOUNT_ATTR_IDMAP, Linux 5.12.
 func mapMountIDs(_ tree: CInt, by userNamespace: CInt, recursive: Bool) throws(SystemCallError) {
@@ -116,7 +119,8 @@ private func changeFlags(recursive: Bool) -> PathFlags {
 }
 
 extension MountChange {
-    /// The change for an error's text: `set MOUNT_ATTR_RDONLY, clear MOUNT_ATTR__ATIME, recursive`.
+    /// The change for an error message: `set MOUNT_ATTR_RDONLY, clear MOUNT_ATTR__ATIME,
+    /// recursive`.
     fileprivate var words: String {
         var parts: [String] = []
         if !set.isEmpty { parts.append("set \(set)") }
@@ -127,9 +131,9 @@ extension MountChange {
     }
 }
 
-/// What tells the mount that a descriptor is on from all others.
+/// An ID that identifies the mount of a descriptor.
 ///
-/// Kernel: statx(2), STATX_MNT_ID_UNIQUE, which never comes again; before Linux 6.8 STATX_MNT_ID.
+/// Kernel: statx(2), STATX_MNT_ID_UNIQUE, which is never reused; before Linux 6.8 STATX_MNT_ID.
 func mountIdentity(of descriptor: CInt) throws(SystemCallError) -> UInt64 {
     var status = clinux_statx()
     try withPath("") { (empty) throws(SystemCallError) in
@@ -143,13 +147,14 @@ func mountIdentity(of descriptor: CInt) throws(SystemCallError) -> UInt64 {
     return status.stx_mnt_id
 }
 
-/// Takes the mount `identity` off `path`, with all that is mounted below it; another mount stays.
+/// Unmounts the mount `identity` at `path` with all mounts below it; does nothing for another
+/// mount.
 ///
 /// Kernel: umount2(2) with MNT_DETACH.
 func detachMount(_ identity: UInt64, at path: String) throws(SystemCallError) {
     let top = try openFile(path, .pathOnly | .directory)
     guard try mountIdentity(of: top.number) == identity else { return }
-    // By the descriptor: the path could lead elsewhere by now.
+    // Unmounts by descriptor, since the path could lead elsewhere by now.
     _ = try withPath("/proc/self/fd/\(top.number)") { (address) throws(SystemCallError) in
         try systemCall(
             "umount2", __NR_umount2, address, UnmountFlags.detach.rawValue,
@@ -159,8 +164,8 @@ func detachMount(_ identity: UInt64, at path: String) throws(SystemCallError) {
 
 /// Makes a new instance of a file system as a detached mount, with its attributes and changes.
 ///
-/// `destination` plays no part. What the file system itself says of a wrong option is in the error's
-/// arguments.
+/// `destination` is not used. If the file system itself explains a wrong option, that text is in
+/// the error's arguments.
 ///
 /// Kernel: fsopen(2), fsconfig(2), fsmount(2).
 func newFilesystem(_ mount: FilesystemMount) throws(SystemCallError) -> OwnedDescriptor {
@@ -173,7 +178,7 @@ func newFilesystem(_ mount: FilesystemMount) throws(SystemCallError) -> OwnedDes
     return tree
 }
 
-/// Makes a device node in a directory that nobody else has; the mode does not depend on the umask.
+/// Makes a device node in a private directory; the mode does not depend on the umask.
 ///
 /// Kernel: mknodat(2).
 func makeNode(_ device: Device, at directory: CInt) throws(SystemCallError) {
@@ -191,14 +196,14 @@ func makeNode(_ device: Device, at directory: CInt) throws(SystemCallError) {
     }
 }
 
-/// A file system that is being configured.
+/// A file system under configuration.
 ///
 /// Kernel: fsopen(2), Linux 5.2.
 struct FilesystemContext: ~Copyable {
     private let type: String
     private let descriptor: OwnedDescriptor
 
-    /// Opens a context for a type of /proc/filesystems.
+    /// Opens a context for a type from /proc/filesystems.
     init(type: String) throws(SystemCallError) {
         let number = try withPath(type) { (address) throws(SystemCallError) in
             try systemCall(
@@ -209,7 +214,7 @@ struct FilesystemContext: ~Copyable {
         descriptor = OwnedDescriptor(taking: CInt(number))
     }
 
-    /// Sets an option as a user writes it: `key=value`, or a flag.
+    /// Sets an option in the user's notation: `key=value`, or a flag.
     borrowing func set(_ option: String) throws(SystemCallError) {
         guard let equals = option.firstIndex(of: "=") else {
             return try withPath(option) { (key) throws(SystemCallError) in
@@ -225,21 +230,21 @@ struct FilesystemContext: ~Copyable {
         }
     }
 
-    /// Makes the file system.
+    /// Creates the file system.
     ///
     /// Kernel: FSCONFIG_CMD_CREATE.
     borrowing func create() throws(SystemCallError) {
         try configure(.create, 0, 0, "create")
     }
 
-    /// Applies what was set after the file system was made.
+    /// Applies options that were set after the file system was created.
     ///
     /// Kernel: FSCONFIG_CMD_RECONFIGURE.
     borrowing func reconfigure() throws(SystemCallError) {
         try configure(.reconfigure, 0, 0, "reconfigure")
     }
 
-    /// The made file system as a detached mount.
+    /// The created file system as a detached mount.
     ///
     /// Kernel: fsmount(2).
     borrowing func attach(attributes: MountAttributes) throws(SystemCallError)
@@ -267,11 +272,11 @@ struct FilesystemContext: ~Copyable {
         }
     }
 
-    /// What the file system said: a message a read, each after a letter for its kind and a blank.
+    /// The file system's messages: one per read, each after a letter for its kind and a space.
     private borrowing func messages() -> String {
         var texts: [String] = []
         var buffer = [UInt8](repeating: 0, count: 512)
-        // The kernel keeps 8 messages at most.
+        // The kernel keeps at most 8 messages.
         for _ in 0..<8 {
             let count = buffer.withUnsafeMutableBytes { bytes in
                 raw_system_call(

@@ -4,7 +4,7 @@ internal import ByteText
 internal import CLinux
 internal import KernelVocabulary
 
-/// Gives an open file to a user; the group stays.
+/// Changes the owner of an open file, but not its group.
 ///
 /// Kernel: fchown(2).
 func changeOwner(of descriptor: CInt, to user: UInt32) throws(SystemCallError) {
@@ -13,7 +13,7 @@ func changeOwner(of descriptor: CInt, to user: UInt32) throws(SystemCallError) {
         describing: "\(descriptor), \(user)")
 }
 
-/// Changes the owner of a file in an open directory, not its group.
+/// Changes the owner of a file in an open directory, but not its group.
 ///
 /// Kernel: fchownat(2) with AT_SYMLINK_NOFOLLOW.
 func changeOwner(of name: String, at directory: CInt, to owner: UInt32)

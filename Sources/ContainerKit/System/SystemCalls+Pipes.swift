@@ -5,7 +5,7 @@ internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// Both ends of a pipe, each above 2 and close-on-exec; the caller closes them.
+/// Makes a pipe, both ends above 2 and close-on-exec; the caller must close them.
 ///
 /// Kernel: pipe2(2).
 package func makePipe() throws(SystemCallError) -> (reader: CInt, writer: CInt) {
@@ -21,7 +21,7 @@ package func makePipe() throws(SystemCallError) -> (reader: CInt, writer: CInt) 
     return (reader.release(), raised.release())
 }
 
-/// The same open file at a number that is not one of the standard streams.
+/// Duplicates a descriptor to a number above the standard streams.
 func aboveStreams(_ descriptor: consuming OwnedDescriptor) throws(SystemCallError)
     -> OwnedDescriptor
 {
@@ -29,14 +29,14 @@ func aboveStreams(_ descriptor: consuming OwnedDescriptor) throws(SystemCallErro
     return try duplicate(descriptor.number, from: 3)
 }
 
-/// Makes reads and writes of an open file return at once.
+/// Makes reads and writes of an open file non-blocking.
 ///
 /// Kernel: fcntl(2), F_SETFL with O_NONBLOCK.
 package func makeNonBlocking(_ descriptor: CInt) throws(SystemCallError) {
     try setStatusFlags(descriptor, .nonBlocking)
 }
 
-/// Lets writes wait for a slow reader, to a file that was opened for appending without waiting.
+/// Makes writes blocking for a file that was opened non-blocking for appending.
 ///
 /// Kernel: fcntl(2), F_SETFL.
 func makeBlocking(_ descriptor: CInt) throws(SystemCallError) {
@@ -50,7 +50,7 @@ private func setStatusFlags(_ descriptor: CInt, _ flags: OpenFlags) throws(Syste
         describing: "\(descriptor), \(command), \(flags)")
 }
 
-/// The access mode and flags that a file is open with; nil where they cannot be told.
+/// The access mode and flags of an open file; nil if they cannot be read.
 ///
 /// Kernel: fcntl(2), F_GETFL.
 func statusFlags(of descriptor: CInt) -> OpenFlags? {
@@ -61,7 +61,7 @@ func statusFlags(of descriptor: CInt) -> OpenFlags? {
     return flags.map { OpenFlags(rawValue: $0) }
 }
 
-/// Reads once, up to `limitBytes`; empty at the end, nil when there is nothing yet.
+/// Reads once, at most `limitBytes`; empty at the end, nil if there is nothing yet.
 ///
 /// Kernel: read(2).
 func readAvailable(_ descriptor: CInt, limitBytes: Int) throws(SystemCallError) -> [UInt8]? {
@@ -76,7 +76,7 @@ func readAvailable(_ descriptor: CInt, limitBytes: Int) throws(SystemCallError) 
     }
 }
 
-/// Writes once; tells how many bytes went out, 0 when there is no room yet.
+/// Writes once; returns the number of bytes written, 0 if there is no room yet.
 ///
 /// Kernel: write(2).
 func writeAvailable(_ bytes: ArraySlice<UInt8>, to descriptor: CInt) throws(SystemCallError) -> Int

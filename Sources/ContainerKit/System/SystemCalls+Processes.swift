@@ -6,7 +6,7 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// Opens a process, so that its number cannot come to mean another.
+/// Opens a process, so that its pid cannot come to mean another one.
 ///
 /// Kernel: pidfd_open(2), Linux 5.3.
 func openProcess(_ pid: Int32) throws(SystemCallError) -> OwnedDescriptor {
@@ -24,10 +24,10 @@ func sendSignal(_ pidfd: CInt, _ signal: Int32) throws(SystemCallError) {
         describing: "descriptor \(pidfd), \(signal)")
 }
 
-/// Waits until a child has ended, and takes it out of the process table.
+/// Waits for a child to end.
 ///
-/// Where SIGCHLD is ignored, the kernel takes it out by itself: the wait ends with the process all the
-/// same, and the descriptor may still know its status. A status that nobody can tell is an error.
+/// If SIGCHLD is ignored, the kernel discards the status: the wait still ends with the process, and
+/// the pidfd may still have the status. A status that cannot be known is an error.
 ///
 /// Kernel: waitid(2) with P_PIDFD, Linux 5.4.
 func waitProcess(_ pidfd: CInt) throws(SystemCallError) -> ExitStatus {
@@ -42,13 +42,12 @@ func waitProcess(_ pidfd: CInt) throws(SystemCallError) -> ExitStatus {
     return status
 }
 
-/// How a process ended that somebody else has taken out of the process table; nil where the kernel
-/// does not tell.
+/// How a process ended that another process has waited for; nil if the kernel does not know.
 ///
 /// Kernel: ioctl PIDFD_GET_INFO with PIDFD_INFO_EXIT of linux/pidfd.h, Linux 6.15.
 func keptStatus(_ pidfd: CInt) -> ExitStatus? {
     let exitInfo: UInt64 = 1 << 3
-    // struct pidfd_info, 64 bytes in its first version: the mask first, the status last.
+    // struct pidfd_info has 64 bytes in its first version: the mask comes first, the status last.
     var info: InlineArray<8, UInt64> = .init(repeating: 0)
     info[0] = exitInfo
     let result = withUnsafeMutablePointer(to: &info) {
@@ -60,8 +59,7 @@ func keptStatus(_ pidfd: CInt) -> ExitStatus? {
     return ExitStatus(waitStatus: Int32(truncatingIfNeeded: info[7] >> 32))
 }
 
-/// The status of a child that has ended, which is taken out of the process table; nil while it
-/// runs.
+/// The status of a child that has ended, waiting for it; nil while it runs.
 ///
 /// Kernel: waitid(2) with P_PIDFD and WNOHANG.
 func waitProcessIfEnded(_ pidfd: CInt) throws(SystemCallError) -> ExitStatus? {
@@ -77,12 +75,12 @@ private func waitProcess(_ pidfd: CInt, options: WaitOptions) throws(SystemCallE
             "waitid", __NR_waitid, WaitTarget.descriptor.rawValue, Int(pidfd), address,
             options.union(.exited).rawValue, 0, describing: "\(WaitTarget.descriptor), \(pidfd)")
     }
-    // With WNOHANG, a process that still runs leaves si_signo at zero.
+    // With WNOHANG, si_signo is zero if the process still runs.
     if words[0] == 0 { return nil }
     return words[2] == ChildCode.exited.rawValue ? .exited(words[6]) : .signaled(words[6])
 }
 
-/// One descriptor to wait for; a negative one is passed over.
+/// A descriptor to wait for; a negative one is ignored.
 ///
 /// The layout is that of `struct pollfd`.
 struct PollEntry {
@@ -90,7 +88,7 @@ struct PollEntry {
     private let wantedBits: Int16
     private var seenBits: Int16 = 0
 
-    /// What it saw.
+    /// The events seen.
     var seen: PollEvents { PollEvents(rawValue: Int(seenBits)) }
 
     init(_ descriptor: CInt, _ wanted: PollEvents) {
@@ -99,9 +97,9 @@ struct PollEntry {
     }
 }
 
-/// Waits until a descriptor is ready, and tells how many are: 0 when the time is over.
+/// Waits until a descriptor is ready; returns how many are, 0 after the timeout.
 ///
-/// A negative time is for ever. An interrupted wait starts over with the whole time.
+/// A negative timeout waits for ever. An interrupted wait starts again with the full timeout.
 ///
 /// Kernel: ppoll(2).
 @discardableResult
@@ -121,7 +119,7 @@ func poll(_ entries: inout [PollEntry], timeoutMilliseconds: Int = -1) throws(Sy
     }
 }
 
-/// Sets a limit of another process.
+/// Sets a resource limit of another process.
 ///
 /// Kernel: prlimit(2).
 func setResourceLimit(pid: Int32, _ limit: PlannedLimit) throws(SystemCallError) {
@@ -133,7 +131,7 @@ func setResourceLimit(pid: Int32, _ limit: PlannedLimit) throws(SystemCallError)
     }
 }
 
-/// Sets a limit of this process; gives the former one.
+/// Sets a resource limit of this process; returns the former one.
 ///
 /// Kernel: prlimit(2).
 func exchangeOwnLimit(_ limit: PlannedLimit) throws(SystemCallError) -> PlannedLimit {
@@ -150,15 +148,15 @@ func exchangeOwnLimit(_ limit: PlannedLimit) throws(SystemCallError) -> PlannedL
         name: limit.name, resource: limit.resource, soft: former.soft, hard: former.hard)
 }
 
-/// What /proc/PID/stat tells of a process.
+/// The contents of /proc/PID/stat.
 struct ProcessStat: Equatable {
     /// The state letter: "R", "S", "D", "T", "t", "Z", "X" ...
     ///
     /// Source: proc_pid_stat(5).
     let state: Character
-    /// The process that it is a child of; 0 if that is in another pid namespace.
+    /// The parent's pid; 0 if the parent is in another pid namespace.
     let parent: Int32
-    /// Whether its first thread is on its way out.
+    /// Whether its first thread is exiting.
     ///
     /// Kernel: PF_EXITING in include/linux/sched.h.
     let isEnding: Bool
@@ -166,19 +164,19 @@ struct ProcessStat: Equatable {
     ///
     /// Kernel: PF_FORKNOEXEC in include/linux/sched.h, which execve(2) clears.
     let hasExecuted: Bool
-    /// How many threads it has.
+    /// The number of threads.
     let threadCount: Int
-    /// When the process started, in clock ticks after boot.
+    /// The start time, in clock ticks after boot.
     let startTime: UInt64
 
-    /// Reads the line; nil if it is not one.
+    /// Parses the line; nil if it has another format.
     ///
-    /// The name in the second field is the process's own choice and may hold anything, a closing
-    /// parenthesis too: only the last one ends it.
+    /// The second field is the process's name, which may contain anything, even a closing
+    /// parenthesis: it ends at the last one.
     init?(parsing line: [UInt8]) {
         guard let end = line.lastIndex(of: UInt8(ascii: ")")) else { return nil }
         let fields = line[(end + 1)...].split(separator: UInt8(ascii: " "))
-        // Field 3 is the first here, field 22 the 20th.
+        // The first field here is number 3, so field 22 is the 20th.
         guard fields.count > 19, let state = fields[0].first, fields[0].count == 1,
             let parent = Int32(String(decoding: fields[1], as: UTF8.self)),
             let flags = UInt32(String(decoding: fields[6], as: UTF8.self)),
@@ -193,14 +191,15 @@ struct ProcessStat: Equatable {
         startTime = time
     }
 
-    /// Whether the whole process has ended: others may go on where the first thread is a zombie.
+    /// Whether the whole process has ended: if only the first thread is a zombie, others may still
+    /// run.
     var hasEnded: Bool { (state == "Z" || state == "X") && threadCount <= 1 }
 }
 
-/// The state and start time of a process; nil when there is none of that number.
+/// The state and start time of a process; nil if there is none with this pid.
 ///
-/// - Throws: when it cannot be told: a procfs that is not there, or hides the process (hidepid), is no
-///   word of its end.
+/// - Throws: the error if this cannot be determined: a missing procfs, or one that hides the
+///   process (hidepid), does not mean that it has ended.
 func stat(of pid: Int32) throws(SystemCallError) -> ProcessStat? {
     guard pid > 0 else { return nil }
     var attempts = 3
@@ -213,14 +212,14 @@ func stat(of pid: Int32) throws(SystemCallError) -> ProcessStat? {
             return stat
         } catch  where error.errno == .noSuchFileOrDirectory || error.errno == .noSuchProcess {
             guard try processExists(pid) else { return nil }
-            // It may have ended between the two, and its number be another's by now.
+            // The process may have ended between the two calls, and its pid may be reused.
             attempts -= 1
             guard attempts > 0 else { throw error }
         }
     }
 }
 
-/// The number of a process, if it is a child of this one; nil if it is not, or has been waited for.
+/// The pid of a process that is a child of this one; nil if it is not, or was waited for.
 ///
 /// Kernel: PIDFD_GET_INFO of ioctl_pidfd(2), from Linux 6.13; before, proc_pid_fdinfo(5).
 func numberOfChild(_ pidfd: CInt) throws(SystemCallError) -> Int32? {
@@ -237,7 +236,7 @@ func numberOfChild(_ pidfd: CInt) throws(SystemCallError) -> Int32? {
     return Int32(bitPattern: info[6]) == own ? Int32(bitPattern: info[4]) : nil
 }
 
-/// The same where the kernel does not answer such a question.
+/// Reads the pid from fdinfo, for a kernel without this ioctl.
 func numberOfChild(byInfoOf pidfd: CInt, _ own: Int32) throws(SystemCallError) -> Int32? {
     let text = try readFile("/proc/self/fdinfo/\(pidfd)", limitBytes: 4096)
     let words = words(of: text)
@@ -247,7 +246,7 @@ func numberOfChild(byInfoOf pidfd: CInt, _ own: Int32) throws(SystemCallError) -
     return pid
 }
 
-/// Whether there is a process of this number, a zombie too.
+/// Whether there is a process with this pid, including zombies.
 ///
 /// Kernel: kill(2) with signal 0.
 private func processExists(_ pid: Int32) throws(SystemCallError) -> Bool {
@@ -261,28 +260,28 @@ private func processExists(_ pid: Int32) throws(SystemCallError) -> Bool {
     }
 }
 
-/// When a process started, in clock ticks after boot: with the pid, it names a process for good.
+/// The start time of a process, in clock ticks after boot; together with the pid it is unique.
 func startTime(of pid: Int32) throws(SystemCallError) -> UInt64? {
     try stat(of: pid)?.startTime
 }
 
-/// A point in time or a span: whole seconds and nanoseconds.
+/// A time: whole seconds and nanoseconds.
 struct ClockTime: Equatable {
     var seconds: Int
     var nanoseconds: Int
 
     /// Seconds and nanoseconds since 1970 in UTC.
     static var wall: ClockTime { read(0) }
-    /// The time that only goes forward.
+    /// The time of a clock that never goes backwards.
     static var monotonic: ClockTime { read(1) }
 
-    /// All of it in nanoseconds.
+    /// The time in nanoseconds.
     var totalNanoseconds: Int { seconds &* 1_000_000_000 &+ nanoseconds }
 
     private static func read(_ clock: Int) -> ClockTime {
         var time = ClockTime(seconds: 0, nanoseconds: 0)
         withUnsafeMutablePointer(to: &time) { pointer in
-            // Both clocks always exist: there is no error to handle.
+            // Both clocks always exist, so there is no error to handle.
             _ = raw_system_call(
                 Int(__NR_clock_gettime), clock, Int(bitPattern: pointer), 0, 0, 0, 0)
         }
@@ -290,7 +289,7 @@ struct ClockTime: Equatable {
     }
 }
 
-/// How the signals that a thread has blocked are changed.
+/// How the signal mask of a thread is changed.
 ///
 /// Kernel: sigprocmask(2).
 enum SignalMaskChange: Int {
@@ -298,7 +297,7 @@ enum SignalMaskChange: Int {
     case set = 2
 }
 
-/// Changes which signals this thread has blocked, and returns the former mask.
+/// Changes the signal mask of this thread, and returns the former one.
 ///
 /// Kernel: rt_sigprocmask(2).
 func changeSignalMask(_ change: SignalMaskChange, _ mask: UInt64) -> UInt64 {

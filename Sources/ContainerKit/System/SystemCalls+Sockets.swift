@@ -13,7 +13,7 @@ struct SocketPair: ~Copyable {
     let first: OwnedDescriptor
     let second: OwnedDescriptor
 
-    /// Gives both ends up without closing them.
+    /// Gives up both ends without closing them.
     consuming func numbers() -> (CInt, CInt) {
         (first.release(), second.release())
     }
@@ -26,7 +26,7 @@ func socketPair() throws(SystemCallError) -> SocketPair {
     try socketPair(.stream())
 }
 
-/// Makes two connected sockets that keep the bounds of messages.
+/// Makes two connected sockets that preserve message boundaries.
 ///
 /// Kernel: socketpair(2), SOCK_SEQPACKET.
 func packetSocketPair() throws(SystemCallError) -> SocketPair {
@@ -44,9 +44,9 @@ private func socketPair(_ type: SocketType) throws(SystemCallError) -> SocketPai
         first: OwnedDescriptor(taking: numbers.0), second: OwnedDescriptor(taking: numbers.1))
 }
 
-/// `struct sockaddr_un` with a path that the kernel gets whole.
+/// `struct sockaddr_un` with a path.
 struct UnixAddress {
-    /// sun_path has 108 bytes with its end; one that is longer is named through its directory.
+    /// sun_path has 108 bytes including the NUL; a longer path is addressed through its directory.
     static let longestPath = 107
 
     private static let family = UInt8(AddressFamily.unix.rawValue)
@@ -62,7 +62,7 @@ struct UnixAddress {
         self.bytes = bytes
     }
 
-    /// An address as NOTIFY_SOCKET has it; an abstract name has no end but its length.
+    /// An address in the notation of NOTIFY_SOCKET; an abstract name has no NUL at its end.
     init(listener address: String) {
         guard address.begins(with: "@") else {
             self.init(address)
@@ -90,7 +90,7 @@ func makeSocket(
     return OwnedDescriptor(taking: CInt(number))
 }
 
-/// Connects to a listening stream socket; the path may be longer than the 107 bytes of an address.
+/// Connects to a listening stream socket; the path may be longer than 107 bytes.
 ///
 /// Kernel: connect(2), unix(7).
 func connectUnixSocket(path: String) throws(SystemCallError) -> OwnedDescriptor {
@@ -99,7 +99,7 @@ func connectUnixSocket(path: String) throws(SystemCallError) -> OwnedDescriptor 
         try connect(socket.number, to: path, named: path)
         return socket
     }
-    // A descriptor of the socket file itself is the shortest name that the file can have.
+    // The path of a descriptor of the socket's file is always short enough.
     let file = try openFile(path, .pathOnly)
     try connect(socket.number, to: "/proc/self/fd/\(file.number)", named: path)
     return socket
@@ -114,7 +114,7 @@ private func connect(_ socket: CInt, to address: String, named path: String)
     }
 }
 
-/// Makes a listening stream socket `name` in an open directory, for one connection at a time.
+/// Makes a listening stream socket `name` in an open directory, with a backlog of one connection.
 ///
 /// Kernel: bind(2), listen(2), unix(7).
 func listenUnixSocket(in directory: CInt, name: String) throws(SystemCallError) -> OwnedDescriptor {
@@ -124,7 +124,8 @@ func listenUnixSocket(in directory: CInt, name: String) throws(SystemCallError) 
     }
     let socket = try makeSocket(.stream())
     let number = socket.number
-    // The file takes the socket's mode, whatever the umask of the process: only its owner connects.
+    // The socket's file gets the mode of the socket, whatever the umask: only the owner may
+    // connect.
     try systemCall("fchmod", __NR_fchmod, Int(number), 0o600, describing: "\"\(name)\"")
     try UnixAddress(path).with { (address, length) throws(SystemCallError) in
         try systemCall(
@@ -169,20 +170,20 @@ private struct DescriptorMessage {
     var second: Int32 = -1
 }
 
-/// What came over a socket in one message.
+/// One message received from a socket.
 struct ReceivedMessage: ~Copyable {
     let bytes: [UInt8]
     let descriptor: OwnedDescriptor
-    /// The second, where two came.
+    /// The second descriptor, if there are two.
     let second: OwnedDescriptor?
-    /// Its number.
+    /// The number of the second descriptor.
     let secondNumber: CInt?
 
-    /// Gives the descriptor up without closing it.
+    /// Takes the descriptor out without closing it.
     consuming func takeDescriptor() -> OwnedDescriptor { descriptor }
 }
 
-/// Takes the one descriptor that a message carries; it is close-on-exec.
+/// Receives a message with exactly one descriptor, which is close-on-exec.
 func receiveDescriptor(from socket: CInt) throws(SystemCallError) -> OwnedDescriptor {
     let message = try receiveMessage(from: socket)
     guard message.secondNumber == nil else {
@@ -192,13 +193,14 @@ func receiveDescriptor(from socket: CInt) throws(SystemCallError) -> OwnedDescri
     return message.takeDescriptor()
 }
 
-/// Takes a message with one descriptor or two, which are close-on-exec.
+/// Receives a message with one or two descriptors, which are close-on-exec.
 ///
-/// A message with none, with more, or the end of the stream is EBADMSG; what came is closed.
+/// A message with none or more, or the end of the stream, causes EBADMSG; received descriptors are
+/// closed.
 ///
 /// Kernel: recvmsg(2), SCM_RIGHTS.
 func receiveMessage(from socket: CInt) throws(SystemCallError) -> ReceivedMessage {
-    // The longest name that runc sends along, or a path of the child's, has 4096 bytes.
+    // The longest name that runc sends, and the longest path of a child's request, have 4096 bytes.
     let packet = try receivePacket(from: socket, limitBytes: 4096 + 64)
     let second = packet.descriptors.dropFirst().first
     guard let first = packet.descriptors.first else {
@@ -210,9 +212,10 @@ func receiveMessage(from socket: CInt) throws(SystemCallError) -> ReceivedMessag
         second: second == nil ? nil : OwnedDescriptor(taking: second ?? -1), secondNumber: second)
 }
 
-/// Takes a message with two descriptors at most, which are close-on-exec, and the caller's to close.
+/// Receives a message with at most two descriptors, which are close-on-exec; the caller must close
+/// them.
 ///
-/// A message with more, or one that is longer, is EBADMSG; what came is closed.
+/// A message with more, or a longer one, causes EBADMSG; received descriptors are closed.
 ///
 /// Kernel: recvmsg(2), SCM_RIGHTS.
 func receivePacket(from socket: CInt, limitBytes: Int) throws(SystemCallError)
@@ -239,12 +242,12 @@ func receivePacket(from socket: CInt, limitBytes: Int) throws(SystemCallError)
             }
         }
     }
-    // The kernel pads nothing: 16 bytes of header and 4 a descriptor.
+    // There is no padding: 16 bytes of header and 4 per descriptor.
     let isRights =
         control.level == DescriptorMessageType.level && control.type == DescriptorMessageType.type
     let count = isRights ? max(0, (control.length - 16) / 4) : 0
     let descriptors = Array([control.first, control.second].prefix(count))
-    // No room for more than two: the kernel dropped the rest, and says so.
+    // There is room for two: the kernel drops further ones, and sets a flag.
     guard count <= 2, flags.isDisjoint(with: .truncatedControl | .truncated) else {
         for number in descriptors { _ = OwnedDescriptor(taking: number) }
         throw SystemCallError(
@@ -253,7 +256,7 @@ func receivePacket(from socket: CInt, limitBytes: Int) throws(SystemCallError)
     return (Array(text.prefix(length)), descriptors)
 }
 
-/// Sends a message as a whole; who is gone must not kill this process with SIGPIPE.
+/// Sends a whole message; without SIGPIPE if the receiver is gone.
 ///
 /// Kernel: sendto(2).
 func sendPacket(_ bytes: [UInt8], over socket: CInt, named name: String? = nil)
@@ -266,7 +269,7 @@ func sendPacket(_ bytes: [UInt8], over socket: CInt, named name: String? = nil)
     }
 }
 
-/// Tells the other side of a socket that nothing will come and nothing is heard any more.
+/// Ends both directions of a socket.
 ///
 /// Kernel: shutdown(2), SHUT_RDWR.
 func shutDown(_ socket: CInt) {
@@ -277,7 +280,7 @@ func shutDown(_ socket: CInt) {
 ///
 /// Kernel: sendmsg(2), SCM_RIGHTS.
 ///
-/// With `waits` false a full socket is EAGAIN.
+/// With `waits` false, a full socket causes EAGAIN.
 func sendDescriptor(_ descriptor: CInt, text: String, over socket: CInt, waits: Bool = true)
     throws(SystemCallError)
 {

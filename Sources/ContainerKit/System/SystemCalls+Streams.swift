@@ -5,26 +5,26 @@ internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// A moment after which an answer is not waited for any more.
+/// A deadline for an answer.
 struct Deadline: Equatable {
     private let nanoseconds: Int
 
-    /// The moment that is so far ahead.
+    /// A deadline some seconds from now.
     init(secondsAhead seconds: Int) {
         nanoseconds = ClockTime.monotonic.totalNanoseconds + seconds * 1_000_000_000
     }
 
-    /// How long it is until then, rounded up; 0 when it is over.
+    /// The time left, rounded up; 0 after the deadline.
     var remainingMilliseconds: Int {
         max(0, (nanoseconds - ClockTime.monotonic.totalNanoseconds + 999_999) / 1_000_000)
     }
 }
 
-/// The name that a stream socket of this machine listens by.
+/// The address of a listening stream socket on this machine.
 ///
 /// Kernel: unix(7).
 enum UnixSocketName: Equatable, Sendable, CustomStringConvertible {
-    /// A file.
+    /// The path of a socket file.
     case path(String)
     /// A name in the abstract namespace, which belongs to the network namespace.
     case abstract(String)
@@ -36,7 +36,7 @@ enum UnixSocketName: Equatable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// `struct sockaddr_un`, as long as it is needed; nil for a name that is too long for it.
+    /// `struct sockaddr_un` in its actual length; nil if the name is too long.
     fileprivate var address: [UInt8]? {
         let family = [UInt8(AddressFamily.unix.rawValue), 0]
         switch self {
@@ -48,10 +48,10 @@ enum UnixSocketName: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// A connected stream socket on which no call waits longer than it may.
+/// A connected stream socket whose calls never wait beyond a deadline.
 struct StreamSocket: ~Copyable {
     private let socket: OwnedDescriptor
-    /// What is at the other end, for errors.
+    /// The name of the other end, for errors.
     private let name: String
 
     /// Takes over a connected, non-blocking socket.
@@ -60,7 +60,7 @@ struct StreamSocket: ~Copyable {
         self.name = name
     }
 
-    /// Connects; a listener that is too busy to take the connection is asked again.
+    /// Connects; if the listener's queue is full, tries again.
     ///
     /// Kernel: connect(2), EAGAIN of a unix socket.
     init(connectingTo name: UnixSocketName, before deadline: Deadline) throws(SystemCallError) {
@@ -92,7 +92,7 @@ struct StreamSocket: ~Copyable {
         }
     }
 
-    /// Sends all of `bytes`; ETIMEDOUT when the other end does not take them in time.
+    /// Sends all of `bytes`; ETIMEDOUT if the other end does not read them in time.
     ///
     /// Kernel: sendto(2) with MSG_NOSIGNAL.
     func send(_ bytes: [UInt8], before deadline: Deadline) throws(SystemCallError) {
@@ -111,7 +111,7 @@ struct StreamSocket: ~Copyable {
         }
     }
 
-    /// What has arrived, at most `limitBytes`, once there is something; nothing at the end.
+    /// Waits for bytes and returns at most `limitBytes` of them; empty at the end.
     ///
     /// Kernel: recvfrom(2).
     func receive(limitBytes: Int, before deadline: Deadline) throws(SystemCallError) -> [UInt8] {

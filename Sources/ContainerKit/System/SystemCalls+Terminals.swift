@@ -4,8 +4,8 @@ internal import CLinux
 
 /// The modes of a terminal.
 ///
-/// The layout is that of the kernel's `struct termios` (asm-generic/termbits.h), which is not that
-/// of the C library.
+/// The layout is that of the kernel's `struct termios` (asm-generic/termbits.h), which differs from
+/// the C library's.
 struct TerminalModes {
     var input: UInt32 = 0
     var output: UInt32 = 0
@@ -15,7 +15,7 @@ struct TerminalModes {
     var characters: InlineArray<19, UInt8> = .init(repeating: 0)
 }
 
-/// An ioctl(2) of a terminal, and whether it was one.
+/// Makes an ioctl(2) of a terminal; returns whether it succeeded.
 func terminalCall<Value>(_ descriptor: CInt, _ request: Int32, _ value: inout Value) -> Bool {
     withUnsafeMutablePointer(to: &value) {
         raw_system_call(
@@ -23,7 +23,7 @@ func terminalCall<Value>(_ descriptor: CInt, _ request: Int32, _ value: inout Va
     }
 }
 
-/// Whether a descriptor is one side of a terminal.
+/// Whether a descriptor is a terminal.
 func isTerminal(_ descriptor: CInt) -> Bool {
     var modes = TerminalModes()
     return terminalCall(descriptor, TCGETS, &modes)

@@ -1,41 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Typed system calls of the parent. The child's are instructions (InitProgram/SystemCall).
+// System: typed system calls of the parent. The child's are instructions (InitProgram/SystemCall).
 //
 //   SystemCalls            the call itself, files, directories, status
 //   SystemCalls+Cgroups    device programs of v2
 //   DeviceInstruction      one instruction of such a program
 //   SystemCalls+Datagrams, SystemCalls+Sockets, SystemCalls+Pipes  sockets, descriptors over them, pipes
-//   SystemCalls+Directories, SystemCalls+Owners, SystemCalls+Terminals  entries; whose a file is; modes
-//   SystemCalls+Descriptors  what a descriptor is of, and further numbers for it
-//   SystemCalls+Events     counters, and files that tell of changes
+//   SystemCalls+Directories, SystemCalls+Owners, SystemCalls+Terminals  entries; owners; modes
+//   SystemCalls+Descriptors  queries and duplicates descriptors
+//   SystemCalls+Events     counters, and notifications of changed files
 //   SystemCalls+FileSizes  writing under RLIMIT_FSIZE without SIGXFSZ
-//   SystemCalls+Memory     the memory that a call reads or fills
-//   SystemCalls+Links      what a link says
-//   SystemCalls+MemoryFiles  files in memory, and their seals
+//   SystemCalls+Memory     addresses of memory for calls
+//   SystemCalls+Links      the text of a link
+//   SystemCalls+MemoryFiles  memory files and their seals
 //   SystemCalls+Mounts     mount trees
 //   SystemCalls+Processes  pidfds, signals, wait, poll, limits, the start time of a process
-//   SystemCalls+Streams    reading until a deadline
+//   SystemCalls+Streams    stream sockets with a deadline
 //   ReadinessQueue         epoll, for many descriptors at once
-//   ExitStatus             how a process ends
-//   ProcessEnd             the end of a child or of another's process, and what it used
-//   SystemCallError        which call was refused, with what, and why
-//   ErrnoWords             errnos in the words that engines match
+//   ExitStatus             how a process ended
+//   ProcessEnd             the end of a child or of another process, and its resource usage
+//   SystemCallError        a refused call: its name, arguments and errno
+//   ErrnoWords             the texts of errnos that engines match
 //   OwnedDescriptor        a descriptor that is closed with its owner
 //   FilePathText           paths as text
 //   MountTable             the kernel's table of mounts
 //   Netlink                messages of rtnetlink and their socket
 //   OuterFilter            the seccomp filter that the runtime itself runs under
-//   CallerRights, HeldCapabilities, StartingUser, FilesystemUser  who this process is, and what it may do
+//   CallerRights, HeldCapabilities, StartingUser, FilesystemUser  users and rights of this process
 
 internal import ByteText
 internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// Makes a system call, retrying EINTR, and turns a refusal into an error that prints the call.
+/// Makes a system call, retrying after EINTR; throws an error that describes a refused call.
 ///
-/// The arguments' text is only made when the call fails.
+/// The text of the arguments is made only if the call fails.
 @discardableResult
 func systemCall(
     _ name: StaticString, _ number: Int32, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0,
@@ -43,7 +43,7 @@ func systemCall(
 ) throws(SystemCallError) -> Int {
     while true {
         let result = raw_system_call(Int(number), a, b, c, d, e, f)
-        // The kernel's errnos are below 4096.
+        // Errnos are below 4096.
         guard result < 0, result > -4096 else { return result }
         let errno = Errno(rawValue: CInt(-result))
         if errno == .interrupted { continue }
@@ -51,7 +51,7 @@ func systemCall(
     }
 }
 
-/// The current directory, where a call takes a directory descriptor.
+/// The current directory, in place of a directory's descriptor.
 ///
 /// Kernel: AT_FDCWD.
 let currentDirectory = CInt(DirectoryDescriptor.current.rawValue)
@@ -70,10 +70,10 @@ func openFile(
     return OwnedDescriptor(taking: CInt(number))
 }
 
-/// Opens `path` inside `root` as if root were "/": no symlink, no "..", no magic link leads out.
+/// Opens `path` inside `root` as if root were "/": no symlink, "..", or magic link leads out.
 ///
-/// A walk that raced with a rename is tried again up to 128 times. With `followsLinks` false a link is
-/// refused wherever it stands (ELOOP).
+/// A resolution that raced with a rename is repeated up to 128 times. With `followsLinks` false,
+/// any link in the path is refused (ELOOP).
 ///
 /// Kernel: openat2(2), Linux 5.6.
 func openInRoot(
@@ -100,24 +100,24 @@ func openInRoot(
     }
 }
 
-/// The longest file that is read; what engines write is far shorter.
+/// The limit for files that are read whole; engines' files are far shorter.
 let longestFileBytes = 16 << 20
 
 /// Reads a whole file of at most `limitBytes`.
 ///
 /// Kernel: read(2).
-/// - Throws: EFBIG for a longer one, of which nothing is taken.
+/// - Throws: EFBIG for a longer file, of which nothing is returned.
 func readFile(_ descriptor: CInt, limitBytes: Int = longestFileBytes, named name: String)
     throws(SystemCallError) -> [UInt8]
 {
     var contents: [UInt8] = []
     var room = 8192
     while true {
-        // One byte more than allowed tells that there are too many.
+        // One byte more than allowed shows that the file is too long.
         room = min(room, limitBytes + 1 - contents.count)
         let more = try bytes(atMost: room) { (address, room) throws(SystemCallError) in
             var count = 0
-            // Files of procfs end a read early; only an empty one is the end.
+            // A read from procfs may be short; only an empty one is the end.
             while count < room {
                 let read = try readWaiting(descriptor, address + count, room - count, name)
                 guard read > 0 else { break }
@@ -135,7 +135,7 @@ func readFile(_ descriptor: CInt, limitBytes: Int = longestFileBytes, named name
     }
 }
 
-/// Reads once; waits for the writer of a pipe that was opened without waiting.
+/// Reads once; for a non-blocking pipe, waits until its writer has written.
 private func readWaiting(_ descriptor: CInt, _ address: Int, _ count: Int, _ name: String)
     throws(SystemCallError) -> Int
 {
@@ -152,7 +152,7 @@ private func readWaiting(_ descriptor: CInt, _ address: Int, _ count: Int, _ nam
 
 /// Opens and reads a whole file.
 ///
-/// A fifo is not waited for: without a writer it is empty.
+/// Does not wait for the writer of a FIFO: without a writer it is empty.
 ///
 /// Kernel: openat(2), read(2).
 func readFile(
@@ -165,7 +165,7 @@ func readFile(
 /// Writes all of `bytes` to a descriptor.
 ///
 /// Kernel: write(2).
-/// - Throws: EFBIG, and no signal, where the file would grow above RLIMIT_FSIZE.
+/// - Throws: EFBIG without a signal, if the file would exceed RLIMIT_FSIZE.
 func writeAll(_ bytes: [UInt8], to descriptor: CInt, named name: @autoclosure () -> String)
     throws(SystemCallError)
 {
@@ -174,7 +174,7 @@ func writeAll(_ bytes: [UInt8], to descriptor: CInt, named name: @autoclosure ()
     }
 }
 
-/// The same for bytes of any memory.
+/// Writes all bytes of any memory to a descriptor.
 func writeAll(
     _ address: Int, _ count: Int, to descriptor: CInt, named name: @autoclosure () -> String
 ) throws(SystemCallError) {
@@ -188,8 +188,8 @@ func writeAll(
     }
 }
 
-/// Writes `text` in one write to an existing file: for files of procfs, sysfs and cgroupfs, where one
-/// write is one order.
+/// Writes `text` to an existing file of procfs, sysfs or cgroupfs by a single write, since each
+/// write is a command.
 func writeControlFile(_ path: String, at directory: CInt = currentDirectory, _ text: String)
     throws(SystemCallError)
 {
@@ -222,7 +222,7 @@ func makeLink(_ path: String, to target: String, at directory: CInt) throws(Syst
     }
 }
 
-/// Sets the mode of an open file, whatever the umask.
+/// Sets the mode of an open file, regardless of the umask.
 ///
 /// Kernel: fchmod(2).
 func setMode(_ mode: Int, of file: CInt, named name: String) throws(SystemCallError) {
@@ -259,9 +259,9 @@ func renameFile(_ from: String, to: String, at directory: CInt) throws(SystemCal
     try rename(from, to, at: directory, .empty)
 }
 
-/// Lets two files of a directory change places.
+/// Exchanges two files of a directory.
 ///
-/// Kernel: renameat2(2), RENAME_EXCHANGE. EINVAL where the file system cannot do so.
+/// Kernel: renameat2(2), RENAME_EXCHANGE. EINVAL if the file system does not support it.
 func exchangeFiles(_ one: String, _ other: String, at directory: CInt) throws(SystemCallError) {
     try rename(one, other, at: directory, .exchange)
 }
@@ -279,7 +279,7 @@ private func rename(
     }
 }
 
-/// What statx(2) tells of an open descriptor.
+/// The result of statx(2) for an open descriptor.
 func status(of descriptor: CInt) throws(SystemCallError) -> clinux_statx {
     var status = clinux_statx()
     try withPath("") { (empty) throws(SystemCallError) in
@@ -292,7 +292,7 @@ func status(of descriptor: CInt) throws(SystemCallError) -> clinux_statx {
     return status
 }
 
-/// What statx(2) tells of a path, links followed.
+/// The result of statx(2) for a path, following links.
 func status(at path: String, in directory: CInt = currentDirectory) throws(SystemCallError)
     -> clinux_statx
 {
@@ -308,7 +308,7 @@ func status(at path: String, in directory: CInt = currentDirectory) throws(Syste
 }
 
 extension StatusMask {
-    /// What `status` tells.
+    /// The fields that `status` requests.
     fileprivate static var all: StatusMask { .basic | .birthTime | .mountID }
 }
 
@@ -316,9 +316,9 @@ extension clinux_statx {
     /// The type of the file.
     var kind: FileKind? { FileKind(mode: stx_mode) }
 
-    /// Its permission bits.
+    /// The permission bits of the mode.
     var permissions: UInt16 { stx_mode & UInt16(FileMode.permissionMask) }
 
-    /// Whether somebody may execute it.
+    /// Whether anybody may execute the file.
     var isExecutable: Bool { stx_mode & 0o111 != 0 }
 }

@@ -2,11 +2,11 @@
 
 internal import InitProgram
 
-/// The addresses of a message bus, as `DBUS_SESSION_BUS_ADDRESS` lists them.
+/// Parses the addresses of a message bus, in the form of `DBUS_SESSION_BUS_ADDRESS`.
 ///
-/// Source: D-Bus specification, Server Addresses. Only unix sockets are of use here.
+/// Source: D-Bus specification, Server Addresses. Only unix sockets are supported.
 enum DBusAddress {
-    /// The sockets that a list of addresses names, in its order; what is something else is left out.
+    /// The sockets in a list of addresses, in order; other addresses are ignored.
     static func sockets(in list: String) -> [UnixSocketName] {
         list.split(separator: ";").compactMap { address in
             guard address.begins(with: "unix:") else { return nil }
@@ -23,7 +23,7 @@ enum DBusAddress {
         }
     }
 
-    /// `%20` and the like as the bytes that they stand for; nil where they stand for none.
+    /// Decodes escapes such as `%20`; nil if an escape is invalid.
     private static func unescaped(_ text: Substring) -> String? {
         var bytes: [UInt8] = []
         var rest = text.utf8[...]

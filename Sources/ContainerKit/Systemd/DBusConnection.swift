@@ -3,11 +3,11 @@
 internal import InitProgram
 internal import SystemPackage
 
-/// Why systemd did not do what it was asked to.
+/// The error of a request to systemd.
 struct SystemdError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The name of the error that systemd or the bus answered with.
+    /// The name of the error returned by systemd or the bus.
     let name: String?
-    /// What systemd answered, or what is wrong with its answer.
+    /// The error's text, or what is wrong with an answer.
     let message: String
     /// The refused call, if the connection itself failed.
     let failure: SystemCallError?
@@ -18,7 +18,7 @@ struct SystemdError: Error, Equatable, Sendable, CustomStringConvertible {
         self.failure = failure
     }
 
-    /// Whether the connection is lost, as it is when systemd starts itself over.
+    /// Whether the connection is lost, as when systemd restarts itself.
     var isDisconnect: Bool {
         switch failure?.errno {
         case .brokenPipe, .connectionReset: true
@@ -36,19 +36,19 @@ struct SystemdError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// A connection to systemd itself or to a message bus, for one call at a time.
 ///
-/// No thread and no callback: whoever waits reads, and never longer than its deadline.
+/// It uses no thread and no callback: a caller that waits reads, and never beyond its deadline.
 final class DBusConnection {
     private let socket: StreamSocket
-    /// What has arrived and is not a whole message yet.
+    /// Received bytes that are not a whole message yet.
     private var received: [UInt8] = []
     private var lastSerial: UInt32 = 0
-    /// Signals that arrived while something else was waited for, oldest first.
+    /// Signals that arrived while waiting for something else, oldest first.
     private var signals: [DBusMessage] = []
 
-    /// More signals than this are not kept: what is waited for comes soon or not at all.
+    /// The limit of stored signals: an awaited signal comes soon or not at all.
     private static let mostSignals = 4096
 
-    /// Proves on a fresh connection who this is, and returns when messages can be sent.
+    /// Authenticates on a new connection, and returns when messages can be sent.
     init(_ socket: consuming StreamSocket, before deadline: Deadline) throws(SystemdError) {
         self.socket = socket
         try authenticate(before: deadline)
@@ -56,11 +56,14 @@ final class DBusConnection {
 
     // MARK: - Authentication
 
-    /// EXTERNAL without a name: the other end takes the user from the socket, which is right also in a
-    /// user namespace, where this process has another number than the other end sees.
+    /// Authenticates by EXTERNAL without a name.
     ///
-    /// All in one piece: a message that arrives right behind BEGIN can stay in systemd's buffer until
-    /// the next one comes (seen with version 257). So it has read all of this when it answers.
+    /// The other end takes the user from the socket, which is right even in a user namespace, where
+    /// this process has another ID than the other end sees.
+    ///
+    /// Everything is sent in one piece: a message that arrives right after BEGIN can stay in
+    /// systemd's buffer until the next one comes (seen with version 257). So wait for the answer,
+    /// after which it has read all.
     private func authenticate(before deadline: Deadline) throws(SystemdError) {
         try send(
             [0] + Array("AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n".utf8), before: deadline)
@@ -70,7 +73,8 @@ final class DBusConnection {
         guard line == "OK" || line.begins(with: "OK ") else {
             throw SystemdError("authentication was refused: \(line.debugDescription)")
         }
-        // Before version 246 the first line is enough, and the second an error that does not matter.
+        // Before version 246 the first line is enough, and the second causes an error that can be
+        // ignored.
         if !asked { _ = try readLine(before: deadline) }
     }
 
@@ -92,7 +96,7 @@ final class DBusConnection {
 
     // MARK: - Messages
 
-    /// Calls a method and returns the values of its answer; an answer that is an error is thrown.
+    /// Calls a method and returns the values of its answer; throws an answer that is an error.
     func call(_ message: DBusMessage, before deadline: Deadline) throws(SystemdError)
         -> [DBusValue]
     {
@@ -122,8 +126,8 @@ final class DBusConnection {
         }
     }
 
-    /// The values of the first signal `member` for which `isWanted` holds, also of those that have
-    /// arrived already.
+    /// The values of the first signal `member` for which `isWanted` holds, including signals that
+    /// have already arrived.
     func signal(
         _ member: String, of interface: String, before deadline: Deadline,
         where isWanted: ([DBusValue]) -> Bool
@@ -133,7 +137,7 @@ final class DBusConnection {
         }
     }
 
-    /// Says what was waited for when no answer came.
+    /// Adds what was waited for to the error of a missing answer.
     private func naming(
         _ member: String, _ body: () throws(SystemdError) -> [DBusValue]
     ) throws(SystemdError) -> [DBusValue] {

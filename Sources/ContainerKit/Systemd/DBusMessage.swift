@@ -4,7 +4,7 @@
 ///
 /// Source: D-Bus specification, Message Protocol.
 struct DBusMessage: Equatable, Sendable {
-    /// What a message is for.
+    /// The type of a message.
     enum Kind: UInt8, Sendable {
         case methodCall = 1
         case methodReturn
@@ -13,27 +13,27 @@ struct DBusMessage: Equatable, Sendable {
     }
 
     var kind: Kind
-    /// The sender's number of the message.
+    /// The sender's serial number of the message.
     var serial: UInt32 = 0
-    /// The number of the message that this one answers.
+    /// The serial number of the message that this one answers.
     var replySerial: UInt32?
     var path: String?
     var interface: String?
     var member: String?
     var errorName: String?
     var destination: String?
-    /// The types of the body.
+    /// The types of the values in the body.
     var signature: [UInt8] = []
-    /// The values as they are on the wire: most signals are never read.
+    /// The encoded values; they are decoded on demand, since most signals are never read.
     private(set) var body: [UInt8] = []
     private var isLittleEndian = true
 
-    /// The header up to the length of its fields.
+    /// The length of the header's fixed part.
     static let prefixLength = 16
-    /// More than any answer of systemd's has; the protocol allows 128 MiB.
+    /// A limit above any answer of systemd; the protocol allows 128 MiB.
     static let longestBytes = 8 << 20
 
-    /// A call of a method.
+    /// A method call.
     init(
         calling member: String, of interface: String, at path: String,
         destination: String? = nil, _ arguments: [DBusValue] = []
@@ -46,7 +46,7 @@ struct DBusMessage: Equatable, Sendable {
         set(arguments)
     }
 
-    /// A message of another kind, for whom it does not matter who sent it.
+    /// A message of another type without an addressee.
     init(_ kind: Kind, _ arguments: [DBusValue] = []) {
         self.kind = kind
         set(arguments)
@@ -59,7 +59,7 @@ struct DBusMessage: Equatable, Sendable {
         signature = arguments.flatMap { Array($0.signature.utf8) }
     }
 
-    /// The values of the body.
+    /// Decodes the values of the body.
     func arguments() throws(DBusFormatError) -> [DBusValue] {
         var reader = DBusReader(body[...], isLittleEndian: isLittleEndian)
         return try reader.values(signature)
@@ -77,7 +77,7 @@ struct DBusMessage: Equatable, Sendable {
         static let signature: UInt8 = 8
     }
 
-    /// The message as it is sent.
+    /// The message in its wire format.
     var encoded: [UInt8] {
         var fields: [DBusValue] = []
         func add(_ code: UInt8, _ value: DBusValue?) {
@@ -93,7 +93,7 @@ struct DBusMessage: Equatable, Sendable {
             add(Field.signature, .signature(String(decoding: signature, as: UTF8.self)))
         }
         var writer = DBusWriter()
-        // Byte order, kind, no flags, version 1 of the protocol.
+        // Byte order, type, no flags, protocol version 1.
         for byte in [UInt8(ascii: "l"), kind.rawValue, 0, 1] { writer.append(.byte(byte)) }
         writer.append(.uint32(UInt32(body.count)))
         writer.append(.uint32(serial))
@@ -102,7 +102,8 @@ struct DBusMessage: Equatable, Sendable {
         return writer.bytes + body
     }
 
-    /// How long the message is that begins with these bytes, at least `prefixLength`.
+    /// The length of the message that begins with these bytes; `prefixLength` of them must be
+    /// there.
     static func length(beginning prefix: ArraySlice<UInt8>) throws(DBusFormatError) -> Int {
         var reader = DBusReader(prefix, isLittleEndian: try isLittleEndian(prefix))
         let head = try reader.values(Array("yyyyuuu".utf8))
@@ -125,7 +126,7 @@ struct DBusMessage: Equatable, Sendable {
         }
     }
 
-    /// Reads one whole message; nil for one of a kind that is to be ignored.
+    /// Decodes one whole message; nil for a type that must be ignored.
     init?(decoding bytes: ArraySlice<UInt8>) throws(DBusFormatError) {
         isLittleEndian = try Self.isLittleEndian(bytes)
         var reader = DBusReader(bytes, isLittleEndian: isLittleEndian)

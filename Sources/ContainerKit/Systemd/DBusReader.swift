@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads values out of bytes that another process sent.
+/// Decodes values from bytes that another process has sent.
 ///
-/// Nothing is believed: every length is compared with what is there, nesting has a limit, and so each
-/// input ends with a value or an error.
+/// All input is checked: every length is compared with the bytes present, and nesting is limited.
+/// So decoding always ends with a value or an error.
 struct DBusReader {
     private let bytes: ArraySlice<UInt8>
     private let isLittleEndian: Bool
-    /// Where the next value is, counted from the start of `bytes`.
+    /// The offset of the next value from the start of `bytes`.
     private var offset = 0
 
     init(_ bytes: ArraySlice<UInt8>, isLittleEndian: Bool) {
@@ -15,10 +15,10 @@ struct DBusReader {
         self.isLittleEndian = isLittleEndian
     }
 
-    /// How many bytes are left.
+    /// The number of remaining bytes.
     var remaining: Int { bytes.count - offset }
 
-    /// Reads the values of a whole signature.
+    /// Decodes the values of a whole signature.
     mutating func values(_ signature: [UInt8]) throws(DBusFormatError) -> [DBusValue] {
         var values: [DBusValue] = []
         var rest = signature[...]
@@ -36,7 +36,7 @@ struct DBusReader {
         _ = try take(target - offset)
     }
 
-    /// Reads one value; `type` is one complete type.
+    /// Decodes one value; `type` is one complete type.
     private mutating func value(_ type: ArraySlice<UInt8>, depth: Int) throws(DBusFormatError)
         -> DBusValue
     {
@@ -83,7 +83,7 @@ struct DBusReader {
         }
         let end = offset + length
         var values: [DBusValue] = []
-        // Every type takes at least one byte, so that this ends.
+        // Every type takes at least one byte, so this loop ends.
         while offset < end { values.append(try value(element, depth: depth)) }
         guard offset == end else { throw DBusFormatError("an element crosses its array's end") }
         return .array(of: String(decoding: element, as: UTF8.self), values)

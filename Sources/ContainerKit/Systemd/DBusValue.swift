@@ -2,7 +2,8 @@
 
 /// One value of a D-Bus message.
 ///
-/// Source: D-Bus specification, Type System. File descriptors are left out: nothing here sends any.
+/// Source: D-Bus specification, Type System. File descriptors are not supported, since none are
+/// sent.
 indirect enum DBusValue: Equatable, Sendable {
     case byte(UInt8)
     case boolean(Bool)
@@ -16,14 +17,14 @@ indirect enum DBusValue: Equatable, Sendable {
     case string(String)
     case objectPath(String)
     case signature(String)
-    /// Elements of one type, which an empty array has too.
+    /// An array with its element type, which is needed if it is empty.
     case array(of: String, [DBusValue])
     case structure([DBusValue])
-    /// An element of an array that is a dictionary.
+    /// An entry of an array that is a dictionary.
     case entry(key: DBusValue, value: DBusValue)
     case variant(DBusValue)
 
-    /// The value's type in the letters of the protocol.
+    /// The value's type in the protocol's letters.
     var signature: String {
         switch self {
         case .byte: "y"
@@ -45,7 +46,7 @@ indirect enum DBusValue: Equatable, Sendable {
         }
     }
 
-    /// An array of texts.
+    /// An array of strings.
     static func strings(_ texts: [String]) -> DBusValue {
         .array(of: "s", texts.map(DBusValue.string))
     }
@@ -55,7 +56,7 @@ indirect enum DBusValue: Equatable, Sendable {
         .array(of: "y", bytes.map(DBusValue.byte))
     }
 
-    /// The text of a string, object path or signature.
+    /// The text of a string, object path or signature; nil for another type.
     var text: String? {
         switch self {
         case .string(let text), .objectPath(let text), .signature(let text): text
@@ -64,7 +65,7 @@ indirect enum DBusValue: Equatable, Sendable {
     }
 }
 
-/// What is wrong with bytes that should be a D-Bus message.
+/// The error of bytes that are not a valid D-Bus message.
 struct DBusFormatError: Error, Equatable, Sendable, CustomStringConvertible {
     let description: String
 
@@ -73,7 +74,7 @@ struct DBusFormatError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Bytes of a message in the making, in little-endian order.
+/// Encodes values of a message, in little-endian order.
 struct DBusWriter {
     private(set) var bytes: [UInt8] = []
 
@@ -130,7 +131,7 @@ struct DBusWriter {
         align(to: DBusType.alignment(of: element.utf8.first ?? 0))
         let start = bytes.count
         for value in values { append(value) }
-        // The length is without the padding before the first element.
+        // The length excludes the padding before the first element.
         let length = UInt32(bytes.count - start)
         for index in 0..<4 {
             bytes[place + index] = UInt8(truncatingIfNeeded: length >> (index * 8))
@@ -138,9 +139,9 @@ struct DBusWriter {
     }
 }
 
-/// The types as their letters.
+/// Types in the protocol's letters.
 enum DBusType {
-    /// What the values of a type are aligned to.
+    /// The alignment of values of a type.
     static func alignment(of letter: UInt8) -> Int {
         switch letter {
         case UInt8(ascii: "n"), UInt8(ascii: "q"): 2
@@ -154,13 +155,13 @@ enum DBusType {
         }
     }
 
-    /// How many letters the first complete type of `signature` has.
+    /// The number of letters of the first complete type in `signature`.
     ///
     /// - Parameters:
-    ///   - signature: letters, of which the first begin a type.
-    ///   - depth: how deeply it is nested; the protocol allows 64 levels.
+    ///   - signature: letters that begin with a type.
+    ///   - depth: the nesting depth; the protocol allows 64 levels.
     /// - Returns: at least 1.
-    /// - Throws: when the letters do not begin with a type.
+    /// - Throws: an error if the letters do not begin with a type.
     static func length(of signature: ArraySlice<UInt8>, depth: Int = 0) throws(DBusFormatError)
         -> Int
     {

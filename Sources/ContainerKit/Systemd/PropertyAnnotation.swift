@@ -3,11 +3,11 @@
 internal import InitProgram
 internal import RuntimeSpec
 
-/// Annotations `org.systemd.property.NAME`, whose text is a value in the format of GVariant.
+/// Annotations `org.systemd.property.NAME`, whose values are in GVariant's text format.
 enum PropertyAnnotation {
     private static let prefix = ConfigAnnotation.systemdProperty
 
-    /// The properties of the annotations, in the order of their names.
+    /// The properties in the annotations, in the order of their names.
     static func properties(_ annotations: [String: String]) throws(SpecError) -> [UnitProperty] {
         var properties: [UnitProperty] = []
         for (key, text) in annotations.sorted(by: { $0.key < $1.key })
@@ -28,7 +28,8 @@ enum PropertyAnnotation {
         return properties
     }
 
-    /// Spans are documented in seconds (`TimeoutStopSec`), but set in microseconds (`...USec`).
+    /// Converts time spans, which are documented in seconds (`TimeoutStopSec`) but set in
+    /// microseconds (`...USec`).
     private static func converted(_ name: String, _ value: DBusValue, _ field: JSONPath)
         throws(SpecError) -> UnitProperty
     {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Systemd: what is said to it, over its bus.
+// Systemd: requests to systemd over its bus.
 //
-//   SystemdClient       the calls: start, set, stop, each with its deadline
-//   SystemdHost         what the systemd of the host is, as far as plans depend on it (pure)
-//   UnitProperty        a property of a unit, as it is sent and as explain prints it (pure)
+//   SystemdClient       the calls (start, set, stop and others), each with a deadline
+//   SystemdHost         facts about the host's systemd that plans depend on (pure)
+//   UnitProperty        a property of a unit, for a call and as text for explain (pure)
 //   PropertyAnnotation  org.systemd.property.* as properties (pure)
-//   VariantText         their values: text in the format of GVariant (pure)
-//   DBusAddress         where the bus listens
+//   VariantText         parses their values: GVariant's text format (pure)
+//   DBusAddress         the addresses of the bus
 //   DBusConnection      a connection without threads
 //   DBusMessage, DBusReader, DBusValue  the wire format
 //
-// Which unit a container has, and which properties: SystemdScope and UnitProperties of Cgroups/.
+// The unit and properties of a container are in Cgroups/: SystemdScope and UnitProperties.
 
 internal import CLinux
 internal import InitProgram
@@ -20,16 +20,16 @@ internal import SystemPackage
 
 /// The calls to systemd that containers need.
 ///
-/// Each ends within its time with what was asked for or an error. A connection that breaks, as it does
-/// when systemd starts itself over, is made anew once.
+/// Each call returns or fails within its deadline. If the connection is lost, as when systemd
+/// restarts itself, it is made again once.
 final class SystemdClient {
-    /// Which systemd is talked to.
+    /// The systemd that is called.
     let instance: SystemdInstance
     private var connection: DBusConnection
-    /// The bus name of systemd; nil where systemd itself is at the other end.
+    /// The bus name of systemd; nil if connected to systemd itself.
     private var destination: String?
 
-    /// As long as systemd is waited for; runc waits as long.
+    /// The time limit of a call; runc's is the same.
     private static let timeoutSeconds = 30
 
     private static let managerInterface = "org.freedesktop.systemd1.Manager"
@@ -44,26 +44,26 @@ final class SystemdClient {
         (try? status(at: "/run/systemd/system"))?.kind == .directory
     }
 
-    /// The systemd that keeps cgroups for whoever this process is.
+    /// The systemd that manages cgroups for the user of this process.
     static var ownInstance: SystemdInstance {
-        // Root of a user namespace is a user of the machine.
+        // Root of a user namespace is an ordinary user of the machine.
         effectiveUserID == 0 && !isInsideUserNamespace ? .system : .user
     }
 
-    /// Connects to systemd, or to the bus where its own socket cannot be used.
+    /// Connects to systemd, or to the bus if its own socket cannot be used.
     init(_ instance: SystemdInstance) throws(SystemdError) {
         self.instance = instance
         (connection, destination) = try Self.connect(instance)
     }
 
-    /// A socket to try, and whether systemd itself listens there.
+    /// A socket to try, and whether a bus or systemd itself listens there.
     private struct Endpoint {
         var socket: UnixSocketName
         var isBus: Bool
     }
 
     private static func endpoints(_ instance: SystemdInstance) -> [Endpoint] {
-        // The variables as this process was started with.
+        // The environment variables with which this process was started.
         let environment = ((try? readFile("/proc/self/environ")) ?? []).split(separator: 0)
             .map { String(decoding: $0, as: UTF8.self) }
         func variable(_ name: String) -> String? {
@@ -92,7 +92,7 @@ final class SystemdClient {
         let deadline = Deadline(secondsAhead: timeoutSeconds)
         var first: SystemdError?
         if instance == .system {
-            // systemd's own socket first: one hop less, and no bus daemon that could be busy.
+            // Try systemd's own socket first: it avoids the bus daemon, which may be busy.
             let own = Endpoint(socket: .path("/run/systemd/private"), isBus: false)
             do throws(SystemdError) {
                 return try connect(own, before: deadline)
@@ -141,14 +141,14 @@ final class SystemdClient {
         return (connection, systemd)
     }
 
-    /// Does `body`, and once more on a new connection if the present one is lost.
+    /// Runs `body`, and once more on a new connection if the present one is lost.
     private func reconnecting<Result>(_ body: () throws(SystemdError) -> Result)
         throws(SystemdError) -> Result
     {
         do throws(SystemdError) {
             return try body()
         } catch  where error.isDisconnect {
-            // systemd is away for a moment while it starts itself over.
+            // systemd is unavailable for a moment while it restarts itself.
             for attempt in 0..<50 {
                 do throws(SystemdError) {
                     (connection, destination) = try Self.connect(instance)
@@ -187,7 +187,7 @@ final class SystemdClient {
         return text
     }
 
-    /// What plans need to know of this systemd.
+    /// Facts about this systemd for plans.
     func host() throws(SystemdError) -> SystemdHost {
         let group = try property("ControlGroup")
         return SystemdHost(
@@ -195,16 +195,17 @@ final class SystemdClient {
             controlGroup: group == "/" ? "" : group)
     }
 
-    /// The number in a version such as `v252.4-1.fc37` or `252 (252.39-1~deb12u1)`; 0 without one.
+    /// The number in a version such as `v252.4-1.fc37` or `252 (252.39-1~deb12u1)`; 0 if there is
+    /// none.
     static func versionNumber(_ text: String) -> Int {
         let digits = text.utf8.drop { $0 == UInt8(ascii: "v") }
             .prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
         return Int(String(decoding: digits, as: UTF8.self)) ?? 0
     }
 
-    /// Starts the scope `unit` with the process `pid` in it, and returns when it is there.
+    /// Starts the scope `unit` with the process `pid` in it, and returns when the scope exists.
     ///
-    /// What is left of a failed unit of the same name is cleared away.
+    /// A failed unit of the same name is cleared first.
     func start(_ unit: String, _ properties: [UnitProperty], process pid: Int32)
         throws(SystemdError)
     {
@@ -218,7 +219,7 @@ final class SystemdClient {
         while true {
             do throws(SystemdError) {
                 try reconnecting { () throws(SystemdError) in
-                    // Before a connection was lost, the call may have come through.
+                    // The call may have succeeded before a connection was lost.
                     if Self.isMember(pid, unit) { return }
                     try runJob("StartTransientUnit", arguments, before: deadline)
                 }
@@ -241,7 +242,7 @@ final class SystemdClient {
         }
     }
 
-    /// Stops a unit and returns when it is gone; one that is not there is no error.
+    /// Stops a unit and returns when it is gone; a missing unit is no error.
     func stop(_ unit: String) throws(SystemdError) {
         let deadline = Deadline(secondsAhead: Self.timeoutSeconds)
         do throws(SystemdError) {
@@ -254,7 +255,7 @@ final class SystemdClient {
         resetFailed(unit)
     }
 
-    /// Moves a process into the cgroup of a unit, or one below.
+    /// Moves a process into the cgroup of a unit, or into one below it.
     func attach(_ pid: Int32, to unit: String, below path: String) throws(SystemdError) {
         let deadline = Deadline(secondsAhead: Self.timeoutSeconds)
         _ = try reconnecting { () throws(SystemdError) in
@@ -265,7 +266,7 @@ final class SystemdClient {
         }
     }
 
-    /// Changes properties of a unit until it is gone: all of them, or none.
+    /// Changes properties of a unit for its lifetime: all of them, or none.
     func set(_ properties: [UnitProperty], of unit: String) throws(SystemdError) {
         let deadline = Deadline(secondsAhead: Self.timeoutSeconds)
         _ = try reconnecting { () throws(SystemdError) in
@@ -276,7 +277,7 @@ final class SystemdClient {
         }
     }
 
-    /// A failed unit stays until this is called; for any other it does nothing.
+    /// Clears a failed unit, which would otherwise persist; does nothing for any other.
     private func resetFailed(_ unit: String) {
         _ = try? call(
             "ResetFailedUnit", [.string(unit)],

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which systemd keeps a unit.
+/// The systemd that manages a unit.
 enum SystemdInstance: String, Sendable {
-    /// The one of the machine.
+    /// The systemd of the machine.
     case system
-    /// The one of a user.
+    /// The systemd of a user.
     case user
 }
 
-/// What the systemd of the host is, as far as plans depend on it.
+/// Facts about the host's systemd that plans depend on.
 struct SystemdHost: Equatable, Sendable {
     var instance: SystemdInstance
-    /// The number of its version; 0 when it did not tell one.
+    /// The version number; 0 if it is unknown.
     var version: Int
-    /// The cgroup that its units are below: empty for the root, else `/a/b`.
+    /// The cgroup that contains its units: empty for the root, else `/a/b`.
     var controlGroup: String
 }

@@ -14,20 +14,20 @@ struct UnitProperty: Equatable, Sendable, CustomStringConvertible {
         self.value = value
     }
 
-    /// The property as a person reads it: `CPUWeight = 100`.
+    /// The property as text: `CPUWeight = 100`.
     var description: String { "\(name) = \(value.words)" }
 
-    /// The property as a call sends it.
+    /// The property as an argument of a call.
     var argument: DBusValue { .structure([.string(name), .variant(value)]) }
 
-    /// Several properties as a call sends them.
+    /// Several properties as an argument of a call.
     static func arguments(_ properties: [UnitProperty]) -> DBusValue {
         .array(of: "(sv)", properties.map(\.argument))
     }
 }
 
 extension DBusValue {
-    /// The value in words; the highest number is what systemd calls infinity.
+    /// The value as text; the highest number is systemd's infinity.
     fileprivate var words: String {
         switch self {
         case .byte(let number): "\(number)"

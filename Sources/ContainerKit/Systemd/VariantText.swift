@@ -2,7 +2,7 @@
 
 internal import InitProgram
 
-/// What is wrong with the text of a value.
+/// The error of an invalid text for a value.
 struct VariantTextError: Error, Equatable, Sendable, CustomStringConvertible {
     let description: String
 
@@ -11,14 +11,14 @@ struct VariantTextError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Reads values as GVariant writes them: `'text'`, `true`, `7`, `uint64 7`, `@as []`, `[1, 2]`.
+/// Parses values in GVariant's text format: `'text'`, `true`, `7`, `uint64 7`, `@as []`, `[1, 2]`.
 ///
-/// A number without a type is an int32, or a double if it has a point or an exponent.
-/// Source: GVariant Text Format. Dictionaries and maybe types are left out: no property has them.
+/// A number without a type is an int32, or a double if it has a point or an exponent. Source:
+/// GVariant Text Format. Dictionaries and maybe types are not supported: no property has them.
 struct VariantText {
     private var rest: ArraySlice<UInt8>
 
-    /// The one value that is all of `text`.
+    /// Parses the whole of `text` as one value.
     static func value(of text: String) throws(VariantTextError) -> DBusValue {
         var reader = VariantText(rest: Array(text.utf8)[...])
         let value = try reader.value(nil, depth: 0)
@@ -29,7 +29,7 @@ struct VariantText {
         return value
     }
 
-    /// Reads a value; `type` is what it has to be, where that is known.
+    /// Parses a value; `type` is the required type, if it is known.
     private mutating func value(_ type: ArraySlice<UInt8>?, depth: Int) throws(VariantTextError)
         -> DBusValue
     {
@@ -142,7 +142,7 @@ struct VariantText {
         skipSpace()
         while rest.first != UInt8(ascii: ")") {
             if !values.isEmpty { try expect(UInt8(ascii: ",")) }
-            // A comma may stand behind a single member.
+            // A comma may follow a single member.
             skipSpace()
             if rest.first == UInt8(ascii: ")") { break }
             var member: ArraySlice<UInt8>?
@@ -238,7 +238,7 @@ struct VariantText {
         return value
     }
 
-    /// Decimal, `0x` and sixteen, or `0` and eight.
+    /// Parses a decimal, hexadecimal (`0x`) or octal (`0`) number.
     private static func integer<Number: FixedWidthInteger>(_ text: String, _ type: Number.Type)
         -> Number?
     {

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// UserNamespaces: how ids inside and outside of a namespace belong together.
+// UserNamespaces: the ID maps of user namespaces.
 //
-//   IDMapFiles  uid_map and gid_map, and a namespace for mapped mounts
-//   IDMapTool   newuidmap and newgidmap, for an ordinary user's ranges
-//   NewNamespaces  why a process gets none
+//   IDMapFiles  reads and writes uid_map and gid_map; a namespace for ID-mapped mounts
+//   IDMapTool   runs newuidmap and newgidmap, for an ordinary user's ranges
+//   NewNamespaces  the reason why a process gets no new namespaces
 
 internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
 
 extension IDMaps {
-    /// Writes the maps of the user namespace that a child of this process is in.
+    /// Writes the ID maps of a child's user namespace.
     ///
-    /// Kernel: user_namespaces(7); each file is written once and whole.
+    /// Kernel: user_namespaces(7); each file can be written once, by a single write.
     func write(to pid: Int32, by writer: IDMapWriter = .runtime, field: String?)
         throws(ContainerError)
     {
@@ -42,7 +42,7 @@ extension IDMaps {
         let lines = ranges.map(\.line).joined()
         do throws(SystemCallError) {
             let file = try openFile(path, .writeOnly)
-            // In one call: a second one is refused.
+            // A single write: the kernel refuses a second one.
             try writeAll(Array(lines.utf8), to: file.number, named: "\"\(path)\"")
         } catch {
             let hint: String? =
@@ -56,7 +56,7 @@ extension IDMaps {
         }
     }
 
-    /// Reads the maps of the user namespace that a process is in.
+    /// Reads the ID maps of a process's user namespace.
     static func read(of pid: Int32) throws(SystemCallError) -> IDMaps {
         IDMaps(
             users: try ranges("/proc/\(pid)/uid_map"), groups: try ranges("/proc/\(pid)/gid_map"))
@@ -71,19 +71,20 @@ extension IDMaps {
         }
     }
 
-    /// The same maps with their ranges in the order of the ids inside, as a long map of the kernel is.
+    /// These maps sorted by the IDs inside, like the kernel sorts long maps.
     var sorted: IDMaps {
         IDMaps(
             users: users.sorted { $0.inside < $1.inside },
             groups: groups.sorted { $0.inside < $1.inside })
     }
 
-    // MARK: A namespace of its own
+    // MARK: A namespace for mounts
 
-    /// Opens a user namespace of these maps: what mount_setattr(2) takes to map the ids of a mount.
+    /// Makes a user namespace with these maps, by which mount_setattr(2) maps the IDs of a mount.
     ///
-    /// A child is born in it and ends before this returns; if this process is killed meanwhile, the
-    /// child sees the end of the rendezvous. The namespace lives on by its descriptor.
+    /// A child is cloned into it, and ends before this returns; if this process is killed
+    /// meanwhile, the child ends because the rendezvous closes. The descriptor keeps the namespace
+    /// alive.
     func makeUserNamespace(field: String?) throws(ContainerError) -> OwnedDescriptor {
         var helper = try reporting { () throws(SystemCallError) in try HelperChild() }
         let child: ChildProcess

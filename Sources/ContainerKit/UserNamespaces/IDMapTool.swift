@@ -6,7 +6,7 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// newuidmap(1) or newgidmap(1): the programs with the right to map an ordinary user's ranges.
+/// newuidmap(1) or newgidmap(1): programs that may map an ordinary user's ranges.
 struct IDMapTool {
     /// The name of the program.
     let name: String
@@ -21,7 +21,7 @@ struct IDMapTool {
         self.field = field
     }
 
-    /// Maps the ids of the user namespace of a child.
+    /// Maps the IDs of a child's user namespace.
     func run(_ pid: Int32, _ maps: [IDRange]) throws(ContainerError) {
         guard let path = HostProgram.find(name) else {
             throw ContainerError(

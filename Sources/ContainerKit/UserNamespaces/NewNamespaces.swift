@@ -3,12 +3,12 @@
 internal import InitProgram
 internal import SystemPackage
 
-/// Why a process, or this one, gets no new namespaces.
+/// The reason why a process gets no new namespaces.
 func newNamespacesHint(_ kinds: [NamespaceKind], _ errno: Errno) -> String? {
     NamespaceStep.newNamespacesHint(kinds, errno, lacks: kernelLacks)
 }
 
-/// Whether this kernel has no namespaces of a kind.
+/// Whether this kernel lacks a kind of namespace.
 func kernelLacks(_ kind: NamespaceKind) -> Bool {
     do throws(SystemCallError) {
         _ = try status(at: "/proc/self/ns/\(kind.procName)")
