@@ -4,14 +4,15 @@ internal import ContainerKit
 internal import Synchronization
 internal import SystemPackage
 
-/// A few threads for calls that block: set-up, hooks, files of cgroups, removal.
+/// A few threads for blocking calls: set-up, hooks, cgroup files, deletion.
 ///
-/// A thread starts when there is work for it and stays. How many there are bounds the descriptors of launches
-/// that are under way at the same time, too.
+/// A thread is started when there is work for it, and is kept. The number of threads also bounds
+/// the descriptors of concurrent launches.
 final class BlockingPool: Sendable {
-    /// For what makes containers and processes.
+    /// For calls that create containers and start processes.
     static let starting = BlockingPool(threads: 8)
-    /// For what looks at them and ends them, which never waits behind a hook of a launch.
+    /// For calls that observe containers and end them, so that they never wait for the hooks of a
+    /// launch.
     static let ending = BlockingPool(threads: 4)
 
     private struct Work {
@@ -28,7 +29,7 @@ final class BlockingPool: Sendable {
         threadLimit = threads
     }
 
-    /// Runs `body` on one of the threads.
+    /// Runs `body` on one of the threads and waits for its result.
     func run<Value: Sendable>(
         _ body: @escaping @Sendable () throws(ContainerError) -> Value
     ) async throws(ContainerError) -> Value {
@@ -60,7 +61,7 @@ final class BlockingPool: Sendable {
                 work.threadCount -= 1
                 return work.threadCount == 0
             }
-            // Without a single thread the work is done here, late but done.
+            // If no thread could be started, the work is done on this thread.
             if isAlone {
                 if let next = take() { next() }
                 return

@@ -2,32 +2,34 @@
 
 public import ContainerKit
 
-/// What happens in a container, from now until it ends.
+/// The events of a container until it ends.
 ///
-/// What was counted before the first look is told first: no want of memory is missed, however late one looks.
+/// The first event reports OOM kills from before the first call of `next`, so none is missed.
 public struct ContainerEvents: AsyncSequence, Sendable {
-    /// Something that happened, or the time to look.
+    /// An event, or the statistics that are due.
     public enum Element: Sendable, Equatable {
-        /// What the container uses.
+        /// The resource usage of the container, every `interval`.
         case statistics(Statistics)
-        /// The kernel has killed processes for want of memory: so many since create. Or it has stopped them,
-        /// where `disableOOMKiller` is set, and the number is what it was.
+        /// The container ran out of memory; `kills` is the number of OOM kills since create. With
+        /// `disableOOMKiller` the kernel stops the processes instead, and the number stays the
+        /// same.
         case outOfMemory(kills: UInt64)
-        /// Processes were held up since `memory.high` was passed: so many times in all. cgroup v2 only.
+        /// Processes were throttled because `memory.high` was exceeded; the total number of times.
+        /// cgroup v2 only.
         case memoryHigh(times: UInt64)
-        /// The container has ended; the last.
+        /// The container has ended; always the last event.
         case ended
     }
 
     let container: Container
     let interval: Duration?
 
-    /// Begins with the first element.
+    /// Starts with the first event.
     public func makeAsyncIterator() -> AsyncIterator {
         AsyncIterator(container: container, interval: interval)
     }
 
-    /// The events.
+    /// Iterates over the events.
     public struct AsyncIterator: AsyncIteratorProtocol {
         private let container: Container
         private let interval: Duration?
@@ -43,7 +45,7 @@ public struct ContainerEvents: AsyncSequence, Sendable {
 
         /// The next event; nil after the end.
         ///
-        /// - Throws: `notRunning` when the container had ended before the first look, `cgroup`,
+        /// - Throws: `notRunning` if the container had ended before the first call, `cgroup`,
         ///   `CancellationError`.
         public mutating func next() async throws -> Element? {
             let observer = try await opened()
@@ -59,7 +61,7 @@ public struct ContainerEvents: AsyncSequence, Sendable {
                     told.append(.ended)
                     isOver = true
                 } else if let due, let interval, ContinuousClock.now >= due {
-                    // Late ones are left out, not made up for.
+                    // Statistics that are overdue are skipped.
                     self.due = Swift.max(due + interval, .now)
                     let statistics = try await BlockingPool.ending.run {
                         () throws(ContainerError) in try observer.statistics()
@@ -86,7 +88,8 @@ public struct ContainerEvents: AsyncSequence, Sendable {
             var time = due.map { ContinuousClock.now.duration(to: $0) }
             if let memory = observer.memoryDescriptor { wanted.append((memory, .readable)) }
             if initHasEnded {
-                // Nothing tells everywhere of the end of the last process that is not init.
+                // No descriptor reports the end of the last process if init is not the last one, so
+                // this is polled.
                 time = Swift.min(time ?? .milliseconds(50), .milliseconds(50))
             } else {
                 wanted.append((observer.exitDescriptor, .readable))
@@ -97,10 +100,11 @@ public struct ContainerEvents: AsyncSequence, Sendable {
 }
 
 extension Container {
-    /// What happens in the container until it ends: each time that it runs out of memory, and its statistics.
+    /// The events of the container until it ends: each time that it runs out of memory, and its
+    /// statistics.
     ///
     /// - Parameter interval: the time between two statistics; nil for none.
-    /// - Returns: The sequence, which looks at the container once somebody asks for its first element.
+    /// - Returns: The sequence. It opens the container's files at the first call of `next`.
     public func events(every interval: Duration? = nil) -> ContainerEvents {
         ContainerEvents(container: self, interval: interval)
     }

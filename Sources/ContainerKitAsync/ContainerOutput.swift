@@ -2,7 +2,7 @@
 
 public import SystemPackage
 
-/// Where a process of a container writes its standard output or its errors.
+/// The standard output or standard error of a process in a container.
 public struct ContainerOutput: Sendable {
     enum Outlet: Sendable {
         case null, inherited, sequence, combined
@@ -12,41 +12,42 @@ public struct ContainerOutput: Sendable {
 
     let outlet: Outlet
 
-    /// Nowhere.
+    /// Dropped: /dev/null.
     public static let discarded = ContainerOutput(outlet: .null)
-    /// The caller's own standard output, or errors.
+    /// The caller's own standard output, or standard error.
     public static let inherit = ContainerOutput(outlet: .inherited)
-    /// To the body, as it comes: `RunningContainer.standardOutput`, `standardError`.
+    /// Read by the body, in `RunningContainer.standardOutput` or `standardError`.
     ///
-    /// A process that writes faster than the body reads is held up. What the body leaves is dropped.
+    /// A process that writes faster than the body reads is blocked. What the body has not read when
+    /// it returns is dropped.
     public static let sequence = ContainerOutput(outlet: .sequence)
-    /// Errors only: into the same as the output.
+    /// For standard error only: the same as standard output.
     public static let combined = ContainerOutput(outlet: .combined)
 
-    /// Into the result, up to `limit` bytes; what comes after them is read and dropped.
+    /// Kept in the result, up to `limit` bytes; the rest is read and dropped.
     public static func collected(limit: Int) -> ContainerOutput {
         ContainerOutput(outlet: .collected(limit: max(0, limit)))
     }
 
-    /// To an open descriptor, which stays the caller's.
+    /// An open descriptor, which the caller has to close.
     public static func descriptor(_ descriptor: FileDescriptor) -> ContainerOutput {
         ContainerOutput(outlet: .descriptor(descriptor.rawValue))
     }
 }
 
-/// What a process has written, as far as the limit allowed.
+/// The output of a process, up to the limit.
 public struct CollectedOutput: Sendable, Hashable {
     /// The bytes.
     public var bytes: [UInt8]
-    /// Whether there were more.
+    /// Whether there were more bytes than the limit allows.
     public var isTruncated: Bool
 
-    /// An output of its parts.
+    /// Makes an output from its parts.
     public init(bytes: [UInt8] = [], isTruncated: Bool = false) {
         self.bytes = bytes
         self.isTruncated = isTruncated
     }
 
-    /// The bytes as text; what is no UTF-8 is replaced.
+    /// The bytes as text; bytes that are not UTF-8 are replaced.
     public var text: String { String(decoding: bytes, as: UTF8.self) }
 }

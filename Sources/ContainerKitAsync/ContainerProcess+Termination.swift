@@ -4,11 +4,11 @@ public import ContainerKit
 internal import SystemPackage
 
 extension ContainerProcess {
-    /// The end of the process, once it is there; any number of tasks may await it.
+    /// How the process ended, once it has; any number of tasks may wait for this.
     ///
-    /// No thread waits: one for all descriptors of the program tells when the time has come.
-    /// - Throws: `CancellationError` when the task is cancelled before the end, which the process does not
-    ///   notice; `systemCall`.
+    /// No thread is blocked: one thread waits for all descriptors of the program.
+    /// - Throws: `CancellationError` if the task is cancelled first, which does not affect the
+    ///   process; `systemCall`.
     public var termination: Termination {
         get async throws {
             while true {
@@ -23,7 +23,7 @@ extension ContainerProcess {
         }
     }
 
-    /// The same, also for a task that is cancelled.
+    /// The same, but waits even if the task is cancelled.
     func terminationInAnyCase() async throws -> Termination {
         try await Task.detached { try await self.termination }.value
     }

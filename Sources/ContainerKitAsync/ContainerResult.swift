@@ -2,42 +2,43 @@
 
 public import ContainerKit
 
-/// What became of a container in a scope.
+/// The result of `withContainer`.
 public struct ContainerResult<Value> {
     /// What the body returned.
     public var value: Value
-    /// How its process ended.
+    /// How the container's process ended.
     public var termination: Termination
-    /// Whether that was since its time was over.
+    /// Whether it was ended because of the timeout.
     public var timedOut: Bool
-    /// What it wrote, if that was to be collected.
+    /// The standard output, if it was to be collected.
     public var output: CollectedOutput?
-    /// What it wrote to standard error, if that was to be collected.
+    /// The standard error, if it was to be collected.
     public var error: CollectedOutput?
-    /// What the container has used in all; nil where its cgroup went with its last process.
+    /// The resources that the container used in total; nil if its cgroup vanished with its last
+    /// process.
     public var statistics: Statistics?
 }
 
 extension ContainerResult: Sendable where Value: Sendable {}
 
-/// What became of a further process in a container.
+/// The result of another process in a container.
 public struct ExecutionResult: Sendable {
-    /// How it ended.
+    /// How the process ended.
     public var termination: Termination
-    /// Whether that was since its time was over.
+    /// Whether it was killed because of the timeout.
     public var timedOut: Bool
-    /// What it wrote, if that was to be collected.
+    /// The standard output, if it was to be collected.
     public var output: CollectedOutput?
-    /// What it wrote to standard error, if that was to be collected.
+    /// The standard error, if it was to be collected.
     public var error: CollectedOutput?
 }
 
-/// A step on the way to a container's end, before it is killed.
+/// A step to end a container before it is killed.
 public struct TeardownStep: Sendable, Hashable {
     let signal: Signal
     let time: Duration
 
-    /// Sends a signal to the container's init, and goes on after the time, unless it has ended by then.
+    /// Sends a signal to the container's init, and waits for its end for at most `time`.
     public static func send(_ signal: Signal, allowing time: Duration) -> TeardownStep {
         TeardownStep(signal: signal, time: time)
     }

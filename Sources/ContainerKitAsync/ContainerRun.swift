@@ -4,7 +4,8 @@ internal import ContainerKit
 internal import Synchronization
 internal import SystemPackage
 
-/// The life of the container of a scope: one way to its end, whoever asks for it, and however often.
+/// The life of the container of `withContainer`; it is ended only once, however often this is asked
+/// for.
 final class ContainerRun: Sendable {
     let container: Container
     let process: ContainerProcess
@@ -20,7 +21,7 @@ final class ContainerRun: Sendable {
         var timedOut = false
     }
 
-    /// What was seen of the container when it was over.
+    /// The result of the container after its end.
     struct RunEnd: Sendable {
         var termination: Termination
         var timedOut: Bool
@@ -46,7 +47,7 @@ final class ContainerRun: Sendable {
         progress.withLock { $0.timer = timer }
     }
 
-    /// Creates and starts the container; a task that was cancelled meanwhile leaves nothing.
+    /// Creates and starts the container, unless the task is cancelled before its turn.
     static func launch(
         _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
         _ streams: ContainerStreams, _ teardown: [TeardownStep], _ timeout: Duration?
@@ -56,7 +57,7 @@ final class ContainerRun: Sendable {
         let cancelled = CancellationMark()
         let process = try await withTaskCancellationHandler { [options] in
             try await BlockingPool.starting.run { () throws(ContainerError) -> ContainerProcess? in
-                // It may have waited for its turn.
+                // The task may have been cancelled while it waited for a thread.
                 if cancelled.isSet { return nil }
                 return try Container.run(id, from: bundle, in: store, options: options)
             }
@@ -75,7 +76,7 @@ final class ContainerRun: Sendable {
         beginTeardown()
     }
 
-    /// Begins to end the container, unless that has begun.
+    /// Begins to end the container, unless this has begun already.
     @discardableResult
     func beginTeardown() -> Task<Void, Never> {
         progress.withLock { progress in
@@ -101,7 +102,7 @@ final class ContainerRun: Sendable {
                 try container.kill(signal)
             }
         } catch {
-            // A state that cannot be read does not keep the process from its signal.
+            // If the state cannot be read, the process can still be signalled.
             try? process.signal(signal)
         }
     }
@@ -112,7 +113,7 @@ final class ContainerRun: Sendable {
         return isThere ?? false
     }
 
-    /// Waits for the process, then for the removal of the container; also for a task that is cancelled.
+    /// Waits for the process and for the deletion of the container, even if the task is cancelled.
     func finish() async throws -> RunEnd {
         let task = progress.withLock { progress in
             if let task = progress.end { return task }
@@ -130,7 +131,7 @@ final class ContainerRun: Sendable {
         do {
             termination = .success(try await process.termination)
         } catch {
-            // It cannot be waited for: the deletion ends it.
+            // The process cannot be waited for; deleting the container ends it.
             termination = .failure(error)
         }
         let (timer, timedOut) = progress.withLock { ($0.timer, $0.timedOut) }
@@ -140,7 +141,7 @@ final class ContainerRun: Sendable {
             try container.statistics()
         }
         try await delete()
-        // Nobody of the container is left who could write, or read.
+        // No process is left that could write or read the streams.
         await tasks.input?.value
         var end = RunEnd(
             termination: try termination.get(), timedOut: timedOut, statistics: statistics)
@@ -156,7 +157,7 @@ final class ContainerRun: Sendable {
                 try container.delete(force: true)
             }
         } catch {
-            // Somebody else may have deleted it.
+            // Another process may have deleted it already.
             guard error.code == .notFound else {
                 tasks.cancel()
                 throw error
@@ -165,7 +166,7 @@ final class ContainerRun: Sendable {
     }
 }
 
-/// Whether a task was cancelled, for a thread that is none of its own.
+/// Whether a task was cancelled, for code that runs on another thread.
 final class CancellationMark: Sendable {
     private let mark = Mutex(false)
 

@@ -2,11 +2,11 @@
 
 internal import ContainerKit
 
-/// The streams of a process: the descriptors that it gets, and the caller's ends of them.
+/// The standard streams of a process: its descriptors, and the caller's ends of its pipes.
 struct ContainerStreams: Sendable {
-    /// What the process gets as 0, 1 and 2.
+    /// The caller's numbers of the descriptors that become 0, 1 and 2 of the process.
     private(set) var numbers: (input: CInt, output: CInt, error: CInt) = (0, 1, 2)
-    /// Open until the process has its own.
+    /// Keeps these descriptors open until the process has its copies.
     private var ofProcess: [HeldDescriptor] = []
     private(set) var writer: InputWriter?
     private(set) var output: OutputSequence?
@@ -63,29 +63,29 @@ struct ContainerStreams: Sendable {
         }
     }
 
-    /// What a launch takes.
+    /// The streams as an option of a launch.
     var io: ProcessIO {
         .descriptors(input: numbers.input, output: numbers.output, error: numbers.error)
     }
 
-    /// Closes the process's ends, which it has as its own by now.
+    /// Closes the process's ends; the process has its own copies by now.
     mutating func closeEndsOfProcess() { ofProcess = [] }
 
-    /// What a body writes.
+    /// The writer of standard input, if the body writes it.
     var bodyInput: InputWriter? { if case .writer = input.source { writer } else { nil } }
 
-    /// What a body reads.
+    /// The standard output, if the body reads it.
     var bodyOutput: OutputSequence? { if case .sequence = outlets.output { output } else { nil } }
 
-    /// What a body reads of the errors.
+    /// The standard error, if the body reads it.
     var bodyError: OutputSequence? { if case .sequence = outlets.error { error } else { nil } }
 
-    /// Begins to write and to collect what needs no body.
+    /// Starts the tasks that write given bytes and collect output.
     func begin() -> StreamTasks {
         var tasks = StreamTasks()
         if case .bytes(let bytes) = input.source, let writer {
             tasks.input = Task.detached {
-                // Who does not read all of it need not.
+                // The process need not read all of it.
                 try? await writer.write(bytes)
                 writer.close()
             }
@@ -102,7 +102,7 @@ struct ContainerStreams: Sendable {
         return Task.detached { await sequence.collect(limit: limit) }
     }
 
-    /// Reads what a body has left, so that a process that goes on writing comes to its end.
+    /// Reads and drops what the body has not read, so that a process that still writes can end.
     func drained() -> [Task<CollectedOutput, Never>] {
         [bodyOutput, bodyError].compactMap { sequence in
             sequence.map { sequence in Task.detached { await sequence.collect(limit: 0) } }
@@ -110,13 +110,13 @@ struct ContainerStreams: Sendable {
     }
 }
 
-/// What writes and collects while a process runs.
+/// The tasks that write and collect while a process runs.
 struct StreamTasks: Sendable {
     var input: Task<Void, Never>?
     var output: Task<CollectedOutput, Never>?
     var error: Task<CollectedOutput, Never>?
 
-    /// Stops all of it where it is.
+    /// Cancels all of these tasks.
     func cancel() {
         input?.cancel()
         output?.cancel()

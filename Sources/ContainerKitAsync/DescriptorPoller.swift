@@ -22,14 +22,14 @@ final class DescriptorPoller: Sendable {
 
     private let wishes = Mutex(Wishes())
 
-    /// A descriptor and what it is waited for.
+    /// A descriptor, and the kind of readiness to wait for.
     typealias Wanted = (descriptor: CInt, readiness: Readiness)
 
-    /// Waits until one of the descriptors is ready, or may be; for `time` at most.
+    /// Waits until one of the descriptors is ready, for at most `time`; may return too early.
     ///
-    /// The caller keeps them open meanwhile.
+    /// The caller must keep the descriptors open.
     /// - Returns: whether one was ready in time.
-    /// - Throws: `CancellationError`, or what keeps the poller from its work.
+    /// - Throws: `CancellationError`, or an error of epoll or of starting the thread.
     func wait(for wanted: [Wanted], within time: Duration? = nil) async throws -> Bool {
         let waiter = Waiter()
         defer { for (descriptor, _) in wanted { forget(waiter, descriptor) } }
@@ -69,7 +69,7 @@ final class DescriptorPoller: Sendable {
             wishes.ofDescriptors[descriptor] = others + [wish]
             return false
         }
-        // Of a file: reads and writes of it do not wait.
+        // A regular file: epoll refuses it, and its reads and writes never block.
         if isReady { wish.waiter.finish(.ready) }
     }
 
@@ -89,7 +89,7 @@ final class DescriptorPoller: Sendable {
             wishes.queue?.remove(descriptor)
             wishes.ofDescriptors[descriptor] = nil
         } else {
-            // The kernel refuses no change of what it has let in.
+            // A change of a descriptor that epoll has accepted cannot fail.
             _ = try? wishes.queue?.set(Self.union(remaining), of: descriptor)
             wishes.ofDescriptors[descriptor] = remaining
         }

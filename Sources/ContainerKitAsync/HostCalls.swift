@@ -11,7 +11,8 @@ internal import SystemPackage
 
 // MARK: - Descriptors
 
-/// A descriptor that is closed with its last owner: who still reads or writes keeps it open.
+/// A descriptor that is closed when its last owner goes, so that nobody reads or writes a closed
+/// one.
 final class HeldDescriptor: Sendable {
     let number: CInt
 
@@ -33,7 +34,7 @@ private func refusal(_ failure: SystemCallError) -> ContainerError {
     ContainerError(.systemCall, "unable to connect the streams", failure: failure)
 }
 
-/// A pipe that no program started meanwhile gets.
+/// Makes a pipe with O_CLOEXEC, so that programs started at the same time do not inherit it.
 func makeStreamPipe() throws(ContainerError) -> (reader: HeldDescriptor, writer: HeldDescriptor) {
     do throws(SystemCallError) {
         let (reader, writer) = try makePipe()
@@ -43,7 +44,7 @@ func makeStreamPipe() throws(ContainerError) -> (reader: HeldDescriptor, writer:
     }
 }
 
-/// Makes reads and writes of this end return at once; the other end has flags of its own.
+/// Sets O_NONBLOCK for this end of a pipe; the other end has its own flags.
 func makeNonBlocking(_ descriptor: HeldDescriptor) throws(ContainerError) {
     do throws(SystemCallError) {
         try makeNonBlocking(descriptor.number)
@@ -52,14 +53,14 @@ func makeNonBlocking(_ descriptor: HeldDescriptor) throws(ContainerError) {
     }
 }
 
-/// The null device.
+/// Opens /dev/null.
 func openNullDevice() throws(ContainerError) -> HeldDescriptor {
     let number = open("/dev/null", O_RDWR | O_CLOEXEC)
     guard number >= 0 else { throw refusal("open", "\"/dev/null\"") }
     return HeldDescriptor(taking: number)
 }
 
-/// What is there to read, up to `limit` bytes: none at the end, nil if nothing is there yet.
+/// Reads up to `limit` bytes: empty at the end of file, nil if there is nothing to read yet.
 func readAvailable(_ descriptor: HeldDescriptor, limit: Int = 65536) throws(ContainerError)
     -> [UInt8]?
 {
@@ -75,17 +76,17 @@ func readAvailable(_ descriptor: HeldDescriptor, limit: Int = 65536) throws(Cont
     throw refusal("read", "descriptor \(descriptor.number)")
 }
 
-/// What became of a write.
+/// The result of a write.
 enum WriteOutcome {
     case written(Int)
     case full
-    /// Nobody reads any more.
+    /// The other end is closed.
     case unread
 }
 
-/// Writes what there is room for, without a SIGPIPE to the host.
+/// Writes as much as fits, without sending SIGPIPE to the host program.
 ///
-/// The signal would go to this thread: it is blocked, and taken off again if it came.
+/// The kernel would send the signal to this thread, so it is blocked here, and removed if it came.
 func writeAvailable(_ bytes: ArraySlice<UInt8>, to descriptor: HeldDescriptor)
     throws(ContainerError) -> WriteOutcome
 {
@@ -115,7 +116,8 @@ func writeAvailable(_ bytes: ArraySlice<UInt8>, to descriptor: HeldDescriptor)
 
 // MARK: - Threads
 
-/// Starts a thread that has all signals blocked but those of faults: they are for the host's own threads.
+/// Starts a thread with all signals blocked except those for faults; the host's threads handle
+/// signals.
 ///
 /// - Returns: whether it could be started.
 func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
@@ -149,7 +151,7 @@ func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
     return true
 }
 
-/// A count that threads wait for.
+/// A counting semaphore for threads.
 final class Semaphore: @unchecked Sendable {
     private let place = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
 

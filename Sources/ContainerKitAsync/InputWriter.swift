@@ -3,7 +3,7 @@
 internal import ContainerKit
 internal import Synchronization
 
-/// What a process reads, as it is written.
+/// Writes the standard input of a process.
 public final class InputWriter: Sendable {
     private let descriptor: Mutex<HeldDescriptor?>
 
@@ -11,9 +11,9 @@ public final class InputWriter: Sendable {
         self.descriptor = Mutex(descriptor)
     }
 
-    /// Writes all of the bytes, as fast as the process reads.
+    /// Writes all bytes, as fast as the process reads.
     ///
-    /// - Throws: `notRunning` when nobody reads any more, `wrongState` after `close`, `systemCall`,
+    /// - Throws: `notRunning` if nobody reads any more, `wrongState` after `close`, `systemCall`,
     ///   `CancellationError`.
     public func write(_ bytes: [UInt8]) async throws {
         guard let descriptor = descriptor.withLock({ $0 }) else {
@@ -33,11 +33,11 @@ public final class InputWriter: Sendable {
         }
     }
 
-    /// Writes all of the text, in UTF-8.
+    /// Writes the whole text in UTF-8.
     ///
     /// - Throws: as for bytes.
     public func write(_ text: String) async throws { try await write(Array(text.utf8)) }
 
-    /// Lets the process find the end of its input.
+    /// Closes the input; the process then reads the end of file.
     public func close() { descriptor.withLock { $0 = nil } }
 }

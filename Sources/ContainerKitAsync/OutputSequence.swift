@@ -2,23 +2,23 @@
 
 internal import ContainerKit
 
-/// What a process writes, in pieces as they come; for one reader.
+/// The output of a process in pieces as they arrive; for a single reader.
 public struct OutputSequence: AsyncSequence, Sendable {
-    /// A piece.
+    /// A piece of the output.
     public typealias Element = [UInt8]
 
     let descriptor: HeldDescriptor
 
-    /// Reads on where the last reader stopped.
+    /// Continues where the previous iterator stopped.
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(descriptor: descriptor) }
 
-    /// The pieces.
+    /// Iterates over the pieces.
     public struct AsyncIterator: AsyncIteratorProtocol {
         let descriptor: HeldDescriptor
 
         /// The next piece; nil at the end.
         ///
-        /// What is there already is given to a cancelled task, too.
+        /// Output that is already available is returned even if the task is cancelled.
         /// - Throws: `CancellationError`, `systemCall`.
         public mutating func next() async throws -> [UInt8]? {
             while true {
@@ -29,25 +29,26 @@ public struct OutputSequence: AsyncSequence, Sendable {
         }
     }
 
-    /// The lines, without what ends them; one that is longer than `limit` bytes comes in parts.
+    /// The lines without their newlines; a line longer than `limit` bytes is split.
     public func lines(limit: Int = 65536) -> Lines {
         Lines(pieces: self, limit: Swift.max(1, limit))
     }
 
-    /// What a process writes, line by line.
+    /// The output of a process, line by line.
     public struct Lines: AsyncSequence, Sendable {
-        /// A line; what is no UTF-8 in it is replaced.
+        /// A line; bytes that are not UTF-8 are replaced.
         public typealias Element = String
 
         let pieces: OutputSequence
         let limit: Int
 
-        /// Reads on where the last reader stopped, but for what that had not used of its last piece.
+        /// Continues where the previous iterator stopped, without the rest of the piece that it had
+        /// read.
         public func makeAsyncIterator() -> AsyncIterator {
             AsyncIterator(pieces: pieces.makeAsyncIterator(), limit: limit)
         }
 
-        /// The lines.
+        /// Iterates over the lines.
         public struct AsyncIterator: AsyncIteratorProtocol {
             var pieces: OutputSequence.AsyncIterator
             let limit: Int
@@ -80,7 +81,7 @@ public struct OutputSequence: AsyncSequence, Sendable {
 }
 
 extension OutputSequence {
-    /// Reads to the end, and keeps the first bytes; a task that is cancelled stops where it is.
+    /// Reads to the end and keeps the first `limit` bytes; stops early if the task is cancelled.
     func collect(limit: Int) async -> CollectedOutput {
         var output = CollectedOutput()
         var pieces = makeAsyncIterator()

@@ -3,16 +3,14 @@
 public import ContainerKit
 
 extension RunningContainer {
-    /// Runs a further process in the container to its end, with all else as the container's own process has it.
+    /// Runs another program in the container to its end, with the settings of the container's own
+    /// process.
     ///
-    /// - Parameters:
-    ///   - arguments: the program and its arguments.
-    ///   - input: what it reads; a body that would write is not there.
-    ///   - output: where it writes.
-    ///   - error: where it writes errors.
-    ///   - timeout: how long it may run.
-    /// - Returns: its end, and what was collected.
-    /// - Throws: as for a process.
+    /// - Parameters: - arguments: the program and its arguments. - input: the standard input; not
+    ///   `writer`, as there is no body. - output: the standard output; not `sequence`. - error: the
+    ///   standard error; not `sequence`. - timeout: how long it may run.
+    /// - Returns: how it ended, and its collected output.
+    /// - Throws: as `exec` for a process.
     public func exec(
         _ arguments: [String], input: ContainerInput = .none, output: ContainerOutput = .discarded,
         error: ContainerOutput = .discarded, timeout: Duration? = nil
@@ -26,17 +24,14 @@ extension RunningContainer {
             process, input: input, output: output, error: error, timeout: timeout)
     }
 
-    /// Runs a further process in the container to its end.
+    /// Runs another process in the container to its end.
     ///
-    /// A task that is cancelled, and a time that is over, kill the process; what it has started meanwhile ends
-    /// with the container. The memory is counted from here on.
-    /// - Parameters:
-    ///   - process: what to run.
-    ///   - input: what it reads; a body that would write is not there.
-    ///   - output: where it writes.
-    ///   - error: where it writes errors.
-    ///   - timeout: how long it may run.
-    /// - Returns: its end, and what was collected.
+    /// A timeout and cancellation of the task kill the process; its children live until the
+    /// container ends. OOM kills are counted from the start of this process.
+    /// - Parameters: - process: the process to run. - input: the standard input; not `writer`, as
+    ///   there is no body. - output: the standard output; not `sequence`. - error: the standard
+    ///   error; not `sequence`. - timeout: how long it may run.
+    /// - Returns: how it ended, and its collected output.
     /// - Throws: as `Container.exec`, and `CancellationError`.
     public func exec(
         _ process: Spec.Process, input: ContainerInput = .none,
@@ -81,7 +76,7 @@ extension RunningContainer {
         } onCancel: {
             try? process.signal(.kill)
         }
-        // What a killed process has started may keep its streams for as long as it likes.
+        // Children of a killed process may keep its streams open for any time.
         if timedOut.isSet || Task.isCancelled { tasks.cancel() }
         await tasks.input?.value
         let result = ExecutionResult(

@@ -2,7 +2,7 @@
 
 public import ContainerKit
 
-/// The container of a scope, while it is there.
+/// The container while the body of `withContainer` runs.
 public final class RunningContainer: Sendable {
     private let run: ContainerRun
     let options: LaunchOptions
@@ -12,24 +12,24 @@ public final class RunningContainer: Sendable {
         self.options = options
     }
 
-    /// The container, for what blocks.
+    /// The container, for calls that block.
     public var container: Container { run.container }
-    /// Its process.
+    /// The container's own process.
     public var process: ContainerProcess { run.process }
-    /// The end of its process.
+    /// How its process ended; waits for the end.
     ///
-    /// - Throws: as of `ContainerProcess`.
+    /// - Throws: as `ContainerProcess.termination`.
     public var termination: Termination {
         get async throws { try await process.termination }
     }
 
-    /// What its process reads; nil unless the input is a `writer`.
+    /// Writes the standard input of the process; nil unless the input is `writer`.
     ///
-    /// It is closed once the body has returned.
+    /// It is closed when the body returns.
     public var standardInput: InputWriter? { run.streams.bodyInput }
-    /// What its process writes; nil unless the output is a `sequence`.
+    /// The standard output of the process; nil unless it is a `sequence`.
     public var standardOutput: OutputSequence? { run.streams.bodyOutput }
-    /// What its process writes as errors; nil unless they are a `sequence`.
+    /// The standard error of the process; nil unless it is a `sequence`.
     public var standardError: OutputSequence? { run.streams.bodyError }
 
     /// Sends a signal to the container's init, or to all its processes.
@@ -41,7 +41,7 @@ public final class RunningContainer: Sendable {
         }
     }
 
-    /// Stops every process until `resume`.
+    /// Freezes all processes until `resume`.
     ///
     /// - Throws: as `Container.pause`.
     public func pause() async throws(ContainerError) {
@@ -50,7 +50,7 @@ public final class RunningContainer: Sendable {
         }
     }
 
-    /// Lets the processes run again.
+    /// Thaws the processes.
     ///
     /// - Throws: as `Container.resume`.
     public func resume() async throws(ContainerError) {
@@ -59,7 +59,7 @@ public final class RunningContainer: Sendable {
         }
     }
 
-    /// What the container uses.
+    /// The resource usage of the container.
     ///
     /// - Throws: as `Container.statistics`.
     public func statistics() async throws(ContainerError) -> Statistics {
@@ -68,12 +68,12 @@ public final class RunningContainer: Sendable {
         }
     }
 
-    /// What happens in the container, from its beginning.
+    /// The events of the container since its creation, and its statistics at every `interval`.
     public func events(every interval: Duration? = nil) -> ContainerEvents {
         container.events(every: interval)
     }
 
-    /// Ends the container: the steps of the teardown, then KILL; returns when its process has ended.
+    /// Runs the teardown steps, then sends KILL; returns when the process has ended.
     public func tearDown() async {
         await run.beginTeardown().value
         _ = try? await process.terminationInAnyCase()

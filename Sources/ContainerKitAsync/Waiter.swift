@@ -2,7 +2,7 @@
 
 internal import Synchronization
 
-/// A task that waits for something that happens once; what happens first counts.
+/// A task that waits for an event that happens once; the first outcome counts.
 final class Waiter: Sendable {
     enum Outcome: Sendable { case ready, timedOut, cancelled }
 
@@ -23,7 +23,7 @@ final class Waiter: Sendable {
         continuation?.resume(returning: outcome)
     }
 
-    /// Waits; for one task, once.
+    /// Waits for the outcome; only one task may call this, and only once.
     func wait() async -> Outcome {
         await withCheckedContinuation { continuation in
             let outcome = stage.withLock { stage -> Outcome? in

@@ -2,25 +2,20 @@
 
 public import ContainerKit
 
-/// Runs a container and a body beside it, to the end of both; nothing of the container stays, however they end.
+/// Runs a container, and a body beside it; the container is always deleted at the end.
 ///
-/// Once the body has returned, the container's process is waited for. A body that throws, a task that is
-/// cancelled and a time that is over end the container: by the steps of the teardown, then by KILL. A body is
-/// not cancelled when the time is over; what it waits for of the container comes to its end. The container is
-/// deleted after its end, with its hooks of `poststop`.
-/// - Parameters:
-///   - bundle: the config, without a terminal.
-///   - id: the id, unique in the store; nil for one that is made.
-///   - store: where the container is remembered meanwhile.
-///   - input: what its process reads.
-///   - output: where it writes.
-///   - error: where it writes errors.
-///   - timeout: how long the process may run.
-///   - teardown: how the container is asked to end before it is killed.
-///   - options: what else the caller chooses; its streams are those given here.
-///   - isolation: the actor of the caller, on which the body runs.
-///   - body: runs while the container does.
-/// - Returns: what the body returned, with the end of the process and what was collected.
+/// After the body has returned, this waits for the container's process. If the body throws, the
+/// task is cancelled or the timeout passes, the container is ended: by the teardown steps, then by
+/// KILL. A timeout does not cancel the body, but whatever it awaits from the container then ends.
+/// The deletion runs the `poststop` hooks.
+/// - Parameters: - bundle: the config, without a terminal. - id: the ID, unique in the store; nil
+///   for a random one. - store: where the state of the container is kept. - input: the standard
+///   input of the container's process. - output: its standard output. - error: its standard error.
+///   - timeout: how long the process may run. - teardown: the steps to end the container before it
+///   is killed. - options: other options of the launch; `io` is set from the streams given here. -
+///   isolation: the actor of the caller, on which the body runs. - body: runs while the container
+///   runs.
+/// - Returns: the result of the body, how the process ended, and its collected output.
 /// - Throws: what the body throws; `CancellationError`; as `Container.run`, `Container.delete`.
 @discardableResult
 public func withContainer<Value>(
@@ -53,11 +48,11 @@ public func withContainer<Value>(
     }
 }
 
-/// Runs a container to its end; nothing of it stays.
+/// Runs a container to its end and deletes it.
 ///
-/// - Parameters: as with a body.
-/// - Returns: the end of its process, and what was collected.
-/// - Throws: as with a body.
+/// - Parameters: as for the function with a body.
+/// - Returns: how the process ended, and its collected output.
+/// - Throws: as the function with a body.
 @discardableResult
 public func withContainer(
     _ bundle: ContainerBundle, id: String? = nil, in store: ContainerStore,
@@ -72,7 +67,7 @@ public func withContainer(
     ) { _ in }
 }
 
-/// An id that no other container has.
+/// Makes a random ID.
 private func madeID() -> String {
     let number = UInt64.random(in: .min ... .max)
     let digits = String(number, radix: 16)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// ContainerKitCodable: configs, states, features, statistics and terminations for coders of the standard library.
+// // ContainerKitCodable: JSON documents for encoders and decoders of the standard library.
 //
-//   JSONValue+Codable    any JSON, in the order that the coder keeps
-//   Documents+Codable    configs, states, features and statistics, as their JSON
-//   Termination+Codable  how a process ended, and what it used
+// //   JSONValue+Codable    any JSON value, in the order that the coder keeps
+// //   Documents+Codable    configs, states, features and statistics in their JSON form
+// //   Termination+Codable  how a process ended, and the resources it used
 //
-// A target of its own, so that programs which code nothing, as the command, carry none of it.
+// A separate target, so that programs without Codable, such as swrunc, do not contain this code.
 
 @_exported public import ContainerKit

@@ -2,7 +2,7 @@
 
 public import ContainerKit
 
-/// Reads a document that `read` takes as text.
+/// Decodes a document with `read`, which takes JSON text.
 private func decoded<Document>(
     _ decoder: any Decoder, _ read: ([UInt8]) throws(SpecDecodingError) -> Document
 ) throws -> Document {
@@ -18,36 +18,36 @@ private func decoded<Document>(
 }
 
 extension Spec: Codable {
-    /// Reads a config, as config.json has it; the rules of the spec are checked by `Bundle`.
+    /// Decodes a config in the form of config.json; `Bundle` checks the rules of the spec.
     public init(from decoder: any Decoder) throws {
         self = try decoded(decoder) { (text) throws(SpecDecodingError) in try Spec(json: text) }
     }
 
-    /// Writes the config, as config.json has it.
+    /// Encodes the config in the form of config.json.
     public func encode(to encoder: any Encoder) throws { try encoded.encode(to: encoder) }
 }
 
 extension State: Codable {
-    /// Reads a state, as the spec has it.
+    /// Decodes a state in the form of runtime-spec.
     public init(from decoder: any Decoder) throws {
         self = try decoded(decoder) { (text) throws(SpecDecodingError) in try State(json: text) }
     }
 
-    /// Writes the state, as the spec has it.
+    /// Encodes the state in the form of runtime-spec.
     public func encode(to encoder: any Encoder) throws { try encoded.encode(to: encoder) }
 }
 
 extension Features: Codable {
-    /// Reads features, as the spec has them.
+    /// Decodes features in the form of runtime-spec.
     public init(from decoder: any Decoder) throws {
         self = try decoded(decoder) { (text) throws(SpecDecodingError) in try Features(json: text) }
     }
 
-    /// Writes the features, as the spec has them.
+    /// Encodes the features in the form of runtime-spec.
     public func encode(to encoder: any Encoder) throws { try encoded.encode(to: encoder) }
 }
 
 extension Statistics: Encodable {
-    /// Writes the statistics, with runc's keys.
+    /// Encodes the statistics with runc's keys.
     public func encode(to encoder: any Encoder) throws { try encoded.encode(to: encoder) }
 }

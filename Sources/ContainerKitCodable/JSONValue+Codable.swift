@@ -16,11 +16,11 @@ extension JSONValue: Codable {
         }
     }
 
-    /// Reads whatever JSON the decoder has; integers stay exact, and members come in the order of their names.
+    /// Decodes any JSON value; integers stay exact, and members are sorted by name.
     public init(from decoder: any Decoder) throws {
         if let members = try? decoder.container(keyedBy: Name.self) {
             var object = JSONObject()
-            // In which order they stand no decoder tells.
+            // Decoders do not report the order of the members.
             for name in members.allKeys.sorted(by: { $0.stringValue < $1.stringValue }) {
                 object.append(
                     name.stringValue, try members.decode(JSONValue.self, forKey: name))
@@ -50,7 +50,7 @@ extension JSONValue: Codable {
         }
     }
 
-    /// Writes the value.
+    /// Encodes the value.
     public func encode(to encoder: any Encoder) throws {
         switch self {
         case .object(let object):

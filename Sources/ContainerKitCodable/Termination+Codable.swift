@@ -5,7 +5,7 @@ public import ContainerKit
 extension ExitStatus: Codable {
     private enum Name: String, CodingKey { case exited, signaled, unknown }
 
-    /// Reads `exited` or `signaled` with its number; anything else is `unknown`.
+    /// Decodes `exited` or `signaled` with its number; anything else becomes `unknown`.
     public init(from decoder: any Decoder) throws {
         let members = try decoder.container(keyedBy: Name.self)
         if let status = try members.decodeIfPresent(Int32.self, forKey: .exited) {
@@ -17,7 +17,7 @@ extension ExitStatus: Codable {
         }
     }
 
-    /// Writes the status as an object of one member.
+    /// Encodes the status as an object with one member.
     public func encode(to encoder: any Encoder) throws {
         var members = encoder.container(keyedBy: Name.self)
         switch self {
@@ -33,7 +33,7 @@ extension ResourceUsage: Codable {
         case userMicroseconds, systemMicroseconds, peakMemoryBytes
     }
 
-    /// Reads the usage, with its times in microseconds.
+    /// Decodes the usage, with its times in microseconds.
     public init(from decoder: any Decoder) throws {
         let members = try decoder.container(keyedBy: Name.self)
         self.init(
@@ -42,7 +42,7 @@ extension ResourceUsage: Codable {
             peakMemoryBytes: try members.decode(UInt64.self, forKey: .peakMemoryBytes))
     }
 
-    /// Writes the usage, with its times in microseconds.
+    /// Encodes the usage, with its times in microseconds.
     public func encode(to encoder: any Encoder) throws {
         var members = encoder.container(keyedBy: Name.self)
         try members.encode(userTime.wholeMicroseconds, forKey: .userMicroseconds)
@@ -61,7 +61,7 @@ extension Duration {
 extension Termination: Codable {
     private enum Name: String, CodingKey { case status, outOfMemoryKills, usage }
 
-    /// Reads the termination.
+    /// Decodes the termination.
     public init(from decoder: any Decoder) throws {
         let members = try decoder.container(keyedBy: Name.self)
         self.init(
@@ -70,7 +70,7 @@ extension Termination: Codable {
             usage: try members.decodeIfPresent(ResourceUsage.self, forKey: .usage))
     }
 
-    /// Writes the termination; what is not known is left out.
+    /// Encodes the termination; unknown values are left out.
     public func encode(to encoder: any Encoder) throws {
         var members = encoder.container(keyedBy: Name.self)
         try members.encode(status, forKey: .status)
