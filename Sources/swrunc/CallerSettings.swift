@@ -4,21 +4,23 @@ internal import ContainerKit
 internal import Glibc
 internal import SystemPackage
 
-/// What this process has inherited from its caller and takes otherwise for itself.
+/// Signals and limits that this process inherits from its caller and must change for itself.
 ///
-/// The container's process starts with the default actions of all signals in any case.
+/// The container's process always starts with the default actions of all signals.
 enum CallerSettings {
-    /// Ignored, SIGCHLD would make the kernel forget how children ended; and a write above
-    /// RLIMIT_FSIZE is to be an error, not the end.
+    /// Sets the signal actions that the runtime relies on.
+    ///
+    /// If SIGCHLD were ignored, the kernel would drop the exit statuses of children. A write beyond
+    /// RLIMIT_FSIZE must fail with an error instead of ending this process.
     static func takeSignals() {
         _ = signal(SIGCHLD, SIG_DFL)
         _ = signal(SIGXFSZ, SIG_IGN)
     }
 
-    /// Raises the limits under which the runtime could not do its own work.
+    /// Raises the limits that would prevent the runtime from doing its work.
     ///
-    /// - Returns: Those that were raised, as the caller had them: they are the container's, unless its
-    ///   config says otherwise.
+    /// - Returns: The former values of the raised limits: the container gets them, unless its
+    ///   config sets them.
     static func raiseLimits() -> [Rlimit] {
         [
             Rlimit(type: "RLIMIT_FSIZE", hard: .max, soft: .max),
@@ -26,7 +28,8 @@ enum CallerSettings {
         ].compactMap(raise)
     }
 
-    /// The error where the stack may not grow as far as a command needs: beyond that it would end by SIGSEGV.
+    /// The error if the stack limit is too low for a command, which would otherwise end with
+    /// SIGSEGV.
     static func stackShortage() -> ContainerError? {
         var found = rlimit()
         let resource = __rlimit_resource_t(RLIMIT_STACK.rawValue)
@@ -43,17 +46,20 @@ enum CallerSettings {
 
     private static let stack = "RLIMIT_STACK"
 
-    /// What is enough for all that a config may hold.
+    /// Enough stack for any config.
     ///
-    /// The kernel looks at the limit whenever the stack grows, so that a higher one counts at once.
+    /// The kernel checks the limit whenever the stack grows, so a raised limit takes effect at
+    /// once.
     private static let stackBytes: UInt64 = 1 << 20
 
-    /// More than the 72 KiB that a release build needs.
+    /// The least stack needed: a release build needs 72 KiB.
     ///
-    /// Most is taken by the Swift runtime, which takes names of generic types apart below the decoder's frames.
+    /// The Swift runtime needs most of it, to demangle names of generic types beneath the decoder's
+    /// frames.
     private static let leastStackBytes: UInt64 = 128 << 10
 
-    /// As far as the caller's hard limit allows it, where the right to raise that is missing.
+    /// Raises the soft limit; only up to the caller's hard limit if the hard limit cannot be
+    /// raised.
     private static func raise(_ wanted: Rlimit) -> Rlimit? {
         guard let number = wanted.resourceNumber else { return nil }
         let resource = __rlimit_resource_t(UInt32(number))

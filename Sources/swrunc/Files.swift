@@ -5,7 +5,7 @@ internal import Glibc
 internal import SystemPackage
 
 extension ContainerError {
-    /// A file that could not be used; `cause` is what swift-system threw.
+    /// A file that could not be used; `cause` is the error thrown by swift-system.
     static func file(
         _ message: String, call: String, _ path: String, _ cause: any Error
     ) -> ContainerError {
@@ -16,7 +16,7 @@ extension ContainerError {
     }
 }
 
-/// The path from the root directory, without `.`, `..` and doubled slashes; symbolic links stay.
+/// The absolute path without `.`, `..` and doubled slashes; symbolic links are not resolved.
 func absolutePath(_ text: String) throws(ContainerError) -> FilePath {
     let path = FilePath(text)
     if path.isAbsolute { return path.lexicallyNormalized() }
@@ -32,7 +32,7 @@ func absolutePath(_ text: String) throws(ContainerError) -> FilePath {
     return FilePath(platformString: directory).pushing(path).lexicallyNormalized()
 }
 
-/// All bytes of a file; a fifo is not waited for: without a writer it is empty.
+/// Reads all bytes of a file; a FIFO without a writer is empty, instead of blocking.
 func readFile(_ path: FilePath) throws(ContainerError) -> [UInt8] {
     let name = path.string
     do {
@@ -45,7 +45,7 @@ func readFile(_ path: FilePath) throws(ContainerError) -> [UInt8] {
     }
 }
 
-/// All bytes of standard input.
+/// Reads all bytes of standard input.
 func readStandardInput() throws(ContainerError) -> [UInt8] {
     do {
         return try readAll(.standardInput)
@@ -54,7 +54,9 @@ func readStandardInput() throws(ContainerError) -> [UInt8] {
     }
 }
 
-/// - Throws: EFBIG for more than 16 MiB, of which nothing is taken.
+/// Reads to the end of the file.
+///
+/// - Throws: EFBIG if there are more than 16 MiB.
 private func readAll(_ descriptor: FileDescriptor) throws -> [UInt8] {
     var bytes: [UInt8] = []
     let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 1)
@@ -65,7 +67,7 @@ private func readAll(_ descriptor: FileDescriptor) throws -> [UInt8] {
             if count == 0 { return bytes }
             bytes += chunk.prefix(count)
         } catch Errno.resourceTemporarilyUnavailable {
-            // A pipe that was opened without waiting, whose writer is slow.
+            // A FIFO opened with O_NONBLOCK, whose writer is slow.
             var entry = pollfd(fd: descriptor.rawValue, events: Int16(POLLIN), revents: 0)
             _ = poll(&entry, 1, -1)
         }
@@ -73,7 +75,7 @@ private func readAll(_ descriptor: FileDescriptor) throws -> [UInt8] {
     throw Errno.fileTooLarge
 }
 
-/// Makes a file that must not exist yet.
+/// Creates a file; fails if it exists.
 func writeNewFile(_ path: FilePath, _ bytes: [UInt8]) throws(Errno) {
     do {
         let descriptor = try FileDescriptor.open(

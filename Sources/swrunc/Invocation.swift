@@ -3,26 +3,27 @@
 internal import ContainerKit
 internal import Logging
 
-/// What a command works with.
+/// The input of a command.
 struct Invocation: Sendable {
-    /// What the binary was called by.
+    /// The name by which the binary was called.
     let program: String
     let arguments: Arguments
     let store: ContainerStore
     let logger: Logger
-    /// Who makes the cgroups of new containers.
+    /// Which driver creates the cgroups of new containers.
     let cgroupDriver: CgroupDriver
-    /// Whether containers go without cgroups that may not be made; nil leaves it to who runs this.
+    /// Whether containers may run without cgroups that cannot be created; nil means yes for
+    /// ordinary users and for root of a user namespace.
     let rootless: Bool?
-    /// Limits that this process has raised for itself, as its caller had them.
+    /// The caller's values of limits that this process has raised for itself.
     let callerLimits: [Rlimit]
 
-    /// The first operand, which the tables of all commands but list, spec and features demand.
+    /// The first operand, which every command requires except list, spec and features.
     var containerID: String {
         arguments.operands[0]
     }
 
-    /// The container that the first operand names.
+    /// The container named by the first operand.
     func container() throws(ContainerError) -> Container {
         try store.container(containerID)
     }

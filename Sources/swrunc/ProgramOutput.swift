@@ -5,12 +5,12 @@ internal import SystemPackage
 
 /// What a program of the host wrote to its standard output and error, and how it ended.
 struct ProgramOutput {
-    /// The exit status, or 128 and the number of the signal.
+    /// The exit status, or 128 plus the number of the signal.
     let status: Int32
-    /// Both streams as they came.
+    /// Both streams in the order of the writes.
     let text: String
 
-    /// Runs a program that is looked for in PATH, without input, to its end.
+    /// Runs a program from PATH to its end, with empty input.
     init(of words: [String]) throws(Errno) {
         var ends: [CInt] = [-1, -1]
         guard pipe(&ends) == 0 else { throw Errno(rawValue: errno) }

@@ -4,14 +4,14 @@ internal import ContainerKit
 internal import Logging
 internal import SystemPackage
 
-/// One call of the binary, from its words to its exit status.
+/// One call of the binary, from its command line to its exit status.
 struct Session {
-    /// What the binary was called by; a link named runc answers as runc.
+    /// The name by which the binary was called; a link named runc makes it answer as runc.
     private let program: String
     private var outlet = LogOutlet.standardError(.text)
     private var command: Command?
 
-    /// Does what the words of the command line ask for and tells a failure; gives the exit status.
+    /// Runs the command line, reports a failure, and returns the exit status.
     static func run(_ words: [ByteText]) -> Int32 {
         StandardStreams.fillGaps()
         CallerSettings.takeSignals()
@@ -136,7 +136,7 @@ struct Session {
         return logger
     }
 
-    /// Nil is `auto`.
+    /// Whether --rootless is set; nil for `auto`.
     private func rootless(_ globals: Arguments) throws(Failure) -> Bool? {
         guard let text = globals.text(GlobalFlags.rootless), !text.isEmpty,
             text.lowercased() != "auto"

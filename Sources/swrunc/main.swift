@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// swrunc: the command line of runc over ContainerKit.
+// // swrunc: runc's command line, built on ContainerKit.
 //
 //   CommandLine/    tables of flags; parsing, help, manual pages and completion are made from them
-//   Commands/       a file a command: its table and what it does with ContainerKit
-//   Output/         standard output, the log and its two formats, tables, how a failure is told
-//   Session         one call of the binary, from its words to its exit status
-//   Invocation      what a command works with: flags, store, logger
-//   CallerSettings  signals and limits, as the caller left them
-//   Files           files that flags name
-//   ProgramOutput   a program of the host that is asked: ps
+// //   Commands/       one file per command: its table, and its calls of ContainerKit
+// //   Output/         standard output, the log and its two formats, tables, error messages
+// //   Session         one call of the binary, from its command line to its exit status
+// //   Invocation      the input of a command: flags, store, logger
+// //   CallerSettings  signals and limits inherited from the caller
+// //   Files           reads and writes the files that flags name
+// //   ProgramOutput   runs a program of the host: ps
 //
-// Nothing here knows how containers work: what a command needs is public API of ContainerKit.
+// Nothing here knows how containers work: commands use only the public API of ContainerKit.
 
 internal import ContainerKit
 internal import Glibc
 internal import ProgramArguments
 
-/// The command line, byte for byte: `CommandLine.arguments` repairs what is no UTF-8.
+/// The command line as bytes: `CommandLine.arguments` replaces bytes that are not UTF-8.
 private func words() -> [ByteText] {
     var count: Int32 = 0
     guard let list = _swift_stdlib_getUnsafeArgvArgc(&count) else { return [] }
@@ -30,5 +30,5 @@ private func words() -> [ByteText] {
     return words
 }
 
-// Nothing is buffered, and nothing waits for exit(3).
+// No output is buffered, and nothing relies on exit handlers, so exit(3) is not needed.
 _exit(Session.run(words()))

@@ -3,20 +3,20 @@
 internal import ContainerKit
 internal import SystemPackage
 
-/// The flags and operands of one command, read from its words.
+/// The flags and operands of one command, parsed from its words.
 ///
-/// The rules are those of Go's flag package, which engines expect: one dash or two for any name,
-/// `--flag=value` or `--flag value`, a toggle takes its value only after `=`, `--` ends the flags.
-/// A flag that is given twice keeps its last value unless it is read as a list.
+/// The rules are those of Go's flag package, which engines expect: one dash or two before any name;
+/// `--flag=value` or `--flag value`, but a toggle takes a value only after `=`; `--` ends the
+/// flags. If a flag is given twice, the last value counts, unless the flag is read as a list.
 struct Arguments: Sendable {
-    /// What is neither a flag nor the value of one, in order.
+    /// The operands in order: words that are neither flags nor values of flags.
     private(set) var words: [ByteText] = []
     private var given: [(flag: Flag, value: ByteText)] = []
 
-    /// Reads `words` by a table of flags.
+    /// Parses `words` by a table of flags.
     ///
-    /// With `stoppingAtOperand`, everything from the first operand on is an operand, flags or not:
-    /// the program of `exec` has flags of its own.
+    /// With `stoppingAtOperand`, everything from the first operand on is an operand, even if it
+    /// looks like a flag: the program run by `exec` has its own flags.
     init(
         parsing words: some Collection<ByteText>, flags: [Flag], stoppingAtOperand: Bool
     ) throws(UsageError) {
@@ -33,7 +33,7 @@ struct Arguments: Sendable {
         self.words += rest
     }
 
-    /// The operands as texts.
+    /// The operands as strings.
     var operands: [String] { words.map(\.description) }
 
     private mutating func readFlag<Words: Collection<ByteText>>(
@@ -86,7 +86,7 @@ struct Arguments: Sendable {
         }
     }
 
-    /// The spellings that Go's `strconv.ParseBool` takes.
+    /// Accepts the spellings of Go's `strconv.ParseBool`.
     static func readToggle(_ value: String) -> Bool? {
         switch value {
         case "1", "t", "T", "true", "TRUE", "True": true
@@ -95,7 +95,7 @@ struct Arguments: Sendable {
         }
     }
 
-    /// The first flag given with a value that is not acted on, as it was meant: `--no-pivot`.
+    /// The first flag with an unsupported value, in its long form, such as `--no-pivot`.
     var unsupported: String? {
         guard let (flag, value) = given.first(where: { !$0.flag.supports($0.value.description) })
         else {
@@ -105,37 +105,37 @@ struct Arguments: Sendable {
         return "--\(flag.name)"
     }
 
-    /// Whether a toggle is on.
+    /// Whether a toggle is given and true.
     func has(_ flag: Flag) -> Bool {
         text(flag) == "true"
     }
 
-    /// The last value given, or nil when the flag is absent.
+    /// The last value; nil if the flag is not given.
     func text(_ flag: Flag) -> String? {
         given.last { $0.flag.name == flag.name }?.value.description
     }
 
-    /// All values given, in order.
+    /// All values, in order.
     func texts(_ flag: Flag) -> [String] { bytes(flag).map(\.description) }
 
-    /// All values given, in order, byte for byte.
+    /// All values in order, as bytes.
     func bytes(_ flag: Flag) -> [ByteText] {
         given.lazy.filter { $0.flag.name == flag.name }.map(\.value)
     }
 
-    /// The last value given as a path of the host; nil when the flag is absent or empty.
+    /// The last value as a path of the host; nil if the flag is not given or its value is empty.
     func path(_ flag: Flag) -> FilePath? {
         guard let value = bytes(flag).last, !value.bytes.isEmpty else { return nil }
         return FilePath(platformString: value.bytes.map { CChar(bitPattern: $0) } + [0])
     }
 
-    /// The last number given, or nil when the flag is absent.
+    /// The last value as a number; nil if the flag is not given.
     func number(_ flag: Flag) -> Int? {
         text(flag).flatMap { Int($0) }
     }
 }
 
-/// Words that cannot be read as the command's flags and operands.
+/// A command line that does not fit the command's flags and operands.
 struct UsageError: Error, Equatable {
     let message: String
 

@@ -2,17 +2,17 @@
 
 internal import ContainerKit
 
-/// One command: the table that its parsing and its help are made from, and what it does.
+/// One command: what it does, and the table for its parsing and its help.
 struct Command: Sendable {
-    /// How runc begins the message of a failure, which engines show and search.
+    /// The beginning of a failure's message in runc, which engines show and search.
     enum FailureText: Sendable {
         /// The message alone.
         case plain
-        /// `NAME create failed: ...`, with the name swrunc was called by.
+        /// `NAME create failed: ...`, where NAME is the name by which swrunc was called.
         case create
-        /// `NAME run failed: ...`; a program that cannot be executed is told as its init would.
+        /// `NAME run failed: ...`; if the program cannot be executed, the message of runc's init.
         case run
-        /// `exec failed: ...`, and 255 as the status, to tell it from that of the program run.
+        /// `exec failed: ...`, with status 255 to distinguish it from a status of the program.
         case exec
     }
 
@@ -21,29 +21,30 @@ struct Command: Sendable {
     let summary: String
     /// The operands as the usage line shows them.
     var operands = ""
-    /// How many operands there may be.
+    /// The allowed number of operands.
     var operandCount = 1...1
-    /// What else the help says; paragraphs without indentation.
+    /// More text for the help; paragraphs are not indented.
     var details = ""
     var flags: [Flag] = []
     /// Whether flags after the first operand belong to a program, not to the command.
     var stopsAtOperand = false
-    /// Whether its answer is all that it prints: clients read both streams in one pipe.
+    /// Whether debug messages stay off standard error, because clients read both streams from one
+    /// pipe.
     var isQuery = false
     var failureText = FailureText.plain
-    /// Does what the command is for; gives the exit status.
+    /// Runs the command and returns its exit status.
     let perform: @Sendable (Invocation) throws(ContainerError) -> Int32
 
     /// The container that most commands act on.
     static let containerOperand = "<container-id>"
 
-    /// The command of that name.
+    /// The command with that name.
     static func named(_ name: String) -> Command? {
-        // Not init(rawValue:), which would build a dictionary of the names for this one look-up.
+        // Not init(rawValue:), which would build a dictionary of all names for this single lookup.
         Name.allCases.first { $0.rawValue == name }?.command
     }
 
-    /// Every command, in the order of the help.
+    /// All commands, in the order of the help.
     enum Name: String, CaseIterable {
         case checkpoint, completion, create, delete, events, exec, explain, features, kill, list
         case manual, pause, ps, restore, resume, run, spec, start, state, update
@@ -74,13 +75,13 @@ struct Command: Sendable {
         }
     }
 
-    /// Reads the command's words.
+    /// Parses the command's words.
     func parse(_ words: some Collection<ByteText>) throws(UsageError) -> Arguments {
         try Arguments(
             parsing: words, flags: flags + [.help], stoppingAtOperand: stopsAtOperand)
     }
 
-    /// The complaint about a wrong number of operands, as runc words it; nil if there is none.
+    /// runc's message for a wrong number of operands; nil if the number is right.
     func complaint(aboutOperandCount count: Int) -> String? {
         if operandCount.contains(count) { return nil }
         let quoted = name.debugDescription

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A shell whose completion is known.
+/// A shell for which a completion script can be made.
 enum Shell: String, CaseIterable {
     case bash, zsh, fish
 }
 
-/// The script that completes the command line in a shell, made from the same tables as the help.
+/// The completion script for a shell, made from the same tables as the help.
 struct CompletionScript {
-    /// What an operand of a command is.
+    /// The kind of an operand, for its completion.
     enum Operand: Equatable {
-        /// Nothing that could be listed, such as the id of a new container.
+        /// Not completed, such as the ID of a new container.
         case unknown
-        /// The id of a container that is there.
+        /// The ID of an existing container.
         case container
-        /// One of these.
+        /// One of these words.
         case words([String])
     }
 
@@ -31,7 +31,7 @@ struct CompletionScript {
     private var commands: [Command] { Command.Name.allCases.map(\.command) }
     private var commandNames: [String] { commands.map(\.name) + ["help"] }
 
-    /// What the first operand of a command is.
+    /// The kind of the first operand of a command.
     static func operand(of command: Command) -> Operand {
         switch command.name {
         case "create", "explain", "run": .unknown
@@ -43,7 +43,7 @@ struct CompletionScript {
         }
     }
 
-    /// The spellings of flags, in the order of their table.
+    /// The spellings of the flags, in the order of their table.
     private static func spellings(_ flags: [Flag]) -> [String] {
         flags.flatMap { flag in ["--\(flag.name)"] + (flag.letter.map { ["-\($0)"] } ?? []) }
     }
@@ -56,7 +56,7 @@ struct CompletionScript {
             })
     }
 
-    /// A name in which shells allow no dash or dot.
+    /// A name for the shell function, without dashes and dots, which are not allowed there.
     private var function: String {
         "_" + String(program.map { $0.isLetter || $0.isNumber ? $0 : "_" })
     }
@@ -194,7 +194,7 @@ extension CompletionScript {
             """
     }
 
-    /// The specifications of flags as `_arguments` reads them.
+    /// The flags as specifications for `_arguments`.
     private func zshArguments(_ flags: [Flag]) -> String {
         flags.map { flag in
             var value = ":value:_files"
@@ -214,7 +214,7 @@ extension CompletionScript {
 }
 
 extension String {
-    /// The text of a summary between brackets.
+    /// The text escaped for use between brackets.
     fileprivate var zshEscaped: String {
         reduce(into: "") { text, character in
             if "[]:\\".contains(character) { text += "\\" }

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One flag of a command: how it is written, what it takes, and its line in the help.
+/// One flag of a command: its names, its kind of value, and its line in the help.
 struct Flag: Sendable {
-    /// What follows the name.
+    /// The kind of value.
     enum Value: Equatable, Sendable {
-        /// Nothing, or `=true` and `=false` in the spellings of Go.
+        /// No value, or `=true` or `=false` in the spellings of Go.
         case toggle
         /// Any text.
         case text
-        /// Any bytes, which need not be UTF-8.
+        /// Any bytes, not necessarily UTF-8.
         case bytes
         /// A decimal number.
         case number
-        /// The id of a container that is there.
+        /// The ID of an existing container.
         case container
     }
 
-    /// Which values are acted on.
+    /// Which values are supported.
     enum Support: Sendable {
         /// All of them.
         case complete
-        /// Only these, because nothing needs doing for them; all others are refused, not ignored.
+        /// Only these values, which need no action; all others are refused rather than ignored.
         case only([String])
     }
 
@@ -30,7 +30,7 @@ struct Flag: Sendable {
     let letter: String?
     let value: Value
     let summary: String
-    /// What holds when the flag is absent, as the help tells it.
+    /// The default value, as shown in the help.
     let standard: String?
     let support: Support
 
@@ -46,7 +46,7 @@ struct Flag: Sendable {
         self.support = support
     }
 
-    /// The flag that every command has.
+    /// The flag for help, which every command has.
     static let help = Flag("help", "h", .toggle, "show this help")
 
     /// Whether `name`, without dashes, is one of the flag's names.
@@ -54,7 +54,7 @@ struct Flag: Sendable {
         name == self.name || name == letter ?? ""
     }
 
-    /// Whether `value` is acted on.
+    /// Whether `value` is supported.
     func supports(_ value: String) -> Bool {
         switch support {
         case .complete: true

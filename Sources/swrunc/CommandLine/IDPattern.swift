@@ -3,7 +3,7 @@
 internal import ContainerKit
 internal import Glibc
 
-/// An extended regular expression over ids, as regcomp(3) reads it.
+/// An extended regular expression for container IDs, in the syntax of regcomp(3).
 final class IDPattern {
     private var compiled = regex_t()
     private let isCompiled: Bool
@@ -21,7 +21,7 @@ final class IDPattern {
         if isCompiled { regfree(&compiled) }
     }
 
-    /// Whether any part of the id matches.
+    /// Whether any part of the ID matches.
     func matches(_ id: String) -> Bool {
         regexec(&compiled, id, 0, nil, 0) == 0
     }

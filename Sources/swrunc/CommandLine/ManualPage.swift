@@ -77,7 +77,7 @@ enum ManualPage {
         }.joined(separator: "\n")
     }
 
-    /// Paragraphs; what is indented keeps its lines.
+    /// Makes paragraphs; indented lines are kept as they are.
     private static func text(_ text: String) -> String {
         var result: [String] = []
         var isLiteral = false
@@ -95,7 +95,8 @@ enum ManualPage {
         return result.joined(separator: "\n")
     }
 
-    /// Text as roff prints it: its own escapes, hyphens that are minus signs, no request at the start.
+    /// Escapes text for roff: its control characters, hyphens as minus signs, no request at a
+    /// line's start.
     private static func escaped(_ text: String) -> String {
         var result = ""
         for character in text {

@@ -4,8 +4,9 @@ internal import ContainerKit
 internal import Glibc
 internal import SystemPackage
 
-/// The flags that checkpoint and restore share, and the options that they make; the names are runc's and
-/// crun's.
+/// The flags that checkpoint and restore share, and the options made from them.
+///
+/// The names are those of runc and crun.
 enum CheckpointFlags {
     static let imagePath = Flag(
         "image-path", nil, .text, "directory of the image", standard: "checkpoint")
@@ -40,7 +41,7 @@ enum CheckpointFlags {
         ]
     }
 
-    // Of checkpoint alone.
+    // Only for checkpoint.
 
     static let parentPath = Flag(
         "parent-path", nil, .text,
@@ -59,7 +60,7 @@ enum CheckpointFlags {
     static let pageServer = Flag(
         "page-server", nil, .text, "ADDRESS:PORT of the server that takes the pages")
 
-    // Of restore alone.
+    // Only for restore.
 
     static let closeTCP = Flag(
         "tcp-close", nil, .toggle, "restore established TCP connections as closed ones")
@@ -76,7 +77,7 @@ enum CheckpointFlags {
 }
 
 extension Invocation {
-    /// The directory of the image; a `checkpoint` in the working directory where none is named.
+    /// The directory of the image; by default `checkpoint` in the working directory.
     func imagePath() throws(ContainerError) -> FilePath {
         let text = arguments.text(CheckpointFlags.imagePath) ?? ""
         return try absolutePath(text.isEmpty ? "checkpoint" : text)
@@ -144,7 +145,7 @@ extension Invocation {
         return options
     }
 
-    /// An address may be one of IPv6, whose colons stand in brackets.
+    /// Parses ADDRESS:PORT; an IPv6 address is in brackets.
     private static func pageServer(_ text: String) throws(ContainerError) -> PageServer {
         var address = text
         let port = text.lastIndex(of: ":").flatMap { colon -> UInt16? in
@@ -162,7 +163,7 @@ extension Invocation {
         return PageServer(address: address, port: port)
     }
 
-    /// Nil for a restore that is no copy.
+    /// What the copies may share; nil if the restore does not make a copy.
     private func sharing() throws(ContainerError) -> CopySharing? {
         let names = arguments.texts(CheckpointFlags.copyShares)
         guard arguments.has(CheckpointFlags.copy) || !names.isEmpty else { return nil }
@@ -182,7 +183,7 @@ extension Invocation {
         return sharing
     }
 
-    /// Who looks on sees how far it is; programs that read a pipe do not.
+    /// Shows the progress on a terminal; nil if standard error is not one.
     private func progress(doing name: String) -> (@Sendable (CheckpointProgress) -> Void)? {
         guard isatty(2) == 1 else { return nil }
         return { progress in

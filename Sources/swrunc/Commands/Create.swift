@@ -11,7 +11,7 @@ extension Command {
                 waiting: start lets it run. The id must be new under --root.
                 """,
             flags: LaunchFlags.ofContainers + [
-                // What engines say to all of create, run and exec.
+                // Engines pass this flag to create as well as to run and exec.
                 Flag(
                     "detach", nil, .toggle, "return when the process waits, as always",
                     support: .only(["true"]))

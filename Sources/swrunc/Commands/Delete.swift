@@ -31,12 +31,13 @@ extension Command {
         do throws(ContainerError) {
             try store.container(id).delete(force: force)
         } catch {
-            // With --force, a container that is not there is what was asked for.
+            // With --force, it is no error if the container does not exist.
             guard force, error.code == .notFound else { throw error }
         }
     }
 
-    /// One that cannot be deleted does not keep the others; the first such failure is told.
+    /// Deletes all matching containers; continues after a failure, and throws the first one at the
+    /// end.
     private static func deleteAll(
         matching pattern: IDPattern, in store: ContainerStore, force: Bool
     ) throws(ContainerError) {

@@ -43,7 +43,7 @@ extension Command {
             })
     }
 
-    /// One event as runc prints it.
+    /// One event in runc's format.
     static func line(of event: ContainerEvent, _ id: String) -> [UInt8] {
         var object = JSONObject()
         switch event {
@@ -57,8 +57,8 @@ extension Command {
 }
 
 extension Duration {
-    /// Reads the text of a Go duration: numbers with units, such as `1m30s` or `1.5h`; nil if it is not
-    /// one, or longer than 290 years.
+    /// Parses a Go duration, such as `1m30s` or `1.5h`; nil if it is invalid or longer than 290
+    /// years.
     init?(goText text: String) {
         if text == "0" {
             self = .zero

@@ -35,7 +35,7 @@ extension Command {
     }
 }
 
-/// The flags of exec and the process that they make.
+/// The flags of exec, and the process made from them.
 enum ExecFlags {
     static let process = Flag("process", "p", .bytes, "file that describes the process, as JSON")
     static let tty = Flag("tty", "t", .toggle, "give the process a terminal")
@@ -58,7 +58,7 @@ enum ExecFlags {
         "ignore-paused", nil, .toggle,
         "take a paused container; the process runs when it is resumed")
 
-    /// What changes the container's own process.
+    /// The flags that change the container's own process.
     private static var overrides: [Flag] {
         [
             tty, environment, workingDirectory, user, groups, capability, noNewPrivileges, apparmor,
@@ -73,7 +73,7 @@ enum ExecFlags {
         ]
     }
 
-    /// The process of `--process`, or the container's own as the flags change it.
+    /// The process of `--process`, or the container's own process changed by the flags.
     static func process(
         _ arguments: Arguments, in container: Container
     ) throws(ContainerError) -> Process {
@@ -101,10 +101,10 @@ enum ExecFlags {
         }
     }
 
-    /// The file of `--process` is the whole process: a flag that it would hide is refused, not ignored.
+    /// The file of `--process` defines the whole process, so flags that contradict it are refused.
     ///
-    /// Only a terminal may be asked for beside it. The words of a program are passed over, as by other
-    /// runtimes: there are clients that always give them.
+    /// Only `--tty` is allowed beside it. The program and its arguments are ignored as in other
+    /// runtimes, because some clients always pass them.
     static func refuseOverrides(
         of process: Process, in arguments: Arguments
     ) throws(ContainerError) {
@@ -116,13 +116,13 @@ enum ExecFlags {
         }
     }
 
-    /// The container's own process with what the flags change.
+    /// The container's own process, changed by the flags.
     static func changed(
         _ template: Process, by arguments: Arguments, running program: [ByteText]
     ) throws(ContainerError) -> Process {
         var process = template
         process.argBytes = program
-        // Only asked for explicitly, whatever the container's own process has.
+        // exec gives a terminal only if asked, even if the container's own process has one.
         process.terminal = arguments.has(tty)
         if let directory = arguments.text(workingDirectory), !directory.isEmpty {
             process.cwd = directory
@@ -152,22 +152,24 @@ enum ExecFlags {
         return process
     }
 
-    /// Adds capabilities, but to the inheritable set: programs would pass those on (CVE-2022-29162).
+    /// Adds capabilities to all sets but the inheritable one, which programs would pass on
+    /// (CVE-2022-29162).
     private static func add(_ names: [String], to process: inout Process) {
         guard !names.isEmpty else { return }
         var sets = process.capabilities ?? Capabilities()
         sets.bounding = (sets.bounding ?? []) + names
         sets.effective = (sets.effective ?? []) + names
         sets.permitted = (sets.permitted ?? []) + names
-        // The kernel takes an ambient capability only if it is inheritable as well.
+        // The kernel accepts an ambient capability only if it is inheritable too.
         if let inheritable = sets.inheritable {
             sets.ambient = (sets.ambient ?? []) + names.filter(inheritable.contains)
         }
         process.capabilities = sets
     }
 
-    /// Reads `UID` or `UID:GID`; anything but two numbers is refused (crun's CVE-2026-30892 took
-    /// the rest of a number it could not read for 0, which is root).
+    /// Parses `UID` or `UID:GID`; both must be numbers.
+    ///
+    /// crun misread some values as 0, which is root (CVE-2026-30892).
     static func readUser(_ text: String) throws(ContainerError) -> (uid: UInt32, gid: UInt32?) {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard let uid = readID(parts[0]) else {
@@ -180,7 +182,8 @@ enum ExecFlags {
         return (uid, gid)
     }
 
-    /// A user or group in plain digits; the highest number means "no change" to setresuid(2).
+    /// Parses a UID or GID in plain digits; not the highest number, which setresuid(2) takes for
+    /// "no change".
     private static func readID(_ text: Substring) -> UInt32? {
         guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
             let id = UInt32(text), id != .max
@@ -188,7 +191,7 @@ enum ExecFlags {
         return id
     }
 
-    /// Reads the values of --cgroup; the texts of the errors are runc's.
+    /// Parses the values of --cgroup; the error messages are runc's.
     static func subcgroups(_ texts: [String]) throws(ContainerError) -> [String: String] {
         var paths: [String: String] = [:]
         for text in texts {

@@ -44,7 +44,7 @@ extension Command {
         return 0
     }
 
-    /// What a container that exists was made of is known already.
+    /// Refuses flags that describe a new container beside --container.
     private static func checkThatOnlyContainer(_ arguments: Arguments) throws(ContainerError) {
         for flag in [LaunchFlags.bundle, LaunchFlags.config] where arguments.text(flag) != nil {
             throw ContainerError(
@@ -75,7 +75,7 @@ extension Command {
 }
 
 extension Invocation {
-    /// A plan in the form that a flag names, with a line's end.
+    /// The plan in the format that the flag names, with a newline at the end.
     func explanation(
         _ format: Flag, text: @autoclosure () -> String, json: @autoclosure () -> String
     ) throws(ContainerError) -> String {

@@ -4,7 +4,7 @@ internal import ContainerKit
 internal import Glibc
 internal import SystemPackage
 
-/// The flags that create, run and exec share, and the options that they make.
+/// The flags that create, run and exec share, and the options made from them.
 enum LaunchFlags {
     static let bundle = Flag(
         "bundle", "b", .text, "directory with config.json and the root file system",
@@ -26,7 +26,7 @@ enum LaunchFlags {
     static let noNewKeyring = Flag(
         "no-new-keyring", nil, .toggle, "keep the caller's session keyring")
 
-    /// The flags of both create and run.
+    /// The flags of create and run.
     static var ofContainers: [Flag] {
         [
             bundle, config, consoleSocket, pidFile, preserveDescriptors, pidfdSocket, noPivot,
@@ -36,14 +36,14 @@ enum LaunchFlags {
 }
 
 extension Invocation {
-    /// The bundle of `--bundle`, with the config of `--config`.
+    /// The bundle of `--bundle`, with the config of `--config` if given.
     func bundle() throws(ContainerError) -> Bundle {
         let directory = try absolutePath(arguments.text(LaunchFlags.bundle) ?? ".")
         guard let config = try path(LaunchFlags.config) else { return try Bundle(at: directory) }
         return try Bundle(at: directory, configName: config.string)
     }
 
-    /// The options for a process that has a terminal or not, and is left alone or waited for.
+    /// The options for a process with or without a terminal, detached or waited for.
     func launchOptions(terminal: Bool, detached: Bool) throws(ContainerError) -> LaunchOptions {
         var options = LaunchOptions()
         options.logger = logger
@@ -67,7 +67,7 @@ extension Invocation {
         return options
     }
 
-    /// Where the terminal's master goes; the two refusals are worded as runc's.
+    /// Where the master of the terminal goes; both error messages are runc's.
     private func outlet(
         terminal: Bool, detached: Bool, socket: FilePath?
     ) throws(ContainerError) -> TerminalOutlet? {
@@ -91,7 +91,7 @@ extension Invocation {
         }
     }
 
-    /// The same for a new container, which gets the sockets that a service manager handed to this call.
+    /// The options for a new container, which also gets the sockets passed by a service manager.
     func containerOptions(terminal: Bool, detached: Bool) throws(ContainerError) -> LaunchOptions {
         var options = try launchOptions(terminal: terminal, detached: detached)
         options.notifySocket = notifySocket
@@ -103,7 +103,8 @@ extension Invocation {
         return options
     }
 
-    /// Where the service manager of this call wants to hear that the container is ready.
+    /// The socket on which the caller's service manager expects the notification that the container
+    /// is ready.
     var notifySocket: String? {
         variable("NOTIFY_SOCKET").flatMap { $0.isEmpty ? nil : $0 }
     }

@@ -13,7 +13,7 @@ extension Command {
             isQuery: true,
             perform: { invocation throws(ContainerError) in
                 let arguments = invocation.arguments
-                // On standard error, as runc tells of them: the list stays one that engines can read.
+                // On standard error, as in runc: engines parse the list on standard output.
                 let states = try invocation.store.states { id, reason in
                     StandardError.write("load container \(id): \(reason)\n")
                 }
@@ -34,7 +34,7 @@ extension Command {
             })
     }
 
-    /// The table in runc's columns.
+    /// The table with runc's columns.
     static func table(of states: [State]) -> String {
         var table = ColumnTable(rows: [["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]])
         for state in states {
@@ -46,7 +46,7 @@ extension Command {
         return table.text
     }
 
-    /// One line of JSON; no containers are `null`, as from runc.
+    /// One line of JSON; `null` if there are no containers, as in runc.
     static func json(of states: [State]) -> String {
         let value = states.isEmpty ? JSONValue.null : .array(states.map(\.encoded))
         return String(decoding: value.encoded(), as: UTF8.self) + "\n"

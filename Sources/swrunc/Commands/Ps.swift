@@ -25,13 +25,13 @@ extension Command {
         }
         let pids = try invocation.container().processes()
         if format == "json" {
-            // No processes are `null`, as from runc.
+            // Without processes the output is `null`, as in runc.
             let value = pids.isEmpty ? JSONValue.null : .array(pids.map { .integer(Int64($0)) })
             try StandardOutput.write(value.encoded() + [UInt8(ascii: "\n")])
             return 0
         }
         var options = arguments.operands.dropFirst()
-        // An engine that passes its user's options in one word.
+        // Some engines pass the options of their users as a single word.
         if options.count == 1, let words = options.first?.split(separator: " "), words.count > 1 {
             options = words.map(String.init)[...]
         }
@@ -41,12 +41,12 @@ extension Command {
     }
 }
 
-/// What ps(1) printed.
+/// The output of ps(1).
 struct ProcessTable {
     private let header: Substring
     private let rows: ArraySlice<Substring>
 
-    /// Calls ps(1).
+    /// Runs ps(1).
     init(of options: [String]) throws(ContainerError) {
         let output: ProgramOutput
         do {
@@ -63,14 +63,14 @@ struct ProcessTable {
         self.init(output.text)
     }
 
-    /// A table as text.
+    /// Parses the output of ps(1).
     init(_ text: String) {
         let lines = text.split(separator: "\n")
         header = lines.first ?? ""
         rows = lines.dropFirst()
     }
 
-    /// The header and the rows of the given processes.
+    /// The header, and the rows of the given processes.
     func lines(of pids: Set<Int>) throws(ContainerError) -> String {
         guard let column = Self.words(of: header).firstIndex(of: "PID") else {
             throw ContainerError(

@@ -47,8 +47,9 @@ extension Command {
 }
 
 extension Invocation {
-    /// Deletes the container after its process; a failure is only logged, because the status of the
-    /// process says more to the caller.
+    /// Deletes the container after its process has ended.
+    ///
+    /// A failure is only logged, because the exit status must be that of the process.
     func removeAfterRun(_ id: String) {
         do throws(ContainerError) {
             try store.container(id).delete(force: true)

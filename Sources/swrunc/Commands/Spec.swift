@@ -24,7 +24,7 @@ extension Command {
                 var spec =
                     invocation.arguments.has(rootless)
                     ? Spec.rootlessTemplate(userID: geteuid(), groupID: getegid()) : .template
-                // As runc: on cgroup v1 what a container sees of cgroups is the host's.
+                // As in runc: on cgroup v1 the container sees the cgroups of the host.
                 if access("/sys/fs/cgroup/cgroup.controllers", F_OK) != 0 {
                     spec.linux?.namespaces?.removeAll { $0.kind == .cgroup }
                 }

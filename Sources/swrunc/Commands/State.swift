@@ -10,7 +10,7 @@ extension Command {
             isQuery: true,
             perform: { invocation throws(ContainerError) in
                 let state = try invocation.container().state()
-                // No newline at the end, as from runc.
+                // Without a newline at the end, as in runc.
                 try StandardOutput.write(state.encoded.encoded(pretty: true))
                 return 0
             })

@@ -4,7 +4,7 @@ internal import ContainerKit
 internal import Logging
 internal import SystemPackage
 
-/// The flags of update and the resources that they make.
+/// The flags of update, and the resources made from them.
 enum UpdateFlags {
     static let resources = Flag(
         "resources", "r", .bytes, "file with the new limits as JSON, or - for standard input")
@@ -42,7 +42,7 @@ enum UpdateFlags {
     static let bandwidthSchema = Flag(
         "mem-bw-schema", nil, .text, "line for Intel RDT/MBA, such as MB:0=20;1=70")
 
-    /// What --resources says in its file.
+    /// The flags that the file of --resources replaces.
     private static let limits = [
         blockWeight, cpuPeriod, cpuQuota, cpuBurst, cpuShare, realtimePeriod, realtimeRuntime,
         cpuset, memoryNodes, kernelMemory, kernelMemoryTCP, memory, cpuIdle, reservation, swap,
@@ -85,7 +85,7 @@ enum UpdateFlags {
         return result
     }
 
-    /// The new schemata of resctrl, which no file of --resources has a place for.
+    /// The new schemata for resctrl, which the file of --resources cannot contain.
     static func intelRdt(_ arguments: Arguments) -> IntelRdt? {
         let schemata = IntelRdt(
             l3CacheSchema: text(cacheSchema, arguments),
@@ -113,7 +113,7 @@ enum UpdateFlags {
         return resources == MemoryResources() ? nil : resources
     }
 
-    /// The text of a flag; an empty one is as good as none.
+    /// The value of a flag; nil if it is empty.
     private static func text(_ flag: Flag, _ arguments: Arguments) -> String? {
         arguments.text(flag).flatMap { $0.isEmpty ? nil : $0 }
     }
@@ -140,7 +140,7 @@ enum UpdateFlags {
         return count
     }
 
-    /// The beginning of the message is runc's.
+    /// An error whose message starts as runc's.
     private static func invalid(_ flag: Flag, _ text: String, _ expected: String)
         -> ContainerError
     {
@@ -149,7 +149,7 @@ enum UpdateFlags {
             "invalid value for \(flag.name): \(text.debugDescription) is not \(expected)")
     }
 
-    /// Reads `64M`, `1.5 GiB` or `4096`: binary units, as Docker reads them.
+    /// Parses `64M`, `1.5 GiB` or `4096`; the units are binary, as in Docker.
     static func byteCount(of text: String) -> Int64? {
         let number = text.utf8.prefix {
             (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: ".")
@@ -161,7 +161,7 @@ enum UpdateFlags {
         ]
         let size = unit.first.flatMap { sizes[$0] }
         if size != nil { unit = unit.dropFirst() }
-        // The i of KiB follows a letter only.
+        // "ib" is valid only after the letter of a unit, as in KiB.
         guard unit == "" || unit == "b" || (size != nil && unit == "ib") else { return nil }
         if size == nil, !number.contains(UInt8(ascii: ".")) { return Int64(Substring(number)) }
         guard let value = Double(Substring(number)), value * (size ?? 1) < 0x1p63 else {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Rows of text in columns, as Go's tabwriter lays out the tables of runc.
+/// Rows of text in columns, in the layout of Go's tabwriter, which runc uses for its tables.
 ///
-/// A column is as wide as its widest cell and three spaces, and at least 12; the last one ends where
-/// its text ends.
+/// A column is three spaces wider than its widest cell, and at least 12 wide; the last one is not
+/// padded.
 struct ColumnTable {
     private static let leastWidth = 12
     private static let gap = 3
 
-    /// Rows of equally many cells.
+    /// The rows, all with the same number of cells.
     var rows: [[String]]
 
-    /// The table, a line a row.
+    /// The table, one row per line.
     var text: String {
         var widths: [Int] = []
         for column in rows.first?.indices ?? 0..<0 {

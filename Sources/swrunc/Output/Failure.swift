@@ -5,13 +5,13 @@ internal import Glibc
 internal import Logging
 internal import SystemPackage
 
-/// A failure on its way out: the error, how runc begins its message, and the exit status.
+/// A failure to be reported: the error, the beginning of runc's message, and the exit status.
 struct Failure: Error {
     let error: ContainerError
-    /// What precedes the message in the log and where engines read, such as `exec failed: `.
+    /// The text before the message in the log and for engines, such as `exec failed: `.
     let lead: String
     let status: Int32
-    /// The one line in place of all others on standard error, if the failure is told so.
+    /// If not nil, this line replaces all others on standard error.
     private let line: String?
 
     init(_ error: ContainerError, lead: String = "", status: Int32 = 1, line: String? = nil) {
@@ -21,13 +21,14 @@ struct Failure: Error {
         self.line = line
     }
 
-    /// The failure of a command that was understood.
+    /// A failure of a command whose flags and operands were valid.
     init(_ error: ContainerError, of command: Command, program: String) {
         switch command.failureText {
         case .plain: self.init(error)
         case .create, .run:
             let lead = "\(program) \(command.name) failed: " + Self.context(of: error)
-            // When runc executes the program, its init has no log any more, and tells this itself.
+            // In runc this error comes from its init, which has no log any more, so it prints only
+            // the error.
             let isRefused =
                 error.code == .executableNotFound && error.field == "process.args"
             let isBare = command.failureText == .run && isRefused
@@ -37,12 +38,13 @@ struct Failure: Error {
         }
     }
 
-    /// What is known of the reason gets a line of its own: the first is runc's to the last byte.
+    /// The message, with details on a separate line: the first line must equal runc's byte for
+    /// byte.
     private static func bareLines(_ error: ContainerError) -> String {
         error.detail.map { "\(error.message)\n(\($0))" } ?? error.message
     }
 
-    /// How far the container was, in the words that people search for, which are runc's.
+    /// How far the start had come, in the words of runc, which people search for.
     private static func context(of error: ContainerError) -> String {
         if error.code == .cgroup, error.field == "linux.cgroupsPath" {
             return processStart + "unable to apply cgroup configuration: "
@@ -62,23 +64,23 @@ struct Failure: Error {
 
     private static let processStart = "unable to start container process: "
 
-    /// Words that were not understood; `help` is the call that explains them.
+    /// A command line that is not valid; `help` is the command that explains it.
     init(_ error: UsageError, helpOf help: String, lead: String = "") {
         self.init(
             ContainerError(.invalidArgument, error.message, hint: "see \(help)"), lead: lead)
     }
 
-    /// A flag of the contract that is not acted on, and so must not be taken.
+    /// A known flag that is not supported yet, and therefore is refused.
     init(unsupported flag: String) {
         self.init(
             ContainerError(
                 .unsupported, "\(flag) is not implemented yet", hint: "leave it out"))
     }
 
-    /// Tells the log, and standard error if that is not the log.
+    /// Writes the failure to the log, and to standard error if that is not the log.
     ///
-    /// A person at a terminal gets the message without the engines' wrapping, and the hint on a
-    /// line of its own. A program that `run` could not execute is told as runc's init tells it.
+    /// A person at a terminal gets the message without runc's prefix, and the hint on a separate
+    /// line. If `run` could not execute the program, the message is that of runc's init.
     func tell(program: String, command: Command?, to outlet: LogOutlet) {
         let isTerminal = isatty(FileDescriptor.standardError.rawValue) == 1
         if outlet.isFile || !isTerminal && line == nil {
@@ -97,14 +99,14 @@ struct Failure: Error {
         _ = try? FileDescriptor.standardError.writeAll(text.utf8)
     }
 
-    /// The two lines for a person.
+    /// The message and the hint for a person.
     func personText(program: String, command: Command?) -> String {
         let caller = command.map { "\(program) \($0.name)" } ?? program
         let hint = error.hint.map { "hint: \(Printable.text($0))\n" } ?? ""
         return Printable.text("\(caller): \(error.description)") + "\n" + hint
     }
 
-    /// The entry for the log.
+    /// The record for the log.
     func record(time: String) -> LogRecord {
         var fields: [(key: String, value: JSONValue)] = [("code", .string(error.code.description))]
         if let field = error.field { fields.append(("field", .string(field))) }

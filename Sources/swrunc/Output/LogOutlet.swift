@@ -4,22 +4,22 @@ internal import ContainerKit
 internal import Logging
 internal import SystemPackage
 
-/// Where the log goes: standard error, or the file of `--log`.
+/// The destination of the log: standard error, or the file of `--log`.
 struct LogOutlet: Sendable {
     let format: LogRecord.Format
-    /// Whether the log is a file of its own, so that standard error must be told as well.
+    /// Whether the log is a file, so that errors must be written to standard error as well.
     let isFile: Bool
     private let descriptor: FileDescriptor
 
-    /// The log on standard error.
+    /// A log on standard error.
     static func standardError(_ format: LogRecord.Format) -> LogOutlet {
         LogOutlet(format: format, isFile: false, descriptor: .standardError)
     }
 
-    /// The log in a file, which is made at once: engines look for it even when nothing was logged.
+    /// A log in a file, which is created at once: engines expect it even if nothing is logged.
     ///
-    /// A fifo that nobody reads is refused (ENXIO), and one that is full loses the record: no command
-    /// waits for a reader of its log.
+    /// A FIFO without a reader is refused with ENXIO, and a full one loses the record: a command
+    /// must not wait for the reader of its log.
     static func file(_ path: FilePath, _ format: LogRecord.Format) throws(Errno) -> LogOutlet {
         let descriptor: FileDescriptor
         do {
@@ -32,15 +32,16 @@ struct LogOutlet: Sendable {
         return LogOutlet(format: format, isFile: true, descriptor: descriptor)
     }
 
-    /// Writes a record; one that cannot be written is lost, for there is nowhere to say so.
+    /// Writes a record; if this fails, the record is lost, as there is nowhere to report it.
     func write(_ record: LogRecord) {
-        // In one piece, so that lines of commands that share a file do not mix.
+        // In a single write, so that lines of commands that share a file are not mixed.
         _ = try? descriptor.writeAll(record.line(format).utf8)
     }
 
-    /// A logger that writes here; standard error gets warnings too, a file only errors.
+    /// A logger that writes here; on standard error it includes warnings, in a file only errors.
     ///
-    /// Podman takes the file as one JSON object, so a warning before the error would hide it.
+    /// Podman reads the file as a single JSON object, so a warning before the error would hide the
+    /// error.
     func logger(debug: Bool) -> Logger {
         var logger = Logger(label: "swrunc", factory: { _ in RecordLogHandler(outlet: self) })
         logger.logLevel = debug ? .debug : (isFile ? .error : .warning)
@@ -48,7 +49,7 @@ struct LogOutlet: Sendable {
     }
 }
 
-/// What turns the messages of ContainerKit into records.
+/// Makes records of ContainerKit's messages.
 struct RecordLogHandler: LogHandler {
     let outlet: LogOutlet
     var metadata: Logger.Metadata = [:]

@@ -3,24 +3,24 @@
 internal import ContainerKit
 internal import Logging
 
-/// One entry of the log and the two forms that engines read, which are logrus's.
+/// One entry of the log, in the two formats that engines read, which are those of logrus.
 struct LogRecord {
-    /// How records are written.
+    /// The format of records.
     enum Format: String, Sendable {
         /// `time="..." level=error msg="..." key=value`.
         case text
-        /// One JSON object a line; engines read `level`, `msg` and `time`.
+        /// One JSON object per line; engines read `level`, `msg` and `time`.
         case json
     }
 
     let level: Logger.Level
     let message: String
-    /// RFC 3339 text.
+    /// The time as in RFC 3339.
     let time: String
-    /// What else a program may want to read, in order.
+    /// Further fields for programs, in order.
     var fields: [(key: String, value: JSONValue)] = []
 
-    /// The record as one line with its newline.
+    /// The record as one line with a newline.
     func line(_ format: Format) -> String {
         switch format {
         case .text: textLine
@@ -41,7 +41,7 @@ struct LogRecord {
             "level": .string(levelName), "msg": .string(message), "time": .string(time),
         ]
         for field in fields {
-            // A key of ours must not hide one of the three that engines read.
+            // Our own fields must not replace one of the three that engines read.
             let isTaken = object[field.key] != nil
             object.append(isTaken ? "fields.\(field.key)" : field.key, field.value)
         }
@@ -63,7 +63,7 @@ struct LogRecord {
         return String(decoding: value.encoded(), as: UTF8.self)
     }
 
-    /// The text itself if it is one plain word, else in quotes with Go's escapes.
+    /// The text itself if it needs no quotes, otherwise quoted with Go's escapes.
     private static func quoted(_ text: String) -> String {
         let isPlain = text.utf8.allSatisfy { byte in
             switch byte {

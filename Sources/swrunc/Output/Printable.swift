@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Text for a terminal: what an image's programs and names put into messages shall not steer it.
+/// Text for a terminal: output and names from an image must not be able to control the terminal.
 enum Printable {
-    /// Whether a terminal may obey the character, or show what follows in another order.
+    /// Whether a terminal may interpret the character, or change the order of the following text.
     static func isControl(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0..<0x20, 0x7F...0x9F: true
-        // Line and paragraph separators, and what turns the direction of writing.
+        // Line and paragraph separators, and controls of the writing direction.
         case 0x2028...0x202E, 0x2066...0x2069: true
         default: false
         }
     }
 
-    /// The character as Go's quoted texts have it.
+    /// The character as an escape of a quoted Go string.
     static func escaped(_ scalar: Unicode.Scalar) -> String {
         switch scalar {
         case "\n": return "\\n"

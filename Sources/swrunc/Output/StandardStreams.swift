@@ -4,29 +4,29 @@ internal import ContainerKit
 internal import Glibc
 internal import SystemPackage
 
-/// Standard input, output and error as the caller left them.
+/// Standard input, output and error, as the caller left them.
 enum StandardStreams {
-    /// Puts /dev/null where the caller left a standard stream closed.
+    /// Opens /dev/null for each standard stream that the caller left closed.
     ///
-    /// Otherwise the first file that is opened, such as the log, would take its number and be the
-    /// container's standard stream.
+    /// Otherwise the first file that is opened, such as the log, would get its number and become
+    /// the container's standard stream.
     static func fillGaps() {
         for number: CInt in 0...2 where fcntl(number, F_GETFD) == -1 {
-            // The lowest free number is this one. Without /dev/null nothing can be done.
+            // open(2) uses the lowest free number, which is this one. A failure cannot be helped.
             _ = open("/dev/null", O_RDWR)
         }
     }
 }
 
-/// What a command says beside its answer.
+/// Messages of a command besides its output.
 enum StandardError {
-    /// Writes as much as is taken: nobody can be told of what is not.
+    /// Writes as much as possible; a failure cannot be reported anywhere.
     static func write(_ text: String) {
         _ = try? FileDescriptor.standardError.writeAll(text.utf8)
     }
 }
 
-/// What a command answers, written without a buffer.
+/// The output of a command, written without a buffer.
 enum StandardOutput {
     static func write(_ text: String) throws(ContainerError) {
         try write(Array(text.utf8))
@@ -34,7 +34,7 @@ enum StandardOutput {
 
     static func write(_ bytes: [UInt8]) throws(ContainerError) {
         do {
-            // Goes on after a short write, as pipes and full disks cause.
+            // Continues after short writes, which happen on pipes and full disks.
             try FileDescriptor.standardOutput.writeAll(bytes)
         } catch {
             throw .file("cannot write the output", call: "write", "standard output", error)

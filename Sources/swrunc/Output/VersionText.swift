@@ -2,7 +2,7 @@
 
 internal import ContainerKit
 
-/// What `--version` prints; engines split it at "version" and look for "commit: " and "spec: ".
+/// The output of `--version`; engines split it at "version", and look for "commit: " and "spec: ".
 enum VersionText {
     static func of(program: String) -> String {
         var text = "\(program) version \(RuntimeVersion.string)\n"
