@@ -286,8 +286,7 @@ package struct Device: Equatable, Sendable {
     package var groupID: UInt32
     /// Whether an existing file of that name stays, be it the image's or a mount of the config.
     package var keepsExisting: Bool
-    /// Whether the attached node of the host is read-only, so that the container cannot change its
-    /// mode, owner and times.
+    /// Whether the host's node is attached read-only, which protects its mode, owner and times.
     package var isReadOnly = false
 
     /// A node to make.
@@ -335,13 +334,13 @@ package struct AttachedDevice: Equatable, Sendable {
     }
 }
 
-/// One range of user or group ids of a user namespace.
+/// One range of user or group IDs of a user namespace.
 ///
 /// Kernel: user_namespaces(7).
 package struct IDRange: Equatable, Sendable {
-    /// The first id inside.
+    /// The first ID inside.
     package let inside: UInt32
-    /// The first id outside.
+    /// The first ID outside.
     package let outside: UInt32
     /// The number of IDs.
     package let count: UInt32

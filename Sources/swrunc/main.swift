@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// // swrunc: runc's command line, built on ContainerKit.
+// swrunc: runc's command line, built on ContainerKit.
 //
 //   CommandLine/    tables of flags; parsing, help, manual pages and completion are made from them
-// //   Commands/       one file per command: its table, and its calls of ContainerKit
-// //   Output/         standard output, the log and its two formats, tables, error messages
-// //   Session         one call of the binary, from its command line to its exit status
-// //   Invocation      the input of a command: flags, store, logger
-// //   CallerSettings  signals and limits inherited from the caller
-// //   Files           reads and writes the files that flags name
-// //   ProgramOutput   runs a program of the host: ps
+//   Commands/       one file per command: its table, and its calls of ContainerKit
+//   Output/         standard output, the log and its two formats, tables, error messages
+//   Session         one call of the binary, from its command line to its exit status
+//   Invocation      the input of a command: flags, store, logger
+//   CallerSettings  signals and limits inherited from the caller
+//   Files           reads and writes the files that flags name
+//   ProgramOutput   runs a program of the host: ps
 //
 // Nothing here knows how containers work: commands use only the public API of ContainerKit.
 
