@@ -6,9 +6,12 @@ extension RunningContainer {
     /// Runs another program in the container to its end, with the settings of the container's own
     /// process.
     ///
-    /// - Parameters: - arguments: the program and its arguments. - input: the standard input; not
-    ///   `writer`, as there is no body. - output: the standard output; not `sequence`. - error: the
-    ///   standard error; not `sequence`. - timeout: how long it may run.
+    /// - Parameters:
+    ///   - arguments: the program and its arguments.
+    ///   - input: the standard input; not `writer`, as there is no body.
+    ///   - output: the standard output; not `sequence`.
+    ///   - error: the standard error; not `sequence`.
+    ///   - timeout: how long it may run.
     /// - Returns: how it ended, and its collected output.
     /// - Throws: as `exec` for a process.
     public func exec(
@@ -28,9 +31,12 @@ extension RunningContainer {
     ///
     /// A timeout and cancellation of the task kill the process; its children live until the
     /// container ends. OOM kills are counted from the start of this process.
-    /// - Parameters: - process: the process to run. - input: the standard input; not `writer`, as
-    ///   there is no body. - output: the standard output; not `sequence`. - error: the standard
-    ///   error; not `sequence`. - timeout: how long it may run.
+    /// - Parameters:
+    ///   - process: the process to run.
+    ///   - input: the standard input; not `writer`, as there is no body.
+    ///   - output: the standard output; not `sequence`.
+    ///   - error: the standard error; not `sequence`.
+    ///   - timeout: how long it may run.
     /// - Returns: how it ended, and its collected output.
     /// - Throws: as `Container.exec`, and `CancellationError`.
     public func exec(

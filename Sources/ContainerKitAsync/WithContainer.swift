@@ -8,13 +8,18 @@ public import ContainerKit
 /// task is cancelled or the timeout passes, the container is ended: by the teardown steps, then by
 /// KILL. A timeout does not cancel the body, but whatever it awaits from the container then ends.
 /// The deletion runs the `poststop` hooks.
-/// - Parameters: - bundle: the config, without a terminal. - id: the ID, unique in the store; nil
-///   for a random one. - store: where the state of the container is kept. - input: the standard
-///   input of the container's process. - output: its standard output. - error: its standard error.
-///   - timeout: how long the process may run. - teardown: the steps to end the container before it
-///   is killed. - options: other options of the launch; `io` is set from the streams given here. -
-///   isolation: the actor of the caller, on which the body runs. - body: runs while the container
-///   runs.
+/// - Parameters:
+///   - bundle: the config, without a terminal.
+///   - id: the ID, unique in the store; nil for a random one.
+///   - store: where the state of the container is kept.
+///   - input: the standard input of the container's process.
+///   - output: its standard output.
+///   - error: its standard error.
+///   - timeout: how long the process may run.
+///   - teardown: the steps to end the container before it is killed.
+///   - options: other options of the launch; `io` is set from the streams given here.
+///   - isolation: the actor of the caller, on which the body runs.
+///   - body: runs while the container runs.
 /// - Returns: the result of the body, how the process ended, and its collected output.
 /// - Throws: what the body throws; `CancellationError`; as `Container.run`, `Container.delete`.
 @discardableResult

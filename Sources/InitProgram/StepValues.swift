@@ -284,7 +284,7 @@ package struct Device: Equatable, Sendable {
     package var userID: UInt32
     /// Group.
     package var groupID: UInt32
-    /// Whether an existing file of that name stays, be it the image's or a mount of the config.
+    /// Whether an existing file of that name stays, from the image or from a mount of the config.
     package var keepsExisting: Bool
     /// Whether the host's node is attached read-only, which protects its mode, owner and times.
     package var isReadOnly = false
@@ -357,7 +357,7 @@ package struct IDRange: Equatable, Sendable {
 ///
 /// Kernel: user_namespaces(7).
 package enum IDMapWriter: Equatable, Sendable {
-    /// The runtime, which may map any id that it has itself.
+    /// The runtime, which may map any ID that it has itself.
     case runtime
     /// The runtime as an ordinary user, who may map only its own IDs, and groups only where the
     /// namespace denies setgroups(2).
@@ -368,9 +368,9 @@ package enum IDMapWriter: Equatable, Sendable {
 
 /// The ID maps of a user namespace: the contents of uid_map and gid_map.
 package struct IDMaps: Equatable, Sendable {
-    /// User ids.
+    /// User IDs.
     package var users: [IDRange]
-    /// Group ids.
+    /// Group IDs.
     package var groups: [IDRange]
 
     /// Two maps.
@@ -399,7 +399,7 @@ package struct MountIDMap: Equatable, Sendable {
     /// Whether the mounts below are mapped too.
     package var recursive: Bool
 
-    /// An id map of a mount.
+    /// An ID map of a mount.
     package init(_ maps: IDMaps?, recursive: Bool) {
         self.maps = maps
         self.recursive = recursive

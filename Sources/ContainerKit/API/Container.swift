@@ -35,7 +35,7 @@ internal import SystemPackage
 /// A value of this type holds nothing open: each operation reads the state directory anew. So it
 /// may be used from several threads, and while other programs use the store.
 public struct Container: Sendable, Equatable {
-    /// The id, unique in the store.
+    /// The ID, unique in the store.
     public let id: String
     /// The store that remembers the container.
     public let store: ContainerStore

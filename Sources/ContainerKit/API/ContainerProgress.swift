@@ -29,7 +29,7 @@ public struct ContainerProgress: Sendable {
         case unknown
     }
 
-    /// The container's id.
+    /// The container's ID.
     public let id: String
     /// The container's state; nil if it cannot be determined.
     public internal(set) var status: State.Status?

@@ -11,7 +11,7 @@ struct ContainerRecord: Equatable, Sendable {
     /// To be raised when a field changes its meaning.
     static let version: Int64 = 1
 
-    /// The container's id.
+    /// The container's ID.
     var id: String
     /// `ociVersion` of the config.
     var ociVersion: String

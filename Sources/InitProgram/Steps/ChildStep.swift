@@ -15,7 +15,7 @@
 //   DeviceStep      device nodes
 //   TerminalStep    the terminal
 //   StreamStep      the standard streams
-//   IdentityStep    ids, groups, capabilities
+//   IdentityStep    IDs, groups, capabilities
 //   LabelStep       labels of security modules
 //   FilterStep      the filter of system calls
 //   ExecutionStep   the working directory and the program

@@ -305,7 +305,7 @@ extension Launcher {
     }
 }
 
-// MARK: - Mapped ids
+// MARK: - Mapped IDs
 
 extension Launcher {
     /// Maps the file IDs of a detached tree.
