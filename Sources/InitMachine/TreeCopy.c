@@ -146,7 +146,7 @@ MACHINE_FUNCTION void copy_extended(struct job *job, int source, int target) {
     for (const char *name = job->names; name < job->names + length;) {
         if (!is_label(name)) {
             long count = call(
-                job, TREE_COPY_FSETXATTR, __NR_fgetxattr, source, (long)name, (long)job->value,
+                job, TREE_COPY_FGETXATTR, __NR_fgetxattr, source, (long)name, (long)job->value,
                 LONGEST_ATTRIBUTE, 0);
             long result =
                 attempt(__NR_fsetxattr, target, (long)name, (long)job->value, count, 0);

@@ -7,12 +7,12 @@ import Testing
 @Suite("AppArmor and SELinux", Host.root)
 struct LabelTests {
     static let hasSELinux = access("/sys/fs/selinux/enforce", F_OK) == 0
-    private static let hasAppArmor =
+    static let hasAppArmor =
         (try? readText("/sys/module/apparmor/parameters/enabled"))?.hasPrefix("Y") == true
         && access("/sys/kernel/security/apparmor/profiles", F_OK) == 0
 
     /// Loads a profile that allows all but writing to /tmp/locked; unloads it after `body`.
-    private func withProfile(_ name: String, _ body: () throws -> Void) throws {
+    static func withProfile(_ name: String, _ body: () throws -> Void) throws {
         let text = """
             profile \(name) flags=(attach_disconnected,mediate_deleted) {
               file, capability, network, mount, umount, pivot_root, signal, ptrace, unix, dbus,
@@ -36,7 +36,7 @@ struct LabelTests {
         .enabled(if: hasAppArmor, "this kernel has no AppArmor"), arguments: [true, false])
     func apparmor(_ noNewPrivileges: Bool) throws {
         try TestBundle.use { bundle throws in
-            try withProfile(bundle.token) {
+            try Self.withProfile(bundle.token) {
                 bundle.process.apparmorProfile = bundle.token
                 bundle.process.noNewPrivileges = noNewPrivileges
                 let script = "cat /proc/self/attr/current; echo x > /tmp/open; echo x > /tmp/locked"

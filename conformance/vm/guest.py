@@ -10,7 +10,7 @@ PACKAGES = """
     apparmor selinux-policy-default selinux-utils policycoreutils
     busybox-static bats jq python3 python3-grpcio iproute2 procps uidmap ca-certificates
     runc crun docker.io docker-cli docker-buildx docker-compose containerd podman buildah conmon
-    rootlesskit slirp4netns passt fuse-overlayfs catatonit tini
+    criu rootlesskit slirp4netns passt fuse-overlayfs catatonit tini
     netavark aardvark-dns containernetworking-plugins iptables nftables
 """.split()
 # Of man pages, other languages and the like the guest has no use.

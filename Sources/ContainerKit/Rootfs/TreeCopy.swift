@@ -126,7 +126,7 @@ extension UnsafeMutablePointer<tree_copy_report> {
         [
             "mmap", "openat", "statx", "getdents64", "copy", "mkdirat", "mknodat", "readlinkat",
             "symlinkat", "ftruncate", "lseek", "sendfile", "fchown", "fchmod", "flistxattr",
-            "fsetxattr", "utimensat",
+            "fgetxattr", "fsetxattr", "utimensat",
         ]
     }
 }

@@ -223,8 +223,8 @@ func names(in path: String, directoriesOnly: Bool = false) -> [String] {
     var names: [String] = []
     while let entry = readdir(directory) {
         if directoriesOnly, entry.pointee.d_type != UInt8(DT_DIR) { continue }
-        let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-            String(cString: $0.bindMemory(to: CChar.self).baseAddress!)
+        let name = withUnsafePointer(to: &entry.pointee.d_name) {
+            $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
         }
         if name != ".", name != ".." { names.append(name) }
     }

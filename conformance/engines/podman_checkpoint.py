@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoint and restore by Podman: a counter, which must go on where it stood, and a TCP connection."""
+
+import pathlib
+import shutil
+import tempfile
+
+from harness import NotRun, case, eventually, expect, expect_in
+from podman_client import podman, shell, start, state
+
+COUNT = "i=0; while :; do i=$((i+1)); echo $i >/next; mv /next /count; sleep 0.1; done"
+# One process of the container writes to another one, which sends all back, by TCP.
+ECHO = """
+nc -l -p 99 -e cat & sleep 2
+{ while :; do echo x; sleep 0.2; done; } | nc 127.0.0.1 99 >/echoed
+"""
+
+
+def needs_criu():
+    if not shutil.which("criu"):
+        raise NotRun("no criu")
+
+
+def count(name="box"):
+    said = podman("exec", name, "cat", "/count", status=None)
+    return int(said) if said.isdigit() else 0
+
+
+def counted(name="box"):
+    """Starts a counter; gives what it has reached."""
+    needs_criu()
+    start(*shell(COUNT), name=name)
+    return eventually(lambda: (n := count(name)) > 15 and n, "it counts")
+
+
+def goes_on(reached, name="box"):
+    """It was not started anew, and it moves."""
+    first = count(name)
+    expect(first >= reached, True, f"{first} is not before {reached}")
+    eventually(lambda: count(name) > first, "it goes on")
+
+
+def stops(name="box"):
+    podman("kill", name)
+    eventually(lambda: state(name)["Status"] == "exited", "it ended")
+
+
+@case("checkpoint and restore")
+def checkpoint():
+    reached = counted()
+    podman("container", "checkpoint", "--keep", "box")
+    expect((state()["Status"], state()["Checkpointed"]), ("exited", True), "state")
+    podman("container", "restore", "--keep", "box")
+    expect(state()["Status"], "running", "status")
+    goes_on(reached)
+    stops()
+
+
+@case("checkpoint --leave-running")
+def leave_running():
+    reached = counted()
+    podman("container", "checkpoint", "--leave-running", "box")
+    expect(state()["Status"], "running", "status")
+    goes_on(reached)
+    stops()
+
+
+@case("checkpoint --export, restore --import under another name")
+def export():
+    reached = counted()
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        file = pathlib.Path(folder, "box.tar")
+        podman("container", "checkpoint", "--compress", "none", "--export", file, "box")
+        podman("rm", "-f", "-t", "0", "box")
+        podman("container", "restore", "--import", file, "--name", "one")
+        podman("container", "restore", "--import", file, "--name", "two")
+        goes_on(reached, "one")
+        goes_on(reached, "two")
+        stops("one")
+        stops("two")
+
+
+@case("checkpoint --pre-checkpoint and --with-previous")
+def pre_checkpoint():
+    reached = counted()
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        first, second = pathlib.Path(folder, "first.tar"), pathlib.Path(folder, "second.tar")
+        plain = ("--compress", "none")
+        podman("container", "checkpoint", *plain, "--pre-checkpoint", "--export", first, "box")
+        expect(state()["Status"], "running", "status")
+        podman("container", "checkpoint", *plain, "--with-previous", "--export", second, "box")
+        podman("rm", "-f", "-t", "0", "box")
+        podman("container", "restore", "--import-previous", first, "--import", second)
+        goes_on(reached)
+        stops()
+
+
+@case("checkpoint --tcp-established")
+def tcp():
+    needs_criu()
+    start(*shell(ECHO))
+
+    def echoed():
+        said = podman("exec", "box", "cat", "/echoed", status=None)
+        return said.count("x")
+
+    eventually(lambda: echoed() > 3, "the connection carries bytes")
+    expect_in("TCP", podman("container", "checkpoint", "box", status=125).upper(), "refusal")
+    reached = echoed()
+    eventually(lambda: echoed() > reached, "a refused checkpoint leaves it running")
+    podman("container", "checkpoint", "--tcp-established", "--keep", "box")
+    podman("container", "restore", "--tcp-established", "--keep", "box")
+    reached = echoed()
+    eventually(lambda: echoed() > reached, "the connection goes on")
+    stops()
