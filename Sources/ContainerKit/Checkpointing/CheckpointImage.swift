@@ -6,37 +6,37 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// The directory of an image, with the directory of CRIU's log.
+/// The directory of an image, and the directory of CRIU's log.
 ///
-/// An image is trusted as the runtime's own config is: CRIU makes of it what it says. Our own files in it are
-/// read by descriptor, without following links, and with a limit.
+/// An image is trusted like the runtime's own config: CRIU restores what the image says. Our own
+/// files in it are read by descriptor, without following links, and with a size limit.
 final class CheckpointImage {
-    /// What the standard streams were, one text a stream; the name and the form are runc's.
+    /// The former standard streams, one text for each; the name and the format are runc's.
     private static let streamsName = "descriptors.json"
-    /// What a restore needs to know beside CRIU's files.
+    /// What a restore needs to know in addition to CRIU's files.
     private static let notesName = "swrunc.json"
-    /// The first of CRIU's files.
+    /// The first file that CRIU reads.
     private static let inventoryName = "inventory.img"
-    /// How the files begin that tell how far a time namespace's clocks are from the host's.
+    /// The prefix of the files with the offsets of a time namespace's clocks.
     private static let clockPrefix = "timens-"
     private static let fileLimitBytes = 4 << 20
 
-    /// Where the image is going to be.
+    /// The path of the complete image.
     let path: String
-    /// Where it is while it is being made.
+    /// The path of the image while it is being made.
     private let partialPath: String?
     private let directory: OwnedDescriptor
     private let workPath: String?
-    /// What was there before.
+    /// The names of the files that were there before.
     private let namesBefore: Set<String>
     private let logName: String
 
     /// The open directory.
     var number: CInt { directory.number }
-    /// The open directory of the log, if that is another one.
+    /// The open directory of the log, if it is another directory.
     let workNumber: CInt?
 
-    /// Where CRIU says what it does.
+    /// CRIU's log.
     var log: CriuLog {
         CriuLog(path: workPath ?? path, directory: workNumber ?? number, name: logName)
     }
@@ -47,11 +47,11 @@ final class CheckpointImage {
 
     // MARK: A new one
 
-    /// Makes the directories of a new image, or opens those that are there.
+    /// Makes the directories of a new image, or opens existing ones.
     ///
-    /// A directory that is not there yet comes to its name when the image is whole. One that is there is
-    /// written to in place: engines have made it, may have it open or mounted, and read it by that name. With
-    /// `inPlace` it is so in any case.
+    /// A new directory gets its name only when the image is complete. An existing directory is
+    /// written in place: engines have made it, may have it open or mounted, and read it by that
+    /// name. With `inPlace`, a new directory is written in place, too.
     init(making path: String, work workPath: String?, inPlace: Bool) throws(ContainerError) {
         self.path = path
         self.workPath = workPath
@@ -78,7 +78,8 @@ final class CheckpointImage {
         }
     }
 
-    /// Beside the image, so that paths of the form `../first` lead to the same place from it.
+    /// A path beside the image, so that relative paths such as `../first` lead to the same place
+    /// from it.
     private static func sibling(of path: String) -> String {
         let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
         let start = slash.map { path.utf8.index(after: $0) } ?? path.startIndex
@@ -98,7 +99,7 @@ final class CheckpointImage {
         return try openFile(path, .readOnly | .directory)
     }
 
-    /// Gives a whole image its name.
+    /// Gives the complete image its name.
     func putInPlace() throws(ContainerError) {
         guard let partialPath else { return }
         let path = path
@@ -107,7 +108,7 @@ final class CheckpointImage {
         }
     }
 
-    /// Takes away what a failed checkpoint has written, but the log, which tells why.
+    /// Removes what a failed checkpoint has written, except the log, which says why it failed.
     func discard() {
         guard let names = try? directoryEntries("/proc/self/fd/\(number)") else { return }
         let kept = workPath == nil ? logName : ""
@@ -116,7 +117,7 @@ final class CheckpointImage {
         }
         guard let partialPath else { return }
         do throws(SystemCallError) {
-            // Without a log in it nothing is left.
+            // If it has no log, nothing is kept.
             try removeDirectory(partialPath)
         } catch {
             try? renameFile(partialPath, to: path, at: currentDirectory)
@@ -125,7 +126,8 @@ final class CheckpointImage {
 
     // MARK: One that is there
 
-    /// Opens an image for a restore; to look at it alone, without the directory of a log.
+    /// Opens an image for a restore or, with `looksOnly`, for reading only, without the log's
+    /// directory.
     init(restoring path: String, work workPath: String?, looksOnly: Bool = false)
         throws(ContainerError)
     {
@@ -148,10 +150,10 @@ final class CheckpointImage {
         }
     }
 
-    /// The directories of image and log as a process sees them that has a mount namespace of its own: CRIU
-    /// mounts in them.
+    /// The directories of image and log as seen by a process with its own mount namespace: CRIU
+    /// mounts file systems in them.
     ///
-    /// With an entrance the image is found by that.
+    /// With an entrance, the image is found through it.
     func reopened(in process: Int32, by entrance: ImageEntrance?) throws(ContainerError)
         -> ReopenedImage
     {
@@ -167,7 +169,7 @@ final class CheckpointImage {
     private static func reopened(_ directory: CInt, _ process: Int32, at path: String?)
         throws(SystemCallError) -> OwnedDescriptor
     {
-        // Without links, which would lead back from there.
+        // The path must contain no links, which would lead out of the process's root.
         var path = path
         if path == nil { path = try Self.path(of: directory) }
         let found = try openFile("/proc/\(process)/root\(path ?? "")", .readOnly | .directory)
@@ -183,7 +185,7 @@ final class CheckpointImage {
         return String(decoding: try readLink(link.number), as: UTF8.self)
     }
 
-    /// The image as the root of a user namespace owns it, who reads it there.
+    /// The image with its files owned by root of a user namespace, who reads it there.
     func tree(ownedIn maps: IDMaps) throws(ContainerError) -> OwnedDescriptor {
         let namespace = try maps.makeUserNamespace(field: "linux.uidMappings")
         do throws(SystemCallError) {
@@ -197,11 +199,13 @@ final class CheckpointImage {
         }
     }
 
-    /// A directory on a file system of its own, with links to all files of an image that is mounted in it.
+    /// A directory on a separate file system, with links to all files of an image that is mounted
+    /// in it.
     ///
-    /// The first process reads its clocks' offsets in its new user namespace before it has ids there, or after
-    /// CRIU has given it some, whichever is sooner: an image that is that namespace's root's alone it cannot
-    /// read yet. So this file, which has no secrets, is a copy that everybody can read.
+    /// The first process reads its clocks' offsets in its new user namespace, either before or
+    /// after CRIU has written the ID maps. Before that, it cannot read an image that only this
+    /// namespace's root may read. So this file, which has no secrets, is a copy that everyone can
+    /// read.
     func entrance() throws(ContainerError) -> OwnedDescriptor {
         let (number, path, names) = (number, path, try names())
         return try reporting("unable to show the checkpoint to the container's user namespace") {
@@ -234,7 +238,7 @@ final class CheckpointImage {
         }
     }
 
-    /// How many bytes of memory are in the image by now.
+    /// How many bytes of memory the image contains so far.
     var memoryBytes: Int {
         let names = (try? names()) ?? []
         return names.reduce(0) { sum, name in
@@ -264,14 +268,14 @@ final class CheckpointImage {
         }
     }
 
-    /// What the standard streams were; none where nobody has told.
+    /// The former standard streams; none if the image does not say.
     func streams() throws(ContainerError) -> [String] {
         guard let value = try read(Self.streamsName) else { return [] }
         guard case .array(let items) = value else { throw damage(to: Self.streamsName) }
         return items.prefix(3).map { if case .string(let text) = $0 { text } else { "" } }
     }
 
-    /// What the checkpoint has noted; nil where another runtime has made it.
+    /// The checkpoint's notes; nil if another runtime has made the image.
     func notes() throws(ContainerError) -> CheckpointNotes? {
         guard let value = try read(Self.notesName) else { return nil }
         guard let notes = CheckpointNotes(value) else { throw damage(to: Self.notesName) }
@@ -298,12 +302,12 @@ final class CheckpointImage {
     }
 }
 
-/// Where CRIU finds an image whose files belong to ids of the container's.
+/// Where CRIU finds an image whose files belong to IDs of the container.
 struct ImageEntrance {
-    /// The directory of the image itself, in the entrance.
+    /// The name of the image's own directory in the entrance.
     static let imageName = "image"
 
-    /// Where it is mounted.
+    /// Where the entrance is mounted.
     let path: String
     /// The open directory.
     let number: CInt
@@ -315,15 +319,15 @@ struct ReopenedImage: ~Copyable {
     let work: OwnedDescriptor
 }
 
-/// What a checkpoint notes for a restore: one versioned JSON object.
+/// What a checkpoint writes down for a restore: one versioned JSON object.
 struct CheckpointNotes: Equatable {
     private static let version: Int64 = 1
 
-    /// The container's id.
+    /// The container's ID.
     var id: String
-    /// The mounts that are made of the host's files.
+    /// The mounts whose files are the host's.
     var mounts: [ExternalMount]
-    /// The kinds of namespace that were joined.
+    /// The kinds of namespaces that were joined.
     var joined: [String]
 
     init(id: String, mounts: [ExternalMount], joined: [String]) {

@@ -7,10 +7,11 @@ internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// A checkpoint of a running container: what CRIU is told, and what is done when it tells of something.
+/// A checkpoint of a running container: what CRIU is asked, and what is done at CRIU's
+/// notifications.
 ///
-/// CRIU lets the processes go on where it fails, and so it does where a word of ours is that something
-/// failed: the image is whole, and has its name, before it ends them.
+/// CRIU lets the processes go on if it fails, or if we answer that something failed. So the image
+/// is complete and has its name before CRIU ends the processes.
 struct Checkpointing {
     let record: ContainerRecord
     let spec: Spec
@@ -59,15 +60,15 @@ struct Checkpointing {
 
     // MARK: Running
 
-    /// Makes the image; the processes have ended then, if the options say so.
+    /// Makes the image; afterwards the processes have ended, if the options say so.
     ///
-    /// - Throws: what went wrong; the container goes on as before.
+    /// - Throws: what went wrong; the container then goes on as before.
     func run(wasPaused: Bool) throws(ContainerError) {
         do throws(ContainerError) {
             var request = CriuRequest(options.dumpsMemoryOnly ? .preDump : .dump)
             request.options = try criuOptions()
             var provision = CriuSession.Provision()
-            // Whoever is to fetch the pages may never come.
+            // The process that should fetch the pages may never come.
             provision.endsWithRuntime = options.connections.usesLazyPages
             let session = try CriuSession(provision)
             let watch = ProgressWatch(options.progress, image)
@@ -76,11 +77,11 @@ struct Checkpointing {
                 (response, _) throws(ContainerError) in
                 try attend(response, watch)
             }
-            // After a dump of memory alone it waits for a next one.
+            // After a dump of memory only, CRIU waits for another request.
             if options.dumpsMemoryOnly {
                 try image.putInPlace()
             } else if let words = try session.awaitEnd().failureWords {
-                // All was well when the answer came.
+                // The answer reported success.
                 logger.warning("criu ended with \(words) after the checkpoint")
             }
             if !options.leavesRunning, !options.dumpsMemoryOnly { awaitNumber() }
@@ -91,8 +92,8 @@ struct Checkpointing {
         }
     }
 
-    /// In a pid namespace of others the number of an init that has ended is taken until its parent has heard
-    /// of the end, and a restore needs that number.
+    /// In a shared pid namespace, the number of an ended init stays in use until its parent has
+    /// reaped it, and a restore needs that number.
     private func awaitNumber() {
         guard !record.hasPidNamespace else { return }
         for _ in 0..<200 {
@@ -103,7 +104,7 @@ struct Checkpointing {
         }
     }
 
-    /// Whoever freezes a cgroup and dies leaves it frozen.
+    /// A process that freezes a cgroup and dies leaves it frozen.
     private func thaw(unless wasPaused: Bool) {
         guard !wasPaused else { return }
         let cgroup = Cgroup(record.cgroups)
@@ -122,14 +123,14 @@ struct Checkpointing {
         case "network-lock": watch.reach(.frozen)
         case "status-ready": tellReady()
         case "post-dump":
-            // From here on the processes end.
+            // After this, CRIU ends the processes.
             try image.putInPlace()
             watch.reach(.dumped)
         default: break
         }
     }
 
-    /// Who waits for the word may wait for the end of the descriptor, too.
+    /// A program that waits for the byte may also wait for the end of the descriptor.
     private func tellReady() {
         guard let descriptor = options.readyDescriptor else { return }
         let ready = OwnedDescriptor(taking: descriptor)
@@ -172,18 +173,18 @@ struct Checkpointing {
         return result
     }
 
-    /// The cgroup by which CRIU stops the processes; without one it stops one after the other.
+    /// The cgroup with which CRIU freezes the processes; without it, CRIU stops them one by one.
     private var frozenCgroup: String? {
         if record.cgroups.isUnified { return record.cgroups.directories.first?.path }
         return record.cgroups.index(of: "freezer").map { record.cgroups.directories[$0].path }
     }
 
-    /// The namespaces that the config joins, with the numbers that tell them from others.
+    /// The namespaces that the config joins, with the inode numbers that identify them.
     private func joinedNamespaces() throws(ContainerError) -> [(NamespaceKind, UInt64)] {
         var found: [(NamespaceKind, UInt64)] = []
         for namespace in spec.linux?.namespaces ?? [] where !(namespace.path ?? "").isEmpty {
             guard let kind = NamespaceKind(rawValue: namespace.kind.rawValue) else { continue }
-            // As init has it: the path may be gone by now.
+            // Through init, since the path may no longer exist.
             let path = "/proc/\(record.pid)/ns/\(kind.procName)"
             let inode = try reporting("unable to look at the container's namespaces") {
                 () throws(SystemCallError) in try status(at: path).stx_ino
@@ -193,8 +194,11 @@ struct Checkpointing {
         return found
     }
 
-    /// What the standard streams of init are: pipes that the runtime was given, and files of the host, are
-    /// somebody else's, and are replaced at a restore.
+    /// The standard streams of init, one text for each; empty for a pipe that the container itself
+    /// made.
+    ///
+    /// Pipes that the runtime was given, and files of the host, are external, and are replaced at a
+    /// restore.
     private func streams(_ mounts: ContainerMounts) -> [String] {
         let pid = record.pid
         return (0..<3).map { number in
@@ -210,12 +214,12 @@ struct Checkpointing {
             }
             return "file[\(String(mount, radix: 16)):\(String(file.stx_ino, radix: 16))]"
         }.map { stream in
-            // A pipe that the container has made is restored like all that is its own.
+            // A pipe that the container itself made is restored with the container.
             stream.hasPrefix("pipe:") && !record.pipes.contains(stream) ? "" : stream
         }
     }
 
-    /// The mount that an open file of a process is on.
+    /// The ID of the mount of a process's open file.
     ///
     /// Source: proc_pid_fdinfo(5).
     private static func mount(of descriptor: Int, _ pid: Int32) -> UInt64? {
@@ -228,7 +232,7 @@ struct Checkpointing {
     }
 }
 
-/// Tells somebody how far a checkpoint or a restore is.
+/// Reports the progress of a checkpoint or a restore.
 final class ProgressWatch {
     private let receive: (@Sendable (CheckpointProgress) -> Void)?
     private let image: CheckpointImage
@@ -244,14 +248,14 @@ final class ProgressWatch {
         receive?(CheckpointProgress(phase: phase, memoryBytes: image.memoryBytes))
     }
 
-    /// What is done while nothing happens; nil where nobody wants to know.
+    /// Is called while nothing happens; nil if no progress is reported.
     var tick: (() -> Void)? {
         receive == nil ? nil : { [self] in reach(phase) }
     }
 }
 
 extension NamespaceKind {
-    /// What CRIU's images call a namespace of this kind that is not the container's own; runc's name.
+    /// CRIU's key for an external namespace of this kind; runc's name.
     var externalKey: String {
         let name = procName
         return "extRoot\(name.prefix(1).uppercased())\(name.dropFirst())NS"
@@ -259,7 +263,7 @@ extension NamespaceKind {
 }
 
 extension CriuOptions {
-    /// Takes over what a checkpoint and a restore are told alike.
+    /// Sets the options that checkpoint and restore have in common.
     mutating func take(_ options: ConnectionOptions, annotations: [String: String]) {
         tcpEstablished = options.allowsEstablishedTCP
         externalSockets = options.allowsExternalSockets
@@ -273,9 +277,9 @@ extension CriuOptions {
         configFile = Self.configFile(annotations)
     }
 
-    /// The file of settings that overrule what CRIU is told: that of the container, or one of the host's.
+    /// The file of settings that override CRIU's options: the container's, or one of the host's.
     ///
-    /// As with runc, a container that names an empty one has none.
+    /// As in runc, a container that names an empty file has none.
     private static func configFile(_ annotations: [String: String]) -> String? {
         if let file = annotations[ConfigAnnotation.criuConfig] { return file.isEmpty ? nil : file }
         return ["/etc/criu/swrunc.conf", "/etc/criu/runc.conf"].first {
@@ -285,7 +289,8 @@ extension CriuOptions {
 }
 
 extension CheckpointOptions {
-    /// The directory of an earlier dump is named as CRIU's images name it: from the new one.
+    /// Checks the directory of an earlier dump, which must be relative to the new image, as CRIU
+    /// stores it.
     func checkParent(of path: String) throws(ContainerError) {
         guard let parent = parentPath?.text else { return }
         guard !parent.begins(with: "/") else {

@@ -6,27 +6,27 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// A mount of a container that is made of something of the host, which an image cannot hold.
+/// A mount of a container whose files are the host's, so that an image cannot contain them.
 struct ExternalMount: Equatable {
-    /// What it is made of.
+    /// The origin of the files.
     enum Source: Equatable {
-        /// The source of the bind mount with this destination, or what is below that.
+        /// The source of the bind mount with this destination, or a path below it.
         case bind(destination: String, below: String)
         /// The container's cgroup in the hierarchy of this name.
         case cgroup(String)
         /// The host's device of the same path.
         case device
-        /// /dev/null, which hides a file.
+        /// /dev/null, which masks a file.
         case mask
-        /// The directory where the container tells that it is ready.
+        /// The directory in which the container reports that it is ready.
         case readiness
     }
 
-    /// Where it is in the container.
+    /// The mount point in the container.
     let mountPoint: String
     let source: Source
 
-    /// What CRIU's image calls it: the same as in runc's images.
+    /// The mount's name in CRIU's image: the same as in runc's images.
     var name: String { source == .mask ? "/dev/null" : mountPoint }
 
     init(_ mountPoint: String, _ source: Source) {
@@ -70,16 +70,16 @@ struct ExternalMount: Equatable {
     }
 }
 
-/// The mounts of a running container, and which of them are made of something of the host.
+/// The mounts of a running container, and which of them have the host's files.
 struct ContainerMounts {
     private let table: [MountTableEntry]
     private let hostTable: [MountTableEntry]
     private let rootPath: RootPath
-    /// The container's root, while its mounts are looked at.
+    /// The container's root, while its mounts are examined.
     private let root: CInt
     private(set) var external: [ExternalMount] = []
 
-    /// Looks at the mounts of init.
+    /// Reads the mounts of init.
     init(of record: ContainerRecord, _ spec: Spec, bundlePath: String) throws(ContainerError) {
         let pid = record.pid
         do throws(SystemCallError) {
@@ -111,7 +111,7 @@ struct ContainerMounts {
         external.append(ExternalMount(mountPoint, source))
     }
 
-    /// The mount that a path of the config leads to; nil where nothing is mounted there, or not any more.
+    /// The mount to which a path of the config leads; nil if nothing is mounted there (any more).
     private func entry(at destination: String) -> MountTableEntry? {
         guard
             let file = try? openInRoot(root, rootPath.destination(destination), .pathOnly),
@@ -137,7 +137,8 @@ struct ContainerMounts {
         let source = "/" + (mount.source ?? "").path(from: bundlePath).rootedComponents.relativePath
         for below in table where below.mountPoint.begins(with: entry.mountPoint + "/") {
             let rest = below.mountPoint.dropFirst(entry.mountPoint.count)
-            // A mount of the host's that came along, and none that the container has made there.
+            // It must be a mount of the host below the source, not one that the container has made
+            // there.
             let isHosts = hostTable.contains {
                 $0.mountPoint == source + rest && $0.device == below.device && $0.root == below.root
             }
@@ -159,7 +160,7 @@ struct ContainerMounts {
         }
     }
 
-    /// Nodes that were attached, where nobody could make them.
+    /// Adds device nodes that were bind-mounted because they could not be created.
     private mutating func addDevices(_ spec: Spec) {
         let configured = (spec.linux?.devices ?? []).map { rootPath.destination($0.path) }
         let standard = ["null", "zero", "full", "random", "urandom", "tty"].map { "/dev/\($0)" }
@@ -173,7 +174,7 @@ struct ContainerMounts {
         for path in spec.linux?.maskedPaths ?? [] {
             guard let file = try? openInRoot(root, path, .pathOnly),
                 let status = try? status(of: file.number),
-                // A directory is hidden by a tmpfs, which an image can hold.
+                // A directory is masked by a tmpfs, which an image can contain.
                 status.kind == .characterDevice,
                 let entry = table.first(where: { $0.id == status.stx_mnt_id }),
                 entry.mountPoint != "/", entry.mountPoint != "/dev"
@@ -182,6 +183,6 @@ struct ContainerMounts {
         }
     }
 
-    /// Whether a file that a process has open is on none of the container's mounts.
+    /// Whether an open file of a process is on none of the container's mounts.
     func lacks(mount id: UInt64) -> Bool { !table.contains { $0.id == id } }
 }

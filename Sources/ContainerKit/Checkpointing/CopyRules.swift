@@ -3,10 +3,10 @@
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-/// Something that copies of one image would have in common.
+/// A resource that copies of one image would share.
 struct SharedThing {
     let what: String
-    /// What `--copy-shares` calls it.
+    /// The name for `--copy-shares`.
     let name: String
     let isAllowed: Bool
     var field: String?
@@ -21,14 +21,15 @@ struct SharedThing {
 }
 
 extension CheckpointImage {
-    /// Refuses a copy that would have something in common with others of its image, unless that is allowed.
+    /// Refuses a copy that would share resources with other copies of its image, unless that is
+    /// allowed.
     func checkSharing(_ spec: Spec, _ options: RestoreOptions) throws(ContainerError) {
         if let thing = try sharedThings(spec, options).first(where: { !$0.isAllowed }) {
             throw thing.refusal
         }
     }
 
-    /// What a copy would have in common with others; nothing for a restore that is to be the only one.
+    /// The resources that a copy would share with others; empty if the restore is not a copy.
     func sharedThings(_ spec: Spec, _ options: RestoreOptions) throws(ContainerError)
         -> [SharedThing]
     {

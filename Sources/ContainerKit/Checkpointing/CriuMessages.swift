@@ -2,7 +2,7 @@
 
 internal import RuntimeSpec
 
-/// What CRIU is asked for; the numbers are those of its `criu_req_type`.
+/// The kind of a request to CRIU; the numbers are those of its `criu_req_type`.
 ///
 /// Source: images/rpc.proto of CRIU.
 enum CriuRequestKind: Int {
@@ -13,7 +13,7 @@ enum CriuRequestKind: Int {
     case featureCheck = 9
     case version = 10
 
-    /// The name as CRIU's, which errors have had since runc's first.
+    /// CRIU's name, which runc's errors have always used.
     var name: String {
         switch self {
         case .dump: "DUMP"
@@ -30,9 +30,9 @@ enum CriuRequestKind: Int {
 struct CriuRequest {
     let kind: CriuRequestKind
     var options: CriuOptions?
-    /// Whether what CRIU told of went well.
+    /// Answers a notification: whether it was handled successfully.
     var acknowledges: Bool?
-    /// Which features are asked about.
+    /// The features to check.
     var features: CriuFeatures?
 
     init(_ kind: CriuRequestKind) {
@@ -49,11 +49,11 @@ struct CriuRequest {
     }
 }
 
-/// What CRIU and the kernel may be able to do, `criu_features`.
+/// Features that CRIU and the kernel may support, `criu_features`.
 struct CriuFeatures: Equatable {
-    /// Telling which pages have changed since an earlier dump.
+    /// Tracking which pages have changed since an earlier dump.
     var tracksMemory = false
-    /// Pages that are brought when they are needed.
+    /// Loading pages only when they are needed.
     var lazyPages = false
 
     fileprivate var message: ProtobufWriter {
@@ -73,7 +73,7 @@ struct CriuFeatures: Equatable {
 
 /// The options of a dump or a restore, `criu_opts`.
 struct CriuOptions {
-    /// A descriptor of this process: CRIU opens it anew.
+    /// A descriptor of this process; CRIU opens it again through /proc.
     var imageDirectory: Int
     var workDirectory: Int?
     var pid: Int?
@@ -112,10 +112,10 @@ struct CriuOptions {
         self.logFile = logFile
     }
 
-    /// What CRIU does without a word on it.
+    /// CRIU's default.
     private static let usualCgroupsMode = 6
 
-    /// All that is sent, in this order, by the names of CRIU's `rpc.proto`.
+    /// All fields that are sent, in this order, with their names from CRIU's `rpc.proto`.
     var fields: [CriuField] {
         var list: [CriuField] = []
         func add(_ number: UInt64, _ name: String, _ value: CriuField.Value?) {
@@ -129,7 +129,7 @@ struct CriuOptions {
         add(6, "evasive_devices", .flag(evasiveDevices))
         add(7, "shell_job", .flag(shellJob))
         add(8, "file_locks", .flag(fileLocks))
-        // All that CRIU says short of debugging.
+        // Everything except debug messages.
         add(9, "log_level", .integer(4))
         add(10, "log_file", .text(logFile))
         add(
@@ -150,7 +150,7 @@ struct CriuOptions {
         for mount in externalMounts {
             add(23, "ext_mnt", .pair("key", mount.key, "val", mount.value))
         }
-        // Of which the mode says how.
+        // The mode says how.
         add(24, "manage_cgroups", .flag(true))
         for root in cgroupRoots {
             add(25, "cg_root", .pair("ctrl", root.controllers, "path", root.path))
@@ -183,18 +183,18 @@ struct CriuOptions {
     fileprivate var message: ProtobufWriter { CriuField.message(fields) }
 }
 
-/// A field of a message to CRIU, which is sent, and can be told.
+/// A field of a message to CRIU, which can be sent and printed.
 struct CriuField {
-    /// What it holds.
+    /// The value of the field.
     enum Value {
         case flag(Bool)
         case integer(Int)
-        /// The number of a descriptor; -1 where there is none yet.
+        /// The number of a descriptor; -1 if it is not open yet.
         case descriptor(Int)
         case text(String)
         case message([CriuField])
 
-        /// A message of two texts, of which the first may be missing.
+        /// A message with two texts, of which the first may be missing.
         fileprivate static func pair(
             _ firstName: String, _ first: String?, _ secondName: String, _ second: String
         ) -> Value {
@@ -203,7 +203,7 @@ struct CriuField {
             return .message([head, tail].compactMap(\.self))
         }
 
-        /// As a person reads it.
+        /// The value as text for people.
         var words: String {
             switch self {
             case .flag(let value): value ? "true" : "false"
@@ -259,22 +259,23 @@ extension NetworkLock {
     }
 }
 
-/// What CRIU says, `criu_resp`: the answer to a request, or what it is about to do.
+/// A message from CRIU, `criu_resp`: the answer to a request, or a notification of what it is about
+/// to do.
 struct CriuResponse: Equatable {
-    /// Nil for one of a kind that was not asked for.
+    /// The kind; nil if it is unknown.
     let kind: CriuRequestKind?
     let isSuccess: Bool
-    /// What CRIU tells of: the name of the moment, such as `post-restore`.
+    /// For a notification, the name of the moment, such as `post-restore`.
     let script: String?
-    /// The first process, as the caller sees it.
+    /// The pid of the first process, as the caller sees it.
     let pid: Int32?
     let errno: Int
-    /// CRIU's own words for what went wrong.
+    /// CRIU's own description of the error.
     let message: String?
     let version: CriuVersion?
     let features: CriuFeatures?
 
-    /// Reads a message; nil if it is none of CRIU's.
+    /// Decodes a message; nil if it is not a message of CRIU.
     init?(_ bytes: [UInt8]) {
         guard let fields = ProtobufFields(bytes[...]), let number = fields.integer(1) else {
             return nil
@@ -293,15 +294,15 @@ struct CriuResponse: Equatable {
     }
 }
 
-/// A release of CRIU.
+/// A version of CRIU.
 struct CriuVersion: Comparable, CustomStringConvertible {
     let major: Int
     let minor: Int
 
-    /// The first that can do all that is asked of it here: external pid namespaces, other labels, a first
-    /// message of its errors.
+    /// The oldest usable version: with external pid namespaces, changed labels, and the first error
+    /// message in its answer.
     static let needed = CriuVersion(major: 3, minor: 16)
-    /// The first whose network lock can be chosen.
+    /// The oldest version with a choice of the network lock.
     static let withNetworkLock = CriuVersion(major: 3, minor: 17)
 
     init(major: Int, minor: Int) {

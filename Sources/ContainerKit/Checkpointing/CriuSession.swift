@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Checkpointing: a running container becomes files, and files a running container, by CRIU.
+// Checkpointing: saving a running container to files and restoring it from them, with CRIU.
 //
-//   CriuSession      `criu swrk`, a child that serves one request; which release it is
-//   CriuMessages     what CRIU is asked and what it answers
+//   CriuSession      `criu swrk`, a child that serves one request; CRIU's version
+//   CriuMessages     the requests to CRIU and its answers
 //   ProtobufMessage  the format of these messages
 //   CheckpointImage  the directory of an image, and our own files in it
-//   Checkpointing    a checkpoint, from the container's record to the image
-//   CopyRules        what copies of one image must not share
-//   ContainerMounts  which of a container's mounts are made of the host's files
-//   Restoration      a restore, from the image to a running container; undoes what it did when it fails
-//   Restoration+Criu  what CRIU is told of the host's files, namespaces and cgroups
-//   MountPoints      places for mounts, where the root file system lacks them
-//   RestoreExplanation  which steps of a creation a restore takes, and a restore as text
-//   RestoredTree     whether restored processes may do more than the config grants
+//   Checkpointing    a checkpoint: from the container's record to the image
+//   CopyRules        resources that copies of one image must not share
+//   ContainerMounts  which of a container's mounts have the host's files
+//   Restoration      a restore: from the image to a running container; undone if it fails
+//   Restoration+Criu  the host's files, namespaces and cgroups in the request to CRIU
+//   MountPoints      makes mount points that the root file system lacks
+//   RestoreExplanation  which steps of a creation a restore performs, and a restore as text
+//   RestoredTree     checks that restored processes have no more rights than the config grants
 
 internal import ByteText
 internal import CLinux
@@ -21,41 +21,43 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
 
-/// CRIU as a child of this process that serves one request, by its own protocol.
+/// A CRIU process, child of this process, that serves one request by CRIU's own protocol.
 ///
-/// Source: criu.org, RPC; "swrk" is the mode for runtimes, where the requests come over an inherited socket.
+/// Source: criu.org, RPC; "swrk" is the mode for runtimes, in which requests come over an inherited
+/// socket.
 final class CriuSession {
     let pid: Int32
     private let process: OwnedDescriptor
     private let socket: OwnedDescriptor
-    /// What it says before it has a log.
+    /// CRIU's output before it has a log.
     private var said: CInt = -1
     private var isReaped = false
 
-    /// The longest answer: runc's limit is 40 KiB.
+    /// The size limit of an answer; runc's is 40 KiB.
     private static let answerLimitBytes = 64 << 10
 
-    /// What a session gets beside the socket.
+    /// What a session gets in addition to the socket.
     struct Provision {
-        /// Descriptors that CRIU is told of by their numbers.
+        /// Descriptors that are passed to CRIU by their numbers.
         var kept: [CInt] = []
-        /// The container's streams; nil where there is nothing to be restored.
+        /// The container's streams; nil if nothing is restored.
         var io: ProcessIO?
-        /// The session keyring that restored processes have; nil is the caller's.
+        /// The session keyring of restored processes; nil for the caller's.
         var keyring: String?
-        /// Prepared trees, and where they are mounted in a mount namespace of CRIU's own.
+        /// Prepared mount trees, and where they are mounted in CRIU's own mount namespace.
         var trees: [(descriptor: CInt, path: String)] = []
-        /// Whether it is killed when the thread that starts it ends.
+        /// Whether CRIU is killed when the thread that starts it ends.
         ///
-        /// Without that CRIU takes back what it is about: it is told nothing more, finds that it cannot ask,
-        /// and fails. A signal would leave that undone; it is for where CRIU may wait for somebody else.
+        /// If not, CRIU notices by itself that the runtime has ended, since it gets no answers, and
+        /// undoes its work. A signal would prevent that; it is for cases in which CRIU may wait for
+        /// another process.
         var endsWithRuntime = false
     }
 
     /// Starts CRIU.
     ///
     /// CLONE_VM and CLONE_VFORK, as for other programs of the host.
-    /// - Throws: `criu` when there is none.
+    /// - Throws: `criu` if it is not installed.
     init(_ provision: Provision) throws(ContainerError) {
         guard let path = HostProgram.find("criu") else {
             throw ContainerError(
@@ -104,7 +106,7 @@ final class CriuSession {
         }
     }
 
-    /// A descriptor that is closed with this object.
+    /// A descriptor that is closed when this object is released.
     private final class OwnedNumber {
         let number: CInt
 
@@ -147,18 +149,18 @@ final class CriuSession {
         if said >= 0 { _ = OwnedDescriptor(taking: said) }
     }
 
-    /// Ends CRIU, if it has not ended, and takes it out of the process table.
+    /// Ends CRIU, if it has not ended, and reaps it.
     func end() {
         guard !isReaped else { return }
         isReaped = true
-        // It waits for further requests after some.
+        // After some requests it waits for further ones.
         shutDown(socket.number)
         var entries = [PollEntry(process.number, .readable)]
         if (try? poll(&entries, timeoutMilliseconds: 10_000)) ?? 0 == 0 { kill() }
         _ = try? waitProcess(process.number)
     }
 
-    /// Ends CRIU at once: what it was about stays half-done.
+    /// Kills CRIU at once: its work stays half-done.
     func kill() {
         try? sendSignal(process.number, Signal.kill.rawValue)
     }
@@ -173,16 +175,16 @@ final class CriuSession {
 
     // MARK: The exchange
 
-    /// Asks, and answers what CRIU tells of, until it has answered itself.
+    /// Sends a request, and answers CRIU's notifications until CRIU has answered the request.
     ///
     /// - Parameters:
-    ///   - request: what is asked for.
-    ///   - log: where CRIU says more, for an error's text.
-    ///   - meanwhile: is called twice a second while CRIU works.
-    ///   - attend: is called for each moment that CRIU tells of, with a descriptor that came along (or -1),
-    ///     which is closed afterwards; where it throws, CRIU is told that it failed.
-    /// - Returns: CRIU's answer, which is one of success.
-    /// - Throws: `criu` with CRIU's own words, or what `attend` has thrown.
+    ///   - request: the request.
+    ///   - log: CRIU's log, for the text of an error.
+    ///   - meanwhile: called twice a second while CRIU works.
+    ///   - attend: called for each notification, with a descriptor that came with it (or -1), which
+    ///     is closed afterwards; if it throws, the answer to CRIU is that it failed.
+    /// - Returns: CRIU's answer, which reports success.
+    /// - Throws: `criu` with CRIU's own message, or the error that `attend` has thrown.
     func serve(
         _ request: CriuRequest, log: @autoclosure () -> CriuLog?, meanwhile: (() -> Void)? = nil,
         attend: (CriuResponse, CInt) throws(ContainerError) -> Void
@@ -204,7 +206,7 @@ final class CriuSession {
             }
             var answer = CriuRequest(.notify)
             do throws(ContainerError) {
-                // After a failure the rest is CRIU's, which is about to give up.
+                // After a failure, further notifications are ignored: CRIU is about to give up.
                 if failure == nil { try attend(response, descriptor) }
                 answer.acknowledges = failure == nil
             } catch {
@@ -215,7 +217,7 @@ final class CriuSession {
         }
     }
 
-    /// Waits until CRIU says something.
+    /// Waits for a message from CRIU.
     private func wait(_ meanwhile: () -> Void) throws(ContainerError) {
         var entries = [PollEntry(socket.number, .readable)]
         do throws(SystemCallError) {
@@ -229,13 +231,13 @@ final class CriuSession {
         do throws(SystemCallError) {
             try sendPacket(request.encoded, over: socket.number)
         } catch  where error.errno == .brokenPipe {
-            // It has ended: who waits for the answer hears that there is none.
+            // CRIU has ended; the next read finds that there is no answer.
         } catch {
             throw ContainerError(error, "unable to ask criu")
         }
     }
 
-    /// What CRIU says, with the number of a descriptor that came along or -1; nil when it has ended.
+    /// CRIU's next message, with the descriptor that came with it or -1; nil if CRIU has ended.
     private func receive() throws(ContainerError) -> (CriuResponse, descriptor: CInt)? {
         let (bytes, descriptors): ([UInt8], [CInt])
         do throws(SystemCallError) {
@@ -255,7 +257,7 @@ final class CriuSession {
         return (response, descriptors.first ?? -1)
     }
 
-    /// CRIU has ended without an answer.
+    /// The error for a CRIU that has ended without an answer.
     private func endedWithoutAnswer(_ log: CriuLog?) -> ContainerError {
         let status = (try? awaitEnd())?.failureWords ?? "it ended"
         let words = said < 0 ? "" : Self.text(in: said) ?? ""
@@ -273,9 +275,9 @@ final class CriuSession {
     }
 
     private static func refusal(_ response: CriuResponse, _ log: CriuLog?) -> ContainerError {
-        // The beginning is runc's, which people search for.
+        // The text begins as in runc, since people search for it.
         var text = "criu failed: type \(response.kind?.name ?? "?") errno \(response.errno)"
-        // CRIU's answer has the first of all errors, which need not be the cause.
+        // CRIU's answer contains the first error, which need not be the cause.
         var words = log?.lastErrors ?? response.message ?? ""
         while words.last?.isWhitespace == true { words.removeLast() }
         if !words.isEmpty { text += ": \(words)" }
@@ -284,7 +286,7 @@ final class CriuSession {
 }
 
 extension CriuSession.Provision {
-    /// For a question about CRIU itself.
+    /// For queries about CRIU itself.
     fileprivate static var passing: Self {
         var provision = Self()
         provision.endsWithRuntime = true
@@ -293,7 +295,7 @@ extension CriuSession.Provision {
 }
 
 extension CriuSession {
-    /// The release of the CRIU that is installed, which has to be late enough.
+    /// The version of the installed CRIU, which must be recent enough.
     static func checkVersion() throws(ContainerError) -> CriuVersion {
         let session = try CriuSession(.passing)
         let answer = try session.serve(CriuRequest(.version), log: nil) { _, _ in }
@@ -304,7 +306,7 @@ extension CriuSession {
         return version
     }
 
-    /// Refuses a release that is too old for a purpose.
+    /// Throws if the version is too old for a purpose.
     static func require(_ version: CriuVersion, _ needed: CriuVersion, for purpose: String)
         throws(ContainerError)
     {
@@ -314,9 +316,9 @@ extension CriuSession {
             hint: "install a later version of the package criu")
     }
 
-    /// Asks whether CRIU and the kernel can do something.
+    /// Checks whether CRIU and the kernel support some features.
     ///
-    /// - Throws: `unsupported` with the name of what is missing.
+    /// - Throws: `unsupported` with the names of the missing features.
     static func check(_ wanted: CriuFeatures) throws(ContainerError) {
         guard wanted.tracksMemory || wanted.lazyPages else { return }
         let session = try CriuSession(.passing)
@@ -336,7 +338,7 @@ extension CriuSession {
     }
 }
 
-/// CRIU's log of one dump or restore.
+/// CRIU's log of a dump or a restore.
 struct CriuLog {
     /// The directory, as the caller named it.
     let path: String
@@ -344,10 +346,10 @@ struct CriuLog {
     let directory: CInt
     let name: String
 
-    /// For the end of an error's text.
+    /// A reference for the end of an error's text.
     var reference: String { " (log file: \(path)/\(name))" }
 
-    /// The last errors of the log, the cause before what came of it; nil where it has none.
+    /// The last errors in the log, the cause before its consequences; nil if there are none.
     var lastErrors: String? {
         guard let file = try? openFile(name, .readOnly | .noFollow | .nonBlocking, at: directory),
             let bytes = try? readTail(of: file.number, limitBytes: 64 << 10)
@@ -356,7 +358,8 @@ struct CriuLog {
         let errors = lines.compactMap { line -> String? in
             let words = line.split(separator: " ", omittingEmptySubsequences: true)
             guard let start = words.firstIndex(of: "Error"), start < 3 else { return nil }
-            // What CRIU tries in vain, and does without; and the word that all has failed.
+            // Failures that CRIU can work around, and the message that the whole request has
+            // failed.
             let isNoCause = words[start...].contains {
                 $0 == "tun:" || $0 == "rlimit:" || $0.begins(with: "FAILED")
             }

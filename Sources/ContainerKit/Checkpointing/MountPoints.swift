@@ -5,10 +5,11 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// The places where CRIU mounts what a config has, in a root file system that has never been mounted on.
+/// The mount points at which CRIU mounts what the config asks for, in a root file system that may
+/// lack them.
 ///
-/// As at the creation of a container, the root file system is changed for that, also one that the container
-/// sees read-only.
+/// As in the creation of a container, the root file system is changed for this, even if the
+/// container sees it read-only.
 struct MountPoints {
     private let mounts: [(index: Int, mount: Mount, destination: String)]
     private let bundlePath: String
@@ -23,10 +24,10 @@ struct MountPoints {
         self.root = root
     }
 
-    /// Makes those that are missing.
+    /// Makes the missing mount points.
     ///
-    /// What is on another file system of the container's comes from the image, but for a bind mount, whose
-    /// files are the host's.
+    /// Mount points on the container's other file systems come with the image, except on bind
+    /// mounts, whose files are the host's.
     func make() throws(ContainerError) {
         for (index, mount, destination) in mounts where destination != "/" {
             let parent = mounts.filter {
@@ -67,7 +68,8 @@ struct MountPoints {
         return try status(at: source).kind == .directory
     }
 
-    /// Refuses a root file system where a mount point of the image has become a link: CRIU would follow it.
+    /// Throws if a mount point of the image has become a link in the root file system: CRIU would
+    /// follow it.
     func check(_ external: [ExternalMount]) throws(ContainerError) {
         for mount in external {
             let isBelow = mounts.contains {

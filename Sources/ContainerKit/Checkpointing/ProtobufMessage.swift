@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The wire format of protocol buffers, as far as CRIU's messages need it: varints, and bytes with a length.
+// The wire format of protocol buffers, as far as CRIU's messages need it: varints, and bytes with a
+// length.
 //
 // Source: protobuf.dev, Encoding.
 
 /// A message that is being written.
 ///
-/// Fields are written in the order in which they are added; one that is nil is left out.
+/// Fields are written in the order in which they are added; nil fields are left out.
 struct ProtobufWriter {
     private(set) var bytes: [UInt8] = []
 
-    /// The type of a field on the wire, in the lowest bits of its key.
+    /// The wire type of a field, in the lowest bits of its key.
     private enum WireType: UInt64 {
         case varint = 0
         case lengthDelimited = 2
@@ -29,7 +30,7 @@ struct ProtobufWriter {
         addVarint(number << 3 | type.rawValue)
     }
 
-    /// A field of the types int32, uint32 and of an enumeration; a negative number has ten bytes.
+    /// A field of type int32, uint32 or of an enumeration; a negative number takes ten bytes.
     mutating func add(_ number: UInt64, integer value: Int?) {
         guard let value else { return }
         addKey(number, .varint)
@@ -47,7 +48,7 @@ struct ProtobufWriter {
         add(number, bytes: Array(value.utf8))
     }
 
-    /// A message within this one.
+    /// A nested message.
     mutating func add(_ number: UInt64, _ value: ProtobufWriter?) {
         guard let value else { return }
         add(number, bytes: value.bytes)
@@ -60,9 +61,10 @@ struct ProtobufWriter {
     }
 }
 
-/// The fields of a message that was read; of one that is repeated the last is found, as the format has it.
+/// The fields of a decoded message; if a field is repeated, the last one counts, as the format
+/// demands.
 struct ProtobufFields {
-    /// What a field holds.
+    /// The value of a field.
     private enum Value {
         case number(UInt64)
         case bytes(ArraySlice<UInt8>)
@@ -70,7 +72,7 @@ struct ProtobufFields {
 
     private var fields: [(number: UInt64, value: Value)] = []
 
-    /// Reads a message; nil if it is none.
+    /// Decodes a message; nil if it is malformed.
     init?(_ bytes: ArraySlice<UInt8>) {
         var rest = bytes
         while !rest.isEmpty {
@@ -87,7 +89,7 @@ struct ProtobufFields {
                 fields.append((number, .bytes(rest.prefix(Int(length)))))
                 rest = rest.dropFirst(Int(length))
             case 1, 5:
-                // Fixed 64 and 32 bits, which none of our fields has.
+                // Fixed 64-bit and 32-bit values, which none of our fields has.
                 let length = key & 7 == 1 ? 8 : 4
                 guard rest.count >= length else { return nil }
                 rest = rest.dropFirst(length)
@@ -122,13 +124,13 @@ struct ProtobufFields {
         return value != 0
     }
 
-    /// A field of the type string; bytes that are no UTF-8 are repaired.
+    /// A field of the type string; invalid UTF-8 is repaired.
     func text(_ number: UInt64) -> String? {
         guard case .bytes(let bytes) = value(number) else { return nil }
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// A message within this one; nil if there is none, or none that can be read.
+    /// A nested message; nil if it is missing or malformed.
     func message(_ number: UInt64) -> ProtobufFields? {
         guard case .bytes(let bytes) = value(number) else { return nil }
         return ProtobufFields(bytes)

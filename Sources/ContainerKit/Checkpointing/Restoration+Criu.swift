@@ -6,20 +6,20 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// A namespace that the config joins, as CRIU is told of it.
+/// A namespace that the config joins, for CRIU's request.
 struct JoinedNamespace {
-    /// Open; -1 where it is not yet.
+    /// The open descriptor; -1 if it is not open yet.
     let descriptor: CInt
     let path: String
 }
 
-/// What CRIU is asked for by a restore: the same for who carries it out, and for who only wants to know.
+/// The request to CRIU for a restore: the same for the restore itself and for its explanation.
 struct RestoreRequest {
     let spec: Spec
     let options: RestoreOptions
     let record: ContainerRecord
     let notes: CheckpointNotes?
-    /// What the standard streams were.
+    /// The standard streams at the checkpoint.
     let streams: [String]
     /// The container's state directory.
     let statePath: String
@@ -40,13 +40,14 @@ struct RestoreRequest {
         streams = try image.streams()
     }
 
-    /// What CRIU is told, but for what there is only once it runs: its descriptors, and its cgroups.
+    /// CRIU's options, except those that are known only once CRIU runs: its descriptors and its
+    /// cgroups.
     ///
     /// - Parameters:
     ///   - logFile: the name of CRIU's log.
-    ///   - namespace: what of a kind is joined, if anything.
-    /// - Returns: the options; descriptors that are not there yet are -1.
-    /// - Throws: what the image has and the config or the host lacks.
+    ///   - namespace: the joined namespace of a kind, if any.
+    /// - Returns: the options; descriptors that are not open yet are -1.
+    /// - Throws: if the config or the host lacks something that the image has.
     func criuOptions(
         logFile: String, joining namespace: (NamespaceKind) -> JoinedNamespace?
     ) throws(ContainerError) -> CriuOptions {
@@ -69,7 +70,9 @@ struct RestoreRequest {
         return result
     }
 
-    /// Those of the image; one that another runtime has made does not tell, but what a config has is there.
+    /// The external mounts of the image.
+    ///
+    /// If another runtime has made the image, they are derived from the config.
     func externalMounts() throws(ContainerError) -> [ExternalMount] {
         if let notes { return notes.mounts }
         let place = RootPath(rootPath)
@@ -96,7 +99,8 @@ struct RestoreRequest {
         return mounts
     }
 
-    /// Bind mounts of the config that CRIU will not make, since the checkpoint had none there.
+    /// Bind mounts of the config that CRIU will not make, since they did not exist at the
+    /// checkpoint.
     func missingMounts() throws(ContainerError) -> [String] {
         let external = try externalMounts()
         return (spec.mounts ?? []).enumerated().compactMap { index, mount in
@@ -108,7 +112,7 @@ struct RestoreRequest {
         }
     }
 
-    /// The file of the host that a mount of the image is made of.
+    /// The host's file for a mount of the image.
     private func source(of mount: ExternalMount) throws(ContainerError) -> String {
         switch mount.source {
         case .mask: return "/dev/null"
@@ -137,7 +141,7 @@ struct RestoreRequest {
         }
     }
 
-    /// A node that was attached is the host's of the same path; it has to be the same device.
+    /// A bind-mounted device node is the host's at the same path, and must be the same device.
     private func deviceSource(_ path: String) throws(ContainerError) -> String {
         let place = RootPath(rootPath)
         let device = (spec.linux?.devices ?? []).first { place.destination($0.path) == path }
@@ -155,7 +159,8 @@ struct RestoreRequest {
         return path
     }
 
-    /// The namespaces that the config joins: CRIU enters some by an inherited descriptor, others by a path.
+    /// Adds the namespaces that the config joins: CRIU enters some by an inherited descriptor,
+    /// others by a path.
     private func addNamespaces(
         to options: inout CriuOptions, _ joined: (NamespaceKind) -> JoinedNamespace?
     ) throws(ContainerError) {
@@ -179,8 +184,9 @@ struct RestoreRequest {
 }
 
 extension Restoration {
-    /// CRIU is in the container's cgroups by now, and so are the processes that it makes: in place of the
-    /// image's cgroups they get these.
+    /// The container's cgroups, which replace those of the image.
+    ///
+    /// CRIU is in them by now, and so are the processes that it makes.
     static func cgroupRoots(of pid: Int32) throws(ContainerError) -> [(
         controllers: String, path: String
     )] {
@@ -200,7 +206,7 @@ extension Restoration {
 }
 
 extension LaunchPlan {
-    /// The id maps of a user namespace of the container's own, or of the one that it joins.
+    /// The ID maps of the container's own user namespace, or of the one that it joins.
     var idMaps: IDMaps? {
         for planned in parentSteps {
             switch planned.step {

@@ -7,38 +7,39 @@ internal import Logging
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// A restore: the runtime makes what surrounds a container (state, cgroups, mount points), CRIU makes the
-/// processes, and before they run it is looked at what they may do.
+/// A restore: the runtime makes a container's surroundings (state, cgroups, mount points), CRIU
+/// makes the processes, and before they run, their rights are checked.
 ///
-/// CRIU works in a mount namespace of its own, so that no mount of a restore is ever in the host's table. Its
-/// first process becomes a child of this one. What a failed restore has made is taken back.
+/// CRIU works in its own mount namespace, so that no mount of a restore is ever in the host's mount
+/// table. The first process that CRIU makes becomes a child of this process. What a failed restore
+/// has made is undone.
 final class Restoration {
     let spec: Spec
     let options: RestoreOptions
-    /// Holds what the steps of a creation make, of which a restore takes some.
+    /// Holds what the steps of a creation make; a restore performs some of these steps.
     let launcher: Launcher
     private let record: ContainerRecord
     private let image: CheckpointImage
     private let request: RestoreRequest
-    /// CRIU, once it runs.
+    /// The CRIU process, once it runs.
     private var session: CriuSession?
-    /// CRIU's cgroups, which are the container's.
+    /// CRIU's cgroups, which are also the container's.
     private var cgroupRoots: [(controllers: String, path: String)] = []
     private var isVerified = false
-    /// Ends the container with this process, until it is known.
+    /// Kills the container when this process ends, until the container has been checked.
     private var guardian: Guardian?
     private let watch: ProgressWatch
 
     private var logger: Logger { options.launch.logger }
 
-    /// A restore of what a launcher would create.
+    /// Prepares the restore of a container that the launcher would otherwise create.
     ///
     /// - Parameters:
-    ///   - launcher: of a plan that starts the container at once; it is used for this alone.
+    ///   - launcher: its plan starts the container at once; it is used only for this restore.
     ///   - spec: the config of the plan.
     ///   - path: the directory of the image.
-    ///   - options: what the checkpoint was told.
-    /// - Throws: `criu` for an image that is none, or a CRIU that is missing or too old; `unsupported`.
+    ///   - options: the options of the restore.
+    /// - Throws: `criu` for an invalid image, or a missing or outdated CRIU; `unsupported`.
     init(_ launcher: Launcher, _ spec: Spec, from path: String, _ options: RestoreOptions)
         throws(ContainerError)
     {
@@ -75,7 +76,8 @@ final class Restoration {
             launcher.cgroupLock = nil
         } catch {
             let isOutOfMemory = error.code == .criu && (launcher.cgroup?.oomKillCount ?? 0) > 0
-            // A forced delete may have gone ahead; then the cgroup may be the next container's.
+            // A forced delete may have come first; then the cgroup may belong to the next
+            // container.
             launcher.wasDeleted = (try? launcher.state?.isCurrent()) == false
             launcher.undo()
             guard isOutOfMemory else { throw error }
@@ -86,7 +88,7 @@ final class Restoration {
         }
     }
 
-    /// Makes what a restored process is in: the same steps as of a creation.
+    /// Makes the surroundings of a restored process, by the same steps as a creation.
     private func prepare() throws(ContainerError) {
         try launcher.state?.writeConfig(launcher.config)
         for planned in try launcher.plan.stepsBeforeRestore() {
@@ -99,7 +101,7 @@ final class Restoration {
         guard let file = try launcher.state?.makeProgressFile().release() else { return nil }
         return try reporting("unable to make the progress page") { () throws(SystemCallError) in
             let page = try ProgressPage(OwnedDescriptor(taking: file))
-            // Beyond the wait for start, which restored processes have behind them.
+            // Past the wait for start: restored processes have been started before.
             page.pointer.pointee.index = 1
             return page
         }
@@ -128,14 +130,15 @@ final class Restoration {
         }
         var provision = CriuSession.Provision()
         provision.kept = [NamespaceKind.network, .pid].compactMap { joined($0) }
-        // A terminal of the container's own takes their place.
+        // The container's own terminal replaces the streams.
         provision.io = spec.process?.terminal == true ? nil : options.launch.io
         provision.keyring = options.launch.keepsSessionKeyring ? nil : "_ses." + record.id
         provision.trees = [(launcher.rootTree, record.rootfs)]
-        // A page that a process waits for may never come.
+        // The pages that a process waits for may never come.
         provision.endsWithRuntime = options.connections.usesLazyPages
-        // The image is its owner's alone, and in a new user namespace the owner is nobody: there the state
-        // directory, in which CRIU has no business, shows it as that namespace's root's.
+        // Only the image's owner can read it, and in a new user namespace that user is not mapped.
+        // So for such a container, the image is mounted in the state directory, which CRIU does not
+        // use otherwise, as owned by that namespace's root.
         var entrance: ImageEntrance?
         if let maps = launcher.plan.idMaps, joined(.user) == nil {
             let made = ImageEntrance(
@@ -193,13 +196,13 @@ final class Restoration {
         case "post-restore":
             try adopt(response.pid)
             watch.reach(.restored)
-        // The last moment at which nothing of them runs.
+        // The last moment before any of the processes runs.
         case "pre-resume": try admit(response.pid)
         default: break
         }
     }
 
-    /// Knows init from now on, whatever becomes of this process.
+    /// Records init, so that it is known even if this process dies.
     private func adopt(_ pid: Int32?) throws(ContainerError) {
         guard launcher.pidfd < 0 else { return }
         guard let pid, pid > 0 else {
@@ -242,7 +245,7 @@ final class Restoration {
         launcher.terminalMaster = master
     }
 
-    /// Looks at the processes, and makes the container known; where either fails, nothing of them will run.
+    /// Checks the processes and completes the container; if either fails, no process will run.
     private func admit(_ pid: Int32?) throws(ContainerError) {
         do throws(ContainerError) {
             try adopt(pid)
@@ -255,7 +258,7 @@ final class Restoration {
             isVerified = true
             guardian?.dismiss()
         } catch {
-            // CRIU lets them go, whatever it is told.
+            // CRIU lets the processes run, whatever we answer.
             killAll()
             throw error
         }

@@ -5,12 +5,12 @@ internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
 
-// Which steps of a creation a restore takes, and a restore as text.
+// Which steps of a creation a restore performs, and a restore as text.
 
 extension LaunchPlan {
-    /// What makes that which restored processes are in.
+    /// The steps that make the surroundings of restored processes.
     ///
-    /// - Throws: `unsupported` for a container without a mount namespace of its own.
+    /// - Throws: `unsupported` for a container without its own mount namespace.
     func stepsBeforeRestore() throws(ContainerError) -> [PlannedParentStep] {
         var steps: [PlannedParentStep] = []
         for planned in parentSteps {
@@ -30,7 +30,8 @@ extension LaunchPlan {
         return steps
     }
 
-    /// Once CRIU has made the namespaces; as with runc those that prepare these, and no others.
+    /// The hooks that run once CRIU has made the namespaces: as in runc, only those that prepare
+    /// the namespaces.
     var hooksOfRestore: [PlannedParentStep] {
         parentSteps.filter { planned in
             guard case .hooks(.run(let hooks)) = planned.step, let point = hooks.first?.point
@@ -39,8 +40,8 @@ extension LaunchPlan {
         }
     }
 
-    /// What makes a container of restored processes: the rest of a creation's steps, as far as they do not
-    /// concern its child.
+    /// The steps that turn restored processes into a container: the rest of a creation's steps,
+    /// except those that concern its child.
     var stepsAfterRestore: [PlannedParentStep] {
         parentSteps.filter { planned in
             switch planned.step {
@@ -53,17 +54,17 @@ extension LaunchPlan {
     }
 }
 
-/// What a restore would do, made of the values that a restore is carried out by.
+/// What a restore would do, from the same values that the restore uses.
 struct RestoreExplanation: Equatable {
-    /// One thing that is done, and what asks for it.
+    /// One action, and the config field that asks for it.
     struct Line: Equatable {
         let field: String
         let text: String
     }
 
-    /// What is done at one moment.
+    /// The actions at one moment.
     struct Section: Equatable {
-        /// Its name in JSON.
+        /// The section's name in JSON.
         let key: String
         let title: String
         let lines: [Line]
@@ -71,10 +72,10 @@ struct RestoreExplanation: Equatable {
 
     let sections: [Section]
 
-    /// Looks at the image and the host; nothing is changed.
+    /// Reads the image and the host; nothing is changed.
     ///
-    /// - Throws: what would refuse the restore before CRIU is asked, but for what copies may not share, which
-    ///   is told.
+    /// - Throws: whatever would make the restore fail before CRIU is called, except shared
+    ///   resources of copies, which are only listed.
     init(
         _ plan: LaunchPlan, _ spec: Spec, _ record: ContainerRecord, from path: String,
         _ options: RestoreOptions, storePath: String
@@ -136,7 +137,7 @@ struct RestoreExplanation: Equatable {
         steps.map { Line(field: $0.origin.description, text: $0.step.action.sentence) }
     }
 
-    /// For a person: a title a section, and two columns; a section without lines is left out.
+    /// For people: a title for each section, and two columns; empty sections are left out.
     var text: String {
         sections.filter { !$0.lines.isEmpty }.map { section in
             let width = section.lines.map(\.field.count).max() ?? 0
@@ -148,7 +149,7 @@ struct RestoreExplanation: Equatable {
         }.joined(separator: "\n")
     }
 
-    /// For programs: an array of `{"field", "step"}` a section.
+    /// For programs: an array of `{"field", "step"}` for each section.
     var json: JSONValue {
         var object: JSONObject = [:]
         for section in sections {

@@ -6,12 +6,12 @@ internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
 
-/// What restored processes are compared with before they go on.
+/// The properties of restored processes that are checked before they run.
 enum RestoredRule: CaseIterable {
     case namespaces, idMaps, cgroups, appArmor, seLinux, capabilities, noNewPrivileges, seccomp
     case root, readonlyPaths, maskedPaths, mounts
 
-    /// Those that a config asks for.
+    /// The rules that apply to a config.
     static func applying(to spec: Spec, hasIDMaps: Bool) -> [RestoredRule] {
         allCases.filter { rule in
             switch rule {
@@ -22,7 +22,7 @@ enum RestoredRule: CaseIterable {
             case .seLinux:
                 spec.process?.selinuxLabel?.isEmpty == false && SecurityModules.hasSELinux
             case .noNewPrivileges: spec.process?.noNewPrivileges == true
-            // In either of its forms.
+            // In either form.
             case .seccomp:
                 spec.linux?.seccomp != nil
                     || spec.annotations?[ConfigAnnotation.seccompProgram] != nil
@@ -51,7 +51,7 @@ enum RestoredRule: CaseIterable {
         }
     }
 
-    /// What has to be so.
+    /// The rule as a sentence.
     var sentence: String {
         switch self {
         case .namespaces:
@@ -71,12 +71,13 @@ enum RestoredRule: CaseIterable {
     }
 }
 
-/// The processes that CRIU has made, before they run: none of them may do more than the config grants.
+/// The processes that CRIU has made, before they run: none may have more rights than the config
+/// grants.
 struct RestoredTree {
     private let pid: Int32
     private let spec: Spec
     private let options: RestoreOptions
-    /// The maps of a user namespace of the container's own.
+    /// The ID maps of the container's own user namespace.
     private let maps: IDMaps?
     /// The container's cgroup in each hierarchy, by its controllers.
     private let roots: [(controllers: String, path: String)]
@@ -107,7 +108,7 @@ struct RestoredTree {
         self.joined = joined
     }
 
-    /// Looks at init, then at each of its descendants with all threads.
+    /// Checks init, then each of its descendants with all threads.
     func check() throws(ContainerError) {
         let processes = try processes()
         for process in processes where try !hasEnded(process) {
@@ -150,7 +151,8 @@ struct RestoredTree {
         return found
     }
 
-    /// Whether it is only waited for: it had ended before the checkpoint, and has neither namespaces nor rights.
+    /// Whether the process is a zombie: it ended before the checkpoint, and has neither namespaces
+    /// nor rights.
     private func hasEnded(_ process: Int32) throws(ContainerError) -> Bool {
         let found = try reporting("unable to look at a restored process") {
             () throws(SystemCallError) in try stat(of: process)
@@ -182,7 +184,7 @@ struct RestoredTree {
             let field = "linux.namespaces[\(index)]"
             let found = try Self.inode("\(process)", kind)
             if let (_, wanted) = joined.first(where: { $0.0 == kind }) {
-                // A descendant may have made one of its own.
+                // A descendant may have made its own namespace.
                 guard found != wanted, process == pid else { continue }
                 throw Self.excess(
                     process, "is not in the \(kind.rawValue) namespace that the config names",
@@ -194,7 +196,7 @@ struct RestoredTree {
             throw Self.excess(
                 process, "is in the host's \(kind.rawValue) namespace", field: field)
         }
-        // One in another user namespace has rights of its own there.
+        // A process in another user namespace has rights only there.
         guard try Self.inode("\(process)", .user) != Self.inode("\(pid)", .user) else { return }
         throw Self.excess(
             process, "is in another user namespace than the first", field: "linux.namespaces")
@@ -228,7 +230,7 @@ struct RestoredTree {
             status.firstIndex(of: name).flatMap { $0 + 1 < status.count ? status[$0 + 1] : nil }
         }
         let granted = CapabilityMasks(spec.process?.capabilities)
-        // What a program may have is bounded by the one, or was given it by the other.
+        // A program's capabilities are limited by the bounding set, or were granted as permitted.
         let held = granted.bounding | granted.permitted
         let sets = [
             ("CapPrm:", held), ("CapEff:", held), ("CapAmb:", held),
@@ -262,7 +264,7 @@ struct RestoredTree {
             let wanted = other.first == "apparmor" ? other.last ?? profile : profile
             var text = try? readFile("/proc/\(process)/attr/apparmor/current")
             if text == nil { text = try read("/proc/\(process)/attr/current") }
-            // The mode stands behind the name, as in "docker-default (enforce)".
+            // The mode follows the name, as in "docker-default (enforce)".
             let found = Self.label(text ?? [])
             guard found == wanted || found.begins(with: "\(wanted) (") else {
                 throw Self.excess(
@@ -287,8 +289,8 @@ struct RestoredTree {
 
     // MARK: Mounts
 
-    /// What the config hides and protects has to be so in the image, too: its mounts are those of the
-    /// checkpoint.
+    /// Checks that paths that the config masks or protects are so in the image, too: the mounts are
+    /// those of the checkpoint.
     private func checkMounts() throws(ContainerError) {
         let pid = pid
         let (table, root) = try reporting("unable to look at the restored mounts") {
