@@ -77,7 +77,7 @@ struct CommandTests {
         #expect(text == (try snapshot("swrunc", renewing: text)))
     }
 
-    /// The expected help, which `UPDATE_SNAPSHOTS=1` writes anew.
+    /// The expected help; `UPDATE_SNAPSHOTS=1` rewrites it.
     private func snapshot(_ name: String, renewing text: String) throws -> String {
         let file = URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "Help/\(name).txt")
@@ -88,7 +88,7 @@ struct CommandTests {
     }
 }
 
-/// Calls as containerd, conmon, CRI-O, Podman and BuildKit make them.
+/// Command lines as containerd, conmon, CRI-O, Podman and BuildKit use them.
 private let engineCalls = [
     "--root /r/default --log /b/log.json --log-format json create --bundle /b --pid-file /p"
         + " --console-socket /s --detach id",

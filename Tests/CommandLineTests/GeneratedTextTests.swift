@@ -37,7 +37,7 @@ struct GeneratedTextTests {
             (["swrunc", "completion", "b"], ["bash"]),
             (["swrunc", "help", "fea"], ["features"]),
             (["swrunc", "run", ""], []),
-            // Ids of containers, of which there are none; else it would be files.
+            // IDs of containers: there are none; otherwise it would complete files.
             (["swrunc", "explain", "--container", ""], []),
             (["swrunc", "explain", "--config", "/dev/nul"], ["/dev/null"]),
         ])
@@ -92,7 +92,7 @@ struct GeneratedTextTests {
         Self.expectMacrosOnly(page)
     }
 
-    /// No line is taken for a request by accident.
+    /// Checks that no line is parsed as a macro by accident.
     private static func expectMacrosOnly(_ page: String) {
         for line in page.split(separator: "\n") where line.hasPrefix(".") || line.hasPrefix("'") {
             let macros = [".SH", ".TH", ".TP", ".PP", ".nf", ".fi", ".\\\""]

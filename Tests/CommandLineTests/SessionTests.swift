@@ -8,8 +8,8 @@ internal import Testing
 
 @testable import swrunc
 
-/// Calls of the whole command line, but of commands that start nothing: create, run and exec would
-/// start the test program over.
+/// Calls of the whole command line, but only of commands that start nothing: create, run and exec
+/// would re-execute the test program.
 @Suite("One call from its words to its status")
 final class SessionTests {
     private let directory = FilePath("/tmp/swrunc-session-\(UUID().uuidString)")

@@ -4,7 +4,7 @@ internal import ContainerKit
 
 @testable import swrunc
 
-// Words as tests write them.
+// Command-line arguments in the form in which tests write them.
 
 extension Arguments {
     init(

@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// A directory of one test, removed with what is in it when the test is over.
+/// A directory for one test, removed with its contents at the end of the test.
 final class TemporaryDirectory {
     let path: String
 

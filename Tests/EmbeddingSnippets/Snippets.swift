@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The pieces of the article on embedding, which a test compares with it.
+// The code of the article on embedding; a test compares them.
 
 internal import ContainerKitAsync
 internal import Synchronization
 internal import SystemPackage
 
-// A config as a value: the template, without a terminal, with what a program of others may use.
+// A config as a value: the template, without a terminal, with limits for an untrusted program.
 func sandbox(_ arguments: [String], rootfs: FilePath) throws -> ContainerBundle {
     var spec = Spec.template
     spec.process?.terminal = false
@@ -53,7 +53,7 @@ func ask(_ questions: [String], of bundle: ContainerBundle, in store: ContainerS
     }.value
 }
 
-// Looks at a container while it runs, and runs a further process in it.
+// Watches a running container, and runs another process in it.
 func watch(_ bundle: ContainerBundle, in store: ContainerStore) async throws {
     try await withContainer(bundle, in: store, error: .inherit) { container in
         let version = try await container.exec(
@@ -70,7 +70,7 @@ func watch(_ bundle: ContainerBundle, in store: ContainerStore) async throws {
     }
 }
 
-// Ends politely: INT, a second later TERM, three seconds later KILL.
+// Ends gracefully: INT, a second later TERM, three seconds later KILL.
 func serve(_ bundle: ContainerBundle, in store: ContainerStore) async throws {
     let server = Task {
         try await withContainer(
@@ -81,11 +81,11 @@ func serve(_ bundle: ContainerBundle, in store: ContainerStore) async throws {
     }
     try await Task.sleep(for: .seconds(60))
     server.cancel()
-    // Returns once nothing of the container is left.
+    // Returns when nothing of the container is left.
     _ = await server.result
 }
 
-// A program that waits for all its children tells of those that are not its own.
+// A program that waits for all its children passes on the statuses of containers.
 final class Reaper: Sendable {
     private let taken = Mutex<[Int32: Int32]>([:])
 
@@ -104,17 +104,17 @@ final class Reaper: Sendable {
     }
 }
 
-// Without tasks: a loop of the host's own waits for the descriptor.
+// Without tasks: the program's own event loop waits for the descriptor.
 func launch(_ bundle: ContainerBundle, in store: ContainerStore) throws -> Termination {
     let (container, process) = try Container.createProcess("job", from: bundle, in: store)
     try container.start()
-    // In a program of its own, exitDescriptor goes to poll(2), epoll(7) or an event loop.
+    // In a real program, pass exitDescriptor to poll(2), epoll(7) or an event loop.
     let termination = try process.waitIfEnded() ?? process.waitForTermination()
     try container.delete()
     return termination
 }
 
-// A container of another program, or of this one before it was started again.
+// A container started by another program, or by an earlier run of this one.
 func follow(_ id: String, in store: ContainerStore) async throws -> Termination {
     let process = try store.container(id).process()
     return try await process.termination

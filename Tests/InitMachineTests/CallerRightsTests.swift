@@ -7,13 +7,14 @@ import Testing
 @testable import ContainerKit
 @testable import InitProgram
 
-/// A call that changes the rights of this thread alone, as none of the C library's does.
+/// A system call that changes the rights of this thread only; the C library's calls change all
+/// threads.
 private func change(_ call: Int32, _ a: Int, _ b: Int = 0, _ c: Int = 0) throws {
     let result = raw_system_call(Int(call), a, b, c, 0, 0, 0)
     try #require(result == 0, "call \(call) gave \(result)")
 }
 
-/// How a host may stand when it starts a child.
+/// The rights that a host may have when it starts a child.
 enum Standing: String, CaseIterable, Sendable, Codable {
     case root, reducedRoot, rootWithoutItsRights, inheritingRoot, user, userWithCapabilities
     case userWithAmbientCapabilities, noNewPrivileges
@@ -66,7 +67,7 @@ enum Standing: String, CaseIterable, Sendable, Codable {
 
 @Suite("The rights of a child that is born empty", .enabled(if: geteuid() == 0, "needs root"))
 struct CallerRightsTests {
-    /// The lines of a status that tell of rights.
+    /// The lines of a /proc/PID/status file that show rights.
     private static func rights(_ status: String) -> [Substring] {
         status.split(separator: "\n").filter {
             $0.hasPrefix("Cap") || $0.hasPrefix("Uid") || $0.hasPrefix("Gid")

@@ -9,10 +9,11 @@ import Testing
 @testable import ContainerKit
 @testable import InitProgram
 
-/// A signal that nothing else in the tests uses.
+/// A signal that no other test uses.
 private let testSignal = SIGUSR2
 
-/// Where the handler of the host writes; a handler is given nothing but the signal.
+/// The descriptor to which the host's signal handler writes; a handler gets only the signal as
+/// argument.
 nonisolated(unsafe) private var handlerOutput: CInt = -1
 
 @Suite("The child and its parent", .serialized)
@@ -50,7 +51,7 @@ struct ChildTests {
         }
     }
 
-    /// Signals itself in a child of a host with a handler; tells what the handler wrote.
+    /// Raises a signal in a child of a host with a handler; returns what the handler wrote.
     private func signalChild(flags: CloneFlags, unblocking: Bool) throws -> FinishedProgram {
         var action = sigaction()
         var before = sigaction()
@@ -106,7 +107,7 @@ struct ChildTests {
 
     // MARK: The rendezvous
 
-    /// A child that waits on a socket pair and then exits with 7; returned with the parent's end.
+    /// A child that waits on a socket pair and then exits with 7, and the parent's end.
     private func waitingChild() throws -> (child: RunningProgram, socket: CInt) {
         var ends: [CInt] = [-1, -1]
         try #require(
@@ -146,7 +147,7 @@ struct ChildTests {
 
     // MARK: A second process
 
-    /// A program whose second process writes the number of its parent.
+    /// A program whose second process writes its parent's pid.
     private func startTwo(_ theirs: CInt, _ output: CInt) throws -> RunningProgram {
         var code = Assembler()
         var state = LoweringState()
@@ -244,7 +245,7 @@ struct ChildTests {
                 code.exit(0)
                 return code.image
             }(), copying: .clearHandlers)
-        // wait4 without __WALL sees only children with SIGCHLD as their exit signal.
+        // Without __WALL, wait4 sees only children whose exit signal is SIGCHLD.
         #expect(waitpid(program.pid, nil, 0) == -1)
         #expect(errno == ECHILD)
         #expect(try program.finish() == .exited(0))

@@ -9,12 +9,12 @@ import Testing
 @testable import ContainerKit
 @testable import InitProgram
 
-/// A child that waits until the test has looked at it.
+/// A child that waits until the test has examined it.
 private struct WaitingChild {
     let program: RunningProgram
     private let socket: CInt
 
-    /// The program says `text` nowhere, but carries it as a config's text.
+    /// The child's program never prints `text`, but contains it, like a text of a config.
     init(carrying text: String = "") throws {
         var ends: [CInt] = [-1, -1]
         try #require(
@@ -25,7 +25,7 @@ private struct WaitingChild {
         var code = Assembler()
         var state = LoweringState()
         _ = code.textOffset(text)
-        // The program has begun when the page tells this instruction.
+        // The program has begun when the progress page shows this instruction.
         code.call(.getpid, [])
         InitStep.exchange(.waitForParent(.prepared)).lower(into: &code, &state)
         code.exit(7)
@@ -44,7 +44,7 @@ private struct WaitingChild {
         String(decoding: try readFile("/proc/\(program.pid)/\(name)"), as: UTF8.self)
     }
 
-    /// Whether bytes stand anywhere in its memory.
+    /// Whether the process's memory contains the bytes.
     func remembers(_ bytes: [UInt8]) throws -> Bool {
         let memory = open("/proc/\(program.pid)/mem", O_RDONLY | O_CLOEXEC)
         try #require(memory >= 0)
@@ -124,7 +124,8 @@ struct EmptyBirthTests {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         defer { close(file) }
         #expect(try child.release() == .exited(0))
-        // As in CVE-2019-5736: kept open, and opened for writing when nothing runs the file any more.
+        // As in CVE-2019-5736: the file is kept open, and opened for writing when no process runs
+        // it any more.
         let writable = open("/proc/self/fd/\(file)", O_RDWR | O_CLOEXEC)
         if writable >= 0 {
             #expect(write(writable, "x", 1) == -1)
@@ -182,7 +183,7 @@ struct EmptyBirthTests {
             }
             code.exit(0)
         }
-        // FD_CLOEXEC, and what says that there is no such descriptor.
+        // FD_CLOEXEC, and the value for a descriptor that does not exist.
         let numbers = done.output.withUnsafeBytes { Array($0.bindMemory(to: Int64.self)) }
         #expect(numbers == [1, Int64(-EBADF)])
     }
@@ -259,7 +260,7 @@ struct EmptyBirthTests {
 }
 
 extension [UInt8] {
-    /// Whether the bytes of `part` stand here somewhere, in their order.
+    /// Whether the bytes of `part` occur here, in this order.
     fileprivate func contains(part: [UInt8]) -> Bool {
         guard let first = part.first, count >= part.count else { return false }
         return (0...(count - part.count)).contains { start in
@@ -268,7 +269,7 @@ extension [UInt8] {
     }
 }
 
-/// A program that gives the status 3.
+/// A program that exits with status 3.
 private func exiting() throws -> ProgramImage {
     var code = Assembler()
     code.call(.getpid, [])
@@ -278,10 +279,10 @@ private func exiting() throws -> ProgramImage {
     return code.image
 }
 
-/// Lets a filter answer one call of this process, for ever.
+/// Installs a filter that answers one system call of this process, permanently.
 private func refuse(_ call: Int32, with errno: CInt) throws {
     var filter = [
-        // The number of the call; then two ways out.
+        // Loads the number of the call; then two possible results.
         sock_filter(code: 0x20, jt: 0, jf: 0, k: 0),
         sock_filter(code: 0x15, jt: 0, jf: 1, k: UInt32(call)),
         sock_filter(code: 0x06, jt: 0, jf: 0, k: 0x0005_0000 | UInt32(errno)),

@@ -8,7 +8,7 @@ import Testing
 @testable import ContainerKit
 @testable import InitProgram
 
-/// Lets this process make files of that many bytes at most; the hard limit stays.
+/// Limits the size of files that this process writes; the hard limit stays.
 private func limitFiles(to bytes: rlim_t?) throws {
     // RLIMIT_FSIZE
     var limit = rlimit()
@@ -17,7 +17,7 @@ private func limitFiles(to bytes: rlim_t?) throws {
     try #require(setrlimit(__rlimit_resource_t(1), &limit) == 0)
 }
 
-/// The signals that this thread blocks, and those that wait for it.
+/// The signals that this thread blocks, and its pending signals.
 private func signals() throws -> [String] {
     String(decoding: try readFile("/proc/thread-self/status"), as: UTF8.self)
         .split(separator: "\n").filter {
@@ -40,7 +40,7 @@ struct FileSizeTests {
     )
     func birth() async {
         await #expect(processExitsWith: .success) {
-            // SIGXFSZ has its default action here, which is the end of the process.
+            // SIGXFSZ has its default action here, which ends the process.
             let before = try signals()
             for bytes: rlim_t in [0, 1, 4095] {
                 try limitFiles(to: bytes)

@@ -21,7 +21,7 @@ struct MachineTests {
             code.exit(status)
         }
         #expect(done.outcome == .exited(Int32(status)))
-        // Its end is no instruction that could fail: the page tells the last one before.
+        // The end of the program cannot fail: the page shows the last instruction before it.
         #expect(done.index == 0)
     }
 
@@ -64,8 +64,8 @@ struct MachineTests {
 
     @Test("a refused call leaves its errno in its cell too")
     func resultOfRefusal() throws {
-        // The cell of the refused call is the one that the parent could not see: the errno is in
-        // the page, and the status is the machine's own.
+        // The cell of the failed call belongs to the child and the parent cannot see it: the errno
+        // is in the page, and the status is the machine's own.
         let done = try runInChild { code, _ in
             code.call(.openat, [.literal(-100), code.text("/nonexistent"), .literal(0)])
             code.exit(0)
@@ -228,9 +228,10 @@ struct MachineTests {
 
     static let countsReads = access("/proc/self/io", R_OK) == 0
 
-    /// Reads `descriptor` with retries, ignores the outcome, and gives the kernel's count of reads.
+    /// Reads `descriptor` with retries, ignores the result, and returns the kernel's count of
+    /// reads.
     private func countReads(of descriptor: CInt, retries: Int, ignoring: CInt) throws -> String {
-        // A copy, since the kernel's own reads for an exec count as well.
+        // In a copied child, since the kernel's own reads for an exec are counted as well.
         let done = try runInChild(copying: .clearHandlers) { code, output in
             let buffer = code.reserve(512)
             let file = code.cell("io")

@@ -5,12 +5,13 @@ import Testing
 
 @testable import ContainerKit
 
-/// The machine's bytes run alone, at another address: what they referred to would not be there.
+/// Only the machine's section is executed, at another address: code or data outside of it would be
+/// missing.
 @Suite("The object file of the machine")
 struct ObjectFileTests {
     static let section = "init_machine"
 
-    /// The folder with the object files of the module, beside the test binary that runs.
+    /// The folder with the object files of the module, beside the running test binary.
     private static func objectFolder() throws -> String {
         let maps = String(decoding: try readFile("/proc/self/maps"), as: UTF8.self)
         let binary = try #require(
@@ -23,7 +24,7 @@ struct ObjectFileTests {
         return binary[..<end] + "/InitMachine.build"
     }
 
-    /// What a command says of object files.
+    /// The output of a command for object files.
     private static func output(_ command: String, of files: [String]) throws -> [Substring] {
         let call = files.reduce(command) { "\($0) '\($1)'" }
         let stream = try #require(popen(call, "r"))
@@ -33,14 +34,14 @@ struct ObjectFileTests {
         return String(decoding: text, as: UTF8.self).split(separator: "\n")
     }
 
-    /// The symbols that are defined in the machine's section.
+    /// The symbols defined in the machine's section.
     private static func ownSymbols(_ files: [String]) throws -> Set<Substring> {
-        // VALUE FLAGS SECTION SIZE [.hidden] NAME, where the flags are seven columns.
+        // VALUE FLAGS SECTION SIZE [.hidden] NAME; the flags are seven columns.
         let symbols = try output("objdump -t", of: files).filter { $0.contains(" \(section)\t") }
         return Set(symbols.compactMap { $0.split(separator: " ").last })
     }
 
-    /// What the bytes of a section refer to.
+    /// The symbols to which a section refers.
     private static func references(of section: String, in files: [String]) throws -> [Substring] {
         // OFFSET TYPE SYMBOL+ADDEND
         try output("objdump -r -j \(section)", of: files).compactMap { line in
@@ -68,9 +69,10 @@ struct ObjectFileTests {
 
     // MARK: Other builds
 
-    /// What changes the code of the words with which SwiftPM calls the compiler, in each kind of build.
+    /// The compiler flags of SwiftPM that change the code, for each kind of build.
     ///
-    /// Its manifest has them (.build/debug.yaml). For coverage it passes none to C; other tools do.
+    /// They are in its manifest (.build/debug.yaml). For coverage it passes none to the C compiler;
+    /// other tools do.
     static let flags = [
         "-O0 -DDEBUG=1", "-O2", "-O0 -fsanitize=thread", "-O2 -fsanitize=thread",
         "-O0 -fsanitize=address", "-O2 -fsanitize=address", "-O0 -fsanitize=undefined",
@@ -87,7 +89,7 @@ struct ObjectFileTests {
     private static let hasCompiler: ConditionTrait = .enabled(
         if: compiler != nil && access("/usr/bin/objdump", X_OK) == 0, "needs clang and objdump")
 
-    /// Compiles files as SwiftPM does, but with a section for each function that has none.
+    /// Compiles files as SwiftPM does, but puts functions that have no section into one each.
     private static func compile(
         _ names: [String], _ flags: String, _ body: (_ files: [String]) throws -> Void
     ) throws {
@@ -127,11 +129,11 @@ struct ObjectFileTests {
         try Self.compile(["Start.c"], flags) { files in
             for (function, known) in [
                 ("leave", []), ("run", ["machine_run"]),
-                // What the caller is told is copied before the clone.
+                // The data for the caller is copied before the clone.
                 ("start", ["machine_clone", "memcpy"]),
             ] as [(String, Set<Substring>)] {
                 let targets = try Self.references(of: ".text.\(function)", in: files)
-                // Constants of its own file are read, and not called.
+                // Constants of the same file are read, not called.
                 let called = targets.filter { !$0.hasPrefix(".rodata") && !$0.hasPrefix(".L") }
                 #expect(called.allSatisfy { known.contains($0) }, "\(function): \(called)")
             }

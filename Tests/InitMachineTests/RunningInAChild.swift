@@ -11,11 +11,11 @@ import Testing
 
 /// How a program ended.
 enum ProgramOutcome: Equatable {
-    /// A call of the program, or the program that it executed, ended the process.
+    /// A system call of the program, or the program that it executed, ended the process.
     case exited(Int32)
-    /// A signal ended it.
+    /// A signal killed it.
     case signaled(Int32)
-    /// A call was refused.
+    /// A system call failed.
     case failed(instruction: Int, errno: CInt)
 }
 
@@ -23,21 +23,21 @@ enum ProgramOutcome: Equatable {
 struct FinishedProgram {
     var pid: Int32
     var outcome: ProgramOutcome
-    /// The instruction that the page told last.
+    /// The last instruction in the progress page.
     var index: Int
-    /// What the program wrote into its output.
+    /// The program's output.
     var output: [UInt8]
 
     var text: String { String(decoding: output, as: UTF8.self) }
 
-    /// The output as one number of 64 bits.
+    /// The output as a 64-bit number.
     var number: Int64? {
         guard output.count == 8 else { return nil }
         return output.withUnsafeBytes { $0.loadUnaligned(as: Int64.self) }
     }
 }
 
-/// Both ends of a pipe, closed in a child that executes.
+/// Both ends of a pipe, which are closed by an exec.
 struct Pipe: ~Copyable {
     let reading: CInt
     private(set) var writing: CInt
@@ -66,7 +66,7 @@ struct Pipe: ~Copyable {
     }
 }
 
-/// Starts a child with namespaces of its own, as the launcher does.
+/// Starts a child with new namespaces, as the launcher does.
 func startChild(_ image: ProgramImage, _ kinds: NamespaceSet, _ page: ProgressPage) throws
     -> ChildProcess
 {
@@ -78,14 +78,15 @@ func startChild(_ image: ProgramImage, _ kinds: NamespaceSet, _ page: ProgressPa
     return try start.start(image)
 }
 
-/// A program that runs in a child of the test: real calls, nothing is feigned.
+/// A program that runs in a child of the test, with real system calls and no mocks.
 final class RunningProgram {
     let image: ProgramImage
     let page: ProgressPage
     let pid: Int32
     let pidfd: CInt
 
-    /// Starts `image`, as the launcher does; with `copying` flags of clone3(2) in a copy of this process.
+    /// Starts `image` as the launcher does; with `copying`, flags of clone3(2), in a copy of this
+    /// process.
     init(
         _ image: ProgramImage, inputs: DescriptorTable<CInt> = [:], copying flags: CloneFlags? = nil
     ) throws {
@@ -127,7 +128,7 @@ final class RunningProgram {
     }
 }
 
-/// Runs a program to its end; what it writes to descriptor `output` is collected.
+/// Runs a program to its end, and collects what it writes to descriptor `output`.
 func runInChild(
     inputs: DescriptorTable<CInt> = [:], copying flags: CloneFlags? = nil,
     _ build: (_ code: inout Assembler, _ output: Operand) throws -> Void
@@ -146,7 +147,7 @@ func runInChild(
         pid: program.pid, outcome: outcome, index: program.page.index, output: output)
 }
 
-/// Runs steps to their end; the last one is `execute`, whose standard output is collected.
+/// Runs steps to their end; the last one is `execute`, and its standard output is collected.
 func runInChild(_ steps: [InitStep], inputs: DescriptorTable<CInt> = [:]) throws
     -> FinishedProgram
 {
@@ -171,18 +172,19 @@ extension Assembler {
         call(.exitGroup, [.literal(status)])
     }
 
-    /// Writes what the cell holds, eight bytes.
+    /// Writes the cell's content, eight bytes.
     mutating func write(_ cell: Cell, to output: Operand) {
         call(.write, [output, .cellAddress(cell), .literal(8)])
     }
 
-    /// A cell that holds a number when the program starts: `value(of:)` gives it to the launcher.
+    /// A cell that contains a number when the program starts: `value(of:)` gives the number to the
+    /// launcher.
     mutating func number(_ place: Int) -> Cell {
         input(.mountTree(place))
     }
 }
 
-/// The inputs for cells that `number` made.
+/// The inputs for the cells made by `number`.
 func numbers(_ values: CInt...) -> DescriptorTable<CInt> {
     var inputs: DescriptorTable<CInt> = [:]
     for (place, value) in values.enumerated() { inputs[.mountTree(place)] = value }

@@ -9,7 +9,7 @@ import Testing
 @testable import ContainerKit
 @testable import InitProgram
 
-/// Steps that need no privilege, run for real.
+/// Steps that need no privileges, really executed.
 @Suite("Steps in a real child")
 struct StepTests {
     @Test("the program gets its arguments and its environment, and nothing else")
@@ -110,7 +110,7 @@ struct StepTests {
         #expect(done.text == expected + "\n")
     }
 
-    /// As root the directory of another user can be entered, so root's rights are given up first.
+    /// Root can enter another user's directory, so root's rights are given up first.
     @Test(
         "a directory that was refused is entered by the next user, and by no third",
         .enabled(if: geteuid() == 0, "needs root"))
@@ -167,7 +167,7 @@ struct StepTests {
             .gapStart(phase: 1, 0): 3, .gapEnd(phase: 1, 0): kept - 1,
             .gapStart(phase: 1, 1): kept + 1, .gapEnd(phase: 1, 1): CInt.max,
         ]
-        // The output is not among what is kept, so the program tells by its status.
+        // The output descriptor is not kept, so the program reports by its status.
         let image = {
             var code = Assembler()
             var state = LoweringState()

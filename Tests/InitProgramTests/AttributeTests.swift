@@ -39,7 +39,7 @@ struct AttributeTests {
 
     private struct Mistake: Error {}
 
-    /// Where the operand of memory points, in words.
+    /// The offset of the operand's memory, in words.
     private func place(_ operand: Operand) -> Int? {
         guard case .address(let offset) = operand else { return nil }
         return offset / 8

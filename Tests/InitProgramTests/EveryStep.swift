@@ -5,9 +5,9 @@ import KernelVocabulary
 
 private let cpus = NumberSet(text: "0-1,65", words: [3, 2])
 
-/// One sample of each case of `InitStep`, for the rules that hold for all of them.
+/// One sample of each case of `InitStep`, for the rules that all steps must keep.
 ///
-/// A test reads the cases out of the sources: a new one needs a sample here.
+/// A test reads the cases from the sources: a new case needs a sample here.
 let everyInitStep: [InitStep] = [
     .process(.closeDescriptors(phase: 0, keeping: [.rendezvous, .startSocket], preserved: 2)),
     .stream(.setStandardStreams([0, 1, 2])), .process(.forbidPtrace), .process(.permitPtrace),

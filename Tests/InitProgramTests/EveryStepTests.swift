@@ -120,7 +120,7 @@ struct CaseName: Comparable {
 
     static func < (one: CaseName, other: CaseName) -> Bool { one.text < other.text }
 
-    /// Those that the files of the themes declare.
+    /// The cases that the files of the themes declare.
     static var inSources: [CaseName] {
         let folder = URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "../../Sources/InitProgram/Steps")

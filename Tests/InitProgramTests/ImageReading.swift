@@ -6,7 +6,7 @@ import Testing
 @testable import InitProgram
 
 extension ProgramImage {
-    /// A program of one step below a root, and the end that every program has.
+    /// A program with one step below a root, and the usual end of a program.
     init(of step: InitStep) {
         var steps: [InitStep] = [.root(.attachRootfs(hostPath: "/rootfs"))]
         steps.append(step)
@@ -17,10 +17,10 @@ extension ProgramImage {
     static let end = InitStep.execution(
         .execute(candidates: ["/bin/true"], arguments: [], environment: []))
 
-    /// The instructions of the second step: the one that `init(of:)` was given.
+    /// The instructions of the second step, which was given to `init(of:)`.
     var ofStep: [Instruction] { instructionsOfStep(1).map { instructions[$0] } }
 
-    /// The operands of the step's calls of one name, in order.
+    /// The operands of the step's calls with this name, in order.
     func operands(of name: String) -> [[Operand]] {
         ofStep.compactMap { instruction in
             guard case .call(let call, let operands, _, _, _) = instruction, call.name == name
@@ -29,7 +29,7 @@ extension ProgramImage {
         }
     }
 
-    /// The memory tests among the step's skips: offset, mask, value.
+    /// The memory conditions of the step's skips: offset, mask, value.
     var memoryTests: [MemoryTest] {
         ofStep.compactMap { instruction in
             guard case .skip(.address(let offset), let mask, let value, _) = instruction, mask != 0
@@ -38,7 +38,7 @@ extension ProgramImage {
         }
     }
 
-    /// A structure of the kernel as it stands in the data.
+    /// A kernel structure in the data.
     func structure<Layout: BitwiseCopyable>(at operand: Operand, as type: Layout.Type) throws
         -> Layout
     {
@@ -48,7 +48,7 @@ extension ProgramImage {
     }
 }
 
-/// What a skip compares.
+/// The condition of a skip.
 struct MemoryTest: Equatable {
     var offset: Int
     var mask: Int
@@ -56,7 +56,7 @@ struct MemoryTest: Equatable {
 }
 
 extension Operand {
-    /// Where the memory is that the operand names.
+    /// The offset of the memory that the operand names.
     var offset: Int? {
         switch self {
         case .address(let offset), .text(let offset, _): offset
@@ -64,7 +64,7 @@ extension Operand {
         }
     }
 
-    /// The number, if the operand is one.
+    /// The number, if the operand is a number.
     var value: Int? {
         switch self {
         case .literal(let value): value

@@ -5,14 +5,15 @@ import Testing
 
 @testable import InitProgram
 
-/// A program that breaks one rule, and the fault that names it.
+/// A program that breaks one rule, and the fault that the checker must report.
 struct BrokenProgram: Sendable, CustomTestStringConvertible {
     var name: String
     var fault: ProgramFault
     var image: ProgramImage
     var testDescription: String { name }
 
-    /// A sound program of one cell, 16 bytes of data and two instructions, to be broken.
+    /// A valid program with one cell, 16 bytes of data and two instructions, which tests then
+    /// break.
     static var sound: ProgramImage {
         var code = Assembler()
         _ = code.cell("result")
@@ -22,7 +23,7 @@ struct BrokenProgram: Sendable, CustomTestStringConvertible {
         return code.image
     }
 
-    /// The sound program with another first instruction.
+    /// The valid program with another first instruction.
     init(_ name: String, _ rule: String, _ first: Instruction) {
         self.name = name
         fault = ProgramFault(instruction: 0, rule: rule)
@@ -30,7 +31,7 @@ struct BrokenProgram: Sendable, CustomTestStringConvertible {
         image.instructions[0] = first
     }
 
-    /// The sound program with any change.
+    /// The valid program with any change.
     init(_ name: String, at index: Int, _ rule: String, _ change: (inout ProgramImage) -> Void) {
         self.name = name
         fault = ProgramFault(instruction: index, rule: rule)

@@ -7,7 +7,8 @@ import Testing
 
 @testable import InitProgram
 
-/// The lowering writes the kernel's structures as plain words: here their shape is the headers'.
+/// The lowering writes the kernel's structures as plain words: these tests compare them with the
+/// headers.
 @Suite("Structures of the kernel")
 struct StructureTests {
     @Test("statx fits the memory that calls fill, and its mode and device stand where skips look")
@@ -15,7 +16,7 @@ struct StructureTests {
         #expect(MemoryLayout<clinux_statx>.offset(of: \.stx_mode) == 28)
         #expect(MemoryLayout<clinux_statx>.offset(of: \.stx_rdev_major) == 128)
         #expect(MemoryLayout<clinux_statx>.offset(of: \.stx_rdev_minor) == 132)
-        // Skips read eight bytes, and the area is followed by another structure.
+        // Skips read eight bytes, and another structure follows the area.
         #expect(MemoryLayout<clinux_statx>.size <= 256)
 
         let image = ProgramImage(
@@ -55,7 +56,7 @@ struct StructureTests {
 
     @Test("statfs begins with the type of the file system")
     func statfsOffset() throws {
-        // glibc hides its structure from Swift: the kernel fills one for a file that it knows.
+        // glibc hides its structure from Swift: the kernel fills one in for a known file.
         var filled = [UInt64](repeating: .max, count: 32)
         let answer = filled.withUnsafeMutableBytes { buffer in
             "/proc\0".withCString { path in

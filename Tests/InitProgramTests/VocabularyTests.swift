@@ -5,7 +5,7 @@ import KernelVocabulary
 import SystemPackage
 import Testing
 
-/// The numbers of the vocabulary are written once, by hand: here they are those of the headers.
+/// The constants of the vocabulary are written by hand: these tests compare them with the headers.
 @Suite("The kernel's vocabulary")
 struct VocabularyTests {
     @Test("a set of flags prints as the headers spell it, and unknown bits in hexadecimal")
@@ -48,7 +48,7 @@ struct VocabularyTests {
         #expect(Errno(rawValue: 41).name == "errno 41")
     }
 
-    /// What the headers of Debian 12 lack, or the kernel keeps to itself.
+    /// Names that Debian 12's headers lack, or that are internal to the kernel.
     static let notInHeaders: Set<String> = [
         "AT_EXECVE_CHECK", "CONFIGFS_MAGIC", "KEY_POS_ALL", "KEY_USR_LINK", "KEY_USR_READ",
         "KEY_USR_SEARCH", "KEY_USR_VIEW", "MFD_EXEC", "MFD_NOEXEC_SEAL", "MPOL_WEIGHTED_INTERLEAVE",
@@ -108,20 +108,20 @@ struct VocabularyTests {
         }
     }
 
-    /// The values of names as a C compiler sees them; names that it does not know are left out.
+    /// The values of names according to a C compiler; names that it does not know are left out.
     private static func compiled(_ names: [String]) throws -> [String: Int] {
         let folder = FileManager.default.temporaryDirectory.appending(
             path: "vocabulary-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         var values = try values(of: names, { "#ifdef \($0)\n\($1)\n#endif" }, in: folder)
-        // Others are enumerators, which a program without them does not compile with.
+        // Others are enumerators: if one is missing, the program does not compile.
         let rest = names.filter { values[$0] == nil && !notInHeaders.contains($0) }
         for (name, value) in try Self.values(of: rest, { $1 }, in: folder) { values[name] = value }
         return values
     }
 
-    /// In an order in which they go together.
+    /// In an order in which the headers can be included together.
     private static let headers = [
         "linux/capability.h", "linux/close_range.h", "linux/fs.h", "linux/futex.h", "linux/if.h",
         "linux/if_addr.h", "linux/ioprio.h", "linux/keyctl.h", "linux/magic.h", "linux/memfd.h",

@@ -72,7 +72,7 @@ struct AnnotationTests {
             #else
                 let calls: [UInt8] = [83, 0, 2, 1]  // mkdir, and mkdirat as 258
             #endif
-            // The number of the call; mkdir and mkdirat fail with ENOMEDIUM.
+            // Loads the number of the call; mkdir and mkdirat fail with ENOMEDIUM.
             let program: [UInt8] = [
                 0x20, 0, 0, 0, 0, 0, 0, 0,
                 0x15, 0, 2, 0, calls[0], calls[1], 0, 0,
@@ -98,7 +98,7 @@ struct AnnotationTests {
     @Test("a filter that the kernel refuses fails the launch, and so does what is none")
     func refusedFilter() throws {
         try TestBundle.use { bundle throws in
-            // A program has to end with a return.
+            // A filter program must end with a return.
             for (text, words) in [
                 ("IAAAAAAAAAA=", ["linux.seccomp", "invalid argument"]),
                 ("nothing", ["annotations", "run.oci.seccomp_bpf_data", "is not base64"]),

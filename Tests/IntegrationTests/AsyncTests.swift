@@ -7,7 +7,7 @@ import Synchronization
 import SystemPackage
 import Testing
 
-/// Lets tasks go on once so many have come.
+/// Lets tasks go on once this many have arrived.
 actor Gathering {
     private let count: Int
     private var waiting: [CheckedContinuation<Void, Never>] = []
@@ -27,7 +27,7 @@ actor Gathering {
 }
 
 extension TestBundle {
-    /// As `use`, for a body that waits.
+    /// Like `use`, for an async body.
     static func useAsync<Result>(
         isolation: isolated (any Actor)? = #isolation,
         _ body: (TestBundle) async throws -> Result
@@ -44,7 +44,7 @@ extension TestBundle {
     }
 }
 
-/// How often a task that goes on has come round.
+/// Counts the rounds of a running task.
 private final class Ticks: Sendable {
     private let number = Mutex(0)
 
@@ -264,7 +264,7 @@ struct AsyncTests {
                     for _ in 0..<100 {
                         group.addTask { try await container.termination.status }
                     }
-                    // One that is cancelled does not disturb the others.
+                    // A cancelled one does not disturb the others.
                     let impatient = Task { try await container.termination }
                     impatient.cancel()
                     await #expect(throws: CancellationError.self) { try await impatient.value }
@@ -316,7 +316,7 @@ struct AsyncTests {
                 for try await event in container.events(every: .milliseconds(20)) {
                     last = event
                     guard case .outOfMemory(let count) = event else {
-                        // By the first statistics the past has been told.
+                        // The first statistics come after all events of the past.
                         if case .statistics = event, kills == [1], !isAsked {
                             isAsked = true
                             try await container.standardInput?.write("\n")
@@ -383,7 +383,7 @@ struct AsyncTests {
                         }
                     }
                 }
-                // What a process has for good is there after the first.
+                // What a process keeps open permanently exists after the first run.
                 await round()
                 let descriptors = entries(of: "/proc/self/fd").count
                 for _ in 0..<2 { await round() }

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Scheduler, I/O priority, CPU affinity, memory policy and personality", Host.root)
 struct AttributeTests {
-    /// The fields of /proc/PID/stat that proc_pid_stat(5) numbers from 1.
+    /// The fields of /proc/PID/stat, which proc_pid_stat(5) numbers from 1.
     private func field(_ number: Int, of pid: Int) throws -> String {
         let text = try readText("/proc/\(pid)/stat")
         let end = try #require(text.lastIndex(of: ")"))
@@ -18,7 +18,7 @@ struct AttributeTests {
         try [field(41, of: pid), field(19, of: pid), field(40, of: pid)]
     }
 
-    /// Runs a sleep in the container and gives its pid on the host.
+    /// Runs a sleep in the container and returns its pid on the host.
     private func execSleeping(_ bundle: TestBundle, _ process: String? = nil) throws -> Int {
         let pidFile = "\(bundle.directory)/pid"
         var words = ["exec", "--detach", "--pid-file", pidFile]

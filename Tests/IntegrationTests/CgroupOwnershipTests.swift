@@ -70,7 +70,7 @@ struct CgroupOwnershipTests {
     }
 }
 
-/// The v2 hierarchy alone: on a hybrid host in a mount namespace where it covers the others.
+/// Only the v2 hierarchy: on a hybrid host in a mount namespace in which it covers the others.
 @Suite(
     "A container whose init has left its cgroup", Host.root,
     .enabled(if: Host.hierarchies.contains { $0.isUnified }, "needs a cgroup v2 hierarchy"))
@@ -101,7 +101,7 @@ struct LeftCgroupTests {
             let done = try swrunc(
                 bundle, "run", "--detach", "--bundle", bundle.directory, bundle.id)
             try #require(done.status == 0 && done.error == "", "\(done)")
-            // What the runtime could not reach, it has not used.
+            // The runtime has not used what it could not reach.
             #expect(bundle.leftovers.cgroups() == [own])
             let pid = try bundle.state().pid
             try check(mkdir(other, 0o755), "mkdir")

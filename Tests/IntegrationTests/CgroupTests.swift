@@ -62,7 +62,7 @@ struct CgroupTests {
             #expect(try bundle.swrunc("delete", bundle.id).status == 0)
             let left = bundle.leftovers.cgroups()
             #expect(!left.contains { $0.hasSuffix("/inner") })
-            // The parent may be shared with others, so it is not the runtime's to remove.
+            // The parent may be shared with other containers, so the runtime must not remove it.
             for path in left.reversed() { rmdir(path) }
         }
     }
@@ -126,7 +126,7 @@ struct CgroupTests {
             let name = Host.isUnified ? "cpu.weight" : "cpu.shares"
             let file = try #require(try bundle.cgroupFile("cpu", name))
             let value = try #require(Int(try readText(file).trimmed))
-            // Half of the standard value of v1; less than the standard 100 of v2.
+            // Half of v1's default; less than v2's default of 100.
             #expect(Host.isUnified ? (1..<100).contains(value) : value == 512)
         }
     }

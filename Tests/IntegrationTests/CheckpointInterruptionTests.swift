@@ -4,15 +4,15 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// Checkpoints and restores whose runtime is killed, and restored processes that are slowed down.
+/// Checkpoints and restores during which the runtime is killed, and slowed down restored processes.
 @Suite("checkpoint and restore, interrupted", Criu.needed)
 struct CheckpointInterruptionTests {
-    /// What makes a dump last: memory that a process has touched.
+    /// Makes a dump slow: memory that a process has touched.
     private static let muchMemory = "dd if=/dev/zero bs=256M count=1 2>/dev/null | sleep 1000 &"
 
-    /// CRIU, by its number: it writes over its arguments and environment.
+    /// CRIU's pid; its token cannot be found, since it overwrites its arguments and environment.
     ///
-    /// What it has restored is a child of the runtime, too, but in another pid namespace.
+    /// Restored processes are children of the runtime, too, but in another pid namespace.
     private func criu(of command: RunningCommand) -> [String] {
         let children = "/proc/\(command.pid)/task/\(command.pid)/children"
         let own = readLink("/proc/self/ns/pid")
@@ -63,7 +63,7 @@ struct CheckpointInterruptionTests {
                 kill(command.pid, SIGKILL)
                 if try command.wait().status == 128 + SIGKILL { killed += 1 }
                 #expect(waits(60) { haveEnded(criu) })
-                // Once it has run, its files are others than the image's.
+                // Once it has run, its files differ from those at the checkpoint.
                 if bundle.count != counted {
                     #expect(bundle.counts())
                     break
@@ -124,7 +124,7 @@ struct CheckpointInterruptionTests {
         try TestBundle.use { bundle throws in
             try bundle.checkpointInUserNamespace { options throws in
                 var options = options
-                // CRIU writes the maps after the clone; its child is ahead of it here.
+                // CRIU writes the maps after the clone; here its child is faster.
                 let programs = "\(bundle.directory)/programs"
                 try makeDirectory(programs)
                 try writeText(

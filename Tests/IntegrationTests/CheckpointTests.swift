@@ -62,7 +62,7 @@ struct CheckpointTests {
     @Test("a checkpoint that fails leaves the container running, and nothing but CRIU's log")
     func failedCheckpoint() throws {
         try TestBundle.use { bundle throws in
-            // What has no name any more and is too large to be copied.
+            // A file that is unlinked and too large to be copied.
             try bundle.startCounting(
                 "exec 3>/tmp/big; rm /tmp/big; dd if=/dev/zero bs=1M count=3 2>/dev/null >&3")
             let done = try bundle.checkpoint()
@@ -72,7 +72,7 @@ struct CheckpointTests {
             #expect(entries(of: bundle.directory).filter { $0.hasPrefix(".image") } == [])
             #expect(try bundle.state().status == .running)
             #expect(bundle.counts())
-            // In a directory that was there what was there stays.
+            // In an existing directory, existing files stay.
             try makeDirectory(bundle.image)
             try writeText("mine", to: "\(bundle.image)/mine")
             #expect(try bundle.checkpoint().status == 1)
@@ -121,7 +121,7 @@ struct CheckpointTests {
             }
             #expect(try bundle.restore().status == 0, "\(bundle.log("restore"))")
             #expect(bundle.counts())
-            // A link in the place of a mount point is not followed.
+            // A link instead of a mount point is not followed.
             #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
             try check(rmdir("\(bundle.rootfs)/made/for/this"), "rmdir")
             try check(symlink("/tmp", "\(bundle.rootfs)/made/for/this"), "symlink")
@@ -250,7 +250,7 @@ struct CheckpointTests {
                 poststart: [hook("poststart")], poststop: [hook("poststop")])
             try bundle.startCounting()
             #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
-            // The container is gone, and so it was told.
+            // The container is gone, and was reported as such.
             #expect(access("\(bundle.directory)/hook-poststop", F_OK) == 0)
             for name in ["prestart", "createRuntime", "poststart", "poststop"] {
                 unlink("\(bundle.directory)/hook-\(name)")

@@ -4,11 +4,11 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// What keeps init from being born empty.
+/// Reasons why init cannot be born empty.
 enum Refusal: String, CaseIterable, Sendable {
     case executableMemory, execveat
 
-    /// Words that run others where it is so.
+    /// The beginning of a command line that runs another command under this condition.
     var words: [String] {
         switch self {
         case .executableMemory:
@@ -22,7 +22,7 @@ enum Refusal: String, CaseIterable, Sendable {
     }
 }
 
-/// The tests of what a launch is made of, where init is a copy of its host: it is the same program.
+/// The tests of all parts of a launch, with init as a copy of its host: it runs the same program.
 @Suite("Where init cannot be born empty", Host.root, InnerRun.outermost)
 struct CopiedInitTests {
     /// create, start, exec, user namespaces, hooks, tmpcopyup, terminals, and launches of this process.

@@ -4,17 +4,17 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// What a crash, a full disk or a person does to the files of a state directory.
+/// Damage to the files of a state directory by a crash, a full disk or a person.
 enum Damage: String, CaseIterable, Sendable {
     case cutShort, empty, missing, garbage, laterVersion, wrongType, otherID
     case directory, pipe, link, huge
     case noConfig, badConfig, noProgress, recordAndProgress, recordAndConfig
     case allButNames, nothingLeft
 
-    /// Whether nothing tells any more which processes are the container's.
+    /// Whether the container's processes cannot be determined any more.
     var isSilent: Bool { self == .allButNames || self == .nothingLeft }
 
-    /// Whether a command that only needs the record goes on.
+    /// Whether commands that only need the record still work.
     var sparesRecord: Bool { self == .noConfig || self == .badConfig || self == .noProgress }
 
     func apply(to directory: String) throws {
@@ -111,7 +111,7 @@ struct DamagedStateTests {
                     done, status: isExec ? 255 : 1,
                     naming: [path, "missing, damaged or of a later version"])
             }
-            // The list stays one that engines can read.
+            // The list stays readable for engines.
             let list = try bundle.swrunc("list", "--format", "json")
             #expect(list.status == 0 && list.text == "null", "\(list)")
             #expect(list.error.contains("load container \(bundle.id): \(path)"), "\(list)")
@@ -140,7 +140,7 @@ struct DamagedStateTests {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
             let pid = try bundle.state().pid
-            // Without the capabilities that see through hidepid.
+            // Without the capabilities that override hidepid.
             let drop = "--bounding-set=-sys_ptrace --inh-caps=-sys_ptrace"
             for command in ["state", "delete", "delete --force", "kill", "exec"] {
                 let words = "\(Host.runtime) --root \(bundle.store) \(command) \(bundle.id)"
@@ -149,7 +149,7 @@ struct DamagedStateTests {
                 let done = try RunningCommand(
                     ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", script], token: bundle.token
                 ).wait()
-                // hidepid hides nothing of one's own user's processes that one may trace.
+                // hidepid does not hide processes of the same user that the user may trace.
                 guard !hide.contains("hidepid") || done.status != 0 else { continue }
                 #expect(done.status != 0, "\(command): \(done)")
                 #expect(!done.error.contains("not running"), "\(command): \(done)")

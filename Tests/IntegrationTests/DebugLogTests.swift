@@ -21,7 +21,7 @@ struct DebugLogTests {
             let lines = done.error.split(separator: "\n").filter { $0.contains("outcome=done") }
             try #require(lines.count == steps.count && steps.count > 20, "\(done)")
             for (line, step) in zip(lines, steps) {
-                // explain shows create, where start gives the last order; run gives it itself.
+                // explain shows create, in which start gives the last order; run gives it itself.
                 let own = step.hasPrefix("wait for start") ? "wait for the runtime: start" : step
                 let text = own.split(separator: "\"")[0]
                 #expect(line.contains("msg=\"init: \(text)"), "\(line)")

@@ -5,14 +5,14 @@ import Glibc
 import Testing
 
 extension Host {
-    /// User 1000 has a systemd of its own, which has controllers to give.
+    /// User 1000 has its own systemd with delegated controllers.
     static let delegation: ConditionTrait = .enabled(
         if: isRoot && isUnified && canBeRootless
             && access("/run/user/1000/systemd/private", F_OK) == 0,
         "needs root, a user who reaches the binary, cgroup v2 alone, and the systemd of user 1000")
 }
 
-/// Calls as user 1000, from a cgroup that is root's unless `cgroup` names one to enter before.
+/// Runs commands as user 1000, in a cgroup of root unless `cgroup` names one to enter first.
 private struct Caller {
     let bundle: TestBundle
     var cgroup = ""
@@ -39,7 +39,7 @@ private struct Caller {
 
 @Suite("Cgroups of an ordinary user", Host.delegation)
 struct DelegationTests {
-    /// Changes what can be changed of a running container in the cgroup at `path`.
+    /// Changes the limits of a running container in the cgroup at `path`.
     private func checkControl(_ caller: Caller, _ path: String) throws {
         let id = caller.bundle.id
         #expect(try readText("\(path)/pids.max").trimmed == "20")
@@ -85,7 +85,7 @@ struct DelegationTests {
         }
     }
 
-    /// Gives `body` a cgroup of the user's, and one below it to call from.
+    /// Calls `body` with a cgroup of the user's, and one below it to call from.
     private func delegated(_ body: (TestBundle, String) throws -> Void) throws {
         try TestBundle.use { bundle throws in
             let path = "/sys/fs/cgroup/\(bundle.token)"

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Descriptors that are handed over", Host.root)
 struct DescriptorTests {
-    /// The process of a pidfd, as /proc/self/fdinfo tells it.
+    /// The process of a pidfd, from /proc/self/fdinfo.
     private func pid(_ pidfd: CInt) throws -> Int? {
         try readText("/proc/self/fdinfo/\(pidfd)").value(of: "Pid:").flatMap { Int($0) }
     }
@@ -89,7 +89,8 @@ struct DescriptorTests {
                 "echo sockets $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; cat <&3; echo; cat <&4; echo; "
                     + "[ -e /proc/self/fd/5 ] && cat <&5")
             try bundle.writeConfig()
-            // The manager tells the pid of whom it means.
+            // A service manager sets LISTEN_PID to the pid of the process for which the sockets
+            // are.
             let command = [
                 "/bin/sh", "-c", "export LISTEN_PID=\(isForRuntime ? "$$" : "1"); exec \"$@\"",
                 "sh",

@@ -78,7 +78,7 @@ struct DeviceTests {
                 }
                 try writeText("", to: "\(bundle.rootfs)/etc/key")
                 bundle.linux.maskedPaths = ["/etc/key"]
-                // The mode is the one that it has: nothing changes where that is possible.
+                // The device already has this mode: if possible, nothing is changed.
                 let text = try bundle.output(
                     of: "chmod 666 /etc/key 2>&1; touch /etc/key 2>&1; echo x >/etc/key; "
                         + "cat /etc/key" + (host == nil ? "" : "; chmod 666 /dev/null 2>&1; true"))
@@ -102,7 +102,7 @@ struct DeviceTests {
             let text = try bundle.output(
                 of: "stat -c %u:%g /dev/mqueue; touch /dev/mqueue/queue && ls /dev/mqueue")
             #expect(text.lines == ["0:0", "queue"])
-            // The same in a user namespace that is joined.
+            // The same in a joined user namespace.
             try bundle.startSleeping(id: "\(bundle.id)-first")
             bundle.joinUserNamespace(of: try bundle.state("\(bundle.id)-first").pid)
             #expect(try bundle.output(of: "stat -c %u:%g /dev/mqueue") == "0:0")
@@ -114,7 +114,7 @@ struct DeviceTests {
         try TestBundle.use { bundle throws in
             bundle.spec.mounts?.removeAll { $0.destination.hasPrefix("/dev") }
             try makeDirectory("\(bundle.rootfs)/dev/pts")
-            // To open a fifo for reading and writing would go well, and change what its owner sees.
+            // Opening a fifo for reading and writing would succeed, and change what its owner sees.
             try check(mkfifo("\(bundle.rootfs)/dev/pts/ptmx", 0o666), "mkfifo")
             bundle.process.terminal = true
             bundle.process.args = ["true"]

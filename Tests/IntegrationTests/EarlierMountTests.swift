@@ -4,17 +4,17 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// Bind mounts whose source, a path of the host, lies in the root file system where an earlier mount of
-/// the same container has something else.
+/// Bind mounts whose source, a path of the host, is inside the root file system, at a place that an
+/// earlier mount of the same container covers.
 @Suite("Bind mounts of what an earlier mount shows", Host.root)
 struct EarlierMountTests {
-    /// A directory of the host with a file, and one below it that a mount covers.
+    /// A directory of the host with a file, and a directory below it that a mount covers.
     private func makeSource(_ bundle: TestBundle) throws -> String {
         let source = "\(bundle.directory)/source"
         try makeDirectory("\(source)")
         try makeDirectory("\(source)/inner")
         try writeText("host", to: "\(source)/inner/file")
-        // Nobody but the owner gets at it by its path on the host.
+        // Only the owner can reach it by its path on the host.
         try check(chmod(source, 0o750), "chmod")
         return source
     }
@@ -32,14 +32,14 @@ struct EarlierMountTests {
             let source = try makeSource(bundle)
             try makeDirectory("\(bundle.rootfs)/mnt")
             try makeDirectory("\(bundle.rootfs)/mnt/inner")
-            // Mapped ids are not the owner's.
+            // Mapped IDs are not the owner's.
             if kind != .plain { try check(chmod(source, 0o755), "chmod") }
             if kind.hasUserNamespace { try bundle.makeUserNamespace() }
             bundle.addMount(nil, source, at: "/mnt", "rbind", "rprivate")
             bundle.addMount("tmpfs", "tmpfs", at: "/mnt/inner", "nosuid")
             let first = TestBundle.firstID
             let map = [IDMapping(containerID: 0, hostID: first, size: 100)]
-            // As engines spell paths of the container that they have on the host.
+            // As engines write the host's paths of files in the container.
             bundle.spec.mounts?.append(
                 Mount(
                     destination: "\(bundle.rootfs)/copy", source: "\(bundle.rootfs)/mnt",

@@ -4,7 +4,7 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// What a container's init is before its program runs.
+/// A container's init before its program runs.
 @Suite("Init is born empty", Host.root)
 struct EmptyBirthTests {
     @Test("an init that waits for start runs a file in memory, and holds at most 64 KiB")
@@ -22,7 +22,7 @@ struct EmptyBirthTests {
         }
     }
 
-    /// Runs a command in a pid namespace where files in memory may not be executed.
+    /// Runs a command in a pid namespace in which memory files may not be executed.
     private func runRefused(_ bundle: TestBundle, _ words: String) throws -> FinishedCommand {
         let call = """
             echo 2 >/proc/sys/vm/memfd_noexec && \

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("events", Host.root)
 struct EventsTests {
-    /// A member of an object, by the names that lead to it.
+    /// A nested member of an object, by the names that lead to it.
     private func member(_ value: JSONValue, _ names: String...) throws -> JSONValue {
         var value = value
         for name in names {

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("exec into a cgroup below the container's", Host.root)
 struct ExecCgroupTests {
-    /// The cgroup of the memory controller, or the only one, as the process of an exec sees it.
+    /// The cgroup of an exec's process in the memory hierarchy, or in the only one.
     private func cgroup(_ bundle: TestBundle, _ words: String...) throws -> String {
         let script = "cat /proc/self/cgroup"
         let done = try bundle.start(["exec"] + words + [bundle.id, "sh", "-c", script]).wait()
@@ -21,7 +21,7 @@ struct ExecCgroupTests {
         for path in bundle.leftovers.cgroups() where path.hasSuffix(bundle.id) {
             try check(mkdir("\(path)/\(name)", 0o755), "mkdir \(path)/\(name)")
             guard !Host.isUnified else { continue }
-            // On v1 a cgroup without CPUs takes no process.
+            // On v1, no process can enter a cgroup without CPUs.
             for file in ["cpuset.cpus", "cpuset.mems"] where access("\(path)/\(file)", F_OK) == 0 {
                 try writeText(readText("\(path)/\(file)"), to: "\(path)/\(name)/\(file)")
             }

@@ -4,7 +4,7 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// A create or run that must fail: how to make it so, and what its one line must name.
+/// A create or run that must fail: what makes it fail, and what its one error line must name.
 struct FailureCase: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let words: [String]

@@ -8,7 +8,7 @@ import Testing
 @testable import ContainerKit
 @testable import InitProgram
 
-/// A container whose program is stopped at one instruction after another.
+/// A container whose program fails at one instruction after the other.
 struct FaultCase: Sendable, CustomTestStringConvertible {
     enum Launching: String, Sendable {
         case run, create, exec
@@ -50,8 +50,8 @@ struct FaultCase: Sendable, CustomTestStringConvertible {
 
 @Suite("Faults", Host.root)
 struct FaultTests {
-    /// FAULTS_ALL=1: every instruction, else every fifth; on a slow machine fewer, but thirty of each
-    /// program.
+    /// FAULTS_ALL=1: every instruction, else every fifth; on a slow machine fewer, but at least
+    /// thirty of each program.
     static func stride(of instructionCount: Int) -> Int {
         if Host.environmentVariable("FAULTS_ALL") == "1" { return 1 }
         return max(min(5 * Host.slowness, instructionCount / 30), 1)
@@ -61,7 +61,7 @@ struct FaultTests {
         "a program that stops at any instruction says which step failed, and leaves nothing",
         arguments: FaultCase.all.indices)
     func everyInstruction(_ number: Int) async {
-        // A process of its own, so that its children and descriptors can be counted.
+        // In a separate process, so that its children and descriptors can be counted.
         await #expect(processExitsWith: .success) { [number] in
             let fault = FaultCase.all[number]
             try TestBundle.use { bundle throws in
@@ -80,7 +80,7 @@ struct FaultTests {
                     }
                     #expect(watchdog.hung == [])
                 }
-                // Some instructions are passed over; a test in which most are tells nothing.
+                // Some instructions are skipped; if most were, the test would prove nothing.
                 #expect(
                     launches.stopped * 4 > Array(indices).count,
                     "\(launches.stopped) of \(Array(indices).count)")
@@ -89,7 +89,7 @@ struct FaultTests {
     }
 }
 
-/// Launches of one container, each with another instruction that fails.
+/// Launches of one container, with another failing instruction each time.
 private struct FaultyLaunches {
     let bundle: TestBundle
     let launching: FaultCase.Launching
@@ -106,7 +106,7 @@ private struct FaultyLaunches {
         self.launching = launching
     }
 
-    /// A launch in which nothing fails: what it opens for good is no leak.
+    /// A launch without a failure: what it opens permanently is no leak.
     mutating func prepare() throws {
         if launching == .exec {
             let process = bundle.process
@@ -163,14 +163,14 @@ private struct FaultyLaunches {
         let planned = try plannedLauncher()
         var image = planned.image
         if Self.isBetweenSiblings(index, in: image) { return }
-        // A container is known by it to have a program; without, start has nothing to do.
+        // The execve is what gives the container a program; without it, start has nothing to do.
         if launching == .create, case .call(.execve, _, _, _, _) = image.instructions[index] {
             return
         }
         let origin = planned.plan.childSteps[image.stepOfInstruction[index]].origin
         let mayBePassedOver = Self.mayBePassedOver(index, in: image)
-        // The checker knows this call as one that always fails; the second operand, which close(2)
-        // does not have, keeps it from being taken for a refusal by the program itself.
+        // The checker treats this call as one that always fails; the second operand, which close(2)
+        // does not have, distinguishes it from a failure of the program itself.
         let isLast = index == image.instructions.count - 1
         image.instructions[index] = .call(
             .close, isLast ? [.literal(-1)] : [.literal(-1), .literal(0)], result: nil,
@@ -193,7 +193,8 @@ private struct FaultyLaunches {
                 try container.start()
             } catch {
                 stopped += 1
-                // Between its report to create and its wait for start nobody listens to init.
+                // Between init's report to create and its wait for start, no process listens to
+                // init.
                 if error.code != .wrongState || index > planned.image.startWaitIndex ?? 0 {
                     check(error, at: index, origin)
                 }
@@ -208,9 +209,10 @@ private struct FaultyLaunches {
         try checkNothingIsLeft(index)
     }
 
-    /// Whether the first of two processes has cloned the second and has still to tell of it, or to end.
+    /// Whether the first of two processes has cloned the second and must still report it, or exit.
     ///
-    /// A process that fails there leaves a zombie of this one, and where both stand is in one page.
+    /// A process that fails there leaves a zombie of this process, and both write their place to
+    /// one page.
     private static func isBetweenSiblings(_ index: Int, in image: ProgramImage) -> Bool {
         let before = image.instructions[..<index].lastIndex { $0.isCall(of: .clone3) }
         guard let before else { return false }
@@ -218,7 +220,7 @@ private struct FaultyLaunches {
         return end.map { index <= $0 } ?? false
     }
 
-    /// Whether a skip may lead over the instruction, or an execve(2) may end the program before it.
+    /// Whether a skip may jump over the instruction, or an execve(2) may end the program before it.
     private static func mayBePassedOver(_ index: Int, in image: ProgramImage) -> Bool {
         image.instructions[..<index].enumerated().contains { at, other in
             switch other {
@@ -240,13 +242,13 @@ private struct FaultyLaunches {
                 failure.call == "close" && failure.errno == .badFileDescriptor,
                 "instruction \(index): \(error)")
         } else {
-            // The program's own words, or those about the executable.
+            // The program's own error, or one about the executable.
             #expect(
                 origin.path?.hasPrefix("process.args") == true, "instruction \(index): \(error)")
         }
     }
 
-    /// Ends what was launched after all.
+    /// Kills a container that started in spite of the fault.
     private func end(_ launcher: Launcher) throws {
         _ = try? waitProcess(launcher.pidfd)
         unlink(pidFile)

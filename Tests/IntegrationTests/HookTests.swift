@@ -9,7 +9,7 @@ import Testing
 struct HookTests {
     // MARK: What a hook gets
 
-    /// A script of the host that notes its surroundings in `log`.
+    /// A script of the host that writes its environment to `log`.
     private func noting(_ bundle: TestBundle, _ name: String, log: String? = nil) -> Hook {
         Hook(
             path: "/bin/sh",
@@ -30,7 +30,7 @@ struct HookTests {
             poststart: host("poststart"), poststop: host("poststop"))
     }
 
-    /// Name, pid, directory, mount namespace and name in argv of each hook in a log, and its state.
+    /// Name, pid, directory, mount namespace and argv[0] of each hook in a log, and its state.
     private func notes(_ log: String) throws -> [(words: [String], state: State)] {
         let lines = try readText(log).lines
         return try stride(from: 0, to: lines.count - 1, by: 2).map { index in
@@ -95,7 +95,7 @@ struct HookTests {
         return result
     }
 
-    /// A hook that works in the host's root as in the container's.
+    /// A hook that works in the host's root and in the container's.
     private func script(_ text: String, timeout: Int? = nil) -> Hook {
         Hook(
             path: "/bin/sh", args: ["sh", "-c", text],
@@ -117,7 +117,7 @@ struct HookTests {
             let done = try bundle.run()
             #expect(done.status == 0, "\(done)")
             let lines = try readText(log).lines
-            // The fourth is the directory that ls reads.
+            // The fourth descriptor is the directory that ls reads.
             #expect(lines.prefix { Int($0) != nil } == ["0", "1", "2", "3"], "\(lines)")
             for mask in ["SigBlk", "SigIgn", "SigCgt"] {
                 #expect(lines.contains("\(mask):\t0000000000000000"), "\(lines)")

@@ -7,12 +7,12 @@ import Glibc
 import SystemPackage
 import Testing
 
-/// All that belongs to a process as a whole, or to the thread that looks, as text.
+/// All attributes of the process, and of the calling thread, as text.
 private struct ProcessState {
     var entries: [String: String] = [:]
 
-    /// What each thread, and each moment, has of its own; and SigQ, which counts for all processes of the user:
-    /// those that wait for this one are in SigPnd and ShdPnd.
+    /// Fields that differ between threads or change by themselves; and SigQ, which counts for all
+    /// processes of the user: signals pending for this process are in SigPnd and ShdPnd.
     ///
     /// Source: proc_pid_status(5).
     private static let changing = [
@@ -20,7 +20,8 @@ private struct ProcessState {
         "CoreDumping", "untag", "SigQ",
     ]
 
-    /// - Parameter directory: the test's own: what other tests mount meanwhile is below theirs.
+    /// - Parameter directory: the test's own; mounts of other tests at the same time are below
+    ///   other directories.
     init(_ directory: String) {
         for file in ["status", "limits", "oom_score_adj", "cgroup", "mountinfo", "personality"] {
             let lines = ((try? readText("/proc/self/\(file)")) ?? "").lines
@@ -33,7 +34,7 @@ private struct ProcessState {
         }
         for number in IntegrationTests.entries(of: "/proc/self/fd") {
             let target = readLink("/proc/self/fd/\(number)")
-            // The folder that is read here.
+            // The descriptor of the directory that is being read.
             if !target.hasPrefix("/proc/") { entries["fd/\(number)"] = target }
         }
         for signal in CInt(1)...64 {
@@ -76,7 +77,7 @@ private struct ProcessState {
         }
     }
 
-    /// What differs, in words.
+    /// The differences as text.
     func changes(since before: ProcessState) -> [String] {
         Set(entries.keys).union(before.entries.keys).sorted().compactMap { key in
             let (then, now) = (before.entries[key], entries[key])
@@ -129,7 +130,7 @@ struct HostStateTests {
     func unchanged() async {
         await #expect(processExitsWith: .success) {
             try TestBundle.use { bundle throws in
-                // Not what everybody has.
+                // Without what every process has.
                 signal(SIGUSR1) { _ in }
                 signal(SIGUSR2, SIG_IGN)
                 umask(0o27)
@@ -137,7 +138,7 @@ struct HostStateTests {
                 sigemptyset(&blocked)
                 sigaddset(&blocked, SIGHUP)
                 pthread_sigmask(SIG_BLOCK, &blocked, nil)
-                // What Foundation and the C library keep open after a first use.
+                // Descriptors that Foundation and the C library keep open after their first use.
                 _ = ProcessState(bundle.directory)
                 let before = ProcessState(bundle.directory)
                 try HostStateTests.launch(bundle)
@@ -162,7 +163,7 @@ struct HostStateTests {
                 let before = ProcessState(bundle.directory)
                 #expect(try bundle.runFromHere() == .exited(0))
                 #expect(ProcessState(bundle.directory).changes(since: before) == [])
-                // A host that closes what it does not know.
+                // A host that closes descriptors that it does not know.
                 let file = before.entries.first { $0.value.hasPrefix("/memfd:init") }
                 let number = try #require(file.flatMap { CInt($0.key.dropFirst(3)) })
                 let other = open("/dev/null", O_RDWR | O_CLOEXEC)
@@ -184,7 +185,7 @@ struct HostStateTests {
                 bundle.linux.seccomp = Seccomp(defaultAction: .allow)
                 var limit = rlimit()
                 getrlimit(__rlimit_resource_t(1), &limit)
-                // From nothing to enough for some of the files.
+                // From zero to enough for some of the files.
                 for bytes: rlim_t in [0, 16, 1024, 4096, 6000] {
                     limit.rlim_cur = bytes
                     setrlimit(__rlimit_resource_t(1), &limit)
@@ -213,7 +214,7 @@ struct HostStateTests {
 
     // MARK: Who reaps
 
-    /// Lets a thread take every child of this process, of whatever kind.
+    /// Starts a thread that reaps every child of this process, of whatever kind.
     private static func reapAll() {
         Thread.detachNewThread {
             // __WALL
@@ -221,7 +222,7 @@ struct HostStateTests {
         }
     }
 
-    /// A life with all that has a process of its own; `rounds` times.
+    /// The life of a container with everything that needs a process, `rounds` times.
     private static func live(_ bundle: TestBundle, rounds: Int, _ watchdog: Watchdog) throws {
         let store = bundle.containerStore
         bundle.addMount("tmpfs", "tmpfs", at: "/home", "tmpcopyup")
@@ -234,7 +235,7 @@ struct HostStateTests {
                 var program = try container.template()
                 program.args = ["sh", "-c", "exit 7"]
                 let process = try container.exec(program)
-                // Linux 6.15 tells what somebody else has taken.
+                // From Linux 6.15 on, the kernel reports a status that another thread has taken.
                 do throws(ContainerError) {
                     #expect(try process.wait() == .exited(7), "round \(round)")
                 } catch {
@@ -267,7 +268,8 @@ struct HostStateTests {
 
     private static let fewNumbers = "few numbers"
 
-    /// Before, it is the machine's, whose other processes must not see it change.
+    /// Before Linux 6.14, pid_max applies to the whole machine, and other processes must not see it
+    /// change.
     private static let ownLimitOfNumbers: ConditionTrait = .enabled(
         if: Host.kernelRelease >= (6, 14), "needs pid_max of a pid namespace, Linux 6.14")
 
@@ -289,7 +291,7 @@ struct HostStateTests {
             try TestBundle.use { bundle throws in
                 let watchdog = Watchdog()
                 HostStateTests.reapAll()
-                // More than ten processes each: the numbers come round many times.
+                // More than ten processes each, so that pids are reused many times.
                 try HostStateTests.live(bundle, rounds: 40, watchdog)
                 watchdog.stop()
             }

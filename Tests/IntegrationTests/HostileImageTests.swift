@@ -6,11 +6,11 @@ import Glibc
 import SystemPackage
 import Testing
 
-/// A host program that takes no precaution, against containers that are after its executable
-/// (CVE-2019-5736): the process of these tests is the host.
+/// A host program without precautions, and containers that attack its executable (CVE-2019-5736):
+/// the process of these tests is the host.
 @Suite("Containers that attack the host's executable", Host.root)
 struct HostileImageTests {
-    /// The host's executable as it is: nobody has written to it, or put another in its place.
+    /// The unchanged host's executable: it has been neither written to nor replaced.
     private struct Executable: Equatable {
         var values: [Int] = []
         var head: [UInt8]
@@ -61,7 +61,7 @@ struct HostileImageTests {
             let before = try Executable()
             try writeText("#!/proc/self/exe\n", to: "\(bundle.rootfs)/script", mode: 0o755)
             try check(symlink("/proc/self/exe", "\(bundle.rootfs)/link"), "symlink")
-            // The loader that the host's own executable names: here it would tell that it runs.
+            // The loader that the host's own executable names: here it would report that it runs.
             for loader in ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"] {
                 let folder = "\(bundle.rootfs)/\(loader.split(separator: "/")[0])"
                 try makeDirectory(folder)
@@ -74,8 +74,8 @@ struct HostileImageTests {
         }
     }
 
-    /// Opens the machine's file as soon as a process that runs it can be seen, and tries to change it in many
-    /// ways when nothing runs it any more; says what could be done.
+    /// Opens the machine's file as soon as it sees a process that runs it, and tries many ways to
+    /// change the file when no process runs it any more; prints what succeeded.
     private static let attack = """
         while [ ! -e /tmp/opened ]; do
             for p in /proc/[0-9]*; do
@@ -101,7 +101,7 @@ struct HostileImageTests {
         try TestBundle.use { bundle throws in
             let before = try Executable()
             let runtime = try readBytes(Host.runtime)
-            // All that lets one look at others.
+            // All rights that allow inspecting other processes.
             bundle.script(Self.attack)
             let powers = ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL"]
             bundle.process.capabilities = Capabilities(
@@ -110,7 +110,7 @@ struct HostileImageTests {
             let attacker = try Container.create(bundle.id, from: bundle.loaded(), in: store)
             try attacker.start()
             let pid = try attacker.state().pid
-            // Its init waits in the attacker's pid namespace for as long as the attack needs.
+            // Its init waits in the attacker's pid namespace as long as the attack needs.
             bundle.setNamespace(.pid, path: "/proc/\(pid)/ns/pid")
             bundle.process.args = ["/bin/true"]
             let other = "\(bundle.id)-joins"
@@ -129,10 +129,10 @@ struct HostileImageTests {
                     #expect(try readBytes("\(bundle.rootfs)/tmp/\(name)") == own)
                 }
             }
-            // As long as one of its processes is a zombie, the attacker's pid namespace does not end.
+            // The attacker's pid namespace does not end while one of its processes is a zombie.
             waitpid(pid_t(joinedPid), nil, 0)
             try joined.delete(force: true)
-            // It ends by itself, unless the attack has come to nothing.
+            // It ends by itself, unless the attack has failed.
             try? attacker.kill(.kill)
             waitpid(pid_t(pid), nil, 0)
             try attacker.delete()
@@ -178,7 +178,7 @@ struct HostileImageTests {
 
     @Test("nothing of the host's memory is in an init that waits, nor in its executable")
     func secrets() throws {
-        // Made at run time, so that it is in the heap alone.
+        // Made at run time, so that it is only in the heap.
         let secret = Array("a secret of the host \(UInt64.random(in: 0...UInt64.max))".utf8)
         try withExtendedLifetime(secret) {
             try TestBundle.use { bundle throws in
@@ -201,7 +201,7 @@ struct HostileImageTests {
         }
     }
 
-    /// All that can be read of a process's memory.
+    /// All readable memory of a process.
     private static func memory(of pid: Int) throws -> [UInt8] {
         let file = try check(open("/proc/\(pid)/mem", O_RDONLY | O_CLOEXEC), "open mem")
         defer { close(file) }

@@ -32,7 +32,7 @@ struct IdmappedMountTests {
                     destination: "/data", source: source, options: ["bind"] + options,
                     uidMappings: Self.map(0, 1000, 10), gidMappings: Self.map(0, 2000, 5)))
             let text = try bundle.output(of: Self.look)
-            // Who is in no range is nobody.
+            // A user outside of all ranges is mapped to nobody.
             #expect(text.lines == ["1000:2000", "1007:65534"])
         }
     }

@@ -4,10 +4,11 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// What a caller leaves to the runtime: signals, limits, umask, a directory that is gone.
+/// What the runtime inherits from its caller: signals, limits, umask, a directory that no longer
+/// exists.
 @Suite("What the runtime inherits", Host.root)
 struct InheritedSettingsTests {
-    /// Runs the runtime after the lines of a shell script, which change what it inherits.
+    /// Runs the runtime after lines of a shell script, which change what it inherits.
     private func run(
         _ bundle: TestBundle, after script: String, _ words: [String],
         _ options: CommandOptions = CommandOptions()
@@ -182,7 +183,7 @@ struct InheritedSettingsTests {
         }
     }
 
-    /// A pipe for standard error: writes to it have no limit of size.
+    /// A pipe for standard error: file size limits do not apply to pipes.
     private final class ErrorPipe {
         private let ends: (reader: CInt, writer: CInt)
 

@@ -4,10 +4,11 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// Commands that are killed, and hosts that lack room: what is left must be removable, or nothing.
+/// Commands that are killed, and hosts without space: nothing may be left, or only what can be
+/// removed.
 @Suite("Interruption", Host.root)
 struct InterruptionTests {
-    /// A command that changes a container, and the state that it finds it in.
+    /// A command that changes a container, and the container's state before it.
     struct Interrupted: Sendable, CustomTestStringConvertible {
         let words: [String]
         let needs: State.Status?
@@ -58,7 +59,7 @@ struct InterruptionTests {
                 if done.status == 128 + SIGKILL {
                     killed += 1
                 } else {
-                    // The machine has become quieter since the command was timed.
+                    // The machine has become faster since the command was timed.
                     whole = whole * 4 / 5
                 }
                 try expectRemovable(bundle, "round \(round)")
@@ -67,7 +68,7 @@ struct InterruptionTests {
         }
     }
 
-    /// How long the command takes when nothing disturbs it.
+    /// How long the undisturbed command takes.
     private func microseconds(_ interrupted: Interrupted, _ bundle: TestBundle) throws -> Int {
         var shortest = Duration.seconds(1)
         for _ in 0..<3 {
@@ -75,7 +76,7 @@ struct InterruptionTests {
             let start = ContinuousClock.now
             let command = try interrupted.call(bundle)
             if interrupted.words.first == "run", interrupted.words[1] != "-d" {
-                // It waits for the container.
+                // The command waits for the container.
                 _ = try waits { try bundle.swrunc("state", bundle.id).output.contains("running") }
             } else {
                 let done = try command.wait()
@@ -91,7 +92,7 @@ struct InterruptionTests {
         let deleted = try bundle.swrunc("delete", "--force", bundle.id)
         #expect(deleted.status == 0, "\(round): \(deleted)")
         #expect(bundle.leftovers.found() == [], "\(round)")
-        // The id is free again.
+        // The ID is free again.
         try bundle.create("--pid-file", "\(bundle.directory)/pid")
         #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0, "\(round)")
     }
@@ -144,7 +145,7 @@ struct InterruptionTests {
                 let start = try bundle.start(["start", bundle.id])
                 usleep(useconds_t(round * 200))
                 kill(pid, SIGKILL)
-                // It came before or after, but it came to an end.
+                // The command came before or after the kill, but it ended.
                 let done = try start.wait()
                 #expect(done.status == 0 || done.error.lines.count == 1, "\(done)")
                 #expect(try bundle.waits(for: .stopped))
@@ -172,7 +173,7 @@ struct InterruptionTests {
                 if done.status == 0 || done.status == 128 + SIGKILL && done.error == "" {
                     #expect(try bundle.swrunc("delete", bundle.id).status == 0)
                 } else {
-                    // Init was killed, or the kernel refused it the memory.
+                    // Init was killed, or the kernel refused to give it memory.
                     bundle.expectFailure(done, naming: ["memory"])
                 }
                 #expect(bundle.leftovers.found() == [])
@@ -180,7 +181,7 @@ struct InterruptionTests {
         }
     }
 
-    /// File systems with too little room: a number of pages, or of files.
+    /// File systems with too little space: a number of pages, or of files.
     static let smallStores = (1...8).map { "size=\($0 * 4096)" } + (2...7).map { "nr_inodes=\($0)" }
 
     @Test(

@@ -11,7 +11,8 @@ struct LabelTests {
         (try? readText("/sys/module/apparmor/parameters/enabled"))?.hasPrefix("Y") == true
         && access("/sys/kernel/security/apparmor/profiles", F_OK) == 0
 
-    /// Loads a profile that allows all but writing to /tmp/locked; unloads it after `body`.
+    /// Loads a profile that allows everything except writing to /tmp/locked; unloads it after
+    /// `body`.
     static func withProfile(_ name: String, _ body: () throws -> Void) throws {
         let text = """
             profile \(name) flags=(attach_disconnected,mediate_deleted) {

@@ -62,7 +62,7 @@ struct LibraryTests {
             #expect(try bundle.containerStore.states().map(\.id) == [bundle.id])
             let pid = try pid_t(container.state().pid)
             try container.kill(.kill)
-            // The init of a container is the caller's child, and its zombie until then.
+            // A container's init is the caller's child, and remains its zombie until then.
             waitpid(pid, nil, 0)
             #expect(try container.state().status == .stopped)
             try container.delete()

@@ -21,7 +21,7 @@ struct LifecycleTests {
         "run ends with 128 and the signal of the process", arguments: [SIGKILL, SIGTERM, SIGUSR1])
     func runSignal(_ signal: CInt) throws {
         try TestBundle.use { bundle throws in
-            // Init of a pid namespace gets no signal of its own, so another process is told to.
+            // Init of a pid namespace ignores its own signals, so another process raises one.
             bundle.removeNamespace(.pid)
             bundle.script("kill -\(signal) $$")
             #expect(try bundle.run().status == 128 + signal)
@@ -118,7 +118,7 @@ struct LifecycleTests {
             try bundle.create()
             let pid = try bundle.state().pid
             let parent = try readText("/proc/\(pid)/status").value(of: "PPid:")
-            // The orphan goes to the nearest subreaper.
+            // The orphan's new parent is the nearest subreaper.
             #expect(try readText("/proc/\(parent ?? "")/cmdline").contains("swrunc-it") == false)
         }
     }

@@ -20,7 +20,7 @@ struct LinkMountTests {
             bundle.addMount(
                 "bind", "\(bundle.directory)/file", at: "/etc/file", "bind", "copy-symlink")
             #expect(try bundle.output(of: "readlink /etc/link; cat /etc/link") == "file\ncontent")
-            // It is there now, and the same.
+            // It exists now, and is the same file.
             #expect(try bundle.output(of: "readlink /etc/link") == "file")
             try check(unlink("\(bundle.rootfs)/etc/link"), "unlink")
             try check(symlink("files", "\(bundle.rootfs)/etc/link"), "symlink")

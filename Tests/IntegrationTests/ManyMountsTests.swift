@@ -5,11 +5,11 @@ import Testing
 
 @Suite("More mounts than descriptors", Host.root)
 struct ManyMountsTests {
-    /// Closes what the test's own process was given.
+    /// Closes the descriptors that the test's own process was given.
     private static let closing =
         "for f in /proc/self/fd/*; do n=${f##*/}; [ $n -le 2 ] || eval \"exec $n>&-\"; done"
 
-    /// Runs the container with limits of its runtime: `ulimit` with these options.
+    /// Runs the container with limits for the runtime: options of `ulimit`.
     private func run(_ bundle: TestBundle, limits: String) throws -> FinishedCommand {
         try bundle.writeConfig()
         let words = [

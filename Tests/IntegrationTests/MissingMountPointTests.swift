@@ -4,7 +4,7 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// Mount points behind links that lead to what is not there, with earlier mounts on the way.
+/// Mount points behind dangling links, with earlier mounts on the path.
 @Suite("Mount points behind links, in earlier mounts", Host.root)
 struct MissingMountPointTests {
     private func makeVolume(_ bundle: TestBundle) throws -> String {

@@ -115,7 +115,7 @@ struct MountTargetTests {
     func laterMounts(_ propagation: Linux.Propagation?) throws {
         try TestBundle.use { bundle throws in
             try makeDirectory("\(bundle.rootfs)/mnt")
-            // Its own mount, shared, as a host's are; what is mounted below arrives in its slaves.
+            // A separate shared mount, like a host's; mounts below it appear in its slaves.
             try check(mount(bundle.rootfs, bundle.rootfs, nil, UInt(MS_BIND), nil), "mount")
             try check(mount(nil, bundle.rootfs, nil, UInt(MS_SHARED), nil), "mount")
             defer { umount2(bundle.rootfs, Int32(MNT_DETACH)) }

@@ -27,7 +27,7 @@ struct MountTests {
 
     func mounts(_ bundle: TestBundle) throws -> [String: MountLine] {
         let lines = try bundle.output(of: "cat /proc/self/mountinfo").lines
-        // The last one at a place is what is seen there.
+        // The last mount at a mount point is the visible one.
         return Dictionary(
             lines.compactMap(MountLine.init).map { ($0.mountPoint, $0) },
             uniquingKeysWith: { $1 })
@@ -66,7 +66,7 @@ struct MountTests {
             bundle.process.args = ["grep", "/some/place tmpfs", "/proc/mounts"]
             let done = try bundle.run()
             #expect(done.status == 0, "\(done)")
-            // It is deprecated, and a warning says so.
+            // The option is deprecated, and a warning says so.
             #expect(done.error.contains("level=warning") && done.error.contains("mounts[7]"))
         }
     }
@@ -302,7 +302,7 @@ struct MountTests {
             let mounts = try mounts(bundle)
             #expect(mounts["/data"]?.options.contains("ro") == true)
             #expect(mounts["/data/inner"]?.options.contains("ro") == (option == "rro"))
-            // The host's own mounts stay as they are.
+            // The host's own mounts do not change.
             try writeText("host", to: "\(data)/inner/file")
             try writeText("host", to: "\(data)/file")
         }
@@ -389,7 +389,7 @@ struct MountTests {
             let data = "\(bundle.directory)/data"
             try makeDirectory(data)
             try check(mount(data, data, nil, UInt(MS_BIND), nil), "bind")
-            // Its own peer group, not the one of /tmp.
+            // It has its own peer group, not the one of /tmp.
             try check(mount(nil, data, nil, UInt(MS_PRIVATE), nil), "make private")
             try check(mount(nil, data, nil, UInt(MS_SHARED), nil), "share")
             defer { umount2(data, CInt(MNT_DETACH)) }
@@ -442,7 +442,7 @@ struct MountTests {
                 of:
                     "cat \(directory)/cgroup.procs; ls \(directory); touch \(directory)/x 2>&1; true"
             )
-            // The shell is process 1; the others came and went.
+            // The shell is process 1; the others have ended.
             #expect(text.lines.first == "1", "\(text)")
             #expect(!text.contains(bundle.token))
             #expect(text.contains("Read-only file system"))

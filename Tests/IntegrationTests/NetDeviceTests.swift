@@ -4,7 +4,7 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// A pair of virtual devices, of which the first has addresses and is up; gone at the end of a test.
+/// A pair of virtual devices, the first with addresses and up; removed at the end of a test.
 private final class DevicePair {
     let name: String
     let peer: String
@@ -14,7 +14,7 @@ private final class DevicePair {
         return places.first { access($0, X_OK) == 0 }
     }()
 
-    /// Whether this kernel makes such pairs.
+    /// Whether this kernel can create such pairs.
     static let areThere: Bool = {
         guard Host.isRoot, tool != nil, let pair = try? DevicePair("probe") else { return false }
         return exists("/sys/class/net/\(pair.name)")
@@ -40,7 +40,7 @@ private final class DevicePair {
         return done.status == 0 ? 0 : -1
     }
 
-    /// What `ip address` prints of the device; empty when it is not here.
+    /// The output of `ip address` for the device; empty if it is not in this namespace.
     var addresses: String {
         get throws {
             let words = [Self.tool ?? "ip", "address", "show", "dev", name]

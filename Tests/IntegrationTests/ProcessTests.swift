@@ -98,7 +98,7 @@ struct ProcessTests {
             #expect(done.error.lines.first == "exec /bin/odd: \(reason)", "\(done)")
             #expect(done.error.lines.count == 2, "\(done)")
 
-            // A log of its own still gets what engines read, and start has no words but these.
+            // A separate log still gets the texts that engines read, and start prints nothing else.
             let log = "\(bundle.directory)/log.json"
             let logged = try bundle.swrunc(
                 "--log", log, "--log-format", "json", "run", "--bundle", bundle.directory, bundle.id
@@ -125,7 +125,7 @@ struct ProcessTests {
     @Test("cwd is taken inside the rootfs, through links too")
     func workingDirectoryThroughLinks() throws {
         try TestBundle.use { bundle throws in
-            // The same path is there on the host and in the image.
+            // The path exists on the host and in the image.
             try makeDirectory(bundle.rootfs + bundle.directory)
             try check(symlink(bundle.directory, "\(bundle.rootfs)/out"), "symlink")
             try check(symlink("../../../out", "\(bundle.rootfs)/twice"), "symlink")
@@ -189,7 +189,7 @@ struct ProcessTests {
                 effective: ["CAP_KILL"], inheritable: ["CAP_KILL", "CAP_NET_BIND_SERVICE"],
                 permitted: ["CAP_KILL", "CAP_SETUID", "CAP_NET_BIND_SERVICE"],
                 ambient: ["CAP_NET_BIND_SERVICE"])
-            // Not root: execve gives root all of the bounding set.
+            // Not as root: execve would give root the whole bounding set.
             bundle.process.user.uid = 1000
             let status = try bundle.output(of: "cat /proc/self/status")
             func mask(_ key: String) -> UInt64? {
@@ -198,7 +198,7 @@ struct ProcessTests {
             #expect(mask("CapBnd:") == 1 << 0 | 1 << 5 | 1 << 7 | 1 << 10)
             #expect(mask("CapInh:") == 1 << 5 | 1 << 10)
             #expect(mask("CapAmb:") == 1 << 10)
-            // What execve makes of these for a user that is not root: the ambient set.
+            // What remains after execve for a user other than root: the ambient set.
             #expect(mask("CapPrm:") == 1 << 10)
             #expect(mask("CapEff:") == 1 << 10)
         }
@@ -302,14 +302,14 @@ struct ProcessTests {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["cat", "/proc/self/status"]
             try bundle.writeConfig()
-            // A shell that ignores them hands that down: HUP as nohup does, PIPE as systemd does.
+            // A shell that ignores signals passes this on: HUP as nohup does, PIPE as systemd does.
             let call = "trap '' HUP INT PIPE; exec \"$@\""
             let run = [Host.runtime, "--root", bundle.store, "run", "--bundle", bundle.directory]
             let done = try RunningCommand(
                 ["/bin/sh", "-c", call, "sh"] + run + [bundle.id], token: bundle.token
             ).wait()
             #expect(done.output.value(of: "SigBlk:") == "0000000000000000", "\(done)")
-            // Two signals of the C library, 32 and 33, are beyond a shell.
+            // A shell cannot set signals 32 and 33, which the C library uses itself.
             let ignored = done.output.value(of: "SigIgn:").flatMap { UInt64($0, radix: 16) }
             #expect(ignored.map { $0 & 0x7fff_ffff } == 0)
         }

@@ -5,7 +5,7 @@ import Glibc
 import SystemPackage
 import Testing
 
-/// Where the init of a container that exists is.
+/// Which step the init of an existing container has reached.
 @Suite("Explaining a container that exists", Host.root)
 struct ProgressTests {
     private func hook(_ text: String) -> [Hook] {
@@ -18,7 +18,7 @@ struct ProgressTests {
         return done.output
     }
 
-    /// The lines that have the mark.
+    /// The lines with the mark.
     private func marked(_ text: String) -> [String] {
         text.split(separator: "\n").filter { $0.hasPrefix("=> ") }.map { String($0) }
     }
@@ -27,7 +27,7 @@ struct ProgressTests {
         try bundle.containerStore.container(bundle.id)
     }
 
-    /// Starts a command that is going to hang, and waits until init stands so.
+    /// Starts a command that will hang, and waits until init has reached this state.
     private func hang(
         _ bundle: TestBundle, _ words: [String], until step: String
     ) throws -> RunningCommand {
@@ -60,7 +60,7 @@ struct ProgressTests {
             let progress = try container(bundle).progress()
             #expect(progress.standing == .waiting && progress.isTimeExact && progress.isMarked)
             #expect(progress.time > progress.created)
-            // One call of the step is the wait itself.
+            // The step has one call, the wait itself.
             var calls: [String] = []
             let isAtCall = try waits {
                 calls = marked(try explain(bundle, "--calls"))
@@ -130,7 +130,7 @@ struct ProgressTests {
             kill(stuck.pid, SIGKILL)
             _ = try stuck.wait()
             kill(try #require(pid_t(readText(number).trimmed)), SIGKILL)
-            // Init ends once it sees that nobody is left.
+            // Init exits when it notices that all other processes have ended.
             #expect(waits { (try? container(bundle).progress().standing) == .ended })
             let text = try explain(bundle)
             #expect(text.contains("broken off"), "\(text)")
@@ -187,7 +187,7 @@ struct ProgressTests {
         "an init that could not execute its program: the mark is where it stopped, with the error")
     func failed() throws {
         try TestBundle.use { bundle throws in
-            // There at create, and gone at start.
+            // The file exists at create, but not at start.
             bundle.process.args = ["/bin/late"]
             try copyFile(Host.busybox, to: "\(bundle.rootfs)/bin/late")
             try bundle.create()
@@ -271,7 +271,7 @@ struct ProgressTests {
             let text = try explain(bundle)
             #expect(marked(text).isEmpty, "\(text)")
             #expect(text.contains("- no step is marked: the plan made anew has"), "\(text)")
-            // The record still has the call.
+            // The record still contains the call.
             #expect(text.contains("ppoll("), "\(text)")
             try writeText("{", to: config)
             let broken = try explain(bundle)

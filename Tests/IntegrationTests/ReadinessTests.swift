@@ -4,7 +4,7 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// A service listener that takes what it is told, each message with the descriptor beside it.
+/// A listener like a service manager, which records each message with its descriptor.
 private final class ReadinessListener {
     let path: String
     private let socket: CInt
@@ -17,7 +17,7 @@ private final class ReadinessListener {
 
     deinit { close(socket) }
 
-    /// The next message, within ten seconds; the descriptor that comes with a barrier is closed.
+    /// The next message, within ten seconds; the descriptor of a barrier is closed.
     func message(withinMilliseconds limit: Int32 = 10_000) -> String? {
         var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
         guard poll(&entry, 1, limit) == 1 else { return nil }
@@ -57,7 +57,7 @@ private func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, sockl
     }
 }
 
-/// What sd_notify(3) in a container does, said to the socket that the container sees.
+/// What sd_notify(3) does in a container, sent to the socket that the container sees.
 private func say(_ text: String, to path: String) -> Int32 {
     let socket = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
     defer { close(socket) }
@@ -73,7 +73,7 @@ struct ReadinessTests {
         return options
     }
 
-    /// The socket as the container's process sees it.
+    /// The path of the socket as seen by the container's process.
     private func inside(_ pid: Int) -> String { "/proc/\(pid)/root/run/notify/notify.sock" }
 
     private func isRunning(_ bundle: TestBundle) -> Bool {

@@ -4,7 +4,7 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// A config that grants less than the one of the checkpoint.
+/// A config that grants less than the checkpoint's config.
 struct StricterConfig: Sendable, CustomTestStringConvertible {
     let field: String
     let change: @Sendable (TestBundle) -> Void

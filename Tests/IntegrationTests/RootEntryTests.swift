@@ -6,12 +6,12 @@ import Testing
 
 @Suite("Ways into the root", Host.root)
 struct RootEntryTests {
-    /// The lines of the host's table of mounts that name the bundle.
+    /// The lines of the host's mount table that name the bundle.
     private func mounts(of bundle: TestBundle) throws -> [String] {
         try readText("/proc/self/mountinfo").lines.filter { $0.contains(bundle.token) }
     }
 
-    /// Those on the host's "/".
+    /// The mounts on the host's "/".
     private func mountsOfRoot() throws -> [String] {
         try readText("/proc/self/mountinfo").lines.filter { $0.split(separator: " ")[4] == "/" }
     }
@@ -36,8 +36,8 @@ struct RootEntryTests {
         }
     }
 
-    /// The kernel lets a user namespace mount a procfs where one without masks is to be seen in the
-    /// mount namespace, also one that is hidden under the root.
+    /// The kernel lets a user namespace mount a procfs if the mount namespace has one without
+    /// masks, even one that is hidden under the root.
     @Test(
         "with --no-pivot a user namespace gets no procfs without masks", arguments: [true, false])
     func noBareProcfs(_ masksPaths: Bool) throws {

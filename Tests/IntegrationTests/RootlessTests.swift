@@ -5,10 +5,11 @@ import Glibc
 import Testing
 
 extension TestBundle {
-    /// An ordinary user who has no account.
+    /// An ordinary user without an account.
     static let userID: UInt32 = 12_345
 
-    /// Makes the bundle and its state directory an ordinary user's, and the config one for that user.
+    /// Gives the bundle and its state directory to an ordinary user, and makes the config one for
+    /// that user.
     func makeRootless(for userID: UInt32 = userID) throws {
         var config = Spec.rootlessTemplate(userID: userID, groupID: userID)
         config.process?.terminal = false
@@ -30,7 +31,7 @@ extension TestBundle {
         ["/usr/bin/setpriv", "--reuid", "\(user)", "--regid", "\(user)", "--clear-groups"]
     }
 
-    /// Calls the runtime as the user.
+    /// Runs the runtime as the user.
     func asUser(_ words: String..., options: CommandOptions = CommandOptions()) throws
         -> FinishedCommand
     {
@@ -72,7 +73,7 @@ extension TestBundle {
 }
 
 extension Host {
-    /// An ordinary user can be had, reaches the binary, and may make user namespaces.
+    /// Whether an ordinary user is available, can reach the binary, and may create user namespaces.
     static let rootless: ConditionTrait = .enabled(
         if: isRoot && canBeRootless,
         "needs root to begin with, setpriv, and user namespaces for all")
@@ -372,7 +373,7 @@ struct RootlessTests {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
             bundle.removeNamespace(.pid)
-            // The host's procfs: a new one needs a pid namespace.
+            // This is the host's procfs: a new one needs a pid namespace.
             let index = try #require(bundle.spec.mounts?.firstIndex { $0.type == "proc" })
             bundle.spec.mounts?[index] = Mount(
                 destination: "/proc", type: nil, source: "/proc", options: ["rbind"])

@@ -3,7 +3,8 @@
 import ContainerKit
 import Testing
 
-/// In a kernel with SELinux and Debian's policy; permissive is enough, since labels are checked by themselves.
+/// Needs a kernel with SELinux and Debian's policy; permissive mode is enough, since the tests
+/// check the labels themselves.
 @Suite(
     "Labels of SELinux", Host.root,
     .enabled(if: LabelTests.hasSELinux, "this kernel has no SELinux turned on"))
@@ -26,7 +27,7 @@ struct SELinuxTests {
             let attribute = "/proc/\(try bundle.state().pid)/attr/"
             let current = try readText("\(attribute)current").filter { $0 != "\0" }
             #expect(current.trimmed == processLabel)
-            // Nothing of what init wrote is left to the program.
+            // The program inherits no label that init wrote.
             for name in ["exec", "keycreate"] {
                 #expect(try readText(attribute + name) == "", "\(name)")
             }
@@ -54,7 +55,7 @@ struct SELinuxTests {
             for place in ["/dev", "/dev/shm", "/dev/mqueue", "/dev/pts", "/fresh", "/masked"] {
                 #expect(try label(of: root + place) == fileLabel, "\(place)")
             }
-            // procfs and sysfs label their own.
+            // procfs and sysfs set their own labels.
             #expect(try label(of: "\(root)/proc") != fileLabel)
             #expect(try label(of: "\(root)/sys") != fileLabel)
         }

@@ -120,7 +120,7 @@ struct SeccompNotifyTests {
         arguments: [true, false])
     func hooks(_ noNewPrivileges: Bool) throws {
         try TestBundle.use { bundle throws in
-            // What init itself does for a hook is notified as well, clone(2) among it.
+            // Calls of init itself for a hook are notified as well, such as clone(2).
             let agent = try notify(
                 bundle, makingDirectories + ["clone", "waitid", "recvmsg"],
                 noNewPrivileges: noNewPrivileges)
@@ -200,7 +200,8 @@ struct SeccompNotifyTests {
                 try bundle.swrunc("create", "--bundle", bundle.directory, bundle.id), naming: words)
             #expect(entries(of: bundle.store).isEmpty)
 
-            // It goes away between create and start: init ends, as after any failed start.
+            // The listener goes away between create and start: init exits, as after any failed
+            // start.
             try {
                 let agent = try notify(bundle, makingDirectories)
                 try bundle.create()

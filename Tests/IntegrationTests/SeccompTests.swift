@@ -127,14 +127,14 @@ struct SeccompTests {
                 defaultAction: .allow,
                 syscalls: [SeccompRule(names: names, action: .errno, errnoRet: 28)])
             bundle.script("mkdir /tmp/x")
-            // The first container makes the store.
+            // The first container creates the store.
             for _ in 0..<3 {
                 let done = try bundle.run()
                 #expect(done.error.contains("No space left on device"), "\(done)")
             }
             let kept = entries(of: bundle.store)
             #expect(kept.count == 1 && kept[0].hasPrefix("@seccomp-"), "\(kept)")
-            // runc, which may share the store, takes each directory for a container.
+            // runc may share the store and treats each directory in it as a container.
             var status = Glibc.stat()
             #expect(lstat("\(bundle.store)/\(kept[0])", &status) == 0)
             #expect(status.st_mode & S_IFMT == S_IFREG)

@@ -11,7 +11,7 @@ struct SecurityTests {
     private static let listDescriptors =
         "for f in /proc/$$/fd/*; do [ -e $f ] && echo ${f##*/}; done; true"
 
-    /// Opens directories of the host that the runtime inherits.
+    /// Opens directories of the host, which the runtime inherits.
     private func withOpenDescriptors<Result>(_ body: () throws -> Result) throws -> Result {
         let open = try (0..<60).map { _ in try check(Glibc.open("/", O_RDONLY), "open /") }
         defer { for number in open { close(number) } }
@@ -39,7 +39,7 @@ struct SecurityTests {
             try withOpenDescriptors { try bundle.create() }
             let pid = try bundle.state().pid
             let others = entries(of: "/proc/\(pid)/fd").filter { !["0", "1", "2"].contains($0) }
-            // The socket of start, and its own signals.
+            // The socket of start, and init's own signals.
             #expect(others.count <= 2)
             for number in others {
                 var buffer = [UInt8](repeating: 0, count: 256)
@@ -156,7 +156,7 @@ struct SecurityTests {
             #expect(entries(of: host) == ["ptmx"])
             #expect(try readText("\(host)/ptmx") == "host")
 
-            // With the same directory inside, that is the one.
+            // If the image has the same directory, that one is used.
             for path in ["/tmp/\(bundle.token)", "/tmp/\(bundle.token)/host"]
             where !exists(bundle.rootfs + path) {
                 try makeDirectory(bundle.rootfs + path)
@@ -253,7 +253,7 @@ struct SecurityTests {
     @Test("a container cannot look into a process that exec sends in (CVE-2016-9962)")
     func execIsNotReadable() throws {
         try TestBundle.use { bundle throws in
-            // It tries every process all the time, and tells what is none of the image.
+            // It tries every process all the time, and reports what is not from the image.
             bundle.script(
                 """
                 while [ ! -e /tmp/stop ]; do

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("A container that shares another's pid namespace", Host.root)
 struct SharedNamespaceTests {
-    /// Looks at all processes but its own and init, as an attacker would.
+    /// Inspects all processes except itself and init, as an attacker would.
     private static let prying = """
         for p in /proc/[0-9]*; do
             n=${p##*/}

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Standard streams", Host.root)
 struct StandardStreamTests {
-    /// A descriptor of the test, which goes away with it.
+    /// A descriptor of the test, closed at its end.
     private final class Descriptor {
         let number: CInt
 
@@ -36,7 +36,7 @@ struct StandardStreamTests {
             try check(write(ends.writer, bytes, bytes.count), "write to a pipe")
         }
 
-        /// What is in the pipe now.
+        /// The present content of the pipe.
         var text: String {
             var bytes = [UInt8](repeating: 0, count: 4096)
             _ = fcntl(reader.number, F_SETFL, O_NONBLOCK)
@@ -48,7 +48,7 @@ struct StandardStreamTests {
     private static let echoes =
         "read word </dev/stdin; echo $word >/dev/stdout; echo err >/dev/stderr"
 
-    /// Runs the command with pipes of the host's root, the first of them with a word in it.
+    /// Runs the command with pipes of the host's root; the first contains a word.
     private func expectEchoes(
         _ bundle: TestBundle, _ words: [String], thenStart: Bool = false,
         sourceLocation: SourceLocation = #_sourceLocation
@@ -197,11 +197,11 @@ struct StandardStreamTests {
 
     // MARK: Devices
 
-    /// What a process finds as its standard input: device and inode, type and number, access mode.
+    /// A process's standard input: device and inode, type and number, access mode.
     private static let look =
         "stat -L -c '%d:%i %t:%T' /proc/self/fd/0 >&2; grep flags /proc/self/fdinfo/0 >&2"
 
-    /// Device and inode, as stat's %d:%i has them.
+    /// Device and inode, in the format of stat's %d:%i.
     private func identity(_ path: String) throws -> String {
         var status = stat()
         try check(stat(path, &status), "stat \(path)")

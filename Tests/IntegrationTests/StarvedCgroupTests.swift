@@ -7,7 +7,7 @@ import Synchronization
 import SystemPackage
 import Testing
 
-/// Threads of the host that only live: how often each went round tells whether it still does.
+/// Threads of the host that only count: their counters show whether the host still runs.
 private final class Beat: Sendable {
     private let counts: Mutex<[Int]>
 
@@ -23,7 +23,7 @@ private final class Beat: Sendable {
         }
     }
 
-    /// Whether every thread goes on.
+    /// Whether every thread is still running.
     var goesOn: Bool {
         let before = counts.withLock { $0 }
         return waits(2) { counts.withLock { zip($0, before).allSatisfy { $0 > $1 } } }
@@ -40,7 +40,7 @@ private func threadStates() -> [String] {
     }
 }
 
-/// An exec in a thread of its own.
+/// An exec in a separate thread.
 private final class ExecInThread: Sendable {
     private let outcome = Mutex<Result<ContainerKit.ExitStatus, ContainerError>?>(nil)
 
@@ -87,10 +87,10 @@ struct StarvedCgroupTests {
                 let execs = try (0..<3).map { _ in
                     try ExecInThread(container, ["/bin/true"], ignoresPause: true)
                 }
-                // None can end before the thaw.
+                // No exec can end before the thaw.
                 usleep(useconds_t(300_000 * Host.slowness))
                 #expect(execs.allSatisfy { $0.result == nil })
-                // In state D, not even SIGKILL would end the host.
+                // In state D, the host could not even be killed by SIGKILL.
                 #expect(!threadStates().contains("D"))
                 #expect(beat.goesOn)
                 bundle.process.args = ["/bin/true"]
@@ -127,7 +127,7 @@ struct StarvedCgroupTests {
 
     // MARK: Out of memory
 
-    /// A container that dies as a whole when its memory is short.
+    /// A container whose processes are all killed when its memory runs out.
     private static func limit(_ bundle: TestBundle, bytes: Int64) {
         bundle.linux.resources = Resources(
             memory: MemoryResources(limit: bytes, swap: bytes),
@@ -147,7 +147,7 @@ struct StarvedCgroupTests {
                     let container = try Container.create(
                         bundle.id, from: bundle.loaded(), in: bundle.containerStore)
                     try container.start()
-                    // Some take all the memory that there is, and others come in meanwhile.
+                    // Some processes use all the memory, and others enter meanwhile.
                     let hogs = try (0..<2).map { _ in
                         try ExecInThread(container, ["tail", "/dev/zero"])
                     }
@@ -177,7 +177,7 @@ struct StarvedCgroupTests {
                 let beat = Beat(4)
                 bundle.process.args = ["/bin/true"]
                 var failures = 0
-                // From next to nothing on, page by page.
+                // From almost nothing, page by page.
                 for pages in 1..<Int64(40) {
                     StarvedCgroupTests.limit(bundle, bytes: pages * 4096)
                     do throws(ContainerError) {

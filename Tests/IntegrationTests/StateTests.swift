@@ -31,7 +31,8 @@ struct StateTests {
         }
     }
 
-    // The spec means the version that the state follows; runc prints the config's, which engines see.
+    // The spec means the version of the state's format; runc prints the config's, which engines
+    // expect.
     @Test("ociVersion is the config's, as runc prints it")
     func stateVersion() throws {
         try TestBundle.use { bundle throws in
@@ -129,7 +130,7 @@ struct StateTests {
             let done = try bundle.swrunc("delete", "--force", bundle.id)
             #expect(done.status == 0, "\(done)")
             #expect(bundle.leftovers.states() == [])
-            // The record was the only word of where the cgroup is.
+            // Only the record said where the cgroup is.
             for cgroup in bundle.leftovers.cgroups().reversed() { rmdir(cgroup) }
         }
     }

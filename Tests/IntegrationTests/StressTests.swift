@@ -6,8 +6,8 @@ import Glibc
 import Synchronization
 import Testing
 
-/// Threads that take and give memory all the time, so that a clone finds the locks of malloc and of
-/// the Swift runtime held by somebody.
+/// Threads that allocate and free memory all the time, so that a clone happens while other threads
+/// hold the locks of malloc and of the Swift runtime.
 private final class BusyThreads: Sendable {
     private let isOver = Atomic(false)
     private let rounds: Mutex<[Int]>
@@ -22,7 +22,8 @@ private final class BusyThreads: Sendable {
                 while !isOver.load(ordering: .relaxed) {
                     Self.allocate(&seed)
                     rounds.withLock { $0[number] += 1 }
-                    // There are far fewer processors than threads: the launches are to have a turn.
+                    // There are far fewer processors than threads: this leaves time for the
+                    // launches.
                     sched_yield()
                 }
                 running.withLock { $0 -= 1 }
@@ -30,7 +31,7 @@ private final class BusyThreads: Sendable {
         }
     }
 
-    /// How often each thread went round.
+    /// The number of rounds of each thread.
     var counts: [Int] { rounds.withLock { $0 } }
 
     /// Ends the threads and waits for them.
@@ -67,7 +68,7 @@ struct StressTests {
                 bundle.process.args = ["/bin/true"]
                 let watchdog = Watchdog()
                 defer { watchdog.stop() }
-                // What the first launch opens for good is no leak.
+                // What the first launch opens permanently is no leak.
                 try Self.launch(0, bundle, watchdog)
                 let busy = BusyThreads(32)
                 let before = HostProgram.descriptorCount

@@ -4,10 +4,11 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// Commands that hold a container's lock and do not come to their end.
+/// Commands that hold a container's lock and do not end.
 @Suite("Stuck commands", Host.root)
 struct StuckCommandTests {
-    /// Every command that has to answer beside a stuck one does so soon, and delete --force leaves nothing.
+    /// Every command that must work beside a stuck one ends soon, and delete --force leaves
+    /// nothing.
     private func expectAnswers(_ bundle: TestBundle, beside stuck: RunningCommand) throws {
         var options = CommandOptions()
         options.timeLimitSeconds = 15 * Double(Host.slowness)
@@ -64,7 +65,7 @@ struct StuckCommandTests {
     )
     func stoppedCreate() throws {
         try TestBundle.use { bundle throws in
-            // The hook stops the runtime, whose child it is.
+            // The hook stops its parent, the runtime.
             let mark = "\(bundle.directory)/hook"
             let stuck = try create(
                 bundle, Hooks(createRuntime: hook("kill -STOP $PPID; touch \(mark)")))
@@ -89,7 +90,7 @@ struct StuckCommandTests {
                     child = (try? readText(children)).flatMap { pid_t($0.trimmed) }
                     return child != nil
                 }
-                // A create that was faster than this look has nothing stuck.
+                // If create has already ended, nothing is stuck.
                 guard let child, kill(child, SIGSTOP) == 0 else { continue }
                 try expectAnswers(bundle, beside: stuck)
                 _ = try stuck.wait()
@@ -163,7 +164,7 @@ struct StuckCommandTests {
                 usleep(useconds_t(round * 400 * Host.slowness))
                 kill(pid_t(pid), SIGKILL)
                 let done = try exec.wait()
-                // It ran to its end, or ended with the container.
+                // It ended normally, or together with the container.
                 if done.status != 0, done.status != 128 + SIGKILL {
                     let isKnown =
                         done.error.contains("container not running")

@@ -18,7 +18,7 @@ struct SubordinateIDTests {
         bundle.linux.gidMappings = maps
     }
 
-    /// Calls the runtime as the user, who has an account and ranges there alone.
+    /// Runs the runtime as the user, who has an account and ranges only there.
     private func run(_ bundle: TestBundle, ranges: String) throws -> FinishedCommand {
         try bundle.writeConfig()
         let accounts = try readText("/etc/passwd")
@@ -89,7 +89,7 @@ struct SubordinateIDTests {
 
 @Suite("Root of a user namespace", Host.rootless)
 struct NamespaceRootTests {
-    /// A config without a user namespace: it is there already.
+    /// A config without a user namespace, since there is one already.
     private func plain(_ bundle: TestBundle) throws {
         try bundle.makeRootless()
         bundle.removeNamespace(.user)

@@ -14,7 +14,7 @@ extension Host {
 
 @Suite("Cgroups kept by systemd", Host.systemd)
 struct SystemdTests {
-    /// What systemd says of a unit's properties, in the order that they are asked for.
+    /// systemd's values of a unit's properties, in the order of the request.
     private func show(_ unit: String, _ names: String...) throws -> [String] {
         try names.map { name in
             let done = try RunningCommand(
@@ -192,7 +192,7 @@ struct SystemdTests {
             bundle.expectFailure(
                 try run(bundle), naming: ["container's cgroup is not empty: 1 process(es) found"])
             #expect(try show(unit, "ActiveState") == ["active"])
-            // Its time is over some day, which is a failure.
+            // It reaches its time limit at some point, which counts as a failure.
             #expect(try waits(100) { try show(unit, "ActiveState") == ["failed"] })
             _ = try other.wait()
             #expect(try run(bundle).status == 0)

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("The whole life of a process", Host.root)
 struct TerminationTests {
-    // By the name that Foundation does not have.
+    // A name that Foundation does not use.
     private func bundle(_ bundle: TestBundle) throws -> ContainerBundle {
         try ContainerBundle(at: FilePath(bundle.directory), spec: bundle.spec)
     }
@@ -26,7 +26,7 @@ struct TerminationTests {
         return poll(&entry, 1, 10_000) == 1
     }
 
-    /// Whether the memory of a container is counted here.
+    /// Whether a container's memory is counted here.
     static let countsMemory: ConditionTrait = .enabled(
         if: !lacksMemory, "no controller for memory")
     static let lacksMemory =
@@ -118,7 +118,7 @@ struct TerminationTests {
             bundle.process.args = ["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1"]
             let process = try run(bundle)
             #expect(try process.waitForTermination().ranOutOfMemory)
-            // The state goes without the cgroup.
+            // The state is deleted, the cgroup stays.
             removeTree("\(bundle.store)/\(bundle.id)")
             bundle.process.args = ["true"]
             let second = try run(bundle)
@@ -205,7 +205,7 @@ struct TerminationTests {
             bundle.process.args = ["true"]
             var options = CommandOptions()
             options.directory = bundle.directory
-            // In a guest the libraries of Swift lie beside the tests.
+            // In the VM's guest, Swift's libraries are beside the tests.
             let tests = readLink("/proc/self/exe").split(separator: "/").dropLast()
             options.environment["LD_LIBRARY_PATH"] = "/" + tests.joined(separator: "/")
             let output = try RunningCommand(
@@ -220,7 +220,7 @@ struct TerminationTests {
         #expect(ContainerStore(at: "/a").path == "/a")
     }
 
-    /// The program of the README, which is built beside the tests.
+    /// The README's program, which is built beside the tests.
     private func embeddingExample() throws -> String {
         let package = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         let path = "/\(package)/.build/debug/EmbeddingExample"

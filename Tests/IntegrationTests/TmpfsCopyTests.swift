@@ -6,7 +6,7 @@ import Testing
 
 @Suite("tmpcopyup and the container's cgroup", Host.root)
 struct TmpfsCopyTests {
-    /// A container whose image has so many MiB in /data, which become a tmpfs.
+    /// A container whose image has this many MiB in /data, which becomes a tmpfs.
     private func prepare(_ bundle: TestBundle, megabytes: Int) throws {
         try makeDirectory("\(bundle.rootfs)/data")
         let block = String(repeating: "x", count: megabytes << 20)

@@ -4,12 +4,12 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// The device program of cgroup v2 is loaded while init is on its way.
+/// The device program of cgroup v2 is loaded while init is being created.
 ///
-/// These run where cgroup v2 is all that is mounted, in a mount namespace of their own.
+/// These tests run in a mount namespace of their own in which only cgroup v2 is mounted.
 @Suite("Device rules of cgroup v2", Host.root, InnerRun.outermost, InnerRun.traced)
 struct UnifiedDeviceTests {
-    /// Runs the container with something done to bpf(2).
+    /// Runs the container while strace changes the results of bpf(2).
     private func run(_ bundle: TestBundle, injecting words: String) throws -> FinishedCommand {
         try bundle.writeConfig()
         let unified = """
@@ -36,7 +36,7 @@ struct UnifiedDeviceTests {
                 bounding: ["CAP_SYSLOG"], effective: ["CAP_SYSLOG"], permitted: ["CAP_SYSLOG"])
             try check(mknod("\(bundle.rootfs)/kmsg", S_IFCHR | 0o666, 0x10b), "mknod")
             bundle.script("exec 3</kmsg && echo open")
-            // strace also lets the stepping stone's signal come in the middle of it.
+            // strace also makes the stepping stone's signal arrive in the middle of the call.
             let done = try run(bundle, injecting: "delay_enter=300000")
             #expect((done.text == "open") == isAllowed, "\(done)")
             #expect(done.error.contains("Operation not permitted") == !isAllowed, "\(done)")

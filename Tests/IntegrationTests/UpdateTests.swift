@@ -6,7 +6,7 @@ import Testing
 
 @Suite("update", Host.root)
 struct UpdateTests {
-    /// A sleeping container with limits of memory, CPU time and processes.
+    /// A sleeping container with limits on memory, CPU time and processes.
     private func use(_ body: (TestBundle) throws -> Void) throws {
         try TestBundle.use { bundle throws in
             bundle.linux.resources?.memory = MemoryResources(
@@ -42,7 +42,7 @@ struct UpdateTests {
         try text(bundle, "memory", "memory.limit_in_bytes", "memory.max")
     }
 
-    /// Quota and period as v2 writes them.
+    /// Quota and period in v2's format.
     private func quota(_ bundle: TestBundle) throws -> String {
         if Host.isUnified { return try text(bundle, "cpu", "", "cpu.max") }
         let quota = try text(bundle, "cpu", "cpu.cfs_quota_us", "")
@@ -151,7 +151,8 @@ struct UpdateTests {
             #expect(try memory(bundle) == "\(32 << 20)")
             #expect(try quota(bundle) == "50000 100000")
             #expect(try text(bundle, "pids", "pids.max", "pids.max") == "20")
-            // Nor is it remembered: the next one starts from what holds.
+            // The refused limit is not stored either: the next update starts from the limits in
+            // force.
             try update(bundle, "--cpu-quota", "40000")
             #expect(try quota(bundle) == "40000 100000")
         }
@@ -219,7 +220,8 @@ struct UpdateTests {
     @Test("new device rules hold at once, and those that an update leaves out stay")
     func devices() throws {
         try TestBundle.use { bundle throws in
-            // No driver has this number: who may open it is told that there is no such device.
+            // No driver has this number: if access is allowed, the error is that there is no such
+            // device.
             bundle.linux.devices = [
                 DeviceNode(kind: .character, path: "/dev/none", major: 240, minor: 7)
             ]
@@ -240,7 +242,7 @@ struct UpdateTests {
             #expect(try answer() == allowed)
             try update(bundle, "--pids-limit", "30")
             #expect(try answer() == allowed)
-            // Refused at the last limit: the rules are the old ones, too.
+            // Refused at the last limit: the device rules are the old ones, too.
             var options = CommandOptions()
             options.input = #"{"devices":[{"allow":false}],"cpu":{"period":5}}"#
             bundle.expectFailure(

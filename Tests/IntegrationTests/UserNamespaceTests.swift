@@ -5,10 +5,10 @@ import Glibc
 import Testing
 
 extension TestBundle {
-    /// The first id of the host in the maps of these tests.
+    /// The first host ID in the maps of these tests.
     static let firstID: UInt32 = 100_000
 
-    /// Gives the container a new user namespace, and the root file system to its root.
+    /// Gives the container a new user namespace, whose root owns the root file system.
     func makeUserNamespace() throws {
         let maps = [IDMapping(containerID: 0, hostID: Self.firstID, size: 65536)]
         setNamespace(.user)
@@ -160,7 +160,7 @@ struct UserNamespaceTests {
                     kind: .character, path: "/dev/my/null", major: 1, minor: 3, fileMode: 0o640,
                     uid: 7, gid: 8),
                 DeviceNode(kind: .character, path: "/opt/zero", major: 1, minor: 5),
-                // The host has none of this number.
+                // The host has no ID with this number.
                 DeviceNode(kind: .block, path: "/dev/none", major: 4000, minor: 3),
             ]
             let text = try bundle.output(
@@ -303,7 +303,7 @@ struct UserNamespaceTests {
             let other = "\(bundle.id)-pod"
             try bundle.writeConfig()
             let created = try bundle.swrunc("create", "--bundle", bundle.directory, other)
-            // There is a warning: the maps say no more than whom the cgroup is for.
+            // A warning is logged: the maps do not say for which user the cgroup is.
             #expect(created.status == 0, "\(created)")
             let second = try bundle.swrunc("exec", other, "cat", "/proc/self/cgroup")
             #expect(second.text == "0::/", "\(second)")
@@ -374,7 +374,7 @@ struct UserNamespaceTests {
             let text = try bundle.output(
                 of: "id -u; echo $$; readlink /proc/self/ns/net; cat /proc/self/oom_score_adj; "
                     + "grep ' /sys ' /proc/mounts")
-            // sysfs shows the network namespace, and so is the host's mount.
+            // sysfs shows the network namespace's devices, and here it is the host's mount.
             #expect(text.lines.prefix(4) == ["0", "1", network, "5"])
             #expect(text.lines.last == "sysfs /sys sysfs ro,nosuid,nodev,noexec,relatime 0 0")
         }

@@ -5,7 +5,7 @@ import Glibc
 import Testing
 
 extension Host {
-    /// The program is here, and an ordinary user may make network devices with it.
+    /// Whether the program is installed, and an ordinary user may create network devices with it.
     static func makesDevices(_ program: String) -> ConditionTrait {
         var tun = stat()
         let isOpen = stat("/dev/net/tun", &tun) == 0 && tun.st_mode & 0o006 == 0o006
@@ -15,10 +15,10 @@ extension Host {
     }
 }
 
-/// Programs that give the network namespace of an ordinary user's container a way out.
+/// Programs that connect the network namespace of an ordinary user's container with the outside.
 @Suite("An ordinary user's network", Host.rootless)
 struct UserNetworkTests {
-    /// A container with a network namespace of its own.
+    /// A container with its own network namespace.
     private func start(_ bundle: TestBundle) throws -> Int {
         try bundle.makeRootless()
         bundle.setNamespace(.network)
@@ -26,7 +26,7 @@ struct UserNetworkTests {
         return try bundle.state().pid
     }
 
-    /// What the container sees of its network while a program is attached to its pid.
+    /// The container's network devices while a program is attached to its pid.
     private func attach(_ words: (Int) -> [String]) throws -> String {
         try TestBundle.use { bundle throws in
             let program = try RunningCommand(
@@ -38,7 +38,7 @@ struct UserNetworkTests {
         }
     }
 
-    /// Waits until a device beside `lo` has an address, and gives what is told of it.
+    /// Waits until a device other than `lo` has an address, and returns the output about it.
     private func device(_ bundle: TestBundle) throws -> String {
         let script =
             "i=0; while [ $i -lt 300 ]; do i=$((i+1)); "

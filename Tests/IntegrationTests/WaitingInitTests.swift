@@ -5,20 +5,20 @@ import Glibc
 import SystemPackage
 import Testing
 
-/// What signals do to an init between create and start.
+/// The effects of signals on an init between create and start.
 @Suite("An init that waits for start", Host.root)
 struct WaitingInitTests {
-    /// Creates a container of this program, so that its init is a child of it.
+    /// Creates a container from this program, so that its init is a child of it.
     private func create(_ bundle: TestBundle) throws -> Container {
         try Container.create(
             bundle.id, from: Bundle(at: FilePath(bundle.directory), spec: bundle.spec),
             in: bundle.containerStore)
     }
 
-    /// The status with which the init ends, as wait(2) has it; nil if it does not end.
+    /// The wait(2) status of the ended init; nil if it does not end.
     private func end(of pid: Int32) -> CInt? {
         var status: CInt = 0
-        // __WALL: it has no exit signal before it executes.
+        // __WALL: init has no exit signal before its exec.
         let ended = waits { waitpid(pid, &status, WNOHANG | CInt(bitPattern: 0x4000_0000)) == pid }
         return ended ? status : nil
     }
@@ -31,7 +31,7 @@ struct WaitingInitTests {
             let container = try create(bundle)
             let pid = Int32(try container.state().pid)
             kill(pid, signal)
-            // The status of a shell whose child died so.
+            // The status that a shell reports for a child killed by this signal.
             #expect(end(of: pid) == (128 + signal) << 8)
             #expect(try container.state().status == .stopped)
             #expect(throws: ContainerError.self) { try container.start() }

@@ -11,7 +11,7 @@ struct CompletenessTests {
         var spec = try Spec(json: Fixture.good("full").json)
         var visitor = SetFields(type: "Spec")
         spec.visitFields(&visitor)
-        // SCHED_DEADLINE, which the other fields need, excludes a priority; no flags are defined.
+        // SCHED_DEADLINE, which the other fields require, excludes a priority; there are no flags.
         let impossible: Set = ["Scheduler.priority", "Personality.flags"]
         #expect(visitor.all.subtracting(visitor.set) == impossible)
         #expect(visitor.all.count > 150)
@@ -45,7 +45,7 @@ struct CompletenessTests {
     }
 }
 
-/// Notes which fields of which types hold something other than their absence.
+/// Records which fields of which types are present.
 private struct SetFields: FieldVisitor {
     var type: String
     var all: Set<String> = []

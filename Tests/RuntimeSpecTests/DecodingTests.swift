@@ -71,7 +71,7 @@ struct DecodingTests {
         let spec = try Spec(
             json: bytes("{\(keys), \"OCIVERSION\": \"1.0.0\", \"root\": {\"path\": \"r\"}}"))
         #expect(spec.ociVersion == "1.0.0")
-        // The square of their number takes minutes.
+        // Quadratic time would take minutes.
         #expect(ContinuousClock.now - start < .seconds(20))
     }
 
@@ -111,10 +111,10 @@ struct DecodingTests {
         #expect(spec.root == Root(path: "b", readonly: true))
         let resources = try #require(spec.linux?.resources)
         #expect(resources.cpu == CPUResources(shares: 2, cpus: "0", mems: "3", idle: 1))
-        // A map's keys are no names of fields.
+        // The keys of a map are not names of fields.
         #expect(resources.unified == ["a": "1", "A": "2", "b": "3"])
         #expect(resources.pids == nil)
-        // Each violation is told once, and only of what counts.
+        // Each violation is reported once, and only for the value that counts.
         #expect(errors(#"{"ociVersion": 5, "OCIVersion": "1"}"#) == nil)
         #expect(
             errors(#"{"OCIVersion": "1", "ociVersion": 5, "hostname": 1}"#)

@@ -5,11 +5,11 @@ import Testing
 
 @testable import RuntimeSpec
 
-/// Every field that the runtime-spec 1.3 has for Linux, as spec-fixtures/fields.txt lists them, with a
-/// good config and bad ones.
+/// Every Linux field of runtime-spec 1.3, as listed in spec-fixtures/fields.txt, with a good config
+/// and bad ones.
 ///
-/// `[]` stands for the elements of a list, `.*` for the members of a map. The bad configs are made of the
-/// good one that has the field, by changing that field alone; what is said of each is in field-errors.txt.
+/// `[]` stands for the elements of a list, `.*` for the members of a map. A bad config is a good
+/// one with only this field changed; the errors are in field-errors.txt.
 @Suite("every field of the specification")
 struct FieldTests {
     private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
@@ -21,7 +21,8 @@ struct FieldTests {
             .split(separator: "\n").map(String.init).filter { !$0.hasPrefix("#") }
     }
 
-    /// Each field's first place in the good configs, the one that sets all of them first.
+    /// The first occurrence of each field in the good configs, beginning with the config that sets
+    /// all fields.
     private func places() throws -> [String: (document: JSONValue, place: Place)] {
         var found: [String: (JSONValue, Place)] = [:]
         for fixture in [try Fixture.good("full")] + Fixture.good {
@@ -70,7 +71,7 @@ struct FieldTests {
         #expect(text.count == expected.count)
     }
 
-    /// What may be wrong with a value: its type, its range, its words, and that it is missing.
+    /// The possible errors of a value: wrong type, range or word, or the value is missing.
     private static func wrongValues(of place: Place) -> [(String, JSONValue?)] {
         var values: [(String, JSONValue?)] =
             if case .bool = place.value {
@@ -91,7 +92,7 @@ struct FieldTests {
         return values + [("missing", nil)]
     }
 
-    /// What is said of a config; nil if it is taken.
+    /// The error for a config; nil if it is accepted.
     private static func errors(of document: JSONValue) -> String? {
         do {
             try Spec(json: document.encoded()).check()
@@ -104,9 +105,9 @@ struct FieldTests {
 
 /// A value inside a document.
 private struct Place {
-    /// The way to it.
+    /// The path to the value.
     var steps: [Step]
-    /// The field, whichever element or member it is in.
+    /// The field, without the index of an element or the name of a member.
     var field: String
     var value: JSONValue
 
@@ -117,13 +118,13 @@ private struct Place {
 }
 
 extension JSONValue {
-    /// Fields whose members are named by the user.
+    /// Fields whose members have names chosen by the user.
     private static let maps: Set = [
         "annotations", "linux.sysctl", "linux.resources.unified", "linux.resources.rdma",
         "linux.netDevices", "linux.timeOffsets",
     ]
 
-    /// All values inside this one.
+    /// All values inside this value.
     fileprivate func places(steps: [Place.Step] = [], field: String = "") -> [Place] {
         func below(_ value: JSONValue, _ step: Place.Step, _ name: String) -> [Place] {
             let steps = steps + [step]
@@ -145,7 +146,7 @@ extension JSONValue {
         }
     }
 
-    /// The document with another value there, or without one.
+    /// The document with another value at this place, or without one.
     fileprivate func setting(_ steps: ArraySlice<Place.Step>, to value: JSONValue?) -> JSONValue {
         guard let step = steps.first else { return value ?? .null }
         let rest = steps.dropFirst()

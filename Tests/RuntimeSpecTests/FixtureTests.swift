@@ -32,7 +32,7 @@ struct FixtureTests {
         #expect(missing(from: encoded, in: original, at: .root).isEmpty)
     }
 
-    /// The paths of all values of `original` that `copy` lacks or has otherwise.
+    /// The paths of all values of `original` that are missing or different in `copy`.
     private func missing(
         from copy: JSONValue?, in original: JSONValue, at path: JSONPath
     ) -> [JSONPath] {
@@ -59,7 +59,7 @@ struct FixtureTests {
         #expect(try found == String(contentsOf: fixture.textURL, encoding: .utf8))
     }
 
-    /// One line a violation; empty if there is none.
+    /// One line for each violation; empty if there is none.
     private func errorText(_ json: [UInt8]) -> String {
         do throws(SpecDecodingError) {
             let spec = try Spec(json: json)

@@ -12,7 +12,7 @@ struct Fixture: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { name }
 
-    /// Where the expected text of a bad fixture is kept.
+    /// The path of the expected text of a bad fixture.
     var textURL: URL { url.deletingPathExtension().appendingPathExtension("txt") }
 
     static let good = all(in: "good")

@@ -141,7 +141,7 @@ struct JSONTests {
                 let count = Int.random(in: 0...40, using: &random)
                 json = (0..<count).compactMap { _ in alphabet.randomElement(using: &random) }
             } else {
-                // A real text with one to three wrong bytes reaches far deeper.
+                // A valid text with one to three wrong bytes gets much further into the reader.
                 json = template
                 for _ in 0..<Int.random(in: 1...3, using: &random) {
                     let index = Int.random(in: 0..<json.count, using: &random)
@@ -166,7 +166,7 @@ struct JSONTests {
     }
 }
 
-/// A small generator, so that a failing seed can be run again.
+/// A small random generator, so that a failing seed can be run again.
 struct SplitMix: RandomNumberGenerator {
     var state: UInt64
 

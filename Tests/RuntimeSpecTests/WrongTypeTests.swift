@@ -4,9 +4,10 @@ import Testing
 
 @testable import RuntimeSpec
 
-/// The full configuration sets every field of the model, and here each of them is made wrong in turn.
+/// The full configuration sets every field of the model; here each of them gets a wrong type in
+/// turn.
 ///
-/// What is wrong with a value of the right type has its fixture in bad.
+/// Wrong values of the right type have fixtures in bad.
 @Suite("values of the wrong type")
 struct WrongTypeTests {
     @Test("every field of the model is refused by its path when it has the wrong type")
@@ -26,7 +27,7 @@ struct WrongTypeTests {
         }
     }
 
-    /// The document with each value in turn replaced by one of another type.
+    /// The document with each value in turn replaced by a value of another type.
     private func variants(of value: JSONValue, at path: JSONPath) -> [(JSONPath, JSONValue)] {
         var found: [(JSONPath, JSONValue)] = []
         if path != .root { found.append((path, wrong(value))) }

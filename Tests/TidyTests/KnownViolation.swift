@@ -2,7 +2,7 @@
 
 import Testing
 
-/// A file that breaks a rule, and why it may for now.
+/// A file that breaks a rule, and why this is accepted for now.
 struct KnownViolation: Sendable, CustomTestStringConvertible {
     var rule: String
     var path: String

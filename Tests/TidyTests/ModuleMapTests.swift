@@ -2,10 +2,10 @@
 
 import Testing
 
-/// The map at the head of a module's main file: which file of the folder has what.
+/// The map at the head of a module's main file: it lists the folder's files with their contents.
 struct ModuleMap: Sendable, CustomTestStringConvertible {
     var folder: String
-    /// The file with the map; it need not name itself.
+    /// The file that contains the map; it need not name itself.
     var head: String
 
     var testDescription: String { folder }
@@ -52,7 +52,8 @@ struct ModuleMap: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// What of the folder a map has to name: its files, Swift's without their ending, and folders.
+    /// The names that a map must contain: the folder's files, for Swift without the extension, and
+    /// subfolders.
     func contents(of paths: [String]) -> Set<String> {
         let inside = paths.filter { $0.hasPrefix(folder + "/") && $0 != "\(folder)/\(head)" }
         return Set(
@@ -67,7 +68,7 @@ struct ModuleMap: Sendable, CustomTestStringConvertible {
             })
     }
 
-    /// What the map lacks, and what it names that is not there.
+    /// The names that are missing in the map, and those that do not exist.
     func faults(_ lines: [String], paths: [String]) -> [String] {
         let names = Self.names(in: lines)
         let contents = contents(of: paths)

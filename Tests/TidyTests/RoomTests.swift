@@ -2,14 +2,15 @@
 
 import Testing
 
-/// A folder of ContainerKit, and which others it may use.
+/// A folder of ContainerKit, and the other folders that it may use.
 struct Room: Sendable {
     var name: String
     var uses: [String]
 
-    /// All, from the ground floor up: a room uses rooms above it in this list only.
+    /// All rooms, from the lowest layer up: a room uses only rooms above it in this list.
     ///
-    /// Texts, the config's model and the plan's steps are targets of their own, which every room may use.
+    /// Texts, the config's model and the plan's steps are separate targets, which every room may
+    /// use.
     static let all: [Room] = [
         Room(name: "System", uses: []),
         Room(name: "Model", uses: ["System"]),
@@ -30,7 +31,7 @@ struct Room: Sendable {
                 "System", "Model", "Network", "Systemd", "Seccomp", "Cgroups", "Children",
                 "Storage", "IntelRdt", "Foreground", "Hooks", "UserNamespaces", "Rootfs",
             ]),
-        // Pure: of the rooms below it takes values alone (see `planningIsPure`).
+        // Pure: from lower rooms it takes only values (see `planningIsPure`).
         Room(
             name: "Planning",
             uses: ["Model", "Systemd", "Seccomp", "Cgroups", "IntelRdt", "Launching"]),
@@ -50,16 +51,17 @@ struct Room: Sendable {
             ]),
     ]
 
-    /// Uses that go against the table for now.
+    /// Uses that violate the table for now.
     static let knownUses: [(room: String, name: String, reason: String)] = []
 }
 
-/// What the files of ContainerKit declare at their top, and who names it.
+/// The top-level declarations in ContainerKit's files, and their uses.
 ///
-/// A symbol table by text: types, functions and variables that are declared at the beginning of a line and
-/// are not private. Members and extensions are passed over, and so is a name that two rooms declare.
+/// A symbol table by text search: types, functions and variables that are declared at the beginning
+/// of a line and are not private. Members and extensions are ignored, as is a name that two rooms
+/// declare.
 struct SymbolTable {
-    /// What kind of thing a name is, as far as that changes how it is found.
+    /// The kind of a name, as far as it matters for finding uses.
     enum Kind { case type, function, variable }
 
     struct Use: Hashable {
@@ -110,7 +112,8 @@ struct SymbolTable {
         return (String(match.2), kind)
     }
 
-    /// The names in a line's code: not its comment, nor the words of its texts, but what stands in them.
+    /// The names in a line's code: not in its comment nor in string literals, but in their
+    /// interpolations.
     private mutating func note(_ line: String, _ room: String, _ file: String) {
         for word in Self.words(in: line) {
             guard let (owner, kind) = declared[word.name], owner != room, !word.isMember else {
@@ -128,9 +131,9 @@ struct SymbolTable {
 
     struct Word {
         var name: String
-        /// Whether a dot stands before it.
+        /// Whether a dot precedes it.
         var isMember: Bool
-        /// What stands right behind it.
+        /// The character directly after it.
         var next: Character?
     }
 
@@ -139,7 +142,7 @@ struct SymbolTable {
         var word = ""
         var before: Character?
         var last: Character?
-        // How deep in parentheses each text is that code stands in.
+        // For each string literal that contains code, the depth of parentheses.
         var depths: [Int] = []
         var isText = false
         let characters = Array(line)

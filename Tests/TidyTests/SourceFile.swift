@@ -25,9 +25,9 @@ struct SourceFile: Sendable {
         return parts.count > 2 && (isSource || isTest) ? String(parts[1]) : nil
     }
 
-    /// The indices of the lines that hold `word` and in which `pattern` is found.
+    /// The indices of the lines that contain `word` and match `pattern`.
     ///
-    /// Patterns are slow: most lines do not have the word.
+    /// Patterns are slow, and most lines do not contain the word.
     func lines(with word: String, matching pattern: Regex<some Any>) -> [Int] {
         lines.indices.filter {
             lines[$0].contains(word)
@@ -36,7 +36,7 @@ struct SourceFile: Sendable {
     }
 }
 
-/// All files of the project: what stands beside build folders and the history.
+/// All files of the project: everything except build folders and the history.
 enum Project {
     static let root = URL(filePath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
@@ -63,7 +63,7 @@ enum Project {
         return files
     }()
 
-    /// Build folders, the history, and what editors leave.
+    /// Build folders, the history, and files of editors.
     private static func isForeign(_ name: String) -> Bool {
         name == ".git" || name.hasPrefix(".build") || name == ".swiftpm" || name.hasSuffix(".swp")
     }

@@ -2,15 +2,15 @@
 
 import Testing
 
-/// A rule that every file of the project keeps.
+/// A rule for all files of the project.
 struct TidyRule: Sendable, CustomTestStringConvertible {
     /// The rule as a sentence.
     var sentence: String
-    /// The indices of the lines that break it.
+    /// The indices of the lines that violate the rule.
     var violations: @Sendable (SourceFile) -> [Int]
-    /// A file that breaks it.
+    /// A file that violates the rule.
     var bad: SourceFile
-    /// A file that comes close and keeps it.
+    /// A similar file that keeps the rule.
     var good: SourceFile
 
     var testDescription: String { sentence }
@@ -41,7 +41,7 @@ extension TidyRule {
 
     /// Where functions of more than 80 lines begin.
     ///
-    /// The formatter puts a function's closing brace under the beginning of its declaration.
+    /// The formatter indents a function's closing brace like its declaration.
     private static func longFunctions(_ file: SourceFile) -> [Int] {
         let declaration =
             /^ *((public|internal|private|fileprivate|static|mutating|nonisolated|@\w+) )*(func |init[?(<]|deinit )/
@@ -67,7 +67,7 @@ extension TidyRule {
     static let allowedImports: [String: Set<String>] = [
         "ByteText": [],
         "RuntimeSpec": ["ByteText"],
-        // For its Errno alone.
+        // Only for its Errno.
         "KernelVocabulary": ["SystemPackage"],
         "InitProgram": ["ByteText", "CLinux", "KernelVocabulary", "SystemPackage"],
         "ContainerKit": [
@@ -182,7 +182,7 @@ extension TidyRule {
 // MARK: - Numbers of the kernel
 
 extension TidyRule {
-    /// Where numbers are written that are none of the vocabulary's, and what they are.
+    /// Where numbers are written that are not part of the vocabulary, and what they are.
     static let numberPlaces: [(path: String, meaning: String)] = [
         ("Sources/ContainerKit/Cgroups/Controllers/", "bytes of text"),
         ("Sources/ContainerKit/Cgroups/DeviceAccess.swift", "a hash"),
@@ -225,7 +225,7 @@ extension TidyRule {
                     ["InitProgram", "ContainerKit"].contains(file.target),
                     !numberPlaces.contains(where: { file.path.hasPrefix($0.path) })
                 else { return [] }
-                // Masks, flags, types of files; permissions such as 0o755 are plain enough.
+                // Masks, flags and file types; permissions such as 0o755 are clear enough.
                 let number = /^(?! *\/\/).*(\b0x[0-9a-fA-F_]+|\b0o[0-7_]{5,})/
                 let errno = /Errno\(rawValue: *-?\d|ignoring: \[ *-?\d|result == -\d/
                 let named = /\.named\(-?\d/

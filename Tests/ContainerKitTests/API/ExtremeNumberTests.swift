@@ -6,7 +6,7 @@ internal import Testing
 
 @testable import ContainerKit
 
-/// What would trap ends the whole test program.
+/// A trap would end the whole test program.
 @Suite("Extreme numbers in a config")
 struct ExtremeNumberTests {
     private let temporary: TemporaryDirectory
@@ -24,7 +24,8 @@ struct ExtremeNumberTests {
         "99999999999999999999",
     ]
 
-    /// Members of process, of linux, of linux.resources and of the whole, with # for the number.
+    /// Members of process, of linux, of linux.resources and of the config, with # in place of the
+    /// number.
     private static let members: [Members] =
         process.map { Members(process: $0) } + linux.map { Members(linux: $0) }
         + resources.map { Members(resources: $0) }
@@ -121,7 +122,7 @@ struct ExtremeNumberTests {
                 }
             }
         }
-        // A test whose every config is refused would tell nothing.
+        // If every config were refused, the test would prove nothing.
         if number == "1" { #expect(plannedCount > 10) }
     }
 

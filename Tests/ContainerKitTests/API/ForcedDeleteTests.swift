@@ -7,7 +7,7 @@ import Testing
 
 @testable import ContainerKit
 
-/// `delete --force` of what a died creation or another version left.
+/// `delete --force` of what an interrupted create or another version left.
 @Suite("A forced delete", .serialized, .enabled(if: geteuid() == 0, "needs root"))
 struct ForcedDeleteTests {
     private let directory: TemporaryDirectory

@@ -3,7 +3,7 @@
 @testable import ContainerKit
 
 extension Cgroup {
-    /// Makes what a plan says, as the steps of a launch do one after the other.
+    /// Carries out a plan, as the steps of a launch do one after the other.
     static func create(_ plan: CgroupPlan) throws(CgroupError) -> Cgroup {
         var lock: FileLock?
         var cgroup = try create(plan.layout, keeper: nil, holding: &lock)

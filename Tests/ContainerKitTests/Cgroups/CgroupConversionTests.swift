@@ -6,20 +6,20 @@ import Testing
 
 @testable import ContainerKit
 
-/// Conversions against formulas of their own, with thousands of values.
+/// Conversions compared with independent formulas, with thousands of values.
 @Suite("Conversions of limits")
 struct CgroupConversionTests {
     /// The same values in every run, of all magnitudes.
     private struct Numbers {
         var state: UInt64
 
-        /// A number below 2^bits, as likely of few digits as of many.
+        /// A number below 2^bits; all numbers of digits are equally likely.
         mutating func next(bits: UInt64) -> UInt64 {
             let width = step() % bits + 1
             return step() >> (64 - width)
         }
 
-        /// xorshift64*, whose high bits are the good ones.
+        /// xorshift64*; only its high bits are random enough.
         private mutating func step() -> UInt64 {
             state ^= state >> 12
             state ^= state << 25
@@ -39,9 +39,10 @@ struct CgroupConversionTests {
         return texts
     }
 
-    /// The least weight whose place on the curve is not before that of the shares.
+    /// The smallest weight whose position on the curve is not below that of the shares.
     ///
-    /// Through log10(1), log10(100) and log10(10000) at log2 of 2, 1024 and 262144, as Lagrange has it.
+    /// The curve goes through log10(1), log10(100) and log10(10000) at log2 of 2, 1024 and 262144
+    /// (Lagrange interpolation).
     private func expectedWeight(_ shares: UInt64) -> UInt64 {
         let x = log2(Double(min(max(shares, 2), 262_144)))
         let exponent =
@@ -56,7 +57,7 @@ struct CgroupConversionTests {
         for _ in 0..<5000 {
             let shares = numbers.next(bits: 20)
             let weight = CPUController.weight(ofShares: shares)
-            // The two formulas round differently where a weight is met exactly.
+            // The two formulas round differently if a weight is met exactly.
             let expected = expectedWeight(shares)
             #expect(
                 weight == expected || weight == expected + 1, "\(shares): \(weight), \(expected)")
@@ -75,7 +76,7 @@ struct CgroupConversionTests {
             if quota == 0, period == 0 {
                 #expect(unified.isEmpty)
             } else {
-                // What is 0 is not set, and has the kernel's value.
+                // 0 means not set; the kernel then uses its default.
                 let limit = quota <= 0 ? "max" : "\(quota)"
                 #expect(unified == ["cpu.max": "\(limit) \(period == 0 ? 100_000 : period)"])
             }

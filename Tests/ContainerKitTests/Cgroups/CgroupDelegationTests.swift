@@ -54,7 +54,7 @@ struct CgroupDelegationTests {
                 $0.linux?.namespaces?.removeAll { $0.kind == .cgroup }
                 $0.linux?.namespaces?.append(Namespace(kind: .cgroup, path: "/proc/1/ns/cgroup"))
             } == nil)
-        // Root of the host has it already; a user without a number on the host cannot.
+        // The host's root owns the cgroup already; a user without an ID on the host cannot own it.
         #expect(owner { $0.process?.user.uid = 0 } == nil)
         #expect(
             owner {

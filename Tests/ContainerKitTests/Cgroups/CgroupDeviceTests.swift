@@ -5,7 +5,7 @@ import Testing
 
 @testable import ContainerKit
 
-/// A use of a device and whether it is allowed.
+/// An access to a device, and whether it is allowed.
 private struct DeviceUse {
     var kind: DeviceRange.Kind
     var major: UInt32
@@ -20,7 +20,7 @@ private struct DeviceUse {
     }
 }
 
-/// Runs a device program as the kernel would; nil if it leaves what the kernel allows.
+/// Interprets a device program like the kernel; nil if it does something that the kernel forbids.
 private func run(_ program: [DeviceInstruction], on use: DeviceUse) -> UInt64? {
     typealias Code = DeviceInstruction.Code
     let context: [Int16: UInt32] = [

@@ -5,7 +5,7 @@ import Testing
 
 @testable import ContainerKit
 
-/// A host as its /proc/self/mountinfo and /proc/self/cgroup tell it.
+/// A host, described by its /proc/self/mountinfo and /proc/self/cgroup.
 struct CgroupHost: Sendable, CustomTestStringConvertible {
     var name: String
     var mountInfo: String
@@ -162,7 +162,7 @@ struct CgroupHierarchiesTests {
     }
 }
 
-/// A cgroupsPath and where it leads in the memory hierarchy of hybrid and on v2.
+/// A cgroupsPath, and its directory in the memory hierarchy of a hybrid host and on v2.
 struct PathCase: Sendable, CustomTestStringConvertible {
     var cgroupsPath: String?
     var legacy: String

@@ -8,10 +8,10 @@ import Testing
 
 @testable import ContainerKit
 
-/// Whether this host has cgroup v2 alone.
+/// Whether this host has only cgroup v2.
 private let hostIsUnified = (try? CgroupHierarchies.discover())?.mode == .unified
 
-/// Real cgroups below the tests' own, with names of their own, removed at the end.
+/// Real cgroups with unique names below the tests' own cgroup, removed at the end.
 @Suite("Cgroups on disk", .serialized, .enabled(if: geteuid() == 0, "needs root"))
 struct CgroupOnDiskTests {
     let host: CgroupHierarchies
@@ -152,7 +152,7 @@ struct CgroupOnDiskTests {
         #expect(try cgroup.processes() == [Int(child.pid)])
         let membership = String(
             decoding: try readFile("/proc/\(child.pid)/cgroup"), as: UTF8.self)
-        // A hierarchy that is not mounted here has lines as well.
+        // /proc/PID/cgroup also lists hierarchies that are not mounted here.
         let inside = membership.split(separator: "\n").filter { $0.hasSuffix(id) }
         #expect(inside.count == cgroup.layout.directories.count, "\(membership)")
         try cgroup.killAll()
@@ -322,7 +322,8 @@ struct CgroupOnDiskTests {
             }
             try await group.waitForAll()
         }
-        // Whoever made the parents may have ended before the others: then they stay, and are empty.
+        // The process that made the parents may end before the others: then the parents stay, and
+        // are empty.
         for hierarchy in host.hierarchies {
             let parent = "\(hierarchy.mountPoint)/\(id)"
             rmdir("\(parent)/a")
@@ -366,7 +367,8 @@ struct CgroupOnDiskTests {
         defer { unlink(output) }
         let writes = cgroup.layout.directories.filter { !$0.isUnified }
             .map { "echo 0 > '\($0.path)/tasks'" }
-        // The redirections are the shell's own: it moves itself, `read` and `echo` start no process.
+        // The shell itself does the redirections and moves itself; `read` and `echo` start no
+        // process.
         let commands = writes + ["while read l; do echo \"$l\"; done </proc/self/cgroup >\(output)"]
         let child = try Child(commands.joined(separator: " && "))
         #expect(child.status == 0)
@@ -406,7 +408,7 @@ struct CgroupOnDiskTests {
         let access = try DeviceAccess(rules: [])
         let program = try DevicePrograms.load(access.program)
         try DevicePrograms.attach(program.number, to: directory.number, isNew: true)
-        // /dev/kmsg (1:11) is no standard device, /dev/zero (1:5) is.
+        // /dev/kmsg (1:11) is not a default device, /dev/zero (1:5) is.
         let child = try Child(
             "echo $$ > '\(cgroup.layout.directories[index].path)/cgroup.procs' || exit 9; "
                 + "head -c1 /dev/zero > /dev/null || exit 8; "

@@ -5,7 +5,7 @@ import Testing
 
 @testable import ContainerKit
 
-/// Resources and the writes they become, as `file=text`, on hybrid and on v2.
+/// Resources and the resulting writes, as `file=text`, on hybrid hosts and on v2.
 struct WritesCase: Sendable, CustomTestStringConvertible {
     var name: String
     var resources: Resources
@@ -23,7 +23,7 @@ struct WritesCase: Sendable, CustomTestStringConvertible {
     }
 }
 
-/// Resources that are wrong, and the error.
+/// Invalid resources, and the error.
 struct RefusalCase: Sendable, CustomTestStringConvertible {
     var resources: Resources
     var host: CgroupHierarchies

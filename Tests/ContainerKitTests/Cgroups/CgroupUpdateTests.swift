@@ -6,7 +6,7 @@ import Testing
 
 @testable import ContainerKit
 
-/// A write, what its file holds before it, and the text that puts that back.
+/// A write, the file's content before it, and the text that restores this content.
 struct RestoreCase: Sendable, CustomTestStringConvertible {
     var file: String
     var text: String
@@ -71,7 +71,7 @@ struct CgroupUpdateTests {
         defer { try? cgroup.remove() }
         let memory = try #require(cgroup.layout.index(of: "memory"))
         let file = host.mode == .unified ? "memory.max" : "memory.limit_in_bytes"
-        // The cpu controller comes after memory, and knows no period of 7 microseconds.
+        // The cpu controller is written after memory, and refuses a period of 7 microseconds.
         let new = Resources(memory: .init(limit: 32 << 20), cpu: .init(period: 7))
         let error = #expect(throws: CgroupError.self) {
             try cgroup.update(try ResourcePlan(new, on: cgroup.layout))

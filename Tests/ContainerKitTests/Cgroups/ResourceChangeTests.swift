@@ -39,7 +39,7 @@ struct ResourceChangeTests {
                 == Resources(memory: .init(reservation: 1)))
     }
 
-    /// Limit and swap of an update, what is written of them, and what is in force then.
+    /// The limit and swap of an update, the resulting writes, and the values in force afterwards.
     struct MemoryCase: Sendable, CustomTestStringConvertible {
         var update: (limit: Int64?, swap: Int64?)
         var written: (limit: Int64?, swap: Int64?)

@@ -103,7 +103,7 @@ struct UnitPropertiesTests {
             let exact = UInt64(quota) * 1_000_000 / period
             let told = UnitProperties.quotaPerSecond(quota, period)
             #expect(told % 10_000 == 0 && told >= exact && told < exact + 10_000)
-            // What is written is the same share, to the microsecond, and never less.
+            // The written quota is the same share, to the microsecond, and never less.
             var cpu: CPUResources? = CPUResources(quota: quota, period: period)
             UnitProperties.roundQuota(&cpu)
             let written = try #require(cpu?.quota)

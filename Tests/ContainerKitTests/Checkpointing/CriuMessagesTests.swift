@@ -4,7 +4,7 @@ import Testing
 
 @testable import ContainerKit
 
-/// The bytes that hexadecimal digits stand for.
+/// The bytes of a text of hexadecimal digits.
 private func bytes(_ digits: String) -> [UInt8] {
     var rest = digits[...]
     var bytes: [UInt8] = []
@@ -135,7 +135,7 @@ struct CriuMessagesTests {
             "a00605" + "a9060102030405060708" + "b20602aaaa" + "bd0601020304" + "08021001")
         let response = try #require(CriuResponse(message))
         #expect(response.kind == .restore && response.isSuccess)
-        // A kind that was never asked for is no kind.
+        // An unknown kind is nil.
         #expect(try #require(CriuResponse(bytes("08631001"))).kind == nil)
     }
 
@@ -161,7 +161,7 @@ struct CheckpointNotesTests {
                 ExternalMount("/run/notify", .readiness),
             ], joined: ["network"])
         #expect(CheckpointNotes(notes.json) == notes)
-        // A mask is /dev/null, whatever it hides: so runc's images have it, too.
+        // A mask is always named /dev/null, as in runc's images.
         #expect(notes.mounts.map(\.name)[4...] == ["/dev/null", "/run/notify"])
     }
 

@@ -7,7 +7,7 @@ import Testing
 
 @testable import ContainerKit
 
-/// Two ends of a pseudo-terminal.
+/// Both ends of a pseudo-terminal.
 private struct Terminal {
     let master: CInt
     let slave: CInt
@@ -40,7 +40,7 @@ private struct Terminal {
     }
 }
 
-/// A relay in a thread of its own.
+/// A relay in its own thread.
 private final class RunningRelay: Sendable {
     private let outcome = Mutex<Result<Void, SystemCallError>?>(nil)
     private let thread = Mutex<Int>(0)
@@ -60,7 +60,7 @@ private final class RunningRelay: Sendable {
         run.start()
     }
 
-    /// Sends a signal to the thread once it waits in poll(2), with its signals blocked.
+    /// Sends a signal to the thread once it waits in poll(2) with its signals blocked.
     func send(_ signal: Int) throws {
         try wait("the relay waits") {
             let number = thread.withLock { $0 }
@@ -91,7 +91,8 @@ private func wait(_ what: Comment, until condition: () -> Bool) throws {
 
 @Suite("A process in the foreground", .timeLimit(.minutes(1)))
 struct ForegroundRelayTests {
-    /// Runs a script on a new terminal with these bytes as input; what it wrote, and its status.
+    /// Runs a script on a new terminal with these bytes as input; returns its output and its
+    /// status.
     private func run(_ script: String, input: String = "", slowly: Bool = false) throws
         -> (output: String, status: ContainerKit.ExitStatus)
     {
@@ -148,7 +149,7 @@ struct ForegroundRelayTests {
         #expect(result.status == .exited(0))
     }
 
-    /// The time that this thread has spent on a processor; other tests run beside it.
+    /// The CPU time of this thread; other tests run at the same time.
     private func threadNanoseconds() -> Int {
         var time = timespec()
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
@@ -160,7 +161,7 @@ struct ForegroundRelayTests {
         let start = threadNanoseconds()
         let result = try run("exec 0<&- 1>&- 2>&-; sleep 0.5; exit 3")
         #expect(result.status == .exited(3))
-        // A loop that spins would have used up the half second of this thread.
+        // A busy loop would have used half a second of CPU time in this thread.
         #expect(threadNanoseconds() - start < 250_000_000)
     }
 

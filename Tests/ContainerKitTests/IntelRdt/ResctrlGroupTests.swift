@@ -8,7 +8,7 @@ import Testing
 
 @testable import ContainerKit
 
-/// A directory that looks like resctrl; files behave like files.
+/// A directory that looks like resctrl; its files are plain files.
 final class ResctrlLookalike {
     private let directory: TemporaryDirectory
     var root: String { directory.path }
@@ -179,7 +179,8 @@ struct ResctrlGroupTests {
     func update() throws {
         let tree = try ResctrlLookalike()
         try tree.makeDirectory("gold")
-        // As long as the new text: a plain file keeps what is written over in part.
+        // As long as the new text: a shorter write would leave the end of the old text in a plain
+        // file.
         try tree.write("L3:0=ff\n", "gold/schemata")
         let current = IntelRdt(closID: "gold", schemata: ["L2:0=3"], l3CacheSchema: "L3:0=f")
         var change = try change(tree, IntelRdt(memBwSchema: "MB:0=20"), of: current)

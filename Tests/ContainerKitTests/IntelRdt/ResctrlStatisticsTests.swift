@@ -7,7 +7,8 @@ import Testing
 
 @Suite("Statistics of resctrl")
 struct ResctrlStatisticsTests {
-    /// A tree as a kernel has it with two L3 caches, with a class for "box" and its monitoring group.
+    /// A tree like that of a kernel with two L3 caches, with a class for "box" and its monitoring
+    /// group.
     private func tree(_ offers: [String] = ["L3", "MB", "L3_MON"]) throws -> ResctrlLookalike {
         let tree = try ResctrlLookalike(offers)
         try tree.write("    MB:0=100;1=100\n    L3:0=fffff;1=fffff\n", "schemata")

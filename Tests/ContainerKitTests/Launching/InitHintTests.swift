@@ -15,7 +15,7 @@ struct InitHintTests {
         var arguments = ""
         var note = ""
         let errno: CInt
-        /// What the hint must name; nil if there must be none.
+        /// A word that the hint must contain; nil if there must be no hint.
         let words: [String]?
         var testDescription: String { "\(call)(\(arguments)): \(errno)" }
     }

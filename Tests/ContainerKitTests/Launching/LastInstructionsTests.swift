@@ -8,7 +8,7 @@ import Testing
 
 @Suite("What the record keeps for start")
 struct LastInstructionsTests {
-    /// Where init fails between its report and its wait, it may still live when `start` looks for it.
+    /// If init fails between its report and its wait, it may still exist when `start` looks for it.
     @Test("every call after the report to create is kept by its name")
     func afterReport() throws {
         let facts = CreateFacts(id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planV2))

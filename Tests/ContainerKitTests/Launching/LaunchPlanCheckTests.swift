@@ -6,7 +6,7 @@ import Testing
 
 @testable import ContainerKit
 
-/// One change to a plan that fits, after which it does not.
+/// One change that makes a valid plan invalid.
 struct BrokenPlan: Sendable, CustomTestStringConvertible {
     struct Columns {
         var parent: [PlannedParentStep]
@@ -16,7 +16,7 @@ struct BrokenPlan: Sendable, CustomTestStringConvertible {
 
     var name: String
     var kind: PlanFault.Kind
-    /// What the fault says.
+    /// The text of the fault.
     var text: String
     var change: @Sendable (inout Columns) throws -> Void
 
@@ -44,7 +44,7 @@ extension [PlannedStep] {
         try #require(firstIndex { $0.step == step }, "the plan has no step: \(step)")
     }
 
-    /// Makes each hook's process do one thing more.
+    /// Adds an action to each hook's process.
     fileprivate mutating func prepareHooks(with step: InitStep) throws {
         var hooks = 0
         for index in indices {

@@ -14,7 +14,7 @@ struct StatisticsTests {
         store = try TemporaryDirectory()
     }
 
-    /// A cgroup whose files are texts copied from kernels.
+    /// A cgroup with files copied from real kernels.
     private func cgroup(_ mode: CgroupHierarchies.Mode, _ files: [String: String]) throws
         -> Cgroup
     {

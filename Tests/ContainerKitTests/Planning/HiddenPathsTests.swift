@@ -18,7 +18,7 @@ struct HiddenPathsTests {
 
     @Test("what is not the same bytes, or has .., is another path")
     func others() throws {
-        // The same letter, composed and decomposed; behind a link `..` leads elsewhere.
+        // The same letter, composed and decomposed; after a link, `..` leads elsewhere.
         let paths = ["/\u{e9}", "/e\u{301}", "/link/../a", "/a", "/A"]
         let hidden = try HiddenPaths(Linux(maskedPaths: paths))
         #expect(hidden.masked.map { Array($0.utf8) } == paths.map { Array($0.utf8) })

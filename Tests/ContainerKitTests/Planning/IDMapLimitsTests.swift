@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Limits of id maps")
 struct IDMapLimitsTests {
-    /// Ranges of one id each.
+    /// Ranges of one ID each.
     private func ranges(_ count: Int, from first: UInt32) -> [IDRange] {
         (0..<count).map { IDRange(inside: first + UInt32($0), outside: first, count: 1) }
     }

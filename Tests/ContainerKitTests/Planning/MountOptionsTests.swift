@@ -80,7 +80,7 @@ struct MountOptionsTests {
             (MountOptions(words.map { "r" + $0 }).recursiveAttributes, recursive),
         ] {
             #expect(change.accessTimeMode == mode)
-            // mount_setattr(2) refuses anything between none and all of the group.
+            // mount_setattr(2) accepts only no flag or all flags of the group.
             let cleared = change.toClear.rawValue & MountAttributes.accessTimeMode.rawValue
             #expect(cleared == (mode == nil ? 0 : 0x70))
             #expect(change.toSet.rawValue & 0x70 == mode?.rawValue ?? 0)
@@ -275,8 +275,8 @@ struct MountOptionsTests {
 
     @Test("the known words are those of the specification, sorted, none twice")
     func knownWords() {
-        // Spec: config.md, Linux mount options; eight are crun's. idmap and ridmap have a field of their
-        // own.
+        // Spec: config.md, Linux mount options; eight are crun's. idmap and ridmap have their own
+        // field.
         let expected = """
             async atime bind copy-symlink defaults dest-nofollow dev diratime dirsync exec iversion
             lazytime loud mand noatime nodev nodiratime noexec noiversion nolazytime nomand norelatime nostrictatime nosuid

@@ -5,7 +5,7 @@ import RuntimeSpec
 @testable import ContainerKit
 
 extension RuntimeRights {
-    /// User 1000 of the host, who has no capability.
+    /// User 1000 of the host, without capabilities.
     static let ordinaryUser = RuntimeRights(
         preparesMounts: false, mapsIDs: false, userID: 1000, groupID: 1000,
         mayGoWithoutCgroups: true)

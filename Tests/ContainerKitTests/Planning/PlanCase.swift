@@ -8,14 +8,14 @@ import Testing
 
 @testable import ContainerKit
 
-/// A config whose plan is kept as text in Plans.
+/// A config whose plan is stored as text in Plans.
 struct PlanCase: Sendable, CustomTestStringConvertible {
     /// The name of the file.
     var name: String
     var host: CgroupHierarchies = .planV2
     var filter: SeccompFilter?
     var facts: @Sendable (inout CreateFacts) -> Void = { _ in }
-    /// The template of `spec`, without its terminal, is changed by this.
+    /// Changes the template of `spec`, which has no terminal.
     var change: @Sendable (inout Spec) -> Void = { _ in }
 
     var testDescription: String { name }
@@ -42,13 +42,13 @@ struct PlanCase: Sendable, CustomTestStringConvertible {
         defaultAction: .allow, listenerPath: "/run/agent.sock", listenerMetadata: "more",
         syscalls: [SeccompRule(names: ["mkdir"], action: .notify)])
 
-    /// Two instructions; what they do is not the plan's business.
+    /// Two instructions; the plan does not depend on their meaning.
     static let smallFilter = SeccompFilter(
         program: [UInt8](repeating: 0, count: 16), flags: .empty, unknownSystemCalls: [])
 }
 
 extension CgroupHierarchies {
-    /// A host with cgroup v2 alone.
+    /// A host with only cgroup v2.
     static let planV2 = CgroupHierarchies(
         mode: .unified,
         hierarchies: [
@@ -56,11 +56,11 @@ extension CgroupHierarchies {
                 controllers: [], mountPoint: "/sys/fs/cgroup", ownPath: "/user.slice/caller")
         ], unifiedControllers: ["cpuset", "cpu", "io", "memory", "pids"])
 
-    /// A host where the runtime may make no cgroup.
+    /// A host on which the runtime may not make cgroups.
     static let planNone = CgroupHierarchies(
         mode: .none, hierarchies: [], unifiedControllers: [])
 
-    /// A host with cgroup v1, and a v2 hierarchy without controllers beside it.
+    /// A host with cgroup v1 and also a v2 hierarchy without controllers.
     static let planV1 = CgroupHierarchies(
         mode: .hybrid,
         hierarchies: [

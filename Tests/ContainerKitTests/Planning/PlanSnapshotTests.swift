@@ -9,10 +9,9 @@ import Testing
 
 @testable import ContainerKit
 
-/// Plans as text beside the tests.
+/// Plans as text, stored beside the tests.
 ///
-/// `UPDATE_SNAPSHOTS=1 swift test --filter Plan` renews them: the
-/// difference is then read in the commit.
+/// `UPDATE_SNAPSHOTS=1 swift test --filter Plan` updates them: review the diff with the commit.
 @Suite("Plans of launches")
 struct PlanSnapshotTests {
     private static let folder = URL(filePath: #filePath).deletingLastPathComponent()

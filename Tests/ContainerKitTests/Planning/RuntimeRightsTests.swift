@@ -78,7 +78,8 @@ struct RuntimeRightsTests {
             Issue.record("\(own[index + 1])")
             return
         }
-        // Root takes it anyway; a hook is the image's; who shares the pid namespace can name the process.
+        // Root can take it anyway; a hook is the image's program; a process in a shared pid
+        // namespace can name the process.
         let hook = Hook(path: "/bin/hook")
         #expect(try !steps(RuntimeRights()) { _ in }.contains(.process(.permitPtrace)))
         #expect(

@@ -121,7 +121,7 @@ struct HomeDirectoryTests {
             sleeper.waitUntilExit()
         }
         var commands: [UInt8] = []
-        // Until its execve the child has the command line of this process.
+        // Until its execve, the child has the command line of this process.
         for _ in 0..<200 where PasswordFile.home(ofUser: 1000, in: commands) == nil {
             commands = try readFile("/proc/\(sleeper.processIdentifier)/cmdline")
             usleep(10_000)

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Why a program's file cannot be executed")
 struct ProgramFileTests {
-    /// A 64-bit ELF file with one program header, which names a loader.
+    /// A 64-bit ELF file with one program header that names a loader.
     private static func elf(
         loader: String, table: UInt64 = 64, entrySize: UInt16 = 56, nameOffset: UInt64 = 120
     ) -> [UInt8] {
@@ -78,7 +78,7 @@ struct ProgramFileTests {
         ])
         #expect(missing("/bin/first", root) == #"the interpreter "/no/such" is missing"#)
         #expect(missing("/bin/script", root) == #"the interpreter "/lib/none" is missing"#)
-        // The program itself is gone.
+        // The program itself no longer exists.
         #expect(missing("/bin/none", root) == "")
     }
 

@@ -9,7 +9,7 @@ import Testing
 
 @testable import ContainerKit
 
-/// Copies into mounts that are never attached: nothing is left when their descriptor is closed.
+/// Copies into mounts that are never attached: they vanish when their descriptor is closed.
 @Suite("tmpcopyup", .enabled(if: geteuid() == 0, "needs root"))
 struct TmpfsCopyTests {
     let root: TemporaryDirectory
@@ -32,7 +32,7 @@ struct TmpfsCopyTests {
 
     private func path(_ name: String) -> String { "\(root.path)/data/\(name)" }
 
-    /// The type and mode, the owner and the size of a name in the copy, a link not followed.
+    /// The type and mode, owner and size of a name in the copy; links are not followed.
     private func facts(_ tree: borrowing OwnedDescriptor, _ name: String) throws -> clinux_statx {
         let file = try openFile(name, .pathOnly | .noFollow, at: tree.number)
         return try status(of: file.number)

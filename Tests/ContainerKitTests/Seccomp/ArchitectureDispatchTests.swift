@@ -9,7 +9,7 @@ import Testing
 
 @Suite("The way to the filter of an architecture")
 struct ArchitectureBranchTests {
-    /// Branches whose filters end at once, each with an action of its own.
+    /// Branches whose filters end at once, each with a different action.
     private func interpreter(_ branches: [(architecture: UInt32, highestCall: UInt32?)])
         -> BPFInterpreter
     {
@@ -57,7 +57,7 @@ struct ArchitectureBranchTests {
 #if arch(x86_64)
     @Suite("Filters of several architectures in one program")
     struct ArchitectureDispatchTests {
-        /// What libseccomp makes of the same rules in one go.
+        /// The filter that libseccomp itself generates for the same rules.
         private func combined(_ profile: Seccomp) throws -> [UInt8] {
             let context = try #require(seccomp_init(0x7fff_0000))
             defer { seccomp_release(context) }

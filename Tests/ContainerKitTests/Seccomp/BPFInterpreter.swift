@@ -2,7 +2,7 @@
 
 @testable import ContainerKit
 
-/// One system call as a filter sees it.
+/// A system call as seen by a filter.
 ///
 /// Kernel: struct seccomp_data.
 struct SystemCallRecord {
@@ -25,9 +25,10 @@ struct SystemCallRecord {
     }
 }
 
-/// Runs a filter as the kernel would, over the instructions that seccomp allows.
+/// Interprets a filter like the kernel, with the instructions that seccomp allows.
 ///
-/// Anything else, a jump out of the program or an end without a result is a failure of the filter.
+/// Any other instruction, a jump out of the program or an end without a result is an error of the
+/// filter.
 struct BPFInterpreter {
     struct Fault: Error {
         var instruction: Int
@@ -55,7 +56,7 @@ struct BPFInterpreter {
         try run(call).action
     }
 
-    /// How many instructions it takes to decide on a call.
+    /// How many instructions the filter runs for a call.
     func stepCount(for call: SystemCallRecord) throws -> Int {
         try run(call).steps
     }

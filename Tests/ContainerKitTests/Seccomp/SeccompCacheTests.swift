@@ -9,7 +9,7 @@ import Testing
 
 @Suite("The cache of compiled filters")
 struct SeccompCacheTests {
-    /// A long profile, with a name that nobody knows.
+    /// A long profile that contains an unknown name.
     private func profile(_ action: Seccomp.Action = .allow, count: Int = 40) -> Seccomp {
         let names = [
             "read", "write", "open", "close", "stat", "fstat", "lstat", "poll", "lseek", "mmap",
@@ -42,7 +42,7 @@ struct SeccompCacheTests {
             let name = try #require(entries(store).first)
             #expect(entries(store).count == 1)
 
-            // Another program in the entry shows that it is read.
+            // A different program in the entry proves that the entry is used.
             let path = "\(store)/\(name)"
             var bytes = try [UInt8](Data(contentsOf: URL(filePath: path)))
             let program = bytes.count - "of_tomorrow\n".utf8.count - compiled.program.count
@@ -67,7 +67,7 @@ struct SeccompCacheTests {
         #expect(SeccompCache.filter(in: entry, for: Array("ke".utf8)) == nil)
         for count in 0..<entry.count {
             let part = SeccompCache.filter(in: Array(entry.prefix(count)), for: Array("key".utf8))
-            // Without names, and with the first alone, an entry is whole, too.
+            // An entry without names, and one with only the first, is valid, too.
             #expect(part == nil || part?.program == filter.program, "\(count) bytes")
         }
         for text in ["", "\n", "3 x 1\nkey", "3 16\nkey", "3 99999999999 0\nkey", "-3 16 0\n"] {
@@ -116,13 +116,13 @@ struct SeccompCacheTests {
             let filter = try cache.filter(of: profile())
             let name = try #require(entries(store).first)
             let path = "\(store)/\(name)"
-            // The entry of this profile with a program that allows everything.
+            // The entry of this profile, but with a program that allows everything.
             var planted = try [UInt8](Data(contentsOf: URL(filePath: path)))
             let whole = try #require(planted.firstRange(of: filter.program))
             planted.replaceSubrange(whole, with: [UInt8](repeating: 0, count: whole.count))
             try Data(planted).write(to: URL(filePath: path))
             #expect(try cache.filter(of: profile()) != filter, "it is what would be taken")
-            // What is not believed is compiled anew, and kept in its place where that can be.
+            // A rejected entry is compiled anew, and replaced if possible.
             cache.keeps = false
             for (place, mode) in [(store, 0o777), (path, 0o666)] as [(String, mode_t)] {
                 var before = stat()

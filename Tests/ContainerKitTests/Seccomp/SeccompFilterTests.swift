@@ -6,7 +6,7 @@ import Testing
 
 @testable import ContainerKit
 
-/// The actions of the kernel, under short names.
+/// Short names for the kernel's actions.
 private enum Act {
     static let allow: UInt32 = 0x7fff_0000
     static let log: UInt32 = 0x7ffc_0000
@@ -86,7 +86,7 @@ struct SeccompFilterTests {
         var testDescription: String { "\(op) \(value) \(valueTwo): \(argument)" }
     }
 
-    /// A value whose two halves differ, so that a comparison of one half is told from the whole.
+    /// A value with different halves, so that comparing only one half is detected.
     private static let wide: UInt64 = 0x1_0000_0005
 
     @Test(

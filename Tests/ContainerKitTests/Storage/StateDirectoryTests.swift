@@ -97,7 +97,7 @@ struct StateDirectoryTests {
         #expect(try directories > 0 || Cgroup(record.cgroups).isEmpty)
     }
 
-    /// As version 0.1 wrote it.
+    /// A record as written by version 0.1.
     private static let whole = """
         {"version":1,"id":"c","ociVersion":"1.3.0","bundle":"/b","rootfs":"/r","created":"2026-01-02T03:04:05Z",\
         "annotations":{"a":"1","b":"2"},"complete":true,"pid":7,"startTime":9,"pidNamespace":true,\
@@ -231,7 +231,7 @@ struct StateDirectoryTests {
             return
         }
         let isOfNone = try emptied.isOfNoContainer()
-        // A file system that does not tell when a directory was made leaves it open.
+        // If the file system has no creation times, the answer stays open.
         #expect(!isOfNone || emptied.opened.stx_mask & 0x800 == 0)
     }
 }

@@ -39,7 +39,7 @@ struct NetlinkTests {
         for length: UInt8 in [0, 1, 15, 255] {
             #expect(NetlinkMessage.messages(in: ([length] + bytes.dropFirst())[...]) == nil)
         }
-        // An attribute that says it is longer than the message, or shorter than its own header.
+        // An attribute whose length exceeds the message, or is less than its own header.
         for length: UInt8 in [0, 3, 9, 255] {
             var broken = message
             broken.payload[4] = length
@@ -61,7 +61,7 @@ struct NetlinkTests {
         #expect(found?.peer == [10, 0, 0, 2] && found?.broadcast == [10, 0, 0, 255])
         #expect(found?.isPermanent == true && found?.scope == 0)
         #expect(NetworkAddress(answer, of: 5) == nil, "another device's")
-        // IFA_FLAGS counts more than the eight bits of the structure.
+        // IFA_FLAGS takes precedence over the eight bits in the structure.
         answer.append(8, number: 0)
         #expect(NetworkAddress(answer, of: 4)?.isPermanent == false)
         answer.payload[0] = 10

@@ -9,7 +9,7 @@ import Testing
 
 @testable import ContainerKit
 
-/// Starts a program as a child of this process, with no signal blocked.
+/// Starts a program as a child of this process, without blocked signals.
 func spawn(_ arguments: [String], terminal: CInt? = nil) throws -> Int32 {
     var pid: Int32 = 0
     var pointers = arguments.map { strdup($0) } + [nil]

@@ -5,13 +5,13 @@ import Testing
 
 @testable import ContainerKit
 
-/// A real socket pair; the other end has said all that it says before it is asked.
+/// A real socket pair; the other end has sent all its answers before it is asked.
 @Suite("A connection of D-Bus")
 struct DBusConnectionTests {
     private static let welcome = Array("DATA\r\nOK 0123\r\n".utf8)
     private static let call = DBusMessage(calling: "Get", of: "a.b", at: "/a")
 
-    /// The connection to an end that has sent `bytes` and keeps silent, or hangs up, from then on.
+    /// A connection to an end that has sent `bytes` and then sends nothing more, or closes.
     private func connection(_ bytes: [UInt8], hangsUp: Bool = false) throws -> Peer {
         let pair = try socketPair()
         let (ours, theirs) = pair.numbers()

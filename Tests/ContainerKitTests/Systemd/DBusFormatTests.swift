@@ -6,7 +6,7 @@ import Testing
 
 @Suite("The wire format of D-Bus")
 struct DBusFormatTests {
-    /// An answer of systemd 257 to Properties.Get of its version, as strace showed it.
+    /// systemd 257's answer to Properties.Get of its version, recorded with strace.
     static let recordedReply =
         hex("6c 02 01 01 19 00 00 00 02 00 00 00 37 00 00 00")
         + hex("05 01 75 00 02 00 00 00 07 01 73 00 18 00 00 00")
@@ -14,7 +14,7 @@ struct DBusFormatTests {
         + hex("08 01 67 00 01 76 00 00") + hex("01 73 00 00 10 00 00 00")
         + Array("257.13-1~deb13u1".utf8) + [0]
 
-    /// An error of systemd 257.
+    /// An error from systemd 257.
     static let recordedError =
         hex("6c 03 01 01 21 00 00 00 01 00 00 00 67 00 00 00")
         + hex("05 01 75 00 01 00 00 00 04 01 73 00 23 00 00 00")
@@ -33,7 +33,7 @@ struct DBusFormatTests {
             calling: "Get", of: "org.freedesktop.DBus.Properties", at: "/org/freedesktop/systemd1",
             [.string("org.freedesktop.systemd1.Manager"), .string("ControlGroup")])
         call.serial = 1
-        // As strace showed it on the way to systemd 257, which answered.
+        // A message to systemd 257 recorded with strace; systemd answered it.
         let expected =
             Self.hex("6c 01 00 01 39 00 00 00 01 00 00 00 68 00 00 00")
             + Self.hex("01 01 6f 00 19 00 00 00") + Array("/org/freedesktop/systemd1".utf8)
@@ -90,7 +90,7 @@ struct DBusFormatTests {
         }
     }
 
-    /// A value of any type; the elements of an array are equal, so that they are of one type.
+    /// A value of any type; the elements of an array are equal, so that they have the same type.
     static func value(depth: Int, _ random: inout SplitMix) -> DBusValue {
         let text = String(repeating: "ä/a", count: Int.random(in: 0...5, using: &random))
         switch Int.random(in: 0..<(depth < 4 ? 16 : 12), using: &random) {
@@ -174,9 +174,9 @@ struct DBusFormatTests {
         arguments: [
             // An array longer than its message; one that ends inside an element.
             ("ay", "ff ff ff ff 00"), ("au", "05 00 00 00 01 00 00 00 01"),
-            // A text longer than its message, without its end, with an end inside.
+            // A text longer than its message, one without its final NUL, one with a NUL inside.
             ("s", "ff ff ff 7f 61 00"), ("s", "01 00 00 00 61 62"), ("s", "02 00 00 00 61 00 00"),
-            // A boolean of 2; a variant of two types, of none, of one that there is not.
+            // A boolean of 2; a variant with two types, with none, with an unknown one.
             ("b", "02 00 00 00"), ("v", "02 79 79 00 01 01"), ("v", "00 00"), ("v", "01 7a 00 00"),
             // Types that end too early or are empty.
             ("a", ""), ("(", ""), ("()", ""), ("{s}", "00 00 00 00 00"), ("z", "00"),
@@ -206,7 +206,7 @@ struct DBusFormatTests {
     }
 }
 
-/// A generator of the same numbers each time.
+/// A generator that always gives the same numbers.
 struct SplitMix: RandomNumberGenerator {
     var state: UInt64
 

@@ -4,9 +4,9 @@ import Glibc
 import RuntimeSpec
 import Testing
 
-/// The CRIU of this machine: some releases cannot dump on some kernels.
+/// The installed CRIU: some versions cannot dump on some kernels.
 enum Criu {
-    /// Whether a process that sleeps can be dumped, found out once.
+    /// Whether a sleeping process can be dumped; tested once.
     static let works: Bool = {
         guard Host.isRoot else { return false }
         var template = Array("/tmp/swrunc-criu-XXXXXX".utf8CString)
@@ -44,8 +44,8 @@ extension TestBundle {
         #expect(counts())
     }
 
-    /// Takes a checkpoint of one that counts in a user namespace, with streams that its users may open again;
-    /// `body` restores it with them.
+    /// Makes a checkpoint of a counting container in a user namespace, with streams that its users
+    /// may open again; `body` restores it with them.
     func checkpointInUserNamespace(_ body: (CommandOptions) throws -> Void) throws {
         try check(chmod(rootfs + "/tmp", 0o777), "chmod")
         setNamespace(.user)
@@ -60,10 +60,10 @@ extension TestBundle {
         try body(options)
     }
 
-    /// What it has counted to.
+    /// The number that it has counted to.
     var count: Int { (try? readText(counterFile)).flatMap { Int($0.trimmed) } ?? 0 }
 
-    /// Whether it goes on counting.
+    /// Whether it is still counting.
     func counts() -> Bool {
         let before = count
         return IntegrationTests.waits { count > before }
@@ -85,7 +85,7 @@ extension TestBundle {
         ).wait()
     }
 
-    /// The end of CRIU's log, where something has failed.
+    /// The end of CRIU's log, if something has failed.
     func log(_ name: String) -> String {
         ((try? readText("\(work)/\(name).log")) ?? "").lines.suffix(12).joined(separator: "\n")
     }

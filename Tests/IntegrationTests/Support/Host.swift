@@ -16,11 +16,11 @@ import Glibc
 import Synchronization
 import Testing
 
-/// What the tests need to know of the machine.
+/// Facts about the machine that tests need.
 enum Host {
     static let isRoot = geteuid() == 0
 
-    /// Namespaces, mounts and cgroups take root.
+    /// Whether the tests run as root, which namespaces, mounts and cgroups require.
     static let root: ConditionTrait = .enabled(if: isRoot, "needs root")
 
     /// The binary under test.
@@ -30,7 +30,8 @@ enum Host {
         return "/\(package)/.build/release/swrunc"
     }()
 
-    /// Whether the binary needs no loader and no library (no PT_INTERP in its program headers, elf(5)).
+    /// Whether the binary needs no loader and no library (no PT_INTERP in its program headers,
+    /// elf(5)).
     static let runtimeIsStatic: Bool = {
         guard let image = try? readBytes(runtime), image.count > 64 else { return false }
         func number(at offset: Int, bytes: Int) -> Int {
@@ -49,7 +50,8 @@ enum Host {
         return "/bin/busybox"
     }()
 
-    /// Where programs are found; SWRUNC_CRIU names the directory of another criu than the host's.
+    /// The search path for programs; SWRUNC_CRIU names the directory of another criu than the
+    /// host's.
     static let searchPath: String = {
         let usual = "/usr/sbin:/usr/bin:/sbin:/bin"
         return environmentVariable("SWRUNC_CRIU").map { "\($0):\(usual)" } ?? usual
@@ -59,38 +61,38 @@ enum Host {
         getenv(name).map { String(cString: $0) }
     }
 
-    /// Whether this process, and so a container, can have the capability of this number.
+    /// Whether this process, and so a container, can have the capability with this number.
     static func hasCapability(_ number: Int) -> Bool {
         let status = (try? readText("/proc/self/status")) ?? ""
         let mask = status.value(of: "CapEff:").flatMap { UInt64($0, radix: 16) } ?? 0
         return mask & 1 << UInt64(number) != 0
     }
 
-    /// How many times slower than usual this machine is, 1 to 10; an emulated one is.
+    /// How much slower this machine is than usual, from 1 to 10; an emulated machine is slower.
     static let slowness: Int = {
         let start = ContinuousClock.now
         for _ in 0..<5 {
             _ = try? RunningCommand([busybox, "true"], token: "none").wait()
         }
-        // A usual machine takes 1.5 ms for one.
+        // A usual machine needs 1.5 ms for one.
         return min(max(Int((.now - start) / .milliseconds(50)), 1), 10)
     }()
 
-    /// The rounds of a race: fewer where each takes long.
+    /// The number of rounds of a race: fewer if each is slow.
     static func rounds(_ count: Int) -> Range<Int> {
         0..<max(count / slowness, 3)
     }
 
     // MARK: Cgroups
 
-    /// One mounted hierarchy: where, and its controllers (none for cgroup v2).
+    /// One mounted hierarchy: its mount point and its controllers (none for cgroup v2).
     struct Hierarchy: Sendable {
         let mountPoint: String
         let controllers: [String]
         var isUnified: Bool { controllers.isEmpty }
     }
 
-    /// Every mounted hierarchy, the unified one too.
+    /// All mounted hierarchies, including the unified one.
     static let hierarchies: [Hierarchy] = {
         let known: Set<Substring> = [
             "cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "net_cls",
@@ -110,10 +112,10 @@ enum Host {
         } ?? []
     }()
 
-    /// Whether cgroup v2 alone limits resources.
+    /// Whether only cgroup v2 limits resources.
     static let isUnified = !hierarchies.contains { !$0.isUnified && $0.controllers.first != nil }
 
-    /// The directory of a process's cgroup where `controller` has its files; nil if there is none.
+    /// The directory of a process's cgroup in the hierarchy of `controller`; nil if there is none.
     static func cgroup(of pid: Int, controller: String) throws -> String? {
         let lines = try readText("/proc/\(pid)/cgroup").split(separator: "\n")
         for line in lines {
@@ -144,7 +146,7 @@ enum Host {
     }
 }
 
-/// What a call of the C library said.
+/// The error of a C library call.
 struct CallError: Error, CustomStringConvertible {
     let call: String
     let number: CInt
@@ -197,7 +199,7 @@ func writeText(_ text: String, to path: String, mode: mode_t = 0o644) throws {
     try writingPrograms.withLock { _ in try write() }
 }
 
-/// A pipe that no program started meanwhile keeps.
+/// A pipe that programs started meanwhile do not inherit.
 func makePipe() throws -> (reader: CInt, writer: CInt) {
     var ends: [CInt] = [-1, -1]
     try check(pipe(&ends), "pipe")
@@ -216,7 +218,7 @@ func exists(_ path: String) -> Bool {
 
 func entries(of path: String) -> [String] { names(in: path).sorted() }
 
-/// The same as they come.
+/// The names, unsorted.
 func names(in path: String, directoriesOnly: Bool = false) -> [String] {
     guard let directory = opendir(path) else { return [] }
     defer { closedir(directory) }
@@ -244,7 +246,7 @@ func removeTree(_ path: String) {
 }
 
 extension String {
-    /// Without blank space at both ends.
+    /// The text without white space at both ends.
     var trimmed: String {
         let blank: (Character) -> Bool = { $0.isWhitespace }
         return String(self.drop(while: blank).reversed().drop(while: blank).reversed())
@@ -255,13 +257,14 @@ extension String {
         split(whereSeparator: \.isNewline).map(String.init)
     }
 
-    /// The rest of the line that begins with `key`, without blank space around it.
+    /// The rest of the line that begins with `key`, without white space around it.
     func value(of key: String) -> String? {
         lines.first { $0.hasPrefix(key) }.map { String($0.dropFirst(key.count)).trimmed }
     }
 }
 
-/// Asks again every few milliseconds until `condition` holds, for at most `seconds` of a usual machine.
+/// Checks `condition` every few milliseconds until it holds, for at most `seconds` of a usual
+/// machine.
 func waits(_ seconds: Double = 5, until condition: () throws -> Bool) rethrows -> Bool {
     let end = ContinuousClock.now + .seconds(seconds * Double(Host.slowness))
     while true {
@@ -271,7 +274,7 @@ func waits(_ seconds: Double = 5, until condition: () throws -> Bool) rethrows -
     }
 }
 
-/// Where a symbolic link leads; empty if it cannot be read.
+/// The target of a symbolic link; empty if it cannot be read.
 func readLink(_ path: String) -> String {
     var buffer = [UInt8](repeating: 0, count: 256)
     let count = readlink(path, &buffer, buffer.count)

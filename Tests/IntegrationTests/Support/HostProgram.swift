@@ -7,27 +7,27 @@ import Synchronization
 import SystemPackage
 import Testing
 
-/// This process as a host program of its own: what it holds can be counted, since no other test runs
+/// This process as a separate host program: its resources can be counted, since no other test runs
 /// in it (`#expect(processExitsWith:)`).
 enum HostProgram {
     /// How many descriptors are open.
     static var descriptorCount: Int { entries(of: "/proc/self/fd").count }
 
-    /// The children, zombies too.
+    /// The children, including zombies.
     static var children: [pid_t] {
         entries(of: "/proc").compactMap { name in
             guard let pid = pid_t(name), let text = try? readText("/proc/\(pid)/stat"),
                 let end = text.lastIndex(of: ")")
             else { return nil }
-            // The state letter, then the parent.
+            // The state letter, followed by the parent.
             let fields = text[end...].split(separator: " ")
             return fields.count > 2 && fields[2] == "\(getpid())" ? pid : nil
         }
     }
 }
 
-/// Ends what hangs: kills this process's children when a launch takes too long, which turns the hang
-/// into an error, and this process itself when that does not help.
+/// Ends hanging launches: kills this process's children if a launch takes too long, which turns the
+/// hang into an error, and this process itself if that does not help.
 final class Watchdog: Sendable {
     private struct Watch {
         var name = ""
@@ -47,10 +47,10 @@ final class Watchdog: Sendable {
         }
     }
 
-    /// What hung so far.
+    /// The launches that hung so far.
     var hung: [String] { watch.withLock { $0.hung } }
 
-    /// Calls `body`, and counts it as hung when it takes longer.
+    /// Calls `body`, and counts it as hung if it takes longer.
     func limit<Result>(_ name: String, seconds: Double = 30, _ body: () throws -> Result) rethrows
         -> Result
     {
@@ -84,7 +84,7 @@ final class Watchdog: Sendable {
 }
 
 extension TestBundle {
-    /// The store and the bundle as ContainerKit takes them.
+    /// The store and the bundle as ContainerKit's types.
     var containerStore: ContainerStore { ContainerStore(at: FilePath(store)) }
 
     func loaded() throws(ContainerError) -> ContainerKit.Bundle {

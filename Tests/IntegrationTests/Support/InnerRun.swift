@@ -3,23 +3,24 @@
 import Glibc
 import Testing
 
-/// Tests of this binary once more, in a process that stands in another way: in a namespace, or traced.
+/// Runs tests of this binary again, in a process under other conditions: in a namespace, or traced.
 enum InnerRun {
     private static let variable = "SWRUNC_INNER_RUN"
 
-    /// How this process stands, if it is such a run.
+    /// The condition of this process, if it is such a run.
     static let standing: String? = Host.environmentVariable(variable)
 
-    /// For tests that start an inner run, and so must not be part of one.
+    /// For tests that start an inner run and so must not run inside one.
     static let outermost: ConditionTrait = .enabled(if: standing == nil, "in an inner run already")
 
     static let strace = "/usr/bin/strace"
     static let traced: ConditionTrait = .enabled(
         if: access(strace, X_OK) == 0, "needs \(strace)")
 
-    /// Words that run others in a new pid namespace, with a /proc of its own, after the lines of a script.
+    /// The beginning of a command line that runs another command in a new pid namespace with its
+    /// own /proc, after the lines of a script.
     ///
-    /// The shell stays, as the process that takes the orphans.
+    /// The shell stays as the process that adopts orphans.
     static func inPidNamespace(_ script: String) -> [String] {
         [
             "/usr/bin/unshare", "-pf", "--mount-proc", "/bin/sh", "-c",
@@ -27,7 +28,7 @@ enum InnerRun {
         ]
     }
 
-    /// Runs the tests that match, and expects `count` of them, or more, to succeed.
+    /// Runs the matching tests, and expects at least `count` of them to succeed.
     static func expectSuccess(
         _ standing: String, _ words: [String], filter: String, count: Int, seconds: Double = 200,
         sourceLocation: SourceLocation = #_sourceLocation
@@ -46,7 +47,7 @@ enum InnerRun {
         #expect(
             done.status == 0, "\(failures.isEmpty ? done.description : failures)",
             sourceLocation: sourceLocation)
-        // A filter that matches nothing succeeds, too.
+        // A run whose filter matches nothing succeeds, too.
         let total = lines.compactMap { $0.firstMatch(of: /Test run with (\d+) tests?/)?.1 }
         #expect(
             total.compactMap { Int($0) }.max() ?? 0 >= count, "\(done)",

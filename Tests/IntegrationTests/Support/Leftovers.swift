@@ -3,9 +3,9 @@
 import Glibc
 import Testing
 
-/// What a test may not leave on the machine.
+/// Traces of a test that must not be left on the machine.
 ///
-/// Everything of a test is found by its token, a word that is in the names of its directory,
+/// Everything that belongs to a test is found by its token, a word in the names of its directory,
 /// containers and cgroups and in the environment of its processes.
 struct Leftovers {
     static let variable = "SWRUNC_TEST"
@@ -13,8 +13,10 @@ struct Leftovers {
     let token: String
     let directory: String
 
-    /// Live processes with the token in their environment or the directory in their arguments, and those
-    /// that were born empty, which have neither: their cgroup or progress page tells whose they are.
+    /// Live processes with the token in their environment or the directory in their arguments.
+    ///
+    /// Processes that were born empty have neither: their cgroup or progress page shows to which
+    /// test they belong.
     func processes() -> [(pid: pid_t, text: String)] {
         names(in: "/proc").compactMap { name in
             guard let pid = pid_t(name), pid != getpid() else { return nil }
@@ -51,8 +53,8 @@ struct Leftovers {
 
     private static func cgroups(named token: String, below path: String, depth: Int) -> [String] {
         var status = stat()
-        // Besides itself and its parent's entry, each directory in it is a link to it. Most have none, but
-        // sixty files, and every test looks.
+        // Apart from its own and its parent's entry, each subdirectory is a link to it. Most have
+        // none, but sixty files, and every test looks.
         guard depth < 6, lstat(path, &status) == 0, status.st_nlink > 2 else { return [] }
         return names(in: path, directoriesOnly: true).flatMap { name in
             let inner = "\(path)/\(name)"
@@ -65,7 +67,7 @@ struct Leftovers {
         entries(of: "\(directory)/root").map { "\(directory)/root/\($0)" }
     }
 
-    /// What is left, in words; processes on their way out get a moment.
+    /// The leftovers as text; ending processes get a moment.
     func found() -> [String] {
         var processes = processes()
         var cgroups = cgroups()
@@ -77,14 +79,14 @@ struct Leftovers {
         }
         return processes.map { "process \($0.pid): \($0.text)" }
             + mounts().map { "mount \($0)" } + cgroups.map { "cgroup \($0)" }
-            // The cache of filters stays with its store.
+            // The cache of filters remains in its store.
             + states().filter { !$0.contains("/@seccomp-") }.map { "state \($0)" }
     }
 
-    /// Removes all of it, whatever it takes.
+    /// Removes all leftovers by any means.
     func remove() {
         for process in processes() { kill(process.pid, SIGKILL) }
-        // One that another program runs may hide its environment.
+        // A process that another program runs may hide its environment.
         for cgroup in cgroups() {
             for line in ((try? readText("\(cgroup)/cgroup.procs")) ?? "").lines {
                 if let pid = pid_t(line) { kill(pid, SIGKILL) }
@@ -101,7 +103,7 @@ struct Leftovers {
 }
 
 extension [UInt8] {
-    /// Whether a text is in one of the strings that the bytes are; faster than a search among characters.
+    /// Whether the bytes, as strings, contain a text; faster than a search by characters.
     fileprivate func has(_ text: String) -> Bool {
         (self + [0]).withUnsafeBytes { bytes in
             guard var string = bytes.bindMemory(to: CChar.self).baseAddress else { return false }

@@ -4,7 +4,7 @@ import ContainerKit
 import Glibc
 import Testing
 
-/// A seccomp agent: takes notify descriptors on a socket, and answers what is notified.
+/// A seccomp agent: receives notify descriptors on a socket, and answers the notifications.
 final class NotifyAgent {
     let path: String
     private let socket: CInt
@@ -28,7 +28,7 @@ final class NotifyAgent {
         unlink(path)
     }
 
-    /// What a notified call is answered with.
+    /// The answer to a notified call.
     enum Answer {
         case error(Int32)
         case goOn
@@ -42,13 +42,13 @@ final class NotifyAgent {
         private static let makesDirectory: [UInt32] = [83, 258]
     #endif
 
-    /// One filtered process: its message, and the descriptor of its notifications.
+    /// A filtered process: its message, and the descriptor for its notifications.
     struct Connection {
         let message: String
         let listener: CInt
     }
 
-    /// Takes one connection: the message to its end, and the descriptor beside it.
+    /// Accepts one connection, and reads the message to its end and the descriptor with it.
     func accept() throws -> Connection {
         var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
         try #require(poll(&entry, 1, 20_000) == 1, "nobody connects to the agent")
@@ -83,7 +83,7 @@ final class NotifyAgent {
         return Connection(message: String(decoding: message, as: UTF8.self), listener: listener)
     }
 
-    /// Answers every notified call until nobody has the filter any more; gives their count.
+    /// Answers every notified call until no process has the filter any more; returns their number.
     @discardableResult
     func serve(_ connection: Connection, _ answer: Answer) throws -> Int {
         defer { close(connection.listener) }
@@ -94,7 +94,7 @@ final class NotifyAgent {
             guard entry.revents & Int16(POLLIN) != 0 else { return answered }
             // struct seccomp_notif: the id comes first.
             var request = [UInt64](repeating: 0, count: 10)
-            // SECCOMP_IOCTL_NOTIF_RECV; a caller that was killed meanwhile is ENOENT.
+            // SECCOMP_IOCTL_NOTIF_RECV; ENOENT if the caller was killed meanwhile.
             guard ioctl(connection.listener, 0xc050_2100, &request) == 0 else { continue }
             // struct seccomp_notif_resp: id, value, then error and flags of 32 bits each.
             var response = [request[0], 0, 0]

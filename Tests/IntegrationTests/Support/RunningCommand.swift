@@ -3,41 +3,42 @@
 import Glibc
 import Synchronization
 
-/// Held while a process is started, and while something is written that is executed later: else the new
-/// process has that open for writing until it has executed its own program.
+/// Held while a process is started, and while a file is written that is executed later: otherwise
+/// the new process has the file open for writing until it executes its own program.
 let writingPrograms = Mutex<Void>(())
 
 /// How a program is started.
 struct CommandOptions {
-    /// What it reads from standard input.
+    /// Its standard input.
     var input = ""
     var directory: String?
-    /// Descriptors it gets beside 0, 1 and 2: number in the program, and ours.
+    /// Further descriptors, besides 0, 1 and 2: the number in the program, and ours.
     var descriptors: [CInt: CInt] = [:]
-    /// Descriptors it must not have.
+    /// Descriptors that it must not inherit.
     var closed: [CInt] = []
-    /// The slave of a terminal for all three streams, which becomes the controlling one.
+    /// A terminal's slave for all three streams, which becomes the controlling terminal.
     var terminal: String?
-    /// When it is killed; long enough for an emulated machine.
+    /// The time after which it is killed; long enough for an emulated machine.
     var timeLimitSeconds = 60.0
     var environment: [String: String] = [:]
 }
 
-/// What became of a program.
+/// The result of a program.
 struct FinishedCommand: CustomStringConvertible {
-    /// The exit status, or 128 and the number of the signal.
+    /// The exit status, or 128 plus the number of the signal.
     let status: Int32
     let output: String
     let error: String
 
-    /// Standard output without blank space at both ends.
+    /// Standard output without white space at both ends.
     var text: String { output.trimmed }
 
     var description: String { "status \(status)\noutput: \(output)\nerror: \(error)" }
 }
 
-/// A program that was started: its streams are files, so that no container can hold the test up by
-/// keeping a pipe open.
+/// A program that was started.
+///
+/// Its streams are files, so that a container cannot block the test by keeping a pipe open.
 final class RunningCommand {
     let pid: pid_t
     private let words: [String]
@@ -80,7 +81,7 @@ final class RunningCommand {
         var copies: [CInt] = []
         defer { for copy in copies { close(copy) } }
         for (number, ours) in options.descriptors {
-            // Out of the way of the numbers that are given out.
+            // Above the descriptor numbers that are assigned.
             let copy = try check(fcntl(ours, F_DUPFD_CLOEXEC, 200), "dup \(ours)")
             copies.append(copy)
             posix_spawn_file_actions_adddup2(&actions, copy, number)
@@ -135,7 +136,7 @@ final class RunningCommand {
         return pid
     }
 
-    /// What it wrote so far.
+    /// Its output so far.
     var output: String { Self.contents(outputFile) }
     var error: String { Self.contents(errorFile) }
 
@@ -149,7 +150,7 @@ final class RunningCommand {
         }
     }
 
-    /// Waits for its end; kills it when its time is up.
+    /// Waits for its end; kills it when its time is over.
     func wait() throws -> FinishedCommand {
         var status: CInt = 0
         while true {

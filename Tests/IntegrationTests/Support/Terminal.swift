@@ -3,7 +3,7 @@
 import Glibc
 import Testing
 
-/// A master of a terminal: of one the test made, or of one that a container sent.
+/// The master of a terminal that the test made or that a container sent.
 final class Terminal {
     let master: CInt
     private(set) var text = ""
@@ -22,7 +22,7 @@ final class Terminal {
 
     deinit { close(master) }
 
-    /// The path of the other side.
+    /// The path of the slave.
     var slave: String {
         // TIOCGPTN
         var number: CInt = -1
@@ -35,7 +35,7 @@ final class Terminal {
         try check(write(master, bytes, bytes.count), "write to the terminal")
     }
 
-    /// Reads until `word` has been seen, for at most `seconds`.
+    /// Reads until `word` appears, for at most `seconds`.
     func sees(_ word: String, seconds: Double = 5) -> Bool {
         let end = ContinuousClock.now + .seconds(seconds * Double(Host.slowness))
         var buffer = [UInt8](repeating: 0, count: 4096)
@@ -56,7 +56,7 @@ final class Terminal {
         return modes
     }
 
-    /// Whether lines are put together and echoed.
+    /// Whether the terminal buffers lines and echoes.
     var isCooked: Bool {
         modes.c_lflag & tcflag_t(ICANON | ECHO | ISIG) == tcflag_t(ICANON | ECHO | ISIG)
     }
@@ -94,16 +94,17 @@ final class ConsoleSocket {
 
     deinit { close(listener) }
 
-    /// Whether somebody waits to be accepted.
+    /// Whether a connection is waiting.
     func isCalled(withinMilliseconds time: CInt) -> Bool {
         var entry = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
         return poll(&entry, 1, time) > 0
     }
 
-    /// Accepts one connection and takes the terminal from its one message.
+    /// Accepts one connection and receives the terminal from its only message.
     func receive() throws -> Terminal { Terminal(master: try receiveDescriptor().number) }
 
-    /// Accepts one connection and takes the one descriptor from its one message, with the text.
+    /// Accepts one connection and receives the only descriptor from its only message, with the
+    /// text.
     func receiveDescriptor() throws -> (number: CInt, text: String) {
         guard isCalled(withinMilliseconds: 30_000) else {
             throw Failure(description: "nobody called the console socket")
@@ -111,7 +112,7 @@ final class ConsoleSocket {
         let connection = try check(accept(listener, nil, nil), "accept")
         defer { close(connection) }
         var payload = [UInt8](repeating: 0, count: 4096)
-        // Room for 8 descriptors, so that more than one would be seen.
+        // Space for 8 descriptors, so that more than one would be noticed.
         var control = [UInt8](repeating: 0, count: 16 + 8 * 4)
         let (count, length) = try payload.withUnsafeMutableBytes { payload in
             try control.withUnsafeMutableBytes { control in
@@ -128,7 +129,8 @@ final class ConsoleSocket {
                 }
             }
         }
-        // A cmsghdr of 16 bytes, its first word the length with the header, and the descriptors.
+        // A cmsghdr of 16 bytes, whose first word is the length including the header, then the
+        // descriptors.
         guard count > 0, length >= 20,
             control.withUnsafeBytes({ $0.load(as: Int.self) }) == 16 + 4
         else {

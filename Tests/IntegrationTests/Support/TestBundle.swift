@@ -6,13 +6,13 @@ import Synchronization
 import SystemPackage
 import Testing
 
-/// A bundle with a busybox root file system, a state directory and an id, for one test alone.
+/// A bundle with a busybox root file system, a state directory and an ID, for a single test.
 final class TestBundle {
     let directory: String
     let token: String
     /// The config; written to config.json before each create and run.
     var spec: Spec
-    /// The id of the test's first container; others are made of it.
+    /// The ID of the test's first container; other IDs are made from it.
     let id: String
 
     var rootfs: String { "\(directory)/rootfs" }
@@ -31,7 +31,7 @@ final class TestBundle {
         var template = Array("/tmp/swrunc-it-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw CallError("mkdtemp") }
         directory = String(decoding: template.dropLast().map(UInt8.init), as: UTF8.self)
-        // A temporary name is case sensitive; as an id it is fine.
+        // A temporary name is case-sensitive; that is fine for an ID.
         token = String(directory.dropFirst("/tmp/".count))
         id = token
         spec = Self.plainSpec(token: token)
@@ -39,7 +39,7 @@ final class TestBundle {
         try makeRootfs()
     }
 
-    /// The template without a terminal, in a root file system that can be written to.
+    /// The template without a terminal, with a writable root file system.
     private static func plainSpec(token: String) -> Spec {
         var spec = Spec.template
         spec.process?.terminal = false
@@ -55,7 +55,7 @@ final class TestBundle {
         try check(chmod("\(rootfs)/tmp", 0o1777), "chmod tmp")
         try copyFile(Host.busybox, to: "\(rootfs)/bin/busybox")
         for applet in Self.applets {
-            // Further links cost less than as many new files.
+            // More links cost less than as many new files.
             try check(link("\(rootfs)/bin/busybox", "\(rootfs)/bin/\(applet)"), "link \(applet)")
         }
         try writeText(
@@ -64,17 +64,17 @@ final class TestBundle {
         try writeText("root:x:0:\nann:x:1000:\n", to: "\(rootfs)/etc/group")
     }
 
-    /// Gives `body` a bundle, and makes sure that nothing of it stays, whatever `body` does.
+    /// Calls `body` with a bundle, and checks that nothing of it stays, whatever `body` does.
     static func use<Result>(_ body: (TestBundle) throws -> Result) throws -> Result {
         let bundle = try TestBundle()
         defer { bundle.cleanUp() }
         return try body(bundle)
     }
 
-    /// A bundle whose user calls `cleanUp` in the end.
+    /// A bundle whose user must call `cleanUp`.
     static func made() throws -> TestBundle { try TestBundle() }
 
-    /// Deletes what the test did not delete itself, and makes sure that nothing else stays.
+    /// Deletes what the test did not delete itself, and checks that nothing else stays.
     func cleanUp() {
         deleteContainers()
         let found = leftovers.found()
@@ -82,7 +82,7 @@ final class TestBundle {
         if found.isEmpty { removeTree(directory) } else { leftovers.remove() }
     }
 
-    /// Deletes by force what the test did not delete itself; so it may end anywhere.
+    /// Deletes by force what the test did not delete itself; so a test may end anywhere.
     private func deleteContainers() {
         for id in entries(of: store) {
             _ = try? swrunc("delete", "--force", id)
@@ -114,7 +114,7 @@ final class TestBundle {
             Mount(destination: destination, type: type, source: source, options: options))
     }
 
-    /// Takes all namespaces of the kind out, and puts a new or joined one in.
+    /// Removes all namespaces of the kind, and adds a new or joined one.
     func setNamespace(_ kind: Namespace.Kind, path: String? = nil) {
         removeNamespace(kind)
         linux.namespaces?.append(Namespace(kind: kind, path: path))
@@ -131,14 +131,14 @@ final class TestBundle {
 
     // MARK: Commands
 
-    /// Calls the runtime with `--root` of this test.
+    /// Runs the runtime with this test's `--root`.
     func swrunc(
         _ words: String..., options: CommandOptions = CommandOptions()
     ) throws -> FinishedCommand {
         try start(words, options).wait()
     }
 
-    /// The same, without waiting for its end.
+    /// Starts the same without waiting for its end.
     func start(
         _ words: [String], _ options: CommandOptions = CommandOptions()
     ) throws -> RunningCommand {
@@ -146,7 +146,7 @@ final class TestBundle {
             owner + [Host.runtime, "--root", store] + words, options, token: token)
     }
 
-    /// What makes a command that of the store's owner, who alone is believed about its containers.
+    /// A prefix that runs a command as the store's owner, since only the owner's state is accepted.
     private var owner: [String] {
         var status = Glibc.stat()
         guard lstat(store, &status) == 0, status.st_uid != geteuid() else { return [] }
@@ -161,7 +161,7 @@ final class TestBundle {
         return try start(["run", "--bundle", directory] + words + [id], options).wait()
     }
 
-    /// Runs a script in the container, expects it to succeed, and gives its output.
+    /// Runs a script in the container, expects success, and returns its output.
     func output(
         of text: String, sourceLocation: SourceLocation = #_sourceLocation
     ) throws -> String {
@@ -182,7 +182,7 @@ final class TestBundle {
         try #require(done.status == 0 && done.error == "", "\(done)")
     }
 
-    /// Creates and starts a container that sleeps; `exec` can look around in it.
+    /// Creates and starts a container that sleeps, for use with `exec`.
     func startSleeping(
         id: String? = nil, options: CommandOptions = CommandOptions()
     ) throws {
@@ -208,7 +208,7 @@ final class TestBundle {
         try IntegrationTests.waits { try state(id).status == status }
     }
 
-    /// Expects a failure of one line that has all of these words in it.
+    /// Expects a failure with one line that contains all of these words.
     func expectFailure(
         _ done: FinishedCommand, status: Int32 = 1, naming words: [String],
         sourceLocation: SourceLocation = #_sourceLocation
@@ -225,7 +225,7 @@ final class TestBundle {
 }
 
 extension FinishedCommand {
-    /// The `msg` of the log line on standard error, with its quotes undone.
+    /// The `msg` of the log line on standard error, unescaped.
     var message: String {
         guard let start = error.firstRange(of: "msg=\"")?.upperBound else { return error }
         var text = ""
@@ -246,10 +246,12 @@ extension FinishedCommand {
     }
 }
 
-/// Copies a program, in a process of its own: while this one had the copy open for writing, a test beside
-/// it could start something that inherits the descriptor, and execve(2) would find the text file busy.
+/// Copies a program in a separate process: while this process had the copy open for writing, a
+/// parallel test could start a program that inherits the descriptor, and execve(2) would fail with
+/// ETXTBSY.
 func copyFile(_ source: String, to target: String) throws {
-    // A program that is started meanwhile may keep the descriptor, and the copy could not be executed.
+    // A program that is started meanwhile may inherit the descriptor, and then the copy could not
+    // be executed.
     try writingPrograms.withLock { _ in
         let from = try check(open(source, O_RDONLY | O_CLOEXEC), "open \(source)")
         defer { close(from) }

@@ -10,7 +10,7 @@ struct ParentStepTests {
     func samplesAreComplete() throws {
         let folder = #filePath.split(separator: "/").dropLast(5).joined(separator: "/")
         let path = "/\(folder)/Sources/ContainerKit/Launching/Steps"
-        // The cases of a theme stand between its head and its sentences.
+        // The cases of a theme are between the theme's declaration and its sentences.
         let declared = try directoryEntries(path).flatMap { name -> [String] in
             var isInTheme = false
             let text = String(decoding: try readFile("\(path)/\(name)"), as: UTF8.self)
