@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The namespaces, mounts and root of the bench's config around /bin/true, and nothing else: what no runtime can spare.
+// Runs /bin/true with the namespaces, mounts and root of the bench's config: the minimum that every runtime must do.
 //
 //     bare ROOTFS [CGROUP]
 //
-// CGROUP, a directory to be made on cgroup v2, is where the process is born, and is removed at the end. There is no
-// config, state, capability, device filter or check here, and paths of the root file system are trusted.
+// CGROUP is a directory on cgroup v2 that is made for the process and removed at the end. There is no config, state,
+// capability, device filter or check here, and paths of the root file system are trusted.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -62,7 +62,7 @@ static void make_read_only(const char *path) {
     CHECK(mount(0, path, 0, MS_REMOUNT | MS_BIND | MS_RDONLY, 0));
 }
 
-// A file shows the null device, a directory an empty file system, which is the same for all.
+// A file is masked by the null device, a directory by an empty file system, which all directories share.
 static void mask(const char *path, const char **empty) {
     struct stat found;
     if (stat(path, &found) < 0)

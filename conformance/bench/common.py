@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the measuring programs of this folder share: which runtimes are measured, and a busybox rootfs."""
+"""Shared code of this folder's benchmarks: which runtimes are measured, and a busybox rootfs."""
 import os
 import pathlib
 import shutil
@@ -9,7 +9,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 
 def need_root_and_busybox():
-    """Ends the program where it cannot work."""
+    """Ends the program with an error."""
     if os.geteuid() != 0 or not shutil.which("busybox"):
         sys.exit(f"{pathlib.Path(sys.argv[0]).name}: needs root and busybox-static")
 
@@ -29,7 +29,7 @@ def chosen_runtimes(given):
 
 
 def make_rootfs(root, *applets):
-    """A root file system with busybox, which has these names in /bin."""
+    """A root file system with busybox under these names in /bin."""
     root = pathlib.Path(root)
     for folder in ("bin", "dev", "proc", "sys", "etc"):
         (root / folder).mkdir(parents=True, exist_ok=True)

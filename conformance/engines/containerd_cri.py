@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pods through containerd's CRI service, as the kubelet asks for them: the systemd driver, a handler."""
+"""Pods through containerd's CRI service, requested as by the kubelet: the systemd driver, a handler."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ from harness import (
 )
 
 PAUSE = "docker.io/local/pause:1"
-# The lines from `containerd]` on are those of README.md.
+# The lines from `containerd]` on are those of the article on engines.
 CONFIG = """
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "docker.io/local/pause:1"
@@ -64,10 +64,10 @@ def cri(method, **values):
 
 
 def pod(name="pod", **options):
-    """Runs a pod; gives its id and its config."""
+    """Runs a pod; returns its ID and its config."""
     config = {
         "metadata": {"name": name, "uid": f"uid-{name}", "namespace": "default"},
-        # As the kubelet: who shares the host's network shares its name.
+        # As in the kubelet: a pod that shares the host's network has its host name.
         "hostname": "" if options.get("network") == NODE else name,
         "linux": {"cgroup_parent": SLICE, "security_context": {"namespace_options": options}},
     }
@@ -76,7 +76,7 @@ def pod(name="pod", **options):
 
 
 def container(sandbox, name, *command, resources=None, **security):
-    """Creates and starts a container of a pod; gives its id."""
+    """Creates and starts a container of a pod; returns its ID."""
     identifier, config = sandbox
     options = config["linux"]["security_context"]["namespace_options"]
     linux = {"resources": resources or {}, "security_context": {"namespace_options": options, **security}}
@@ -91,7 +91,7 @@ def container(sandbox, name, *command, resources=None, **security):
 
 
 def execute(identifier, text, status=0):
-    """Runs a shell's text in a container; gives what it wrote."""
+    """Runs a shell script in a container; returns its output."""
     said = cri("ExecSync", container_id=identifier, cmd=["sh", "-c", text], timeout=60)
     if said.get("exit_code", 0) != status:
         raise Failed(f"status {said.get('exit_code', 0)}, expected {status}, of {text}\n{said}")
@@ -241,7 +241,7 @@ def nothing():
 
 @contextlib.contextmanager
 def opened(runtime):
-    """A containerd with its CRI service, the images of a pod, and a network of ours."""
+    """A containerd with its CRI service, the images of a pod, and a separate network."""
     try:
         import cri as client
     except ImportError:

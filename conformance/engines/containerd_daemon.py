@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A containerd of our own: its own data, socket and configuration, and images made of busybox."""
+"""A separate containerd: its own data, socket and configuration, and images made of busybox."""
 
 import contextlib
 import hashlib
@@ -33,7 +33,7 @@ def ctr(*arguments, **options):
 
 
 def make_image(path, tag, command):
-    """An image as `docker save` writes one."""
+    """An image in the format of `docker save`."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
         tar.add(BUSYBOX, arcname=".")
@@ -56,7 +56,7 @@ def make_image(path, tag, command):
 
 @contextlib.contextmanager
 def opened(runtime, images, configuration, namespace="default", files=()):
-    """Runs containerd with images, each a tag and its command, and with files in its folder on the disk."""
+    """Runs containerd with images (each a tag and its command), and with its files in a folder on the disk."""
     current["runtime"] = runtime
     os.makedirs(FOLDER, exist_ok=True)
     with scratch_folder("engines-containerd") as scratch:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client of the Container Runtime Interface, as the kubelet is one: runtime.v1 over a unix socket.
+"""A client of the Container Runtime Interface, like the kubelet: runtime.v1 over a unix socket.
 
-Requests and answers are dictionaries with the names of api.proto; only the fields that the cases use
-are known here, others of an answer are left out.
+Requests and answers are dictionaries with the names of api.proto. Only the fields that the cases use are
+known here; other fields of an answer are ignored.
 """
 
 import grpc
 
 from harness import Failed
 
-# NAME=NUMBER, and :MESSAGE where the field is no number, text or flag. The numbers are api.proto's.
+# NAME=NUMBER, and :MESSAGE if the field is not a number, text or flag. The numbers are api.proto's.
 FIELDS = {
     "CPUUsage": "usage_core_nano_seconds=2:Value",
     "Capability": "add_capabilities=1 drop_capabilities=2",
@@ -66,7 +66,7 @@ POD, CONTAINER, NODE, TARGET = range(4)
 
 
 def fields(message):
-    """The fields of a message: name, number, message of the field if it is one."""
+    """The fields of a message: name, number, and the message type if it has one."""
     for word in FIELDS[message].split():
         name, _, rest = word.partition("=")
         number, _, inner = rest.partition(":")
@@ -100,7 +100,7 @@ def encode(message, values):
 
 
 def decode(message, data):
-    """The known fields of a message; one that is there more than once, or may be, is a list."""
+    """The known fields of a message; a field that is or may be repeated is a list."""
     known = {number: (name, inner) for name, number, inner in fields(message)}
     found, place = {}, 0
 
@@ -142,7 +142,7 @@ class Client:
         self.channel = grpc.insecure_channel(f"unix://{socket}")
 
     def call(self, method, limit=120, **values):
-        """One call; what the service refuses is a failure of the case, with its text."""
+        """One call; an error of the service fails the case, with the error's text."""
         request = encode(f"{method}Request", values)
         answer = "Response" if f"{method}Response" in FIELDS else ""
         remote = self.channel.unary_unary(f"/runtime.v1.RuntimeService/{method}")

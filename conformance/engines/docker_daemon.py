@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A dockerd of our own: its own data, socket and configuration, with the runtime as the default one."""
+"""A separate dockerd: its own data, socket and configuration, with the tested runtime as the default."""
 
 import contextlib
 import http.client
@@ -28,7 +28,7 @@ from harness import (
 IMAGE = "bb"
 SOCKET = pathlib.Path("/run/engines-docker.sock")
 UNIT = "engines-docker"
-# A machine without systemd may be one that works: its network and firewall are left alone.
+# A machine without systemd may be in production use: its network and firewall are not changed.
 BARE = {
     "bridge": "none",
     "iptables": False,
@@ -38,7 +38,7 @@ BARE = {
     "cgroup-parent": f"/{CGROUP_PARENT}",
 }
 NO_FORWARDING = "WARNING: IPv4 forwarding is disabled. Networking will not work."
-# Limits of cgroup v2, and the controller and file that has the same in v1.
+# Limits of cgroup v2, and the corresponding controller and file of v1.
 V1 = {
     "memory.max": "memory/memory.limit_in_bytes",
     "memory.swap.max": "memory/memory.memsw.limit_in_bytes",
@@ -67,17 +67,17 @@ def api(method, path, content=None):
 
 
 def docker(*arguments, **options):
-    # Said of each container that names no network, even where there is no bridge.
+    # A warning for each container that names no network, even without a bridge.
     return call("docker", *arguments, **options).replace(NO_FORWARDING, "").strip()
 
 
 def run(*arguments, **options):
-    """Runs a container of the test image to its end; gives what it wrote."""
+    """Runs a container of the test image to its end; returns its output."""
     return docker("run", "--rm", *arguments, **options)
 
 
 def start(*arguments, name="box"):
-    """Starts a container that stays; gives its name."""
+    """Starts a container that keeps running; returns its name."""
     docker("run", "-d", "--name", name, *arguments)
     return name
 
@@ -95,13 +95,13 @@ def wait_status(wanted, name="box", seconds=60):
 
 
 def release():
-    """The first number of the daemon's version, or of its client's where that is older."""
+    """The major version of the daemon, or of its client if that is older."""
     client = call("docker", "version", "--format", "{{.Client.Version}}")
     return min(int(version.split(".")[0]) for version in (api("GET", "/version")["Version"], client))
 
 
 def everything():
-    """All capabilities that this daemon can hand out, as the kernel writes them."""
+    """All capabilities that this daemon can grant, in the kernel's format."""
     text = pathlib.Path("/proc/self/status").read_text()
     bounding = next(line.split()[1] for line in text.splitlines() if line.startswith("CapBnd"))
     # Docker before 23 knows those up to CAP_AUDIT_READ.
@@ -110,7 +110,7 @@ def everything():
 
 
 def needs_metrics():
-    """containerd reads no cgroup v1 where it finds one of the kernel's controllers not mounted."""
+    """containerd does not read cgroup v1 if one of the kernel's controllers is not mounted."""
     text = pathlib.Path("/proc/self/mountinfo").read_text()
     mounted = {option for line in text.splitlines() if " - cgroup " in line for option in line.split()[-1].split(",")}
     for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
@@ -132,7 +132,7 @@ def cgroup(name="box", controller=""):
 
 
 def limit(file, name="box"):
-    """What a container's cgroup says of a limit, named as cgroup v2 names it."""
+    """The value of a limit in a container's cgroup, by its cgroup v2 name."""
     if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
         return (cgroup(name) / file).read_text().strip()
     if file == "cpu.max":
@@ -157,7 +157,7 @@ def frozen(name="box"):
 
 
 class Daemon:
-    """One dockerd; containers that it left alive are adopted by the next with the same data."""
+    """One dockerd; containers that it leaves running are adopted by the next one with the same data."""
 
     def __init__(self, runtime, scratch, **configuration):
         self.scratch = scratch
@@ -179,7 +179,7 @@ class Daemon:
         file = self.scratch / "daemon.json"
         file.write_text(json.dumps(self.configuration))
         self.starts += 1
-        # BuildKit calls the first runc of PATH.
+        # BuildKit calls the first runc in PATH.
         path = f"{self.scratch}/path:{os.environ['PATH']}"
         command = ("dockerd", "--config-file", file)
         if not SYSTEMD:
@@ -190,7 +190,7 @@ class Daemon:
             f"{UNIT}-{os.getpid()}-{self.starts}",
             *command,
             Type="notify",
-            # Containers outlive the daemon where it is told to let them.
+            # With live-restore, containers outlive the daemon.
             KillMode="process",
             Delegate="yes",
             TimeoutStartSec="240",
@@ -243,7 +243,7 @@ def opened(runtime, **configuration):
 
 
 def settle(daemon, word):
-    """After each case there is no container; where one failed, what the daemon said is shown."""
+    """Removes all containers after each case; if the case failed, shows the daemon's output."""
     if word == "FAILED":
         told = [line for line in daemon.unit.log().splitlines() if "level=info" not in line]
         print(*(f"    dockerd: {line[:300]}" for line in told[-6:]), sep="\n", flush=True)
@@ -251,7 +251,7 @@ def settle(daemon, word):
 
 
 def leaves_nothing():
-    """There is as much of containers as before the first one: nothing."""
+    """Nothing of containers exists that did not exist before the first one."""
     remove_containers()
     daemon = opened.current
     nothing_left(lambda: list((of_containers(daemon.scratch) - daemon.before).elements()))
@@ -259,7 +259,7 @@ def leaves_nothing():
 
 @contextlib.contextmanager
 def no_descriptors(seconds=30):
-    """At the end dockerd and containerd have no more open than at the beginning."""
+    """At the end, dockerd and containerd have no more open descriptors than at the beginning."""
     run(IMAGE, "true")
     scratch = opened.current.scratch
     time.sleep(2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a dockerd leaves on a machine: what of it belongs to containers, and what is put back at the end."""
+"""What a dockerd leaves on a machine: what belongs to containers, and what is restored at the end."""
 
 import collections
 import contextlib
@@ -9,10 +9,10 @@ import pathlib
 from harness import call, cgroups, mounts, processes, states
 
 EXEC_ROOT = pathlib.Path("/run/engines-docker")
-# Where there is no systemd that gives it a slice.
+# For machines without systemd, which would give it a slice.
 CGROUP_PARENT = "engines-docker"
 BRIDGES = ("docker0", "docker_gwbridge")
-# What dockerd and containerd make wherever their own folders are told to be.
+# Made by dockerd and containerd wherever their own folders are.
 PLACES = (
     "/run/containerd",
     "/run/docker",
@@ -24,14 +24,14 @@ PLACES = (
 
 
 def daemons(scratch):
-    """The process ids of dockerd and of its containerd."""
+    """The pids of dockerd and of its containerd."""
     files = {"dockerd": scratch / "docker.pid", "containerd": EXEC_ROOT / "containerd/containerd.pid"}
-    # Where the machine has a containerd that runs, dockerd starts none.
+    # If the machine's own containerd runs, dockerd starts none.
     return {name: int(file.read_text()) for name, file in files.items() if file.exists()}
 
 
 def of_containers(scratch):
-    """All that there is of containers: processes, mounts, cgroups, states, folders and sockets of shims."""
+    """Everything of containers that exists: processes, mounts, cgroups, states, folders and sockets of shims."""
     # Shims and the runtime are called with paths in the daemon's folders.
     folders = (f"{EXEC_ROOT}/", f"{scratch}/")
     known = daemons(scratch).values()
@@ -45,7 +45,7 @@ def of_containers(scratch):
         f"mount: {place}"
         for part in folders
         for place in mounts(part)
-        # The daemon's hold on the host's network, from the first container on that uses it.
+        # The daemon's reference to the host's network, from the first container that uses it.
         if place != f"{EXEC_ROOT}/netns/default"
     ]
     for root in EXEC_ROOT.glob("**/runtime-*/*"):
@@ -56,7 +56,7 @@ def of_containers(scratch):
 
 
 def descriptors(scratch):
-    """What dockerd and its containerd have open, by kind."""
+    """The open descriptors of dockerd and its containerd, by kind."""
     found = collections.Counter()
     for name, pid in daemons(scratch).items():
         for number in os.listdir(f"/proc/{pid}/fd"):
@@ -69,7 +69,7 @@ def descriptors(scratch):
 
 @contextlib.contextmanager
 def put_back(network):
-    """Puts back what dockerd makes outside of its own folders; `network`: bridges and the firewall as well."""
+    """Undoes what dockerd makes outside of its own folders; with `network`, bridges and the firewall as well."""
     had = [place for place in PLACES if os.path.exists(place)]
     with own_network() if network else contextlib.nullcontext():
         try:
@@ -85,7 +85,7 @@ def put_back(network):
 
 @contextlib.contextmanager
 def own_network():
-    """Puts the firewall back, and removes the bridges that were not there before."""
+    """Restores the firewall, and removes bridges that did not exist before."""
     had = {bridge for bridge in BRIDGES if os.path.exists(f"/sys/class/net/{bridge}")}
     rules = {tool: call(f"{tool}-save", status=None) for tool in ("iptables", "ip6tables")}
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Docker's cases of what a container may do, and what it shares: rights, namespaces, mounts."""
+"""Docker's cases about what a container may do and what it shares: rights, namespaces, mounts."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ profile engines-test flags=(attach_disconnected,mediate_deleted) {
 
 @contextlib.contextmanager
 def host_folder():
-    """A folder of the host, on a mount of its own that is shared."""
+    """A folder of the host, on a separate shared mount."""
     folder = tempfile.mkdtemp(prefix="engines-volume.", dir="/var/tmp")
     try:
         call("mount", "-t", "tmpfs", "engines", folder)
@@ -150,7 +150,7 @@ def pid():
     start(IMAGE, "sleep", "1234")
     expect_in("sleep 1234", run("--pid", "container:box", IMAGE, "ps", "-o", "pid,args"))
     docker("stop", "-t", "0", "box")
-    # Without a pid namespace of its own the end of one must be the end of all.
+    # Without a separate pid namespace, the end of init must end all processes.
     start("--pid", "host", *shell("sleep 4321 & sleep 4322"), name="hosted")
     docker("rm", "-f", "hosted")
     eventually(lambda: "sleep 4321" not in call("ps", "-eo", "args"), "none of its processes is left", 20)

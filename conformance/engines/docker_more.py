@@ -12,7 +12,7 @@ from docker_daemon import IMAGE, api, docker, inspected, needs_bridge, run, star
 from docker_run import SLEEP, shell
 from harness import SYSTEMD, Failed, NotRun, call, case, eventually, expect, expect_in
 
-# The machine with systemd is emulated: each container takes seconds there.
+# The machine with systemd is emulated, and each container takes seconds there.
 COUNT = int(os.environ.get("COUNT", "25" if SYSTEMD else "100"))
 ROUNDS = int(os.environ.get("ROUNDS", "2"))
 
@@ -120,7 +120,7 @@ def swarm():
 
 
 def begin(name, *command):
-    """Creates and starts a container by the daemon's interface."""
+    """Creates and starts a container with the daemon's API."""
     config = {"Image": IMAGE, "Cmd": command, "HostConfig": {"NetworkMode": "none"}}
     api("POST", f"/containers/create?name={name}", config)
     api("POST", f"/containers/{name}/start")
@@ -179,7 +179,7 @@ def live_restore():
     first = docker("exec", "box", "cat", "/count")
     eventually(lambda: docker("exec", "box", "cat", "/count") != first, "it counts on")
     expect(docker("exec", "-t", "terminal", "tty"), "/dev/pts/1")
-    # Its exit code is lost: containerd forgets a task that has no process when it comes back.
+    # The exit code is lost: a restarted containerd forgets a task that has no process.
     expect(state("brief")["Status"], "exited", "state of one that ended meanwhile")
     docker("stop", "-t", "0", "box")
     expect(state()["ExitCode"], 137, "exit code")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Docker's cases of a container's life: run, exec, terminals, signals, limits."""
+"""Docker's cases about a container's life: run, exec, terminals, signals, limits."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ from docker_daemon import (
 from harness import Failed, Terminal, case, eventually, expect, expect_in
 
 SLEEP = (IMAGE, "sleep", "1000")
-# A client sets the size of a terminal some time after the start.
+# The client sets the terminal's size some time after the start.
 SIZES = "until stty size | grep '44 66'; do stty size; sleep 0.3; done"
 
 
@@ -62,10 +62,10 @@ def exit_statuses():
     run(*shell("exit 7"), status=7)
     run(*shell("sh -c 'kill -9 $$'; exit $?"), status=137)
     expect_in("no such file or directory", run(IMAGE, "/no/such/program", status=127))
-    # Of "is a directory", which runc says as well since Go does, Docker before 23 knows no status.
+    # Docker before 23 has no status for "is a directory", Go's text, which runc prints as well.
     expect_in('exec: "/etc": ', run(IMAGE, "/etc", status=126 if release() >= 23 else None))
     expect_in("executable file not found", run(IMAGE, "no-such-program", status=127))
-    # A folder that is to be a file, the most common mistake with volumes: the daemon knows the error.
+    # A folder instead of a file, the most common mistake with volumes: the daemon recognizes the error.
     expect_in("Are you trying to mount", run("-v", "/etc:/etc/passwd", IMAGE, "true", status=None))
 
 
@@ -106,7 +106,7 @@ def execute_terminal():
         terminal.wait_for("/dev/pts/")
         terminal.type("go on\n")
         terminal.wait_for("24 80")
-        # Not by the client: that of Docker 26 tells the daemon of the first size only.
+        # Not with the client: Docker 26's sends only the first size to the daemon.
         api("POST", f"/exec/{inspected()['ExecIDs'][0]}/resize?h=44&w=66")
         terminal.wait_for("44 66")
         expect(terminal.status(), 3, "status")

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the engines' scripts share: cases with a time limit, calls of programs, a terminal, leftovers.
+"""Shared code of the engines' scripts: cases with a time limit, calls of programs, a terminal, leftovers.
 
-A script names an engine, declares cases with @case, and ends in main(). It prints a line a case:
+A script names an engine, declares cases with @case, and ends in main(). It prints a line for each case:
 
     ok         3.2 s  NAME
     FAILED     0.4 s  NAME: reason
     not run    0.0 s  NAME: reason
 
-and a total. Detail of a failure follows its line, indented. The status is 1 where a case failed.
+and a total. Details of a failure follow its line, indented. The status is 1 if a case failed.
 """
 
 import argparse
@@ -30,16 +30,16 @@ import time
 
 BUSYBOX = pathlib.Path("/opt/busybox")
 SYSTEMD = os.path.isdir("/run/systemd/system")
-# The machine may be emulated: a client of an engine alone takes a second there.
+# The machine may be emulated; there, an engine's client alone takes a second.
 CALL_SECONDS = 120
 
 
 class Failed(Exception):
-    """A case went wrong; what follows the first line of the message is detail."""
+    """A case has failed; the lines after the message's first line are details."""
 
 
 class NotRun(Exception):
-    """A case cannot be run here; the message says why."""
+    """A case cannot run here; the message says why."""
 
 
 class OutOfTime(Exception):
@@ -58,7 +58,7 @@ CASES = []
 
 
 def case(name, limit=180, group=""):
-    """Declares a case; the cases of a group run together, in the order they are declared."""
+    """Declares a case; the cases of a group run together, in the order of their declaration."""
 
     def declare(function):
         CASES.append(Case(name, limit, group, function))
@@ -68,9 +68,9 @@ def case(name, limit=180, group=""):
 
 
 def call(*command, status=0, stdin=None, limit=CALL_SECONDS, **options):
-    """Runs a program; gives what it wrote, both streams, without space around.
+    """Runs a program; returns its output, of both streams, without surrounding white space.
 
-    `status` is the one that is expected; None: any.
+    `status` is the expected exit status; None: any.
     """
     words = [str(word) for word in command]
     try:
@@ -100,13 +100,13 @@ def expect(found, wanted, what="output"):
 
 
 def expect_in(part, text, what="output"):
-    """Fails unless the text has the part."""
+    """Fails unless the text contains the part."""
     if part not in text:
         raise Failed(f"{what} lacks {part!r}\n{text}")
 
 
 def eventually(check, what, seconds=60, pause=0.3):
-    """Waits until check() gives something true, and gives that."""
+    """Waits until check() returns something true, and returns that."""
     deadline = time.monotonic() + seconds
     while not (found := check()):
         if time.monotonic() > deadline:
@@ -116,7 +116,7 @@ def eventually(check, what, seconds=60, pause=0.3):
 
 
 def nothing_left(leftovers, seconds=30):
-    """Waits until leftovers() finds nothing more; what it still finds is a failure."""
+    """Waits until leftovers() finds nothing; fails if it still finds something in the end."""
     deadline = time.monotonic() + seconds
     while (found := leftovers()) and time.monotonic() < deadline:
         time.sleep(0.3)
@@ -125,7 +125,7 @@ def nothing_left(leftovers, seconds=30):
 
 
 class Terminal:
-    """A program with a terminal of its own, as a person would run it."""
+    """A program with its own terminal, as if run by a person."""
 
     def __init__(self, *command, rows=24, columns=80):
         self.seen = ""
@@ -145,7 +145,7 @@ class Terminal:
         os.write(self.master, text.encode())
 
     def read(self, seconds):
-        """Takes in what was written; False: the terminal is closed."""
+        """Reads the output; False: the terminal is closed."""
         if select.select([self.master], [], [], seconds)[0]:
             try:
                 got = os.read(self.master, 4096)
@@ -156,7 +156,7 @@ class Terminal:
         return True
 
     def wait_for(self, text, seconds=60):
-        """Waits until a text was written that was not waited for before."""
+        """Waits until a text appears in the output after the previous one."""
         deadline = time.monotonic() + seconds
         while text not in self.seen:
             if not self.read(0.2) or time.monotonic() > deadline:
@@ -164,7 +164,7 @@ class Terminal:
         self.seen = self.seen.split(text, 1)[1]
 
     def status(self, seconds=60):
-        """Waits for the program's end; gives its exit status."""
+        """Waits for the program's end; returns its exit status."""
         deadline = time.monotonic() + seconds
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -202,7 +202,7 @@ def find_runtime(given):
 
 
 def processes(part):
-    """The processes whose command line has a text, but this one."""
+    """The processes whose command line contains a text, except this one."""
     found = {}
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -219,7 +219,7 @@ def mounts(part):
 
 
 def states(root):
-    """What a runtime keeps of containers below its root; swrunc's cache of filters is none of them."""
+    """A runtime's state of containers below its root, without swrunc's cache of filters."""
     return [str(path) for path in pathlib.Path(root).glob("*") if path.is_dir() and not path.name.startswith("@")]
 
 
@@ -230,7 +230,7 @@ def cgroups(pattern):
 
 
 class Unit:
-    """A daemon that systemd runs, so that what it starts is told from this script."""
+    """A daemon run by systemd, so that its processes are not this script's."""
 
     def __init__(self, name, *command, **properties):
         self.name = name
@@ -249,7 +249,7 @@ class Unit:
 
 
 class Program:
-    """A daemon that this script runs itself, where there is no systemd; what it writes goes to a file."""
+    """A daemon that this script runs itself, without systemd; its output goes to a file."""
 
     def __init__(self, log, *command, path):
         self.file = log
@@ -276,7 +276,7 @@ class Program:
 
 
 def root_filesystem(scratch):
-    """A busybox root file system: the machine's own, else one that is made of its busybox."""
+    """A busybox root file system: the machine's own, or one made from its busybox."""
     if BUSYBOX.is_dir():
         return BUSYBOX
     program = shutil.which("busybox")
@@ -298,7 +298,7 @@ def root_filesystem(scratch):
 
 @contextlib.contextmanager
 def scratch_folder(name):
-    """A folder on the disk (the upper directories of overlays have to be there), removed at the end."""
+    """A folder on the disk (where the upper directories of overlays must be), removed at the end."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}.", dir="/var/tmp"))
     folder.chmod(0o711)
     try:
@@ -318,7 +318,7 @@ def on_alarm(*_):
 
 
 def perform(one):
-    """Runs a case; gives the word for its result, and the reason."""
+    """Runs a case; returns its result as a word, and the reason."""
     signal.signal(signal.SIGALRM, on_alarm)
     signal.alarm(one.limit)
     try:
@@ -335,7 +335,7 @@ def perform(one):
 
 
 def run_group(engine, chosen, after):
-    """Runs cases one after the other; `after` puts things in order after each. Gives the words."""
+    """Runs cases one after the other; `after` cleans up after each. Returns the results as words."""
     words = []
     for one in chosen:
         began = time.monotonic()
@@ -358,8 +358,8 @@ def run_group(engine, chosen, after):
 def main(engine, groups, description):
     """Runs the cases of an engine.
 
-    `groups` gives for each group of cases a context manager, called with the runtime, in which they
-    run; it gives what is called after each case with the word for its result.
+    `groups` has a context manager for each group of cases. It is called with the runtime, and the cases run
+    in it; its value is called after each case with the result.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter

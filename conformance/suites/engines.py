@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Container engines, with the runtime below them, in the test VM (conformance/vm), and Docker here.
+"""Container engines that use the runtime, in the test VM (conformance/vm), and Docker on this machine.
 
-Each program of conformance/engines is run in a fresh VM. A runtime that the VM has itself (runc, crun)
-is taken from there. The VM is emulated: a hundred containers at once are run on this machine.
+Each program of conformance/engines runs in a fresh VM. runc and crun are the VM's own. The VM is emulated, so
+a hundred containers at once are run on this machine.
 """
 
 import os
@@ -17,9 +17,9 @@ from sources import Unavailable, checked, install
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
 ENGINES = ("docker", "containerd", "podman", "rootless-podman", "rootless-docker", "buildah")
 LIMIT_SECONDS = 3000
-# What Docker needs on this machine: where it comes from, and what its image is made of.
+# Packages on this machine: Docker itself, and what its image is made of.
 PACKAGES = ("docker.io", "containerd", "busybox-static")
-# What decides these results is the VM, not this machine.
+# These results depend on the VM, not on this machine.
 MACHINE = "test VM: cgroup v2, systemd"
 STATUS = {"ok": "pass", "FAILED": "fail", "not run": "skip"}
 LINE = re.compile(r"^(ok|FAILED|not run) +[\d.]+ s  (.+?)(?:: (.*))?$")
@@ -27,12 +27,12 @@ HEADER = re.compile(r"^[\w-]+ with (\S+) (\S+)$", re.M)
 
 
 def results(text):
-    """The result of each case, by name, with what is told below it."""
+    """The result of each case, by name, with its details."""
     found, last = {}, None
     for line in text.splitlines():
         if match := LINE.match(line):
             status, reason = STATUS[match[1]], match[3] or ""
-            # What an engine's program does not run, it does not for what the machine lacks.
+            # An engine's program skips a case only if the machine lacks something.
             last = found[match[2]] = Result(status, f"machine: {reason}" if status == "skip" else reason)
         elif line.startswith("    ") and last:
             last.detail += f"\n{line[4:]}"
@@ -40,13 +40,13 @@ def results(text):
 
 
 def command(runtime, engine, only):
-    """What runs an engine's cases in the VM."""
+    """The command that runs an engine's cases in the VM."""
     vm = [REPO / "conformance/vm/run-in-vm", "--timeout", LIMIT_SECONDS]
     given = runtime.name
     if not runtime.path.startswith("/usr/"):
         vm += ["--copy", runtime.path]
         given = f"./{pathlib.Path(runtime.path).name}"
-    # How many containers the cases of many take.
+    # The number of containers in the cases with many.
     counts = [f"{name}={os.environ[name]}" for name in ("COUNT", "ROUNDS") if name in os.environ]
     script = ["env", *counts, REPO / "conformance/engines" / engine, "--runtime", given]
     if only:
@@ -55,7 +55,7 @@ def command(runtime, engine, only):
 
 
 def packages():
-    """The engines that the VM has, with their versions."""
+    """The VM's engines, with their versions."""
     versions = image.packages()
     names = ("docker.io", "docker-buildx", "containerd", "podman", "buildah", "rootlesskit")
     return ", ".join(f"{name} {versions[name]}" for name in names if name in versions)
@@ -77,7 +77,7 @@ def run(runtime, only, logs):
 
 
 def run_here(runtime, only, logs):
-    """Docker's cases on this machine, with a daemon of their own."""
+    """Docker's cases on this machine, with a separate daemon."""
     install(*PACKAGES)
     script = [REPO / "conformance/engines/docker", "--runtime", runtime.path]
     if only:
@@ -88,7 +88,7 @@ def run_here(runtime, only, logs):
 
 
 def perform(runtime, engine, command, logs):
-    """Runs an engine's program; gives the result of each case."""
+    """Runs an engine's program; returns the result of each case."""
     with open(logs / engine, "w+") as log:
         done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT)
         log.seek(0)

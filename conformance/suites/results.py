@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of a suite, and the table of those that are expected.
+"""Results of a suite, and the table of expected results.
 
 A result is "pass", "skip", "fail", or "fail 2,5 of 9": the second and fifth of nine assertions.
-"either" is written into the table by hand, for a test that is not the same each time.
-The table is a file of JSON with one test a line: for each kind of machine each test's result by
-runtime, and under "why" the reason for each of ours that is no pass.
+"either" is written into the table by hand, for a test whose result varies.
+The table is a JSON file with one line for each test: for each kind of machine the result by runtime, and
+under "why" the reason for each of our results that is not a pass.
 """
 
 import dataclasses
@@ -22,14 +22,14 @@ UNEXPLAINED = "unexplained"
 
 @dataclasses.dataclass
 class Result:
-    """How one test ended; detail is what it said about it."""
+    """The result of one test; detail is its output about it."""
 
     status: str
     detail: str = ""
 
     @property
     def reason(self):
-        """The reason, as far as the output tells it."""
+        """The reason, as far as the output shows it."""
         if self.status == "skip":
             return self.detail if self.detail.startswith("machine: ") else f"suite: {self.detail}"
         missing = [
@@ -50,20 +50,20 @@ class Result:
 
 
 def machine_kind():
-    """What of a machine decides results: the cgroup version, and whether systemd runs."""
+    """The kind of machine, on which results depend: the cgroup version, and whether systemd runs."""
     unified = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
     systemd = os.path.isdir("/run/systemd/system")
     return ("cgroup v2" if unified else "cgroup v1") + (", systemd" if systemd else "")
 
 
 def failures(status):
-    """The failed assertions and how many there are; of a test without numbers: all of it."""
+    """The failed assertions and the number of all; for a test without numbers, the whole test."""
     match = re.fullmatch(r"fail ([\d,]+) of (\d+)", status)
     return (set(match[1].split(",")), int(match[2])) if match else (None, 0)
 
 
 def compare(expected, found):
-    """-1: the change is for the worse, 1: for the better, 0: none."""
+    """-1: the result is worse, 1: better, 0: the same."""
     if expected in (found, "either"):
         return 0
     rank = {"pass": 3, "skip": 2}
@@ -95,7 +95,7 @@ class Table:
         return {name: test[runtime] for name, test in self.tests.items() if runtime in test}
 
     def renew(self, runtime, version, source, results, whole):
-        """Takes results in; `whole` ones drop tests that are gone."""
+        """Adds results; if they are of the `whole` suite, tests that no longer exist are removed."""
         self.all["source"] = source
         self.machine["runtimes"][runtime] = version
         for name, result in results.items():
@@ -139,7 +139,7 @@ class Table:
         summarize()
 
     def unexplained(self):
-        """Our results that are no pass and have no reason."""
+        """Our results that are not a pass and have no reason."""
         return [
             name
             for name, test in self.tests.items()
@@ -170,7 +170,7 @@ def summarize_engines():
         path = EXPECTED / f"{suite}.json"
         machines = json.loads(path.read_text())["machines"] if path.exists() else {}
         for kind, machine in machines.items():
-            # The test VM is the one that has all engines.
+            # All engines run in the test VM.
             where = "" if suite == "engines" else f", {kind}"
             rows += engine_rows(machine["tests"], where)
     replace(ENGINES, "engines", rows)
@@ -188,7 +188,7 @@ def engine_rows(tests, where):
 
 
 def replace(path, name, rows):
-    """Puts a table between two comments of a file."""
+    """Writes a table between two comments of a file."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     before, rest = path.read_text().split(begin)
     path.write_text(before + begin + "\n".join(rows) + "\n" + end + rest.split(end)[1])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""runc's integration suite, in bats, from Debian's source package of runc.
+"""runc's integration suite, written for bats, from Debian's source package of runc.
 
-The images that it would download are made here: busybox, and a small tree of this machine's files.
+The images that it would download are made locally: busybox, and a small tree of this machine's files.
 """
 
 import os
@@ -32,13 +32,13 @@ GO_PACKAGES = """
 """.split()
 PROGRAMS = ("fs-idmap", "pidfd-kill", "recvtty", "remap-rootfs", "sd-helper", "seccompagent")
 SUPERVISED = pathlib.Path(__file__).with_name("supervised.py")
-# Of one file; and with no result in it, before what hangs is ended.
+# For one file; and the time without a new result, after which a hanging test is ended.
 LIMIT_SECONDS, QUIET_LIMIT_SECONDS = 400, 40
 CGROUP_NAMES = r"runc-cgroups-integration-test|test_?\w+|test-cgroup-\d+|ct\d+|[a-z]+-busybox"
 
 
 def workspace():
-    """The suite's source where it can be built: its folder, the version, and what builds it."""
+    """The suite's source in a place where it can be built: its folder, the version, and the builder."""
     tree, version = sources.debian_source("runc", SUITE)
     sources.install(*PACKAGES.split())
     place = sources.Workspace("runc", sources.go_packages(SUITE, *GO_PACKAGES))
@@ -46,26 +46,26 @@ def workspace():
 
 
 def built_runtime():
-    """runc itself, of the same source as the suite: what it asks for is then what it has."""
+    """runc itself, from the same source as the suite, so that it has all features that the suite expects."""
     tree, source, place = workspace()
     # Debian has the next major version of this library, and builds with it too.
     criu = tree / "libcontainer/criu_linux.go"
     criu.write_text(criu.read_text().replace("/go-criu/v6", "/go-criu/v7"))
     binary = place.path / "bin/runc"
-    # It tells a commit where it was built from one.
+    # If built from a commit, it prints the commit.
     named = ["-ldflags", f"-X 'main.gitCommit=source of {source}'"]
     place.build(tree, "-tags", "seccomp", *named, "-o", binary, ".")
     return binary
 
 
 def built():
-    """Builds the suite's programs and images; gives its folder, the version, and Go's folder."""
+    """Builds the suite's programs and images; returns its folder, the version, and Go's folder."""
     tree, version, place = workspace()
     for name in PROGRAMS:
         place.build(tree / "tests/cmd" / name, "-tags", "seccomp", "-o", f"../_bin/{name}", ".")
     data = tree / "tests/integration/testdata"
     architecture = sources.checked(place.go, "env", "GOARCH").strip()
-    # tar finds out that they are not compressed.
+    # tar detects that they are not compressed.
     for name, fill in (("busybox", fill_busybox), ("debian", fill_debian)):
         image = data / f"{name}-{architecture}.tar.xz"
         if not image.exists():
@@ -76,7 +76,7 @@ def built():
 def make_image(image, fill):
     root = image.with_suffix(".root")
     shutil.rmtree(root, ignore_errors=True)
-    # No proc and no sys, as in that of busybox: tests put links in their place.
+    # Without proc and sys, like busybox's image: tests make links at these paths.
     for folder in ("bin", "dev", "etc", "home", "lib", "root", "tmp", "usr/sbin", "var"):
         (root / folder).mkdir(parents=True)
     (root / "tmp").chmod(0o1777)
@@ -98,14 +98,14 @@ def make_image(image, fill):
 def fill_busybox(root):
     binary = root / "bin/busybox"
     shutil.copy(shutil.which("busybox"), binary)
-    # Hard links, as in the image that the suite is written for.
+    # Hard links, as in the image for which the suite is written.
     for applet in sources.checked(binary, "--list").split():
         if not (root / "bin" / applet).exists():
             os.link(binary, root / "bin" / applet)
 
 
 def fill_debian(root):
-    """What tests of libraries, of mounts and of processes run in it, with their libraries."""
+    """The programs that tests run in the image, with their libraries."""
     (root / "lib64").mkdir()
     (root / "usr/bin").mkdir()
     (root / "bin").rmdir()
@@ -126,7 +126,7 @@ def fill_debian(root):
 
 
 def judge(file, text, names):
-    """The results of a file's tests; those that wrote none have failed."""
+    """The results of a file's tests; tests without a result have failed."""
     found = {}
     for result in tap.results(text):
         status = "pass" if result["ok"] else "fail"
@@ -150,7 +150,7 @@ def run(runtime, only, logs):
     tree, version, go = built()
     found = {}
     with scratch.Scratch(CGROUP_NAMES) as folder:
-        # The suite looks for the word runc in messages, which begin with the name that was called.
+        # The suite looks for the word runc in messages, which begin with the called program's name.
         (folder / "bin").mkdir()
         (folder / "bin/runc").symlink_to(runtime.path)
         for path in sorted((tree / "tests/integration").glob("*.bats")):
@@ -163,7 +163,7 @@ def run(runtime, only, logs):
 
 
 def run_file(path, names, folder, logs, go, whole):
-    """Runs the tests of a file that are named."""
+    """Runs the named tests of a file."""
     filters = []
     if not whole:
         escaped = (re.sub(r"([][.*+?^${}()|\\])", r"\\\1", name) for name in names)

@@ -2,7 +2,7 @@
 """runc's integration suite as an ordinary user of this machine: with subordinate ids, without, and with
 cgroups as well.
 
-The user is made for the run alone, in mounts that nobody else sees.
+The user exists only for the run, in mounts that no other process sees.
 """
 
 import pathlib
@@ -14,7 +14,7 @@ import scratch
 from engines import REPO
 
 WAYS = ("rootless", "plain", "delegated")
-# No one here has this one.
+# A user ID that is not in use here.
 USER_ID = 64_100
 BEGIN, COUNT = 6_410_000, 65_536
 

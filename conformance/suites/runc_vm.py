@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""runc's integration suite in the test VM: cgroup v2 alone, systemd, and an ordinary user.
+"""runc's integration suite in the test VM: with only cgroup v2, systemd, and an ordinary user.
 
-The suite is built here and carried there; vm/runc-suite runs it. The VM is emulated and slow: what is
-run is what decides differently there, in three ways of calling the runtime.
+The suite is built here and copied to the VM; vm/runc-suite runs it. The VM is emulated and slow, so only
+files that can give other results there are run, with three ways of calling the runtime.
 """
 
 import os
@@ -18,7 +18,7 @@ from engines import MACHINE, REPO
 from results import Result
 from sources import Unavailable
 
-# What the VM alone can show; the other files find nothing there that they do not find here.
+# Files that need the VM; the others would give the same results there as here.
 WAYS = {
     "v2": (
         "cgroup_delegation", "cgroups", "checkpoint", "cpu_affinity", "delete", "dev", "events", "exec",
@@ -56,7 +56,7 @@ def archive(folder, tree):
 
 
 def chosen(path, way, only):
-    """The names of a file's tests that are to run, and the word that tells the VM so."""
+    """The names of a file's tests to run, and the argument for the VM."""
     names = runc.test_names(path)
     wanted = [n for n in names if not only or only.search(f"{way}: {path.stem}: {n}")]
     if wanted == names:
@@ -103,7 +103,7 @@ def run_way(runtime, way, names, words, packed, logs):
 
 
 def results(way, log, names):
-    """What vm/runc-suite wrote of each file."""
+    """The output of vm/runc-suite for each file."""
     text = log.read_text(errors="replace")
     found = {}
     parts = re.split(r"^== (\S+)\n", text, flags=re.M)[1:]

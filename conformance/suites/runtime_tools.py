@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """OCI runtime-tools: each program of validation/ is one test.
 
-The source is Debian's package of sid, or the checkout that RUNTIME_TOOLS names.
+The source is the package of Debian sid, or the checkout that RUNTIME_TOOLS names.
 """
 
 import concurrent.futures
@@ -27,12 +27,12 @@ LIBRARIES = """
 SUPERVISED = pathlib.Path(__file__).with_name("supervised.py")
 TAP_LIBRARY = pathlib.Path(__file__).resolve().parent.parent / "runtime-tools/tap-go"
 LIMIT_SECONDS = 60
-# The programs name containers by UUIDs, and their cgroups like this.
+# The programs name containers by UUIDs, and their cgroups in this form.
 CGROUP_NAMES = r"testdir|cgrouptest|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 def built():
-    """Builds the programs; gives the folder that they are run in, and the version."""
+    """Builds the programs; returns the folder in which they run, and the version."""
     if checkout := os.environ.get("RUNTIME_TOOLS"):
         tree, version = pathlib.Path(checkout).resolve(), f"checkout {checkout}"
     else:
@@ -51,7 +51,7 @@ def built():
 
 
 def judge(status, output, errors):
-    """The result of one program, from what it wrote."""
+    """The result of one program, from its output."""
     found = tap.results(output)
     failed = [index + 1 for index, result in enumerate(found) if not result["ok"]]
     detail = [f"not ok {index}: {found[index - 1]['description']}" for index in failed]
@@ -77,7 +77,7 @@ def run(runtime, only, logs):
     tree, version = built()
     names = sorted(path.name for path in (tree / "conformance-bin").iterdir())
     names = [name for name in names if not only or only.search(name)]
-    # The tests of cgroups use the same few paths; all others may run beside them.
+    # The tests of cgroups use the same few paths; all others may run in parallel.
     cgroup_paths = threading.Lock()
     with scratch.Scratch(CGROUP_NAMES) as folder:
         command = folder / runtime.name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The runtime-spec's own JSON schema, over fixtures and over what the runtime writes."""
+"""The runtime-spec's own JSON schema, applied to fixtures and to the runtime's output."""
 
 import json
 import pathlib
@@ -21,7 +21,7 @@ class Schemas:
         self.folder = folder
 
     def check(self, document, name):
-        """The result of a document, of text or decoded, against a schema."""
+        """The result of checking a document, as text or decoded, against a schema."""
         path = self.folder / f"{name}-schema.json"
         schema = json.loads(path.read_text())
         # Schemas refer to each other by file name.
@@ -37,9 +37,9 @@ class Schemas:
 
 
 class Fields:
-    """The fields that the schema of configs has, as spec-fixtures/fields.txt writes them."""
+    """The fields of the schema of configs, in the form of spec-fixtures/fields.txt."""
 
-    # Windows', two that 1.3 took away again, and a list that nothing may be in yet.
+    # Fields of Windows, two that 1.3 removed again, and a list that must still be empty.
     OTHERS = {
         "process.commandLine",
         "process.user.username",
@@ -71,7 +71,7 @@ class Fields:
         maps = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties")]
         below |= {f"{path}.*": part for part in maps if isinstance(part, dict)}
         for place, part in below.items():
-            # Clocks are a map of ours.
+            # The model has clocks as a map.
             self.found.add(place.replace(".boottime", ".*").replace(".monotonic", ".*"))
             self.walk(part, name, place)
 
@@ -81,7 +81,7 @@ class Fields:
 
 
 class Container:
-    """A container whose process sleeps, for the documents that the runtime writes of it."""
+    """A container whose process sleeps, for the documents that the runtime prints about it."""
 
     def __init__(self, runtime, folder):
         self.command = [runtime.path, "--root", str(folder / "state")]
@@ -97,7 +97,7 @@ class Container:
         (self.bundle / "config.json").write_text(json.dumps(config))
 
     def call(self, *arguments):
-        # Not to a pipe: the container inherits it, and would keep it open.
+        # Not a pipe: the container would inherit it and keep it open.
         with open(self.bundle / "output", "w+") as output:
             done = subprocess.run(
                 [*self.command, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -160,7 +160,7 @@ def run(runtime, only, logs):
 
 
 def judge_config(container, kind):
-    """Good ones must be understood, bad ones refused; explain does what create does before it acts."""
+    """Good configs must be accepted, bad ones refused; explain makes the same checks as create."""
     said = container.call("explain", "--bundle", str(container.bundle))
     refused = said.startswith("explain ")
     if refused == (kind == "bad"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder for one run of a suite, and the removal of all that the run left on the machine."""
+"""A folder for one run of a suite, and the removal of everything that the run left on the machine."""
 
 import ctypes
 import os
@@ -14,18 +14,18 @@ CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
 
 def cgroups():
-    """All cgroups; where one is in several hierarchies, all its folders."""
+    """All cgroups; if one is in several hierarchies, all its folders."""
     return {pathlib.Path(folder) for folder, _, _ in os.walk(CGROUPS)}
 
 
 class Scratch:
-    """Use with `with`. What a suite names its cgroups decides which new ones are its own."""
+    """Use with `with`. New cgroups belong to a suite if their names match its pattern."""
 
     def __init__(self, cgroup_names):
         self.cgroup_names = re.compile(cgroup_names)
 
     def __enter__(self):
-        # Sockets are made in it: their paths must be short. Mapped users must get through it.
+        # It contains sockets, whose paths must be short. Mapped users must be able to enter it.
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="conf-", dir="/tmp"))
         self.path.chmod(0o711)
         self.before = cgroups()
@@ -33,7 +33,7 @@ class Scratch:
         return self.path
 
     def __exit__(self, *_):
-        # crun 1.8 gives it to the user of a process that has it as a stream.
+        # crun 1.8 changes its owner to the user of a process that has it as a stream.
         os.chown("/dev/null", self.null.st_uid, self.null.st_gid)
         new = sorted(cgroups() - self.before, reverse=True)
         for folder in new:
@@ -43,7 +43,7 @@ class Scratch:
                     folder.rmdir()
                 except OSError:
                     pass
-        # runc's suite makes folders for controllers of version 1 that are not mounted.
+        # runc's suite makes folders for v1 controllers that are not mounted.
         for folder in new:
             if folder.parent == CGROUPS and plain(folder):
                 remove(folder)
@@ -51,14 +51,14 @@ class Scratch:
 
 
 def plain(folder):
-    """Whether it is a folder of the tmpfs that holds the hierarchies of version 1."""
+    """Whether it is a folder on the tmpfs that contains the v1 hierarchies."""
     if (CGROUPS / "cgroup.controllers").exists() or not folder.exists():
         return False
     return folder.stat().st_dev == CGROUPS.stat().st_dev
 
 
 def remove(folder):
-    """Deletes a folder, and takes away mounts that tests left below it: nothing of them is deleted."""
+    """Unmounts what tests left mounted below a folder, without deleting its contents, then deletes the folder."""
     with open("/proc/self/mountinfo") as file:
         targets = [line.split()[4] for line in file]
     for target in reversed(targets):
@@ -68,7 +68,7 @@ def remove(folder):
 
 
 def leave_mounts():
-    """Moves this program to mounts of its own: what tests mount ends with it."""
+    """Moves this program into a new mount namespace, so that mounts of tests vanish with it."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_SLAVE | MS_REC, None):
         raise OSError(ctypes.get_errno(), "unshare")

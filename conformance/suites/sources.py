@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where suites and the programs to build them come from: Debian's packages, kept in a cache."""
+"""The sources of suites and of the programs to build them: Debian's packages, kept in a cache."""
 
 import fcntl
 import os
@@ -20,7 +20,7 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 
 class Unavailable(Exception):
-    """What a suite needs is not to be had; the message says what."""
+    """Something that a suite needs is not available; the message says what."""
 
 
 def checked(*command, **options):
@@ -39,7 +39,7 @@ def checked(*command, **options):
 
 
 def install(*packages):
-    """Installs Debian packages where they are missing."""
+    """Installs missing Debian packages."""
     listed = subprocess.run(
         ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *packages],
         capture_output=True,
@@ -51,7 +51,7 @@ def install(*packages):
         return
     print(f"installing {' '.join(missing)}", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # The test VM may be in the making.
+    # The test VM may be being built at the same time.
     wait = "-oDPkg::Lock::Timeout=300"
     get = ["apt-get", "-qq", wait, "install", "--no-install-recommends", *missing]
     try:
@@ -62,10 +62,10 @@ def install(*packages):
 
 
 def apt(suite):
-    """Options that let apt know one suite of Debian, from lists that were fetched once.
+    """Options that make apt use one release of Debian, from lists that are fetched once.
 
-    apt is told of a source list of ours, and to keep all it learns from it in the cache: the
-    machine's own lists stay as they were.
+    apt uses a separate source list and keeps its data in the cache: the machine's own lists do not
+    change.
     """
     home = CACHE / "apt" / suite
     options = [
@@ -87,7 +87,7 @@ def apt(suite):
 
 
 def debian_source(package, suite):
-    """Unpacks Debian's source of a package, as upstream wrote it; gives its folder and version."""
+    """Unpacks Debian's source of a package without Debian's patches; returns its folder and version."""
     home = CACHE / "sources" / suite / package
     done = home / "version"
     if not done.exists():
@@ -96,7 +96,7 @@ def debian_source(package, suite):
         options = apt(suite)
         for old in home.iterdir():
             checked("rm", "-rf", old)
-        # The archive that upstream released: a signed list names its digest.
+        # The archive that upstream released: a signed list contains its digest.
         fetch = ["source", "--tar-only", "--download-only", package]
         checked("apt-get", "-qq", *options, *fetch, cwd=home)
         archive = next(home.glob("*.orig.tar.*"))
@@ -109,9 +109,9 @@ def debian_source(package, suite):
 
 
 def go_packages(suite, *packages):
-    """Unpacks Go and libraries of a suite that this machine is not of; gives the folder.
+    """Unpacks Go and libraries from a Debian release other than this machine's; returns the folder.
 
-    They are not installed: what is unpacked is complete without the maintainers' scripts.
+    They are not installed: they work without the maintainers' scripts.
     """
     home = CACHE / "packages" / suite
     done = home / "unpacked"
@@ -133,15 +133,15 @@ def go_packages(suite, *packages):
 
 
 def version_of(go):
-    """The version in a path such as usr/lib/go-1.24/bin/go, to be compared."""
+    """The version in a path such as usr/lib/go-1.24/bin/go, for comparison."""
     return [int(number) for number in go.parent.parent.name.split("-")[1].split(".")]
 
 
 class Workspace:
-    """A folder of the GOPATH form, where imports find Debian's -dev packages and what is linked in."""
+    """A folder in GOPATH form, in which imports find Debian's -dev packages and linked folders."""
 
     def __init__(self, name, packages=pathlib.Path("/")):
-        """`packages` is where go_packages unpacked Go and its libraries, else the system's are used."""
+        """`packages` is the folder of go_packages with Go and libraries; without it, the system's are used."""
         self.path = CACHE / "go" / name
         self.packages = packages
         newest = max((packages / "usr/lib").glob("go-*/bin/go"), default="go", key=version_of)
@@ -177,7 +177,7 @@ class Workspace:
 
 
 def alone():
-    """Holds a lock as long as this program runs: suites use fixed container ids."""
+    """Holds a lock while this program runs, since suites use fixed container IDs."""
     CACHE.mkdir(parents=True, exist_ok=True)
     lock = open(CACHE / "lock", "w")
     fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,15 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a command of a suite so that nothing of it outlives it.
+"""Runs a command of a suite so that no process outlives it.
 
 usage: supervised.py --limit SECONDS [--quiet-limit SECONDS] [--terminal] -- COMMAND [ARG]...
 
-It adopts and reaps the orphans of the command (containers are such), ends all that is left when the
-command is done or its time is over, and gives its status; 124: the time was over.
+It adopts and reaps the command's orphans (such as containers), kills all that are left when the command
+has ended or its time is over, and exits with its status; 124: the time was over.
 
---quiet-limit: standard output is a file; where it has not grown for so long, what the running test
-of bats has started is ended, so that the suite goes on with its next test.
---terminal: standard input is a terminal on which nobody types, and the controlling one.
+--quiet-limit: standard output is a file; if it has not grown for this time, the processes of the running
+bats test are killed, so that the suite goes on with its next test.
+--terminal: standard input is the controlling terminal, without input.
 """
 
 import argparse
@@ -26,7 +26,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def descendants(pid):
-    """All processes below one, the nearest first."""
+    """All descendants of a process, the nearest first."""
     found, waiting = [], [pid]
     while waiting:
         parent = waiting.pop(0)
@@ -42,7 +42,7 @@ def descendants(pid):
 
 
 def text(path):
-    """A file of /proc; empty where the process has gone."""
+    """A file of /proc; empty if the process has ended."""
     try:
         with open(path) as file:
             return file.read()
@@ -51,7 +51,7 @@ def text(path):
 
 
 def thaw(pid):
-    """In a frozen cgroup of version 1 nothing ends."""
+    """Thaws v1 cgroups, since no process ends in a frozen one."""
     for line in text(f"/proc/{pid}/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "freezer" and path != "/":
@@ -72,7 +72,7 @@ def end(pids):
 
 
 def hanging(command):
-    """What a test in shell has started, and what such processes left: all but the shells."""
+    """The processes that a shell test has started, and their orphans: all except the shells."""
     found = []
     for pid in descendants(os.getpid()):
         if "bats-exec-test" in text(f"/proc/{pid}/cmdline"):
@@ -82,7 +82,7 @@ def hanging(command):
 
 
 def reap(pid):
-    """Collects what has ended; gives the status of the process asked for, if it is among it."""
+    """Reaps ended processes; returns the status of the given process, if it is among them."""
     status = None
     while True:
         try:
@@ -124,7 +124,7 @@ def main():
     arguments = parser.parse_args()
     if ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         sys.exit("supervised.py: PR_SET_CHILD_SUBREAPER failed")
-    # Whoever ends this program ends the command.
+    # When the parent of this program ends, this program gets SIGTERM and ends the command.
     ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 

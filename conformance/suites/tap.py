@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads TAP, the form in which both public suites write their results."""
+"""Reads TAP, the format in which both public suites write their results."""
 
 import re
 
@@ -7,7 +7,7 @@ LINE = re.compile(r"^(not ok|ok)\b(?: +(\d+))?(?: +-)? ?(.*?)(?: *# *(skip|todo)
 
 
 def results(text):
-    """Each result line: whether it is good, its description, its directive with the reason."""
+    """Each result line: whether it is ok, its description, its directive with the reason."""
     found = []
     for line in text.splitlines():
         if match := LINE.match(line):
@@ -26,5 +26,5 @@ def results(text):
 
 
 def plans(text):
-    """The counts of results that were planned."""
+    """The planned numbers of results."""
     return [int(count) for count in re.findall(r"^1\.\.(\d+)", text, re.M)]

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the guest of the test VM is made of; guest-setup has its accounts and settings."""
+"""The packages of the test VM's guest; guest-setup has its accounts and settings."""
 
 SUITE = "trixie"
-# The file is sparse: it takes what is written.
+# The file is sparse: it uses only as much space as is written.
 DISK_SIZE = "16G"
-# The system, what the tests call, and the engines with what they call.
+# The system, the programs that the tests use, and the engines with the programs that they use.
 PACKAGES = """
     linux-image-amd64 kmod udev systemd systemd-sysv dbus dbus-user-session libpam-systemd openssh-server
     apparmor selinux-policy-default selinux-utils policycoreutils
@@ -13,7 +13,7 @@ PACKAGES = """
     criu rootlesskit slirp4netns passt fuse-overlayfs catatonit tini
     netavark aardvark-dns containernetworking-plugins iptables nftables
 """.split()
-# Of man pages, other languages and the like the guest has no use.
+# The guest needs no man pages, other languages and the like.
 LEFT_OUT = ("man", "doc", "locale")
-# What the initramfs needs to reach the disk, and the network card, whose address it sets.
+# Modules that the initramfs needs for the disk, and for the network card, whose address it sets.
 EARLY_MODULES = ("virtio_blk", "virtio_net", "ext4")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image of the test VM: a Debian root disk, its kernel, a small initramfs and a key for ssh.
 
-It lies in a folder that is named by a digest of its description, guest.py, guest-setup and guest-init:
-after a change of that there is no image until conformance/vm/build makes one.
+It is in a folder named by a digest of its description (guest.py, guest-setup and guest-init): after a change
+of these files there is no image until conformance/vm/build makes one.
 """
 
 import contextlib
@@ -22,17 +22,17 @@ HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "swrunc-test-vm"
 DESCRIPTION = ("guest.py", "guest-setup", "guest-init")
 
-# What the host needs to build the image and to start it.
+# Packages that the host needs to build and start the image.
 HOST_PACKAGES = ("mmdebstrap", "qemu-system-x86", "e2fsprogs", "openssh-client", "xz-utils")
 APT = ("apt-get", "-qq", "-oDPkg::Lock::Timeout=300")
 
 
 class Unavailable(Exception):
-    """There is no image, or none can be made; the message says why."""
+    """There is no image, or it cannot be made; the message says why."""
 
 
 def folder():
-    """Where the image of this description is, or will be."""
+    """The folder of the image with this description, which need not exist yet."""
     digest = hashlib.sha256()
     for name in DESCRIPTION:
         digest.update((HERE / name).read_bytes())
@@ -40,7 +40,7 @@ def folder():
 
 
 def ready():
-    """The folder of the image, which is complete."""
+    """The folder of the complete image."""
     image = folder()
     if not image.is_dir():
         raise Unavailable(f"no image in {image}; as root: {HERE / 'build'}")
@@ -57,13 +57,13 @@ def step(text):
 
 
 def checked(*command, stdout=sys.stderr, **options):
-    """Runs a command to its end; its output goes to the standard error, which is for people."""
+    """Runs a command to its end; its output goes to standard error, for people."""
     words = [str(word) for word in command]
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=stdout, **options)
     try:
         status = process.wait()
     except BaseException:
-        # It may have something to clear away.
+        # It may have something to clean up.
         process.terminate()
         process.wait()
         raise
@@ -76,7 +76,7 @@ def output_of(*command):
 
 
 def install():
-    """Installs what the host needs, where it is missing."""
+    """Installs missing packages that the host needs."""
     if not shutil.which("apt-get") or os.uname().machine != "x86_64":
         raise Unavailable("the test VM is made on Debian, on x86_64")
     listed = subprocess.run(
@@ -99,7 +99,7 @@ def install():
 
 
 def mirror():
-    """The mirror from which apt takes Debian's main archive on this machine."""
+    """The mirror that apt uses for Debian's main archive on this machine."""
     release = dict(
         line.rstrip().replace('"', "").split("=", 1)
         for line in pathlib.Path("/etc/os-release").read_text().splitlines()
@@ -111,7 +111,7 @@ def mirror():
     ask = ("apt-get", "indextargets", "--format", "$(REPO_URI)", *wanted)
     named = output_of(*ask).split()
     if not named:
-        # Nobody has fetched its lists yet.
+        # Its lists have not been fetched yet.
         checked(*APT, "update")
         named = output_of(*ask).split()
     if not named:
@@ -140,7 +140,7 @@ def set_up(root, key):
 
 
 def make_initramfs(root, file):
-    """An archive of busybox, the modules that reach the disk, and guest-init."""
+    """An archive of busybox, the modules for the disk, and guest-init."""
     (release,) = os.listdir(root / "lib/modules")
     with tempfile.TemporaryDirectory(dir=root / "tmp") as place:
         early = pathlib.Path(place)
@@ -152,7 +152,7 @@ def make_initramfs(root, file):
         lines = output_of("chroot", root, *show).splitlines()
         modules = dict.fromkeys(line.split()[1] for line in lines if line.startswith("insmod "))
         for number, module in enumerate(modules):
-            # Loaded in the order of their names.
+            # They are loaded in the order of their names.
             copy = early / f"{number:02}-{pathlib.Path(module).name}"
             shutil.copy(root / module[1:], copy)
             if copy.suffix == ".xz":
@@ -163,10 +163,10 @@ def make_initramfs(root, file):
 
 
 def label(root):
-    """Writes SELinux's labels, which count when the VM is booted with it."""
+    """Writes SELinux's labels, which are used when the VM is booted with SELinux."""
     contexts = "/etc/selinux/default/contexts/files/file_contexts"
     checked("chroot", root, "setfiles", "-F", contexts, "/")
-    # Else the first boot with SELinux labels all over again, and reboots.
+    # Otherwise the first boot with SELinux labels everything again, and reboots.
     (root / ".autorelabel").unlink(missing_ok=True)
 
 
@@ -187,7 +187,7 @@ def make(place):
         ask = ("dpkg-query", "-W", "-f", "${Package} ${Version}\n")
         checked("chroot", root, *ask, stdout=output)
     checked("truncate", "-s", guest.DISK_SIZE, place / "disk.raw")
-    # The tables of inodes are zeroed neither now nor by the guest.
+    # Neither this program nor the guest zeroes the inode tables.
     lazy = "lazy_itable_init=1,lazy_journal_init=1"
     checked("mke2fs", "-q", "-t", "ext4", "-E", lazy, "-d", root, place / "disk.raw")
     shutil.rmtree(root)
@@ -199,7 +199,7 @@ def make(place):
 
 @contextlib.contextmanager
 def only_builder():
-    """One builds at a time; whoever comes second waits, and finds the image."""
+    """Allows only one build at a time; a second one waits, and finds the image."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -207,7 +207,7 @@ def only_builder():
 
 
 def build():
-    """Makes the image where there is none of this description, and removes those of others."""
+    """Makes the image if there is none with this description, and removes images with others."""
     with only_builder():
         install()
         image = folder()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A machine of qemu that boots the image, runs one command by ssh, and is gone at the end.
+"""A qemu machine that boots the image, runs one command by ssh, and is removed at the end.
 
-It has no network but ssh from this machine. Its disk forgets what was written, folders of the host that
-it shows do not. It is emulated, on every host: slow, but the same everywhere.
+Its only network connection is ssh from this machine. Writes to its disk are lost, writes to shared folders of
+the host are not. It is emulated on every host: slow, but the same everywhere.
 """
 
 import contextlib
@@ -16,26 +16,26 @@ import sys
 import tempfile
 import time
 
-# The names of devices are those that guest-init sets up.
+# guest-init expects these device names.
 KERNEL_ARGUMENTS = (
     "root=/dev/vda rw quiet loglevel=3 panic=-1 console=ttyS0 net.ifnames=0 mitigations=off "
     "systemd.getty_auto=no systemd.show_status=no"
 )
 MEMORY, CPUS = "4G", "2"
-# Statuses as timeout(1) has them.
+# The statuses are those of timeout(1).
 OUT_OF_TIME, FAILED = 124, 125
 BOOT_SECONDS = 900
 SHARE_OPTIONS = "trans=virtio,version=9p2000.L,msize=512000,cache=mmap"
 
 
 class Failed(Exception):
-    """The machine did not come up, or did not stay; the message says why."""
+    """The machine did not start, or ended early; the message says why."""
 
 
 class Machine:
-    """A VM that runs while the `with` does; with `keep` its disk keeps what is written.
+    """A VM that runs during the `with`; with `keep`, writes to its disk are kept.
 
-    `shares` are pairs of a folder here and a path there.
+    `shares` are pairs of a folder of the host and a path in the guest.
     """
 
     def __init__(self, image, shares=(), kernel_arguments=(), keep=False):
@@ -51,7 +51,7 @@ class Machine:
             self.port = probe.getsockname()[1]
         with open(self.folder / "log", "wb") as log:
             self.process = subprocess.Popen(
-                # It does not outlive this program, however that ends.
+                # It does not outlive this program, however this program ends.
                 ["setpriv", "--pdeathsig", "KILL", "--", *self.command()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -80,7 +80,7 @@ class Machine:
             "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci",
             "-chardev", f"file,id=console,path={self.folder}/console", "-serial", "chardev:console",
         ]  # fmt: skip
-        # Owners of files are kept where this machine lets them be.
+        # File owners are kept if this machine allows it.
         model = "none" if os.geteuid() else "passthrough"
         for number, (here, _) in enumerate(self.shares):
             path = str(here).replace(",", ",,")
@@ -91,7 +91,7 @@ class Machine:
         return words
 
     def run(self, command, limit_seconds):
-        """Runs a command as root, with the caller's streams; gives its status, or OUT_OF_TIME."""
+        """Runs a command as root, with the caller's streams; returns its status, or OUT_OF_TIME."""
         deadline = time.monotonic() + limit_seconds
         self.wait_for_ssh(min(deadline, time.monotonic() + BOOT_SECONDS))
         lines = ["systemctl is-system-running --wait >/dev/null"]
@@ -115,7 +115,7 @@ class Machine:
         return status
 
     def power_off(self):
-        """Lets the guest write its disk to the end."""
+        """Waits until the guest has written everything to its disk."""
         subprocess.run([*self.ssh(), "systemctl poweroff"], stdin=subprocess.DEVNULL)
         try:
             self.process.wait(200)
@@ -131,7 +131,7 @@ class Machine:
         return [*words, *(f"-o{option}" for option in options), "root@127.0.0.1"]
 
     def wait_for_ssh(self, deadline):
-        """Waits until the guest's sshd greets: qemu takes connections before the guest does."""
+        """Waits for the greeting of the guest's sshd: qemu accepts connections before the guest does."""
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise Failed(f"qemu ended:\n{self.tail('log')}{self.tail('console')}")
@@ -144,7 +144,7 @@ class Machine:
         raise Failed(f"the guest did not come up:\n{self.tail('console')}")
 
     def tail(self, name):
-        """The end of a file of the machine's."""
+        """The end of one of the machine's files."""
         with contextlib.suppress(OSError):
             return (self.folder / name).read_text(errors="replace")[-2000:]
         return ""

@@ -3,7 +3,7 @@
 // Package tap writes TAP version 13 (testanything.org).
 //
 // OCI runtime-tools writes its results with the calls of github.com/mndrix/tap-go, which Debian does
-// not package. This is our own package with the calls that it makes.
+// not package. This is our own package with the functions that it calls.
 package tap
 
 import (
@@ -50,17 +50,17 @@ func (t *T) Ok(passed bool, description string) {
 	fmt.Printf("%s %d%s - %s\n", word, *t.results, directive, description)
 }
 
-// Pass writes a result that is good.
+// Pass writes an ok result.
 func (t *T) Pass(description string) {
 	t.Ok(true, description)
 }
 
-// Fail writes a result that is bad.
+// Fail writes a not ok result.
 func (t *T) Fail(description string) {
 	t.Ok(false, description)
 }
 
-// Skip writes count results that were not looked for.
+// Skip writes count skipped results.
 func (t *T) Skip(count int, reason string) {
 	for i := 0; i < count; i++ {
 		*t.results++
@@ -68,7 +68,7 @@ func (t *T) Skip(count int, reason string) {
 	}
 }
 
-// Todo gives a stream whose bad results are expected.
+// Todo returns a stream whose failures are expected.
 func (t *T) Todo() *T {
 	return &T{results: t.results, todo: true}
 }
@@ -83,7 +83,7 @@ func (t *T) Diagnosticf(format string, arguments ...interface{}) {
 	t.Diagnostic(fmt.Sprintf(format, arguments...))
 }
 
-// YAML writes what is known of the last result. JSON is YAML, and needs no library.
+// YAML writes details of the last result. JSON is YAML, and needs no library.
 func (t *T) YAML(value interface{}) error {
 	text, err := json.MarshalIndent(value, "  ", "  ")
 	if err != nil {

@@ -24,7 +24,7 @@ func median(_ figures: [Double]) -> Double { figures.sorted()[figures.count / 2]
 
 let bytes = mebibytes << 20
 let heap = UnsafeMutableRawPointer.allocate(byteCount: max(bytes, 1), alignment: 4096)
-// Huge pages would make the copy of a heap look cheap, which most hosts' heaps are not.
+// With huge pages, the copy of a heap would look cheaper than it is for most hosts.
 madvise(heap, bytes, MADV_NOHUGEPAGE)
 
 func touch(_ heap: UnsafeMutableRawPointer, _ bytes: Int) {

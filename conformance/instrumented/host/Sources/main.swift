@@ -25,7 +25,7 @@ if launches == 0 {
     exit(0)
 }
 
-/// What a thread works through.
+/// The launches of one thread.
 @Sendable func launchAll(
     _ thread: Int, of bundle: ContainerKit.Bundle, in store: ContainerStore, count: Int
 ) {
