@@ -9,7 +9,7 @@ import Testing
 /// These tests run in a mount namespace of their own in which only cgroup v2 is mounted.
 @Suite("Device rules of cgroup v2", Host.root, InnerRun.outermost, InnerRun.traced)
 struct UnifiedDeviceTests {
-    /// Runs the container while strace changes the results of bpf(2).
+    /// Runs the container while strace delays bpf(2) or makes it fail.
     private func run(_ bundle: TestBundle, injecting words: String) throws -> FinishedCommand {
         try bundle.writeConfig()
         let unified = """

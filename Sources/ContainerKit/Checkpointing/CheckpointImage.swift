@@ -15,7 +15,7 @@ final class CheckpointImage {
     private static let streamsName = "descriptors.json"
     /// What a restore needs to know in addition to CRIU's files.
     private static let notesName = "swrunc.json"
-    /// The first file that CRIU reads.
+    /// A file that every image of CRIU has.
     private static let inventoryName = "inventory.img"
     /// The prefix of the files with the offsets of a time namespace's clocks.
     private static let clockPrefix = "timens-"
@@ -169,7 +169,8 @@ final class CheckpointImage {
     private static func reopened(_ directory: CInt, _ process: Int32, at path: String?)
         throws(SystemCallError) -> OwnedDescriptor
     {
-        // The path must contain no links, which would lead out of the process's root.
+        // The path must contain no links: an absolute one would be followed from the root of this
+        // process.
         var path = path
         if path == nil { path = try Self.path(of: directory) }
         let found = try openFile("/proc/\(process)/root\(path ?? "")", .readOnly | .directory)

@@ -13,7 +13,7 @@ struct CgroupConversionTests {
     private struct Numbers {
         var state: UInt64
 
-        /// A number below 2^bits; all numbers of digits are equally likely.
+        /// A number below 2^bits; every length in bits is equally likely.
         mutating func next(bits: UInt64) -> UInt64 {
             let width = step() % bits + 1
             return step() >> (64 - width)
