@@ -7,6 +7,7 @@
 //   Model/       every Linux field of config.json, one file per part of the document
 //   Rules/       what the specification demands beyond types; one small function per rule
 //   Documents/   the other documents: the state, the features, the template of `spec`
+//   Sandbox/     the config of a common sandbox, and which system calls it may make, with reasons
 //
 // Enter at `Spec(json:)`, `Process(json:)`, `Resources(json:)` and `Spec.check()`.
 

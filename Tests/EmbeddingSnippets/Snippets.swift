@@ -6,15 +6,28 @@ internal import ContainerKitAsync
 internal import Synchronization
 internal import SystemPackage
 
-// A config as a value: the template, without a terminal, with limits for an untrusted program.
+// A config as a value: Docker's defaults, without a network, with what a program of others may use.
 func sandbox(_ arguments: [String], rootfs: FilePath) throws -> ContainerBundle {
-    var spec = Spec.template
-    spec.process?.terminal = false
-    spec.process?.args = arguments
-    spec.root?.readonly = true
-    spec.linux?.resources = Resources(
-        memory: MemoryResources(limit: 64 << 20), pids: PidsResources(limit: 32))
+    var spec = try Spec.sandbox(
+        arguments, memory: 64 << 20, pids: 32, cpus: 1, user: User(uid: 1000, gid: 1000))
+    spec.mounts?.append(
+        Mount(
+            destination: "/tmp", type: "tmpfs", source: "tmp",
+            options: ["nosuid", "nodev", "mode=1777", "size=16m"]))
     return try ContainerBundle(rootfs: rootfs, spec: spec)
+}
+
+// A sandbox that may mount, and in which nobody is traced.
+func mounting(_ arguments: [String]) throws -> Spec {
+    var spec = try Spec.sandbox(arguments)
+    spec.process?.capabilities?.bounding?.append("CAP_SYS_ADMIN")
+    spec.process?.capabilities?.permitted?.append("CAP_SYS_ADMIN")
+    spec.process?.capabilities?.effective?.append("CAP_SYS_ADMIN")
+    let mounts = Seccomp.CallTheme(
+        "mounts", because: "the sandbox builds images", calls: "mount umount2 pivot_root")
+    spec.linux?.seccomp = .sandbox(
+        Seccomp.sandboxThemes.filter { $0.name != "tracing" } + [mounts])
+    return spec
 }
 
 // Runs a program with an input: its output, at most 64 KiB of it, and how it ended.
