@@ -2,13 +2,13 @@
 
 public import ContainerKit
 
-/// Decodes a document with `read`, which takes JSON text.
+/// Decodes a document with `read`, which takes JSON.
 private func decoded<Document>(
-    _ decoder: any Decoder, _ read: ([UInt8]) throws(SpecDecodingError) -> Document
+    _ decoder: any Decoder, _ read: (JSONValue) throws(SpecDecodingError) -> Document
 ) throws -> Document {
-    let text = try JSONValue(from: decoder).encoded()
+    let value = try JSONValue(from: decoder)
     do throws(SpecDecodingError) {
-        return try read(text)
+        return try read(value)
     } catch {
         throw DecodingError.dataCorrupted(
             DecodingError.Context(
@@ -20,7 +20,9 @@ private func decoded<Document>(
 extension Spec: Codable {
     /// Decodes a config in the form of config.json; `Bundle` checks the rules of the spec.
     public init(from decoder: any Decoder) throws {
-        self = try decoded(decoder) { (text) throws(SpecDecodingError) in try Spec(json: text) }
+        self = try decoded(decoder) { (value) throws(SpecDecodingError) in
+            try Spec(encoded: value)
+        }
     }
 
     /// Encodes the config in the form of config.json.
@@ -30,7 +32,9 @@ extension Spec: Codable {
 extension State: Codable {
     /// Decodes a state in the form of runtime-spec.
     public init(from decoder: any Decoder) throws {
-        self = try decoded(decoder) { (text) throws(SpecDecodingError) in try State(json: text) }
+        self = try decoded(decoder) { (value) throws(SpecDecodingError) in
+            try State(encoded: value)
+        }
     }
 
     /// Encodes the state in the form of runtime-spec.
@@ -40,14 +44,23 @@ extension State: Codable {
 extension Features: Codable {
     /// Decodes features in the form of runtime-spec.
     public init(from decoder: any Decoder) throws {
-        self = try decoded(decoder) { (text) throws(SpecDecodingError) in try Features(json: text) }
+        self = try decoded(decoder) { (value) throws(SpecDecodingError) in
+            try Features(encoded: value)
+        }
     }
 
     /// Encodes the features in the form of runtime-spec.
     public func encode(to encoder: any Encoder) throws { try encoded.encode(to: encoder) }
 }
 
-extension Statistics: Encodable {
+extension Statistics: Codable {
+    /// Decodes statistics with runc's keys.
+    public init(from decoder: any Decoder) throws {
+        self = try decoded(decoder) { (value) throws(SpecDecodingError) in
+            try Statistics(encoded: value)
+        }
+    }
+
     /// Encodes the statistics with runc's keys.
     public func encode(to encoder: any Encoder) throws { try encoded.encode(to: encoder) }
 }

@@ -4,6 +4,8 @@ public import RuntimeSpec
 
 extension Statistics {
     /// The `data` of a `stats` event, with runc's keys; most zero values are left out.
+    ///
+    /// Beyond runc's, `memory` has `outOfMemoryKills` and `events` where they are known.
     public var encoded: JSONValue {
         var pages = JSONObject()
         for size in hugePages {
@@ -85,6 +87,19 @@ extension Statistics.Memory {
             object.append("raw", .object(numbers))
         }
         if let pressure { object.append("psi", pressure.encoded) }
+        if let outOfMemoryKills { object.append("outOfMemoryKills", .count(outOfMemoryKills)) }
+        if let events { object.append("events", events.encoded) }
+        return .object(object)
+    }
+}
+
+extension Statistics.MemoryEvents {
+    fileprivate var encoded: JSONValue {
+        var object = JSONObject()
+        object.addUnlessZero("low", low)
+        object.addUnlessZero("high", high)
+        object.addUnlessZero("max", max)
+        object.addUnlessZero("oom", outOfMemory)
         return .object(object)
     }
 }

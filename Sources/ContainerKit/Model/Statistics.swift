@@ -11,6 +11,7 @@
 //   Statistics           the resource usage of a container
 //   Statistics+IntelRdt  the values of resctrl
 //   Statistics+JSON      the statistics with runc's keys
+//   Statistics+Reading   the statistics read from that JSON
 //   Signal               a signal for a process
 //   Timestamp            a point in time, printed as RFC 3339
 
@@ -108,12 +109,16 @@ public struct Statistics: Equatable, Sendable {
         /// How often the memory limits took effect; cgroup v2 only.
         public var events: MemoryEvents?
 
-        /// Compares all numbers.
+        /// Compares all numbers, those of `raw` by name.
         public static func == (one: Memory, other: Memory) -> Bool {
             one.cache == other.cache && one.usage == other.usage && one.swap == other.swap
                 && one.kernel == other.kernel && one.kernelTCP == other.kernelTCP
-                && one.raw.elementsEqual(other.raw, by: ==) && one.pressure == other.pressure
+                && one.pressure == other.pressure
                 && one.outOfMemoryKills == other.outOfMemoryKills && one.events == other.events
+                && one.raw.count == other.raw.count
+                // Not every coder keeps their order.
+                && one.raw.sorted { $0.name < $1.name }
+                    .elementsEqual(other.raw.sorted { $0.name < $1.name }, by: ==)
         }
     }
 

@@ -63,6 +63,9 @@ extension SpecObject {
         return .object(writer.object)
     }
 
+    /// Hashes the JSON, which is the same for equal values.
+    public func hash(into hasher: inout Hasher) { hasher.combine(encode()) }
+
     /// Reads a document of this type; `path` is where such an object belongs in config.json.
     static func decodeDocument(
         _ json: [UInt8], at path: String?

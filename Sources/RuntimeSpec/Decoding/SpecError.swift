@@ -40,6 +40,11 @@ public struct SpecErrors: Error, Equatable, Sendable, CustomStringConvertible {
         self.violations = violations
     }
 
+    /// An error for one violation.
+    public init(_ violation: SpecError) {
+        violations = [violation]
+    }
+
     /// One line: all violations, separated by `; `.
     public var description: String {
         violations.map(\.description).joined(separator: "; ")

@@ -6,6 +6,11 @@ extension State {
         self = try Self.decodeDocument(json, at: nil)
     }
 
+    /// Takes back what `encoded` gave.
+    public init(encoded value: JSONValue) throws(SpecDecodingError) {
+        self = try Self.decodeDocument(value, at: nil)
+    }
+
     /// This state as JSON, in the order in which runc prints it.
     public var encoded: JSONValue { encode() }
 }
@@ -19,6 +24,11 @@ extension Features {
     /// Reads features, such as those that `features` printed.
     public init(json: [UInt8]) throws(SpecDecodingError) {
         self = try Self.decodeDocument(json, at: nil)
+    }
+
+    /// Takes back what `encoded` gave.
+    public init(encoded value: JSONValue) throws(SpecDecodingError) {
+        self = try Self.decodeDocument(value, at: nil)
     }
 
     /// These features as JSON; nil fields are left out, empty ones are kept.

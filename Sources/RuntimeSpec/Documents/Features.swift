@@ -3,7 +3,7 @@
 /// What the runtime can do; nil is unknown, never none.
 ///
 /// Spec: features.md.
-public struct Features: Equatable, Sendable {
+public struct Features: Hashable, Sendable {
     /// The lowest version of the specification that the runtime supports.
     public var ociVersionMin: String
     /// The highest version of the specification that the runtime supports.
@@ -54,7 +54,7 @@ extension Features {
     /// What the runtime can do on Linux.
     ///
     /// Spec: features-linux.md.
-    public struct Linux: Equatable, Sendable {
+    public struct Linux: Hashable, Sendable {
         /// The supported namespace types.
         public var namespaces: [String]?
         /// The supported capabilities.
@@ -117,7 +117,7 @@ extension Features.Linux: SpecObject {
 
 extension Features {
     /// Whether the runtime supports one feature, whatever the host offers.
-    public struct Support: Equatable, Sendable {
+    public struct Support: Hashable, Sendable {
         /// Whether it is supported.
         public var enabled: Bool?
 
@@ -141,7 +141,7 @@ extension Features {
     /// The supported kinds of cgroups.
     ///
     /// Spec: features-linux.md, Cgroup.
-    public struct Cgroup: Equatable, Sendable {
+    public struct Cgroup: Hashable, Sendable {
         /// Whether cgroup v1 is supported.
         public var v1: Bool?
         /// Whether cgroup v2 is supported.
@@ -184,7 +184,7 @@ extension Features {
     /// The supported parts of seccomp.
     ///
     /// Spec: features-linux.md, Seccomp.
-    public struct Seccomp: Equatable, Sendable {
+    public struct Seccomp: Hashable, Sendable {
         /// Whether filters are supported.
         public var enabled: Bool?
         /// The supported actions.
@@ -231,7 +231,7 @@ extension Features {
     /// The supported parts of Resource Director Technology.
     ///
     /// Spec: features-linux.md, Intel RDT.
-    public struct IntelRdt: Equatable, Sendable {
+    public struct IntelRdt: Hashable, Sendable {
         /// Whether any part of it is supported.
         public var enabled: Bool?
         /// Whether the field `schemata` is supported.
@@ -263,7 +263,7 @@ extension Features {
     /// The supported parts of memory policies.
     ///
     /// Spec: features-linux.md, Memory policy.
-    public struct MemoryPolicy: Equatable, Sendable {
+    public struct MemoryPolicy: Hashable, Sendable {
         /// The supported modes.
         public var modes: [String]?
         /// The supported flags.
@@ -291,7 +291,7 @@ extension Features {
     /// The supported extensions of mounts beyond mount(2).
     ///
     /// Spec: features-linux.md, Mount extensions.
-    public struct MountExtensions: Equatable, Sendable {
+    public struct MountExtensions: Hashable, Sendable {
         /// Whether ID-mapped mounts are supported.
         public var idmap: Support?
 

@@ -4,7 +4,7 @@
 ///
 /// runc adds the fields that are marked as additions; they are left out if nil. Spec: runtime.md,
 /// State.
-public struct State: Equatable, Sendable {
+public struct State: Hashable, Sendable {
     /// The version of the specification that the state follows.
     public var ociVersion: String
     /// The container's ID.
@@ -90,7 +90,7 @@ extension State.Status: Vocabulary {
 /// The message that a seccomp listener gets together with the notify descriptor.
 ///
 /// Spec: config-linux.md, The Container Process State.
-public struct ContainerProcessState: Equatable, Sendable {
+public struct ContainerProcessState: Hashable, Sendable {
     /// The version of the specification that the message follows.
     public var ociVersion: String
     /// The names of the descriptors sent along, in order.

@@ -4,9 +4,9 @@
 ///
 /// A lookup is a linear search, since objects of config.json have few members. Objects that are
 /// used as maps are iterated instead.
-public struct JSONObject: Equatable, Sendable, ExpressibleByDictionaryLiteral {
+public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
     /// One name and its value.
-    public struct Member: Equatable, Sendable {
+    public struct Member: Hashable, Sendable {
         /// The name, unescaped.
         public let key: String
         /// The value.

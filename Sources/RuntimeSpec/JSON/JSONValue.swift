@@ -4,7 +4,7 @@
 ///
 /// Integers stay exact: `integer` holds all that fit an `Int64`, `unsigned` only those above it. A
 /// number with a fraction or an exponent, or an integer beyond `UInt64`, is a `double`.
-public enum JSONValue: Equatable, Sendable {
+public enum JSONValue: Hashable, Sendable {
     /// The literal `null`.
     case null
     /// The literals `true` and `false`.

@@ -3,7 +3,7 @@
 /// The block I/O of a cgroup.
 ///
 /// Spec: config-linux.md, Block IO.
-public struct BlockIOResources: Equatable, Sendable {
+public struct BlockIOResources: Hashable, Sendable {
     /// The weight against other cgroups.
     public var weight: UInt16?
     /// The weight against child cgroups; cgroup v1 only.
@@ -55,7 +55,7 @@ extension BlockIOResources: SpecObject {
 /// The weight of a cgroup on a block device.
 ///
 /// Spec: config-linux.md, Block IO.
-public struct WeightDevice: Equatable, Sendable {
+public struct WeightDevice: Hashable, Sendable {
     /// The major number of the device.
     public var major: Int64
     /// The minor number of the device.
@@ -89,7 +89,7 @@ extension WeightDevice: SpecObject {
 /// A limit of I/O on a block device.
 ///
 /// Spec: config-linux.md, Block IO.
-public struct ThrottleDevice: Equatable, Sendable {
+public struct ThrottleDevice: Hashable, Sendable {
     /// The major number of the device.
     public var major: Int64
     /// The minor number of the device.

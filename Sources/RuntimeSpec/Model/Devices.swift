@@ -3,7 +3,7 @@
 /// A device node in a container.
 ///
 /// Spec: config-linux.md, Devices.
-public struct DeviceNode: Equatable, Sendable {
+public struct DeviceNode: Hashable, Sendable {
     /// The type of the node.
     public var kind: Kind
     /// Where the node is in the container, an absolute path.
@@ -77,7 +77,7 @@ extension DeviceNode.Kind: Vocabulary {
 /// A rule for access to devices; later rules override earlier ones.
 ///
 /// Spec: config-linux.md, Allowed Device list.
-public struct DeviceCgroupRule: Equatable, Sendable {
+public struct DeviceCgroupRule: Hashable, Sendable {
     /// Whether the rule allows or denies.
     public var allow: Bool
     /// The type of device; nil is all.

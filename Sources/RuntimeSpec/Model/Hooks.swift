@@ -3,7 +3,7 @@
 /// The commands that run at points of a container's lifecycle, each list in order.
 ///
 /// Spec: config.md, POSIX-platform Hooks.
-public struct Hooks: Equatable, Sendable {
+public struct Hooks: Hashable, Sendable {
     /// Before the process starts, in the runtime's namespaces.
     ///
     /// Deprecated.
@@ -48,7 +48,7 @@ extension Hooks: SpecObject {
 }
 
 /// A command that gets the state of the container on its standard input.
-public struct Hook: Equatable, Sendable {
+public struct Hook: Hashable, Sendable {
     /// The program, an absolute path.
     public var path: String
     /// The arguments, the program's name first; nil means the path alone.

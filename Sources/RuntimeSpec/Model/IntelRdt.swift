@@ -4,7 +4,7 @@
 ///
 /// The `enableCMT` and `enableMBM` of versions before 1.3.0 are not kept. Spec: config-linux.md,
 /// IntelRdt.
-public struct IntelRdt: Equatable, Sendable {
+public struct IntelRdt: Hashable, Sendable {
     /// The class of service; nil means one of the container's own.
     public var closID: String?
     /// Lines for the `schemata` file, written last.
@@ -49,7 +49,7 @@ extension IntelRdt: SpecObject {
 /// The NUMA nodes from which the process gets memory.
 ///
 /// Spec: config-linux.md, Memory policy. Kernel: set_mempolicy(2).
-public struct MemoryPolicy: Equatable, Sendable {
+public struct MemoryPolicy: Hashable, Sendable {
     /// The policy.
     public var mode: Mode
     /// The nodes, as a list such as `0-3,7`.

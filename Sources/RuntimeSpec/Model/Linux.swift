@@ -3,7 +3,7 @@
 /// The part of a configuration that only Linux has.
 ///
 /// Spec: config-linux.md.
-public struct Linux: Equatable, Sendable {
+public struct Linux: Hashable, Sendable {
     /// The mappings of user IDs in the user namespace.
     public var uidMappings: [IDMapping]?
     /// The mappings of group IDs in the user namespace.
@@ -130,7 +130,7 @@ extension Linux.Propagation: Vocabulary {
 /// A namespace of a container.
 ///
 /// Spec: config-linux.md, Namespaces.
-public struct Namespace: Equatable, Sendable {
+public struct Namespace: Hashable, Sendable {
     /// The path of a namespace file to join, absolute; nil creates a new namespace.
     public var kind: Kind
     /// The file of the namespace to join, an absolute path; nil makes a new one.
@@ -184,7 +184,7 @@ extension Namespace.Kind: Vocabulary {
 /// The offset of a clock of a time namespace from the host's clock.
 ///
 /// Spec: config-linux.md, Offset for Time Namespace. Kernel: time_namespaces(7).
-public struct TimeOffset: Equatable, Sendable {
+public struct TimeOffset: Hashable, Sendable {
     /// The whole seconds.
     public var seconds: Int64
     /// The nanoseconds to add to the seconds.
@@ -210,7 +210,7 @@ extension TimeOffset: SpecObject {
 /// A network device of the host that moves to the container.
 ///
 /// Spec: config-linux.md, Network Devices.
-public struct NetDevice: Equatable, Sendable {
+public struct NetDevice: Hashable, Sendable {
     /// The name in the container; nil keeps the host's name.
     public var name: String?
 
@@ -232,7 +232,7 @@ extension NetDevice: SpecObject {
 /// The execution domain of a process.
 ///
 /// Spec: config-linux.md, Personality. Kernel: personality(2).
-public struct Personality: Equatable, Sendable {
+public struct Personality: Hashable, Sendable {
     /// The execution domain.
     public var domain: Domain
     /// Flags of the domain; the specification names none so far.

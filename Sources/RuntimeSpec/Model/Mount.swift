@@ -3,7 +3,7 @@
 /// Something that is mounted over the root filesystem.
 ///
 /// Spec: config.md, Mounts.
-public struct Mount: Equatable, Sendable {
+public struct Mount: Hashable, Sendable {
     /// The path in the container; a relative path counts from `/`.
     public var destination: String
     /// The filesystem type, as in `/proc/filesystems`; not used for bind mounts.
@@ -48,7 +48,7 @@ extension Mount: SpecObject {
 /// A range of IDs in a container and the range of host IDs it maps to.
 ///
 /// Spec: config-linux.md, User namespace mappings. Kernel: user_namespaces(7).
-public struct IDMapping: Equatable, Sendable {
+public struct IDMapping: Hashable, Sendable {
     /// The first ID in the container.
     public var containerID: UInt32
     /// The first ID on the host.

@@ -5,7 +5,7 @@ public import ByteText
 /// A process in a container.
 ///
 /// Spec: config.md, Process.
-public struct Process: Equatable, Sendable {
+public struct Process: Hashable, Sendable {
     /// Whether a terminal is attached to the process.
     public var terminal: Bool
     /// The size of the terminal.
@@ -106,7 +106,7 @@ extension Process: SpecObject {
 }
 
 /// The size of a terminal.
-public struct Box: Equatable, Sendable {
+public struct Box: Hashable, Sendable {
     /// The height in characters.
     public var height: UInt
     /// The width in characters.
@@ -132,7 +132,7 @@ extension Box: SpecObject {
 /// The user and groups of a process.
 ///
 /// Spec: config.md, User.
-public struct User: Equatable, Sendable {
+public struct User: Hashable, Sendable {
     /// The user ID in the container.
     public var uid: UInt32
     /// The group ID in the container.
@@ -168,7 +168,7 @@ extension User: SpecObject {
 /// The capability sets of a process, each a list of names such as `CAP_KILL`.
 ///
 /// A nil set is empty. Spec: config.md, Linux Process. Kernel: capabilities(7).
-public struct Capabilities: Equatable, Sendable {
+public struct Capabilities: Hashable, Sendable {
     /// The capabilities that the process can ever gain.
     public var bounding: [String]?
     /// The capabilities that the kernel checks.
@@ -210,7 +210,7 @@ extension Capabilities: SpecObject {
 /// A resource limit.
 ///
 /// Spec: config.md, POSIX process. Kernel: getrlimit(2).
-public struct Rlimit: Equatable, Sendable {
+public struct Rlimit: Hashable, Sendable {
     /// The resource, such as `RLIMIT_NOFILE`.
     public var type: String
     /// The ceiling of the soft limit; `UInt64.max` is no limit.
@@ -240,7 +240,7 @@ extension Rlimit: SpecObject {
 /// The CPUs of a process that joins a container, as lists such as `0-3,7`.
 ///
 /// Spec: config.md, Linux Process.
-public struct CPUAffinity: Equatable, Sendable {
+public struct CPUAffinity: Hashable, Sendable {
     /// The CPUs while the process is still in the runtime's cgroup.
     public var initial: String?
     /// The CPUs once the process is in the container's cgroup.

@@ -3,7 +3,7 @@
 /// The limits of a cgroup.
 ///
 /// Spec: config-linux.md, Control groups.
-public struct Resources: Equatable, Sendable {
+public struct Resources: Hashable, Sendable {
     /// The rules for access to devices, in order.
     public var devices: [DeviceCgroupRule]?
     /// The memory.
@@ -62,7 +62,7 @@ extension Resources: SpecObject {
 /// The memory of a cgroup, in bytes; -1 is no limit.
 ///
 /// Spec: config-linux.md, Memory.
-public struct MemoryResources: Equatable, Sendable {
+public struct MemoryResources: Hashable, Sendable {
     /// The memory limit.
     public var limit: Int64?
     /// The soft memory limit.
@@ -124,7 +124,7 @@ extension MemoryResources: SpecObject {
 /// The CPU time and the CPUs of a cgroup.
 ///
 /// Spec: config-linux.md, CPU.
-public struct CPUResources: Equatable, Sendable {
+public struct CPUResources: Hashable, Sendable {
     /// The weight against other cgroups.
     public var shares: UInt64?
     /// The CPU time in each period, in microseconds; -1 is no limit.
@@ -182,7 +182,7 @@ extension CPUResources: SpecObject {
 /// The limit on the number of processes in a cgroup.
 ///
 /// Spec: config-linux.md, PIDs.
-public struct PidsResources: Equatable, Sendable {
+public struct PidsResources: Hashable, Sendable {
     /// The maximum number of processes and threads; -1 is no limit.
     public var limit: Int64?
 
@@ -204,7 +204,7 @@ extension PidsResources: SpecObject {
 /// A limit on the use of huge pages of one size.
 ///
 /// Spec: config-linux.md, Huge page limits.
-public struct HugepageLimit: Equatable, Sendable {
+public struct HugepageLimit: Hashable, Sendable {
     /// The size of the pages, such as `2MB`.
     public var pageSize: String
     /// The limit in bytes.
@@ -230,7 +230,7 @@ extension HugepageLimit: SpecObject {
 /// The class and priorities of a cgroup's network traffic; cgroup v1 only.
 ///
 /// Spec: config-linux.md, Network.
-public struct NetworkResources: Equatable, Sendable {
+public struct NetworkResources: Hashable, Sendable {
     /// The class ID of the packets.
     public var classID: UInt32?
     /// The priority on each interface.
@@ -256,7 +256,7 @@ extension NetworkResources: SpecObject {
 /// The priority of traffic on an interface.
 ///
 /// Spec: config-linux.md, Network.
-public struct InterfacePriority: Equatable, Sendable {
+public struct InterfacePriority: Hashable, Sendable {
     /// The interface.
     public var name: String
     /// The priority.
@@ -282,7 +282,7 @@ extension InterfacePriority: SpecObject {
 /// A limit of RDMA resources.
 ///
 /// Spec: config-linux.md, RDMA.
-public struct RdmaLimit: Equatable, Sendable {
+public struct RdmaLimit: Hashable, Sendable {
     /// The maximum number of HCA handles.
     public var hcaHandles: UInt32?
     /// The maximum number of HCA objects.

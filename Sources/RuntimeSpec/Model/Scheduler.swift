@@ -3,7 +3,7 @@
 /// The scheduling attributes of a process.
 ///
 /// Spec: config.md, Linux Process. Kernel: sched_setattr(2).
-public struct Scheduler: Equatable, Sendable {
+public struct Scheduler: Hashable, Sendable {
     /// The scheduling policy.
     public var policy: Policy
     /// The nice value, -20 to 19; for the policies other and batch.
@@ -104,7 +104,7 @@ extension Scheduler.Flag: Vocabulary {
 /// The I/O priority of a process.
 ///
 /// Spec: config.md, Linux Process. Kernel: ioprio_set(2).
-public struct IOPriority: Equatable, Sendable {
+public struct IOPriority: Hashable, Sendable {
     /// The I/O scheduling class.
     public var schedulingClass: Class
     /// The priority within the class, from 0, the highest, to 7.

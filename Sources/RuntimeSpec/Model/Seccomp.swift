@@ -3,7 +3,7 @@
 /// The filter of system calls.
 ///
 /// Spec: config-linux.md, Seccomp. Kernel: seccomp(2).
-public struct Seccomp: Equatable, Sendable {
+public struct Seccomp: Hashable, Sendable {
     /// What happens to a call without a rule.
     public var defaultAction: Action
     /// The error of the default action, if it is `errno` or `trace`; nil is `EPERM`.
@@ -178,7 +178,7 @@ extension Seccomp.Flag: Vocabulary {
 /// What happens to some system calls.
 ///
 /// Spec: config-linux.md, Seccomp.
-public struct SeccompRule: Equatable, Sendable {
+public struct SeccompRule: Hashable, Sendable {
     /// The system calls; one that the architecture lacks matches nothing.
     public var names: [String]
     /// What happens to the calls.
@@ -215,7 +215,7 @@ extension SeccompRule: SpecObject {
 /// A condition on an argument of a system call.
 ///
 /// Spec: config-linux.md, Seccomp.
-public struct SeccompArgument: Equatable, Sendable {
+public struct SeccompArgument: Hashable, Sendable {
     /// Which argument, 0 to 5.
     public var index: UInt
     /// The value to compare with, or the mask for `maskedEqual`.

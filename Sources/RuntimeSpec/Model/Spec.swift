@@ -4,7 +4,7 @@
 ///
 /// Fields that the specification does not name, and the sections of other platforms, are not kept.
 /// Spec: config.md.
-public struct Spec: Equatable, Sendable {
+public struct Spec: Hashable, Sendable {
     /// The version of the specification that the bundle follows, as SemVer.
     public var ociVersion: String
     /// The process that runs in the container; needed to start it.
@@ -62,7 +62,7 @@ extension Spec: SpecObject {
 /// The root filesystem of a container.
 ///
 /// Spec: config.md, Root.
-public struct Root: Equatable, Sendable {
+public struct Root: Hashable, Sendable {
     /// The path of the root filesystem, absolute or relative to the bundle.
     public var path: String
     /// Whether the root filesystem is read-only inside the container.

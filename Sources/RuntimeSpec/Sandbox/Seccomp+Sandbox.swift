@@ -2,7 +2,7 @@
 
 extension Seccomp {
     /// System calls that belong together, and why a program in a sandbox may make them.
-    public struct CallTheme: Equatable, Sendable {
+    public struct CallTheme: Hashable, Sendable {
         /// What the calls are for, in a word or two.
         public let name: String
         /// Why they are allowed.

@@ -89,7 +89,8 @@ struct StatisticsTests {
                 == #"{"cache":4096,"usage":{"limit":18446744073709551615,"usage":8192,"#
                 + #""max":9000,"failcnt":6},"swap":{"limit":18446744073709551615,"usage":8292,"#
                 + #""failcnt":0},"kernel":{"limit":0,"failcnt":0},"#
-                + #""kernelTCP":{"limit":0,"failcnt":0},"raw":{"anon":1,"file":4096}}"#)
+                + #""kernelTCP":{"limit":0,"failcnt":0},"raw":{"anon":1,"file":4096},"#
+                + #""events":{"max":6,"oom":1}}"#)
         #expect(try json(cgroup, "pids") == #"{"current":7}"#)
         #expect(
             try json(cgroup, "blkio")
