@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := build
-.PHONY: help build demo test unit lint install clean prerequisites
+.PHONY: help build demo test unit lint portable install clean prerequisites
 
 PREFIX ?= /usr/local
 BINARY := .build/release/swrunc
@@ -134,6 +134,9 @@ test: build ## all tests: unit, then real containers with the release binary, as
 
 lint: ## checks the formatting
 	@swift format lint --strict --parallel -r Package.swift Sources Tests
+
+portable: ## compiles the C parts with Musl, and the library without its traits
+	@conformance/portable
 
 clean: ## removes what was built
 	@rm -rf .build

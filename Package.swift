@@ -13,10 +13,18 @@ let strict: [SwiftSetting] = [
 let package = Package(
     name: "swrunc",
     products: [
+        // Pure: on every system.
+        .library(name: "RuntimeSpec", targets: ["RuntimeSpec"]),
         .library(name: "ContainerKit", targets: ["ContainerKit"]),
         .library(name: "ContainerKitAsync", targets: ["ContainerKitAsync"]),
         .library(name: "ContainerKitCodable", targets: ["ContainerKitCodable"]),
         .executable(name: "swrunc", targets: ["swrunc"]),
+    ],
+    traits: [
+        .default(enabledTraits: ["Seccomp"]),
+        .trait(
+            name: "Seccomp",
+            description: "Profiles of system calls, by libseccomp; without it each is an error."),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -53,8 +61,9 @@ let package = Package(
         .target(
             name: "ContainerKit",
             dependencies: [
-                "BuildCommit", "ByteText", "CLinux", "CSeccomp", "InitMachine", "InitProgram",
+                "BuildCommit", "ByteText", "CLinux", "InitMachine", "InitProgram",
                 "KernelVocabulary", "RuntimeSpec",
+                .target(name: "CSeccomp", condition: .when(traits: ["Seccomp"])),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -4,9 +4,9 @@ internal import ContainerKit
 internal import SystemPackage
 
 #if canImport(Musl)
-    internal import Musl
+internal import Musl
 #else
-    internal import Glibc
+internal import Glibc
 #endif
 
 // MARK: - Descriptors

@@ -20,14 +20,14 @@
     @inlinable package static var append: Self { Self(rawValue: 0o2000) }
     @inlinable package static var nonBlocking: Self { Self(rawValue: 0o4000) }
     #if arch(arm64)
-        @inlinable package static var directory: Self { Self(rawValue: 0o40_000) }
+    @inlinable package static var directory: Self { Self(rawValue: 0o40_000) }
     #else
-        @inlinable package static var directory: Self { Self(rawValue: 0o200_000) }
+    @inlinable package static var directory: Self { Self(rawValue: 0o200_000) }
     #endif
     #if arch(arm64)
-        @inlinable package static var noFollow: Self { Self(rawValue: 0o100_000) }
+    @inlinable package static var noFollow: Self { Self(rawValue: 0o100_000) }
     #else
-        @inlinable package static var noFollow: Self { Self(rawValue: 0o400_000) }
+    @inlinable package static var noFollow: Self { Self(rawValue: 0o400_000) }
     #endif
     @inlinable package static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
 

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-@preconcurrency internal import Glibc
 internal import SystemPackage
+
+#if canImport(Musl)
+@preconcurrency internal import Musl
+#else
+@preconcurrency internal import Glibc
+#endif
 
 /// What a program of the host wrote to its standard output and error, and how it ended.
 struct ProgramOutput {

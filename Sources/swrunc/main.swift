@@ -14,8 +14,13 @@
 // Nothing here knows how containers work: commands use only the public API of ContainerKit.
 
 internal import ContainerKit
-internal import Glibc
 internal import ProgramArguments
+
+#if canImport(Musl)
+internal import Musl
+#else
+internal import Glibc
+#endif
 
 /// The command line as bytes: `CommandLine.arguments` replaces bytes that are not UTF-8.
 private func words() -> [ByteText] {

@@ -68,9 +68,9 @@ struct AnnotationTests {
     func givenFilter() throws {
         try TestBundle.use { bundle throws in
             #if arch(arm64)
-                let calls: [UInt8] = [34, 0, 34, 0]
+            let calls: [UInt8] = [34, 0, 34, 0]
             #else
-                let calls: [UInt8] = [83, 0, 2, 1]  // mkdir, and mkdirat as 258
+            let calls: [UInt8] = [83, 0, 2, 1]  // mkdir, and mkdirat as 258
             #endif
             // Loads the number of the call; mkdir and mkdirat fail with ENOMEDIUM.
             let program: [UInt8] = [

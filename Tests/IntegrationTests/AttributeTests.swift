@@ -207,21 +207,21 @@ struct AttributeTests {
     }
 
     #if arch(x86_64)
-        @Test(
-            "process and exec have the personality, whatever seccomp forbids",
-            arguments: [(Personality.Domain.linux32, "i686"), (.linux, "x86_64")], [true, false])
-        func personality(_ example: (Personality.Domain, String), _ noNewPrivileges: Bool) throws {
-            try TestBundle.use { bundle throws in
-                bundle.process.noNewPrivileges = noNewPrivileges
-                bundle.linux.personality = Personality(domain: example.0)
-                bundle.linux.seccomp = Seccomp(
-                    defaultAction: .allow,
-                    syscalls: [SeccompRule(names: ["personality"], action: .errno)])
-                #expect(try bundle.output(of: "uname -m").trimmed == example.1)
-                try bundle.startSleeping(id: bundle.id + "-b")
-                let done = try bundle.swrunc("exec", bundle.id + "-b", "uname", "-m")
-                #expect(done.text == example.1, "\(done)")
-            }
+    @Test(
+        "process and exec have the personality, whatever seccomp forbids",
+        arguments: [(Personality.Domain.linux32, "i686"), (.linux, "x86_64")], [true, false])
+    func personality(_ example: (Personality.Domain, String), _ noNewPrivileges: Bool) throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.noNewPrivileges = noNewPrivileges
+            bundle.linux.personality = Personality(domain: example.0)
+            bundle.linux.seccomp = Seccomp(
+                defaultAction: .allow,
+                syscalls: [SeccompRule(names: ["personality"], action: .errno)])
+            #expect(try bundle.output(of: "uname -m").trimmed == example.1)
+            try bundle.startSleeping(id: bundle.id + "-b")
+            let done = try bundle.swrunc("exec", bundle.id + "-b", "uname", "-m")
+            #expect(done.text == example.1, "\(done)")
         }
+    }
     #endif
 }

@@ -28,12 +28,12 @@ struct KnownViolation: Sendable, CustomTestStringConvertible {
             reason: "a buffer for read(2) in place of the library's readFile"),
         KnownViolation(
             rule: layers, path: "Sources/ContainerKit/Children/SealedExecutable.swift",
-            reason: "environ is glibc's"),
+            reason: "environ is the C library's"),
         KnownViolation(
             rule: layers, path: "Sources/ContainerKit/System/StartingUser.swift",
-            reason: "getenv and getauxval are glibc's"),
+            reason: "getenv and getauxval are the C library's"),
         KnownViolation(
             rule: layers, path: "Sources/ContainerKit/Cgroups/Controllers/CPUController.swift",
-            reason: "log2, pow and ceil are glibc's"),
+            reason: "log2, pow and ceil are the C library's"),
     ]
 }

@@ -77,9 +77,9 @@ extension TidyRule {
         // The C library for threads, reads and writes.
         "ContainerKitAsync": ["ContainerKit", "Glibc", "Musl", "Synchronization", "SystemPackage"],
         "ContainerKitCodable": ["ContainerKit"],
-        // Glibc for the standard streams and the exit status.
+        // The C library for the standard streams and the exit status.
         "swrunc": [
-            "ContainerKit", "Glibc", "Logging", "ProgramArguments", "RuntimeSpec",
+            "ContainerKit", "Glibc", "Logging", "Musl", "ProgramArguments", "RuntimeSpec",
             "SystemPackage",
         ],
     ]
@@ -106,6 +106,22 @@ extension TidyRule {
             },
             bad: SourceFile("Sources/swrunc/A.swift", "import FoundationEssentials"),
             good: SourceFile("Tests/TidyTests/A.swift", "import Foundation")),
+        TidyRule(
+            sentence: "a C library is imported as Musl or Glibc, whichever there is",
+            violations: { file in
+                guard file.isSource, file.isSwift else { return [] }
+                return file.lines(with: "Glibc", matching: /import Glibc/).filter { index in
+                    let before = file.lines[..<index].suffix(3)
+                    return index < 3 || before.first != "#if canImport(Musl)"
+                        || before.last != "#else"
+                        || before.dropFirst().first
+                            != file.lines[index].replacing("Glibc", with: "Musl")
+                }
+            },
+            bad: SourceFile("Sources/swrunc/A.swift", "internal import Glibc"),
+            good: SourceFile(
+                "Sources/swrunc/A.swift",
+                "#if canImport(Musl)\ninternal import Musl\n#else\ninternal import Glibc\n#endif")),
         TidyRule(
             // The binary is linked without the start of libdispatch (Sources/swrunc/layout.ld).
             sentence: "nothing that the command is made of waits for a task, or starts one",

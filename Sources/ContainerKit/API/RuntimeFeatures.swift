@@ -166,10 +166,11 @@ public enum RuntimeFeatures {
     }
 
     private static var seccomp: Features.Seccomp {
-        Features.Seccomp(
-            enabled: true,
-            actions: Seccomp.Action.allCases.filter { SeccompFilter.takes($0) }
-                .map(\.rawValue).sorted(),
+        let actions = Seccomp.Action.allCases.filter { SeccompFilter.takes($0) }
+        return Features.Seccomp(
+            // Without the package trait no profile is compiled.
+            enabled: !actions.isEmpty,
+            actions: actions.map(\.rawValue).sorted(),
             operators: SeccompArgument.Operator.allCases.map(\.rawValue).sorted(),
             archs: SeccompSupport.architectures.map(\.rawValue).sorted(),
             knownFlags: Seccomp.Flag.allCases.map(\.rawValue).sorted(),

@@ -2,11 +2,16 @@
 
 internal import ByteText
 internal import CLinux
-@preconcurrency private import Glibc
 internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
+
+#if canImport(Musl)
+@preconcurrency private import Musl
+#else
+@preconcurrency private import Glibc
+#endif
 
 /// Keeps a container from overwriting the runtime's executable (CVE-2019-5736), if the container's
 /// processes start as copies of the runtime.

@@ -26,6 +26,8 @@ struct ArchitectureDispatch {
 
     var branches: [Branch]
 
+    /// libseccomp's own number for x32, which the kernel knows as x86_64 with bit 30 set.
+    private static let x32: UInt32 = 0x4000_003E
     /// Kernel: AUDIT_ARCH_X86_64, which x32 shares.
     private static let x86_64: UInt32 = 0xC000_003E
     /// Calls from this number on are x32, as in libseccomp: __X32_SYSCALL_BIT.
@@ -70,7 +72,7 @@ struct ArchitectureDispatch {
 
     private var pieces: [Piece] {
         var pieces: [Piece] = [.instruction(.load(Self.offsetOfArchitecture))]
-        let x32 = branches.firstIndex { $0.architecture == SystemCallNumbers.x32Architecture }
+        let x32 = branches.firstIndex { $0.architecture == Self.x32 }
         for (index, branch) in branches.enumerated() where index != x32 {
             let tests =
                 branch.architecture == Self.x86_64

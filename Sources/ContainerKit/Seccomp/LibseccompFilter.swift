@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import RuntimeSpec
+
+#if Seccomp
 internal import CLinux
 internal import CSeccomp
-internal import RuntimeSpec
 internal import SystemPackage
 
 /// A filter that libseccomp is building.
@@ -90,9 +92,6 @@ enum SystemCallNumbers {
 
     /// The architecture that ContainerKit runs on.
     static var nativeArchitecture: UInt32 { seccomp_arch_native() }
-
-    /// libseccomp's own number for x32, which the kernel knows as x86_64 with bit 30 set.
-    static let x32Architecture: UInt32 = 0x4000_003E
 }
 
 extension SeccompArgument {
@@ -124,3 +123,12 @@ func libseccompVersion() -> String {
     guard let version = seccomp_version()?.pointee else { return "unknown" }
     return "\(version.major).\(version.minor).\(version.micro)"
 }
+#else
+extension Seccomp.Architecture {
+    /// Without libseccomp no profile is compiled for any.
+    var libseccompToken: UInt32? { nil }
+}
+
+/// What stands where a version would.
+func libseccompVersion() -> String { "none" }
+#endif

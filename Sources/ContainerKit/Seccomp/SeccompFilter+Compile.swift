@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import RuntimeSpec
+
+#if Seccomp
 internal import CLinux
 internal import CSeccomp
 internal import KernelVocabulary
-internal import RuntimeSpec
 internal import SystemPackage
 
 extension SeccompFilter {
@@ -267,3 +269,16 @@ private struct SeccompCompiler {
         }
     }
 }
+#else
+extension SeccompFilter {
+    /// Refuses every profile.
+    init(compiling profile: Seccomp, at path: JSONPath = "linux.seccomp") throws(SeccompError) {
+        throw SeccompError(
+            .unsupported, path,
+            """
+            ContainerKit was built without its package trait Seccomp, and compiles no profile: \
+            build it with the trait, or leave linux.seccomp out
+            """)
+    }
+}
+#endif

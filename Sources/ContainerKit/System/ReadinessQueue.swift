@@ -97,7 +97,7 @@ package struct ReadinessQueue: Sendable {
 private struct Event {
     let events: UInt32
     #if !arch(x86_64)
-        private let gap: UInt32 = 0
+    private let gap: UInt32 = 0
     #endif
     let descriptor: CInt
     private let rest: UInt32 = 0

@@ -2,8 +2,13 @@
 
 internal import ByteText
 internal import CLinux
-@preconcurrency private import Glibc
 internal import KernelVocabulary
+
+#if canImport(Musl)
+@preconcurrency private import Musl
+#else
+@preconcurrency private import Glibc
+#endif
 
 /// The effective user ID when this process was started.
 ///

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ContainerKit
+
+#if canImport(Musl)
+internal import Musl
+#else
 internal import Glibc
+#endif
 
 /// An extended regular expression for container IDs, in the syntax of regcomp(3).
 final class IDPattern {

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ContainerKit
-internal import Glibc
 internal import SystemPackage
+
+#if canImport(Musl)
+internal import Musl
+#else
+internal import Glibc
+#endif
 
 /// The flags that checkpoint and restore share, and the options made from them.
 ///

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ContainerKit
-internal import Glibc
 internal import Logging
 internal import SystemPackage
+
+#if canImport(Musl)
+internal import Musl
+#else
+internal import Glibc
+#endif
 
 /// A failure to be reported: the error, the beginning of runc's message, and the exit status.
 struct Failure: Error {

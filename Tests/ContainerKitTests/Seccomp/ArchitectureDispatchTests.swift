@@ -55,65 +55,65 @@ struct ArchitectureBranchTests {
 }
 
 #if arch(x86_64)
-    @Suite("Filters of several architectures in one program")
-    struct ArchitectureDispatchTests {
-        /// The filter that libseccomp itself generates for the same rules.
-        private func combined(_ profile: Seccomp) throws -> [UInt8] {
-            let context = try #require(seccomp_init(0x7fff_0000))
-            defer { seccomp_release(context) }
-            for architecture in profile.architectures ?? [] {
-                seccomp_arch_add(context, try #require(architecture.libseccompToken))
-            }
-            for rule in profile.syscalls ?? [] {
-                for name in rule.names {
-                    let conditions = (rule.args ?? []).map(\.libseccompCondition)
-                    let result = seccomp_rule_add_array(
-                        context, rule.action.kernelValue(errno: 1),
-                        try #require(SystemCallNumbers.native(name)), UInt32(conditions.count),
-                        conditions)
-                    #expect(result == 0)
-                }
-            }
-            let path = "/tmp/containerkit-dispatch-\(UInt64.random(in: 0...UInt64.max))"
-            let file = try openFile(path, .readWrite | .create | .exclusive, mode: 0o600)
-            defer { try? removeFile(path) }
-            #expect(seccomp_export_bpf(context, file.number) == 0)
-            return try readFile(path)
+@Suite("Filters of several architectures in one program")
+struct ArchitectureDispatchTests {
+    /// The filter that libseccomp itself generates for the same rules.
+    private func combined(_ profile: Seccomp) throws -> [UInt8] {
+        let context = try #require(seccomp_init(0x7fff_0000))
+        defer { seccomp_release(context) }
+        for architecture in profile.architectures ?? [] {
+            seccomp_arch_add(context, try #require(architecture.libseccompToken))
         }
+        for rule in profile.syscalls ?? [] {
+            for name in rule.names {
+                let conditions = (rule.args ?? []).map(\.libseccompCondition)
+                let result = seccomp_rule_add_array(
+                    context, rule.action.kernelValue(errno: 1),
+                    try #require(SystemCallNumbers.native(name)), UInt32(conditions.count),
+                    conditions)
+                #expect(result == 0)
+            }
+        }
+        let path = "/tmp/containerkit-dispatch-\(UInt64.random(in: 0...UInt64.max))"
+        let file = try openFile(path, .readWrite | .create | .exclusive, mode: 0o600)
+        defer { try? removeFile(path) }
+        #expect(seccomp_export_bpf(context, file.number) == 0)
+        return try readFile(path)
+    }
 
-        @Test(
-            "decide as libseccomp does in one program",
-            arguments: [
-                [], [.x86_64, .x86], [.x86_64, .x86, .x32], [.x32], [.aarch64, .x86],
-                [.arm, .aarch64, .riscv64],
-            ] as [[Seccomp.Architecture]])
-        func sameAsCombined(_ architectures: [Seccomp.Architecture]) throws {
-            let profile = Seccomp(
-                defaultAction: .allow, architectures: architectures,
-                syscalls: [
-                    SeccompRule(names: ["getpid", "read", "openat2", "vm86"], action: .errno),
-                    SeccompRule(
-                        names: ["socket", "ioctl"], action: .trap,
-                        args: [SeccompArgument(index: 1, value: 0x1_0000_0002, op: .greater)]),
-                ])
-            let ours = BPFInterpreter(try SeccompFilter(compiling: profile).program)
-            let theirs = BPFInterpreter(try combined(profile))
-            let machines: [UInt32] = [
-                0xC000_003E, 0x4000_0003, 0xC000_00B7, 0x4000_0028, 0xC000_00F3, 0x8000_0016, 0,
-            ]
-            let numbers = (UInt32(0)..<500).flatMap { [$0, $0 | 0x4000_0000] }
-            for machine in machines {
-                for number in numbers + [0x7fff_ffff, 0x8000_0000] {
-                    for argument: UInt64 in [0, 0x1_0000_0003] {
-                        let call = SystemCallRecord(
-                            number: number, architecture: machine, arguments: [0, argument])
-                        let (ours, theirs) = (
-                            try ours.action(for: call), try theirs.action(for: call)
-                        )
-                        try #require(ours == theirs, "call \(number) on \(machine)")
-                    }
+    @Test(
+        "decide as libseccomp does in one program",
+        arguments: [
+            [], [.x86_64, .x86], [.x86_64, .x86, .x32], [.x32], [.aarch64, .x86],
+            [.arm, .aarch64, .riscv64],
+        ] as [[Seccomp.Architecture]])
+    func sameAsCombined(_ architectures: [Seccomp.Architecture]) throws {
+        let profile = Seccomp(
+            defaultAction: .allow, architectures: architectures,
+            syscalls: [
+                SeccompRule(names: ["getpid", "read", "openat2", "vm86"], action: .errno),
+                SeccompRule(
+                    names: ["socket", "ioctl"], action: .trap,
+                    args: [SeccompArgument(index: 1, value: 0x1_0000_0002, op: .greater)]),
+            ])
+        let ours = BPFInterpreter(try SeccompFilter(compiling: profile).program)
+        let theirs = BPFInterpreter(try combined(profile))
+        let machines: [UInt32] = [
+            0xC000_003E, 0x4000_0003, 0xC000_00B7, 0x4000_0028, 0xC000_00F3, 0x8000_0016, 0,
+        ]
+        let numbers = (UInt32(0)..<500).flatMap { [$0, $0 | 0x4000_0000] }
+        for machine in machines {
+            for number in numbers + [0x7fff_ffff, 0x8000_0000] {
+                for argument: UInt64 in [0, 0x1_0000_0003] {
+                    let call = SystemCallRecord(
+                        number: number, architecture: machine, arguments: [0, argument])
+                    let (ours, theirs) = (
+                        try ours.action(for: call), try theirs.action(for: call)
+                    )
+                    try #require(ours == theirs, "call \(number) on \(machine)")
                 }
             }
         }
     }
+}
 #endif

@@ -51,9 +51,9 @@ enum LargeProfile {
             SeccompRule(names: ["clone3"], action: .errno, errnoRet: 38),
         ]
         #if arch(arm64)
-            let architectures: [Seccomp.Architecture] = [.aarch64, .arm]
+        let architectures: [Seccomp.Architecture] = [.aarch64, .arm]
         #else
-            let architectures: [Seccomp.Architecture] = [.x86_64, .x86, .x32]
+        let architectures: [Seccomp.Architecture] = [.x86_64, .x86, .x32]
         #endif
         return Seccomp(
             defaultAction: .errno, defaultErrnoRet: 1, architectures: architectures,

@@ -13,9 +13,9 @@ struct SandboxProfileTests {
     private static let notPermitted: UInt32 = 0x0005_0001
     private static let noSuchCall: UInt32 = 0x0005_0026
     #if arch(arm64)
-        private static let machine: UInt32 = 0xC000_00B7
+    private static let machine: UInt32 = 0xC000_00B7
     #else
-        private static let machine: UInt32 = 0xC000_003E
+    private static let machine: UInt32 = 0xC000_003E
     #endif
 
     private let filter: BPFInterpreter

@@ -19,9 +19,9 @@ private enum Act {
 
 private enum Machine {
     #if arch(arm64)
-        static let native: UInt32 = 0xC000_00B7
+    static let native: UInt32 = 0xC000_00B7
     #else
-        static let native: UInt32 = 0xC000_003E
+    static let native: UInt32 = 0xC000_003E
     #endif
     static let i386: UInt32 = 0x4000_0003
 }
@@ -168,69 +168,69 @@ struct SeccompFilterTests {
     }
 
     #if arch(x86_64)
-        @Test("rules hold on every architecture that is named, and calls of others kill")
-        func architectures() throws {
-            let rule = SeccompRule(names: ["getpid"], action: .errno, errnoRet: 9)
-            let both = try SeccompFilter(
-                compiling: Seccomp(
-                    defaultAction: .allow, architectures: [.x86_64, .x86], syscalls: [rule]))
-            let getpidOfI386: UInt32 = 20
-            func outcome(_ filter: SeccompFilter) throws -> UInt32 {
-                try BPFInterpreter(filter.program).action(
-                    for: SystemCallRecord(number: getpidOfI386, architecture: Machine.i386))
-            }
-            #expect(try action(both, "getpid") == Act.errno(9))
-            #expect(try outcome(both) == Act.errno(9))
-
-            let native = try SeccompFilter(
-                compiling: Seccomp(defaultAction: .allow, syscalls: [rule]))
-            #expect(try action(native, "getpid") == Act.errno(9))
-            #expect(try outcome(native) == Act.killThread)
+    @Test("rules hold on every architecture that is named, and calls of others kill")
+    func architectures() throws {
+        let rule = SeccompRule(names: ["getpid"], action: .errno, errnoRet: 9)
+        let both = try SeccompFilter(
+            compiling: Seccomp(
+                defaultAction: .allow, architectures: [.x86_64, .x86], syscalls: [rule]))
+        let getpidOfI386: UInt32 = 20
+        func outcome(_ filter: SeccompFilter) throws -> UInt32 {
+            try BPFInterpreter(filter.program).action(
+                for: SystemCallRecord(number: getpidOfI386, architecture: Machine.i386))
         }
+        #expect(try action(both, "getpid") == Act.errno(9))
+        #expect(try outcome(both) == Act.errno(9))
 
-        @Test("the native architecture is part of the filter even if only another is named")
-        func nativeIsAlwaysThere() throws {
-            let rule = SeccompRule(names: ["getpid"], action: .errno, errnoRet: 9)
-            let filter = try SeccompFilter(
-                compiling: Seccomp(
-                    defaultAction: .allow, architectures: [.x86], syscalls: [rule]))
-            #expect(try action(filter, "getpid") == Act.errno(9))
-            #expect(try action(filter, "getppid") == Act.allow)
-        }
+        let native = try SeccompFilter(
+            compiling: Seccomp(defaultAction: .allow, syscalls: [rule]))
+        #expect(try action(native, "getpid") == Act.errno(9))
+        #expect(try outcome(native) == Act.killThread)
+    }
 
-        @Test(
-            "calls newer than the profile get ENOSYS, on each architecture by its own numbers",
-            arguments: [
-                (437, Machine.native, Act.allow),
-                (438, Machine.native, Act.errno(38)),
-                (9999, Machine.native, Act.errno(38)),
-                (400, Machine.native, Act.errno(1)),
-                (0x4000_0000 | 437, Machine.native, Act.allow),
-                (0x4000_0000 | 438, Machine.native, Act.errno(38)),
-                (0x4000_0000 | 5, Machine.native, Act.errno(1)),
-                (437, Machine.i386, Act.allow),
-                (438, Machine.i386, Act.errno(38)),
-                (7, Machine.i386, Act.errno(1)),
-                (9999, 0xC000_00B7, Act.killThread),
-            ] as [(UInt32, UInt32, UInt32)])
-        func newerCalls(_ number: UInt32, _ machine: UInt32, _ expected: UInt32) throws {
-            let profile = Seccomp(
-                defaultAction: .errno, architectures: [.x86_64, .x86, .x32],
-                syscalls: [SeccompRule(names: ["openat2", "read"], action: .allow)])
-            let filter = try SeccompFilter(compiling: profile)
-            let call = SystemCallRecord(number: number, architecture: machine)
-            #expect(try BPFInterpreter(filter.program).action(for: call) == expected)
-        }
+    @Test("the native architecture is part of the filter even if only another is named")
+    func nativeIsAlwaysThere() throws {
+        let rule = SeccompRule(names: ["getpid"], action: .errno, errnoRet: 9)
+        let filter = try SeccompFilter(
+            compiling: Seccomp(
+                defaultAction: .allow, architectures: [.x86], syscalls: [rule]))
+        #expect(try action(filter, "getpid") == Act.errno(9))
+        #expect(try action(filter, "getppid") == Act.allow)
+    }
 
-        @Test("without x32 in the profile, its calls are left to the filter, which kills")
-        func x32WithoutPermission() throws {
-            let profile = Seccomp(
-                defaultAction: .errno,
-                syscalls: [SeccompRule(names: ["openat2"], action: .allow)])
-            let filter = try SeccompFilter(compiling: profile)
-            let call = SystemCallRecord(number: 0x4000_0000 | 437, architecture: Machine.native)
-            #expect(try BPFInterpreter(filter.program).action(for: call) == Act.killThread)
-        }
+    @Test(
+        "calls newer than the profile get ENOSYS, on each architecture by its own numbers",
+        arguments: [
+            (437, Machine.native, Act.allow),
+            (438, Machine.native, Act.errno(38)),
+            (9999, Machine.native, Act.errno(38)),
+            (400, Machine.native, Act.errno(1)),
+            (0x4000_0000 | 437, Machine.native, Act.allow),
+            (0x4000_0000 | 438, Machine.native, Act.errno(38)),
+            (0x4000_0000 | 5, Machine.native, Act.errno(1)),
+            (437, Machine.i386, Act.allow),
+            (438, Machine.i386, Act.errno(38)),
+            (7, Machine.i386, Act.errno(1)),
+            (9999, 0xC000_00B7, Act.killThread),
+        ] as [(UInt32, UInt32, UInt32)])
+    func newerCalls(_ number: UInt32, _ machine: UInt32, _ expected: UInt32) throws {
+        let profile = Seccomp(
+            defaultAction: .errno, architectures: [.x86_64, .x86, .x32],
+            syscalls: [SeccompRule(names: ["openat2", "read"], action: .allow)])
+        let filter = try SeccompFilter(compiling: profile)
+        let call = SystemCallRecord(number: number, architecture: machine)
+        #expect(try BPFInterpreter(filter.program).action(for: call) == expected)
+    }
+
+    @Test("without x32 in the profile, its calls are left to the filter, which kills")
+    func x32WithoutPermission() throws {
+        let profile = Seccomp(
+            defaultAction: .errno,
+            syscalls: [SeccompRule(names: ["openat2"], action: .allow)])
+        let filter = try SeccompFilter(compiling: profile)
+        let call = SystemCallRecord(number: 0x4000_0000 | 437, architecture: Machine.native)
+        #expect(try BPFInterpreter(filter.program).action(for: call) == Act.killThread)
+    }
     #endif
 
     @Test(
@@ -371,9 +371,9 @@ struct SeccompSupportTests {
     func library() {
         #expect(libseccompVersion().split(separator: ".").count == 3)
         #if arch(x86_64)
-            #expect(SeccompSupport.architectures.contains(.x86_64))
+        #expect(SeccompSupport.architectures.contains(.x86_64))
         #else
-            #expect(SeccompSupport.architectures.contains(.aarch64))
+        #expect(SeccompSupport.architectures.contains(.aarch64))
         #endif
     }
 }

@@ -37,9 +37,9 @@ final class NotifyAgent {
     }
 
     #if arch(arm64)
-        private static let makesDirectory: [UInt32] = [34]
+    private static let makesDirectory: [UInt32] = [34]
     #else
-        private static let makesDirectory: [UInt32] = [83, 258]
+    private static let makesDirectory: [UInt32] = [83, 258]
     #endif
 
     /// A filtered process: its message, and the descriptor for its notifications.

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Glibc
 internal import RuntimeSpec
+
+#if canImport(Musl)
+internal import Musl
+#else
+internal import Glibc
+#endif
 
 /// `linux.resources.cpu` except `cpus` and `mems`.
 ///
