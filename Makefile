@@ -135,7 +135,7 @@ test: build ## all tests: unit, then real containers with the release binary, as
 lint: ## checks the formatting
 	@swift format lint --strict --parallel -r Package.swift Sources Tests
 
-portable: ## compiles the C parts with Musl, and the library without its traits
+portable: ## compiles for Musl, for other systems, and without traits
 	@conformance/portable
 
 clean: ## removes what was built

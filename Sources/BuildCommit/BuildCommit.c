@@ -4,6 +4,7 @@
 // recompiles nothing, and no generated file lies in the source tree. Its text is cut into words of
 // eight bytes, and each word is the value, that is the address, of a symbol. If the link defines
 // none of the symbols, the words are 0 and the text is empty.
+#ifdef __linux__
 #include "BuildCommit.h"
 
 #include <stdint.h>
@@ -23,3 +24,4 @@ static const uintptr_t words[7] = {
 };
 
 const char *build_commit(void) { return (const char *)words; }
+#endif

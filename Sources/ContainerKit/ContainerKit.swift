@@ -26,3 +26,37 @@
 
 @_exported public import ByteText
 @_exported public import RuntimeSpec
+
+#if !os(Linux)
+// What stands here on other systems: a message for who uses it, and the model of the config.
+
+/// A container, where there are none.
+@available(
+    *, unavailable,
+    message: """
+        ContainerKit is empty on this system, since containers are Linux's: put what uses it between \
+        #if os(Linux) and #endif
+        """
+)
+public enum Container {}
+
+/// The directory that remembers containers, where there are none.
+@available(
+    *, unavailable,
+    message: """
+        ContainerKit is empty on this system, since containers are Linux's: put what uses it between \
+        #if os(Linux) and #endif
+        """
+)
+public enum ContainerStore {}
+
+/// A config with its root file system, where nothing runs it.
+@available(
+    *, unavailable,
+    message: """
+        ContainerKit is empty on this system, since containers are Linux's: put what uses it between \
+        #if os(Linux) and #endif
+        """
+)
+public enum ContainerBundle {}
+#endif

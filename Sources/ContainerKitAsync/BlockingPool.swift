@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ContainerKit
 internal import Synchronization
 internal import SystemPackage
@@ -83,3 +84,4 @@ final class BlockingPool: Sendable {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import ContainerKit
 
 /// The events of a container until it ends.
@@ -109,3 +110,4 @@ extension Container {
         ContainerEvents(container: self, interval: interval)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import SystemPackage
 
 /// The standard input of a process in a container.
@@ -32,3 +33,4 @@ public struct ContainerInput: Sendable {
         ContainerInput(source: .descriptor(descriptor.rawValue))
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import SystemPackage
 
 /// The standard output or standard error of a process in a container.
@@ -51,3 +52,4 @@ public struct CollectedOutput: Sendable, Hashable {
     /// The bytes as text; bytes that are not UTF-8 are replaced.
     public var text: String { String(decoding: bytes, as: UTF8.self) }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import ContainerKit
 internal import SystemPackage
 
@@ -28,3 +29,4 @@ extension ContainerProcess {
         try await Task.detached { try await self.termination }.value
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import ContainerKit
 
 /// The result of `withContainer`.
@@ -43,3 +44,4 @@ public struct TeardownStep: Sendable, Hashable {
         TeardownStep(signal: signal, time: time)
     }
 }
+#endif

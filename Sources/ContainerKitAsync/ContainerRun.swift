@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ContainerKit
 internal import Synchronization
 internal import SystemPackage
@@ -174,3 +175,4 @@ final class CancellationMark: Sendable {
 
     func set() { mark.withLock { $0 = true } }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ContainerKit
 
 /// The standard streams of a process: its descriptors, and the caller's ends of its pipes.
@@ -123,3 +124,4 @@ struct StreamTasks: Sendable {
         error?.cancel()
     }
 }
+#endif

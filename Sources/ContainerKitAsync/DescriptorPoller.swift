@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ContainerKit
 internal import Synchronization
 internal import SystemPackage
@@ -119,3 +120,4 @@ final class DescriptorPoller: Sendable {
         for waiter in ready { waiter.finish(.ready) }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ContainerKit
 internal import SystemPackage
 
@@ -170,3 +171,4 @@ final class Semaphore: @unchecked Sendable {
         while sem_wait(place) < 0, errno == EINTR {}
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ContainerKit
 internal import Synchronization
 
@@ -41,3 +42,4 @@ public final class InputWriter: Sendable {
     /// Closes the input; the process then reads the end of file.
     public func close() { descriptor.withLock { $0 = nil } }
 }
+#endif

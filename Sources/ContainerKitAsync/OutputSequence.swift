@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ContainerKit
 
 /// The output of a process in pieces as they arrive; for a single reader.
@@ -94,3 +95,4 @@ extension OutputSequence {
         return output
     }
 }
+#endif

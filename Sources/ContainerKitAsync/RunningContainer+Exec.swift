@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import ContainerKit
 
 extension RunningContainer {
@@ -92,3 +93,4 @@ extension RunningContainer {
         return result
     }
 }
+#endif

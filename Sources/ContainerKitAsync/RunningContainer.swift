@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import ContainerKit
 
 /// The container while the body of `withContainer` runs.
@@ -79,3 +80,4 @@ public final class RunningContainer: Sendable {
         _ = try? await process.terminationInAnyCase()
     }
 }
+#endif

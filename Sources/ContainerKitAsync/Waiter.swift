@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import Synchronization
 
 /// A task that waits for an event that happens once; the first outcome counts.
@@ -35,3 +36,4 @@ final class Waiter: Sendable {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import ContainerKit
 
 /// Runs a container, and a body beside it; the container is always deleted at the end.
@@ -78,3 +79,4 @@ private func madeID() -> String {
     let digits = String(number, radix: 16)
     return "container-" + String(repeating: "0", count: 16 - digits.count) + digits
 }
+#endif

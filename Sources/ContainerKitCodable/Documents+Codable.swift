@@ -53,6 +53,7 @@ extension Features: Codable {
     public func encode(to encoder: any Encoder) throws { try encoded.encode(to: encoder) }
 }
 
+#if os(Linux)
 extension Statistics: Codable {
     /// Decodes statistics with runc's keys.
     public init(from decoder: any Decoder) throws {
@@ -64,3 +65,4 @@ extension Statistics: Codable {
     /// Encodes the statistics with runc's keys.
     public func encode(to encoder: any Encoder) throws { try encoded.encode(to: encoder) }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import ContainerKit
 
 extension ExitStatus: Codable {
@@ -78,3 +79,4 @@ extension Termination: Codable {
         try members.encodeIfPresent(usage, forKey: .usage)
     }
 }
+#endif

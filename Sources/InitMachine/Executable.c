@@ -3,6 +3,7 @@
 // Makes the machine an executable of one segment: the ELF header, followed by a copy of the
 // section's bytes from this process. The code refers to nothing outside the section, so it runs at
 // any address.
+#ifdef __linux__
 #include <InitMachine.h>
 
 #include <elf.h>
@@ -71,3 +72,4 @@ unsigned long machine_executable(unsigned char *buffer, unsigned long room) {
     __builtin_memcpy(buffer + code_offset, __start_init_machine, code_size);
     return size;
 }
+#endif

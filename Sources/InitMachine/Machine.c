@@ -3,6 +3,7 @@
 // The machine. It runs in a process without a C library and without any other code. So each
 // function lies in one section and refers to nothing outside it, however the package is built
 // (Tests/InitMachineTests/ObjectFileTests.swift checks the object file).
+#ifdef __linux__
 #include "Section.h"
 
 #include <InitMachine.h>
@@ -219,3 +220,4 @@ __attribute__((naked, MACHINE_BARE, MACHINE_SECTION, visibility("hidden"))) void
             "brk #1");
 #endif
 }
+#endif

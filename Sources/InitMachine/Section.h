@@ -4,6 +4,7 @@
 // whose counters and callbacks are outside the section.
 #ifndef SECTION_H
 #define SECTION_H
+#ifdef __linux__
 
 #include <CLinux.h>
 
@@ -24,4 +25,5 @@
 /// A function outside the section, run by a child that shares its parent's memory.
 #define MACHINE_WINDOW static __attribute__((MACHINE_BARE, used, noinline, no_sanitize("all")))
 
+#endif
 #endif

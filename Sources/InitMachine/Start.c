@@ -2,6 +2,7 @@
 //
 // The clones. A child begins on a stack of its own: it may share its parent's memory, and must
 // leave the parent's stack unchanged.
+#ifdef __linux__
 #include "Section.h"
 
 #include <InitMachine.h>
@@ -132,3 +133,4 @@ long machine_bear(const clinux_clone_args *arguments, struct machine_birth *birt
     birth->error = 0;
     return start(arguments, leave, birth);
 }
+#endif

@@ -3,6 +3,7 @@
 // The routine of a process that fills a tmpfs. An error ends the process, and the report says which
 // call failed. Each name is opened once, without following a link, and its type is taken from that
 // descriptor, so a name that changes meanwhile cannot lead elsewhere.
+#ifdef __linux__
 #include "Section.h"
 
 #include <InitMachine.h>
@@ -383,3 +384,4 @@ MACHINE_ENTRY int machine_copy_tree(
     report->done = 1;
     return 0;
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -146,3 +147,4 @@ extension Assembler {
         call(.close, [.cell(root)])
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -70,3 +71,4 @@ extension Assembler {
             retries: 100)
     }
 }
+#endif

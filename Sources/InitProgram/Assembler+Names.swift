@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -40,3 +41,4 @@ extension Assembler {
             resolution: .name)
     }
 }
+#endif

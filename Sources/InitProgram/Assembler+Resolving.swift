@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -229,3 +230,4 @@ extension Assembler {
         if let wasDirectory { place(wasDirectory) }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -99,3 +100,4 @@ extension Assembler {
         }
     }
 }
+#endif

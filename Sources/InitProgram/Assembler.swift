@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import KernelVocabulary
 internal import SystemPackage
@@ -266,3 +267,4 @@ extension InheritedDescriptor {
         }
     }
 }
+#endif

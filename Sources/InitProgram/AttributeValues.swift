@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 package import KernelVocabulary
 
 // Values of the steps that set the process's scheduling, memory policy and execution domain.
@@ -169,3 +170,4 @@ package struct PlannedLimit: Equatable, Sendable {
         self.hard = hard
     }
 }
+#endif

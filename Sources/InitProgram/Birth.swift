@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -125,3 +126,4 @@ extension Assembler {
         place(goesOn)
     }
 }
+#endif

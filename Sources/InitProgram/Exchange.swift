@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// The messages between runtime and child over the rendezvous.
 package enum Message: Equatable, Sendable {
     // MARK: From the runtime
@@ -55,3 +56,4 @@ extension Message: CustomStringConvertible {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 
 extension ProgramImage {
@@ -67,3 +68,4 @@ extension ProgramImage {
         return String.joined(arguments, by: ", ")
     }
 }
+#endif

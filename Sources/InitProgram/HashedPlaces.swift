@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// Finds the positions of a growing list's elements by hash.
 ///
 /// Setting up a dictionary would cost every command time, and a linear search would be quadratic.
@@ -50,3 +51,4 @@ package struct HashedPlaces {
         return hash
     }
 }
+#endif

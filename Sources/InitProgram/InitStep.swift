@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// One step of the init process, in the order in which it takes them.
 ///
 /// A step is a plain value: it can be compared, printed (`sentence`) and lowered to instructions.
@@ -210,3 +211,4 @@ package enum StepTheme: String, CaseIterable, Sendable {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 extension [PlannedStep] {
     /// Makes each step that closes descriptors keep those that later steps need.
     package func keepingWhatIsNeeded() -> [PlannedStep] {
@@ -46,3 +47,4 @@ extension InitStep {
         if case .mount(let step) = self { step.opened } else { nil }
     }
 }
+#endif

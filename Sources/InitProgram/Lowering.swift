@@ -3,6 +3,7 @@
 // Lowering turns each step into a few instructions, in the file of its theme. LoweringState holds
 // what one lowering needs to know of the others.
 
+#if os(Linux)
 /// The state that one step's lowering passes to the next.
 package struct LoweringState {
     /// The cell of the directory that paths are resolved below; nil until a step sets it.
@@ -69,3 +70,4 @@ extension ProgramImage {
         self = code.image
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 package import KernelVocabulary
 
 /// The kinds of namespace, in the spelling of the runtime-spec.
@@ -68,3 +69,4 @@ package struct NamespaceSet: Hashable, Sendable, ExpressibleByArrayLiteral {
         cloneFlags = cloneFlags.subtracting(kind.cloneFlag)
     }
 }
+#endif

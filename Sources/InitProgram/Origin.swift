@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// Where a step comes from.
 package enum Origin: Equatable, Sendable {
     /// The runtime adds it to every container.
@@ -24,3 +25,4 @@ extension Origin: CustomStringConvertible {
     /// The path, or `swrunc`: what `explain` prints.
     package var description: String { path ?? "swrunc" }
 }
+#endif

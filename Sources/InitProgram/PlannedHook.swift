@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 package import ByteText
 
 /// A point of a container's lifecycle at which hooks run.
@@ -64,3 +65,4 @@ package enum HookReport {
     /// The offset of `si_status`: the exit status, or the signal.
     package static let statusOffset = 24
 }
+#endif

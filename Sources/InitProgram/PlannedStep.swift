@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// A step and its origin.
 package struct PlannedStep: Equatable, Sendable {
     /// What asks for the step.
@@ -36,3 +37,4 @@ extension StepList {
         for planned in other.steps { add(planned.step, from: planned.origin) }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import SystemPackage
 
 extension ProgramImage {
@@ -19,3 +20,4 @@ extension ProgramImage {
         return code.image
     }
 }
+#endif

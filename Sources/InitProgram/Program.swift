@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 package import KernelVocabulary
 package import SystemPackage
 
@@ -203,3 +204,4 @@ package struct ProgramImage: Sendable {
         notes.first { $0.instruction == index }?.text
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import SystemPackage
 
 /// A rule of the machine that a program breaks.
@@ -127,3 +128,4 @@ enum ProgressWords {
     /// Where they begin.
     static let offsets = stride(from: 0, through: 12, by: 4)
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -23,3 +24,4 @@ extension ProgramImage {
         return code.image
     }
 }
+#endif

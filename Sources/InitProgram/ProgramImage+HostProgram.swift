@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import KernelVocabulary
 
@@ -61,3 +62,4 @@ extension ProgramImage {
         return (code.image, closing)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 
 extension ProgramImage {
@@ -36,3 +37,4 @@ extension ProgramImage {
         return code.image
     }
 }
+#endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 package import KernelVocabulary
-
-// Values in the steps of child and parent.
 
 /// The events in the parent that a child waits for.
 package enum ParentEvent: String, Equatable, Sendable {
@@ -498,3 +497,4 @@ package struct TerminalRequest: Equatable, Sendable {
         self.mountsConsole = mountsConsole
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 
 // Words shared by the sentences of child and parent steps.
@@ -29,3 +30,4 @@ extension NamespaceSet {
         isEmpty ? "none" : kinds.map(\.rawValue).joined(separator: ", ")
     }
 }
+#endif

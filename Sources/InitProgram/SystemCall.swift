@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 
 /// A system call: its number for the kernel and its name for a reader.
@@ -92,3 +93,4 @@ package struct SystemCall: Equatable, Sendable {
     static var waitid: SystemCall { SystemCall("waitid", __NR_waitid) }
     static var write: SystemCall { SystemCall("write", __NR_write) }
 }
+#endif

@@ -2,6 +2,7 @@
 
 // Scheduling, memory and resource limits of a process.
 
+#if os(Linux)
 /// The scheduling policy of a process.
 ///
 /// Kernel: sched(7). Source: linux/sched.h.
@@ -254,3 +255,4 @@ package enum MemoryAdvice: Int, KernelNumber {
         }
     }
 }
+#endif

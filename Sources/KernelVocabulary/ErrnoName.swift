@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 package import SystemPackage
 
 extension Errno {
@@ -35,3 +36,4 @@ extension Errno {
         "ERFKILL", "EHWPOISON",
     ]
 }
+#endif

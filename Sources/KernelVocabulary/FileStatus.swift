@@ -2,6 +2,7 @@
 
 // Types and attributes of files and file systems: linux/stat.h, linux/magic.h.
 
+#if os(Linux)
 /// The type of a file, as the upper bits of its mode.
 ///
 /// Kernel: inode(7). Source: linux/stat.h.
@@ -192,3 +193,4 @@ package enum FirstNamespace {
     /// PROC_USER_INIT_INO.
     package static var user: UInt64 { 0xefff_fffd }
 }
+#endif

@@ -2,6 +2,7 @@
 
 // File systems and mounts: linux/mount.h.
 
+#if os(Linux)
 /// How move_mount(2) interprets its source and target.
 ///
 /// Source: linux/mount.h.
@@ -201,3 +202,4 @@ package enum FilesystemCommand: Int, KernelNumber {
         }
     }
 }
+#endif

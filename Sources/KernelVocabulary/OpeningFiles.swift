@@ -2,6 +2,7 @@
 
 // How files are opened and found: fcntl.h, linux/openat2.h.
 
+#if os(Linux)
 /// How a file is opened.
 ///
 /// Kernel: open(2). Source: asm-generic/fcntl.h, asm/fcntl.h.
@@ -268,3 +269,4 @@ package enum LockOperation: Int, KernelNumber {
         }
     }
 }
+#endif

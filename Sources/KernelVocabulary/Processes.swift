@@ -2,6 +2,7 @@
 
 // Processes, their rights and their signals.
 
+#if os(Linux)
 /// What a new process shares with its parent, and which namespaces it gets.
 ///
 /// Kernel: clone3(2), unshare(2), setns(2). Source: linux/sched.h.
@@ -319,3 +320,4 @@ package enum WaitStatus {
     /// The exit status, if no signal ended the process.
     package static func exitStatus(_ status: Int32) -> Int32 { status >> 8 & 0xff }
 }
+#endif

@@ -2,6 +2,7 @@
 
 // Sockets, polling and device requests.
 
+#if os(Linux)
 /// The kind of addresses that a socket uses.
 ///
 /// Kernel: socket(2). Source: include/linux/socket.h.
@@ -287,3 +288,4 @@ package enum DeviceRequest: Int, KernelNumber {
 
     package static var names: [(flag: Self, name: String)] { [(.permanent, "IFA_F_PERMANENT")] }
 }
+#endif

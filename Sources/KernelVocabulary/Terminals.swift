@@ -2,6 +2,7 @@
 
 // Modes of terminals: asm-generic/termbits.h, termios(3).
 
+#if os(Linux)
 /// How a terminal processes its input.
 @frozen package struct TerminalInputFlags: KernelFlags {
     package let rawValue: Int
@@ -91,3 +92,4 @@ package enum TerminalCharacter: Int, KernelNumber {
         }
     }
 }
+#endif

@@ -3,6 +3,7 @@
 // The command line for main.swift and for Swift's CommandLine, as glibc passes it to every function
 // of .init_array. This replaces the standard library's function of the same name, which would read
 // /proc/self/maps at each start to find the command line, and would need stdio's scanf for that.
+#ifdef __linux__
 #include "ProgramArguments.h"
 
 #include <features.h>
@@ -27,4 +28,5 @@ char **_swift_stdlib_getUnsafeArgvArgc(int *argument_count) {
     return arguments;
 }
 
+#endif
 #endif

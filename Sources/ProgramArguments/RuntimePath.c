@@ -3,6 +3,7 @@
 // This replaces the standard library's function of the same name, which runs when a program is
 // loaded and looks beside the library for the program that prints backtraces. For that it reads a
 // link of /proc, and ends the process if there is no /proc.
+#ifdef __linux__
 #include "ProgramArguments.h"
 
 #include <stddef.h>
@@ -12,3 +13,4 @@ const char *swift_copyAuxiliaryExecutablePath(const char *name) {
     (void)name;
     return NULL;
 }
+#endif

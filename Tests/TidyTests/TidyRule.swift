@@ -107,6 +107,28 @@ extension TidyRule {
             bad: SourceFile("Sources/swrunc/A.swift", "import FoundationEssentials"),
             good: SourceFile("Tests/TidyTests/A.swift", "import Foundation")),
         TidyRule(
+            sentence: "what needs Linux stands between #if os(Linux) and #endif",
+            violations: { file in
+                let swift = [
+                    "ContainerKit", "ContainerKitAsync", "InitProgram", "KernelVocabulary",
+                ]
+                guard file.isSource, file.name != "CLinux.c" else { return [] }
+                if file.isC { return file.lines.contains("#ifdef __linux__") ? [] : [0] }
+                guard file.isSwift, swift.contains(file.target ?? "") else { return [] }
+                // Titles and what is exported anew are for all systems.
+                let first = file.lines.firstIndex { line in
+                    !line.isEmpty && !line.hasPrefix("@_exported")
+                        && (!line.hasPrefix("//") || line.hasPrefix("///"))
+                }
+                guard let first else { return [] }
+                let begins = ["#if os(Linux)", "#if !os(Linux)"].contains(file.lines[first])
+                return begins && file.lines.last { !$0.isEmpty } == "#endif" ? [] : [first]
+            },
+            bad: SourceFile("Sources/InitProgram/A.swift", "// A title.\n\nstruct A {}"),
+            good: SourceFile(
+                "Sources/InitProgram/A.swift", "// A title.\n\n#if os(Linux)\nstruct A {}\n#endif\n"
+            )),
+        TidyRule(
             sentence: "a C library is imported as Musl or Glibc, whichever there is",
             violations: { file in
                 guard file.isSource, file.isSwift else { return [] }

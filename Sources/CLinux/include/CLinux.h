@@ -7,6 +7,7 @@
 // Nothing here is linked: every function is inlined into its Swift caller.
 #ifndef CLINUX_H
 #define CLINUX_H
+#ifdef __linux__
 
 #include <asm/unistd.h>
 #include <linux/capability.h>
@@ -170,4 +171,5 @@ static const uint64_t clinux_tiocgptpeer = 0x5441;
 static const uint64_t clinux_tiocsptlck = 0x40045431;
 static const int clinux_p_pidfd = 3;
 
+#endif
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 public import RuntimeSpec
 public import SystemPackage
@@ -95,3 +96,4 @@ public struct Bundle: Sendable {
         return FilePath(current).appending(path.components).lexicallyNormalized()
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import Logging
 public import SystemPackage
 
@@ -42,3 +43,4 @@ extension Container {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
@@ -187,3 +188,4 @@ private struct ContainerWatch: ~Copyable {
         return Int(left.seconds) * 1000 + Int(left.attoseconds / 1_000_000_000_000_000) + 1
     }
 }
+#endif

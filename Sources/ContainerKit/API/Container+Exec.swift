@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -122,3 +123,4 @@ extension Container {
         return try spec.followingAnnotations()
     }
 }
+#endif

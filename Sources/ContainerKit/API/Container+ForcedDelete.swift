@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import Logging
@@ -215,3 +216,4 @@ extension ContainerRecord {
         return try pidInside() == 1
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 extension Container {
@@ -62,3 +63,4 @@ extension Container {
         return try ContainerProcesses(record).list().sorted()
     }
 }
+#endif

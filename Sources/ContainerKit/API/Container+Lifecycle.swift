@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -348,3 +349,4 @@ extension Container {
         guard ready > 0 else { throw ContainerError(.wrongState, "container init still running") }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -240,3 +241,4 @@ extension LaunchPlan {
             ? nil : "the plan made anew ends in another way than create's"
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 public import SystemPackage
 
@@ -73,3 +74,4 @@ extension Container {
         }
     }
 }
+#endif

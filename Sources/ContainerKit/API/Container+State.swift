@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 public import RuntimeSpec
 internal import SystemPackage
@@ -131,3 +132,4 @@ extension ContainerRecord {
         return now.isEnding && now.threadCount <= 1
     }
 }
+#endif

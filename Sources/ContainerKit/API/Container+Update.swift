@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import Logging
 public import RuntimeSpec
 
@@ -74,3 +75,4 @@ extension Container {
         return try ResctrlChange(update, of: current, id: id, tree: tree)
     }
 }
+#endif

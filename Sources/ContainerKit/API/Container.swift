@@ -27,6 +27,7 @@
 //   ContainerProcesses      all processes of a container
 //   RuntimeFeatures         the output of `features`
 
+#if os(Linux)
 internal import InitProgram
 internal import SystemPackage
 
@@ -134,3 +135,4 @@ public struct Container: Sendable, Equatable {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import RuntimeSpec
 internal import Synchronization
@@ -87,3 +88,4 @@ package final class ContainerObserver: Sendable {
         return source.outOfMemoryKills
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 
 /// The plan of a `create`, step by step; nothing of it has been done.
@@ -25,3 +26,4 @@ public struct ContainerPlan: Equatable, Sendable {
         launch.explainedJSON(includingCalls: includingCalls)
     }
 }
+#endif

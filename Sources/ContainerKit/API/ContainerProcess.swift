@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import Synchronization
 public import SystemPackage
@@ -244,3 +245,4 @@ extension ContainerRecord {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import SystemPackage
 
@@ -118,3 +119,4 @@ struct ContainerProcesses {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 public import RuntimeSpec
 
@@ -142,3 +143,4 @@ extension ContainerProgress {
         return known.isEmpty ? text : text + " (\(known.joined(separator: ": ")))"
     }
 }
+#endif

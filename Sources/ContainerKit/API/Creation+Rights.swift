@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import Logging
 internal import RuntimeSpec
@@ -89,3 +90,4 @@ extension HostFacts {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -83,3 +84,4 @@ extension Creation {
         return found
     }
 }
+#endif

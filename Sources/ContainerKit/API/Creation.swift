@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import InitProgram
@@ -323,3 +324,4 @@ extension CallerFacts {
         keepsGroups = annotations?[ConfigAnnotation.keepGroups] != nil
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 public import RuntimeSpec
 
@@ -255,3 +256,4 @@ extension SeccompFilter {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// The end of a container's process.
 public struct Termination: Equatable, Hashable, Sendable {
     /// How it ended.
@@ -25,3 +26,4 @@ public struct Termination: Equatable, Hashable, Sendable {
     /// Whether the container is known to have run out of memory.
     public var ranOutOfMemory: Bool { (outOfMemoryKills ?? 0) > 0 }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -249,3 +250,4 @@ extension Array where Element == String {
         indices.contains { self[$0...].starts(with: sequence) }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
@@ -152,3 +153,4 @@ private struct ControlFile: ~Copyable {
         try writeOrder(text, to: number, named: name)
     }
 }
+#endif

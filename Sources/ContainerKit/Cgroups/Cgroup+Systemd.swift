@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 extension Cgroup {
@@ -99,3 +100,4 @@ extension UnitProperty {
         name == "TasksMax" && (value == .uint64(1) || value == .uint64(0))
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -82,3 +83,4 @@ extension ControlWrite {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -367,3 +368,4 @@ struct CgroupEntrance: ~Copyable {
         for number in descriptors { _ = OwnedDescriptor(taking: number) }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// The error when a cgroup cannot be made, changed or removed.
@@ -37,3 +38,4 @@ extension ContainerError {
 extension CgroupError: PartError {
     var reported: ContainerError { ContainerError(self) }
 }
+#endif

@@ -23,6 +23,7 @@
 //
 // A plan can be made and compared without touching the host; Cgroup executes it in order.
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import SystemPackage
@@ -321,3 +322,4 @@ private struct CgroupMount {
         return String(path.dropFirst(root.utf8.count))
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
@@ -95,3 +96,4 @@ extension Cgroup {
         try attach(Int(keeper))
     }
 }
+#endif

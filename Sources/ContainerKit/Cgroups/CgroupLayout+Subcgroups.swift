@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -93,3 +94,4 @@ extension Cgroup {
         return Cgroup(followed)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -169,3 +170,4 @@ extension CgroupLayout {
         return self
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// The cgroup of a new container: its directories and limits.
@@ -59,3 +60,4 @@ struct CgroupPlan: Equatable, Sendable {
         }
     }
 }
+#endif

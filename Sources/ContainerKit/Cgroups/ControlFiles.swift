@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import SystemPackage
 
 /// Reads the control files of a cgroup.
@@ -107,3 +108,4 @@ extension Cgroup {
         return statistics
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -201,3 +202,4 @@ private struct DeviceFold {
         return hash ^ hash >> 32
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 extension DeviceAccess {
     /// The BPF_PROG_TYPE_CGROUP_DEVICE program: returns 1 (allowed) or 0 for each access to a
     /// device.
@@ -79,3 +80,4 @@ extension DeviceAccess {
             || code == Code.jumpIfNotRegister || code == Code.jumpIfNotWord
     }
 }
+#endif

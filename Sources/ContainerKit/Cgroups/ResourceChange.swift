@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// Applies an update to the resources that a container has.
@@ -157,3 +158,4 @@ struct ResourceChange {
         if let update { current = update }
     }
 }
+#endif

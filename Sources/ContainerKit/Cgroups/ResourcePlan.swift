@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// One text to write to one control file.
@@ -157,3 +158,4 @@ struct ControlWrites {
 
 /// A limit in the syntax of v2: -1 is `max`.
 func unifiedLimit(_ value: Int64) -> String { value == -1 ? "max" : "\(value)" }
+#endif

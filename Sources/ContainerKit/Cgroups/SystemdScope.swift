@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -143,3 +144,4 @@ extension CgroupLayout {
         self.scope = scope
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// `linux.resources` as properties of a unit.
@@ -258,3 +259,4 @@ extension DeviceAccess {
         ]
     }
 }
+#endif

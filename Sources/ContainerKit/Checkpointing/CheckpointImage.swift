@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -357,3 +358,4 @@ struct CheckpointNotes: Equatable {
         guard mounts.count == items.count, joined.count == kinds.count else { return nil }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -315,3 +316,4 @@ enum CriuRights {
         logger.warning("checkpoint and restore are untested, and fail, in a user namespace")
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -186,3 +187,4 @@ struct ContainerMounts {
     /// Whether an open file of a process is on none of the container's mounts.
     func lacks(mount id: UInt64) -> Bool { !table.contains { $0.id == id } }
 }
+#endif

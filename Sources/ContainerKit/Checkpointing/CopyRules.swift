@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import RuntimeSpec
 
@@ -72,3 +73,4 @@ extension CheckpointImage {
         return found
     }
 }
+#endif

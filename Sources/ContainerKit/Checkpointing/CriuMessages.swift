@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// The kind of a request to CRIU; the numbers are those of its `criu_req_type`.
@@ -321,3 +322,4 @@ struct CriuVersion: Comparable, CustomStringConvertible {
 
     var description: String { "\(major).\(minor)" }
 }
+#endif

@@ -15,6 +15,7 @@
 //   RestoreExplanation  which steps of a creation a restore performs, and a restore as text
 //   RestoredTree     checks that restored processes have no more rights than the config grants
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import InitProgram
@@ -368,3 +369,4 @@ struct CriuLog {
         return errors.isEmpty ? nil : errors.suffix(3).joined(separator: "; ")
     }
 }
+#endif

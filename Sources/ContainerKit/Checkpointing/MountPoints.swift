@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -89,3 +90,4 @@ struct MountPoints {
         }
     }
 }
+#endif

@@ -5,6 +5,7 @@
 //
 // Source: protobuf.dev, Encoding.
 
+#if os(Linux)
 /// A message that is being written.
 ///
 /// Fields are written in the order in which they are added; nil fields are left out.
@@ -136,3 +137,4 @@ struct ProtobufFields {
         return ProtobufFields(bytes)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -218,3 +219,4 @@ extension LaunchPlan {
         return nil
     }
 }
+#endif

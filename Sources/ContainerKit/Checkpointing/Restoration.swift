@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -280,3 +281,4 @@ final class Restoration {
         launcher.killChild()
     }
 }
+#endif

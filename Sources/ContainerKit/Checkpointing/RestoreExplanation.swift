@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -163,3 +164,4 @@ struct RestoreExplanation: Equatable {
         return .object(object)
     }
 }
+#endif

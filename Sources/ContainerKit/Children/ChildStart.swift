@@ -10,6 +10,7 @@
 //   Guardian           a process that kills another one if the runtime dies
 //   ScopeKeeper        a process that holds a systemd scope until init is in it
 
+#if os(Linux)
 internal import CLinux
 internal import InitMachine
 internal import InitProgram
@@ -379,3 +380,4 @@ extension DescriptorTable<CInt> {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import SystemPackage
 
@@ -39,3 +40,4 @@ final class Guardian {
         dismiss()
     }
 }
+#endif

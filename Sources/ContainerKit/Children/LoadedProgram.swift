@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitMachine
 internal import InitProgram
@@ -322,3 +323,4 @@ final class LoadedProgram {
         }
     }
 }
+#endif

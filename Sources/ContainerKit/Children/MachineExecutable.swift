@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitMachine
 internal import SystemPackage
@@ -55,3 +56,4 @@ enum MachineExecutable {
         return file
     }
 }
+#endif

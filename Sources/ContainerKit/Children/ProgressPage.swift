@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitMachine
 internal import InitProgram
@@ -189,3 +190,4 @@ final class ProgressPage {
         }
     }
 }
+#endif

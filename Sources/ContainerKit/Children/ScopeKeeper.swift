@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import SystemPackage
 
@@ -41,3 +42,4 @@ final class ScopeKeeper {
         end()
     }
 }
+#endif

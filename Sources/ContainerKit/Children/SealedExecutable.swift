@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import InitProgram
@@ -230,3 +231,4 @@ public enum SealedExecutable {
         setThreadName(at: Int(bitPattern: calling_name()))
     }
 }
+#endif

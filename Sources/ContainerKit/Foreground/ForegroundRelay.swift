@@ -7,6 +7,7 @@
 //   GivenStream        a standard stream that is given to the process's user, and later given back
 //   ReadinessRelay     forwards a container's readiness to the service manager: NOTIFY_SOCKET
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import KernelVocabulary
@@ -323,3 +324,4 @@ private struct TerminalStreams {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 
@@ -68,3 +69,4 @@ public struct ForegroundSignals: ~Copyable, Sendable {
         _ = changeSignalMask(.set, former)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 
 /// A stream whose owner was changed, and its former owner.
@@ -14,3 +15,4 @@ struct GivenStream: Sendable {
         try? changeOwner(of: descriptor, to: former)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import KernelVocabulary
@@ -108,3 +109,4 @@ struct ReadinessRelay: Sendable {
         try sendDescriptor(end.number, text: "BARRIER=1", over: connection)
     }
 }
+#endif

@@ -7,6 +7,7 @@
 //   HookStreams  the input and output of a hook
 //   HostProgram  runs a program of the host as a child of the runtime: hooks, newuidmap
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import RuntimeSpec
@@ -182,3 +183,4 @@ extension ContainerRecord {
         }
     }
 }
+#endif

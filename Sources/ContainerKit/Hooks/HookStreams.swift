@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -196,3 +197,4 @@ struct HookOutlets: Equatable, Sendable {
         error = annotations[ConfigAnnotation.hookErrors]
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import InitProgram
@@ -118,3 +119,4 @@ struct HostProgram {
             call.name, image.renderedArguments(operands), errno: Errno(rawValue: page.error))
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import Logging
 internal import RuntimeSpec
 
@@ -21,3 +22,4 @@ extension HostFacts {
         logger.info("process.capabilities: not granted, as the runtime lacks them: \(text)")
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
@@ -55,3 +56,4 @@ extension RuntimeRights {
         return (try? status(of: owner.number))?.stx_ino == own.stx_ino
     }
 }
+#endif

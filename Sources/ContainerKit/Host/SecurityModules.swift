@@ -7,6 +7,7 @@
 //   GrantableCapabilities    the capabilities that it can grant
 //   StandardStream+Discovery  the types of its standard streams
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import RuntimeSpec
 
@@ -43,3 +44,4 @@ enum SecurityModules {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -53,3 +54,4 @@ extension StandardStream.Kind {
         self = .terminal
     }
 }
+#endif

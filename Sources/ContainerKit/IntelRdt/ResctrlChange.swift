@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
@@ -86,3 +87,4 @@ struct ResctrlChange {
         record.ownResctrlGroups = plan.removed
     }
 }
+#endif

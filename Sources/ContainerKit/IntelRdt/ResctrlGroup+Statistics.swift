@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
@@ -95,3 +96,4 @@ extension [String] {
         return found.isEmpty ? nil : found.joined(separator: "\n")
     }
 }
+#endif

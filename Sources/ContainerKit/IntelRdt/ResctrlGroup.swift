@@ -6,6 +6,7 @@
 //   ResctrlGroup+Statistics  its statistics
 //   ResctrlChange            the changes of an update
 
+#if os(Linux)
 internal import InitProgram
 internal import SystemPackage
 
@@ -126,3 +127,4 @@ struct ResctrlGroup {
         }
     }
 }
+#endif

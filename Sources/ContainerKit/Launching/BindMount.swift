@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 
 /// A bind mount that the parent prepares.
@@ -32,3 +33,4 @@ struct BindMount: Equatable, Sendable {
         self.destination = destination
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import SystemPackage
 
@@ -105,3 +106,4 @@ extension RecordedInstruction {
         return String(bytes[bytes.index(after: start)..<end])
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import SystemPackage
 
@@ -12,3 +13,4 @@ extension RecordedInstruction {
         return theme.map { $0.hint(for: refusal) } ?? refusal.mountHint
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 
 /// An inconsistency between the two columns of a plan: a mistake of ours.
@@ -183,3 +184,4 @@ extension InheritedDescriptor {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -37,3 +38,4 @@ extension LaunchPlan {
         ["field": .string(origin.description), "step": .string(sentence)]
     }
 }
+#endif

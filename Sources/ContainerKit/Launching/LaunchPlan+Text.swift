@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 
 /// The position of the child in its column.
@@ -45,3 +46,4 @@ extension LaunchPlan {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 
 /// Everything that a launch will do, as plain values: the runtime's column and the child's.
@@ -41,3 +42,4 @@ struct ParentStepList {
         steps += others
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import Logging
 
@@ -65,3 +66,4 @@ extension [Int] {
         indices.contains(index) ? self[index] : nil
     }
 }
+#endif

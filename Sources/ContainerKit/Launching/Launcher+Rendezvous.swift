@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -119,3 +120,4 @@ extension Launcher {
         return count == 1 ? byte : nil
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import Logging
 
@@ -47,3 +48,4 @@ extension Launcher {
         record?.runPoststopHooks { logger.warning("\($0)") }
     }
 }
+#endif

@@ -14,6 +14,7 @@
 //   Launcher+Log         logs the steps at level debug, the child's later than they happen
 //   InitFailure, InitHint  turns instruction and errno into an error with field, call and hint
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -216,3 +217,4 @@ final class Launcher {
         cgroupLock = nil
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import SystemPackage
 
 /// How CRIU treats the cgroups of the container's processes.
@@ -161,3 +162,4 @@ public struct RestoreOptions: Sendable {
     /// A restore with the caller's own streams.
     public init() {}
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -80,3 +81,4 @@ extension Spec {
         return spec
     }
 }
+#endif

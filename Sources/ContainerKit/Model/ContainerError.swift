@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 internal import SystemPackage
 
@@ -168,3 +169,4 @@ func reporting<Result: ~Copyable>(
         throw ContainerError(error, message(), field: field)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import ByteText
 internal import CLinux
 public import Logging
@@ -148,3 +149,4 @@ extension LaunchOptions {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 
 /// The socket by which a container's process reports readiness.
@@ -13,3 +14,4 @@ enum ReadinessSocket {
     static let mountPoint = "/run/notify"
     static let environment: [ByteText] = ["NOTIFY_SOCKET=\(mountPoint)/\(name)"]
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import BuildCommit
 internal import RuntimeSpec
 
@@ -16,3 +17,4 @@ public enum RuntimeVersion {
     /// The version of the OCI runtime specification that this runtime implements.
     public static let specVersion = Spec.modeledVersion
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 
 /// A Linux signal, identified by its number.
@@ -148,3 +149,4 @@ public struct UnknownSignalError: Error, Equatable, Sendable, CustomStringConver
         "unknown signal \(text.debugDescription)"
     }
 }
+#endif

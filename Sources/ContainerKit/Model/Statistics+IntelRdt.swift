@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 extension Statistics {
@@ -104,3 +105,4 @@ extension Statistics.IntelRdt.Transfer {
         .object(["mbm_total_bytes": .count(total), "mbm_local_bytes": .count(local)])
     }
 }
+#endif

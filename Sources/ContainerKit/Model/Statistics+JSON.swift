@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import RuntimeSpec
 
 extension Statistics {
@@ -161,3 +162,4 @@ extension JSONObject {
         if let text, !text.isEmpty { append(key, .string(text)) }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import RuntimeSpec
 
 extension Statistics {
@@ -287,3 +288,4 @@ extension Statistics.IntelRdt {
         }
     }
 }
+#endif

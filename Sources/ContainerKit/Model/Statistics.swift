@@ -15,6 +15,7 @@
 //   Signal               a signal for a process
 //   Timestamp            a point in time, printed as RFC 3339
 
+#if os(Linux)
 /// The resource usage of a container, read from its cgroup at one moment.
 ///
 /// A value that the kernel does not report is zero. The groups and names are runc's.
@@ -234,3 +235,4 @@ public struct Statistics: Equatable, Sendable {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// A point in time of the wall clock, in UTC.
@@ -68,3 +69,4 @@ public struct Timestamp: Equatable, Sendable, CustomStringConvertible {
         return (year, month, dayOfYear - (153 * marchMonth + 2) / 5 + 1)
     }
 }
+#endif

@@ -5,6 +5,7 @@
 //   NetDevices    moves devices into the container
 //   NetworkLinks  queries and changes devices and their addresses
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import SystemPackage
@@ -101,3 +102,4 @@ final class NetDevices {
         moved = []
     }
 }
+#endif

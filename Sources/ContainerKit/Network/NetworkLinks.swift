@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -165,3 +166,4 @@ private enum AddressAttribute {
     static let broadcast: UInt16 = 4
     static let flags: UInt16 = 8
 }
+#endif

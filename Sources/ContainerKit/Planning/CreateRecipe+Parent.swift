@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
@@ -233,3 +234,4 @@ extension CreateRecipe {
         steps.append(identity.parentSteps)
     }
 }
+#endif

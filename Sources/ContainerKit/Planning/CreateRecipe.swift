@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import InitProgram
 internal import RuntimeSpec
@@ -386,3 +387,4 @@ extension TerminalRequest {
             toConsoleSocket: toConsoleSocket, mountsConsole: mountsConsole)
     }
 }
+#endif

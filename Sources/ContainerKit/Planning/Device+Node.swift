@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -22,3 +23,4 @@ extension Device {
             groupID: node.gid ?? 0)
     }
 }
+#endif

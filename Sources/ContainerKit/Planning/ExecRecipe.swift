@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -200,3 +201,4 @@ private struct ExecRecipe {
         return steps.steps
     }
 }
+#endif

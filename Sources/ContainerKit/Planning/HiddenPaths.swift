@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -47,3 +48,4 @@ struct HiddenPaths {
         return kept
     }
 }
+#endif

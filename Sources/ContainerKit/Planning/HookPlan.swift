@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import InitProgram
 internal import RuntimeSpec
@@ -38,3 +39,4 @@ extension Hooks {
         return points.contains { !kept.planned($0).isEmpty } ? kept : nil
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -51,3 +52,4 @@ extension IDRange {
     /// The range as a line of uid_map or gid_map.
     var line: String { "\(inside) \(outside) \(count)\n" }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import InitProgram
 internal import KernelVocabulary
@@ -286,3 +287,4 @@ struct CapabilityMasks: Equatable, Sendable {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -149,3 +150,4 @@ extension CgroupLayout {
     /// The number of directories in v1 hierarchies.
     var v1DirectoryCount: Int { directories.count { !$0.isUnified } }
 }
+#endif

@@ -28,6 +28,7 @@
 //   IDMapLimits            the kernel's limits for an ID map
 //   ResctrlPlan            linux.intelRdt: the groups and their schemata
 
+#if os(Linux)
 internal import ByteText
 internal import InitProgram
 internal import KernelVocabulary
@@ -42,3 +43,4 @@ struct Launch: Sendable {
     /// Settings of the config that have no effect.
     var warnings: [String] = []
 }
+#endif

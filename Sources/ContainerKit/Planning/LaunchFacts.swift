@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import InitProgram
 internal import KernelVocabulary
@@ -118,3 +119,4 @@ struct ExecFacts {
     /// Whether the container shares the caller's mounts, and so differs only in its root directory.
     var sharesMounts: Bool { !namespaces.contains(.mount) }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 
 extension MountAttributes {
@@ -81,3 +82,4 @@ extension MountFlags {
         (.lazyTime, "lazytime"), (.mandatoryLocks, "mand"),
     ]
 }
+#endif

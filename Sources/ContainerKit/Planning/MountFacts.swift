@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// Facts about single entries of `mounts`, by their index.
 ///
 /// It is a list, because it has few entries, mostly none; setting up a dictionary would cost more.
@@ -19,3 +20,4 @@ struct MountFacts<Value: Sendable>: Sendable, ExpressibleByDictionaryLiteral {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import RuntimeSpec
 
@@ -115,3 +116,4 @@ enum MountOptionWords {
         ("tmpcopyup", .copyUp),
     ]
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -237,3 +238,4 @@ extension MountOptions {
         return pieces.filter { !$0.isEmpty }
     }
 }
+#endif

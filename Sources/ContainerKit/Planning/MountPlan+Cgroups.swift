@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -84,3 +85,4 @@ extension MountPlan {
         directory.mountPoint.parts(between: "/").last.map(String.init) ?? "cgroup"
     }
 }
+#endif

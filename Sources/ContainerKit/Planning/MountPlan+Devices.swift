@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -96,3 +97,4 @@ extension MountChange {
             set: device.isReadOnly ? .readOnly : .empty, propagation: .private)
     }
 }
+#endif

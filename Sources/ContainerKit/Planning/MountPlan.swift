@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -393,3 +394,4 @@ extension MountOptions {
         return isReadOnly
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -64,3 +65,4 @@ struct NamespacePlan: Equatable, Sendable {
             && one.joined.map(\.path) == other.joined.map(\.path)
     }
 }
+#endif

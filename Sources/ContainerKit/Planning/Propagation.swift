@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import RuntimeSpec
 
@@ -27,3 +28,4 @@ extension Linux.Propagation {
         }
     }
 }
+#endif

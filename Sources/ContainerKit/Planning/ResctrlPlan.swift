@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -54,3 +55,4 @@ extension ResctrlPlan {
         removesDirectory ? [directory] : (monitoringDirectory.map { [$0] } ?? [])
     }
 }
+#endif

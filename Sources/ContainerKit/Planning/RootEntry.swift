@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -99,3 +100,4 @@ enum RootEntry: Equatable, Sendable {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -66,3 +67,4 @@ extension BindMount {
             path: place, recursive: recursive, clonesLink: !followsLink, changes: changes)
     }
 }
+#endif

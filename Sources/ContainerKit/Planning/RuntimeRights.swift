@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -55,3 +56,4 @@ struct RuntimeRights: Equatable, Sendable {
         }
     }
 }
+#endif

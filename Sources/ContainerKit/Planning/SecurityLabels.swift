@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -57,3 +58,4 @@ extension SecurityLabel {
             file: "attr/keycreate", text: label, purpose: "can't set key label \"\(label)\"")
     }
 }
+#endif

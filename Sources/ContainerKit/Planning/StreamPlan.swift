@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -153,3 +154,4 @@ struct StreamPlan: Equatable, Sendable {
 extension StandardStream {
     fileprivate var canBeGiven: Bool { kind == .pipe || kind == .socket || kind == .terminal }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 
 /// How the trees prepared for mounts reach the child.
@@ -127,3 +128,4 @@ extension InitStep {
         return descriptor
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import InitProgram
@@ -124,3 +125,4 @@ enum PasswordFile {
         return UInt32(exactly: value)
     }
 }
+#endif

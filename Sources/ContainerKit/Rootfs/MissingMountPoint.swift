@@ -8,6 +8,7 @@
 //   HomeDirectory      the home directory from the image's /etc/passwd
 //   ProgramFile        the reason why a program of the image could not be executed
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -149,3 +150,4 @@ private final class Walk {
         }
     }
 }
+#endif

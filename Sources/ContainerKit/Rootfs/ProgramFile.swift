@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -200,3 +201,4 @@ struct Interpreter: Equatable {
         return Int(exactly: value)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -70,3 +71,4 @@ private func existingDirectory(_ path: String, below root: CInt) throws(SystemCa
         return nil
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitMachine
 internal import InitProgram
@@ -148,3 +149,4 @@ extension Cgroup {
         return words[place + 1] == "1"
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import SystemPackage
 
 /// Combines the filters of several architectures into one program.
@@ -112,3 +113,4 @@ struct ArchitectureDispatch {
         ]
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// One instruction of classic BPF, `struct sock_filter`.
 ///
 /// Kernel: linux/filter.h, linux/bpf_common.h; seccomp(2) for what a filter may use.
@@ -52,3 +53,4 @@ struct FilterInstruction: Equatable, Sendable {
             + withUnsafeBytes(of: constant) { Array($0) }
     }
 }
+#endif

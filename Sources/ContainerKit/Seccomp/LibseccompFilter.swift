@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 #if Seccomp
@@ -131,4 +132,5 @@ extension Seccomp.Architecture {
 
 /// What stands where a version would.
 func libseccompVersion() -> String { "none" }
+#endif
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -153,3 +154,4 @@ struct SeccompCache: Sendable {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// The error of a `linux.seccomp` that cannot be compiled.
@@ -42,3 +43,4 @@ extension ContainerError {
 extension SeccompError: PartError {
     var reported: ContainerError { ContainerError(self) }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import RuntimeSpec
 
@@ -68,3 +69,4 @@ enum Base64 {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 #if Seccomp
@@ -281,4 +282,5 @@ extension SeccompFilter {
             """)
     }
 }
+#endif
 #endif

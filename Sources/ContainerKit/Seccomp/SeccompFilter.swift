@@ -13,6 +13,7 @@
 //   SeccompSupport         the features of this kernel and libseccomp (features, --version)
 //   SeccompError           the error of a profile that cannot be compiled, with the config field
 
+#if os(Linux)
 internal import KernelVocabulary
 
 /// A compiled seccomp filter, ready to be loaded.
@@ -32,3 +33,4 @@ struct SeccompFilter: Equatable, Sendable {
     /// The number of instructions in the program: `sock_fprog.len`.
     var instructionCount: Int { program.count / FilterInstruction.sizeBytes }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -104,3 +105,4 @@ extension Seccomp {
     /// Whether a rule has the action notify.
     var notifies: Bool { (syscalls ?? []).contains { $0.action == .notify } }
 }
+#endif

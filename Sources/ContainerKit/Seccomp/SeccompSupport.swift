@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -82,3 +83,4 @@ extension RuntimeVersion {
     /// The version of the linked libseccomp, such as "2.5.4".
     public static var libseccompVersion: String { ContainerKit.libseccompVersion() }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
@@ -242,3 +243,4 @@ extension RecordedInstruction {
     /// Whether it executes the config's program.
     var isExecution: Bool { call == "execve" && origin == "process.args" }
 }
+#endif

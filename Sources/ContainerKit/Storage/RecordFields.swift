@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// Reads or writes the members of a record, so that one list of them serves both.
@@ -138,3 +139,4 @@ extension JSONValue {
         return Int(exactly: number)
     }
 }
+#endif

@@ -6,6 +6,7 @@
 //   ContainerRecord  state.json: pid, start time, cgroups, and init's remaining steps
 //   RecordFields     reads and writes the record's members by one list
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 internal import RuntimeSpec
@@ -411,3 +412,4 @@ struct StateDirectory: ~Copyable {
         return try holds(Self.stagedName)
     }
 }
+#endif

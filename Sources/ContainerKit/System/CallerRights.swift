@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -55,3 +56,4 @@ struct CallerRights {
         raw_system_call(Int(__NR_prctl), option.rawValue, a, b, 0, 0, 0)
     }
 }
+#endif

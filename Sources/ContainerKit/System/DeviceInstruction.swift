@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// One instruction of eBPF, `struct bpf_insn`.
 ///
 /// Source: bpf(2), the kernel's bpf/standardization/instruction-set.rst.
@@ -40,3 +41,4 @@ struct DeviceInstruction: Equatable, Sendable {
             | UInt64(UInt32(bitPattern: immediate)) << 32
     }
 }
+#endif

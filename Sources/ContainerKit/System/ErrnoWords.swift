@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// The texts of errnos as engines expect them: in lower case, like Go's syscall package.
 ///
 /// Source: errno(3); the numbers of linux/errno.h (the same on x86_64 and aarch64).
@@ -147,3 +148,4 @@ enum ErrnoWords {
         "",
     ]
 }
+#endif

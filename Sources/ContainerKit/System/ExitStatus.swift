@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 
 /// How a process ended.
@@ -30,3 +31,4 @@ public enum ExitStatus: Equatable, Hashable, Sendable {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import SystemPackage
 
 extension FilePath {
@@ -13,3 +14,4 @@ extension FilePath {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import SystemPackage
@@ -53,3 +54,4 @@ private func change(_ name: StaticString, _ number: Int32, to id: UInt32) throws
 private func restore(_ number: Int32, _ id: Int) {
     _ = raw_system_call(Int(number), id, 0, 0, 0, 0, 0)
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -52,3 +53,4 @@ struct ThreadCapabilities {
 
 /// The permitted capabilities of this process as a mask; all of them if they cannot be read.
 func heldCapabilities() -> UInt64 { ThreadCapabilities().permitted }
+#endif

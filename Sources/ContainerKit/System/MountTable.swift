@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// A line of the kernel's table of mounts.
 ///
 /// Source: proc_pid_mountinfo(5).
@@ -77,3 +78,4 @@ func unescapedMountPath(_ field: ArraySlice<UInt8>) -> String {
     }
     return String(decoding: bytes, as: UTF8.self)
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import KernelVocabulary
@@ -268,3 +269,4 @@ struct NetlinkSocket: ~Copyable {
         return messages
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 
 /// A file descriptor that is closed by its owner's deinit.
@@ -25,3 +26,4 @@ struct OwnedDescriptor: ~Copyable {
         _ = raw_system_call(Int(__NR_close), Int(number), 0, 0, 0, 0, 0)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
@@ -104,3 +105,4 @@ func waitStatus(ofEnded line: [UInt8]) -> Int32? {
     guard fields.count > 49, fields[0] == "Z" || fields[0] == "X" else { return nil }
     return Int32(fields[49])
 }
+#endif

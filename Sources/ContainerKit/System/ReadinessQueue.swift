@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
@@ -107,3 +108,4 @@ private struct Event {
         self.descriptor = descriptor
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import KernelVocabulary
@@ -88,3 +89,4 @@ func mayWrite(_ path: String) -> Bool {
     }
     return result == 0
 }
+#endif

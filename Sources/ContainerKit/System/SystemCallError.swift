@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 public import SystemPackage
 
 /// A refused system call: its name, arguments and errno.
@@ -32,3 +33,4 @@ extension Errno {
         ErrnoWords.text(for: rawValue)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import KernelVocabulary
@@ -239,3 +240,4 @@ func wait(milliseconds: Int) {
         while raw_system_call(Int(__NR_nanosleep), address, address, 0, 0, 0, 0) == interrupted {}
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
@@ -54,3 +55,4 @@ func sendDatagram(_ text: String, over socket: CInt) throws(SystemCallError) {
             MessageFlags.noSignal.rawValue, 0, 0, describing: "\"\(text)\"")
     }
 }
+#endif

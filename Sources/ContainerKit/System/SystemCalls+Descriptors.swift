@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
@@ -72,3 +73,4 @@ func readTail(of file: CInt, limitBytes: Int) throws(SystemCallError) -> [UInt8]
             describing: "descriptor \(file)")
     }
 }
+#endif

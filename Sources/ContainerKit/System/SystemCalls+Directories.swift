@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import KernelVocabulary
@@ -58,3 +59,4 @@ func currentDirectoryPath() throws(SystemCallError) -> String {
     }
     return String(decoding: path.dropLast(), as: UTF8.self)
 }
+#endif

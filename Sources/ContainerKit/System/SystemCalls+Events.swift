@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
@@ -51,3 +52,4 @@ func drain(_ descriptor: CInt) -> Bool {
         wasReady = true
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
@@ -67,3 +68,4 @@ private func takeAway(_ signal: UInt64) {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 
@@ -16,3 +17,4 @@ func readLink(_ descriptor: CInt) throws(SystemCallError) -> [UInt8] {
         }
     }
 }
+#endif

@@ -2,6 +2,7 @@
 
 // Addresses of memory for system calls. The closures use typed errors.
 
+#if os(Linux)
 /// Calls `body` with the address of a value, for a call that reads or fills a structure.
 func withAddress<Value, Result>(
     of value: inout Value, _ body: (Int) throws(SystemCallError) -> Result
@@ -78,3 +79,4 @@ func bytes(
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
@@ -66,3 +67,4 @@ extension FileSeals {
     /// The seals of a file that never changes again.
     static var all: FileSeals { .sealing | .shrinking | .growing | .writing }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -290,3 +291,4 @@ struct FilesystemContext: ~Copyable {
         return texts.joined(separator: "; ")
     }
 }
+#endif

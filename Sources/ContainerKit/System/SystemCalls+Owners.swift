@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import KernelVocabulary
@@ -25,3 +26,4 @@ func changeOwner(of name: String, at directory: CInt, to owner: UInt32)
             PathFlags.noFollow.rawValue, describing: "\"\(name)\", \(owner)")
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import KernelVocabulary
@@ -91,3 +92,4 @@ func writeAvailable(_ bytes: ArraySlice<UInt8>, to descriptor: CInt) throws(Syst
         return 0
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -312,3 +313,4 @@ func changeSignalMask(_ change: SignalMaskChange, _ mask: UInt64) -> UInt64 {
     }
     return former
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -300,3 +301,4 @@ func sendDescriptor(_ descriptor: CInt, text: String, over socket: CInt, waits: 
         }
     }
 }
+#endif

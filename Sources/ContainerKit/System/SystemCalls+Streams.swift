@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import KernelVocabulary
@@ -136,3 +137,4 @@ struct StreamSocket: ~Copyable {
         if ready == 0 { throw SystemCallError(call, name, errno: .timedOut) }
     }
 }
+#endif

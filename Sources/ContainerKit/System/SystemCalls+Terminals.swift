@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 
 /// The modes of a terminal.
@@ -28,3 +29,4 @@ func isTerminal(_ descriptor: CInt) -> Bool {
     var modes = TerminalModes()
     return terminalCall(descriptor, TCGETS, &modes)
 }
+#endif

@@ -28,6 +28,7 @@
 //   OuterFilter            the seccomp filter that the runtime itself runs under
 //   CallerRights, HeldCapabilities, StartingUser, FilesystemUser  users and rights of this process
 
+#if os(Linux)
 internal import ByteText
 internal import CLinux
 internal import KernelVocabulary
@@ -322,3 +323,4 @@ extension clinux_statx {
     /// Whether anybody may execute the file.
     var isExecutable: Bool { stx_mode & 0o111 != 0 }
 }
+#endif

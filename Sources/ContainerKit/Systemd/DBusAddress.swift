@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 
 /// Parses the addresses of a message bus, in the form of `DBUS_SESSION_BUS_ADDRESS`.
@@ -41,3 +42,4 @@ enum DBusAddress {
         return String(decoding: bytes, as: UTF8.self)
     }
 }
+#endif

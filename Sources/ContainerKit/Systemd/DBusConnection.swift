@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import SystemPackage
 
@@ -218,3 +219,4 @@ final class DBusConnection {
                 ? "no answer within the time allowed" : "the connection was lost", failure: error)
     }
 }
+#endif

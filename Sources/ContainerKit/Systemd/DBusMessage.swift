@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// One message of D-Bus.
 ///
 /// Source: D-Bus specification, Message Protocol.
@@ -165,3 +166,4 @@ struct DBusMessage: Equatable, Sendable {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// Decodes values from bytes that another process has sent.
 ///
 /// All input is checked: every length is compared with the bytes present, and nesting is limited.
@@ -133,3 +134,4 @@ struct DBusReader {
         return bytes[start..<(start + count)]
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// One value of a D-Bus message.
 ///
 /// Source: D-Bus specification, Type System. File descriptors are not supported, since none are
@@ -191,3 +192,4 @@ enum DBusType {
         }
     }
 }
+#endif

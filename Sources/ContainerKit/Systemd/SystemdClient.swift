@@ -13,6 +13,7 @@
 //
 // The unit and properties of a container are in Cgroups/: SystemdScope and UnitProperties.
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -304,3 +305,4 @@ final class SystemdClient {
     private static let unitExists = "org.freedesktop.systemd1.UnitExists"
     private static let noSuchUnit = "org.freedesktop.systemd1.NoSuchUnit"
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 /// The systemd that manages a unit.
 enum SystemdInstance: String, Sendable {
     /// The systemd of the machine.
@@ -16,3 +17,4 @@ struct SystemdHost: Equatable, Sendable {
     /// The cgroup that contains its units: empty for the root, else `/a/b`.
     var controlGroup: String
 }
+#endif

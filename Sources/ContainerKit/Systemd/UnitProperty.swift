@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// One property of a unit.
@@ -47,3 +48,4 @@ extension DBusValue {
         }
     }
 }
+#endif

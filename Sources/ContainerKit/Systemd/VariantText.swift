@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 
 /// The error of an invalid text for a value.
@@ -286,3 +287,4 @@ struct VariantText {
         }
     }
 }
+#endif

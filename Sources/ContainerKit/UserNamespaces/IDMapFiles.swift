@@ -6,6 +6,7 @@
 //   IDMapTool   runs newuidmap and newgidmap, for an ordinary user's ranges
 //   NewNamespaces  the reason why a process gets no new namespaces
 
+#if os(Linux)
 internal import InitProgram
 internal import KernelVocabulary
 internal import SystemPackage
@@ -108,3 +109,4 @@ extension IDMaps {
         return namespace
     }
 }
+#endif

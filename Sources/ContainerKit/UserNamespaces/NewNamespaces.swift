@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import SystemPackage
 
@@ -17,3 +18,4 @@ func kernelLacks(_ kind: NamespaceKind) -> Bool {
         return error.errno == .noSuchFileOrDirectory
     }
 }
+#endif

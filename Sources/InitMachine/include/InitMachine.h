@@ -11,6 +11,7 @@
 // Why it is C, and freestanding: Decisions/0001 and Decisions/0025.
 #ifndef INIT_MACHINE_H
 #define INIT_MACHINE_H
+#ifdef __linux__
 
 #include <CLinux.h>
 #include <TreeCopy.h>
@@ -85,4 +86,5 @@ struct machine_birth {
 /// call of the child is refused, it has ended when this returns.
 long machine_bear(const clinux_clone_args *arguments, struct machine_birth *birth);
 
+#endif
 #endif

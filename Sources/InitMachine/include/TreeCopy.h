@@ -4,6 +4,7 @@
 // container's cgroup, so that the memory is charged to the container and not to the runtime.
 #ifndef TREE_COPY_H
 #define TREE_COPY_H
+#ifdef __linux__
 
 #include <stdint.h>
 
@@ -56,4 +57,5 @@ struct tree_copy_order {
     int64_t owner, group, mode;
 };
 
+#endif
 #endif

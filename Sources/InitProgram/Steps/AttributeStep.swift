@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 package import KernelVocabulary
 internal import SystemPackage
 
@@ -203,3 +204,4 @@ extension SchedulingAttributes {
         return text
     }
 }
+#endif

@@ -20,6 +20,7 @@
 //   FilterStep      the filter of system calls
 //   ExecutionStep   the working directory and the program
 
+#if os(Linux)
 internal import KernelVocabulary
 package import SystemPackage
 
@@ -159,3 +160,4 @@ extension Refusal {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -144,3 +145,4 @@ extension Assembler {
         return node
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 
 /// Steps in which the child and the runtime wait for each other.
@@ -140,3 +141,4 @@ extension Assembler {
         return connection
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 package import ByteText
 internal import KernelVocabulary
 internal import SystemPackage
@@ -215,3 +216,4 @@ extension Assembler {
         refuse("no executable was found")
     }
 }
+#endif

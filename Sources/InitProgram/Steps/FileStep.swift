@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -130,3 +131,4 @@ extension Assembler {
         call(.close, [.cell(proc)])
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 package import KernelVocabulary
 internal import SystemPackage
 
@@ -98,3 +99,4 @@ extension Assembler {
         place(received)
     }
 }
+#endif

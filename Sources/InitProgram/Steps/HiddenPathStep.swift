@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -145,3 +146,4 @@ extension Assembler {
         refuseCoveredRoot(root, "of a read-only path", linked)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -182,3 +183,4 @@ extension StartChannel {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -183,3 +184,4 @@ private struct CapabilityMask: CustomStringConvertible {
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
 }
+#endif

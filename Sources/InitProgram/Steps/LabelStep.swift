@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 
 // Security labels are written to files of /proc/self/attr. The procfs is the host's, opened while
@@ -74,3 +75,4 @@ extension Assembler {
         call(.close, [.cell(file)])
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -267,3 +268,4 @@ extension Assembler {
         close(target)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 package import SystemPackage
 
@@ -254,3 +255,4 @@ extension Assembler {
 extension Operand {
     static func namespaces(_ kinds: NamespaceSet) -> Operand { .named(kinds.cloneFlags) }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 package import KernelVocabulary
 internal import SystemPackage
 
@@ -190,3 +191,4 @@ extension Assembler {
         call(.close, [.cell(directory)])
     }
 }
+#endif

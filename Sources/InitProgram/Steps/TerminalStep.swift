@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import KernelVocabulary
 
 /// The step that gives the process a terminal.
@@ -117,3 +118,4 @@ extension Assembler {
         close(target)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// `linux.resources.blockIO`: the v1 controller `blkio`, the v2 controller `io`.
@@ -181,3 +182,4 @@ extension BlockIOController {
         return (major, minor)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 #if canImport(Musl)
@@ -181,3 +182,4 @@ extension CPUController {
     /// USER_HZ is 100 on every supported machine.
     private static let nanosecondsPerTick: UInt64 = 10_000_000
 }
+#endif

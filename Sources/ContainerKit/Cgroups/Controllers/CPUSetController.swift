@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// `linux.resources.cpu.cpus` and `.mems`: lists such as `0-3,8`.
@@ -80,3 +81,4 @@ extension CPUSetController {
         return numbers
     }
 }
+#endif

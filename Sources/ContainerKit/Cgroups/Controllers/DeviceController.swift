@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// `linux.resources.devices`: lines of `devices.allow` and `devices.deny` on v1, a program on v2.
@@ -51,3 +52,4 @@ extension DeviceAccess {
             exceptions.map { ($0.devices, $0.access) }, uniquingKeysWith: { $0.union($1) })
     }
 }
+#endif

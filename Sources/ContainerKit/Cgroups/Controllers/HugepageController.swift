@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -81,3 +82,4 @@ extension HugepageController {
         return count >= 1 << 10 ? "\(count >> 10)MB" : "\(count)KB"
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// `linux.resources.memory`.
@@ -226,3 +227,4 @@ extension MemoryController {
             failures: try files.number("memory", "\(prefix).failcnt") ?? 0)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// `linux.resources.network`: the v1 controllers `net_cls` and `net_prio`; v2 has neither.
@@ -26,3 +27,4 @@ enum NetworkController {
         }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// `linux.resources.pids`: the number of tasks.
@@ -27,3 +28,4 @@ extension PidsController {
         statistics.pids.limit = limit == .max ? 0 : limit
     }
 }
+#endif

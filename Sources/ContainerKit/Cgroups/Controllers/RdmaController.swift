@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// `linux.resources.rdma`: the handles and objects of each RDMA device.
@@ -25,3 +26,4 @@ enum RdmaController {
         }
     }
 }
+#endif

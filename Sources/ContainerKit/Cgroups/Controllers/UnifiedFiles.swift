@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import RuntimeSpec
 
 /// `linux.resources.unified`: files of cgroup v2 by name, and the text for each, written line by
@@ -57,3 +58,4 @@ enum UnifiedFiles {
         files?["cpu.idle"].map { words(of: Array($0.utf8)) } == ["1"]
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -245,3 +246,4 @@ extension Launcher {
         guard progress.index >= execution else { throw childFailure() }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 internal import SystemPackage
@@ -244,3 +245,4 @@ extension [ControlStep] {
         }.joined(separator: "; ")
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import RuntimeSpec
 
@@ -56,3 +57,4 @@ extension Launcher {
         guard try run.supervise(hooks, over: rendezvous) else { throw childFailure() }
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 
 /// Steps for the listener of seccomp notifications.
@@ -53,3 +54,4 @@ extension Launcher {
             resuming: rendezvous)
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -383,3 +384,4 @@ extension MountIDMap {
         return ids + (recursive ? ", recursively" : "")
     }
 }
+#endif

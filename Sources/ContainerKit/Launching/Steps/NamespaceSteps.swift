@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -123,3 +124,4 @@ extension Launcher {
         for device in devices { try netDevices.move(device) }
     }
 }
+#endif

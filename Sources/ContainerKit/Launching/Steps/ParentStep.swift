@@ -16,6 +16,7 @@
 //   StreamSteps       standard streams for the process's user
 //   HookSteps         runs hooks in the runtime's namespaces, and supports those in init's
 
+#if os(Linux)
 internal import InitProgram
 
 /// The steps of one theme.
@@ -81,3 +82,4 @@ struct PlannedParentStep: Equatable, Sendable {
         self.step = step
     }
 }
+#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 
 /// Steps for the groups of resctrl, which allocate cache and memory bandwidth.
@@ -41,3 +42,4 @@ extension Launcher {
         try group.make()
     }
 }
+#endif

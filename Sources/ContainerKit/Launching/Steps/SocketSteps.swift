@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import SystemPackage
 
@@ -101,3 +102,4 @@ extension Launcher {
         }
     }
 }
+#endif

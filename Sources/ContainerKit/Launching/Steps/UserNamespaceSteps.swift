@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if os(Linux)
 internal import InitProgram
 internal import KernelVocabulary
 internal import Logging
@@ -108,3 +109,4 @@ extension IDMaps {
         }.joined(separator: ", ")
     }
 }
+#endif
