@@ -78,37 +78,37 @@ struct VocabularyTests {
     }
 
     static var words: [(name: String, Int)] {
-        let kinds: [any KernelWord.Type] = [
-            AcceptFlags.self, AccessFlag.self, AddressFlags.self, AccessMode.self,
-            AddressFamily.self,
-            AmbientCommand.self, CapabilityVersion.self, ChangeEvents.self, ChangeQueueFlags.self,
-            ChildCode.self, CloneFlags.self, CloseRangeFlags.self, DescriptorFlags.self,
-            DeviceRequest.self, DirectoryDescriptor.self, EventCounterFlags.self,
-            ExecutionDomain.self, FileCommand.self, FileKind.self, FileSeals.self,
-            FilesystemCommand.self, FilesystemMagic.self, FilesystemMountFlags.self,
-            FilesystemOpenFlags.self, FutexOperation.self, IOPriorityClass.self,
-            InterfaceFlags.self, KeyCommand.self, KeyPermissions.self, LockOperation.self,
-            MappingFlags.self, MemoryAdvice.self, MemoryFileFlags.self, MemoryPolicyFlags.self,
-            MemoryPolicyMode.self, MessageFlags.self, MountAttributes.self, MountFlags.self,
-            MountStatus.self, MoveMountFlags.self, NetlinkProtocol.self, OpenFlags.self,
-            PathFlags.self, PollEvents.self, PriorityTarget.self, ProcessControl.self,
-            ProtectionFlags.self, QueueCommand.self, RemovalFlag.self, RenameFlags.self,
-            Resolution.self,
-            ResourceLimit.self, SchedulingFlags.self, SchedulingPolicy.self,
-            SeccompFilterFlags.self, SeccompOperation.self, SecureBits.self, SignalMaskChange.self,
-            SignalNumber.self, SignalQueueFlags.self, StatusAttributes.self, StatusMask.self,
-            TerminalCharacter.self, TerminalControlFlags.self, TerminalInputFlags.self,
-            TerminalLocalFlags.self, TerminalOutputFlags.self, UnmountFlags.self, WaitOptions.self,
-            WaitTarget.self,
-        ]
-        return kinds.flatMap { kind -> [(name: String, Int)] in
+        kinds.flatMap { kind -> [(name: String, Int)] in
             if let kind = kind as? any KernelFlags.Type { return list(kind) }
             if let kind = kind as? any KernelNumber.Type { return list(kind) }
             return []
         }
     }
 
-    /// The values of names according to a C compiler; names that it does not know are left out.
+    /// All flags and numbers that the sources of the vocabulary declare.
+    private static var kinds: [any KernelWord.Type] {
+        let folder = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "../../Sources/KernelVocabulary")
+        let files = FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)
+        var kinds: [any KernelWord.Type] = []
+        for case let file as URL in files ?? FileManager.DirectoryEnumerator() {
+            guard let text = try? String(contentsOf: file, encoding: .utf8) else { continue }
+            let declaration = /(struct|enum) (\w+): (?:KernelFlags|Int, KernelNumber) \{/
+            for match in text.matches(of: declaration) {
+                // How the compiler spells a type's name: its module, itself, whether it is an enum.
+                let spelling =
+                    "16KernelVocabulary\(match.2.count)\(match.2)\(match.1 == "enum" ? "O" : "V")"
+                if let kind = _typeByName(spelling) as? any KernelWord.Type {
+                    kinds.append(kind)
+                } else {
+                    Issue.record("there is no type of the name \(spelling)")
+                }
+            }
+        }
+        return kinds
+    }
+
+    /// The values of names as a C compiler sees them; names that it does not know are left out.
     private static func compiled(_ names: [String]) throws -> [String: Int] {
         let folder = FileManager.default.temporaryDirectory.appending(
             path: "vocabulary-\(UUID().uuidString)")

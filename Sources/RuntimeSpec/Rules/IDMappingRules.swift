@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// The rules for ID mappings.
+let idMappingRules: [Rule<Spec>] = [
+    checkIDMappingRanges, checkMappedIDs,
+]
+
 /// Mapped ranges are not empty, do not overlap and end at 4294967294 at most, since -1 is no ID.
 ///
 /// Spec: config-linux.md, User namespace mappings. Kernel: user_namespaces(7).

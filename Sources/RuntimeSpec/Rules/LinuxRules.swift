@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// The rules for the other fields of `linux`.
+let linuxRules: [Rule<Spec>] = [
+    checkMaskedPaths, checkCgroupsPath, checkDeviceNodes, checkNetDevices, checkPersonality,
+    checkIntelRdt, checkMemoryPolicy,
+]
+
 /// Masked and read-only paths are absolute, not too long for the kernel, and need a mount
 /// namespace; an empty path counts as none.
 ///
 /// Spec: config-linux.md, Masked Paths; Readonly Paths.
-func checkHiddenPaths(_ spec: Spec, _ found: inout [SpecError]) {
+func checkMaskedPaths(_ spec: Spec, _ found: inout [SpecError]) {
     guard let linux = spec.linux else { return }
-    checkHiddenPaths(
+    checkMaskedPaths(
         linux.maskedPaths, of: linux, at: "linux.maskedPaths", "config-linux.md, Masked Paths",
         &found)
-    checkHiddenPaths(
+    checkMaskedPaths(
         linux.readonlyPaths, of: linux, at: "linux.readonlyPaths",
         "config-linux.md, Readonly Paths", &found)
 }
 
-private func checkHiddenPaths(
+private func checkMaskedPaths(
     _ paths: [String]?, of linux: Linux, at path: JSONPath, _ section: String,
     _ found: inout [SpecError]
 ) {

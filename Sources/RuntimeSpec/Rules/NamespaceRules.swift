@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// The rules of namespaces.
+let namespaceRules: [Rule<Spec>] = [
+    checkNamespacesAreUnique, checkNamespacePaths, checkUserNamespace, checkTimeOffsets,
+]
+
 /// No namespace type is listed twice.
 ///
 /// Spec: config-linux.md, Namespaces.

@@ -2,6 +2,18 @@
 
 internal import ByteText
 
+/// The rules of a process, of a container or of exec.
+let processRules: [Rule<Process>] = [
+    checkArguments, checkWorkingDirectory, checkEnvironment, checkConsoleSize, checkUserIDs,
+    checkUmask, checkEffectiveCapabilities, checkRlimits, checkOOMScoreAdjustment, checkScheduler,
+    checkIOPriority, checkCPUAffinity,
+]
+
+/// What is allowed for a process, but likely not meant.
+let processWarnings: [Rule<Process>] = [
+    warnOfUnknownCapabilities, warnOfLostAmbientCapabilities,
+]
+
 /// There is a program to run.
 ///
 /// Spec: config.md, Process.

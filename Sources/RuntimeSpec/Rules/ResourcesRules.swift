@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// The rules for limits, of a container or of update.
+let resourcesRules: [Rule<Resources>] = [
+    checkDeviceRules, checkHugepageLimits, checkRdmaLimits, checkUnifiedFiles,
+]
+
+/// What is allowed for limits, but likely not meant.
+let resourcesWarnings: [Rule<Resources>] = [
+    warnOfDeviceLetters
+]
+
 /// Each device rule concerns at least one of reading, writing and making nodes.
 ///
 /// Other letters are ignored, as with runc. A rule with nothing but such letters would do nothing,

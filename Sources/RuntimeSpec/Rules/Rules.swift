@@ -4,31 +4,10 @@
 typealias Rule<Subject> = @Sendable (Subject, inout [SpecError]) -> Void
 
 /// The rules for a whole configuration, except those for its process and resources.
-private let specRules: [Rule<Spec>] = [
-    checkVersion, checkRoot, checkHostNames,
-    checkMountDestinations, checkBindSources, checkMountMappings, checkHooks,
-    checkNamespacesAreUnique, checkNamespacePaths, checkUserNamespace, checkIDMappingRanges,
-    checkMappedIDs,
-    checkTimeOffsets, checkSysctl, checkHiddenPaths, checkCgroupsPath, checkDeviceNodes,
-    checkNetDevices, checkSeccompErrors, checkSeccompListener, checkSeccompNotification,
-    checkSeccompRules,
-    checkPersonality, checkIntelRdt, checkMemoryPolicy,
-]
-
-private let processRules: [Rule<Process>] = [
-    checkArguments, checkWorkingDirectory, checkEnvironment, checkConsoleSize, checkUserIDs,
-    checkUmask, checkEffectiveCapabilities,
-    checkRlimits, checkOOMScoreAdjustment, checkScheduler, checkIOPriority, checkCPUAffinity,
-]
-
-private let resourcesRules: [Rule<Resources>] = [
-    checkDeviceRules, checkHugepageLimits, checkRdmaLimits, checkUnifiedFiles,
-]
-
-private let warningRules: [Rule<Spec>] = [warnOfRelativeDestinations]
-
-private let processWarningRules: [Rule<Process>] = [
-    warnOfUnknownCapabilities, warnOfLostAmbientCapabilities,
+///
+/// Each theme has its list at the head of its file, so that a new rule needs no other place.
+private let specRules: [[Rule<Spec>]] = [
+    documentRules, namespaceRules, idMappingRules, sysctlRules, linuxRules, seccompRules,
 ]
 
 extension Spec {
@@ -38,7 +17,7 @@ extension Spec {
     /// process is a violation only if `requiringProcess`. Throws all violations at once.
     public func check(requiringProcess: Bool = true) throws(SpecErrors) {
         var found: [SpecError] = []
-        for rule in specRules { rule(self, &found) }
+        for rules in specRules { for rule in rules { rule(self, &found) } }
         if let process {
             for rule in processRules { rule(process, &found) }
         } else if requiringProcess {
@@ -53,7 +32,7 @@ extension Spec {
     /// What is allowed but probably not meant; to be logged, never a reason to fail.
     public var warnings: [SpecError] {
         var found: [SpecError] = []
-        for rule in warningRules { rule(self, &found) }
+        for rule in documentWarnings { rule(self, &found) }
         found += (process?.warnings ?? []) + (linux?.resources?.warnings ?? [])
         guard !found.isEmpty else { return [] }
         let document = encoded
@@ -81,7 +60,7 @@ extension Process {
     /// What is allowed but probably not meant; to be logged, never a reason to fail.
     public var warnings: [SpecError] {
         var found: [SpecError] = []
-        for rule in processWarningRules { rule(self, &found) }
+        for rule in processWarnings { rule(self, &found) }
         return found
     }
 }
@@ -99,7 +78,7 @@ extension Resources {
     /// What is allowed but probably not meant; to be logged, never a reason to fail.
     public var warnings: [SpecError] {
         var found: [SpecError] = []
-        warnOfDeviceLetters(self, &found)
+        for rule in resourcesWarnings { rule(self, &found) }
         return found
     }
 }

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// The rules of seccomp profiles.
+let seccompRules: [Rule<Spec>] = [
+    checkSeccompErrors, checkSeccompListener, checkSeccompNotification, checkSeccompRules,
+]
+
 private let section = "config-linux.md, Seccomp"
 
 /// An error number is set only for an action that returns one.

@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// The rules of the document as a whole, of its mounts and hooks.
+let documentRules: [Rule<Spec>] = [
+    checkVersion, checkRoot, checkHostNames, checkMountDestinations, checkBindSources,
+    checkMountMappings, checkHooks,
+]
+
+/// What is allowed there, but likely not meant.
+let documentWarnings: [Rule<Spec>] = [
+    warnOfRelativeDestinations
+]
+
 /// The version is SemVer with the major version 1.
 ///
 /// Spec: config.md, Specification version.

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// The rules of kernel parameters.
+let sysctlRules: [Rule<Spec>] = [
+    checkSysctl
+]
+
 extension Linux {
     /// The file of a kernel parameter, as a path below `/proc/sys`.
     ///
