@@ -92,9 +92,9 @@ enum {
     refused_status = 127,
 };
 
-MACHINE_INLINE void refuse(struct machine_birth *birth, long call, long result) {
-    birth->refused_call = call;
-    birth->error = (int32_t)-result;
+MACHINE_INLINE void refuse(struct machine_executable_start *exec, long call, long result) {
+    exec->refused_call = call;
+    exec->error = (int32_t)-result;
     for (;;)
         raw_system_call(__NR_exit_group, refused_status, 0, 0, 0, 0, 0);
 }
@@ -104,33 +104,34 @@ MACHINE_INLINE void refuse(struct machine_birth *birth, long call, long result) 
 /// fcntl changes the child's copy of the descriptor table. capset and prctl change the child's own
 /// credentials, which include the ambient capabilities. execveat ends the sharing.
 MACHINE_WINDOW void leave(void *context) {
-    struct machine_birth *birth = context;
-    for (unsigned long index = 0; index < birth->kept_count; index++)
-        raw_system_call(__NR_fcntl, birth->kept[index], set_descriptor_flags, 0, 0, 0, 0);
-    if (birth->sets_capabilities) {
+    struct machine_executable_start *exec = context;
+    for (unsigned long index = 0; index < exec->kept_count; index++)
+        raw_system_call(__NR_fcntl, exec->kept[index], set_descriptor_flags, 0, 0, 0, 0);
+    if (exec->sets_capabilities) {
         volatile uint32_t header[2] = {capability_version, 0};
         long result = raw_system_call(
-            __NR_capset, (long)header, (long)birth->capabilities, 0, 0, 0, 0);
+            __NR_capset, (long)header, (long)exec->capabilities, 0, 0, 0, 0);
         if (result < 0)
-            refuse(birth, __NR_capset, result);
+            refuse(exec, __NR_capset, result);
     }
     for (long number = 0; number < capability_count; number++) {
-        if (!(birth->ambient >> number & 1))
+        if (!(exec->ambient >> number & 1))
             continue;
         long result = raw_system_call(__NR_prctl, ambient, ambient_raise, number, 0, 0, 0);
         if (result < 0)
-            refuse(birth, __NR_prctl, result);
+            refuse(exec, __NR_prctl, result);
     }
     const char *volatile environment[1] = {0};
     long result = raw_system_call(
-        __NR_execveat, birth->executable, (long)"", (long)birth->arguments, (long)environment,
+        __NR_execveat, exec->executable, (long)"", (long)exec->arguments, (long)environment,
         CLINUX_AT_EMPTY_PATH, 0);
-    refuse(birth, __NR_execveat, result);
+    refuse(exec, __NR_execveat, result);
 }
 
-long machine_bear(const clinux_clone_args *arguments, struct machine_birth *birth) {
-    birth->refused_call = 0;
-    birth->error = 0;
-    return start(arguments, leave, birth);
+long machine_start_executable(
+    const clinux_clone_args *arguments, struct machine_executable_start *exec) {
+    exec->refused_call = 0;
+    exec->error = 0;
+    return start(arguments, leave, exec);
 }
 #endif

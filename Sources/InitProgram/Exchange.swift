@@ -32,6 +32,36 @@ package enum Message: Equatable, Sendable {
     case execution
 }
 
+/// The events in the parent that a child waits for, in the words that `explain` prints.
+package enum ParentEvent: String, Equatable, Sendable {
+    /// The parent has put the child into its cgroup.
+    case cgroupEntered = "it is in its cgroup"
+    /// The child's user namespace has its ID maps.
+    case userMapped = "its user namespace has its ID maps"
+    /// The hooks that the parent runs have ended.
+    case hooked = "its hooks have run"
+    /// The parent knows the second process, which goes on in place of the first.
+    case adopted = "the second process is taken over"
+    /// The network devices are in the container.
+    case devicesMoved = "its network devices are there"
+    /// The file IDs of a mount are mapped.
+    case mountMapped = "the IDs of the mount are mapped"
+    /// Everything is ready: become the user's process.
+    case start
+}
+
+/// The reports of a child; the raw value is the byte sent.
+package enum ChildEvent: UInt8, Equatable, Sendable {
+    /// Everything but the last steps is done.
+    case ready = 1
+    /// The mounts are made; the root is not entered yet.
+    case mounted = 2
+    /// The filter is loaded; the number of its listener follows.
+    case listening = 3
+    /// A mount point is behind a dangling link: the rest of a `MountPointRequest` follows.
+    case mountPointMissing = 4
+}
+
 /// One end of a message: its sender's or its receiver's.
 package enum Exchange: Equatable, Sendable {
     case sends(Message)

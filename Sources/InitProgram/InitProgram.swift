@@ -16,7 +16,7 @@
 //   Program                 the program, finished: instructions, cells, data
 //   SystemCall              the calls that instructions make: number and name
 //   ProgramChecker          the rules that the machine relies on
-//   Birth                   what a child that is born empty does before its program
+//   Prologue                what a child that is born empty does before its program
 //   ProgramImage+HostProgram  a program of the host that keeps descriptors, perhaps with mounts of its own
 //   ProgramImage+ScopeKeeper, Program+Waiting  programs of processes that only keep a scope, a namespace
 //   ProgramImage+Guard      the program of the process that kills another one if the runtime dies

@@ -14,7 +14,7 @@ package enum InitStep: Equatable, Sendable {
     case namespace(NamespaceStep)
     case root(RootStep)
     case mount(MountStep)
-    case hiddenPath(HiddenPathStep)
+    case maskedPath(MaskedPathStep)
     case file(FileStep)
     case device(DeviceStep)
     case terminal(TerminalStep)
@@ -36,7 +36,7 @@ extension InitStep {
         case .namespace(let step): step
         case .root(let step): step
         case .mount(let step): step
-        case .hiddenPath(let step): step
+        case .maskedPath(let step): step
         case .file(let step): step
         case .device(let step): step
         case .terminal(let step): step
@@ -63,7 +63,7 @@ extension InitStep {
         case .namespace(let step): step.inputs
         case .root(let step): step.inputs
         case .mount(let step): step.inputs
-        case .hiddenPath(let step): step.inputs
+        case .maskedPath(let step): step.inputs
         case .file(let step): step.inputs
         case .device(let step): step.inputs
         case .terminal(let step): step.inputs
@@ -85,7 +85,7 @@ extension InitStep {
         case .namespace(let step): step.exchanges
         case .root(let step): step.exchanges
         case .mount(let step): step.exchanges
-        case .hiddenPath(let step): step.exchanges
+        case .maskedPath(let step): step.exchanges
         case .file(let step): step.exchanges
         case .device(let step): step.exchanges
         case .terminal(let step): step.exchanges
@@ -106,7 +106,7 @@ extension InitStep {
         case .namespace(let step): step.usesRoot
         case .root(let step): step.usesRoot
         case .mount(let step): step.usesRoot
-        case .hiddenPath(let step): step.usesRoot
+        case .maskedPath(let step): step.usesRoot
         case .file(let step): step.usesRoot
         case .device(let step): step.usesRoot
         case .terminal(let step): step.usesRoot
@@ -127,7 +127,7 @@ extension InitStep {
         case .namespace(let step): step.usedMount
         case .root(let step): step.usedMount
         case .mount(let step): step.usedMount
-        case .hiddenPath(let step): step.usedMount
+        case .maskedPath(let step): step.usedMount
         case .file(let step): step.usedMount
         case .device(let step): step.usedMount
         case .terminal(let step): step.usedMount
@@ -148,7 +148,7 @@ extension InitStep {
         case .namespace(let step): step.lower(into: &code, &state)
         case .root(let step): step.lower(into: &code, &state)
         case .mount(let step): step.lower(into: &code, &state)
-        case .hiddenPath(let step): step.lower(into: &code, &state)
+        case .maskedPath(let step): step.lower(into: &code, &state)
         case .file(let step): step.lower(into: &code, &state)
         case .device(let step): step.lower(into: &code, &state)
         case .terminal(let step): step.lower(into: &code, &state)
@@ -163,7 +163,7 @@ extension InitStep {
 
 /// The themes by name: all that is kept of a step once the plan is gone.
 package enum StepTheme: String, CaseIterable, Sendable {
-    case process, attribute, exchange, hook, namespace, root, mount, hiddenPath, file, device,
+    case process, attribute, exchange, hook, namespace, root, mount, maskedPath, file, device,
         terminal, stream, identity, label, filter, execution
 
     /// The theme of a step.
@@ -177,7 +177,7 @@ package enum StepTheme: String, CaseIterable, Sendable {
             case .namespace: .namespace
             case .root: .root
             case .mount: .mount
-            case .hiddenPath: .hiddenPath
+            case .maskedPath: .maskedPath
             case .file: .file
             case .device: .device
             case .terminal: .terminal
@@ -199,7 +199,7 @@ package enum StepTheme: String, CaseIterable, Sendable {
         case .namespace: NamespaceStep.hint(for: refusal)
         case .root: RootStep.hint(for: refusal)
         case .mount: MountStep.hint(for: refusal)
-        case .hiddenPath: HiddenPathStep.hint(for: refusal)
+        case .maskedPath: MaskedPathStep.hint(for: refusal)
         case .file: FileStep.hint(for: refusal)
         case .device: DeviceStep.hint(for: refusal)
         case .terminal: TerminalStep.hint(for: refusal)

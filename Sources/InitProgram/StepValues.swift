@@ -3,33 +3,7 @@
 #if os(Linux)
 package import KernelVocabulary
 
-/// The events in the parent that a child waits for.
-package enum ParentEvent: String, Equatable, Sendable {
-    /// The parent has done its preparations; the work may begin.
-    case prepared
-    /// The hooks that the parent runs have ended.
-    case hooked = "its hooks have run"
-    /// The parent knows the second process.
-    case adopted
-    /// The network devices are in the container.
-    case devicesMoved
-    /// The file IDs of a mount are mapped.
-    case idsMapped
-    /// Everything is ready: become the user's process.
-    case start
-}
-
-/// The reports of a child; the raw value is the byte sent.
-package enum ChildEvent: UInt8, Equatable, Sendable {
-    /// Everything but the last steps is done.
-    case ready = 1
-    /// The mounts are made; the root is not entered yet.
-    case mounted = 2
-    /// The filter is loaded; the number of its listener follows.
-    case listening = 3
-    /// A mount point is behind a dangling link: the rest of a `MountPointRequest` follows.
-    case mountPointMissing = 4
-}
+// Values in the steps of child and parent.
 
 /// The child's request for a mount point, sent with its root and an eventfd(2) for the answer.
 ///

@@ -19,9 +19,8 @@ package struct SystemCall: Equatable, Sendable {
 
     static func == (one: SystemCall, other: Int32) -> Bool { one.number == other }
 
-    static var accept4: SystemCall { SystemCall("accept4", __NR_accept4) }
-    static var capset: SystemCall { SystemCall("capset", __NR_capset) }
-    static var chroot: SystemCall { SystemCall("chroot", __NR_chroot) }
+    // Those of several themes; what one theme alone calls stands in its file.
+
     static var clone: SystemCall { SystemCall("clone", __NR_clone) }
     static var clone3: SystemCall { SystemCall("clone3", __NR_clone3) }
     static var close: SystemCall { SystemCall("close", __NR_close) }
@@ -32,9 +31,6 @@ package struct SystemCall: Equatable, Sendable {
     static var exitGroup: SystemCall { SystemCall("exit_group", __NR_exit_group) }
     static var faccessat2: SystemCall { SystemCall("faccessat2", __NR_faccessat2) }
     static var fchdir: SystemCall { SystemCall("fchdir", __NR_fchdir) }
-    static var fchmodat: SystemCall { SystemCall("fchmodat", __NR_fchmodat) }
-    static var fchown: SystemCall { SystemCall("fchown", __NR_fchown) }
-    static var fchownat: SystemCall { SystemCall("fchownat", __NR_fchownat) }
     static var fcntl: SystemCall { SystemCall("fcntl", __NR_fcntl) }
     static var fsconfig: SystemCall { SystemCall("fsconfig", __NR_fsconfig) }
     static var fsetxattr: SystemCall { SystemCall("fsetxattr", __NR_fsetxattr) }
@@ -48,8 +44,6 @@ package struct SystemCall: Equatable, Sendable {
     static var getppid: SystemCall { SystemCall("getppid", __NR_getppid) }
     static var getpid: SystemCall { SystemCall("getpid", __NR_getpid) }
     static var ioctl: SystemCall { SystemCall("ioctl", __NR_ioctl) }
-    static var ioprioSet: SystemCall { SystemCall("ioprio_set", __NR_ioprio_set) }
-    static var keyctl: SystemCall { SystemCall("keyctl", __NR_keyctl) }
     static var mkdirat: SystemCall { SystemCall("mkdirat", __NR_mkdirat) }
     static var mknodat: SystemCall { SystemCall("mknodat", __NR_mknodat) }
     static var mount: SystemCall { SystemCall("mount", __NR_mount) }
@@ -58,39 +52,17 @@ package struct SystemCall: Equatable, Sendable {
     static var openat: SystemCall { SystemCall("openat", __NR_openat) }
     static var openat2: SystemCall { SystemCall("openat2", __NR_openat2) }
     static var openTree: SystemCall { SystemCall("open_tree", __NR_open_tree) }
-    static var personality: SystemCall { SystemCall("personality", __NR_personality) }
-    static var pivotRoot: SystemCall { SystemCall("pivot_root", __NR_pivot_root) }
     static var ppoll: SystemCall { SystemCall("ppoll", __NR_ppoll) }
-    static var prlimit64: SystemCall { SystemCall("prlimit64", __NR_prlimit64) }
     static var prctl: SystemCall { SystemCall("prctl", __NR_prctl) }
     static var read: SystemCall { SystemCall("read", __NR_read) }
-    static var readlinkat: SystemCall { SystemCall("readlinkat", __NR_readlinkat) }
     static var recvmsg: SystemCall { SystemCall("recvmsg", __NR_recvmsg) }
     static var rtSigaction: SystemCall { SystemCall("rt_sigaction", __NR_rt_sigaction) }
-    static var rtSigprocmask: SystemCall { SystemCall("rt_sigprocmask", __NR_rt_sigprocmask) }
-    static var schedSetaffinity: SystemCall {
-        SystemCall("sched_setaffinity", __NR_sched_setaffinity)
-    }
-    static var schedSetattr: SystemCall { SystemCall("sched_setattr", __NR_sched_setattr) }
-    static var seccomp: SystemCall { SystemCall("seccomp", __NR_seccomp) }
     static var sendmsg: SystemCall { SystemCall("sendmsg", __NR_sendmsg) }
-    static var setdomainname: SystemCall { SystemCall("setdomainname", __NR_setdomainname) }
     static var setgid: SystemCall { SystemCall("setgid", __NR_setgid) }
-    static var setgroups: SystemCall { SystemCall("setgroups", __NR_setgroups) }
-    static var sethostname: SystemCall { SystemCall("sethostname", __NR_sethostname) }
-    static var setMempolicy: SystemCall { SystemCall("set_mempolicy", __NR_set_mempolicy) }
-    static var setns: SystemCall { SystemCall("setns", __NR_setns) }
-    static var setsid: SystemCall { SystemCall("setsid", __NR_setsid) }
     static var setuid: SystemCall { SystemCall("setuid", __NR_setuid) }
-    static var signalfd4: SystemCall { SystemCall("signalfd4", __NR_signalfd4) }
-    static var socket: SystemCall { SystemCall("socket", __NR_socket) }
     static var statx: SystemCall { SystemCall("statx", __NR_statx) }
     static var symlinkat: SystemCall { SystemCall("symlinkat", __NR_symlinkat) }
-    static var umask: SystemCall { SystemCall("umask", __NR_umask) }
     static var umount2: SystemCall { SystemCall("umount2", __NR_umount2) }
-    static var unlinkat: SystemCall { SystemCall("unlinkat", __NR_unlinkat) }
-    static var unshare: SystemCall { SystemCall("unshare", __NR_unshare) }
-    static var waitid: SystemCall { SystemCall("waitid", __NR_waitid) }
     static var write: SystemCall { SystemCall("write", __NR_write) }
 }
 #endif

@@ -59,6 +59,10 @@ package struct FileMode: KernelWord {
 
     /// Permissions with set-user-ID, set-group-ID and the sticky bit.
     @inlinable package static var permissionMask: Int { 0o7777 }
+    /// The bits that say who may read, write and execute.
+    @inlinable package static var accessMask: Int { 0o777 }
+    /// Those by which group and others may write.
+    @inlinable package static var writableByOthers: Int { 0o022 }
 }
 
 /// The fields of statx(2): those asked for, and those filled in.

@@ -118,7 +118,7 @@ struct ChildTests {
         var state = LoweringState()
         InitStep.process(.closeDescriptors(phase: 0, keeping: [.rendezvous], preserved: 0))
             .lower(into: &code, &state)
-        InitStep.exchange(.waitForParent(.prepared)).lower(into: &code, &state)
+        InitStep.exchange(.waitForParent(.userMapped)).lower(into: &code, &state)
         code.exit(7)
         let child = try RunningProgram(
             code.image,

@@ -100,7 +100,7 @@ final class RunningProgram {
             child = try loaded.start([], flags: flags)
         } else {
             child = try ChildStart(inputs: inputs, page).start(image)
-            try #require(child.refused == nil, "this host refuses an empty birth")
+            try #require(child.refused == nil, "this host does not let a child be born empty")
         }
         (pid, pidfd) = (child.pid, child.pidfd)
     }

@@ -31,7 +31,7 @@ struct CopiedInitTests {
         UserNamespaceTests/(rootInside|joined|terminal)\\(|HookTests/(everyPoint|mounting)|\
         TmpfsCopyTests/charged|TerminalTests/(consoleSocket|foreground|exec|execDetached)\\(|\
         NamespaceTests/(joinedTogether|timeOffsets)|SeccompNotifyTests/startAndExec|LibraryTests/|\
-        EmptyBirthTests/copied
+        BornEmptyTests/copied
         """
 
     @Test(
@@ -78,7 +78,7 @@ struct CopiedInitTests {
     }
 }
 
-extension EmptyBirthTests {
+extension BornEmptyTests {
     @Test(
         "init is a copy here, which the log says",
         .enabled(if: InnerRun.standing.flatMap(Refusal.init) != nil, "init is born empty"))
@@ -103,7 +103,7 @@ struct TracedLaunchTests {
             "strace",
             [InnerRun.strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=clone3,execveat"],
             filter:
-                "^IntegrationTests\\.(LifecycleTests/wholeLife|ExecTests/status|HookTests/everyPoint|LibraryTests/|EmptyBirthTests/waitingInit)",
+                "^IntegrationTests\\.(LifecycleTests/wholeLife|ExecTests/status|HookTests/everyPoint|LibraryTests/|BornEmptyTests/waitingInit)",
             count: 8)
     }
 }

@@ -177,7 +177,7 @@ struct DamagedStateTests {
                 try #require(changed.status == 0)
                 for words in [["state"], ["kill"], ["delete"], ["delete", "--force"]] {
                     let done = try bundle.start(words + [bundle.id]).wait()
-                    bundle.expectFailure(done, naming: [directory, word, "not believed"])
+                    bundle.expectFailure(done, naming: [directory, word, "not trusted"])
                 }
                 let list = try bundle.swrunc("list", "-q")
                 #expect(list.status == 0 && list.text == "", "\(list)")

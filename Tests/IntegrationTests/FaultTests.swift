@@ -177,8 +177,8 @@ private struct FaultyLaunches {
             ignoring: [], retries: 0)
         let launcher = Launcher(
             planned.plan, options: planned.options, storePath: planned.storePath,
-            record: planned.record, config: planned.config, target: planned.target,
-            targetPid: planned.targetPid, image: image)
+            record: planned.record, config: planned.config, joinedInit: planned.joinedInit,
+            joinedPid: planned.joinedPid, image: image)
         do {
             try launcher.run()
         } catch {

@@ -69,7 +69,7 @@ extension Container {
     private func killKnownProcesses(of state: borrowing StateDirectory) {
         guard var record = try? state.readRecord(id) else { return }
         if record.pid == 0, let page = try? record.takeProcess(from: state), record.pid == 0 {
-            Self.endBirth(page)
+            Self.endCreation(page)
         }
         if let process = try? record.openInitIfAlive() {
             try? sendSignal(process.number, Signal.kill.rawValue)
@@ -87,9 +87,10 @@ extension Container {
     ///
     /// The pid may have been reused, so the process must be a child of the recorded creator. A
     /// process that the stone has cloned ends by itself, since the creator never lets it go on.
-    private static func endBirth(_ page: [UInt8]) {
-        guard let birth = ProgressPage.birth(page), let process = try? openProcess(birth.stone),
-            (try? stat(of: birth.stone))?.parent == birth.creator
+    private static func endCreation(_ page: [UInt8]) {
+        guard let creation = ProgressPage.creation(page),
+            let process = try? openProcess(creation.stone),
+            (try? stat(of: creation.stone))?.parent == creation.creator
         else { return }
         try? sendSignal(process.number, Signal.kill.rawValue)
     }

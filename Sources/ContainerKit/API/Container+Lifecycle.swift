@@ -297,7 +297,7 @@ extension Container {
             () throws(SystemCallError) in
             try ResctrlGroup.remove(record.ownResctrlGroups)
         }
-        try reporting("unable to take off the container's mounts") { () throws(SystemCallError) in
+        try reporting("unable to unmount the container's mounts") { () throws(SystemCallError) in
             try record.detachRootMount()
         }
         try found.state.remove()

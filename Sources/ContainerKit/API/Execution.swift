@@ -70,7 +70,7 @@ struct Execution {
     func launcher(joining initProcess: CInt) -> Launcher {
         Launcher(
             launch.plan, options: options, storePath: store.path.text, record: nil,
-            target: initProcess, targetPid: initPid)
+            joinedInit: initProcess, joinedPid: initPid)
     }
 
     /// The cgroups of the process: the container's, or those below it that the caller names.

@@ -87,11 +87,11 @@ struct ChildStart {
 
     /// Whether a sysctl, a filter or a security module forbids this way to start a child, as
     /// opposed to a lack of memory or descriptors.
-    private static func forbidsEmptyBirth(_ error: SystemCallError) -> Bool {
+    private static func forbidsBornEmpty(_ error: SystemCallError) -> Bool {
         [.permissionDenied, .notPermitted, .noFunction, .invalidArgument].contains(error.errno)
     }
 
-    /// The refusal to expect for an empty birth, as far as it can be known without trying.
+    /// The refusal to expect for a child that is born empty, as far as it can be known without trying.
     static func expectedRefusal() -> SystemCallError? {
         do throws(SystemCallError) {
             try MachineExecutable.with { (executable) throws(SystemCallError) in
@@ -99,7 +99,7 @@ struct ChildStart {
             }
             return nil
         } catch {
-            return forbidsEmptyBirth(error) ? error : nil
+            return forbidsBornEmpty(error) ? error : nil
         }
     }
 
@@ -116,7 +116,7 @@ struct ChildStart {
     /// A stepping stone, and the file of the image that it maps.
     struct Stone {
         let process: ChildProcess
-        let birth: Birth
+        let prologue: Prologue
         let file: ImageFile
     }
 
@@ -126,11 +126,12 @@ struct ChildStart {
     func begin() throws(SystemCallError) -> Begun {
         guard !kinds.isEmpty || cgroup != nil else { return .due }
         return try trying { (executable, rights) throws(SystemCallError) -> Begun in
-            var birth = birth(rights)
-            birth.clone = Birth.Clone(kinds, intoCgroup: cgroup != nil)
-            let (outcome, file) = try bear(executable, rights, &birth)
+            var prologue = prologue(rights)
+            prologue.clone = Prologue.Clone(kinds, intoCgroup: cgroup != nil)
+            let (outcome, file) = try startBornEmpty(executable, rights, &prologue)
             return switch outcome {
-            case .child(let process): .stone(Stone(process: process, birth: birth, file: file))
+            case .child(let process):
+                .stone(Stone(process: process, prologue: prologue, file: file))
             case .refused(let refusal): .refused(refusal)
             }
         } refused: {
@@ -158,11 +159,11 @@ struct ChildStart {
                 // The stepping stone's own error says more.
                 guard page.error != 0 else { throw error }
             }
-            return try failure(of: stone.birth)
+            return try failure(of: stone.prologue)
         case .due:
             return try trying { (executable, rights) throws(SystemCallError) -> Outcome in
-                var birth = birth(rights)
-                return try bear(executable, rights, &birth, image).outcome
+                var prologue = prologue(rights)
+                return try startBornEmpty(executable, rights, &prologue, image).outcome
             } refused: {
                 .refused($0)
             }
@@ -193,24 +194,24 @@ struct ChildStart {
             }
         } catch {
             guard error.call == "memfd_create" || error.call == "fcntl",
-                Self.forbidsEmptyBirth(error)
+                Self.forbidsBornEmpty(error)
             else { throw error }
             return refused(error)
         }
     }
 
-    private func birth(_ rights: CallerRights) -> Birth {
-        var birth = Birth()
-        birth.preservedDescriptorCount = preservedDescriptorCount
-        birth.capabilities = rights.capabilities
-        birth.ambient = rights.ambient
+    private func prologue(_ rights: CallerRights) -> Prologue {
+        var prologue = Prologue()
+        prologue.preservedDescriptorCount = preservedDescriptorCount
+        prologue.capabilities = rights.capabilities
+        prologue.ambient = rights.ambient
         // In a new user namespace, the runtime must first write files of the child; without ptrace
         // permission they would belong to root.
-        birth.forbidsPtrace = !kinds.contains(.user)
-        return birth
+        prologue.forbidsPtrace = !kinds.contains(.user)
+        return prologue
     }
 
-    /// The descriptors of the program and of its birth.
+    /// The descriptors of the program and of its prologue.
     private var allInputs: DescriptorTable<CInt> {
         var inputs = inputs
         if let cgroup { inputs[.cgroupDirectory] = cgroup }
@@ -218,20 +219,22 @@ struct ChildStart {
     }
 
     /// Starts a process that is born empty; without an `image` it waits before it enters one.
-    private func bear(
-        _ executable: CInt, _ rights: CallerRights, _ birth: inout Birth,
+    private func startBornEmpty(
+        _ executable: CInt, _ rights: CallerRights, _ prologue: inout Prologue,
         _ image: ProgramImage? = nil
     ) throws(SystemCallError) -> (outcome: Outcome, file: ImageFile) {
         let inputs = allInputs
         let kept = inputs.inherited
-        birth.lowDescriptors = kept.filter { (0..<3 + CInt(preservedDescriptorCount)).contains($0) }
-        let file = try ImageFile(birth.image, inputs)
+        prologue.lowDescriptors = kept.filter {
+            (0..<3 + CInt(preservedDescriptorCount)).contains($0)
+        }
+        let file = try ImageFile(prologue.image, inputs)
         if let image { try file.append(image, inputs) }
-        let child = try LoadedProgram.bear(
+        let child = try LoadedProgram.startBornEmpty(
             executable, image: file.number, size: file.firstSize, page: page, keeping: kept, rights)
         guard let refusal = child.refused else { return (.child(child), file) }
         Self.reap(child)
-        guard Self.forbidsEmptyBirth(refusal) else { throw refusal }
+        guard Self.forbidsBornEmpty(refusal) else { throw refusal }
         return (.refused(refusal), file)
     }
 
@@ -253,12 +256,12 @@ struct ChildStart {
     }
 
     /// The reason why the stepping stone made no clone.
-    private func failure(of birth: Birth) throws(SystemCallError) -> Outcome {
+    private func failure(of prologue: Prologue) throws(SystemCallError) -> Outcome {
         let errno = Errno(rawValue: page.error)
         guard page.error != 0 else {
             throw SystemCallError("execveat", "init, whose start was killed", errno: .canceled)
         }
-        let instructions = birth.image.instructions
+        let instructions = prologue.image.instructions
         let place = instructions.count + page.index
         guard instructions.indices.contains(place),
             case .call(let call, _, _, _, _) = instructions[place]
@@ -272,15 +275,15 @@ struct ChildStart {
     }
 }
 
-/// The file of a child's image: the program of its birth, followed by the program that it then
+/// The file of a child's image: the prologue, followed by the program that it then
 /// enters.
 final class ImageFile {
     private var file: OwnedDescriptor?
     private let first: LoadedProgram
 
-    init(_ birth: ProgramImage, _ inputs: DescriptorTable<CInt>) throws(SystemCallError) {
+    init(_ prologue: ProgramImage, _ inputs: DescriptorTable<CInt>) throws(SystemCallError) {
         let file = try memoryFile("image", for: .data)
-        first = LoadedProgram(birth: birth, inputs: inputs, entering: file.number)
+        first = LoadedProgram(prologue: prologue, inputs: inputs, entering: file.number)
         try first.write(to: file.number)
         self.file = consume file
     }
@@ -288,7 +291,7 @@ final class ImageFile {
     /// The descriptor, or -1 if it is closed.
     var number: CInt { file?.number ?? -1 }
 
-    /// The size of the birth's program in bytes.
+    /// The size of the prologue in bytes.
     var firstSize: Int { first.size }
 
     /// Adds the program; the child does not read it before it is told to go on.

@@ -33,21 +33,21 @@ final class LoadedProgram {
         self.init(image, inputs, at: nil, Int(bitPattern: progress.pointer))
     }
 
-    /// Lays out the birth program of a child that is born empty, which then enters the rest of the
+    /// Lays out the prologue of a child that is born empty, which then enters the rest of the
     /// file.
     convenience init(
-        birth: ProgramImage, inputs: DescriptorTable<CInt>, entering file: CInt
+        prologue: ProgramImage, inputs: DescriptorTable<CInt>, entering file: CInt
     ) {
         self.init(
-            birth, inputs, at: Int(machine_image_address), Int(machine_page_address),
+            prologue, inputs, at: Int(machine_image_address), Int(machine_page_address),
             entering: file)
     }
 
-    /// Lays out `image` for a child that is born empty, behind its birth program.
+    /// Lays out `image` for a child that is born empty, behind its prologue.
     convenience init(
-        _ image: ProgramImage, inputs: DescriptorTable<CInt>, after birth: LoadedProgram
+        _ image: ProgramImage, inputs: DescriptorTable<CInt>, after prologue: LoadedProgram
     ) {
-        self.init(image, inputs, at: birth.base + birth.size, Int(machine_page_address))
+        self.init(image, inputs, at: prologue.base + prologue.size, Int(machine_page_address))
     }
 
     private init(
@@ -185,7 +185,7 @@ final class LoadedProgram {
         return ChildProcess(pid: Int32(result), pidfd: descriptor)
     }
 
-    /// Appends the program to the file of an image: first the birth's, then the plan's.
+    /// Appends the program to the file of an image: first the prologue, then the plan's.
     func write(to file: CInt) throws(SystemCallError) {
         try writeAll(Int(bitPattern: memory), size, to: file, named: "init's image")
     }
@@ -196,13 +196,13 @@ final class LoadedProgram {
     /// - Parameters:
     ///   - executable: the machine's executable.
     ///   - image: the file that `write` has filled.
-    ///   - size: the size of the birth program at its beginning.
+    ///   - size: the size of the prologue at its beginning.
     ///   - page: the progress page, which must have a file.
     ///   - kept: further descriptors that the child keeps, under the same numbers.
     ///   - rights: the capabilities that the exec must not change.
     /// - Returns: the child; if one of its calls was refused, it has ended.
     /// - Throws: the refusal of clone3(2).
-    static func bear(
+    static func startBornEmpty(
         _ executable: CInt, image: CInt, size: Int, page: ProgressPage, keeping kept: [CInt],
         _ rights: CallerRights
     ) throws(SystemCallError) -> ChildProcess {
@@ -210,17 +210,17 @@ final class LoadedProgram {
         let flags: CloneFlags =
             .memory | .waitsForExec | .tellsPidfd | .tellsParentNumber | .clearHandlers
         arguments.flags = UInt64(flags.rawValue)
-        arguments.parent_tid = page.beginBirth()
-        var birth = machine_birth()
-        birth.executable = executable
+        arguments.parent_tid = page.noteCreator()
+        var start = machine_executable_start()
+        start.executable = executable
         let kept = kept + [image, page.file]
-        birth.kept_count = UInt(kept.count)
-        birth.ambient = rights.carried
+        start.kept_count = UInt(kept.count)
+        start.ambient = rights.carried
         if let sets = rights.capabilities, sets.permitted & ~sets.inheritable != 0 {
-            birth.sets_capabilities = 1
+            start.sets_capabilities = 1
             let inheritable = sets.inheritable | sets.permitted
             let masks = [sets.effective, sets.permitted, inheritable]
-            withUnsafeMutableBytes(of: &birth.capabilities) { bytes in
+            withUnsafeMutableBytes(of: &start.capabilities) { bytes in
                 for (index, mask) in masks.enumerated() {
                     let low = UInt32(truncatingIfNeeded: mask)
                     let high = UInt32(truncatingIfNeeded: mask >> 32)
@@ -244,10 +244,11 @@ final class LoadedProgram {
                     first.map { $0 + fourth }, nil,
                 ]
                 words.withUnsafeBufferPointer { words in
-                    birth.kept = kept.baseAddress
-                    birth.arguments = words.baseAddress
+                    start.kept = kept.baseAddress
+                    start.arguments = words.baseAddress
                     do throws(SystemCallError) {
-                        outcome = .success(try clone(&arguments, []) { machine_bear($0, &birth) })
+                        outcome = .success(
+                            try clone(&arguments, []) { machine_start_executable($0, &start) })
                     } catch {
                         outcome = .failure(error)
                     }
@@ -255,14 +256,14 @@ final class LoadedProgram {
             }
         }
         guard var child = try outcome?.get() else { preconditionFailure("no outcome") }
-        guard birth.error != 0 else { return child }
+        guard start.error != 0 else { return child }
         let name =
-            switch birth.refused_call {
+            switch start.refused_call {
             case Int64(__NR_capset): "capset"
             case Int64(__NR_prctl): "prctl"
             default: "execveat"
             }
-        child.refused = SystemCallError(name, "init", errno: Errno(rawValue: birth.error))
+        child.refused = SystemCallError(name, "init", errno: Errno(rawValue: start.error))
         return child
     }
 

@@ -118,7 +118,7 @@ final class ProgressPage {
 
     /// Notes the pid of this process as the creator, and returns the address for the stepping
     /// stone's pid.
-    func beginBirth() -> UInt64 {
+    func noteCreator() -> UInt64 {
         let note = UnsafeMutableRawPointer(pointer) + Self.stoneOffset
         (note + 4).storeBytes(of: ownProcessID, as: Int32.self)
         return UInt64(UInt(bitPattern: note))
@@ -155,7 +155,7 @@ final class ProgressPage {
 
     /// The stepping stone and its creator, from the file in a state directory, for an init that is
     /// not recorded yet.
-    static func birth(_ bytes: [UInt8]) -> (stone: Int32, creator: Int32)? {
+    static func creation(_ bytes: [UInt8]) -> (stone: Int32, creator: Int32)? {
         guard bytes.count >= stoneOffset + 8 else { return nil }
         let (stone, creator) = bytes.withUnsafeBytes { buffer in
             (

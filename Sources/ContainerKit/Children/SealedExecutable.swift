@@ -66,7 +66,7 @@ public enum SealedExecutable {
             try reenter(limits.compactMap(PlannedLimit.init))
         } catch {
             throw ContainerError(
-                .systemCall, "protect the runtime's executable from its containers",
+                .systemCall, "unable to protect the runtime's executable from its containers",
                 failure: error,
                 hint: "/proc must be mounted, and memfd_create(2) or open_tree(2) permitted")
         }

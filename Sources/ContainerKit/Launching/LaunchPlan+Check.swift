@@ -8,7 +8,7 @@ struct PlanFault: Error, Equatable, Sendable, CustomStringConvertible {
     /// The kind of inconsistency; a test produces each of them.
     enum Kind: CaseIterable {
         /// The child is not started once and then taken over once.
-        case birth
+        case childStart
         /// The child needs a descriptor that nobody opens for it.
         case missingDescriptor
         /// The preparation of a hook's own process needs more than that process has.
@@ -37,7 +37,7 @@ extension LaunchPlan {
     ///
     /// - Throws: the first fault.
     func check() throws(PlanFault) {
-        try checkBirth()
+        try checkChildStart()
         try checkInputs()
         try checkHooks()
         try checkEnd()
@@ -45,7 +45,7 @@ extension LaunchPlan {
     }
 
     /// The child is started once, and no message is exchanged before it is taken over.
-    private func checkBirth() throws(PlanFault) {
+    private func checkChildStart() throws(PlanFault) {
         var starts = 0
         var takes = 0
         for planned in parentSteps {
@@ -54,18 +54,18 @@ extension LaunchPlan {
             case .child(.take):
                 takes += 1
                 guard starts == 1 else {
-                    throw PlanFault(.birth, "a child is taken over that was not started")
+                    throw PlanFault(.childStart, "a child is taken over that was not started")
                 }
             default:
                 guard takes == 0, !planned.step.action.exchanges.isEmpty else { continue }
                 throw PlanFault(
-                    .birth,
+                    .childStart,
                     "before the child is taken over: \(planned.step.action.sentence)")
             }
         }
         guard starts == 1, takes == 1 else {
             throw PlanFault(
-                .birth, "the child is started \(starts) times and taken over \(takes) times")
+                .childStart, "the child is started \(starts) times and taken over \(takes) times")
         }
     }
 

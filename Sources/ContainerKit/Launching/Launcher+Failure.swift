@@ -58,7 +58,7 @@ extension Launcher {
     /// The file system of the program's file: the rootfs with the config's mounts, or a running
     /// container.
     private var imageView: ImageView? {
-        guard let record else { return ImageView(path: "/proc/\(targetPid)/root") }
+        guard let record else { return ImageView(path: "/proc/\(joinedPid)/root") }
         return ImageView(path: record.rootfs, mounts: plan.mountPoints)
     }
 

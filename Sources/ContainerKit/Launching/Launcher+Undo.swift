@@ -31,8 +31,8 @@ extension Launcher {
 
     /// Kills the child and waits for its end.
     func killChild() {
-        if let (start, begun) = birth { start.abandon(begun) }
-        birth = nil
+        if let (start, begun) = startingChild { start.abandon(begun) }
+        startingChild = nil
         // A second process that is not adopted yet ends by itself.
         progress?.tell(.second, goOn: false)
         guard pidfd >= 0 else { return }

@@ -36,9 +36,9 @@ final class Launcher {
     /// The config for the state directory.
     let config: [UInt8]
     /// The pidfd of the process whose namespaces an exec joins.
-    let target: CInt?
+    let joinedInit: CInt?
     /// The pid of that process.
-    let targetPid: Int32
+    let joinedPid: Int32
     /// The systemd that manages the cgroup of a new container.
     let systemd: SystemdClient?
     /// Whether the caller will try another plan after this error.
@@ -86,7 +86,7 @@ final class Launcher {
     var progress: ProgressPage?
     /// The start of the child, between the step that begins it and the step that takes the child
     /// over.
-    var birth: (start: ChildStart, begun: ChildStart.Begun)?
+    var startingChild: (start: ChildStart, begun: ChildStart.Begun)?
     /// The parent's end of the rendezvous.
     var rendezvous: CInt = -1
     /// The child's end, until the child has it.
@@ -116,7 +116,7 @@ final class Launcher {
     /// Without an `image` the child runs what the plan's steps are lowered to.
     init(
         _ plan: LaunchPlan, options: LaunchOptions, storePath: String, record: ContainerRecord?,
-        config: [UInt8] = [], target: CInt? = nil, targetPid: Int32 = 0,
+        config: [UInt8] = [], joinedInit: CInt? = nil, joinedPid: Int32 = 0,
         systemd: SystemdClient? = nil, image: ProgramImage? = nil
     ) {
         self.plan = plan
@@ -124,8 +124,8 @@ final class Launcher {
         self.storePath = storePath
         self.record = record
         self.config = config
-        self.target = target
-        self.targetPid = targetPid
+        self.joinedInit = joinedInit
+        self.joinedPid = joinedPid
         self.systemd = systemd
         loggedChildStepCount = options.logger.logLevel <= .debug ? 0 : nil
         if let image { self.image = image }
@@ -174,7 +174,8 @@ final class Launcher {
             try image.check()
         } catch {
             throw ContainerError(
-                .unsupported, "the plan is too large for the init program: \(error)")
+                .unsupported, "the plan is too large for the init program: \(error)",
+                hint: "use fewer or shorter mounts, paths, arguments and variables")
         }
     }
 
@@ -183,7 +184,9 @@ final class Launcher {
         do throws(PlanFault) {
             try plan.check()
         } catch {
-            throw ContainerError(.unsupported, "the plan is wrong: \(error)")
+            throw ContainerError(
+                .unsupported, "the plan is wrong: \(error)",
+                hint: "this is a fault of the runtime: please report it, with the config")
         }
         if config.count > Self.largeConfigBytes { try checkImage() }
         defer { state = nil }

@@ -177,7 +177,7 @@ extension CreateRecipe {
                 .cgroup(.attachToScope(unit: scope.unit, below: scope.subgroup)),
                 from: "linux.cgroupsPath")
         }
-        if waitsForCgroup { steps.add(.child(.release(.prepared))) }
+        if waitsForCgroup { steps.add(.child(.release(.cgroupEntered))) }
         if let maps = userNamespace?.maps {
             steps.add(
                 .userNamespace(
@@ -187,7 +187,7 @@ extension CreateRecipe {
                 from: "linux.uidMappings")
         }
         if needsSecondProcess { steps.add(.child(.release(.adopted))) }
-        if userNamespace?.isCloned == true { steps.add(.child(.release(.prepared))) }
+        if userNamespace?.isCloned == true { steps.add(.child(.release(.userMapped))) }
         steps.add(.mount(.makeMountPoints(for: userNamespace?.user)))
         if let resctrl { steps.add(.resctrl(.enter(resctrl.entered)), from: "linux.intelRdt") }
         if !netDevices.isEmpty {

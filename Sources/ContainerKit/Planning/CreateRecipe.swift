@@ -18,7 +18,7 @@ struct CreateRecipe {
     let cgroups: CgroupPlan
     let resctrl: ResctrlPlan?
     let identity: IdentityPlan
-    let hidden: HiddenPaths
+    let maskedPaths: MaskedPaths
 
     /// Whether a process enters the user namespace by itself, after joining other namespaces.
     var entersUserNamespace: Bool { userNamespace.map { !$0.isCloned } ?? false }
@@ -192,7 +192,7 @@ struct CreateRecipe {
 
     private func addNamespaces(to steps: inout StepList) {
         if waitsForCgroup {
-            steps.add(.exchange(.waitForParent(.prepared)), from: "linux.cgroupsPath")
+            steps.add(.exchange(.waitForParent(.cgroupEntered)), from: "linux.cgroupsPath")
         }
         addJoinedNamespaces(to: &steps)
         if namespaces.new.contains(.time) {
@@ -215,7 +215,7 @@ struct CreateRecipe {
             // Until the IDs are mapped, the process's files belong to the host's root, although it
             // lacks root's rights.
             if userNamespace.isCloned {
-                steps.add(.exchange(.waitForParent(.prepared)), from: .runtime)
+                steps.add(.exchange(.waitForParent(.userMapped)), from: .runtime)
             }
             if isMappedByUser { steps.add(.process(.forbidPtrace), from: .runtime) }
             if !facts.caller.keepsGroups {
@@ -317,25 +317,26 @@ struct CreateRecipe {
             }
             steps.add(.file(.setSysctl(parameters)), from: "linux.sysctl")
         }
-        if !hidden.readOnly.isEmpty {
-            steps.add(.hiddenPath(.protectPaths(hidden.readOnly)), from: "linux.readonlyPaths")
+        if !maskedPaths.readOnly.isEmpty {
+            steps.add(.maskedPath(.protectPaths(maskedPaths.readOnly)), from: "linux.readonlyPaths")
         }
-        if !hidden.masked.isEmpty {
+        if !maskedPaths.masked.isEmpty {
             steps.add(
-                .hiddenPath(
+                .maskedPath(
                     .maskPaths(
-                        hidden.masked, label: linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 })),
+                        maskedPaths.masked,
+                        label: linux.mountLabel.flatMap { $0.isEmpty ? nil : $0 })),
                 from: "linux.maskedPaths")
         }
         steps.add(.file(.makeDirectory(process.cwd)), from: "process.cwd")
         steps.append(mounts.readOnlySteps)
         if root.readonly {
             steps.add(.mount(.makeReadOnly("/")), from: "root.readonly")
-        } else if hidden.protectsRoot {
+        } else if maskedPaths.protectsRoot {
             steps.add(.mount(.makeReadOnly("/")), from: "linux.readonlyPaths")
         }
         rootEntry.addEntry(
-            to: &steps, rootPath: rootPath, masksPaths: !hidden.masked.isEmpty)
+            to: &steps, rootPath: rootPath, masksPaths: !maskedPaths.masked.isEmpty)
         // After createContainer hooks, whose programs the label would confine, too.
         steps.addSecurityLabels(of: process, joinsSessionKeyring: facts.caller.joinsSessionKeyring)
         // From here on, no descriptor leads to the host's tree.

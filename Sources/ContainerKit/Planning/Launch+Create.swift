@@ -56,7 +56,7 @@ extension Launch {
                 streams: StreamPlan(
                     process, facts.caller.streams, facts.host.rights, userNamespace),
                 callerLimits: facts.caller.limits),
-            hidden: try HiddenPaths(linux))
+            maskedPaths: try MaskedPaths(linux))
         let child = recipe.childSteps(mounts: mounts, trees)
         let parent = recipe.parentSteps(trees)
         try IDMapLimits(pageBytes: facts.host.pageBytes).check(parent)

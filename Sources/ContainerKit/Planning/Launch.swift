@@ -19,7 +19,7 @@
 //   MountFacts             facts about single mounts
 //   TreeSupply             how prepared trees reach the child
 //   UnprivilegedMounts     the preparations as steps of the child, if the runtime may not do them
-//   HiddenPaths            masked and read-only paths
+//   MaskedPaths            masked and read-only paths
 //   Device+Node            device nodes: mode, owner, number
 //   MountOptions, MountOptionWords, MountAttributes, Propagation  mount options as the kernel's
 //   RuntimeRights          the rights of a runtime that may not be root of the host

@@ -100,7 +100,7 @@ extension MountPlan {
             guard let outside = ranges?.outside(id) else {
                 throw SpecError(
                     "\(field).options",
-                    "\"\(option)\" has no mapping that the config tells")
+                    "\"\(option)\" has no mapping in linux.\(option.prefix(3))Mappings")
             }
             mapped.append("\(option.prefix(4))\(outside)")
         }

@@ -196,7 +196,7 @@ struct MountPlan {
             if let idMap {
                 mappedLater.append((field, bind, idMap))
                 childSteps.add(.mount(.sendMountTree(index)), from: field)
-                childSteps.add(.exchange(.waitForParent(.idsMapped)), from: field)
+                childSteps.add(.exchange(.waitForParent(.mountMapped)), from: field)
             }
         } else {
             parentSteps.append(PlannedParentStep(field, .mount(.bind(bind))))

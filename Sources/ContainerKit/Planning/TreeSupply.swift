@@ -66,7 +66,7 @@ struct TreeSupply {
                         .mapClonedTree(
                             next.bind.index, next.map, destination: next.bind.destination))))
             lateParentSteps.append(
-                PlannedParentStep(.runtime, .child(.release(.idsMapped))))
+                PlannedParentStep(.runtime, .child(.release(.mountMapped))))
         }
         send(&pending)
     }

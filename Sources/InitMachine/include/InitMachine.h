@@ -60,7 +60,7 @@ enum { machine_no_image = -0x7fffffff };
 unsigned long machine_executable(unsigned char *buffer, unsigned long room);
 
 /// The data for a child that executes the machine in an empty address space.
-struct machine_birth {
+struct machine_executable_start {
     /// The executable, in a sealed memory file.
     int executable;
     /// Descriptors to keep open across the exec; those that are not open are ignored.
@@ -79,12 +79,13 @@ struct machine_birth {
     volatile int32_t error;
 };
 
-/// Clones a child that shares this memory until it executes `birth->executable`; returns its pid,
+/// Clones a child that shares this memory until it executes `start->executable`; returns its pid,
 /// or -errno.
 ///
 /// `arguments` must include CLONE_VM and CLONE_VFORK. Signals are treated as by machine_start. If a
 /// call of the child is refused, it has ended when this returns.
-long machine_bear(const clinux_clone_args *arguments, struct machine_birth *birth);
+long machine_start_executable(
+    const clinux_clone_args *arguments, struct machine_executable_start *start);
 
 #endif
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import CLinux
 package import KernelVocabulary
 internal import SystemPackage
 
@@ -103,7 +104,7 @@ extension AttributeStep {
             "SCHED_FIFO and SCHED_RR take a priority of 1 to 99; SCHED_DEADLINE takes a runtime of at "
                 + "least 1024 ns, not above the deadline, and that not above the period"
         case ("sched_setattr", .resourceBusy):
-            "the CPUs have not that much time left to promise (sysctl kernel.sched_rt_runtime_us)"
+            "the CPUs have not enough time left for this deadline (sysctl kernel.sched_rt_runtime_us)"
         case ("ioprio_set", .notPermitted): "IOPRIO_CLASS_RT takes CAP_SYS_NICE or CAP_SYS_ADMIN"
         case ("sched_setaffinity", .invalidArgument):
             "none of the CPUs is there, or the cpuset has none of them"
@@ -203,5 +204,16 @@ extension SchedulingAttributes {
         }
         return text
     }
+}
+
+extension SystemCall {
+    static var ioprioSet: SystemCall { SystemCall("ioprio_set", __NR_ioprio_set) }
+    static var personality: SystemCall { SystemCall("personality", __NR_personality) }
+    static var prlimit64: SystemCall { SystemCall("prlimit64", __NR_prlimit64) }
+    static var schedSetaffinity: SystemCall {
+        SystemCall("sched_setaffinity", __NR_sched_setaffinity)
+    }
+    static var schedSetattr: SystemCall { SystemCall("sched_setattr", __NR_sched_setattr) }
+    static var setMempolicy: SystemCall { SystemCall("set_mempolicy", __NR_set_mempolicy) }
 }
 #endif

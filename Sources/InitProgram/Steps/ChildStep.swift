@@ -10,7 +10,7 @@
 //   NamespaceStep   namespaces, and what belongs to them
 //   RootStep        the root file system
 //   MountStep       file systems and trees
-//   HiddenPathStep  masked and read-only paths
+//   MaskedPathStep  masked and read-only paths
 //   FileStep        links, directories, kernel parameters
 //   DeviceStep      device nodes
 //   TerminalStep    the terminal

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -144,5 +145,9 @@ extension Assembler {
         close(oldRoot)
         return node
     }
+}
+
+extension SystemCall {
+    static var fchownat: SystemCall { SystemCall("fchownat", __NR_fchownat) }
 }
 #endif

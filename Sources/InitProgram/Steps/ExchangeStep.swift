@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import CLinux
 internal import KernelVocabulary
 
 /// Steps in which the child and the runtime wait for each other.
@@ -140,5 +141,10 @@ extension Assembler {
         call(.close, [.cell(socket)])
         return connection
     }
+}
+
+extension SystemCall {
+    static var accept4: SystemCall { SystemCall("accept4", __NR_accept4) }
+    static var signalfd4: SystemCall { SystemCall("signalfd4", __NR_signalfd4) }
 }
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -130,5 +131,9 @@ extension Assembler {
         }
         call(.close, [.cell(proc)])
     }
+}
+
+extension SystemCall {
+    static var readlinkat: SystemCall { SystemCall("readlinkat", __NR_readlinkat) }
 }
 #endif

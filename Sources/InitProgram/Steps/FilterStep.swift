@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import CLinux
 package import KernelVocabulary
 internal import SystemPackage
 
@@ -98,5 +99,9 @@ extension Assembler {
         refuse("the runtime ended before it had the seccomp listener")
         place(received)
     }
+}
+
+extension SystemCall {
+    static var seccomp: SystemCall { SystemCall("seccomp", __NR_seccomp) }
 }
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -182,5 +183,9 @@ extension StartChannel {
         case .startConnection: []
         }
     }
+}
+
+extension SystemCall {
+    static var waitid: SystemCall { SystemCall("waitid", __NR_waitid) }
 }
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -106,7 +107,7 @@ extension IdentityStep {
             "an inheritable capability must be in process.capabilities.bounding, and the runtime must "
                 + "itself have all that it grants"
         case ("prctl", .notPermitted) where refusal.arguments.begins(with: "PR_CAPBSET_DROP"):
-            "to leave out capabilities of the bounding set takes CAP_SETPCAP"
+            "dropping capabilities from the bounding set takes CAP_SETPCAP"
         case ("prctl", .notPermitted): "securebits that the runtime was started with may forbid it"
         default: refusal.idHint
         }
@@ -183,5 +184,11 @@ private struct CapabilityMask: CustomStringConvertible {
         let digits = String(mask, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
+}
+
+extension SystemCall {
+    static var capset: SystemCall { SystemCall("capset", __NR_capset) }
+    static var setgroups: SystemCall { SystemCall("setgroups", __NR_setgroups) }
+    static var umask: SystemCall { SystemCall("umask", __NR_umask) }
 }
 #endif

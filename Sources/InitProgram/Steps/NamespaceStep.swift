@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import CLinux
 internal import KernelVocabulary
 package import SystemPackage
 
@@ -164,8 +165,9 @@ extension NamespaceStep {
             return "the limit of a kind of namespaces is reached (sysctls user.max_*_namespaces), "
                 + "or they are nested 32 deep"
         case .notPermitted where kinds.contains(.user):
-            return "who is in a chroot, or has no mapping of its own ids, makes no user namespace, "
-                + "nor does who the host denies it (sysctls kernel.unprivileged_userns_clone and "
+            return
+                "a process in a chroot, or whose own ids have no mapping, cannot make a user namespace, "
+                + "nor can one to which the host denies it (sysctls kernel.unprivileged_userns_clone and "
                 + "kernel.apparmor_restrict_unprivileged_userns)"
         case .notPermitted:
             return "without a user namespace in linux.namespaces it takes CAP_SYS_ADMIN"
@@ -254,5 +256,13 @@ extension Assembler {
 
 extension Operand {
     static func namespaces(_ kinds: NamespaceSet) -> Operand { .named(kinds.cloneFlags) }
+}
+
+extension SystemCall {
+    static var setdomainname: SystemCall { SystemCall("setdomainname", __NR_setdomainname) }
+    static var sethostname: SystemCall { SystemCall("sethostname", __NR_sethostname) }
+    static var setns: SystemCall { SystemCall("setns", __NR_setns) }
+    static var socket: SystemCall { SystemCall("socket", __NR_socket) }
+    static var unshare: SystemCall { SystemCall("unshare", __NR_unshare) }
 }
 #endif

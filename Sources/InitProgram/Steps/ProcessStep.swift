@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -151,5 +152,11 @@ extension Assembler {
         call(.keyctl, [.named(KeyCommand.setPermissions), .cell(ring), .named(permissions)])
         place(none)
     }
+}
+
+extension SystemCall {
+    static var keyctl: SystemCall { SystemCall("keyctl", __NR_keyctl) }
+    static var rtSigprocmask: SystemCall { SystemCall("rt_sigprocmask", __NR_rt_sigprocmask) }
+    static var setsid: SystemCall { SystemCall("setsid", __NR_setsid) }
 }
 #endif

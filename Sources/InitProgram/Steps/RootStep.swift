@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -197,5 +198,10 @@ extension Assembler {
             self.place(isGone)
         }
     }
+}
+
+extension SystemCall {
+    static var chroot: SystemCall { SystemCall("chroot", __NR_chroot) }
+    static var pivotRoot: SystemCall { SystemCall("pivot_root", __NR_pivot_root) }
 }
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import CLinux
 package import KernelVocabulary
 internal import SystemPackage
 
@@ -190,5 +191,10 @@ extension Assembler {
             flags: device.flags.union(.noFollow), resolution: .name, ignoring: refused)
         call(.close, [.cell(directory)])
     }
+}
+
+extension SystemCall {
+    static var fchmodat: SystemCall { SystemCall("fchmodat", __NR_fchmodat) }
+    static var fchown: SystemCall { SystemCall("fchown", __NR_fchown) }
 }
 #endif

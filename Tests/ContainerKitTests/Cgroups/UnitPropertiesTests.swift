@@ -210,14 +210,14 @@ struct PropertyAnnotationTests {
         "what is no value is refused",
         arguments: [
             ("", "it ends too early"), ("text", "\"text\" is no value; a text stands in quotes"),
-            ("'open", "a text has no closing quote"), ("1 2", "there is something behind it"),
+            ("'open", "a text has no closing quote"), ("1 2", "more text follows the value"),
             ("[]", "an empty array needs its type, as in \"@as []\""),
             ("[1, 'a']", "a value of type s stands where one of type i must"),
             ("[1", "\",\" is missing"), ("99999999999", "\"99999999999\" is no number"),
             ("uint16 70000", "\"70000\" is no number of type q"), ("uint64", "it ends too early"),
             ("byte -1", "\"-1\" is no number of type y"), ("--1", "\"--1\" is no number"),
             ("inf", "\"inf\" is no value; a text stands in quotes"), ("()", "a tuple is empty"),
-            ("'\\u12'", "an escaped character is none"),
+            ("'\\u12'", "an escape sequence stands for no character"),
             ("@z 1", "a signature has a letter that is no type (122)"),
         ])
     func refusedValues(text: String, message: String) {

@@ -64,26 +64,28 @@ extension [PlannedStep] {
 }
 
 extension BrokenPlan {
-    static let all = births + descriptors + hooks + ends + waits
+    static let all = childStarts + descriptors + hooks + ends + waits
 
-    private static let births: [BrokenPlan] = [
-        BrokenPlan(name: "started twice", kind: .birth, text: "was not started") {
+    private static let childStarts: [BrokenPlan] = [
+        BrokenPlan(name: "started twice", kind: .childStart, text: "was not started") {
             $0.parent.insert($0.parent[try $0.parent.start()], at: 0)
         },
-        BrokenPlan(name: "never taken over", kind: .birth, text: "before the child is taken over: ")
-        {
+        BrokenPlan(
+            name: "never taken over", kind: .childStart, text: "before the child is taken over: "
+        ) {
             $0.parent.remove(at: try $0.parent.place(of: .child(.take)))
         },
-        BrokenPlan(name: "taken over first", kind: .birth, text: "was not started") {
+        BrokenPlan(name: "taken over first", kind: .childStart, text: "was not started") {
             try $0.parent.move(.child(.take), behind: 0)
         },
-        BrokenPlan(name: "taken over twice", kind: .birth, text: "taken over 2 times") {
+        BrokenPlan(name: "taken over twice", kind: .childStart, text: "taken over 2 times") {
             let take = try $0.parent.place(of: .child(.take))
             $0.parent.insert($0.parent[take], at: take)
         },
         BrokenPlan(
-            name: "told before it is taken over", kind: .birth,
-            text: "before the child is taken over: release the child: adopted"
+            name: "told before it is taken over", kind: .childStart,
+            text:
+                "before the child is taken over: release the child: the second process is taken over"
         ) {
             $0.parent.insert(
                 PlannedParentStep(.runtime, .child(.release(.adopted))),
@@ -165,13 +167,13 @@ extension BrokenPlan {
         },
         BrokenPlan(
             name: "another release", kind: .childWaits,
-            text: "go on: start, and gets the word to go on: prepared"
+            text: "gets the word to go on: its user namespace has its ID maps"
         ) {
-            $0.later = [PlannedParentStep(.runtime, .child(.release(.prepared)))]
+            $0.later = [PlannedParentStep(.runtime, .child(.release(.userMapped)))]
         },
         BrokenPlan(
             name: "a release that nobody waits for", kind: .unreceived,
-            text: "nobody receives the word to go on: adopted"
+            text: "nobody receives the word to go on: the second process is taken over"
         ) {
             $0.later.append(PlannedParentStep(.runtime, .child(.release(.adopted))))
         },

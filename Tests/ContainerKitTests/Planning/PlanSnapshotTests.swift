@@ -49,62 +49,13 @@ struct PlanSnapshotTests {
         try compare(example.plan().explained(includingCalls: true), with: "default-v2-calls")
     }
 
-    /// A process in a running container.
-    private func execution(
-        _ host: CgroupHierarchies, namespaces: NamespaceSet,
-        of linux: Linux = Linux(),
-        _ change: (inout RuntimeSpec.Process, inout ExecFacts) -> Void = { _, _ in }
-    ) throws -> LaunchPlan {
-        var process = try #require(Spec.template.process)
-        process.terminal = false
-        let layout = try CgroupLayout(cgroupsPath: nil, id: "box", in: host)
-        var facts = ExecFacts(id: "box", cgroups: layout)
-        facts.namespaces = namespaces
-        change(&process, &facts)
-        return Launch(entering: process, of: linux, facts: facts, filter: nil).plan
-    }
-
-    @Test("the plan of a process in a running container is the one that is written down")
-    func executions() throws {
-        let plain = try execution(.planV2, namespaces: [.mount, .pid, .uts, .cgroup])
-        try plain.lowered().check()
-        try compare(plain.explained(), with: "exec-v2")
-
-        let mapped = try execution(.planV2, namespaces: [.user, .mount, .pid, .cgroup]) {
-            process, facts in
-            facts.initPid = 77
-            process.rlimits = [Rlimit(type: "RLIMIT_CORE", hard: 0, soft: 0)]
-        }
-        try mapped.lowered().check()
-        try compare(mapped.explained(), with: "exec-user-namespace")
-
-        let hostPid = try execution(.planV1, namespaces: [.mount, .network]) { process, facts in
-            process.terminal = true
-            process.user = User(uid: 5, gid: 6)
-            facts.caller.terminal = .consoleSocket("/run/console.sock")
-            facts.caller.pidFile = "/run/exec.pid"
-            facts.caller.replacedStreams = [0, 1, 2]
-        }
-        try hostPid.lowered().check()
-        try compare(hostPid.explained(), with: "exec-v1-with-terminal")
-
-        let sameMounts = try execution(.planV2, namespaces: [.pid])
-        try sameMounts.lowered().check()
-        try compare(sameMounts.explained(), with: "exec-without-mount-namespace")
-    }
-
-    @Test("an exec has the attributes of its process, and the container's memory policy and domain")
-    func executionWithAttributes() throws {
-        let linux = Linux(
-            memoryPolicy: MemoryPolicy(mode: .preferred, nodes: "0", flags: [.relativeNodes]),
-            personality: Personality(domain: .linux32))
-        let plan = try execution(.planV2, namespaces: [.mount, .pid], of: linux) { process, _ in
-            process.execCPUAffinity = CPUAffinity(initial: "0-1,4", final: "1")
-            process.scheduler = Scheduler(policy: .fifo, nice: -3, priority: 7)
-            process.ioPriority = IOPriority(schedulingClass: .bestEffort, priority: 4)
-        }
+    @Test(
+        "the plan of a process in a running container is the one that is written down",
+        arguments: ExecCase.all)
+    func executions(_ example: ExecCase) throws {
+        let plan = try example.plan()
         try plan.lowered().check()
-        try compare(plan.explained(), with: "exec-attributes")
+        try compare(plan.explained(), with: example.name)
     }
 
     @Test(
@@ -112,9 +63,9 @@ struct PlanSnapshotTests {
         arguments: [true, false])
     func ownedCgroup(_ hasOwner: Bool) throws {
         let kinds: NamespaceSet = [.user, .mount, .pid, .cgroup]
-        let plan = try execution(.planV2, namespaces: kinds) { _, facts in
-            facts.cgroupHasOwner = hasOwner
-        }
+        let plan = try ExecCase(
+            name: "owned", namespaces: kinds, change: { $1.cgroupHasOwner = hasOwner }
+        ).plan()
         #expect(
             plan.childSteps.contains {
                 $0.step == .namespace(.continueInChild(intoCgroup: !hasOwner))
@@ -122,24 +73,10 @@ struct PlanSnapshotTests {
         #expect(plan.parentSteps.contains { $0.step == .child(.start([], intoCgroup: hasOwner)) })
     }
 
-    @Test("an exec opens the host's procfs before it is in the container")
-    func executionWithLabels() throws {
-        let plan = try execution(.planV2, namespaces: [.mount, .pid]) { process, _ in
-            process.apparmorProfile = "docker-default"
-            process.selinuxLabel = "system_u:system_r:container_t:s0"
-        }
-        try plan.lowered().check()
-        try compare(plan.explained(), with: "exec-labels")
-    }
-
     @Test("every text in Plans belongs to a case")
     func noStaleSnapshots() throws {
         let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)
-        let others = [
-            "default-v2-calls", "exec-v2", "exec-v1-with-terminal", "exec-without-mount-namespace",
-            "exec-attributes", "exec-labels", "exec-user-namespace",
-        ]
-        let known = PlanCase.all.map(\.name) + others
+        let known = PlanCase.all.map(\.name) + ExecCase.all.map(\.name) + ["default-v2-calls"]
         #expect(names.sorted() == known.map { "\($0).txt" }.sorted())
     }
 

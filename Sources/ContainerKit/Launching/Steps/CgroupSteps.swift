@@ -140,7 +140,7 @@ extension Launcher {
             // Init may have left the cgroup since the last look, or the unified cgroup of a hybrid
             // host, which limits nothing.
             guard follows, error.failure?.errno == .noSuchFileOrDirectory,
-                let present = cgroup.following(initProcess: targetPid)
+                let present = cgroup.following(initProcess: joinedPid)
             else { throw error }
             self.cgroup = present
             try openCgroups(of: present, delegated)

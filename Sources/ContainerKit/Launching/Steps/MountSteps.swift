@@ -198,7 +198,7 @@ extension Launcher {
                 case (_, .noMemory):
                     "what tmpcopyup copies counts against linux.resources.memory.limit"
                 case ("mknodat", .notPermitted):
-                    "linux.resources.devices must allow that the container makes the device (m)"
+                    "linux.resources.devices must allow the container to make the device (access m)"
                 default: nil
                 }
             let reason =

@@ -51,7 +51,7 @@ enum ParentNamespaceStep: ParentAction {
         switch self {
         case .open(let kind, let path, let mustDiffer):
             try launcher.openNamespace(kind, path, mustDiffer, origin)
-        case .openProcess: launcher.inputs[.process] = launcher.target
+        case .openProcess: launcher.inputs[.process] = launcher.joinedInit
         case .openRootOfInit: try launcher.openRootOfInit()
         case .moveNetDevices(let devices): try launcher.moveNetDevices(devices)
         }
@@ -102,7 +102,7 @@ extension Launcher {
 
     /// Opens init's root directory, for an exec in a container that shares the caller's mounts.
     fileprivate func openRootOfInit() throws(ContainerError) {
-        let (pid, process) = (targetPid, target)
+        let (pid, process) = (joinedPid, joinedInit)
         let root = try reporting("unable to open the container's root") {
             () throws(SystemCallError) in
             let root = try openFile("/proc/\(pid)/root", .pathOnly | .directory)

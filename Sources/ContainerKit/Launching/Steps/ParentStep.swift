@@ -11,7 +11,7 @@
 //   MountSteps        prepares trees for the child's mounts
 //   SocketSteps       the console socket, the start socket, readiness, the pidfd socket
 //   ListenerSteps     the listener of seccomp notifications
-//   BirthSteps        the child's clone, the messages over the rendezvous, the wait for its program
+//   ChildLaunchSteps  the child's clone, the messages over the rendezvous, the wait for its program
 //   UserNamespaceSteps  what a process of a user namespace may not do: ID maps, OOM score, limits
 //   StreamSteps       standard streams for the process's user
 //   HookSteps         runs hooks in the runtime's namespaces, and supports those in init's
@@ -48,7 +48,7 @@ enum ParentStep: Equatable, Sendable {
     case mount(ParentMountStep)
     case socket(SocketStep)
     case listener(ListenerStep)
-    case child(BirthStep)
+    case child(ChildLaunchStep)
     case userNamespace(UserNamespaceStep)
     case streams(ParentStreamStep)
     case hooks(ParentHookStep)

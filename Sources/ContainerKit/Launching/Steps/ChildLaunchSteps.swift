@@ -9,7 +9,7 @@ internal import RuntimeSpec
 internal import SystemPackage
 
 /// Steps that start the child and exchange messages with it over the rendezvous.
-enum BirthStep: ParentAction {
+enum ChildLaunchStep: ParentAction {
     /// Begins to clone the child, which waits until `take`.
     case start(NamespaceSet, intoCgroup: Bool)
     /// Takes the child over and lets it go on.
@@ -101,7 +101,7 @@ extension Launcher {
         } catch {
             throw startFailure(error, start)
         }
-        birth = (start, begun)
+        startingChild = (start, begun)
         // The kernel makes the child meanwhile.
         try checkImage()
         do throws(SystemCallError) {
@@ -112,8 +112,8 @@ extension Launcher {
     }
 
     fileprivate func takeChild() throws(ContainerError) {
-        guard let (start, begun) = birth else { return }
-        birth = nil
+        guard let (start, begun) = startingChild else { return }
+        startingChild = nil
         do throws(SystemCallError) {
             let child: ChildProcess
             switch try start.finish(begun, image) {

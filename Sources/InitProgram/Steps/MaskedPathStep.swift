@@ -5,21 +5,21 @@ internal import KernelVocabulary
 internal import SystemPackage
 
 /// Steps that hide or protect paths by mounts attached over them.
-package enum HiddenPathStep: ChildStep {
-    /// Hides paths; `label` is the SELinux context of the tmpfs that hides directories.
+package enum MaskedPathStep: ChildStep {
+    /// Masks paths; `label` is the SELinux context of the tmpfs that covers directories.
     ///
-    /// A missing path is not an error. Spec: config-linux.md, Masked Paths.
+    /// A missing path is passed over (`resolveMasked`). Spec: config-linux.md, Masked Paths.
     case maskPaths([String], label: String?)
     /// Makes paths read-only.
     ///
-    /// A missing path is not an error. Spec: config-linux.md, Readonly Paths.
+    /// A missing path is passed over (`resolveMasked`). Spec: config-linux.md, Readonly Paths.
     case protectPaths([String])
 }
 
-extension HiddenPathStep {
+extension MaskedPathStep {
     package var sentence: String {
         switch self {
-        case .maskPaths(let paths, _): "hide \(paths.joined(separator: ", "))"
+        case .maskPaths(let paths, _): "mask \(paths.joined(separator: ", "))"
         case .protectPaths(let paths): "make read-only \(paths.joined(separator: ", "))"
         }
     }
@@ -94,7 +94,7 @@ extension Assembler {
     }
 
     /// Resolves a path, which may be missing; `linked` becomes nonzero if it leads through a link.
-    private mutating func resolveHidden(
+    private mutating func resolveMasked(
         _ path: String, below root: Cell, into target: Cell, _ linked: Cell
     ) {
         let missing: [Errno] = [.noSuchFileOrDirectory, .notDirectory]
@@ -114,7 +114,7 @@ extension Assembler {
     ) {
         let target = cell("masked")
         let status = scratch()
-        resolveHidden(path, below: root, into: target, linked)
+        resolveMasked(path, below: root, into: target, linked)
         let missing = skip(when: .isNegative(target))
         statx(.cell(target), into: status)
         let isDirectory = skip(when: .isFile(status, .directory))
@@ -134,7 +134,7 @@ extension Assembler {
         let linked = cell("linked")
         for path in paths {
             let target = cell("protected")
-            resolveHidden(path, below: root, into: target, linked)
+            resolveMasked(path, below: root, into: target, linked)
             let missing = skip(when: .isNegative(target))
             let tree = cloneTree(target, recursive: true)
             setAttributes(tree, MountChange(set: .readOnly))

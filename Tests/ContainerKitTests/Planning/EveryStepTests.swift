@@ -1,28 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 import SystemPackage
 import Testing
 
+@testable import ContainerKit
 @testable import InitProgram
 
 @Suite("Rules for every step")
 struct EveryStepTests {
-    @Test("there is a sample of every step")
-    func samplesAreComplete() {
-        #expect(everyInitStep.map(CaseName.init).sorted() == CaseName.inSources.sorted())
+    @Test("every step is in a plan that is kept as text")
+    func plansAreComplete() {
+        let ofTheChild = CaseName.declared(in: "InitProgram/Steps", kind: "ChildStep")
+        #expect(ofTheChild.count > 70)
+        let missing = Set(ofTheChild).subtracting(
+            EveryStep.ofTheChild.map { CaseName(of: $0.content) })
+        #expect(missing.sorted() == [])
+        let ofTheParent = CaseName.declared(
+            in: "ContainerKit/Launching/Steps", kind: "ParentAction")
+        #expect(ofTheParent.count > 40)
+        let missingOfTheParent = Set(ofTheParent).subtracting(
+            EveryStep.ofTheParent.map { CaseName(of: $0.action) })
+        #expect(missingOfTheParent.sorted() == [])
     }
 
     @Test(
         "every step lowers to instructions, and the program passes the checker",
-        arguments: everyInitStep)
+        arguments: EveryStep.ofTheChild)
     func lowers(_ step: InitStep) throws {
         let image = ProgramImage(of: step)
         #expect(!image.ofStep.isEmpty)
         try image.check()
     }
 
-    @Test("every skip of every step leads somewhere", arguments: everyInitStep)
+    @Test("every skip of every step leads somewhere", arguments: EveryStep.ofTheChild)
     func skipsArePlaced(_ step: InitStep) {
         for instruction in ProgramImage(of: step).ofStep {
             guard case .skip(_, _, _, let distance) = instruction else { continue }
@@ -30,12 +40,13 @@ struct EveryStepTests {
         }
     }
 
-    @Test("all steps together are a program that passes the checker")
-    func allTogether() throws {
-        let image = ProgramImage(lowering: everyInitStep)
-        try image.check()
-        #expect(Set(image.stepOfInstruction) == Set(everyInitStep.indices))
-        #expect(image.stepOfInstruction == image.stepOfInstruction.sorted())
+    @Test("every step of a plan has its instructions, in the order of the plan")
+    func instructionsAreInOrder() {
+        for plan in EveryStep.plans {
+            let image = plan.lowered()
+            #expect(Set(image.stepOfInstruction) == Set(plan.childSteps.indices))
+            #expect(image.stepOfInstruction == image.stepOfInstruction.sorted())
+        }
     }
 
     @Test(
@@ -49,7 +60,7 @@ struct EveryStepTests {
         try image.check()
     }
 
-    @Test("every step says in one line what it does", arguments: everyInitStep)
+    @Test("every step says in one line what it does", arguments: EveryStep.ofTheChild)
     func summaries(_ step: InitStep) {
         #expect(step.sentence != "\(step)", "the default of an enum is not a summary")
         #expect(!step.sentence.isEmpty)
@@ -57,12 +68,23 @@ struct EveryStepTests {
         #expect(!step.sentence.contains("InitProgram."))
     }
 
-    @Test("no two steps say the same")
-    func summariesDiffer() {
-        #expect(Set(everyInitStep.map(\.sentence)).count == everyInitStep.count)
+    @Test(
+        "every step of the runtime says in one line what it does", arguments: EveryStep.ofTheParent)
+    func sentences(_ step: ParentStep) {
+        #expect(!step.action.sentence.isEmpty)
+        #expect(!step.action.sentence.contains("\n"))
     }
 
-    @Test("every instruction of every step can be printed", arguments: everyInitStep)
+    @Test("no two steps say the same")
+    func sentencesDiffer() {
+        #expect(
+            Set(EveryStep.ofTheChild.map(\.sentence)).count == EveryStep.ofTheChild.count)
+        #expect(
+            Set(EveryStep.ofTheParent.map(\.action.sentence)).count
+                == EveryStep.ofTheParent.count)
+    }
+
+    @Test("every instruction of every step can be printed", arguments: EveryStep.ofTheChild)
     func instructionsPrint(_ step: InitStep) {
         let image = ProgramImage(of: step)
         for index in image.instructionsOfStep(1) {
@@ -74,7 +96,7 @@ struct EveryStepTests {
 
     @Test(
         "a step says of each descriptor that its instructions use that it needs it",
-        arguments: everyInitStep)
+        arguments: EveryStep.ofTheChild)
     func inputs(_ step: InitStep) {
         let image = ProgramImage(of: step)
         for (descriptor, cell) in image.inputs.entries where descriptor != .rootfsTree {
@@ -95,6 +117,22 @@ struct EveryStepTests {
     }
 }
 
+extension ProgramImage {
+    /// A program of one step below a root, and the end that every program has.
+    fileprivate init(of step: InitStep) {
+        var steps: [InitStep] = [.root(.attachRootfs(hostPath: "/rootfs")), step]
+        if case .execution(.execute) = step {
+        } else {
+            steps.append(
+                .execution(.execute(candidates: ["/bin/true"], arguments: [], environment: [])))
+        }
+        self.init(lowering: steps)
+    }
+
+    /// The instructions of that step.
+    fileprivate var ofStep: [Instruction] { instructionsOfStep(1).map { instructions[$0] } }
+}
+
 extension Instruction {
     fileprivate func uses(_ cell: Cell) -> Bool {
         switch self {
@@ -103,42 +141,5 @@ extension Instruction {
         case .skip(let test, _, _, _): test == .cellAddress(cell)
         case .copyTree: false
         }
-    }
-}
-
-/// A case of a theme, such as `MountStep.attachMount`.
-struct CaseName: Comparable {
-    let text: String
-
-    init(_ text: String) { self.text = text }
-
-    init(_ step: InitStep) {
-        let content = step.content
-        let name = Mirror(reflecting: content).children.first?.label ?? "\(content)"
-        text = "\(type(of: content)).\(name)"
-    }
-
-    static func < (one: CaseName, other: CaseName) -> Bool { one.text < other.text }
-
-    /// The cases that the files of the themes declare.
-    static var inSources: [CaseName] {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent()
-            .appending(path: "../../Sources/InitProgram/Steps")
-        let files = FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)
-        var names: [CaseName] = []
-        for case let file as URL in files ?? FileManager.DirectoryEnumerator() {
-            guard let text = try? String(contentsOf: file, encoding: .utf8) else { continue }
-            var theme: Substring?
-            for line in text.split(separator: "\n") {
-                if let name = line.firstMatch(of: /^package enum (\w+): ChildStep/)?.1 {
-                    theme = name
-                }
-                if line == "}" { theme = nil }
-                if let theme, let name = line.firstMatch(of: /^    case (\w+)/)?.1 {
-                    names.append(CaseName("\(theme).\(name)"))
-                }
-            }
-        }
-        return names
     }
 }

@@ -27,7 +27,7 @@ private struct WaitingChild {
         _ = code.textOffset(text)
         // The program has begun when the progress page shows this instruction.
         code.call(.getpid, [])
-        InitStep.exchange(.waitForParent(.prepared)).lower(into: &code, &state)
+        InitStep.exchange(.waitForParent(.userMapped)).lower(into: &code, &state)
         code.exit(7)
         _ = code.reserve(8)
         program = try RunningProgram(code.image, inputs: [.rendezvous: ends[1]])
@@ -67,8 +67,8 @@ extension Trait where Self == ConditionTrait {
     }
 }
 
-@Suite("An empty birth", .serialized)
-struct EmptyBirthTests {
+@Suite("A child that is born empty", .serialized)
+struct BornEmptyTests {
     // MARK: What the child holds
 
     @Test(

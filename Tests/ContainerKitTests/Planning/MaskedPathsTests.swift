@@ -7,11 +7,11 @@ import Testing
 @testable import ContainerKit
 
 @Suite("Masked and read-only paths")
-struct HiddenPathsTests {
+struct MaskedPathsTests {
     @Test("a path that is named again, also in another spelling, counts once")
     func once() throws {
         let paths = ["/a", "/a/", "//a", "/./a/.", "/b/c", "/a", "/b//c"]
-        let hidden = try HiddenPaths(Linux(maskedPaths: paths, readonlyPaths: paths))
+        let hidden = try MaskedPaths(Linux(maskedPaths: paths, readonlyPaths: paths))
         #expect(hidden.masked == ["/a", "/b/c"])
         #expect(hidden.readOnly == ["/a", "/b/c"])
     }
@@ -20,21 +20,21 @@ struct HiddenPathsTests {
     func others() throws {
         // The same letter, composed and decomposed; after a link, `..` leads elsewhere.
         let paths = ["/\u{e9}", "/e\u{301}", "/link/../a", "/a", "/A"]
-        let hidden = try HiddenPaths(Linux(maskedPaths: paths))
+        let hidden = try MaskedPaths(Linux(maskedPaths: paths))
         #expect(hidden.masked.map { Array($0.utf8) } == paths.map { Array($0.utf8) })
     }
 
     @Test("the root is never masked", arguments: ["/", "//", "/.", "/x/.."])
     func maskedRoot(_ path: String) {
         let error = #expect(throws: SpecError.self) {
-            try HiddenPaths(Linux(maskedPaths: ["/a", path]))
+            try MaskedPaths(Linux(maskedPaths: ["/a", path]))
         }
         #expect(error?.path.description == "linux.maskedPaths[1]")
     }
 
     @Test("the root among the read-only paths is the root mount, made read-only")
     func readOnlyRoot() throws {
-        let hidden = try HiddenPaths(Linux(readonlyPaths: ["/a", "//."]))
+        let hidden = try MaskedPaths(Linux(readonlyPaths: ["/a", "//."]))
         #expect(hidden.readOnly == ["/a"])
         #expect(hidden.protectsRoot)
         let plan = try PlanCase(

@@ -6,7 +6,7 @@ internal import RuntimeSpec
 
 /// Masked and read-only paths without duplicates: each path costs a mount for the container's
 /// lifetime.
-struct HiddenPaths {
+struct MaskedPaths {
     /// The paths to mask.
     let masked: [String]
     /// The paths that become read-only mounts of their own.

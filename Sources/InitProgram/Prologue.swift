@@ -6,10 +6,10 @@ internal import SystemPackage
 
 /// The program of a process that is born empty, up to the plan's own program.
 ///
-/// It restores what the exec has changed. If namespaces or a cgroup must be set at birth, the
+/// It restores what the exec has changed. If namespaces or a cgroup must be set by a clone, the
 /// process is only a stepping stone: it clones the process that goes on and ends. So the host's
 /// memory is never charged to a container's cgroup. See Decisions/0025.
-package struct Birth: Sendable {
+package struct Prologue: Sendable {
     /// The clone that the stepping stone makes.
     package struct Clone: Sendable {
         /// The new namespaces of the clone.

@@ -6,7 +6,7 @@ import Testing
 
 /// A container's init before its program runs.
 @Suite("Init is born empty", Host.root)
-struct EmptyBirthTests {
+struct BornEmptyTests {
     @Test("an init that waits for start runs a file in memory, and holds at most 64 KiB")
     func waitingInit() throws {
         try TestBundle.use { bundle throws in
