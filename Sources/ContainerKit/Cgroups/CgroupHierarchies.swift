@@ -98,7 +98,8 @@ extension CgroupHierarchies {
             return found
         } catch {
             throw CgroupError(
-                field: nil, failure: error, message: "no cgroup file system can be used")
+                field: nil, failure: error,
+                message: "no cgroup file system can be used: mount one on /sys/fs/cgroup")
         }
     }
 

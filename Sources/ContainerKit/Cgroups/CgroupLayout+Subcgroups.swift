@@ -30,7 +30,8 @@ extension CgroupLayout {
             guard !isTaken || result.directories[index].cgroup == cgroup else {
                 throw ContainerError(
                     .invalidArgument,
-                    "controller \(controller) has another path than those it is mounted with")
+                    "controller \(controller) is mounted together with one that has another path",
+                    hint: "give all controllers of one mount the same path")
             }
             result.directories[index].cgroup = cgroup
         }

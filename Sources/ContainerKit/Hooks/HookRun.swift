@@ -157,7 +157,7 @@ extension ContainerRecord {
     func pidInside() throws(ContainerError) -> Int32 {
         if hasPidNamespace { return 1 }
         let number = pid
-        let status = try reporting("unable to tell the pid that a hook is told") {
+        let status = try reporting("unable to find the pid for the state that a hook reads") {
             () throws(SystemCallError) in
             try readFile("/proc/\(number)/status")
         }

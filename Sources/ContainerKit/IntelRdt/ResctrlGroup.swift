@@ -54,7 +54,7 @@ struct ResctrlGroup {
     mutating func make() throws(ContainerError) {
         if plan.mustExist {
             try explaining(
-                "the class of service must be there when no schemata are given",
+                "the class of service must exist when no schemata are given",
                 field: "linux.intelRdt.closID"
             ) { (plan) throws(SystemCallError) in _ = try status(at: plan.directory) }
         } else {
@@ -77,7 +77,8 @@ struct ResctrlGroup {
 
     private mutating func makeDirectory(_ path: String, field: String) throws(ContainerError) {
         var isNew = true
-        try explaining("unable to make the group", field: field) { (_) throws(SystemCallError) in
+        try explaining("unable to make the resctrl group", field: field) {
+            (_) throws(SystemCallError) in
             do throws(SystemCallError) {
                 try ContainerKit.makeDirectory(path, mode: 0o755)
             } catch  where error.errno == .fileExists {
@@ -90,7 +91,7 @@ struct ResctrlGroup {
     /// Moves a process, and the processes that it will start, into the groups.
     static func enter(_ directories: [String], _ pid: Int32) throws(ContainerError) {
         for directory in directories {
-            try reporting("unable to enter the group", field: "linux.intelRdt") {
+            try reporting("unable to enter the resctrl group", field: "linux.intelRdt") {
                 () throws(SystemCallError) in
                 try writeControlFile("\(directory)/tasks", String(pid))
             }

@@ -116,7 +116,7 @@ extension ContainerError {
     /// A hint why procfs may hide an existing process.
     static func hiddenProcessHint(_ error: SystemCallError) -> String? {
         error.errno == .noSuchFileOrDirectory
-            ? "is /proc mounted, and without hidepid for who runs this?" : nil
+            ? "is /proc mounted, without hidepid for the user who runs this?" : nil
     }
 
     static let fileSizeHint =

@@ -135,7 +135,7 @@ private final class Walk {
             isOurs = false
         }
         let made = try openFile(name, .readOnly | .directory | .noFollow, at: directory)
-        if isOurs, try status(of: made.number).stx_mode & 0o777 != 0o755 {
+        if isOurs, try status(of: made.number).access != 0o755 {
             _ = try systemCall(
                 "fchmod", __NR_fchmod, Int(made.number), 0o755, describing: "\"\(name)\"")
         }

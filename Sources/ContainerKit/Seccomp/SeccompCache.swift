@@ -71,7 +71,7 @@ struct SeccompCache: Sendable {
 
     /// Whether the file is this user's and nobody else may write to it.
     private static func isOwn(_ status: clinux_statx) -> Bool {
-        status.stx_uid == effectiveUserID && status.stx_mode & 0o022 == 0
+        status.stx_uid == effectiveUserID && !status.isWritableByOthers
     }
 
     // MARK: The key

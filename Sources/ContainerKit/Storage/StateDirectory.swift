@@ -124,15 +124,16 @@ struct StateDirectory: ~Copyable {
         let owner = found.opened.stx_uid
         guard owner == effectiveUserID else {
             throw ContainerError(
-                .state, "\(path) belongs to user \(owner): it is not believed",
-                hint: "a container is looked after by the user who made it")
+                .state, "\(path) belongs to user \(owner): it is not trusted",
+                hint: "use the container as the user who created it")
         }
         let mode = found.opened.permissions
-        guard mode & 0o022 == 0 else {
+        guard !found.opened.isWritableByOthers else {
             throw ContainerError(
                 .state,
                 "others may write to \(path) (mode 0\(String(mode, radix: 8))): "
-                    + "it is not believed")
+                    + "it is not trusted",
+                hint: "take write permission from group and others (chmod go-w)")
         }
         return found
     }
@@ -393,7 +394,7 @@ struct StateDirectory: ~Copyable {
     /// Whether a command is removing the container, or has removed it.
     func isBeingRemoved() throws(ContainerError) -> Bool {
         let now = try reporting { () throws(SystemCallError) in try status(of: descriptor) }
-        return now.stx_mode & 0o777 == Self.removalMode || now.stx_nlink == 0
+        return now.access == Self.removalMode || now.stx_nlink == 0
     }
 
     /// Whether a directory without a record was left by a creation that failed before its first
@@ -407,7 +408,7 @@ struct StateDirectory: ~Copyable {
         let isAsMade =
             opened.stx_btime.tv_sec == opened.stx_mtime.tv_sec
             && opened.stx_btime.tv_nsec == opened.stx_mtime.tv_nsec
-        let wasRemoved = opened.stx_mode & 0o777 == Self.removalMode
+        let wasRemoved = opened.access == Self.removalMode
         guard tellsBirth, !isAsMade, !wasRemoved else { return true }
         return try holds(Self.stagedName)
     }

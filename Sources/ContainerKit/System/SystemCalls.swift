@@ -319,6 +319,8 @@ extension clinux_statx {
 
     /// The permission bits of the mode.
     var permissions: UInt16 { stx_mode & UInt16(FileMode.permissionMask) }
+    var access: UInt16 { stx_mode & UInt16(FileMode.accessMask) }
+    var isWritableByOthers: Bool { stx_mode & UInt16(FileMode.writableByOthers) != 0 }
 
     /// Whether anybody may execute the file.
     var isExecutable: Bool { stx_mode & 0o111 != 0 }

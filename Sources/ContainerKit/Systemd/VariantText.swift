@@ -25,7 +25,7 @@ struct VariantText {
         let value = try reader.value(nil, depth: 0)
         reader.skipSpace()
         guard reader.rest.isEmpty else {
-            throw VariantTextError("there is something behind it")
+            throw VariantTextError("more text follows the value")
         }
         return value
     }
@@ -201,7 +201,7 @@ struct VariantText {
         guard digits.count == count,
             let number = UInt32(String(decoding: digits, as: UTF8.self), radix: 16),
             number != 0, let scalar = Unicode.Scalar(number)
-        else { throw VariantTextError("an escaped character is none") }
+        else { throw VariantTextError("an escape sequence stands for no character") }
         return Array(String(Character(scalar)).utf8)
     }
 
