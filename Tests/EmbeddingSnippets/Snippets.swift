@@ -83,6 +83,12 @@ func watch(_ bundle: ContainerBundle, in store: ContainerStore) async throws {
     }
 }
 
+// Gives a program its input as a file, and takes its result, of at most a mebibyte.
+func exchange(_ input: FileDescriptor, _ result: FileDescriptor, with container: Container) throws {
+    try container.copyIn(input, to: "/tmp/input", user: User(uid: 1000, gid: 1000))
+    try container.copyOut("/tmp/result", to: result, limitBytes: 1 << 20)
+}
+
 // Ends gracefully: INT, a second later TERM, three seconds later KILL.
 func serve(_ bundle: ContainerBundle, in store: ContainerStore) async throws {
     let server = Task {

@@ -58,7 +58,7 @@ func openRegularFile(_ path: String, inRoot root: CInt) throws(SystemCallError) 
 /// In a running container, a link may lead into its procfs, and `/proc/kmsg` is a regular file.
 ///
 /// Kernel: fstatfs(2); include/uapi/linux/magic.h.
-private func isOfKernel(_ file: CInt) throws(SystemCallError) -> Bool {
+func isOfKernel(_ file: CInt) throws(SystemCallError) -> Bool {
     FilesystemMagic(rawValue: try filesystemStatus(of: file).f_type)?.isOfKernel ?? false
 }
 

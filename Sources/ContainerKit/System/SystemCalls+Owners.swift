@@ -14,6 +14,15 @@ func changeOwner(of descriptor: CInt, to user: UInt32) throws(SystemCallError) {
         describing: "\(descriptor), \(user)")
 }
 
+/// Gives an open file to a user and a group.
+///
+/// Kernel: fchown(2).
+func changeOwner(of descriptor: CInt, to user: UInt32, group: UInt32) throws(SystemCallError) {
+    try systemCall(
+        "fchown", __NR_fchown, Int(descriptor), Int(user), Int(group),
+        describing: "\(descriptor), \(user), \(group)")
+}
+
 /// Changes the owner of a file in an open directory, but not its group.
 ///
 /// Kernel: fchownat(2) with AT_SYMLINK_NOFOLLOW.

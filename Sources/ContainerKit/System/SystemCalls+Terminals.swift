@@ -2,6 +2,7 @@
 
 #if os(Linux)
 internal import CLinux
+internal import KernelVocabulary
 
 /// The modes of a terminal.
 ///
@@ -21,6 +22,20 @@ func terminalCall<Value>(_ descriptor: CInt, _ request: Int32, _ value: inout Va
     withUnsafeMutablePointer(to: &value) {
         raw_system_call(
             Int(__NR_ioctl), Int(descriptor), Int(request), Int(bitPattern: $0), 0, 0, 0) == 0
+    }
+}
+
+/// Sets the size of a terminal, in characters; its size in pixels is not known.
+///
+/// Kernel: ioctl_tty(2), TIOCSWINSZ, struct winsize.
+func setWindowSize(of terminal: CInt, rows: UInt16, columns: UInt16) throws(SystemCallError) {
+    var size: (rows: UInt16, columns: UInt16, width: UInt16, height: UInt16) = (
+        rows, columns, 0, 0
+    )
+    try withAddress(of: &size) { (address) throws(SystemCallError) in
+        _ = try systemCall(
+            "ioctl", __NR_ioctl, Int(terminal), DeviceRequest.setWindowSize.rawValue, address,
+            describing: "\(terminal), \(DeviceRequest.setWindowSize), \(rows) by \(columns)")
     }
 }
 

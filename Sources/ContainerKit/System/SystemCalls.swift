@@ -5,6 +5,7 @@
 //   SystemCalls            the call itself, files, directories, status
 //   SystemCalls+Cgroups    device programs of v2
 //   DeviceInstruction      one instruction of such a program
+//   SystemCalls+Copies     from one descriptor to another
 //   SystemCalls+Datagrams, SystemCalls+Sockets, SystemCalls+Pipes  sockets, descriptors over them, pipes
 //   SystemCalls+Directories, SystemCalls+Owners, SystemCalls+Terminals  entries; owners; modes
 //   SystemCalls+Descriptors  queries and duplicates descriptors
