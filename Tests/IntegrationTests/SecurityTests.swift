@@ -258,7 +258,7 @@ struct SecurityTests {
                 """
                 while [ ! -e /tmp/stop ]; do
                     for p in /proc/[0-9]*; do
-                        e=$(readlink $p/exe) && [ "$e" != /bin/busybox ] && echo exe $e
+                        e=$(readlink $p/exe) && [ "${e%/*}" != /bin ] && echo exe $e
                         r=$(readlink $p/root) && [ "$r" != / ] && echo root $r
                         for f in $p/fd/[3-9]; do
                             l=$(readlink $f) && [ "${l%%:*}" != pipe ] && echo fd $l

@@ -74,15 +74,20 @@ extension Container {
                 guard try !isOfKernel(directory.number) else {
                     throw SystemCallError("open", "\"\(path.text)\"", errno: .invalidArgument)
                 }
-                return try Self.replace(name, in: directory.number) {
-                    (file) throws(SystemCallError) in
-                    let count = try copyBytes(
-                        from: descriptor.rawValue, named: "input", to: file, limitBytes: limit)
-                    // The owner first: a change of it takes set-user-ID bits away.
-                    try changeOwner(of: file, to: owner.user, group: owner.group)
-                    try setMode(Int(permissions.rawValue), of: file, named: path.text)
-                    return count
+                var count = 0
+                // A file system of the container's user namespace takes no file of any other user.
+                try actingAs(owner) { () throws(SystemCallError) in
+                    count = try Self.replace(name, in: directory.number) {
+                        (file) throws(SystemCallError) in
+                        let count = try copyBytes(
+                            from: descriptor.rawValue, named: "input", to: file, limitBytes: limit)
+                        // The owner first: changing it clears set-user-ID bits.
+                        try changeOwner(of: file, to: owner.userID, group: owner.groupID)
+                        try setMode(Int(permissions.rawValue), of: file, named: path.text)
+                        return count
+                    }
                 }
+                return count
             }
         }
     }
@@ -139,25 +144,18 @@ extension Container {
         }
     }
 
-    /// The ids of the host that stand behind a user of the container.
-    private static func owner(_ user: User, of pid: Int32) throws(ContainerError)
-        -> (user: UInt32, group: UInt32)
-    {
-        let maps = try reporting("unable to read the container's id maps") {
+    /// The host's IDs of a user of the container.
+    private static func owner(_ user: User, of pid: Int32) throws(ContainerError) -> NamespaceUser {
+        let maps = try reporting("unable to read the container's ID maps") {
             () throws(SystemCallError) in try IDMaps.read(of: pid)
         }
-        func outside(_ id: UInt32, _ ranges: [IDRange], _ noun: String) throws(ContainerError)
-            -> UInt32
-        {
-            for range in ranges where id >= range.inside && id - range.inside < range.count {
-                return range.outside &+ (id - range.inside)
-            }
+        do throws(SystemCallError) {
+            return try maps.outside(NamespaceUser(userID: user.uid, groupID: user.gid))
+        } catch {
             throw ContainerError(
-                .invalidArgument, "\(noun) \(id) is not mapped in the container's user namespace")
+                .invalidArgument,
+                "user \(user.uid) or group \(user.gid) is not mapped in the container's user namespace")
         }
-        return (
-            try outside(user.uid, maps.users, "user"), try outside(user.gid, maps.groups, "group")
-        )
     }
 }
 
