@@ -110,6 +110,11 @@ class Machine:
             return OUT_OF_TIME
         finally:
             ssh.kill()
+        # 255 is ssh's own status, as when the guest's kernel has panicked.
+        if status == 255:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(20)
+                raise Failed(f"the guest ended:\n{self.tail('console')}")
         if self.keep and not status:
             self.power_off()
         return status
