@@ -7,7 +7,7 @@ struct Room: Sendable {
     var name: String
     var uses: [String]
 
-    /// All rooms, from the lowest layer up: a room uses only rooms above it in this list.
+    /// All rooms, from the lowest layer up: a room uses only rooms before it in this list.
     ///
     /// Texts, the config's model and the plan's steps are separate targets, which every room may
     /// use.

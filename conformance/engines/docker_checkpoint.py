@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoint and restore by Docker, which counts them among its experiments: a counter goes on where it stood."""
 
-import shutil
-
 from docker_daemon import docker, start, state
 from docker_run import shell
-from harness import NotRun, case, eventually, expect, expect_in
+from harness import case, eventually, expect, expect_in, needs_criu
 
 COUNT = "i=0; while :; do i=$((i+1)); echo $i >/next; mv /next /count; sleep 0.1; done"
 GROUP = "experimental"
@@ -18,8 +16,7 @@ def count():
 
 def counted():
     """Starts a counter; gives what it has reached."""
-    if not shutil.which("criu"):
-        raise NotRun("no criu")
+    needs_criu()
     start("--security-opt", "seccomp=unconfined", *shell(COUNT))
     return eventually(lambda: (n := count()) > 15 and n, "it counts")
 

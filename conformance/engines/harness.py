@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import os
 import pathlib
 import pty
@@ -29,6 +30,7 @@ import termios
 import time
 
 BUSYBOX = pathlib.Path("/opt/busybox")
+STREAMS = ("stdin", "stdout", "stderr")
 SYSTEMD = os.path.isdir("/run/systemd/system")
 # The machine may be emulated; there, an engine's client alone takes a second.
 CALL_SECONDS = 120
@@ -113,6 +115,28 @@ def eventually(check, what, seconds=60, pause=0.3):
             raise Failed(f"not within {seconds} s: {what}")
         time.sleep(pause)
     return found
+
+
+@functools.cache
+def criu_dumps():
+    """What keeps CRIU from dumping a process that sleeps; empty if it can."""
+    sleeper = subprocess.Popen(["sleep", "60"], start_new_session=True, **dict.fromkeys(STREAMS, subprocess.DEVNULL))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            command = ["criu", "dump", "--shell-job", "--tree", str(sleeper.pid), "--images-dir", folder]
+            done = subprocess.run(command, capture_output=True)
+            return "CRIU cannot dump a process on this kernel" if done.returncode else ""
+    except FileNotFoundError:
+        return "no criu"
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+def needs_criu():
+    """Skips a case where no checkpoint can be made; some releases of CRIU cannot on some kernels."""
+    if reason := criu_dumps():
+        raise NotRun(reason)
 
 
 def nothing_left(leftovers, seconds=30):

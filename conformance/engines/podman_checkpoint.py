@@ -2,10 +2,9 @@
 """Checkpoint and restore by Podman: a counter, which must go on where it stood, and a TCP connection."""
 
 import pathlib
-import shutil
 import tempfile
 
-from harness import NotRun, case, eventually, expect, expect_in
+from harness import case, eventually, expect, expect_in, needs_criu
 from podman_client import podman, shell, start, state
 
 COUNT = "i=0; while :; do i=$((i+1)); echo $i >/next; mv /next /count; sleep 0.1; done"
@@ -14,11 +13,6 @@ ECHO = """
 nc -l -p 99 -e cat & sleep 2
 { while :; do echo x; sleep 0.2; done; } | nc 127.0.0.1 99 >/echoed
 """
-
-
-def needs_criu():
-    if not shutil.which("criu"):
-        raise NotRun("no criu")
 
 
 def count(name="box"):

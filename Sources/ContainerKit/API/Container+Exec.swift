@@ -26,8 +26,7 @@ extension Container {
     /// - Parameters:
     ///   - process: what to run. If it leaves out capabilities, limits, OOM score, scheduler, I/O
     ///     priority, CPU affinity, AppArmor profile or SELinux label, those of the container's own
-    ///     process are used, as with runc; all else is taken as given. process, as with runc; all
-    ///     else is as it says.
+    ///     process are used, as with runc; all else is taken as given.
     ///   - options: streams, terminal, pid file.
     /// - Returns: The process, a child of the caller.
     /// - Throws: `wrongState` if the container is stopped or paused; `notRunning` if it is still

@@ -87,7 +87,8 @@ extension ContainerError {
                 hint: OuterFilter.hint(for: failure) ?? file.hint, detail: file.reason)
             return
         }
-        // A note that gives a reason is used only with the errnos that this reason causes.
+        // "filesystem ... must be mounted on ordinary directory" (`Assembler+Filesystems`) is a reason,
+        // and used only with the errnos that it causes.
         let isReason = instruction.note.begins(with: "filesystem ")
         let holds = failure.errno == .notDirectory || failure.errno == .tooManySymbolicLinkLevels
         self.init(

@@ -104,7 +104,8 @@ final class Launcher {
 
     /// The actions that undo the steps so far.
     var undoList = UndoList()
-    /// Whether this program must start itself again, sealed, before its child may be a copy of it.
+    /// Whether this program must execute itself again from a read-only mount (`SealedExecutable`)
+    /// before its child may be a copy of it.
     var isToBeSealed = false
     /// Whether it failed in a way that makes the caller try another plan.
     private(set) var isToBeTriedAgain = false

@@ -18,7 +18,7 @@ struct TreeSupply {
     private(set) var earlyParentSteps: [PlannedParentStep] = []
     /// The parent's steps when the child is about to mount, in the child's order.
     private(set) var lateParentSteps: [PlannedParentStep] = []
-    /// The steps before the first mount of a child that prepares trees itself.
+    /// The child's steps before its first mount, if the child prepares mount trees itself.
     private(set) var earlyChildSteps = StepList()
     /// The child's mounts, with the steps that obtain the trees.
     private(set) var mountSteps = StepList()

@@ -6,7 +6,7 @@ internal import RuntimeSpec
 
 /// The user namespace of a container, if it differs from the runtime's.
 ///
-/// A new one is made by the clone if all other namespaces are new or the host's. Otherwise a first
+/// A new one is made by the clone if every other namespace is new or shared with the host. Otherwise a first
 /// process joins other namespaces while it has the rights, enters the user namespace, makes the
 /// namespaces that must belong to it, and clones the second process, which becomes init.
 struct UserNamespacePlan: Equatable, Sendable {
@@ -54,8 +54,8 @@ extension IDMaps {
 
     /// Parses crun's option `idmap=uids=0-1-10#10-11-10;gids=@0-0-10`.
     ///
-    /// The numbers are the first ID of the file system, the first ID outside, and the count; with
-    /// `@` the second is an ID of the container. Maps that are not given are the container's.
+    /// The numbers are the first ID in the file system (`inside`), the first ID that it appears as
+    /// (`outside`), and the count; with `@` the second is an ID of the container. Maps that are not given are the container's.
     init?(option text: String, in container: IDMaps?) {
         let everything = [IDRange(inside: 0, outside: 0, count: .max)]
         self = container ?? IDMaps(users: everything, groups: everything)

@@ -131,7 +131,7 @@ extension Linux.Propagation: Vocabulary {
 ///
 /// Spec: config-linux.md, Namespaces.
 public struct Namespace: Hashable, Sendable {
-    /// The path of a namespace file to join, absolute; nil creates a new namespace.
+    /// What the namespace isolates.
     public var kind: Kind
     /// The file of the namespace to join, an absolute path; nil makes a new one.
     public var path: String?
