@@ -8,8 +8,9 @@ internal import SystemPackage
 // The runtime's steps of a launch: before, at and after the clone.
 
 extension CreateRecipe {
-    /// Whether the config would change the host if the joined namespace were the host's own. In a mount
-    /// namespace, every config would: mounts are made in it.
+    /// Whether the config would change the host if the joined namespace were the host's own.
+    ///
+    /// In a mount namespace, every config would: mounts are made in it.
     private func needsOwn(_ kind: NamespaceKind) -> Bool {
         switch kind {
         case .mount: true
@@ -115,8 +116,10 @@ extension CreateRecipe {
         return cgroups.layout.isUnified && startsInCgroup && !copies
     }
 
-    /// Whether the first process is in the v2 cgroup. If a second one becomes init, only that one is
-    /// cloned into the cgroup, unless the first has entered it.
+    /// Whether the first process is in the v2 cgroup.
+    ///
+    /// If a second one becomes init, only that one is cloned into the cgroup, unless the first has
+    /// entered it.
     private var startsInCgroup: Bool {
         (!needsSecondProcess && entersUnifiedCgroup) || entersCgroupFirst
     }
