@@ -154,7 +154,8 @@ extension Container {
         } catch {
             throw ContainerError(
                 .invalidArgument,
-                "user \(user.uid) or group \(user.gid) is not mapped in the container's user namespace")
+                "user \(user.uid) or group \(user.gid) is not mapped in the container's user namespace"
+            )
         }
     }
 }
