@@ -20,7 +20,7 @@ private func read(
     try Arguments(parsing: words, flags: flags, stoppingAtOperand: stoppingAtOperand)
 }
 
-@Suite("The words of a command line")
+@Suite("Arguments of a command line")
 struct ArgumentsTests {
     @Test(
         "a text flag takes one dash or two, its letter, and its value after = or as the next word",
@@ -36,7 +36,9 @@ struct ArgumentsTests {
         #expect(!arguments.has(force))
     }
 
-    @Test("operands and flags of bytes keep what is no UTF-8; another flag refuses it")
+    @Test(
+        "operands and flags with byte values keep bytes that are not UTF-8; other flags refuse them"
+    )
     func bytes() throws {
         let latin = ByteText(bytes: [0x63, 0x61, 0x66, 0xe9])
         let words: [ByteText] = ["-e", latin, ByteText(bytes: [0x2d, 0x65, 0x3d, 0xff]), latin]
@@ -52,7 +54,7 @@ struct ArgumentsTests {
     }
 
     @Test(
-        "a toggle is on by itself and reads Go's booleans after =",
+        "a boolean flag is true without a value and accepts Go's boolean words after =",
         arguments: [
             (["-f"], true), (["--force"], true), (["-force"], true), (["--force=true"], true),
             (["-f=1"], true), (["-f=T"], true), (["-f=TRUE"], true), (["--force=false"], false),
@@ -63,7 +65,7 @@ struct ArgumentsTests {
         #expect(try read(words + ["id"]).has(force) == expected)
     }
 
-    @Test("a toggle leaves the next word alone")
+    @Test("a boolean flag does not take the next word as its value")
     func toggleTakesNoWord() throws {
         #expect(try read(["-f", "false"]).operands == ["false"])
     }
@@ -76,7 +78,7 @@ struct ArgumentsTests {
         #expect(try read(["--bundle=a=b"]).text(bundle) == "a=b")
     }
 
-    @Test("the last of several values counts, and all of them can be had in order")
+    @Test("the last value of a repeated flag counts, and all its values can be read in order")
     func repeatedFlags() throws {
         let arguments = try read(["-b", "1", "id", "--bundle=2"])
         #expect(arguments.text(bundle) == "2")
@@ -91,12 +93,12 @@ struct ArgumentsTests {
         #expect(try read([]).number(count) == nil)
     }
 
-    @Test("a lone dash is an operand, and so is all after --")
+    @Test("a lone dash is an operand, and so is every word after --")
     func operands() throws {
         #expect(try read(["-", "--", "--bundle", "-f"]).operands == ["-", "--bundle", "-f"])
     }
 
-    @Test("where a program follows, its flags are left to it, and so is its --")
+    @Test("flags and a -- that follow the program of exec belong to that program")
     func stoppingAtOperand() throws {
         let words = ["-f", "id", "-f", "--", "--bundle", "-x"]
         let arguments = try read(words, stoppingAtOperand: true)
@@ -106,7 +108,7 @@ struct ArgumentsTests {
     }
 
     @Test(
-        "a wrong flag is told in Go's words, which engines search for",
+        "a wrong flag is reported in Go's words, which engines search for",
         arguments: [
             (["--bogus", "id"], "flag provided but not defined: -bogus"),
             (["id", "-x=1"], "flag provided but not defined: -x"),
@@ -129,7 +131,7 @@ struct ArgumentsTests {
         #expect(throws: UsageError(message)) { try read(words) }
     }
 
-    @Test("a flag that is not acted on is noticed, but for a value that asks for nothing")
+    @Test("a flag that has no effect is reported, unless its value asks for nothing")
     func unsupportedFlags() throws {
         #expect(try read(["--systemd-cgroup"]).unsupported == "--systemd-cgroup")
         #expect(try read(["-f", "--systemd-cgroup=1"]).unsupported == "--systemd-cgroup")

@@ -5,14 +5,16 @@ internal import Testing
 
 @testable import swrunc
 
-@Suite("The tables of the commands")
+@Suite("Commands and their flags")
 struct CommandTests {
     @Test("every command is found under its own name", arguments: Command.Name.allCases)
     func names(_ name: Command.Name) {
         #expect(Command.named(name.rawValue)?.name == name.rawValue)
     }
 
-    @Test("no command has two flags of one name, or help's", arguments: Command.Name.allCases)
+    @Test(
+        "no command has two flags of the same name, or one named like a help flag",
+        arguments: Command.Name.allCases)
     func flagNamesAreUnique(_ name: Command.Name) {
         let flags = name.command.flags + [.help]
         let names = flags.flatMap { [$0.name] + ($0.letter.map { [$0] } ?? []) }
@@ -20,7 +22,7 @@ struct CommandTests {
     }
 
     @Test(
-        "a wrong number of operands is told in runc's words",
+        "a wrong number of operands is reported in runc's words",
         arguments: [
             ("state", 0, #""state" requires exactly 1 argument(s)"#),
             ("state", 2, #""state" requires exactly 1 argument(s)"#),
@@ -36,7 +38,7 @@ struct CommandTests {
     }
 
     @Test(
-        "a right number of operands is no complaint",
+        "an allowed number of operands is accepted",
         arguments: [
             ("state", 1), ("kill", 1), ("kill", 2), ("exec", 9), ("list", 0), ("explain", 0),
         ])
@@ -44,7 +46,7 @@ struct CommandTests {
         #expect(try #require(Command.named(name)).complaint(aboutOperandCount: count) == nil)
     }
 
-    @Test("the words that engines call with are taken", arguments: engineCalls)
+    @Test("the command lines that engines use are accepted", arguments: engineCalls)
     func enginesAreUnderstood(_ words: [String]) throws {
         let globals = try Arguments(
             parsing: words, flags: GlobalFlags.all, stoppingAtOperand: true)
@@ -56,7 +58,7 @@ struct CommandTests {
     }
 
     @Test(
-        "what is not implemented yet is known and refused",
+        "a command or flag that is not implemented yet is recognized and refused",
         arguments: [
             ["run", "--no-subreaper=false", "id"], ["create", "--detach=0", "id"],
         ])
@@ -65,7 +67,9 @@ struct CommandTests {
         #expect(try command.parse(words.dropFirst()).unsupported != nil)
     }
 
-    @Test("help tells every flag, in the layout of runc", arguments: Command.Name.allCases)
+    @Test(
+        "the help of a command lists every flag, in runc's layout", arguments: Command.Name.allCases
+    )
     func help(_ name: Command.Name) throws {
         let text = HelpText.of(name.command, program: "swrunc")
         #expect(text == (try snapshot(name.rawValue, renewing: text)))

@@ -18,7 +18,7 @@ struct DurationTests {
     }
 
     @Test(
-        "what is not a duration is none",
+        "a text that is not a duration is refused",
         arguments: ["", "5", "s", "5 s", "1x", "1.2.3s", "5s5", "-5s", "+", "99999999h"])
     func refused(_ text: String) {
         #expect(Duration(goText: text) == nil)

@@ -5,7 +5,7 @@ internal import Testing
 
 @testable import swrunc
 
-@Suite("The process that exec makes of its flags")
+@Suite("Flags of exec")
 struct ExecFlagsTests {
     private let template = Process(
         terminal: true, user: User(uid: 7, gid: 8, additionalGids: [9]), args: ["sleep"],
@@ -27,7 +27,7 @@ struct ExecFlagsTests {
         #expect(try changed() == expected)
     }
 
-    @Test("flags change what they name")
+    @Test("each flag of exec changes only the field that it names")
     func overrides() throws {
         let process = try changed(
             "-t", "-e", "A=1,2", "--env=B=2", "--cwd", "/tmp", "-u", "1:2", "-g", "3",
@@ -46,7 +46,9 @@ struct ExecFlagsTests {
         #expect(try changed("-u", "1").user == User(uid: 1, gid: 8, additionalGids: [9]))
     }
 
-    @Test("an added capability is never made inheritable, and ambient only if it is")
+    @Test(
+        "--cap never makes a capability inheritable, and makes it ambient only if it is inheritable"
+    )
     func capabilities() throws {
         let process = try changed("--cap", "CAP_CHOWN", "-c", "CAP_SYS_PTRACE")
         let sets = try #require(process.capabilities)
@@ -58,7 +60,7 @@ struct ExecFlagsTests {
     }
 
     @Test(
-        "a user is one decimal number or two",
+        "--user takes a decimal user id, or a user id and a group id",
         arguments: [
             ("1", 1, nil), ("0", 0, nil), ("1:1", 1, 1),
             ("4294967294:4294967294", .max - 1, .max - 1),
@@ -70,7 +72,7 @@ struct ExecFlagsTests {
     }
 
     @Test(
-        "anything else is refused: no part of it ever reads as root",
+        "--user refuses anything else, and never reads a part of it as root",
         arguments: [
             "", ":", "1:", ":1", "0x", "0x1", "1x", "x", "-1", "+1", "1:-1", "1:x", "1:1:1", " 1",
             "root", "4294967295", "1:4294967295", "4294967296", "18446744073709551616", "١",
@@ -84,7 +86,9 @@ struct ExecFlagsTests {
         #expect(throws: ContainerError.self) { try changed("--user=\(text)") }
     }
 
-    @Test("a wrong group is refused", arguments: ["", "x", "-1", "4294967295"])
+    @Test(
+        "an additional group that is not a valid id is refused",
+        arguments: ["", "x", "-1", "4294967295"])
     func wrongGroups(_ text: String) {
         let error = #expect(throws: ContainerError.self) { try changed("-g=\(text)") }
         #expect(
@@ -93,7 +97,7 @@ struct ExecFlagsTests {
     }
 
     @Test(
-        "beside --process no flag may say otherwise; the words of a program have no effect",
+        "a flag that contradicts --process is refused; a program beside --process has no effect",
         arguments: [
             (["id"], nil), (["-t", "id"], nil),
             (["-t=false", "id"], "--process and --tty exclude each other"),
@@ -112,7 +116,7 @@ struct ExecFlagsTests {
         }
     }
 
-    @Test("--cgroup takes one path for all controllers, or one for each that it names")
+    @Test("--cgroup takes one path for all controllers, or one for each controller that it names")
     func subcgroups() throws {
         #expect(try ExecFlags.subcgroups([]) == [:])
         #expect(try ExecFlags.subcgroups(["a/b"]) == ["": "a/b"])

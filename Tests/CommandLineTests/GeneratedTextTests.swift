@@ -22,7 +22,7 @@ struct GeneratedTextTests {
     }
 
     @Test(
-        "bash completes commands, flags, their values and words",
+        "bash completion offers commands, flags, values of flags and operands",
         arguments: [
             (["swrunc", "cre"], ["create"]),
             (["swrunc", "--roo"], ["--root", "--rootless"]),
@@ -54,7 +54,7 @@ struct GeneratedTextTests {
     }
 
     @Test(
-        "the scripts of other shells are read without complaint, where the shell is there",
+        "the completion script of every other installed shell is read without complaint",
         arguments: [Shell.zsh, .fish])
     func syntax(_ shell: Shell) throws {
         guard FileManager.default.isExecutableFile(atPath: "/usr/bin/\(shell.rawValue)") else {
@@ -70,7 +70,7 @@ struct GeneratedTextTests {
     }
 
     @Test(
-        "a manual page tells all that help tells, in man's macros",
+        "the manual page of a command has everything that its help has, in man's macros",
         arguments: Command.Name.allCases)
     func manualPage(_ name: Command.Name) {
         let command = name.command

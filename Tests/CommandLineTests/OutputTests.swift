@@ -10,7 +10,7 @@ internal import Testing
 @Suite("What is printed and logged")
 struct OutputTests {
     @Test(
-        "a text record is a line of logrus: quotes where a word is not plain",
+        "a text record is a line as logrus writes it: values that need quotes are quoted",
         arguments: [
             ("container does not exist", #"msg="container does not exist""#),
             ("plain", "msg=plain"), ("", #"msg="""#),
@@ -34,7 +34,7 @@ struct OutputTests {
     }
 
     @Test(
-        "levels have the names of logrus",
+        "log levels have the names of logrus",
         arguments: [
             (Logger.Level.trace, "trace"), (.debug, "debug"), (.info, "info"), (.notice, "info"),
             (.warning, "warning"), (.error, "error"), (.critical, "error"),
@@ -49,7 +49,7 @@ struct OutputTests {
         failure: SystemCallError("openat2", #""/proc/kcore""#, errno: .permissionDenied),
         hint: "look at the owner of the rootfs")
 
-    @Test("a failure is told to engines with runc's words before it and its parts beside it")
+    @Test("a failure is logged for engines with runc's words before it and its parts as fields")
     func failureRecord() {
         let failure = Failure(refusal, of: .create, program: "runc")
         #expect(
@@ -64,7 +64,7 @@ struct OutputTests {
     private let escapedRefusal =
         #"linux.maskedPaths[3]: cannot mask the path: openat2(\"/proc/kcore\"): permission denied"#
 
-    @Test("a failure is told to a person without the wrapping, the hint on its own line")
+    @Test("a failure is shown to a person without runc's prefix, with the hint on its own line")
     func failureForPerson() {
         let failure = Failure(refusal, of: .run, program: "swrunc")
         #expect(
@@ -76,7 +76,7 @@ struct OutputTests {
                 """)
     }
 
-    @Test("what steers a terminal is escaped in what a person reads, and in the text log")
+    @Test("terminal control characters are escaped in messages for a person and in the text log")
     func controlCharacters() {
         let text = "a\u{1b}[2Jb\u{9b}c\u{202e}d\re\nf\u{7f}ä"
         let escaped = #"a\x1b[2Jb\u009bc\u202ed\re\nf\x7fä"#
@@ -92,7 +92,7 @@ struct OutputTests {
     }
 
     @Test(
-        "runc's words before a failure, and its status, depend on the command",
+        "the command determines runc's words before a failure, and the exit status",
         arguments: [
             (
                 "create",
@@ -115,7 +115,7 @@ struct OutputTests {
     }
 
     @Test(
-        "how far a container was is told in runc's words, where init or a mount failed",
+        "a failure of init or of a mount is reported in the words that runc uses for that stage",
         arguments: [
             (.initFailed, "mounts[1]", "error during container init: error mounting: "),
             (.systemCall, "mounts[1]", "error during container init: error mounting: "),
@@ -162,7 +162,7 @@ struct OutputTests {
                 + #""created":"2026-11-21T01:30:01.069508468Z","owner":"root"}]"# + "\n")
     }
 
-    @Test("the version begins with the name it was asked by, as engines look for it")
+    @Test("the version begins with the name under which the program was called, as engines expect")
     func version() {
         let lines = VersionText.of(program: "runc").split(separator: "\n")
         #expect(lines[0] == "runc version \(RuntimeVersion.string)")

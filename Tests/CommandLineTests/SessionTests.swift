@@ -10,7 +10,7 @@ internal import Testing
 
 /// Calls of the whole command line, but only of commands that start nothing: create, run and exec
 /// would re-execute the test program.
-@Suite("One call from its words to its status")
+@Suite("One call of the program, from arguments to exit status")
 final class SessionTests {
     private let directory = FilePath("/tmp/swrunc-session-\(UUID().uuidString)")
 
@@ -33,13 +33,13 @@ final class SessionTests {
         try String(contentsOfFile: log, encoding: .utf8)
     }
 
-    @Test("the log file is there even when nothing went wrong")
+    @Test("the log file is created even when nothing goes wrong")
     func logIsMade() throws {
         #expect(call("delete", "--force", "absent") == 0)
         #expect(try logText() == "")
     }
 
-    @Test("a log takes errors alone, so that it is one JSON object; with --debug all is logged")
+    @Test("only errors are logged, so that the log is one JSON object; --debug logs everything")
     func levels() throws {
         let outlet = try LogOutlet.file(FilePath(log), .text)
         outlet.logger(debug: false).warning("unread")
@@ -72,7 +72,7 @@ final class SessionTests {
     }
 
     @Test(
-        "a call that cannot be understood is told to the log too",
+        "a command line that cannot be understood is reported in the log, too",
         arguments: [
             (["nonsense"], "msg=\"No help topic for 'nonsense'\""),
             (["state"], #"msg="swrunc: \"state\" requires exactly 1 argument(s)""#),
@@ -86,7 +86,7 @@ final class SessionTests {
         #expect(try logText().contains(message))
     }
 
-    @Test("Podman finds out whether there is checkpoint, and what restore takes")
+    @Test("Podman can detect that checkpoint exists and which flags restore takes")
     func checkpointProbes() throws {
         #expect(call("checkpoint", "--help") == 0)
         #expect(call("restore", "--lsm-mount-context") == 1)
@@ -103,27 +103,27 @@ final class SessionTests {
         #expect(try logText().contains("for --rootless") == !isTaken)
     }
 
-    @Test("the help names the directory of the states that a store has without being told")
+    @Test("the help names the store's default state directory")
     func standardRoot() {
         let standard = ContainerStore.standardPath.string
         #expect(GlobalFlags.root.standard?.hasPrefix("\(standard), ") == true)
     }
 
-    @Test("/ is never the directory of the states", arguments: ["/", "//", "/x/.."])
+    @Test("/ is never used as the state directory", arguments: ["/", "//", "/x/.."])
     func rootIsRefused(_ root: String) throws {
         let words = ["swrunc", "--log", log, "--root", root, "state", "x"]
         #expect(Session.run(words) == 1)
         #expect(try logText().contains("Option --root argument should not be set to /"))
     }
 
-    @Test("a log that is a fifo without a reader is refused, not waited for")
+    @Test("a log that is a FIFO without a reader is refused, not waited for")
     func fifoAsLog() {
         let fifo = directory.appending("fifo").string
         #expect(mkfifo(fifo, 0o600) == 0)
         #expect(Session.run(["swrunc", "--log", fifo, "features"]) == 1)
     }
 
-    @Test("spec writes a configuration that can be read back, and never over another")
+    @Test("spec writes a config that can be read back, and never overwrites a file")
     func spec() throws {
         #expect(call("spec", "--bundle", directory.string) == 0)
         let path = directory.appending("config.json").string

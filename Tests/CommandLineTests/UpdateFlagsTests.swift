@@ -16,7 +16,7 @@ struct UpdateFlagsTests {
             arguments, Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
-    @Test("every flag sets its field, and an absent or empty one sets none")
+    @Test("every flag of update sets its field; an absent or empty flag sets none")
     func fields() throws {
         #expect(try resources("box") == Resources())
         #expect(
@@ -37,7 +37,7 @@ struct UpdateFlagsTests {
     }
 
     @Test(
-        "bytes are read with Docker's units",
+        "sizes in bytes are read with Docker's units",
         arguments: [
             ("0", 0), ("4096", 4096), ("1k", 1024), ("1KB", 1024), ("1KiB", 1024), ("10b", 10),
             ("50M", 52_428_800), ("1.5g", 1_610_612_736), ("2 MB", 2_097_152), ("1t", 1 << 40),
@@ -48,7 +48,7 @@ struct UpdateFlagsTests {
     }
 
     @Test(
-        "what is not a number of bytes is refused",
+        "a value that is not a number of bytes is refused",
         arguments: ["", "M", "1x", "1kk", "-1", "1ib", "1 2", "0x10", "1.2.3k", "9000p", "1e3"])
     func wrongBytes(_ text: String) {
         #expect(UpdateFlags.byteCount(of: text) == nil)

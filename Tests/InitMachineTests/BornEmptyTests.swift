@@ -72,7 +72,7 @@ struct BornEmptyTests {
     // MARK: What the child holds
 
     @Test(
-        "the child's memory is the machine, its image, the progress page and a stack, and nothing else",
+        "the child's memory is only the machine, its image, the progress page and a stack",
         .rootLooksIntoTheChild)
     func memory() throws {
         let child = try WaitingChild()
@@ -88,7 +88,7 @@ struct BornEmptyTests {
     }
 
     @Test(
-        "nothing of the host's heap is in the child's memory; what its program needs is",
+        "nothing of the host's heap is in the child's memory, but what its program needs is",
         .rootLooksIntoTheChild)
     func secrets() throws {
         let secret = (0..<32).map { _ in UInt8.random(in: 1...255) }
@@ -100,7 +100,7 @@ struct BornEmptyTests {
         _ = secret
     }
 
-    @Test("a child that waits has less than 64 KiB of memory")
+    @Test("a waiting child uses less than 64 KiB of memory")
     func residentMemory() throws {
         let child = try WaitingChild()
         let line = try child.text("status").split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
@@ -112,7 +112,7 @@ struct BornEmptyTests {
     // MARK: Its executable
 
     @Test(
-        "the child's executable is in memory, holds no byte of the config, and cannot be changed",
+        "the child's executable is in memory, has no byte of the config, and is immutable",
         .rootLooksIntoTheChild)
     func executable() throws {
         let word = "a word of the config"
@@ -136,7 +136,7 @@ struct BornEmptyTests {
     }
 
     @Test(
-        "the executable ends at once where it is started without an image",
+        "the executable of the machine exits at once when it is started without an image",
         .rootLooksIntoTheChild)
     func withoutImage() throws {
         let child = try WaitingChild()
@@ -150,7 +150,7 @@ struct BornEmptyTests {
     }
 
     @Test(
-        "the child is called as its host, and its arguments are two descriptors and a size",
+        "the child has its host's process name, and its arguments are two descriptors and a size",
         .rootLooksIntoTheChild)
     func name() throws {
         let child = try WaitingChild()
@@ -164,7 +164,7 @@ struct BornEmptyTests {
 
     // MARK: Descriptors
 
-    @Test("a descriptor that the program is given stays until it executes, and no longer")
+    @Test("a descriptor given to the program stays open until it executes, and no longer")
     func givenDescriptors() throws {
         let given = fcntl(0, F_DUPFD_CLOEXEC, 600)
         let other = fcntl(0, F_DUPFD_CLOEXEC, 500)
@@ -191,7 +191,7 @@ struct BornEmptyTests {
     // MARK: A host of any kind
 
     @Test(
-        "a host that reaps every child and one that ignores SIGCHLD get their children as others do"
+        "the exit status of a child is found in hosts that reap every child or ignore SIGCHLD"
     )
     func reapingHosts() async {
         await #expect(processExitsWith: .success) {
@@ -222,7 +222,7 @@ struct BornEmptyTests {
 
     // MARK: Where it is refused
 
-    @Test("where execveat is refused the child is a copy of its host, and says why")
+    @Test("the child is a copy of its host, and says why, if execveat is refused")
     func refused() async {
         await #expect(processExitsWith: .success) {
             try refuse(Int32(__NR_execveat), with: EACCES)
@@ -239,7 +239,8 @@ struct BornEmptyTests {
     }
 
     @Test(
-        "a memory file that is refused leaves the copy; want of memory or descriptors is an error")
+        "a refused memory file leads to a copy; lack of memory or descriptors is an error"
+    )
     func refusedFiles() async {
         await #expect(processExitsWith: .success) {
             try refuse(Int32(__NR_memfd_create), with: ENOSYS)

@@ -75,7 +75,9 @@ struct CallerRightsTests {
         }
     }
 
-    @Test("they are those of its host, to the bit", arguments: Standing.allCases)
+    @Test(
+        "a child that is born empty has exactly the rights of its host",
+        arguments: Standing.allCases)
     func carried(_ standing: Standing) async {
         await #expect(processExitsWith: .success) { [standing] in
             try standing.assume()
@@ -97,7 +99,7 @@ struct CallerRightsTests {
         }
     }
 
-    @Test("a host whose saved user is another starts copies of itself, which keep it")
+    @Test("a host with a different saved user id starts copies of itself, which keep it")
     func savedUser() async {
         await #expect(processExitsWith: .success) {
             try change(__NR_setresuid, 1000, 1000, 0)
@@ -106,7 +108,7 @@ struct CallerRightsTests {
         }
     }
 
-    @Test("rights that no exec can carry are kept by a copy")
+    @Test("a host whose rights cannot pass through exec starts a copy of itself")
     func uncarriable() async {
         await #expect(processExitsWith: .success) {
             // SYS_ADMIN is permitted, but no longer in the bounding set.

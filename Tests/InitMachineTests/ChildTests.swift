@@ -20,7 +20,7 @@ nonisolated(unsafe) private var handlerOutput: CInt = -1
 struct ChildTests {
     // MARK: Signals
 
-    @Test("every signal that can be blocked is blocked in the child")
+    @Test("the child blocks every signal that can be blocked")
     func signalsAreBlocked() throws {
         let done = try runInChild { code, output in
             let mask = code.reserve(8)
@@ -34,7 +34,8 @@ struct ChildTests {
     }
 
     @Test(
-        "the parent's mask is what it was before", arguments: [[], [SIGUSR1], [SIGTERM, SIGHUP]])
+        "the parent's signal mask is unchanged after it starts a child",
+        arguments: [[], [SIGUSR1], [SIGTERM, SIGHUP]])
     func parentMask(_ blocked: [CInt]) throws {
         var wanted = sigset_t()
         var original = sigset_t()
@@ -90,7 +91,7 @@ struct ChildTests {
         #expect(done.text == "")
     }
 
-    @Test("the two tests before would notice a handler: without both guards it runs")
+    @Test("a handler of the host runs in a child that has neither guard against it")
     func handlersWouldBeNoticed() throws {
         let done = try signalChild(flags: .empty, unblocking: true)
         #expect(done.outcome == .exited(0))
@@ -130,14 +131,14 @@ struct ChildTests {
         return (child, ends[0])
     }
 
-    @Test("a child whose parent goes away ends by itself, and without an error")
+    @Test("a child whose parent dies ends by itself, without an error")
     func parentGoesAway() throws {
         let (child, socket) = try waitingChild()
         close(socket)
         #expect(try child.finish() == .exited(0))
     }
 
-    @Test("a child goes on when the parent says so")
+    @Test("a child continues when the parent tells it to")
     func parentReleases() throws {
         let (child, socket) = try waitingChild()
         defer { close(socket) }
@@ -161,7 +162,7 @@ struct ChildTests {
             code.image, inputs: [.rendezvous: theirs, .standardStream(1): output])
     }
 
-    @Test("a second process is the parent's child, and goes on when the parent has its descriptor")
+    @Test("a second process is the parent's child, and continues once the parent has its pidfd")
     func secondProcess() throws {
         let (ours, theirs) = try socketPair().numbers()
         defer { for end in [ours, theirs] { close(end) } }
@@ -178,7 +179,7 @@ struct ChildTests {
         #expect(try waitProcess(descriptor.number) == .exited(7))
     }
 
-    @Test("a second process that the parent does not take ends without going on")
+    @Test("a second process that the parent does not take ends without continuing")
     func untakenSecondProcess() throws {
         let (ours, theirs) = try socketPair().numbers()
         defer { for end in [ours, theirs] { close(end) } }
@@ -192,7 +193,7 @@ struct ChildTests {
         #expect(try waitProcess(second.number) == .exited(125))
     }
 
-    @Test("the number of a process is told of children only")
+    @Test("the pid behind a pidfd is looked up only for child processes")
     func numberOfOthers() throws {
         let (child, socket) = try waitingChild()
         #expect(try numberOfChild(child.pidfd) == child.pid)
@@ -206,7 +207,7 @@ struct ChildTests {
         }
     }
 
-    @Test("how far the second process came is not written over when the first ends later")
+    @Test("the second process's progress is not overwritten when the first one ends later")
     func theFirstEndsLater() throws {
         var code = Assembler()
         // CLONE_VFORK | CLONE_PARENT | CLONE_PARENT_SETTID: the first process goes on only when the
@@ -231,7 +232,7 @@ struct ChildTests {
         #expect(program.page.error == EBADF)
     }
 
-    @Test("a copy of the host sends it no SIGCHLD before it executes")
+    @Test("a child that is a copy of the host sends no SIGCHLD before it executes")
     func noChildSignal() throws {
         var set = sigset_t()
         var original = sigset_t()

@@ -36,7 +36,7 @@ private func exiting() -> ProgramImage {
 @Suite("RLIMIT_FSIZE of the host")
 struct FileSizeTests {
     @Test(
-        "a child that would need larger files is EFBIG, and no signal; with a higher limit it starts"
+        "starting a child above RLIMIT_FSIZE fails with EFBIG and no signal, and works below it"
     )
     func birth() async {
         await #expect(processExitsWith: .success) {
@@ -58,7 +58,7 @@ struct FileSizeTests {
         }
     }
 
-    @Test("a SIGXFSZ that waited before is the host's, and stays; so does its mask")
+    @Test("a pending SIGXFSZ of the host stays pending, and the host's signal mask stays as it is")
     func pending() async {
         await #expect(processExitsWith: .success) {
             var set = sigset_t()
@@ -78,7 +78,7 @@ struct FileSizeTests {
         }
     }
 
-    @Test("a host that ignores SIGXFSZ, and one that handles it, get the same error and no signal")
+    @Test("a host that ignores or handles SIGXFSZ gets the same error and no signal")
     func otherActions() async {
         await #expect(processExitsWith: .success) {
             for handler: @convention(c) (CInt) -> Void in [SIG_IGN, { _ in _exit(9) }] {

@@ -37,7 +37,9 @@ struct MachineTests {
         #expect(done.text == "")
     }
 
-    @Test("an ignored errno goes on, and the cell holds it negated", arguments: 0..<4)
+    @Test(
+        "an ignored errno lets the program continue, and is stored negated in the cell",
+        arguments: 0..<4)
     func ignoredErrno(_ place: Int) throws {
         var ignored = [Errno](repeating: .notPermitted, count: 4)
         ignored[place] = .badFileDescriptor
@@ -73,7 +75,7 @@ struct MachineTests {
         #expect(done.outcome == .failed(instruction: 0, errno: ENOENT))
     }
 
-    @Test("a call's result goes to its cell")
+    @Test("a call's result is stored in its cell")
     func results() throws {
         let done = try runInChild { code, output in
             let pid = code.cell("pid")
@@ -84,7 +86,7 @@ struct MachineTests {
         #expect(done.number == Int64(done.pid))
     }
 
-    @Test("each of the six operands may be a cell", arguments: [0, 1, 2, 4, 8, 16, 32, 63])
+    @Test("each of a call's six operands may be a cell", arguments: [0, 1, 2, 4, 8, 16, 32, 63])
     func operands(_ inCells: Int) throws {
         // glibc hides memfd_create(2) from Swift; 1 is MFD_CLOEXEC.
         let file = "operands".withCString { name in
@@ -124,7 +126,7 @@ struct MachineTests {
     // MARK: Copies
 
     @Test(
-        "a copy stores the low bytes of a cell and no more",
+        "a copy stores only the low bytes of a cell",
         arguments: [
             (1, [0x44, 9, 9, 9, 9, 9, 9, 9]), (2, [0x44, 0x33, 9, 9, 9, 9, 9, 9]),
             (4, [0x44, 0x33, 0x22, 0x11, 9, 9, 9, 9]), (8, [0x44, 0x33, 0x22, 0x11, 0, 0, 0, 0]),
@@ -196,7 +198,7 @@ struct MachineTests {
     }
 
     @Test(
-        "a skip on a cell tests its sign, or its value",
+        "a skip on a cell tests its sign or its value",
         arguments: [
             (-1, true, false), (-4095, true, false), (0, false, true), (5, false, false),
             (CInt.max, false, false), (CInt.min, true, false),
@@ -209,7 +211,7 @@ struct MachineTests {
         #expect(try isTaken(inputs: inputs) { .equals($0.number(0), Int(value)) })
     }
 
-    @Test("a skip passes over as many instructions as its label is away")
+    @Test("a skip jumps over as many instructions as lie before its label")
     func skipDistance() throws {
         let done = try runInChild { code, output in
             func say(_ text: String) { code.call(.write, [output, code.text(text), .literal(1)]) }
@@ -250,7 +252,7 @@ struct MachineTests {
     }
 
     @Test(
-        "a call that says EAGAIN is tried again as often as it may be, and no more",
+        "a call that fails with EAGAIN is retried up to its limit",
         .enabled(if: countsReads, "the kernel counts no reads"), arguments: [0, 1, 5, 1000])
     func retriesAreBounded(_ retries: Int) throws {
         let pipe = try Pipe(nonBlocking: true)
@@ -259,7 +261,8 @@ struct MachineTests {
     }
 
     @Test(
-        "no other errno is tried again", .enabled(if: countsReads, "the kernel counts no reads"))
+        "a call that fails with another errno is not retried",
+        .enabled(if: countsReads, "the kernel counts no reads"))
     func othersAreNotRetried() throws {
         let directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         try #require(directory >= 0)
@@ -267,7 +270,7 @@ struct MachineTests {
         #expect(try countReads(of: directory, retries: 9, ignoring: EISDIR) == "syscr: 1")
     }
 
-    @Test("a call that says EAGAIN to the last try stops the program")
+    @Test("a call that fails with EAGAIN in its last try stops the program")
     func exhaustedRetries() throws {
         let pipe = try Pipe(nonBlocking: true)
         let reading = pipe.reading
@@ -282,7 +285,7 @@ struct MachineTests {
 
     // MARK: The page
 
-    @Test("where a program hangs, and was killed, is known from the page")
+    @Test("the progress page shows where a hanging program was when it was killed")
     func progressOutlivesTheChild() throws {
         let pipe = try Pipe()
         var code = Assembler()

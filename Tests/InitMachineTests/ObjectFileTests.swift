@@ -61,7 +61,7 @@ struct ObjectFileTests {
     /// The sources of the section.
     private static let sources = ["Machine.c", "TreeCopy.c"]
 
-    @Test("in this build nothing leads out of the machine's section")
+    @Test("the machine calls nothing outside of its own section in this build")
     func thisBuild() throws {
         let folder = try Self.objectFolder()
         try Self.expectClosedSection(Self.sources.map { "\(folder)/\($0).o" })
@@ -116,14 +116,14 @@ struct ObjectFileTests {
     }
 
     @Test(
-        "in no kind of build anything leads out of the machine's section", hasCompiler,
+        "the machine calls nothing outside of its own section in any kind of build", hasCompiler,
         arguments: flags)
     func everyBuild(_ flags: String) throws {
         try Self.compile(Self.sources, flags) { try Self.expectClosedSection($0) }
     }
 
     @Test(
-        "in no kind of build a child in its parent's memory calls anything but its own code",
+        "a child in its parent's memory calls only its own code in any kind of build",
         hasCompiler, arguments: flags)
     func window(_ flags: String) throws {
         try Self.compile(["Start.c"], flags) { files in
@@ -141,7 +141,7 @@ struct ObjectFileTests {
     }
 
     @Test(
-        "the audit would see instrumentation: a function that is not the machine's has it",
+        "the audit of the machine's object file detects instrumentation in another function",
         hasCompiler,
         arguments: [
             ("-O0 -fsanitize=thread", "__tsan"), ("-O0 -fsanitize=address", "__asan"),

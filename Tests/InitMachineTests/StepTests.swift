@@ -39,7 +39,7 @@ struct StepTests {
     }
 
     @Test(
-        "the first candidate that can be run is run",
+        "the first candidate path that can be executed is executed",
         arguments: [
             ["/nonexistent/true", "/bin/true", "/bin/false"],
             ["/etc/passwd/true", "/etc/passwd", "/tmp", "/bin/true"],
@@ -53,7 +53,7 @@ struct StepTests {
     }
 
     @Test(
-        "a program that cannot be run is told before anything is executed",
+        "a program that cannot be executed is reported before anything is executed",
         arguments: [
             ("nope", ["/nonexistent/nope", "/tmp"], EBADF, "executable file not found in $PATH"),
             ("nope", [], EBADF, "executable file not found in $PATH"),
@@ -78,13 +78,13 @@ struct StepTests {
         #expect(image.note(of: instruction)?.contains(note) == true)
     }
 
-    @Test("the umask is the one that was asked for")
+    @Test("the process has the umask of the config")
     func umask() throws {
         let done = try runInChild([.identity(.setUmask(0o027)), .shell("umask")])
         #expect(done.text == "0027\n")
     }
 
-    @Test("no new privileges can be gained, once forbidden")
+    @Test("a process with no_new_privs cannot gain privileges")
     func newPrivileges() throws {
         let done = try runInChild([
             .identity(.forbidNewPrivileges), .shell("grep NoNewPrivs /proc/self/status"),
@@ -112,7 +112,7 @@ struct StepTests {
 
     /// Root can enter another user's directory, so root's rights are given up first.
     @Test(
-        "a directory that was refused is entered by the next user, and by no third",
+        "a working directory refused to the runtime is entered if the process's user may",
         .enabled(if: geteuid() == 0, "needs root"))
     func triedDirectory() throws {
         var template = Array("/tmp/tried-XXXXXX".utf8CString)
@@ -140,7 +140,8 @@ struct StepTests {
         #expect(image.note(of: instruction) == "chdir to cwd (\"\(path)\")")
     }
 
-    @Test("a working directory that is no directory is refused", arguments: ["/etc/passwd", "/no"])
+    @Test(
+        "a working directory that is not a directory is refused", arguments: ["/etc/passwd", "/no"])
     func missingDirectory(_ path: String) throws {
         let steps: [InitStep] = [.root(.openRoot), .execution(.enterDirectory(path)), .shell("")]
         let image = ProgramImage(lowering: steps)
@@ -153,7 +154,7 @@ struct StepTests {
         #expect(errno == (path == "/no" ? ENOENT : ENOTDIR))
     }
 
-    @Test("descriptors that are not named are closed, those that are stay open")
+    @Test("descriptors that the plan does not keep are closed, the others stay open")
     func descriptors() throws {
         let lost = fcntl(0, F_DUPFD, 500)
         let kept = fcntl(0, F_DUPFD, 600)
@@ -200,7 +201,7 @@ struct StepTests {
         #expect(done.text == "still here\n")
     }
 
-    @Test("a seccomp filter that is loaded is in force")
+    @Test("a seccomp filter that was loaded is in force")
     func seccomp() throws {
         // BPF_RET of SECCOMP_RET_KILL_PROCESS for every call.
         let filter: [UInt8] = [0x06, 0, 0, 0, 0, 0, 0, 0x80]
@@ -212,7 +213,7 @@ struct StepTests {
         #expect(done.text == "")
     }
 
-    @Test("a child tells the parent over the rendezvous")
+    @Test("a child reports to its parent over the rendezvous socket")
     func reporting() throws {
         let pipe = try Pipe()
         let writing = pipe.writing

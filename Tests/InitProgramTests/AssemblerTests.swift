@@ -6,7 +6,7 @@ import Testing
 
 @Suite("The assembler")
 struct AssemblerTests {
-    @Test("a text is its bytes and a NUL, also where another one reads the same")
+    @Test("a text is stored as its bytes and a NUL, even if a longer text begins with the same")
     func textsAreBytes() {
         var code = Assembler()
         let offsets = ["\u{e9}", "e\u{301}", "sys"].map { code.textOffset($0) }
@@ -26,7 +26,7 @@ struct AssemblerTests {
         #expect(code.image.data.count == room + 16)
     }
 
-    @Test("words are written with the low byte first")
+    @Test("words are stored with the low byte first")
     func wordsAreLittleEndian() {
         var code = Assembler()
         let long = code.words([0x0102_0304_0506_0708])
@@ -44,7 +44,7 @@ struct AssemblerTests {
         #expect(Array(code.image.data[(array + 24)...]) == [UInt8](repeating: 0, count: 8))
     }
 
-    @Test("a skip leads to the instruction behind its label")
+    @Test("a skip leads to the instruction after its label")
     func skipsLeadToTheirLabel() {
         var code = Assembler()
         let cell = code.cell("result")
@@ -64,7 +64,7 @@ struct AssemblerTests {
     }
 
     @Test(
-        "a condition is a mask and a value",
+        "a skip's condition is a mask and a value",
         arguments: [
             (0, Int.min, Int.min), (1, Int.min, 0), (2, -1, 7), (3, 0xf000, 0x4000), (4, 0, 0),
         ])
@@ -96,7 +96,7 @@ struct AssemblerTests {
     }
 
     @Test(
-        "a path's components are those of a walk from the root",
+        "the components of a path are those of a walk from the root",
         arguments: [
             ("", []), ("/", []), (".", []), ("..", []), ("/../..", []),
             ("a", ["a"]), ("/a/b", ["a", "b"]), ("//a///b//", ["a", "b"]),
@@ -108,7 +108,7 @@ struct AssemblerTests {
     }
 
     @Test(
-        "a text is parted at each separator, also where a combining mark follows",
+        "a text is split at each separator, even if a combining mark follows",
         arguments: [
             ("", []), (":", []), ("a", ["a"]), (":a::b:", ["a", "b"]),
             ("a:\u{301}b", ["a", "\u{301}b"]),
@@ -118,7 +118,7 @@ struct AssemblerTests {
         #expect(text.parts(between: ":").relativePath == expected.joined(separator: "/"))
     }
 
-    @Test("the memory that calls fill is behind nothing that is prepared")
+    @Test("the memory that calls fill is shared and does not overlap prepared memory")
     func scratchIsShared() {
         var code = Assembler()
         let scratch = code.scratch()
@@ -127,7 +127,7 @@ struct AssemblerTests {
         #expect(after >= scratch + 256)
     }
 
-    @Test("a refusal is a call that always fails, with a text of ours")
+    @Test("a refusal is a call that always fails, with the message as its note")
     func refusals() {
         var code = Assembler()
         code.refuse("no such thing")
@@ -138,7 +138,7 @@ struct AssemblerTests {
         #expect(code.image.note(of: 0) == "no such thing")
     }
 
-    @Test("the instruction at which a created container waits is the accept")
+    @Test("a created container waits for start at the accept instruction")
     func startWait() throws {
         let image = ProgramImage(of: .exchange(.waitForStart))
         let index = try #require(image.startWaitIndex)
@@ -150,7 +150,7 @@ struct AssemblerTests {
         #expect(ProgramImage(of: .exchange(.waitForParent(.start))).startWaitIndex == nil)
     }
 
-    @Test("the first process of a pid namespace waits for start and for signals at once")
+    @Test("the first process of a pid namespace waits for start and signals at the same time")
     func startOrSignalWait() throws {
         let image = ProgramImage(of: .exchange(.waitForStartOrSignal))
         let index = try #require(image.startWaitIndex)

@@ -8,7 +8,7 @@ import Testing
 @Suite("Attributes of a process")
 struct AttributeTests {
     @Test(
-        "a list of numbers is a bit for each",
+        "a CPU or node list becomes a bit for each number",
         arguments: [
             ("0", [1]), ("3", [8]), ("0-2", [7]), ("0,2", [5]), ("63-64", [1 << 63, 1]),
             ("1,130", [2, 0, 4]), ("4,1,1-2", [0b10110]),
@@ -18,7 +18,7 @@ struct AttributeTests {
     }
 
     @Test(
-        "what is no list of numbers is none",
+        "a text that is not a list of numbers is refused",
         arguments: ["", ",", "1,", "a", "2-1", "1-", "-1", "1-2-3", " 1", "65536", "0x1"])
     func noLists(_ text: String) {
         #expect(NumberSet(list: text) == nil)
@@ -45,7 +45,7 @@ struct AttributeTests {
         return offset / 8
     }
 
-    @Test("a scheduler is struct sched_attr, byte for byte")
+    @Test("a scheduler is encoded as struct sched_attr, byte for byte")
     func scheduler() throws {
         let (operands, words) = try lowered(
             .attribute(
@@ -60,7 +60,7 @@ struct AttributeTests {
                 == [56 | 6 << 32, 3, 0xffff_fffe | 5 << 32, 10, 20, 30, 0])
     }
 
-    @Test("a memory policy counts one bit more than its nodes have, as the kernel wants it")
+    @Test("a memory policy's node mask is one bit longer than its nodes, as the kernel expects")
     func memoryPolicy() throws {
         let nodes = try #require(NumberSet(list: "0,65"))
         let (operands, words) = try lowered(
@@ -75,7 +75,7 @@ struct AttributeTests {
         #expect(without == [.named(MemoryPolicyWord(.local)), .literal(0), .literal(0)])
     }
 
-    @Test("an I/O priority is class and level in one number")
+    @Test("an I/O priority is encoded as class and level in one number")
     func ioPriority() throws {
         let (operands, _) = try lowered(
             .attribute(
@@ -84,7 +84,7 @@ struct AttributeTests {
         #expect(operands == [.named(PriorityTarget.process), .literal(0), .literal(3 << 13 | 2)])
     }
 
-    @Test("a set of CPUs goes to the kernel with its length in bytes")
+    @Test("a CPU set is passed to the kernel with its length in bytes")
     func affinity() throws {
         let set = try #require(NumberSet(list: "64"))
         let (operands, words) = try lowered(.attribute(.setCPUAffinity(set, .initial)))

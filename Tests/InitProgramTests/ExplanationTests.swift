@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Steps and instructions as text")
 struct ExplanationTests {
-    @Test("an instruction prints as a reader would write it")
+    @Test("an instruction prints as a person would write it")
     func instructions() {
         var code = Assembler()
         let file = code.cell("file")
@@ -45,7 +45,7 @@ struct ExplanationTests {
             ])
     }
 
-    @Test("the arguments of an error name texts, names and numbers, but no addresses")
+    @Test("the arguments in an error show texts, names and numbers, but no addresses")
     func arguments() {
         var code = Assembler()
         let file = code.cell("file")
@@ -57,7 +57,7 @@ struct ExplanationTests {
         #expect(code.image.renderedArguments(operands) == #"$file, "proc", 24, X_OK"#)
     }
 
-    @Test("namespaces print in one order, whatever the set's")
+    @Test("namespaces print in one fixed order")
     func namespaceOrder() {
         let all: NamespaceSet = [.time, .cgroup, .mount, .uts, .ipc, .network, .pid, .user]
         #expect(

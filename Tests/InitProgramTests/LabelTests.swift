@@ -12,7 +12,7 @@ struct LabelTests {
         SecurityLabel(file: "attr/exec", text: "u:r:t:s0:c1,c2", purpose: "b"),
     ]
 
-    @Test("a label is written whole to its file below the host's procfs, as itself")
+    @Test("a label is written unchanged to its file below the host's procfs")
     func writes() throws {
         let image = ProgramImage(of: .label(.setSecurityLabels(labels)))
         let opened = image.operands(of: "openat2")
@@ -39,7 +39,7 @@ struct LabelTests {
         }
     }
 
-    @Test("what is on /proc is looked at: no procfs, no write")
+    @Test("a label is written only if procfs is mounted on /proc")
     func verified() {
         for step in [InitStep.label(.openHostProc), .label(.setSecurityLabels(labels))] {
             let image = ProgramImage(of: step)
@@ -47,7 +47,7 @@ struct LabelTests {
         }
     }
 
-    @Test("a step that comes after the host's procfs was opened uses it")
+    @Test("a label step reuses the host's procfs that an earlier step opened")
     func openedBefore() {
         let image = ProgramImage(lowering: [
             .label(.openHostProc), .label(.setSecurityLabels(labels)), ProgramImage.end,
@@ -63,7 +63,7 @@ struct LabelTests {
         #expect(paths == ["/proc"])
     }
 
-    @Test("the queues of an ipc namespace get their label by xattr, on the root that is mounted")
+    @Test("the mqueue file system gets its label by an xattr on its mounted root")
     func rootLabel() throws {
         let image = ProgramImage(
             of: .mount(

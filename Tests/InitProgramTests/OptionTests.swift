@@ -9,7 +9,7 @@ import Testing
 @Suite("Options and masks")
 struct OptionTests {
     @Test(
-        "prctl gets its numbers, and zero for what it does not use",
+        "prctl gets its arguments, and zero for those that it does not use",
         arguments: [
             (.process(.forbidPtrace), [Int(PR_SET_DUMPABLE), 0, 0, 0, 0]),
             (.process(.permitPtrace), [Int(PR_SET_DUMPABLE), 1, 0, 0, 0]),
@@ -24,13 +24,13 @@ struct OptionTests {
         #expect(ProgramImage(of: step).operands(of: "prctl").map { $0.map(\.value) } == [expected])
     }
 
-    @Test("the bounding set loses each capability that is not kept, once")
+    @Test("each capability that is not kept is dropped once from the bounding set")
     func boundingSet() {
         let image = ProgramImage(of: .identity(.limitBoundingSet(keeping: 0b1010, last: 5)))
         #expect(image.operands(of: "prctl").map { $0[1].value } == [0, 2, 4, 5])
     }
 
-    @Test("of the capabilities that a kernel may not know, the first that it does not ends the run")
+    @Test("the first capability that the kernel does not know ends the drop of the unknown ones")
     func unknownCapabilities() {
         func skips(last: Int) -> Int {
             let image = ProgramImage(of: .identity(.limitBoundingSet(keeping: 0, last: last)))
@@ -40,7 +40,7 @@ struct OptionTests {
         #expect(skips(last: 63) == 23)
     }
 
-    @Test("the ambient set is cleared first, then raised one by one")
+    @Test("the ambient set is cleared first, then its capabilities are raised one by one")
     func ambientSet() {
         let image = ProgramImage(of: .identity(.setAmbientCapabilities(1 << 3 | 1 << 40)))
         let calls = image.operands(of: "prctl").map { $0.map(\.value) }

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Paths and names are bytes")
 struct PathTextTests {
-    @Test("a slash begins a path also where a combining mark follows it")
+    @Test("a slash at the start of a path is found even if a combining mark follows it")
     func beginnings() {
         #expect("/\u{301}x".begins(with: "/"))
         #expect("/proc/\u{301}x".begins(with: "/proc/"))
@@ -14,26 +14,26 @@ struct PathTextTests {
         #expect("\u{e9}t\u{e9}".dropFirst().begins(with: "t"))
     }
 
-    @Test("an ending is found also where a combining mark begins it")
+    @Test("an ending is found even if a combining mark begins it")
     func endings() {
         #expect("x\u{301}/..".ends(with: "\u{301}/.."))
         #expect(!"/..".ends(with: "x/.."))
     }
 
-    @Test("accents composed in two ways are two names")
+    @Test("accents that are composed in two ways are two different names")
     func sameness() {
         #expect("/\u{e9}".isSame("/\u{e9}"))
         #expect(!"/\u{e9}".isSame("/e\u{301}"))
     }
 
-    @Test("texts are joined with the separator between them alone")
+    @Test("texts are joined with the separator only between them")
     func joining() {
         #expect(String.joined([], by: ", ").isEmpty)
         #expect(String.joined(["a"], by: ", ") == "a")
         #expect(String.joined(["a", "", "b"], by: ", ") == "a, , b")
     }
 
-    @Test("components make a path below a root and one from where it is used")
+    @Test("path components can be joined to a path below a root, and to a relative one")
     func components() {
         #expect("/a/./b/../c//".rootedComponents.pathBelow == "/a/c")
         #expect("../a/c".rootedComponents.relativePath == "a/c")
@@ -44,7 +44,7 @@ struct PathTextTests {
 @Suite("Numbers as text")
 struct DecimalTextTests {
     @Test(
-        "a number is its decimal digits",
+        "a number is written as its decimal digits",
         arguments: [0, 7, 10, 4096, -1, -255, Int.max, Int.min])
     func digits(_ number: Int) {
         #expect(number.decimalText == number.description)

@@ -146,7 +146,7 @@ struct BrokenProgram: Sendable, CustomTestStringConvertible {
 @Suite("The program checker")
 struct ProgramCheckerTests {
     @Test(
-        "a program that breaks a rule is refused by it",
+        "the program checker refuses a program that breaks a rule, and names the rule",
         arguments: BrokenProgram.calls + BrokenProgram.others)
     func brokenPrograms(_ program: BrokenProgram) {
         #expect(fault(of: program.image) == program.fault)
@@ -161,12 +161,12 @@ struct ProgramCheckerTests {
         }
     }
 
-    @Test("the program that the table breaks is sound")
+    @Test("the program from which the broken ones are made is valid")
     func soundProgram() throws {
         try BrokenProgram.sound.check()
     }
 
-    @Test("a fault prints its place and its rule")
+    @Test("a fault in a program prints its place and its rule")
     func faultText() {
         let fault = ProgramFault(instruction: 3, rule: "retries are bounded")
         #expect(fault.description == "instruction 3: retries are bounded")

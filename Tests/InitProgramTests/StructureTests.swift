@@ -11,7 +11,7 @@ import Testing
 /// headers.
 @Suite("Structures of the kernel")
 struct StructureTests {
-    @Test("statx fits the memory that calls fill, and its mode and device stand where skips look")
+    @Test("statx fits its buffer, and its mode and device are at the offsets that skips test")
     func statxOffsets() throws {
         #expect(MemoryLayout<clinux_statx>.offset(of: \.stx_mode) == 28)
         #expect(MemoryLayout<clinux_statx>.offset(of: \.stx_rdev_major) == 128)
@@ -97,7 +97,7 @@ struct StructureTests {
         #expect(whole(\.inheritable) == sets.inheritable)
     }
 
-    @Test("a second process is cloned with the kernel's clone_args")
+    @Test("a second process is cloned with struct clone_args")
     func cloneArguments() throws {
         #expect(MemoryLayout<clinux_clone_args>.size == 88)
         let image = ProgramImage(of: .namespace(.continueInChild(intoCgroup: true)))
@@ -121,7 +121,7 @@ struct StructureTests {
         #expect(copies.count == 1)
     }
 
-    @Test("a new terminal keeps the kernel's modes, ONLCR too, and gets the size")
+    @Test("a new terminal keeps the kernel's modes, including ONLCR, and gets the size")
     func terminalModes() throws {
         let image = ProgramImage(
             of: .terminal(
@@ -138,7 +138,7 @@ struct StructureTests {
         #expect((size.ws_xpixel, size.ws_ypixel) == (0, 0))
     }
 
-    @Test("a terminal without a size keeps the kernel's")
+    @Test("a terminal without a configured size keeps the kernel's size")
     func terminalWithoutSize() {
         let image = ProgramImage(
             of: .terminal(
@@ -146,7 +146,7 @@ struct StructureTests {
         #expect(!image.operands(of: "ioctl").contains { $0[1].value == Int(TIOCSWINSZ) })
     }
 
-    @Test("the terminal's master goes out in one SCM_RIGHTS message of one descriptor")
+    @Test("the terminal's master is sent in one SCM_RIGHTS message with one descriptor")
     func descriptorMessage() throws {
         let image = ProgramImage(
             of: .terminal(
@@ -181,7 +181,7 @@ struct StructureTests {
         #expect(vector.iov_len == "/dev/ptmx".utf8.count)
     }
 
-    @Test("openat2 gets an open_how that keeps the walk inside the root")
+    @Test("openat2 gets a struct open_how that confines the path to the root")
     func openHow() throws {
         let image = ProgramImage(of: .execution(.enterDirectory("/srv")))
         let operands = try #require(image.operands(of: "openat2").first)
@@ -200,7 +200,7 @@ struct StructureTests {
         )
     }
 
-    @Test("mount_setattr gets a mount_attr")
+    @Test("mount_setattr gets a struct mount_attr")
     func mountAttributes() throws {
         let image = ProgramImage(
             of: .root(
@@ -215,7 +215,7 @@ struct StructureTests {
         #expect(attributes.userns_fd == 0)
     }
 
-    @Test("seccomp gets a sock_fprog: a count of instructions and their address")
+    @Test("seccomp gets a struct sock_fprog: a number of instructions and their address")
     func filterProgram() throws {
         let filter = (0..<24).map { UInt8($0) }
         let image = ProgramImage(of: .filter(.loadSeccomp(filter: filter, flags: .log)))
@@ -230,7 +230,7 @@ struct StructureTests {
         #expect(Array(image.data[target..<(target + 24)]) == filter)
     }
 
-    @Test("the loopback interface is named and set up by an ifreq")
+    @Test("the loopback interface is named and brought up with a struct ifreq")
     func interfaceRequest() throws {
         let image = ProgramImage(of: .namespace(.bringUpLoopback))
         let operands = try #require(image.operands(of: "ioctl").first)
@@ -241,7 +241,7 @@ struct StructureTests {
         #expect(Int(request[16]) | Int(request[17]) << 8 == 0x1 | 0x40, "IFF_UP, IFF_RUNNING")
     }
 
-    @Test("an instruction has no gaps, and the page's words stand where they are read")
+    @Test("an instruction has no padding, and the progress page's words are where they are read")
     func machineLayout() {
         #expect(MemoryLayout<machine_instruction>.offset(of: \.ignored) == 8)
         #expect(MemoryLayout<machine_instruction>.offset(of: \.number) == 16)
@@ -256,7 +256,9 @@ struct StructureTests {
             MemoryLayout<machine_progress>.offset(of: \.second_word) == Sibling.second.wordOffset)
     }
 
-    @Test("the flag of a namespace is the header's", arguments: NamespaceKind.allCases)
+    @Test(
+        "the flag of a namespace is the one in the kernel's header",
+        arguments: NamespaceKind.allCases)
     func cloneFlags(_ kind: NamespaceKind) {
         let flag: Int32 =
             switch kind {

@@ -8,7 +8,7 @@ import Testing
 /// The constants of the vocabulary are written by hand: these tests compare them with the headers.
 @Suite("The kernel's vocabulary")
 struct VocabularyTests {
-    @Test("a set of flags prints as the headers spell it, and unknown bits in hexadecimal")
+    @Test("a set of flags prints as the headers spell it, with unknown bits in hexadecimal")
     func flags() {
         let attributes: MountAttributes = .readOnly | .noSetUserID
         #expect(attributes.description == "MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID")
@@ -21,14 +21,14 @@ struct VocabularyTests {
         #expect((OpenFlags.pathOnly | .closeOnExec).description == "O_PATH|O_CLOEXEC")
     }
 
-    @Test("a number of a list prints its name, and one that is not in it prints itself")
+    @Test("an enumerated number prints its name, and an unknown one prints as a number")
     func numbers() {
         #expect(FilesystemCommand.create.description == "FSCONFIG_CMD_CREATE")
         #expect(NamedNumber(7, of: ResourceLimit.self).description == "RLIMIT_NOFILE")
         #expect(NamedNumber(99, of: ResourceLimit.self).description == "99")
     }
 
-    @Test("words of several parts print all of them")
+    @Test("a value made of several flags prints all of them")
     func compositions() {
         #expect(FileMode(.characterDevice, 0o666).description == "S_IFCHR|0666")
         #expect(FileMode(0o755).description == "0755")
@@ -39,7 +39,7 @@ struct VocabularyTests {
             MemoryPolicyWord(.bind, .staticNodes).description == "MPOL_BIND|MPOL_F_STATIC_NODES")
     }
 
-    @Test("an errno has its name, and one without a name its number")
+    @Test("an errno prints its name, and an unknown one its number")
     func errnos() {
         #expect(Errno.noSuchFileOrDirectory.name == "ENOENT")
         #expect(Errno.resourceTemporarilyUnavailable.name == "EAGAIN")
@@ -55,7 +55,7 @@ struct VocabularyTests {
         "PIDFD_GET_INFO", "STATX_MNT_ID_UNIQUE", "ST_NOSYMFOLLOW",
     ]
 
-    @Test("every number of the vocabulary is the one of the headers")
+    @Test("every number of the vocabulary equals the one in the kernel's headers")
     func headers() throws {
         let words = Self.words
         #expect(words.count > 250)

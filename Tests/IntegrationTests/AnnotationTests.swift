@@ -22,7 +22,7 @@ struct AnnotationTests {
     }
 
     @Test(
-        "the caller's groups stay where that is asked for, in run and exec, also with ids mapped",
+        "run and exec keep the caller's groups on request, also in a user namespace",
         .enabled(if: exists("/usr/bin/python3"), "no python3 to change groups with"),
         arguments: [false, true])
     func keptGroups(_ hasUserNamespace: Bool) throws {
@@ -50,7 +50,7 @@ struct AnnotationTests {
         }
     }
 
-    @Test("a system call that nobody knows is an error where that is asked for")
+    @Test("an unknown system call in a seccomp profile is an error if an annotation asks for that")
     func unknownSystemCall() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.seccomp = Seccomp(
@@ -64,7 +64,7 @@ struct AnnotationTests {
         }
     }
 
-    @Test("a filter in base64 is loaded in place of the profile, for exec as well")
+    @Test("an annotated base64 filter is loaded in place of the seccomp profile, also by exec")
     func givenFilter() throws {
         try TestBundle.use { bundle throws in
             #if arch(arm64)
@@ -95,7 +95,7 @@ struct AnnotationTests {
         }
     }
 
-    @Test("a filter that the kernel refuses fails the launch, and so does what is none")
+    @Test("an annotated filter that is invalid or refused by the kernel fails the launch")
     func refusedFilter() throws {
         try TestBundle.use { bundle throws in
             // A filter program must end with a return.
@@ -110,7 +110,7 @@ struct AnnotationTests {
         }
     }
 
-    @Test("an option that no label is given by is refused")
+    @Test("an annotation that names a mount option that sets no label is refused")
     func labelOption() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.annotations = ["run.oci.mount_context_type": "nosuchcontext"]
@@ -123,7 +123,7 @@ struct AnnotationTests {
 
 @Suite("A config without a process", Host.root)
 struct WithoutProcessTests {
-    @Test("it is created and deleted; start and run refuse it, and start leaves it as it was")
+    @Test("a container without a process is created and deleted; start and run refuse it unchanged")
     func noProcess() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.process = nil

@@ -57,9 +57,9 @@ private final class Ticks: Sendable {
 
 private typealias Ended = ContainerKit.ExitStatus
 
-@Suite("Containers of tasks", Host.root, .timeLimit(.minutes(5)))
+@Suite("Containers in async tasks", Host.root, .timeLimit(.minutes(5)))
 struct AsyncTests {
-    @Test("containers run at the same time, and a task that does not wait for them goes on")
+    @Test("containers run at the same time and do not block unrelated tasks")
     func together() async throws {
         try await TestBundle.useAsync { bundle in
             let config = try bundle.running("read line; exit 4")
@@ -94,7 +94,9 @@ struct AsyncTests {
         }
     }
 
-    @Test("input is written, output and errors are collected, each up to its limit")
+    @Test(
+        "a container's input is written, and its output and errors are collected up to their limits"
+    )
     func streams() async throws {
         try await TestBundle.useAsync { bundle in
             let store = bundle.containerStore
@@ -117,7 +119,7 @@ struct AsyncTests {
         }
     }
 
-    @Test("input that nobody reads is dropped, without a signal to the host")
+    @Test("container input that nobody reads is dropped without a signal to the host")
     func unreadInput() async throws {
         try await TestBundle.useAsync { bundle in
             let result = try await withContainer(
@@ -127,7 +129,7 @@ struct AsyncTests {
         }
     }
 
-    @Test("a body talks with the process line by line, and what it leaves is dropped")
+    @Test("a task exchanges lines with a container's process; output that it leaves is dropped")
     func conversation() async throws {
         try await TestBundle.useAsync { bundle in
             let config = try bundle.running(
@@ -151,7 +153,7 @@ struct AsyncTests {
         }
     }
 
-    @Test("lines that are too long come in parts, and the last needs no end")
+    @Test("overlong output lines come in parts, and the last line needs no newline")
     func longLines() async throws {
         try await TestBundle.useAsync { bundle in
             let config = try bundle.running("printf 'abcdef\\nab\\n\\nabc\\nabcdefgh'")
@@ -168,7 +170,7 @@ struct AsyncTests {
         }
     }
 
-    @Test("when its time is over a container is asked to end, and killed if it does not")
+    @Test("a container is asked to end at its time limit, and killed if it does not")
     func timeout() async throws {
         try await TestBundle.useAsync { bundle in
             let store = bundle.containerStore
@@ -193,7 +195,7 @@ struct AsyncTests {
         }
     }
 
-    @Test("a cancelled task, and a body that throws, end the container and leave nothing")
+    @Test("a cancelled task or a throwing body ends the container and leaves nothing")
     func cancellation() async throws {
         struct Thrown: Error {}
         try await TestBundle.useAsync { bundle in
@@ -224,7 +226,7 @@ struct AsyncTests {
         }
     }
 
-    @Test("inside of the scope there is exec with input, output and time, pause, resume, signals")
+    @Test("a body can exec with input, output and a time limit, pause, resume and send signals")
     func inside() async throws {
         try await TestBundle.useAsync { bundle in
             let config = try bundle.running("trap 'exit 6' TERM; while :; do sleep 0.02; done")
@@ -253,7 +255,7 @@ struct AsyncTests {
         }
     }
 
-    @Test("many tasks may await one end, and none has a thread of its own")
+    @Test("many tasks can await the end of one process without a thread for each")
     func manyAwait() async throws {
         try await TestBundle.useAsync { bundle in
             let config = try bundle.running("read line; exit 4")
@@ -276,7 +278,9 @@ struct AsyncTests {
         }
     }
 
-    @Test("want of memory is told of each container that had it", TerminationTests.countsMemory)
+    @Test(
+        "an out-of-memory event is reported for each container that had one",
+        TerminationTests.countsMemory)
     func outOfMemory() async throws {
         try await TestBundle.useAsync { bundle in
             bundle.linux.resources?.memory = MemoryResources(limit: 16 << 20)
@@ -298,7 +302,7 @@ struct AsyncTests {
     }
 
     @Test(
-        "events tell of statistics, of want of memory also before the first look, and of the end",
+        "events report statistics, every out-of-memory since creation, and the end",
         TerminationTests.countsMemory)
     func events() async throws {
         try await TestBundle.useAsync { bundle in
@@ -333,7 +337,7 @@ struct AsyncTests {
         }
     }
 
-    @Test("streams that make no sense are refused before there is a container")
+    @Test("stream choices that make no sense are refused before a container is created")
     func refused() async throws {
         try await TestBundle.useAsync { bundle in
             let config = try bundle.running("true")
@@ -349,7 +353,7 @@ struct AsyncTests {
         }
     }
 
-    @Test("fifty launches at once, cancelled at any time: no descriptor, thread or container stays")
+    @Test("fifty launches cancelled at any time leave no descriptor, thread or container")
     func manyCancelled() async {
         await #expect(processExitsWith: .success) {
             try await TestBundle.useAsync { bundle in

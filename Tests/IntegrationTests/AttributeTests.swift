@@ -34,7 +34,7 @@ struct AttributeTests {
     }
 
     @Test(
-        "the process has policy and nice value of the config, and so has an exec",
+        "the container's process and exec have the scheduling policy and nice value of the config",
         arguments: [
             (Scheduler(policy: .batch, nice: 19), ["3", "19", "0"]),
             (Scheduler(policy: .other, nice: -5), ["0", "-5", "0"]),
@@ -51,7 +51,7 @@ struct AttributeTests {
         }
     }
 
-    @Test("the scheduler of an exec's own process counts, SCHED_DEADLINE with its times too")
+    @Test("exec uses the scheduler of its own process, with the times of SCHED_DEADLINE")
     func schedulerOfExec() throws {
         try TestBundle.use { bundle throws in
             bundle.process.scheduler = Scheduler(policy: .batch)
@@ -69,7 +69,7 @@ struct AttributeTests {
         }
     }
 
-    @Test("a real-time policy is set, or refused with what may be missing")
+    @Test("a real-time policy is set, or refused with a hint to what may be missing")
     func realTime() throws {
         try TestBundle.use { bundle throws in
             bundle.process.scheduler = Scheduler(policy: .fifo, priority: 7)
@@ -85,7 +85,7 @@ struct AttributeTests {
         }
     }
 
-    @Test("a scheduler that the kernel refuses stops create, which names it")
+    @Test("a scheduler that the kernel refuses fails create, which names it")
     func refusedScheduler() throws {
         try TestBundle.use { bundle throws in
             bundle.process.scheduler = Scheduler(policy: .iso)
@@ -96,7 +96,7 @@ struct AttributeTests {
         }
     }
 
-    @Test("the I/O priority is the config's, an exec's own one counts")
+    @Test("the I/O priority is the config's, but exec uses that of its own process")
     func ioPriority() throws {
         try TestBundle.use { bundle throws in
             try check(symlink("busybox", "\(bundle.rootfs)/bin/ionice"), "symlink ionice")
@@ -116,7 +116,7 @@ struct AttributeTests {
         }
     }
 
-    @Test("an exec is bound to the final CPUs, the container's own process to none")
+    @Test("execCPUAffinity binds exec to the final CPUs, and does not bind the container's process")
     func affinity() throws {
         try TestBundle.use { bundle throws in
             bundle.process.execCPUAffinity = CPUAffinity(initial: "0", final: "1")
@@ -131,7 +131,7 @@ struct AttributeTests {
         }
     }
 
-    @Test("the CPUs that the caller is bound to bind neither a container nor an exec")
+    @Test("the CPU affinity of the caller binds neither a container nor exec")
     func callersCPUs() throws {
         try TestBundle.use { bundle throws in
             let all = try readText("/proc/self/status").value(of: "Cpus_allowed_list:")
@@ -150,7 +150,7 @@ struct AttributeTests {
         }
     }
 
-    @Test("initial CPUs alone stay until the kernel says otherwise; missing ones stop the exec")
+    @Test("exec keeps its initial CPUs if there are no final ones; missing CPUs fail exec")
     func initialAffinity() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -174,7 +174,7 @@ struct AttributeTests {
     }
 
     @Test(
-        "the memory policy is that of the process and of an exec",
+        "the container's process and exec have the memory policy of the config",
         .enabled(if: exists("/proc/self/numa_maps"), "this kernel has no NUMA"),
         arguments: [
             (MemoryPolicy(mode: .interleave, nodes: "0"), ["interleave:0"]),
@@ -195,7 +195,7 @@ struct AttributeTests {
         }
     }
 
-    @Test("nodes that there are not stop create, which names them")
+    @Test("a memory policy with missing nodes fails create, which names them")
     func missingNodes() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.memoryPolicy = MemoryPolicy(mode: .bind, nodes: "0-4000")
@@ -208,7 +208,7 @@ struct AttributeTests {
 
     #if arch(x86_64)
     @Test(
-        "process and exec have the personality, whatever seccomp forbids",
+        "the container's process and exec get the personality, whatever seccomp forbids",
         arguments: [(Personality.Domain.linux32, "i686"), (.linux, "x86_64")], [true, false])
     func personality(_ example: (Personality.Domain, String), _ noNewPrivileges: Bool) throws {
         try TestBundle.use { bundle throws in

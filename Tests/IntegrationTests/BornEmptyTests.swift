@@ -7,7 +7,7 @@ import Testing
 /// A container's init before its program runs.
 @Suite("Init is born empty", Host.root)
 struct BornEmptyTests {
-    @Test("an init that waits for start runs a file in memory, and holds at most 64 KiB")
+    @Test("an init that waits for start executes a file in memory, and uses at most 64 KiB")
     func waitingInit() throws {
         try TestBundle.use { bundle throws in
             try bundle.create()
@@ -34,7 +34,7 @@ struct BornEmptyTests {
     }
 
     @Test(
-        "where files in memory may not be executed the runtime starts again sealed, and init is its copy",
+        "init is a copy of the restarted, sealed runtime if files in memory cannot be executed",
         .enabled(if: exists("/proc/sys/vm/memfd_noexec"), "needs vm.memfd_noexec"))
     func refused() throws {
         try TestBundle.use { bundle throws in

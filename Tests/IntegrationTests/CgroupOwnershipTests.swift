@@ -4,7 +4,7 @@ import ContainerKit
 import Glibc
 import Testing
 
-@Suite("Whose a cgroup is", Host.root)
+@Suite("Ownership of cgroups", Host.root)
 struct CgroupOwnershipTests {
     /// The directory of a cgroup in every hierarchy.
     private func directories(_ path: String) -> [String] {
@@ -12,7 +12,7 @@ struct CgroupOwnershipTests {
     }
 
     @Test(
-        "a failed create removes the empty cgroup of cgroupsPath, also where somebody else had made it"
+        "a failed create removes the empty cgroup of cgroupsPath, even one that existed before"
     )
     func failedCreate() throws {
         try TestBundle.use { bundle throws in
@@ -28,7 +28,7 @@ struct CgroupOwnershipTests {
         }
     }
 
-    @Test("a cgroup with a process stays as it is, and the create is refused")
+    @Test("a cgroup that has a process is left as it is, and create is refused")
     func occupied() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.cgroupsPath = "/\(bundle.token)-shared"
@@ -43,7 +43,7 @@ struct CgroupOwnershipTests {
         }
     }
 
-    @Test("of two creates at once with one cgroupsPath one is refused, and the other lives")
+    @Test("of two concurrent creates with one cgroupsPath, one is refused and the other succeeds")
     func twoCreates() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.cgroupsPath = "/\(bundle.token)-shared"
@@ -114,7 +114,7 @@ struct LeftCgroupTests {
         }
     }
 
-    @Test("exec joins init's present cgroup where the container's own is gone")
+    @Test("exec joins the present cgroup of init if the container's own cgroup is gone")
     func exec() throws {
         try use { bundle, own, pid throws in
             try check(rmdir(own), "rmdir")
@@ -132,7 +132,7 @@ struct LeftCgroupTests {
         }
     }
 
-    @Test("exec stays in the container's own cgroup while it can be entered")
+    @Test("exec stays in the container's own cgroup as long as that can be entered")
     func ownCgroup() throws {
         try use { bundle, own, pid throws in
             let file = "\(bundle.directory)/pid"
@@ -144,7 +144,7 @@ struct LeftCgroupTests {
         }
     }
 
-    @Test("pause says that init has left, and leaves nothing frozen")
+    @Test("pause reports that init has left its cgroup, and leaves nothing frozen")
     func pause() throws {
         try use { bundle, own, pid throws in
             bundle.expectFailure(
@@ -158,7 +158,7 @@ struct LeftCgroupTests {
         }
     }
 
-    @Test("ps, events, update, kill and delete tell the truth of a container whose cgroup is gone")
+    @Test("ps, events, update, kill and delete handle a container whose cgroup is gone")
     func truth() throws {
         try use { bundle, own, pid throws in
             try check(rmdir(own), "rmdir")

@@ -20,7 +20,7 @@ struct CgroupTests {
         }
     }
 
-    @Test("a container is in a cgroup of its own in every hierarchy, before it starts")
+    @Test("a created container is in a cgroup of its own in every hierarchy before it starts")
     func ownCgroup() throws {
         try TestBundle.use { bundle throws in
             try bundle.create()
@@ -30,7 +30,7 @@ struct CgroupTests {
         }
     }
 
-    @Test("what exec starts is in the container's cgroup")
+    @Test("a process of exec is in the container's cgroup")
     func execCgroup() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -51,7 +51,7 @@ struct CgroupTests {
         }
     }
 
-    @Test("cgroupsPath is below each hierarchy's root if it is absolute, and removed by delete")
+    @Test("an absolute cgroupsPath is below each hierarchy's root, and delete removes it")
     func absolutePath() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.cgroupsPath = "/\(bundle.token)-parent/inner"
@@ -96,7 +96,7 @@ struct CgroupTests {
         #expect(try readText(file).trimmed == text, "\(file)", sourceLocation: sourceLocation)
     }
 
-    @Test("the limits of memory, cpu and pids are in the cgroup's files")
+    @Test("the limits of memory, cpu and pids are in the files of the container's cgroup")
     func limits() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.resources?.memory = MemoryResources(
@@ -118,7 +118,7 @@ struct CgroupTests {
         }
     }
 
-    @Test("cpu.shares is a weight on v2")
+    @Test("cpu.shares becomes a weight on cgroup v2")
     func shares() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.resources?.cpu = CPUResources(shares: 512)
@@ -131,7 +131,7 @@ struct CgroupTests {
         }
     }
 
-    @Test("a process over the limit of pids is not made")
+    @Test("a process beyond the pids limit is not created")
     func pidsLimit() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.resources?.pids = PidsResources(limit: 4)
@@ -141,7 +141,7 @@ struct CgroupTests {
         }
     }
 
-    @Test("a process over the limit of memory is killed")
+    @Test("a process beyond the memory limit is killed")
     func memoryLimit() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.resources?.memory = MemoryResources(limit: 16 << 20)
@@ -150,7 +150,7 @@ struct CgroupTests {
         }
     }
 
-    @Test("devices that are not allowed cannot be opened; the default ones can")
+    @Test("only allowed and default devices can be opened")
     func devices() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.devices = [
@@ -164,7 +164,7 @@ struct CgroupTests {
 
     // MARK: Little room
 
-    @Test("a container of one process starts where no other is allowed")
+    @Test("a container with a pids limit of one starts its only process")
     func oneProcess() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.resources?.pids = PidsResources(limit: 1)
@@ -175,7 +175,7 @@ struct CgroupTests {
     }
 
     @Test(
-        "a container starts within half a mebibyte of memory",
+        "a container starts with a memory limit of half a mebibyte",
         .enabled(if: Host.isUnified, "v1 charges the start-up of a busybox with more"))
     func littleMemory() throws {
         try TestBundle.use { bundle throws in
@@ -186,7 +186,7 @@ struct CgroupTests {
         }
     }
 
-    @Test("create says that init was killed for want of memory")
+    @Test("create reports that init was killed for lack of memory")
     func noMemoryForInit() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.resources?.memory = MemoryResources(limit: 4096)

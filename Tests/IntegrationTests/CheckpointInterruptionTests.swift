@@ -24,7 +24,7 @@ struct CheckpointInterruptionTests {
         processes.allSatisfy { readLink("/proc/\($0)/exe").isEmpty }
     }
 
-    @Test("a container whose checkpoint is killed goes on, and CRIU ends")
+    @Test("a container continues and CRIU ends after its checkpoint command is killed")
     func dump() throws {
         try TestBundle.use { bundle throws in
             try bundle.startCounting(Self.muchMemory)
@@ -46,7 +46,7 @@ struct CheckpointInterruptionTests {
         }
     }
 
-    @Test("of a restore that is killed nothing runs, unless the container does, and CRIU ends")
+    @Test("a killed restore leaves nothing running except a complete container, and CRIU ends")
     func restore() throws {
         try TestBundle.use { bundle throws in
             try bundle.startCounting(Self.muchMemory)
@@ -76,7 +76,7 @@ struct CheckpointInterruptionTests {
         }
     }
 
-    @Test("a restore whose runtime dies when the namespaces are there leaves no process")
+    @Test("a restore whose runtime dies once the namespaces exist leaves no process")
     func dyingRuntime() throws {
         try TestBundle.use { bundle throws in
             try bundle.startCounting()
@@ -92,7 +92,7 @@ struct CheckpointInterruptionTests {
         }
     }
 
-    @Test("a checkpoint whose pages nobody fetches ends with its runtime; the container goes on")
+    @Test("a checkpoint whose pages nobody fetches ends with its runtime; the container continues")
     func lazyDump() throws {
         try TestBundle.use { bundle throws in
             try bundle.startCounting()
@@ -118,7 +118,7 @@ struct CheckpointInterruptionTests {
     }
 
     @Test(
-        "the first process reads the image before it has ids in its user namespace",
+        "a restored first process can read the image before its user namespace has ID mappings",
         InnerRun.traced)
     func lateMaps() throws {
         try TestBundle.use { bundle throws in

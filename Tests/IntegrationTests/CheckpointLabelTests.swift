@@ -12,7 +12,7 @@ struct CheckpointLabelTests {
     }
 
     @Test(
-        "they have the AppArmor profile again, and it is enforced",
+        "restored processes have their AppArmor profile again, and it is enforced",
         .enabled(if: LabelTests.hasAppArmor, "this kernel has no AppArmor"))
     func appArmor() throws {
         try TestBundle.use { bundle throws in
@@ -33,7 +33,7 @@ struct CheckpointLabelTests {
     }
 
     @Test(
-        "another profile than the config's ends the restore, and nothing is left",
+        "a restore with another AppArmor profile than the config's fails and leaves nothing",
         .enabled(if: LabelTests.hasAppArmor, "this kernel has no AppArmor"))
     func otherProfile() throws {
         try TestBundle.use { bundle throws in
@@ -50,7 +50,7 @@ struct CheckpointLabelTests {
     }
 
     @Test(
-        "they have the SELinux label again",
+        "restored processes have their SELinux label again",
         .enabled(if: LabelTests.hasSELinux, "this kernel has no SELinux turned on"))
     func seLinux() throws {
         try TestBundle.use { bundle throws in

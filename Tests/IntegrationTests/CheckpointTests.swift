@@ -6,7 +6,7 @@ import Testing
 
 @Suite("checkpoint and restore", Criu.needed)
 struct CheckpointTests {
-    @Test("a container goes on after restore from where it stood at the checkpoint")
+    @Test("a restored container continues where it was at the checkpoint")
     func counter() throws {
         try TestBundle.use { bundle throws in
             try bundle.startCounting()
@@ -33,7 +33,7 @@ struct CheckpointTests {
         }
     }
 
-    @Test("with --leave-running the container goes on, and can be dumped again")
+    @Test("checkpoint --leave-running keeps the container running, and it can be dumped again")
     func leaveRunning() throws {
         try TestBundle.use { bundle throws in
             try bundle.startCounting()
@@ -46,7 +46,7 @@ struct CheckpointTests {
         }
     }
 
-    @Test("a paused container can be dumped, and stays paused where it is left running")
+    @Test("a paused container can be dumped, and stays paused with --leave-running")
     func paused() throws {
         try TestBundle.use { bundle throws in
             try bundle.startCounting()
@@ -59,7 +59,7 @@ struct CheckpointTests {
         }
     }
 
-    @Test("a checkpoint that fails leaves the container running, and nothing but CRIU's log")
+    @Test("a failed checkpoint leaves the container running, and no files except CRIU's log")
     func failedCheckpoint() throws {
         try TestBundle.use { bundle throws in
             // A file that is unlinked and too large to be copied.
@@ -81,7 +81,7 @@ struct CheckpointTests {
         }
     }
 
-    @Test("bind mounts, also in and below others, are made of the config's sources again")
+    @Test("restore makes bind mounts from the config's sources, also nested ones")
     func bindMounts() throws {
         try TestBundle.use { bundle throws in
             let source = "\(bundle.directory)/source"
@@ -108,7 +108,7 @@ struct CheckpointTests {
         }
     }
 
-    @Test("a root file system that was never mounted on gets its mount points")
+    @Test("restore makes the mount points that a fresh rootfs lacks")
     func freshRoot() throws {
         try TestBundle.use { bundle throws in
             let source = "\(bundle.directory)/source"
@@ -129,7 +129,8 @@ struct CheckpointTests {
         }
     }
 
-    @Test("a user namespace is restored with its maps, though the image is root's alone")
+    @Test(
+        "a user namespace is restored with its ID mappings, although only root can read the image")
     func userNamespace() throws {
         try TestBundle.use { bundle throws in
             try bundle.checkpointInUserNamespace { options throws in
@@ -143,7 +144,7 @@ struct CheckpointTests {
         }
     }
 
-    @Test("a restore in the foreground has the caller's pipes, and gives the container's status")
+    @Test("a restore in the foreground uses the caller's pipes and returns the container's status")
     func foreground() throws {
         try TestBundle.use { bundle throws in
             bundle.script("trap 'echo end; exit 7' TERM; while :; do echo beat; sleep 0.05; done")
@@ -175,7 +176,7 @@ struct CheckpointTests {
         }
     }
 
-    @Test("the terminal of a restored process goes to the console socket")
+    @Test("restore sends the terminal of the process to the console socket")
     func terminal() throws {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true
@@ -196,7 +197,7 @@ struct CheckpointTests {
         }
     }
 
-    @Test("an image restored under other ids, each with cgroups of its own, beside the first")
+    @Test("one image can be restored under several ids with their own cgroups, beside the original")
     func copies() throws {
         try TestBundle.use { bundle throws in
             // Its shell holds no file open, which the first container could move before a restore.
@@ -222,7 +223,7 @@ struct CheckpointTests {
         }
     }
 
-    @Test("the network namespace that the config joins at the restore is the one of the container")
+    @Test("a restored container is in the network namespace that its config joins")
     func joinedNetwork() throws {
         try TestBundle.use { bundle throws in
             let other = "\(bundle.id)-net"
@@ -237,7 +238,7 @@ struct CheckpointTests {
         }
     }
 
-    @Test("prestart and createRuntime hooks run at a restore, told of the new process")
+    @Test("prestart and createRuntime hooks run at a restore, and get the new process's pid")
     func hooks() throws {
         try TestBundle.use { bundle throws in
             func hook(_ name: String) -> Hook {

@@ -13,7 +13,7 @@ struct ConcurrencyTests {
         try calls.map { try bundle.start($0) }.map { try $0.wait() }
     }
 
-    @Test("of creates that race for an id exactly one wins")
+    @Test("exactly one of several concurrent creates of an id succeeds")
     func racingCreates() throws {
         try TestBundle.use { bundle throws in
             try bundle.writeConfig()
@@ -32,7 +32,7 @@ struct ConcurrencyTests {
         }
     }
 
-    @Test("of starts that race exactly one starts the container")
+    @Test("exactly one of several concurrent starts starts the container")
     func racingStarts() throws {
         try TestBundle.use { bundle throws in
             for round in Host.rounds(8) {
@@ -50,7 +50,7 @@ struct ConcurrencyTests {
         }
     }
 
-    @Test("start, kill and delete at once end in an orderly way, and nothing is left")
+    @Test("concurrent start, kill and delete end in an orderly way and leave nothing")
     func mixedCommands() throws {
         try TestBundle.use { bundle throws in
             for round in Host.rounds(10) {
@@ -78,7 +78,7 @@ struct ConcurrencyTests {
         }
     }
 
-    @Test("delete --force during create leaves all or nothing")
+    @Test("delete --force during create leaves a complete container or nothing")
     func deleteDuringCreate() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["sleep", "100"]
@@ -98,7 +98,7 @@ struct ConcurrencyTests {
         }
     }
 
-    @Test("list works while containers come and go")
+    @Test("list works while containers are created and deleted")
     func listMeanwhile() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["true"]

@@ -5,7 +5,7 @@ import Glibc
 import SystemPackage
 import Testing
 
-@Suite("Files in and out of a running container", Host.root)
+@Suite("Copying files from and to a running container", Host.root)
 struct ContainerFilesTests {
     /// A container that sleeps, and the test's own directory beside its root.
     private func use(
@@ -64,7 +64,7 @@ struct ContainerFilesTests {
         (#expect(throws: ContainerError.self) { try body() })?.failure?.errno
     }
 
-    @Test("a file comes in with its mode and owner, into a mount too, and goes out again")
+    @Test("a file is copied in with its mode and owner, also into a mount, and copied out again")
     func roundTrip() throws {
         try use { bundle, container throws in
             #expect(
@@ -91,7 +91,7 @@ struct ContainerFilesTests {
         }
     }
 
-    @Test("no link of the container leads out of it, whoever follows")
+    @Test("no link in the container leads a file copy out of it")
     func links() throws {
         try use { bundle throws in
             let outside = "\(bundle.directory)/outside"
@@ -126,7 +126,7 @@ struct ContainerFilesTests {
         }
     }
 
-    @Test("what is no regular file is not opened, neither are files of the kernel")
+    @Test("a copy opens only regular files, and no files of the kernel")
     func otherFiles() throws {
         try use { bundle throws in
             try check(mkfifo("\(bundle.rootfs)/fifo", 0o644), "mkfifo")
@@ -149,7 +149,7 @@ struct ContainerFilesTests {
         }
     }
 
-    @Test("what is beyond the limit is an error, and nothing of it stays")
+    @Test("a copy beyond the size limit is an error and leaves nothing")
     func limit() throws {
         try use { bundle, container throws in
             #expect(try copyIn("12345", to: "/tmp/a", container, limit: 5) == 5)
@@ -165,7 +165,7 @@ struct ContainerFilesTests {
         }
     }
 
-    @Test("a read-only root takes no file")
+    @Test("no file can be copied into a read-only root")
     func readOnly() throws {
         try use {
             $0.spec.root?.readonly = true
@@ -175,7 +175,8 @@ struct ContainerFilesTests {
         }
     }
 
-    @Test("a user is one of the container's, and one who is not mapped is an error")
+    @Test(
+        "the owner of a copied file is a user of the container; one without a mapping is an error")
     func mappedUser() throws {
         try use { bundle throws in
             try bundle.makeUserNamespace()
@@ -191,7 +192,7 @@ struct ContainerFilesTests {
         }
     }
 
-    @Test("a container that has ended has no files any more")
+    @Test("no file can be copied from or to a container that has ended")
     func ended() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["true"]
@@ -207,7 +208,7 @@ struct ContainerFilesTests {
         }
     }
 
-    @Test("a terminal gets the size that the caller gives it")
+    @Test("a terminal gets the size that the caller sets")
     func resize() throws {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true

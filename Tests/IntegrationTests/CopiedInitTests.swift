@@ -35,13 +35,13 @@ struct CopiedInitTests {
         """
 
     @Test(
-        "by vm.memfd_noexec, containers are as they are elsewhere",
+        "containers work as usual where vm.memfd_noexec forbids executable memory files",
         .enabled(if: exists("/proc/sys/vm/memfd_noexec"), "needs vm.memfd_noexec"))
     func executableMemory() throws {
         try expectSuccess(.executableMemory)
     }
 
-    @Test("by a refusal of execveat alone, containers are as they are elsewhere", InnerRun.traced)
+    @Test("containers work as usual where only execveat is refused", InnerRun.traced)
     func execveat() throws {
         try expectSuccess(.execveat)
     }
@@ -52,7 +52,7 @@ struct CopiedInitTests {
             count: 20)
     }
 
-    @Test("a second start has the limits of the first one's caller, and so has the container")
+    @Test("a restarted runtime and the container keep the resource limits of the first caller")
     func limits() throws {
         try TestBundle.use { bundle throws in
             bundle.script("grep 'Max file size' /proc/self/limits >&2")
@@ -80,7 +80,7 @@ struct CopiedInitTests {
 
 extension BornEmptyTests {
     @Test(
-        "init is a copy here, which the log says",
+        "the debug log reports that init is a copy of the runtime",
         .enabled(if: InnerRun.standing.flatMap(Refusal.init) != nil, "init is born empty"))
     func copied() throws {
         try TestBundle.use { bundle throws in
@@ -97,7 +97,7 @@ extension BornEmptyTests {
 /// Debuggers and tracers stop a program at its clones and execs.
 @Suite("Traced launches", Host.root, InnerRun.outermost, InnerRun.traced)
 struct TracedLaunchTests {
-    @Test("under strace -f containers are as they are elsewhere")
+    @Test("containers work as usual under strace -f")
     func strace() throws {
         try InnerRun.expectSuccess(
             "strace",

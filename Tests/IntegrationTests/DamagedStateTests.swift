@@ -67,7 +67,7 @@ struct DamagedStateTests {
     }
 
     @Test(
-        "delete --force ends a container whose files are damaged, or fails and keeps all of it",
+        "delete --force ends a container with damaged files, or fails and keeps all of it",
         arguments: Damage.allCases, [State.Status.created, .running])
     func forcedDelete(_ damage: Damage, _ status: State.Status) throws {
         try TestBundle.use { bundle throws in
@@ -93,7 +93,7 @@ struct DamagedStateTests {
     }
 
     @Test(
-        "every command tells of damaged state, with the file's path, and waits for nothing",
+        "every command reports damaged state with the file's path, and does not block",
         arguments: Damage.allCases.filter { !$0.sparesRecord && $0 != .nothingLeft })
     func commands(_ damage: Damage) throws {
         try TestBundle.use { bundle throws in
@@ -122,7 +122,7 @@ struct DamagedStateTests {
         }
     }
 
-    @Test("delete --regex --force deletes those whose state is damaged, too")
+    @Test("delete --regex --force also deletes containers whose state is damaged")
     func regex() throws {
         try TestBundle.use { bundle throws in
             try bundle.create()
@@ -134,7 +134,7 @@ struct DamagedStateTests {
     }
 
     @Test(
-        "where /proc tells nothing, a container is not taken for stopped, nor deleted",
+        "without a usable /proc a container is neither taken for stopped nor deleted",
         arguments: ["mount -t tmpfs none /proc", "mount -t proc -o hidepid=2 none /proc"])
     func hiddenProcess(_ hide: String) throws {
         try TestBundle.use { bundle throws in
@@ -163,7 +163,7 @@ struct DamagedStateTests {
         }
     }
 
-    @Test("state that another user made, or may write to, is not acted on")
+    @Test("commands refuse state that another user owns or may write to")
     func foreign() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()

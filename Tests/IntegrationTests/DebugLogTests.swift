@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Debug log", Host.root)
 struct DebugLogTests {
-    @Test("with --debug a run tells each step that explain shows, and the child's as done")
+    @Test("run --debug logs every step that explain shows, and that the child's steps are done")
     func everyStep() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["true"]
@@ -29,7 +29,7 @@ struct DebugLogTests {
         }
     }
 
-    @Test("a query prints nothing but its answer, whatever the level of the log")
+    @Test("a query prints only its answer, whatever the log level")
     func queries() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -48,7 +48,7 @@ struct DebugLogTests {
         }
     }
 
-    @Test("with --debug the last line of a failed init is the step at which it stopped")
+    @Test("run --debug ends its log with the step at which init failed")
     func failedStep() throws {
         try TestBundle.use { bundle throws in
             bundle.addMount("nosuchfs", "none", at: "/mnt")
@@ -62,7 +62,7 @@ struct DebugLogTests {
         }
     }
 
-    @Test("start, kill and delete tell with --debug whom they reach")
+    @Test("start, kill and delete log with --debug which process they act on")
     func laterCommands() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["sleep", "100"]

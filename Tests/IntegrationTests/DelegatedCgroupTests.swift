@@ -4,7 +4,7 @@ import ContainerKit
 import Glibc
 import Testing
 
-@Suite("A cgroup that is left to the container", Host.root)
+@Suite("Cgroups delegated to the container", Host.root)
 struct DelegatedCgroupTests {
     private func prepare(_ bundle: TestBundle) {
         bundle.spec.annotations = ["run.oci.delegate-cgroup": "/payload"]
@@ -12,7 +12,7 @@ struct DelegatedCgroupTests {
     }
 
     @Test(
-        "the process is in it, below the namespace's root, and may divide it; limits stay above",
+        "a process may divide the sub-cgroup delegated to it; the limits stay above",
         .enabled(if: Host.isUnified, "needs cgroup v2 alone"))
     func delegated() throws {
         try TestBundle.use { bundle throws in
@@ -44,7 +44,7 @@ struct DelegatedCgroupTests {
         }
     }
 
-    @Test("what cannot be left to it fails the launch, and leaves nothing")
+    @Test("a cgroup that cannot be delegated fails the launch, and nothing is left")
     func refused() throws {
         try TestBundle.use { bundle throws in
             prepare(bundle)

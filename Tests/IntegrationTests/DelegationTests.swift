@@ -64,7 +64,7 @@ struct DelegationTests {
     }
 
     @Test(
-        "the user's systemd keeps a scope, also for who is outside of its cgroups",
+        "the user's systemd keeps a scope, even for a caller outside of the user's cgroups",
         arguments: ["", "/inner"])
     func userScope(_ subgroup: String) throws {
         try TestBundle.use { bundle throws in
@@ -105,7 +105,7 @@ struct DelegationTests {
         }
     }
 
-    @Test("a cgroup that was delegated by hand is used, by its path or beside the caller's")
+    @Test("a manually delegated cgroup can be used, by its path or beside the caller's")
     func byHand() throws {
         for isNamed in [true, false] {
             try delegated { bundle, path throws in
@@ -119,7 +119,7 @@ struct DelegationTests {
         }
     }
 
-    @Test("who is outside of what was delegated cannot enter, and is told why")
+    @Test("a caller outside of the delegated cgroup cannot enter it, and is told why")
     func outside() throws {
         try delegated { bundle, path throws in
             bundle.linux.cgroupsPath = "/\(bundle.token)/box"

@@ -11,7 +11,7 @@ struct DescriptorTests {
         try readText("/proc/self/fdinfo/\(pidfd)").value(of: "Pid:").flatMap { Int($0) }
     }
 
-    @Test("--pidfd-socket is sent one pidfd of the process, before create or exec returns")
+    @Test("--pidfd-socket receives one pidfd of the process before create or exec returns")
     func pidfd() throws {
         try TestBundle.use { bundle throws in
             let socket = try ConsoleSocket("\(bundle.directory)/pidfd")
@@ -35,7 +35,7 @@ struct DescriptorTests {
         }
     }
 
-    @Test("an annotation names the socket for the pidfd where no flag does")
+    @Test("an annotation names the socket for the pidfd if no flag does")
     func pidfdByAnnotation() throws {
         try TestBundle.use { bundle throws in
             let socket = try ConsoleSocket("\(bundle.directory)/pidfd")
@@ -52,7 +52,7 @@ struct DescriptorTests {
         }
     }
 
-    @Test("run sends a pidfd, too; a socket that nobody listens on fails it and leaves nothing")
+    @Test("run sends a pidfd, too; a socket without a listener fails it, and nothing is left")
     func pidfdOfRun() throws {
         try TestBundle.use { bundle throws in
             let socket = try ConsoleSocket("\(bundle.directory)/pidfd")
@@ -72,7 +72,7 @@ struct DescriptorTests {
     }
 
     @Test(
-        "sockets of a service manager go to the container's process, before those of --preserve-fds",
+        "a service manager's sockets are passed to the process before those of --preserve-fds",
         arguments: [true, false])
     func activation(_ isForRuntime: Bool) throws {
         try TestBundle.use { bundle throws in

@@ -7,7 +7,7 @@ import Testing
 @Suite("Devices", Host.root)
 struct DeviceTests {
     @Test(
-        "what the config mounts on a default device or link is there, user namespace or not",
+        "a mount of the config on a default device or link replaces it, also in a user namespace",
         arguments: ["null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "fd"])
     func mountedOver(_ name: String) throws {
         for hasUserNamespace in [false, true] {
@@ -20,7 +20,9 @@ struct DeviceTests {
         }
     }
 
-    @Test("without a mount on /dev the image's own files stay, but for linux.devices")
+    @Test(
+        "the image's own files in /dev stay without a mount there; linux.devices must match them"
+    )
     func imagesOwn() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.mounts?.removeAll { $0.destination.hasPrefix("/dev") }
@@ -39,7 +41,7 @@ struct DeviceTests {
         }
     }
 
-    @Test("nothing in a volume behind the image's /dev is removed or given away")
+    @Test("no file of a volume behind the image's /dev is removed or changes its owner")
     func volumeBehindDev() throws {
         try TestBundle.use { bundle throws in
             let volume = "\(bundle.directory)/volume"
@@ -95,7 +97,7 @@ struct DeviceTests {
         #expect(after.st_mode == before.st_mode && after.st_uid == before.st_uid)
     }
 
-    @Test("the mqueue of an ipc namespace in a user namespace belongs to its root")
+    @Test("the mqueue mount of a new ipc namespace belongs to the root of its user namespace")
     func messageQueues() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -109,7 +111,7 @@ struct DeviceTests {
         }
     }
 
-    @Test("a terminal is opened on a devpts alone, and nothing before that is known")
+    @Test("a terminal is opened only once its file is known to be on a devpts")
     func terminalOfDevpts() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.mounts?.removeAll { $0.destination.hasPrefix("/dev") }

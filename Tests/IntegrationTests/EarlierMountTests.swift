@@ -26,7 +26,9 @@ struct EarlierMountTests {
         var isMapped: Bool { self == .mapped || self == .mappedInUserNamespace }
     }
 
-    @Test("the source is what is mounted there by then", arguments: Kind.allCases)
+    @Test(
+        "a bind mount's source inside the rootfs is what an earlier mount shows there",
+        arguments: Kind.allCases)
     func source(_ kind: Kind) throws {
         try TestBundle.use { bundle throws in
             let source = try makeSource(bundle)
@@ -65,7 +67,7 @@ struct EarlierMountTests {
         }
     }
 
-    @Test("without recursion the mounts below stay out")
+    @Test("a non-recursive bind of an earlier mount leaves out the mounts below it")
     func withoutRecursion() throws {
         try TestBundle.use { bundle throws in
             let source = try makeSource(bundle)
@@ -76,7 +78,7 @@ struct EarlierMountTests {
         }
     }
 
-    @Test("a file of an earlier mount is a source, too")
+    @Test("a file in an earlier mount can be the source of a bind mount")
     func file() throws {
         try TestBundle.use { bundle throws in
             let source = try makeSource(bundle)
@@ -91,7 +93,8 @@ struct EarlierMountTests {
     }
 
     @Test(
-        "links on the way to such a source are followed in the container", arguments: Way.allCases)
+        "links on the way to a source in an earlier mount are followed in the container",
+        arguments: Way.allCases)
     func followedLinks(_ way: Way) throws {
         try TestBundle.use { bundle throws in
             let source = try makeSource(bundle)
@@ -112,7 +115,7 @@ struct EarlierMountTests {
     }
 
     @Test(
-        "no link leads such a source to a procfs, a sysfs, or all that is mounted",
+        "no link leads a source in an earlier mount to procfs, sysfs or other mounts",
         arguments: ["/proc", "../proc", "../../../../proc", "/"])
     func links(_ target: String) throws {
         try TestBundle.use { bundle throws in
@@ -133,7 +136,7 @@ struct EarlierMountTests {
         }
     }
 
-    @Test("one that is missing is told with its place")
+    @Test("a source that is missing in an earlier mount is reported with its field")
     func missing() throws {
         try TestBundle.use { bundle throws in
             let source = try makeSource(bundle)
@@ -149,7 +152,7 @@ struct EarlierMountTests {
         }
     }
 
-    @Test("a file system that cannot map ids is told, and nothing is left")
+    @Test("an earlier mount whose file system cannot map ids is reported, and nothing is left")
     func unmappable() throws {
         try TestBundle.use { bundle throws in
             try makeDirectory("\(bundle.rootfs)/copy")
@@ -167,7 +170,7 @@ struct EarlierMountTests {
         }
     }
 
-    @Test("a source of the rootfs that no mount covers is the image's")
+    @Test("a source in the rootfs that no earlier mount covers is taken from the image")
     func uncovered() throws {
         try TestBundle.use { bundle throws in
             try makeDirectory("\(bundle.rootfs)/srv")

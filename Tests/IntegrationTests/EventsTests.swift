@@ -23,7 +23,7 @@ struct EventsTests {
         return value == .unsigned(.max) ? .max : 0
     }
 
-    @Test("events --stats prints one line that says what the container uses and may use")
+    @Test("events --stats prints one line with the container's usage and limits")
     func statistics() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.resources?.memory = MemoryResources(limit: 64 << 20)
@@ -45,7 +45,9 @@ struct EventsTests {
         }
     }
 
-    @Test("statistics come in intervals, out of memory at once, and the end with the container")
+    @Test(
+        "events prints statistics at intervals, out-of-memory at once, and ends with the container"
+    )
     func outOfMemory() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.resources?.memory = MemoryResources(limit: 32 << 20)
@@ -66,7 +68,7 @@ struct EventsTests {
         }
     }
 
-    @Test("an init that is killed for want of memory is told before the end")
+    @Test("an init killed for lack of memory is reported before the end")
     func initOutOfMemory() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.resources?.memory = MemoryResources(limit: 16 << 20)
@@ -88,7 +90,7 @@ struct EventsTests {
         }
     }
 
-    @Test("events of what does not run, or in no time, are refused")
+    @Test("events refuses a stopped container and an invalid interval")
     func refused() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["/bin/true"]

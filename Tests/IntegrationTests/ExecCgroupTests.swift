@@ -28,7 +28,7 @@ struct ExecCgroupTests {
         }
     }
 
-    @Test("one path is for all hierarchies, and the root is the container's own cgroup")
+    @Test("one path of --cgroup is for all hierarchies, and / is the container's own cgroup")
     func onePath() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -41,7 +41,7 @@ struct ExecCgroupTests {
     }
 
     @Test(
-        "controllers have paths of their own on v1",
+        "--cgroup takes separate paths for controllers on cgroup v1",
         .enabled(if: !Host.isUnified, "cgroup v2 has one path"))
     func controllers() throws {
         try TestBundle.use { bundle throws in
@@ -52,7 +52,7 @@ struct ExecCgroupTests {
         }
     }
 
-    @Test("what leads out, is not there or has another name is refused")
+    @Test("a --cgroup path that leads out, does not exist or names no controller is refused")
     func refused() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -70,7 +70,7 @@ struct ExecCgroupTests {
     }
 
     @Test(
-        "when init has moved below, exec follows only where the container's cgroup takes no process",
+        "exec follows an init that moved below only if the container's cgroup takes no process",
         .enabled(if: Host.isUnified, "cgroup v2 alone forbids processes beside children"))
     func movedInit() throws {
         try TestBundle.use { bundle throws in

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Exec", Host.root)
 struct ExecTests {
-    @Test("exec ends with the status of its process, or 128 and its signal")
+    @Test("exec returns the status of its process, or 128 plus its signal")
     func status() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -39,7 +39,7 @@ struct ExecTests {
         }
     }
 
-    @Test("exec passes its standard streams and arguments on as they are")
+    @Test("exec passes its standard streams and arguments unchanged")
     func streams() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -74,7 +74,7 @@ struct ExecTests {
     }
 
     @Test(
-        "a program that cannot be run ends exec with 255 and runc's words",
+        "a program that cannot be run fails exec with 255 and runc's words",
         arguments: [
             ("nosuch", "exec: \"nosuch\": executable file not found in $PATH"),
             ("/nosuch", "no such file or directory"), ("/etc", "is a directory"),
@@ -93,7 +93,7 @@ struct ExecTests {
         }
     }
 
-    @Test("-e adds to the environment, --cwd sets the directory")
+    @Test("exec -e adds to the environment, and --cwd sets the working directory")
     func environment() throws {
         try TestBundle.use { bundle throws in
             bundle.process.env?.append("A=1")
@@ -106,7 +106,7 @@ struct ExecTests {
     }
 
     @Test(
-        "-u takes UID or UID:GID",
+        "exec -u takes UID or UID:GID",
         arguments: [
             ("1", "1:7"), ("1:2", "1:2"), ("0", "0:7"), ("1000:0", "1000:0"), ("007", "7:7"),
         ])
@@ -121,7 +121,7 @@ struct ExecTests {
     }
 
     @Test(
-        "-u refuses whatever is not two numbers",
+        "exec -u refuses whatever is not one or two numbers",
         arguments: [
             "", ":", "1:", ":1", "0x1", "-1", "1:2:3", " 1", "+1", "root", "4294967295", "1:x",
         ])
@@ -134,7 +134,7 @@ struct ExecTests {
         }
     }
 
-    @Test("--cap adds a capability to all sets but the inheritable and ambient ones")
+    @Test("exec --cap adds a capability to all sets but the inheritable and ambient ones")
     func capability() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -155,7 +155,7 @@ struct ExecTests {
         }
     }
 
-    @Test("--additional-gids and --no-new-privs change the process of exec alone")
+    @Test("exec --additional-gids and --no-new-privs change only the process of exec")
     func moreFlags() throws {
         try TestBundle.use { bundle throws in
             bundle.process.noNewPrivileges = false
@@ -172,7 +172,7 @@ struct ExecTests {
         }
     }
 
-    @Test("--process takes the whole process from a file", arguments: ["--process", "-p"])
+    @Test("exec --process takes the whole process from a file", arguments: ["--process", "-p"])
     func processFile(_ flag: String) throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -187,7 +187,7 @@ struct ExecTests {
         }
     }
 
-    @Test("words of a program beside --process have no effect")
+    @Test("a program beside exec --process has no effect")
     func wordsBesideFile() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -199,7 +199,7 @@ struct ExecTests {
         }
     }
 
-    @Test("a capability that Linux does not have is one warning, and the process runs")
+    @Test("a capability unknown to Linux causes one warning in exec, and the process runs")
     func unknownCapability() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -224,7 +224,7 @@ struct ExecTests {
         }
     }
 
-    @Test("what exec left running ends with the container")
+    @Test("a process that exec left running ends with the container")
     func endsWithContainer() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -235,7 +235,7 @@ struct ExecTests {
         }
     }
 
-    @Test("exec in the foreground passes signals on")
+    @Test("exec in the foreground forwards signals")
     func forwardsSignals() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -249,7 +249,7 @@ struct ExecTests {
         }
     }
 
-    @Test("many execs at once all run")
+    @Test("many concurrent execs all succeed")
     func parallel() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()

@@ -163,7 +163,7 @@ struct FailureCase: Sendable, CustomTestStringConvertible {
 @Suite("Failure", Host.root)
 struct FailureTests {
     @Test(
-        "a failing create or run says why in one line and leaves nothing",
+        "a failing create or run gives the reason in one line and leaves nothing",
         arguments: FailureCase.all)
     func launch(_ failure: FailureCase) throws {
         try TestBundle.use { bundle throws in
@@ -189,7 +189,7 @@ struct FailureTests {
         }
     }
 
-    @Test("a console socket that nobody listens on is an error")
+    @Test("a console socket without a listener is an error")
     func missingConsoleSocket() throws {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true
@@ -203,7 +203,7 @@ struct FailureTests {
         }
     }
 
-    @Test("a program that start cannot execute is told by start, and the container is stopped")
+    @Test("a program that cannot be executed is reported by start, and the container is stopped")
     func badFormatAtStart() throws {
         try TestBundle.use { bundle throws in
             try writeText("not a program", to: "\(bundle.rootfs)/bin/odd", mode: 0o755)
@@ -218,7 +218,7 @@ struct FailureTests {
     }
 
     @Test(
-        "a config that cannot be read is told with its place",
+        "a config that cannot be read is reported with the place of the error",
         arguments: [
             ("{\n  \"ociVersion\": ,\n}", ["line 2", "column 17"]),
             ("[]", ["config.json", "object"]),
@@ -248,7 +248,7 @@ struct FailureTests {
     // MARK: exec
 
     @Test(
-        "a failing exec ends with 255, says why in one line and leaves nothing",
+        "a failing exec ends with 255, gives the reason in one line and leaves nothing",
         arguments: [
             (["no-such-program"], ["executable file not found in $PATH"]),
             (["--cwd", "/no/such", "true"], ["process.cwd", "no such file or directory"]),

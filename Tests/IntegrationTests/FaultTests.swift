@@ -58,7 +58,7 @@ struct FaultTests {
     }
 
     @Test(
-        "a program that stops at any instruction says which step failed, and leaves nothing",
+        "a program that fails at any instruction reports the failed step and leaves nothing",
         arguments: FaultCase.all.indices)
     func everyInstruction(_ number: Int) async {
         // In a separate process, so that its children and descriptors can be counted.

@@ -4,9 +4,9 @@ import ContainerKit
 import Glibc
 import Testing
 
-@Suite("Flags that only crun has", Host.root)
+@Suite("Flags of crun", Host.root)
 struct FurtherFlagsTests {
-    @Test("--config reads another file, from the caller's directory")
+    @Test("--config reads another config file, relative to the caller's directory")
     func otherConfig() throws {
         try TestBundle.use { bundle throws in
             bundle.script("exit 5")
@@ -26,7 +26,7 @@ struct FurtherFlagsTests {
         }
     }
 
-    @Test("delete --regex deletes all whose id matches, and no other")
+    @Test("delete --regex deletes all containers whose id matches, and no others")
     func deleteMatching() throws {
         try TestBundle.use { bundle throws in
             let names = ["a1", "a2", "b1"].map { "\(bundle.id)-\($0)" }
@@ -42,7 +42,7 @@ struct FurtherFlagsTests {
     }
 
     @Test(
-        "--log-level tells the least that is logged; --debug is stronger",
+        "--log-level sets the lowest level that is logged; --debug overrides it",
         arguments: [
             (["--log-level", "error"], false), (["--log-level=warning"], false),
             (["--log-level", "debug"], true), (["--log-level", "error", "--debug"], true),

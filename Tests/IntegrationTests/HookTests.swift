@@ -41,7 +41,7 @@ struct HookTests {
         }
     }
 
-    @Test("each hook runs once, in order, where the specification says, and is told the state")
+    @Test("each hook runs once, in order, at its specified time, and gets the container's state")
     func everyPoint() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.hooks = everyHook(bundle)
@@ -103,7 +103,7 @@ struct HookTests {
     }
 
     @Test(
-        "a hook has three streams and no other descriptor, and only the environment of the config",
+        "a hook has three standard streams, no other descriptor, and only its own environment",
         arguments: HookPoint.allCases)
     func nothingElse(_ point: HookPoint) throws {
         try TestBundle.use { bundle throws in
@@ -140,7 +140,7 @@ struct HookTests {
         }
     }
 
-    @Test("a createRuntime hook reaches the container's namespaces through the pid that it is told")
+    @Test("a createRuntime hook can reach the container's namespaces through the pid in the state")
     func networking() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.hooks = Hooks(
@@ -158,7 +158,7 @@ struct HookTests {
     }
 
     @Test(
-        "a startContainer hook has the user, the limits and the filter of the container's process")
+        "a startContainer hook has the user, limits and seccomp filter of the container's process")
     func startContainerIsConfined() throws {
         try TestBundle.use { bundle throws in
             bundle.process.user = User(uid: 1000, gid: 1000)
@@ -182,7 +182,7 @@ struct HookTests {
     }
 
     @Test(
-        "a hook without an environment has the runtime's, in the container's root that of the process",
+        "a hook without env gets the runtime's environment, or the process's in the container",
         arguments: HookPoint.allCases)
     func inheritedEnvironment(_ point: HookPoint) throws {
         try TestBundle.use { bundle throws in
@@ -203,7 +203,7 @@ struct HookTests {
         }
     }
 
-    @Test("a hook with an empty environment has none", arguments: HookPoint.allCases)
+    @Test("a hook with an empty env has an empty environment", arguments: HookPoint.allCases)
     func emptyEnvironment(_ point: HookPoint) throws {
         try TestBundle.use { bundle throws in
             let log = "\(bundle.directory)/log"
@@ -215,7 +215,7 @@ struct HookTests {
         }
     }
 
-    @Test("hooks may read all of a state that is larger than a pipe, or nothing of it")
+    @Test("a hook may read all or nothing of a state that is larger than a pipe")
     func largeState() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.annotations = ["large": String(repeating: "x", count: 300_000)]
@@ -229,7 +229,7 @@ struct HookTests {
         }
     }
 
-    @Test("output goes to the files that annotations name", arguments: [true, false])
+    @Test("the output of hooks goes to the files that annotations name", arguments: [true, false])
     func outlets(_ isNamed: Bool) throws {
         try TestBundle.use { bundle throws in
             if isNamed {
@@ -261,7 +261,7 @@ struct HookTests {
     ]
 
     @Test(
-        "a failing hook fails run with its status and its output, undoes all, and poststop runs",
+        "a failing hook fails run with its status and output, undoes all, and poststop hooks run",
         arguments: failing)
     func failure(_ point: HookPoint) throws {
         try TestBundle.use { bundle throws in
@@ -281,7 +281,7 @@ struct HookTests {
         }
     }
 
-    @Test("a hook that cannot be executed, or is killed, says so", arguments: failing)
+    @Test("a hook that cannot be executed, or is killed, is reported as that", arguments: failing)
     func notExecuted(_ point: HookPoint) throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["sleep", "100"]
@@ -297,7 +297,7 @@ struct HookTests {
         }
     }
 
-    @Test("a hook that takes too long is killed", arguments: failing)
+    @Test("a hook that exceeds its timeout is killed", arguments: failing)
     func timeout(_ point: HookPoint) throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["sleep", "100"]
@@ -331,7 +331,7 @@ struct HookTests {
     }
 
     @Test(
-        "a process that a hook leaves behind with its streams holds nothing up",
+        "a background process that keeps a hook's streams open delays nothing",
         arguments: HookPoint.allCases)
     func leftBehind(_ point: HookPoint) throws {
         try TestBundle.use { bundle throws in
@@ -363,7 +363,7 @@ struct HookTests {
         }
     }
 
-    @Test("a failing poststart hook fails start and deletes the container, with its poststop hooks")
+    @Test("a failing poststart hook fails start and deletes the container, running poststop hooks")
     func poststartFails() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["sleep", "100"]
@@ -381,7 +381,7 @@ struct HookTests {
         }
     }
 
-    @Test("a failing poststop hook is told, and the next one runs all the same")
+    @Test("a failing poststop hook is reported, and the next one still runs")
     func poststopFails() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.hooks = Hooks(
@@ -397,7 +397,7 @@ struct HookTests {
 
     // MARK: Other commands meanwhile
 
-    @Test("delete --force ends a creation whose hook hangs", arguments: [true, false])
+    @Test("delete --force ends a create whose hook hangs", arguments: [true, false])
     func deleteWhileHookHangs(_ isOutside: Bool) throws {
         try TestBundle.use { bundle throws in
             let hook = script("touch \(bundle.directory)/hangs; exec sleep 50")
@@ -413,7 +413,7 @@ struct HookTests {
         }
     }
 
-    @Test("a poststart hook may use the container, and end it")
+    @Test("a poststart hook may use the container and end it")
     func poststartUsesContainer() throws {
         try TestBundle.use { bundle throws in
             let call = "\(Host.runtime) --root \(bundle.store)"
@@ -432,7 +432,7 @@ struct HookTests {
         }
     }
 
-    @Test("hooks of a joined pid namespace are told the pid that the container sees")
+    @Test("hooks in a joined pid namespace get the pid that the container sees")
     func joinedPidNamespace() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping(id: "\(bundle.id)-first")

@@ -126,7 +126,9 @@ struct HostStateTests {
         bundle.spec.mounts?.removeLast()
     }
 
-    @Test("is as a whole what it was before, but for one descriptor: of the machine's executable")
+    @Test(
+        "a launch changes nothing in the host process but one descriptor of its executable"
+    )
     func unchanged() async {
         await #expect(processExitsWith: .success) {
             try TestBundle.use { bundle throws in
@@ -154,7 +156,7 @@ struct HostStateTests {
         }
     }
 
-    @Test("launches the second time as the first: nothing more stays")
+    @Test("a second launch leaves no more in the host process than the first")
     func unchangedAgain() async {
         await #expect(processExitsWith: .success) {
             try TestBundle.use { bundle throws in
@@ -177,7 +179,9 @@ struct HostStateTests {
 
     // MARK: Limits
 
-    @Test("under RLIMIT_FSIZE gets one error that names it, lives, and launches once it is raised")
+    @Test(
+        "a host process under RLIMIT_FSIZE gets one error, survives, and launches once it is raised"
+    )
     func fileSize() async {
         await #expect(processExitsWith: .success) {
             try TestBundle.use { bundle throws in
@@ -248,7 +252,7 @@ struct HostStateTests {
         #expect(bundle.leftovers.found() == [])
     }
 
-    @Test("may take the status of every child, or ignore SIGCHLD")
+    @Test("a host process may reap every child or ignore SIGCHLD")
     func reaping() async {
         await #expect(processExitsWith: .success) {
             try TestBundle.use { bundle throws in
@@ -274,7 +278,7 @@ struct HostStateTests {
         if: Host.kernelRelease >= (6, 14), "needs pid_max of a pid namespace, Linux 6.14")
 
     @Test(
-        "may live where numbers of processes come again soon, and others reap",
+        "a host process may live where pids are soon reused and other threads reap",
         InnerRun.outermost, ownLimitOfNumbers)
     func numbersThatComeAgain() throws {
         try InnerRun.expectSuccess(
@@ -284,7 +288,7 @@ struct HostStateTests {
     }
 
     @Test(
-        "an inner run: launches among few numbers",
+        "a host process launches containers while pids are few and soon reused",
         .enabled(if: InnerRun.standing == fewNumbers, "needs few numbers"))
     func livesWithFewNumbers() async {
         await #expect(processExitsWith: .success) {

@@ -96,7 +96,7 @@ struct HostileImageTests {
         touch /tmp/done
         """
 
-    @Test("what a neighbour opens of a joining process is sealed, and the host's executable stays")
+    @Test("a container that opens the executable of a joining process cannot change the host's")
     func joiningProcess() throws {
         try TestBundle.use { bundle throws in
             let before = try Executable()
@@ -142,7 +142,7 @@ struct HostileImageTests {
     }
 
     @Test(
-        "an executable that is held by a path descriptor cannot be changed by the host's root either"
+        "the host's root cannot change an executable that is held by an O_PATH descriptor"
     )
     func pathDescriptor() throws {
         try TestBundle.use { bundle throws in
@@ -176,7 +176,7 @@ struct HostileImageTests {
 
     // MARK: What init holds
 
-    @Test("nothing of the host's memory is in an init that waits, nor in its executable")
+    @Test("neither a waiting init nor its executable contains memory of the host")
     func secrets() throws {
         // Made at run time, so that it is only in the heap.
         let secret = Array("a secret of the host \(UInt64.random(in: 0...UInt64.max))".utf8)

@@ -23,7 +23,9 @@ struct IdmappedMountTests {
 
     private static let look = "stat -c %u:%g /data/zero /data/seven"
 
-    @Test("without a user namespace the maps say who owns the files", arguments: [[], ["idmap"]])
+    @Test(
+        "an idmapped mount's mappings set the owners of files without a user namespace",
+        arguments: [[], ["idmap"]])
     func ownMaps(_ options: [String]) throws {
         try TestBundle.use { bundle throws in
             let source = try makeSource(bundle)
@@ -37,7 +39,7 @@ struct IdmappedMountTests {
         }
     }
 
-    @Test("in a user namespace the word alone takes the container's maps, new or joined")
+    @Test("idmap without mappings uses those of the user namespace, new or joined")
     func containerMaps() throws {
         try TestBundle.use { bundle throws in
             let source = try makeSource(bundle)
@@ -55,7 +57,7 @@ struct IdmappedMountTests {
         }
     }
 
-    @Test("a mount's own maps count in a user namespace, too")
+    @Test("a mount's own mappings also apply in a user namespace")
     func both() throws {
         try TestBundle.use { bundle throws in
             let source = try makeSource(bundle)
@@ -70,7 +72,7 @@ struct IdmappedMountTests {
         }
     }
 
-    @Test("idmap leaves the mounts below alone, ridmap does not")
+    @Test("idmap does not map the mounts below, ridmap does")
     func recursion() throws {
         try TestBundle.use { bundle throws in
             let source = try makeSource(bundle)
@@ -89,7 +91,7 @@ struct IdmappedMountTests {
         }
     }
 
-    @Test("a new tmpfs has mapped ids")
+    @Test("a new tmpfs can have mapped ids")
     func tmpfs() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.mounts?.append(
@@ -105,7 +107,7 @@ struct IdmappedMountTests {
         }
     }
 
-    @Test("crun's maps in the word: ranges, ids of the container, and the rest as it has them")
+    @Test("crun's mappings in the idmap option are accepted, with ranges and ids of the container")
     func crunWords() throws {
         try TestBundle.use { bundle throws in
             let source = try makeSource(bundle)
@@ -121,7 +123,7 @@ struct IdmappedMountTests {
     }
 
     @Test(
-        "a map that cannot be is an error with the mount's place",
+        "an invalid mapping is an error with the mount's field",
         arguments: [
             ("idmap", "idmap needs uidMappings and gidMappings, or a user namespace"),
             ("idmap=uids=0-1", "is not like uids=0-1000-10"),
@@ -137,7 +139,7 @@ struct IdmappedMountTests {
         }
     }
 
-    @Test("a file system that cannot map ids is named, with the mount")
+    @Test("a file system that cannot map ids is reported with its mount")
     func unsupported() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.mounts?.append(

@@ -21,7 +21,7 @@ struct InheritedSettingsTests {
     private static let bash: ConditionTrait = .enabled(
         if: access("/bin/bash", X_OK) == 0, "needs /bin/bash")
 
-    @Test("with SIGCHLD ignored the exit status is not lost, and hooks work", bash)
+    @Test("exit statuses and hooks work if the runtime inherits SIGCHLD as ignored", bash)
     func ignoredChildren() throws {
         try TestBundle.use { bundle throws in
             let ignore = "trap '' CHLD"
@@ -40,7 +40,9 @@ struct InheritedSettingsTests {
         }
     }
 
-    @Test("the process starts with an empty signal mask, default actions and its own umask", bash)
+    @Test(
+        "the process starts with an empty signal mask, default signal actions and its own umask",
+        bash)
     func signals() throws {
         try TestBundle.use { bundle throws in
             let script = "trap '' CHLD PIPE HUP INT TERM USR1 XFSZ; umask 0777"
@@ -60,7 +62,9 @@ struct InheritedSettingsTests {
         }
     }
 
-    @Test("a soft limit of file sizes is the container's, and does not stop the runtime", bash)
+    @Test(
+        "an inherited soft limit of file sizes reaches the container but does not stop the runtime",
+        bash)
     func fileSize() throws {
         try TestBundle.use { bundle throws in
             bundle.script("grep 'Max file size' /proc/self/limits >&2")
@@ -82,7 +86,7 @@ struct InheritedSettingsTests {
         }
     }
 
-    @Test("a hard limit of file sizes gives one error, or none, and leaves nothing", bash)
+    @Test("an inherited hard limit of file sizes gives at most one error and leaves nothing", bash)
     func hardFileSize() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["/bin/true"]
@@ -102,7 +106,9 @@ struct InheritedSettingsTests {
         }
     }
 
-    @Test("a small soft limit of the stack is the container's, and stops no command", bash)
+    @Test(
+        "an inherited small soft limit of the stack reaches the container and stops no command",
+        bash)
     func stack() throws {
         try TestBundle.use { bundle throws in
             let limit = "ulimit -S -s 64"
@@ -130,7 +136,7 @@ struct InheritedSettingsTests {
     }
 
     @Test(
-        "a hard limit of the stack that may not be raised gives one error", bash,
+        "an inherited hard limit of the stack that cannot be raised gives one error", bash,
         .enabled(if: access("/usr/bin/setpriv", X_OK) == 0, "needs setpriv"))
     func hardStack() throws {
         try TestBundle.use { bundle throws in
@@ -149,7 +155,7 @@ struct InheritedSettingsTests {
         }
     }
 
-    @Test("a working directory that is gone does not matter to who names absolute paths", bash)
+    @Test("a missing working directory does not matter if all given paths are absolute", bash)
     func goneDirectory() throws {
         try TestBundle.use { bundle throws in
             bundle.script("pwd")
@@ -162,7 +168,7 @@ struct InheritedSettingsTests {
         }
     }
 
-    @Test("without /proc no command aborts: those that need it say so")
+    @Test("no command crashes without /proc; those that need it report so")
     func withoutProc() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["/bin/true"]

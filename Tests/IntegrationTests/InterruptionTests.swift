@@ -41,7 +41,7 @@ struct InterruptionTests {
     }
 
     @Test(
-        "delete --force removes all that a command killed at any moment leaves",
+        "delete --force removes everything left by a command killed at any moment",
         arguments: Interrupted.all)
     func killedCommand(_ interrupted: Interrupted) throws {
         try TestBundle.use { bundle throws in
@@ -97,7 +97,7 @@ struct InterruptionTests {
         #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0, "\(round)")
     }
 
-    @Test("a pid file that was being written when its command was killed is no obstacle")
+    @Test("a pid file left half-written by a killed command does not block the next one")
     func stalePidFile() throws {
         try TestBundle.use { bundle throws in
             try writeText("12", to: "\(bundle.directory)/.pid")
@@ -106,7 +106,7 @@ struct InterruptionTests {
         }
     }
 
-    @Test("a pid file that cannot be put in place leaves no temporary one")
+    @Test("a pid file that cannot be put in place leaves no temporary file")
     func refusedPidFile() throws {
         try TestBundle.use { bundle throws in
             try bundle.writeConfig()
@@ -121,7 +121,7 @@ struct InterruptionTests {
         }
     }
 
-    @Test("an init that is killed before start leaves a stopped container, which can be deleted")
+    @Test("an init killed before start leaves a stopped container, which can be deleted")
     func killedInit() throws {
         try TestBundle.use { bundle throws in
             try bundle.create()
@@ -135,7 +135,7 @@ struct InterruptionTests {
         }
     }
 
-    @Test("an init that is killed while start waits for it ends the start")
+    @Test("start ends if the init that it waits for is killed")
     func killedInitDuringStart() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["sleep", "100"]
@@ -156,7 +156,7 @@ struct InterruptionTests {
     }
 
     @Test(
-        "a memory limit that is too low for init is told, and nothing is left",
+        "a memory limit that is too low for init is reported, and nothing is left",
         .enabled(
             if: Host.isUnified || Host.hierarchies.contains { $0.controllers.contains("memory") },
             "needs the memory controller"),
@@ -185,7 +185,7 @@ struct InterruptionTests {
     static let smallStores = (1...8).map { "size=\($0 * 4096)" } + (2...7).map { "nr_inodes=\($0)" }
 
     @Test(
-        "a state directory without room is a clear error, and nothing is left",
+        "a full state directory is a clear error, and nothing is left",
         arguments: smallStores)
     func fullStore(_ size: String) throws {
         try TestBundle.use { bundle throws in

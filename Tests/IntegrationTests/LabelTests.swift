@@ -33,7 +33,7 @@ struct LabelTests {
     }
 
     @Test(
-        "the program and an exec run under the AppArmor profile, which is enforced",
+        "the container's process and exec run under the AppArmor profile, which is enforced",
         .enabled(if: hasAppArmor, "this kernel has no AppArmor"), arguments: [true, false])
     func apparmor(_ noNewPrivileges: Bool) throws {
         try TestBundle.use { bundle throws in
@@ -64,7 +64,7 @@ struct LabelTests {
     }
 
     @Test(
-        "a profile that is not loaded stops create and exec, which name it",
+        "an AppArmor profile that is not loaded fails create and exec, which name it",
         .enabled(if: hasAppArmor, "this kernel has no AppArmor"))
     func unloadedProfile() throws {
         try TestBundle.use { bundle throws in
@@ -86,7 +86,7 @@ struct LabelTests {
     }
 
     @Test(
-        "without AppArmor a profile is refused by create and exec, never ignored",
+        "create and exec refuse a profile on a host without AppArmor",
         .enabled(if: !hasAppArmor, "this kernel has AppArmor"))
     func noAppArmor() throws {
         try TestBundle.use { bundle throws in
@@ -106,7 +106,7 @@ struct LabelTests {
     }
 
     @Test(
-        "without SELinux a label is refused by create and exec, never ignored",
+        "create and exec refuse a label on a host without SELinux",
         .enabled(if: !hasSELinux, "this kernel has SELinux"))
     func noSELinux() throws {
         try TestBundle.use { bundle throws in

@@ -24,7 +24,7 @@ struct LibraryTests {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    @Test("run gives a process whose streams are the caller's descriptors")
+    @Test("run of the library gives a process whose streams are the caller's descriptors")
     func run() throws {
         try TestBundle.use { bundle throws in
             bundle.script("cat; echo output; exit 12")
@@ -48,7 +48,7 @@ struct LibraryTests {
         }
     }
 
-    @Test("create, start, exec, kill and delete work from a program")
+    @Test("a program can create, start, exec, kill and delete a container with the library")
     func lifecycle() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["sleep", "100"]
@@ -70,7 +70,7 @@ struct LibraryTests {
         }
     }
 
-    @Test("the master of a terminal goes to the caller who asks for it")
+    @Test("the master of a terminal goes to a library caller who asks for it")
     func terminal() throws {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true
@@ -89,7 +89,7 @@ struct LibraryTests {
         }
     }
 
-    @Test("an error has a code, and the field and call that it is about")
+    @Test("an error of the library has a code, a field and a system call")
     func errors() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["true"]
@@ -118,7 +118,7 @@ struct LibraryTests {
         }
     }
 
-    @Test("a terminal that nobody takes is refused")
+    @Test("a terminal whose master no caller takes is refused")
     func unclaimedTerminal() throws {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true
@@ -129,7 +129,7 @@ struct LibraryTests {
         }
     }
 
-    @Test("planning makes nothing")
+    @Test("planning a container creates nothing")
     func plan() throws {
         try TestBundle.use { bundle throws in
             let plan = try Container.plan(

@@ -18,7 +18,7 @@ struct LifecycleTests {
     }
 
     @Test(
-        "run ends with 128 and the signal of the process", arguments: [SIGKILL, SIGTERM, SIGUSR1])
+        "run ends with 128 plus the signal of the process", arguments: [SIGKILL, SIGTERM, SIGUSR1])
     func runSignal(_ signal: CInt) throws {
         try TestBundle.use { bundle throws in
             // Init of a pid namespace ignores its own signals, so another process raises one.
@@ -58,7 +58,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("standard streams of run are the process's")
+    @Test("run passes its standard streams to the process")
     func streams() throws {
         try TestBundle.use { bundle throws in
             bundle.script("cat; echo problem >&2")
@@ -67,7 +67,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("run in the foreground passes signals on to the process")
+    @Test("run in the foreground forwards signals to the process")
     func runForwardsSignals() throws {
         try TestBundle.use { bundle throws in
             bundle.script("trap 'exit 42' TERM; echo ready; while :; do sleep 0.05; done")
@@ -81,7 +81,7 @@ struct LifecycleTests {
 
     // MARK: create, start, kill, delete
 
-    @Test("a container is created, then running, then stopped, then gone")
+    @Test("a container's status is created, then running, then stopped, until it is deleted")
     func wholeLife() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["sleep", "100"]
@@ -100,7 +100,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("nothing of the user's program runs before start")
+    @Test("no instruction of the user's program runs before start")
     func createRunsNothing() throws {
         try TestBundle.use { bundle throws in
             bundle.script("echo ran >/tmp/ran")
@@ -112,7 +112,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("the created process is not a child of the runtime, which has ended")
+    @Test("a created process is not a child of the runtime, which has exited")
     func createdIsReparented() throws {
         try TestBundle.use { bundle throws in
             try bundle.create()
@@ -144,7 +144,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("an id can be given once", arguments: ["create", "run"])
+    @Test("an id can be used by one container at a time", arguments: ["create", "run"])
     func duplicate(_ command: String) throws {
         try TestBundle.use { bundle throws in
             try bundle.create()
@@ -155,7 +155,9 @@ struct LifecycleTests {
         }
     }
 
-    @Test("an id is letters, digits and _ + - .", arguments: ["", "a/b", "..", "a b", "é", "."])
+    @Test(
+        "an id consists of letters, digits and _ + - .",
+        arguments: ["", "a/b", "..", "a b", "é", "."])
     func badID(_ id: String) throws {
         try TestBundle.use { bundle throws in
             try bundle.writeConfig()
@@ -213,7 +215,7 @@ struct LifecycleTests {
     }
 
     @Test(
-        "kill takes names with and without SIG, and numbers",
+        "kill takes signal names with and without SIG, and numbers",
         arguments: ["KILL", "SIGKILL", "9", "kill", "sigkill"])
     func killNames(_ signal: String) throws {
         try TestBundle.use { bundle throws in
@@ -223,7 +225,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("kill sends TERM when it is told no signal")
+    @Test("kill sends TERM if no signal is given")
     func killDefault() throws {
         try TestBundle.use { bundle throws in
             bundle.script("trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done")
@@ -256,7 +258,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("KILL ends every process of a container in the host's pid namespace")
+    @Test("SIGKILL ends every process of a container in the host's pid namespace")
     func killWithoutPidNamespace() throws {
         try TestBundle.use { bundle throws in
             bundle.removeNamespace(.pid)
@@ -270,7 +272,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("delete ends what a dead init left in the host's pid namespace")
+    @Test("delete ends the processes that a dead init left in the host's pid namespace")
     func deleteKillsOrphans() throws {
         try TestBundle.use { bundle throws in
             bundle.removeNamespace(.pid)
@@ -283,7 +285,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("the pid file holds the digits of the pid alone", arguments: ["create", "run"])
+    @Test("the pid file has only the digits of the pid", arguments: ["create", "run"])
     func pidFile(_ command: String) throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["sleep", "100"]
@@ -298,7 +300,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("a pid file that is there already is replaced")
+    @Test("an existing pid file is replaced")
     func pidFileReplaced() throws {
         try TestBundle.use { bundle throws in
             let file = "\(bundle.directory)/pid"
@@ -320,7 +322,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("flags go before and after the id")
+    @Test("flags may be before and after the id")
     func flagsAfterID() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["sleep", "100"]
@@ -332,7 +334,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("what spec writes runs as it is")
+    @Test("the config that spec writes runs unchanged")
     func template() throws {
         try TestBundle.use { bundle throws in
             let written = try bundle.swrunc("spec", "--bundle", bundle.directory)
@@ -352,7 +354,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("a frozen container is paused: it takes no exec, and can be killed and deleted")
+    @Test("a frozen container is shown as paused, refuses exec, and can be killed and deleted")
     func paused() throws {
         try TestBundle.use { bundle throws in
             func freeze() throws {

@@ -13,7 +13,7 @@ struct LinkMountTests {
         return "\(bundle.directory)/link"
     }
 
-    @Test("a source that is a link is copied as a link, one that is none is bound")
+    @Test("copy-symlink copies a source that is a link, and binds any other source")
     func copies() throws {
         try TestBundle.use { bundle throws in
             bundle.addMount("bind", try link(bundle), at: "/etc/link", "bind", "copy-symlink")
@@ -36,7 +36,7 @@ struct LinkMountTests {
     }
 
     @Test(
-        "a link of any length is compared whole",
+        "an existing link of any length is compared completely with the copied one",
         arguments: ["1234567", "12345678", "123456789", String(repeating: "long/", count: 300)])
     func lengths(_ target: String) throws {
         try TestBundle.use { bundle throws in
@@ -54,7 +54,7 @@ struct LinkMountTests {
         }
     }
 
-    @Test("a link at the end of the source is bound itself, over a link or a file")
+    @Test("src-nofollow binds a link itself, over a link or a file")
     func source() throws {
         try TestBundle.use { bundle throws in
             let options = ["bind", "src-nofollow", "dest-nofollow"]
@@ -73,7 +73,7 @@ struct LinkMountTests {
         }
     }
 
-    @Test("a link at the end of the destination is mounted over, not followed")
+    @Test("dest-nofollow mounts over a link at the destination instead of following it")
     func destination() throws {
         try TestBundle.use { bundle throws in
             let file = try link(bundle)
@@ -84,7 +84,7 @@ struct LinkMountTests {
         }
     }
 
-    @Test("options that exclude each other are refused")
+    @Test("link mount options that exclude each other are refused")
     func conflict() throws {
         try TestBundle.use { bundle throws in
             bundle.addMount("bind", try link(bundle), at: "/etc/x", "copy-symlink", "dest-nofollow")

@@ -33,7 +33,7 @@ struct ManyMountsTests {
     }
 
     @Test(
-        "1,200 bind mounts are made with 1,024 descriptors, and the container keeps the caller's limits",
+        "1,200 bind mounts work with 1,024 descriptors; the container keeps the caller's limits",
         arguments: [false, true])
     func binds(_ inUserNamespace: Bool) throws {
         try TestBundle.use { bundle throws in
@@ -48,7 +48,7 @@ struct ManyMountsTests {
         }
     }
 
-    @Test("1,000 file systems are made with 1,024 descriptors")
+    @Test("1,000 file systems can be mounted with 1,024 descriptors")
     func filesystems() throws {
         try TestBundle.use { bundle throws in
             bundle.process.rlimits = nil
@@ -57,7 +57,7 @@ struct ManyMountsTests {
         }
     }
 
-    @Test("1,000 paths are hidden, and as many are made read-only, with 1,024 descriptors")
+    @Test("1,000 masked and 1,000 read-only paths work with 1,024 descriptors")
     func paths() throws {
         try TestBundle.use { bundle throws in
             bundle.process.rlimits = nil
@@ -87,7 +87,7 @@ struct ManyMountsTests {
         }
     }
 
-    @Test("a source that is missing among many is told with its field, and nothing is left")
+    @Test("a missing source among many mounts is reported with its field, and nothing is left")
     func missingSource() throws {
         try TestBundle.use { bundle throws in
             let count = bundle.spec.mounts?.count ?? 0

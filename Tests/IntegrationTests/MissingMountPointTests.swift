@@ -15,7 +15,7 @@ struct MissingMountPointTests {
     }
 
     @Test(
-        "a file behind a dangling link of a volume is made where the link leads in the container",
+        "a mount point behind a volume's dangling link is made where it leads in the container",
         arguments: [
             ("../other/one/file", "/other/one/file"), ("/far/file", "/far/file"),
             ("inner/file", "/volume/inner/file"), ("../../../file", "/file"),
@@ -38,7 +38,7 @@ struct MissingMountPointTests {
     }
 
     @Test(
-        "a link of the image into an earlier mount: what it leads to is the container root's",
+        "a mount point made behind a link into an earlier mount belongs to the container's root",
         arguments: Kind.allCases)
     func linkIntoMount(_ kind: Kind) throws {
         try TestBundle.use { bundle throws in
@@ -66,7 +66,7 @@ struct MissingMountPointTests {
         }
     }
 
-    @Test("the same for the working directory, with a terminal, and beside hooks")
+    @Test("a working directory in an earlier mount is made, also with a terminal and hooks")
     func otherSteps() throws {
         try TestBundle.use { bundle throws in
             let volume = try makeVolume(bundle)
@@ -84,7 +84,7 @@ struct MissingMountPointTests {
     }
 
     @Test(
-        "a link at the end that is to be covered is, though it is behind one that leads to nothing")
+        "dest-nofollow covers a link at the end of a path behind a dangling link")
     func coveredLink() throws {
         try TestBundle.use { bundle throws in
             let volume = try makeVolume(bundle)
@@ -96,7 +96,7 @@ struct MissingMountPointTests {
         }
     }
 
-    @Test("such a mount may be one of many, whose trees the runtime sends meanwhile")
+    @Test("a mount point in an earlier mount may be made among hundreds of mounts")
     func amongMany() throws {
         try TestBundle.use { bundle throws in
             let volume = try makeVolume(bundle)
@@ -112,7 +112,7 @@ struct MissingMountPointTests {
         }
     }
 
-    @Test("what cannot be made is an error with the place of its mount, and nothing is left")
+    @Test("a mount point that cannot be made is an error with its mount, and nothing is left")
     func readOnlyVolume() throws {
         try TestBundle.use { bundle throws in
             let volume = try makeVolume(bundle)
@@ -125,7 +125,7 @@ struct MissingMountPointTests {
         }
     }
 
-    @Test("an ordinary user's container has such mount points, too", Host.rootless)
+    @Test("an ordinary user's container has mount points in earlier mounts, too", Host.rootless)
     func rootless() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
@@ -143,7 +143,7 @@ struct MissingMountPointTests {
         }
     }
 
-    @Test("a link that another user of the volume swaps meanwhile leads nowhere outside")
+    @Test("a volume's link that another user swaps during the launch leads nowhere outside")
     func racingLink() throws {
         try TestBundle.use { bundle throws in
             let host = "\(bundle.directory)/host"

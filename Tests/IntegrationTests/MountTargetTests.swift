@@ -4,7 +4,7 @@ import ContainerKit
 import Glibc
 import Testing
 
-@Suite("Where mounts lead", Host.root)
+@Suite("Targets of mounts", Host.root)
 struct MountTargetTests {
     @Test(
         "no mount gets into procfs or sysfs through a link of the image or of a volume",
@@ -35,7 +35,7 @@ struct MountTargetTests {
         }
     }
 
-    @Test("the files of procfs that emulations cover are covered, also the one behind its own link")
+    @Test("emulated files are mounted over their procfs files, even one behind procfs's own link")
     func coverable() throws {
         try TestBundle.use { bundle throws in
             try writeText("emulated\n", to: "\(bundle.directory)/file")
@@ -48,7 +48,7 @@ struct MountTargetTests {
         }
     }
 
-    @Test("a link of the image to any other place is followed")
+    @Test("a link in the image to any other place is followed by mounts")
     func links() throws {
         try TestBundle.use { bundle throws in
             try makeDirectory("\(bundle.rootfs)/real")
@@ -82,7 +82,7 @@ struct MountTargetTests {
         }
     }
 
-    @Test("one that would be among the host's mounts leaves none of them")
+    @Test("a mount that a link leads onto the host's root is refused and leaves no mounts")
     func rootAmongTheHosts() throws {
         try TestBundle.use { bundle throws in
             try check(symlink("/", "\(bundle.rootfs)/vol"), "symlink")
@@ -98,7 +98,7 @@ struct MountTargetTests {
         }
     }
 
-    @Test("the root among the read-only paths is read-only, for init and exec")
+    @Test("the root as a read-only path is read-only for init and exec")
     func readOnlyRoot() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.readonlyPaths = ["/."]
@@ -110,7 +110,7 @@ struct MountTargetTests {
     }
 
     @Test(
-        "later mounts of the host arrive in a container only where it asks for a slave",
+        "later mounts of the host appear in a container only if its propagation is slave",
         arguments: [nil, .private, .shared, .slave, .recursivelySlave] as [Linux.Propagation?])
     func laterMounts(_ propagation: Linux.Propagation?) throws {
         try TestBundle.use { bundle throws in
@@ -130,7 +130,7 @@ struct MountTargetTests {
         }
     }
 
-    @Test("the rootfs and the sources of mounts may be on unbindable mounts")
+    @Test("the rootfs and the sources of mounts may be unbindable mounts")
     func unbindable() throws {
         try TestBundle.use { bundle throws in
             let volume = "\(bundle.directory)/volume"
@@ -149,7 +149,7 @@ struct MountTargetTests {
         }
     }
 
-    @Test("without a cgroup namespace the whole v2 hierarchy is there, with the container's path")
+    @Test("the whole v2 hierarchy is visible without a cgroup namespace, with the container's path")
     func wholeHierarchy() throws {
         guard Host.isUnified else { return print("skipped: this host has cgroup v1") }
         try TestBundle.use { bundle throws in

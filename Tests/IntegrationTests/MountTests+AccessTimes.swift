@@ -7,7 +7,7 @@ import Testing
 
 extension MountTests {
     @Test(
-        "a bind mount has its source's access times unless an option chooses others",
+        "a bind mount has its source's access times unless an option sets others",
         arguments: [
             ([], ["noatime"]), (["ro"], ["noatime"]), (["atime"], ["noatime"]),
             (["norelatime"], ["noatime"]), (["relatime"], ["relatime"]),

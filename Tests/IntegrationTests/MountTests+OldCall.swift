@@ -6,7 +6,7 @@ import RuntimeSpec
 import Testing
 
 extension MountTests {
-    @Test("what fsconfig(2) cannot say, mount(2) does: iversion, and options of any length")
+    @Test("mount(2) sets what fsconfig(2) cannot: iversion, and options of any length")
     func oldCall() throws {
         try TestBundle.use { bundle throws in
             bundle.addMount(
@@ -34,7 +34,7 @@ extension MountTests {
         }
     }
 
-    @Test("remount changes a file system that is there, with bind the mount, and follows no link")
+    @Test("remount changes an existing file system, or with bind the mount, and follows no link")
     func remount() throws {
         try TestBundle.use { bundle throws in
             bundle.addMount("tmpfs", "tmpfs", at: "/one", "size=1m", "nosuid")

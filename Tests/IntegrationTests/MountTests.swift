@@ -59,7 +59,7 @@ struct MountTests {
         }
     }
 
-    @Test("a relative destination counts from the root")
+    @Test("a relative destination starts at the root")
     func relativeDestination() throws {
         try TestBundle.use { bundle throws in
             bundle.addMount("tmpfs", "tmpfs", at: "some/place")
@@ -71,7 +71,7 @@ struct MountTests {
         }
     }
 
-    @Test("later mounts cover earlier ones; a destination inside another mount is made there")
+    @Test("later mounts cover earlier ones; a mount point inside another mount is made there")
     func order() throws {
         try TestBundle.use { bundle throws in
             bundle.addMount("tmpfs", "one", at: "/a", "size=1m")
@@ -92,7 +92,7 @@ struct MountTests {
         }
     }
 
-    @Test("a tmpfs without a mode has that of the directory that it covers, if there is one")
+    @Test("a tmpfs without a mode option has the mode of the directory that it covers, if any")
     func coveredMode() throws {
         try TestBundle.use { bundle throws in
             try makeDirectory("\(bundle.rootfs)/covered")
@@ -113,7 +113,7 @@ struct MountTests {
         }
     }
 
-    @Test("a ro tmpfs is read-only although mount points are made in it")
+    @Test("a read-only tmpfs is read-only although mount points are made in it")
     func readOnlyTmpfs() throws {
         try TestBundle.use { bundle throws in
             bundle.addMount("tmpfs", "tmpfs", at: "/t", "ro")
@@ -141,7 +141,7 @@ struct MountTests {
     }
 
     @Test(
-        "directories behind dangling links are made, also for file systems and the process",
+        "directories behind dangling links are made for file system mounts and the process",
         arguments: ["lock", "/far/lock", "../../../lock", "second"])
     func danglingDirectory(_ target: String) throws {
         try TestBundle.use { bundle throws in
@@ -164,7 +164,7 @@ struct MountTests {
         }
     }
 
-    @Test("what a mount covers is not made below it for a link")
+    @Test("no mount point is made through a link below a place that a mount covers")
     func linkIntoMount() throws {
         try TestBundle.use { bundle throws in
             try makeDirectory("\(bundle.directory)/data")
@@ -178,7 +178,7 @@ struct MountTests {
         }
     }
 
-    @Test("links that go round end with an error for their mount")
+    @Test("a loop of links is an error for its mount")
     func linksInCircles() throws {
         try TestBundle.use { bundle throws in
             try check(symlink("b", "\(bundle.rootfs)/a"), "symlink")
@@ -204,7 +204,7 @@ struct MountTests {
     }
 
     @Test(
-        "a bind mount on /dev in another spelling keeps the host's nodes",
+        "a bind mount on /dev keeps the host's nodes, however its destination is spelled",
         arguments: ["/dev/", "//dev"])
     func otherSpelling(_ destination: String) throws {
         try TestBundle.use { bundle throws in
@@ -219,7 +219,7 @@ struct MountTests {
         }
     }
 
-    @Test("a link of the image cannot bring the host's files where devices are made")
+    @Test("a link in the image cannot bring host files to the place where devices are made")
     func bindThroughLink() throws {
         try TestBundle.use { bundle throws in
             let host = "\(bundle.directory)/dev"
@@ -247,7 +247,7 @@ struct MountTests {
         }
     }
 
-    @Test("a mount inside /proc is refused as runc refuses it")
+    @Test("a mount inside /proc is refused in runc's words")
     func insideProc() throws {
         try TestBundle.use { bundle throws in
             bundle.addMount("tmpfs", "tmpfs", at: "/proc//sys")
@@ -259,7 +259,7 @@ struct MountTests {
 
     // MARK: Bind mounts
 
-    @Test("a directory and a file of the host are bound; what is missing inside is made")
+    @Test("host directories and files can be bound; missing mount points are made")
     func binds() throws {
         try TestBundle.use { bundle throws in
             try makeDirectory("\(bundle.directory)/data")
@@ -274,7 +274,9 @@ struct MountTests {
         }
     }
 
-    @Test("bind does not take mounts below along, rbind does", arguments: ["bind", "rbind"])
+    @Test(
+        "bind leaves out the mounts below the source, rbind includes them",
+        arguments: ["bind", "rbind"])
     func recursiveBind(_ option: String) throws {
         try TestBundle.use { bundle throws in
             let data = "\(bundle.directory)/data"
@@ -290,7 +292,8 @@ struct MountTests {
     }
 
     @Test(
-        "ro of a bind mount is for its top alone, rro for all below it", arguments: ["ro", "rro"])
+        "ro makes only the top of a bind mount read-only, rro everything below it, too",
+        arguments: ["ro", "rro"])
     func recursiveReadOnly(_ option: String) throws {
         try TestBundle.use { bundle throws in
             let data = "\(bundle.directory)/data"
@@ -326,7 +329,7 @@ struct MountTests {
     }
 
     @Test(
-        "a bind mount keeps its source's attributes if none is named, and has just the named ones else",
+        "a bind mount has its source's attributes, or only those that its options name",
         arguments: [[], ["suid"], ["ro"], ["rw", "noexec"]])
     func sourceAttributes(_ named: [String]) throws {
         try TestBundle.use { bundle throws in
@@ -348,7 +351,7 @@ struct MountTests {
     // MARK: Propagation
 
     @Test(
-        "a mount's propagation is the one of its options",
+        "the propagation of a mount is that of its options",
         arguments: [
             ("private", ""), ("rprivate", ""), ("shared", "shared:"), ("unbindable", "unbindable"),
         ])
@@ -366,7 +369,7 @@ struct MountTests {
     }
 
     @Test(
-        "rootfsPropagation is that of the container's root",
+        "rootfsPropagation sets the propagation of the container's root",
         arguments: [
             (Linux.Propagation.private, ""), (.shared, "shared:"), (.unbindable, "unbindable"),
         ])
@@ -383,7 +386,7 @@ struct MountTests {
     }
 
     @Test(
-        "with rslave a mount of the host appears in a bound directory; a container's stays inside")
+        "rslave lets host mounts appear in a bound directory, but not container mounts on the host")
     func slaveMounts() throws {
         try TestBundle.use { bundle throws in
             let data = "\(bundle.directory)/data"
@@ -413,7 +416,7 @@ struct MountTests {
 
     // MARK: tmpcopyup
 
-    @Test("tmpcopyup starts a tmpfs with what the image has there")
+    @Test("tmpcopyup starts a tmpfs with the image's contents at that path")
     func copyUp() throws {
         try TestBundle.use { bundle throws in
             try makeDirectory("\(bundle.rootfs)/var")
@@ -449,7 +452,7 @@ struct MountTests {
         }
     }
 
-    @Test("cgroup v1 without a cgroup namespace: the mounts show the container's cgroups alone")
+    @Test("cgroup v1 mounts show only the container's cgroups without a cgroup namespace")
     func cgroupMountWithoutNamespace() throws {
         guard !Host.isUnified else { return print("skipped: this host has no cgroup v1") }
         try TestBundle.use { bundle throws in
@@ -459,7 +462,7 @@ struct MountTests {
         }
     }
 
-    @Test("a rw cgroup mount lets the container make cgroups of its own")
+    @Test("a writable cgroup mount lets the container make cgroups of its own")
     func writableCgroupMount() throws {
         try TestBundle.use { bundle throws in
             let index = try #require(

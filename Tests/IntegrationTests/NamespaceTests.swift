@@ -18,7 +18,7 @@ struct NamespaceTests {
         return count > 0 ? String(decoding: buffer.prefix(count), as: UTF8.self) : nil
     }
 
-    @Test("a namespace that is listed is new", arguments: names)
+    @Test("a namespace that the config lists is new", arguments: names)
     func new(_ kind: Namespace.Kind, _ name: String) throws {
         try TestBundle.use { bundle throws in
             guard let host = link(name) else { return }
@@ -29,7 +29,7 @@ struct NamespaceTests {
     }
 
     @Test(
-        "a namespace that is not listed is the runtime's",
+        "a namespace that the config does not list is the runtime's",
         arguments: names.filter { $0.0 != .mount })
     func shared(_ kind: Namespace.Kind, _ name: String) throws {
         try TestBundle.use { bundle throws in
@@ -54,7 +54,7 @@ struct NamespaceTests {
         }
     }
 
-    @Test("all namespaces but the mount namespace are joined at once, as in a pod")
+    @Test("all namespaces but the mount namespace can be joined at once, as in a pod")
     func joinedTogether() throws {
         try TestBundle.use { bundle throws in
             bundle.setNamespace(.time)
@@ -71,7 +71,7 @@ struct NamespaceTests {
         }
     }
 
-    @Test("a process is 1 in a new pid namespace, and sees no other")
+    @Test("a process has pid 1 in a new pid namespace and sees no other process")
     func processOne() throws {
         try TestBundle.use { bundle throws in
             let text = try bundle.output(of: "echo $$; for p in /proc/[0-9]*; do echo $p; done")
@@ -79,7 +79,7 @@ struct NamespaceTests {
         }
     }
 
-    @Test("in a joined pid namespace a container sees the other's processes")
+    @Test("a container in a joined pid namespace sees the other container's processes")
     func joinedProcesses() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping(id: "\(bundle.id)-holder")
@@ -91,7 +91,7 @@ struct NamespaceTests {
         }
     }
 
-    @Test("a path of another type of namespace is refused, and nothing stays")
+    @Test("a path to another type of namespace is refused, and nothing is left")
     func wrongType() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["true"]
@@ -102,7 +102,9 @@ struct NamespaceTests {
         }
     }
 
-    @Test("a path that is no namespace is refused", arguments: ["/etc/passwd", "/nosuch", "/proc"])
+    @Test(
+        "a namespace path that is not a namespace is refused",
+        arguments: ["/etc/passwd", "/nosuch", "/proc"])
     func noNamespace(_ path: String) throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["true"]
@@ -133,7 +135,7 @@ struct NamespaceTests {
         }
     }
 
-    @Test("timeOffsets do not reach the host or a container without them")
+    @Test("timeOffsets change neither the host nor a container without them")
     func noTimeOffsets() throws {
         try TestBundle.use { bundle throws in
             bundle.setNamespace(.time)

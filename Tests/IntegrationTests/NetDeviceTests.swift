@@ -52,7 +52,7 @@ private final class DevicePair {
 @Suite(
     "Network devices", Host.root, .enabled(if: DevicePair.areThere, "needs ip and veth devices"))
 struct NetDeviceTests {
-    @Test("a device moves with its addresses, gets its name and is up")
+    @Test("a network device moves into the container with its addresses, is renamed and is up")
     func moves() throws {
         try TestBundle.use { bundle throws in
             let pair = try DevicePair(bundle.token)
@@ -66,7 +66,7 @@ struct NetDeviceTests {
         }
     }
 
-    @Test("a device moves into a namespace that is joined")
+    @Test("a network device moves into a joined network namespace")
     func joined() throws {
         try TestBundle.use { bundle throws in
             let pair = try DevicePair(bundle.token)
@@ -80,7 +80,7 @@ struct NetDeviceTests {
         }
     }
 
-    @Test("a create that fails gives the device back as it was")
+    @Test("a failed create returns the network device unchanged")
     func takenBack() throws {
         try TestBundle.use { bundle throws in
             let pair = try DevicePair(bundle.token)
@@ -95,7 +95,7 @@ struct NetDeviceTests {
         }
     }
 
-    @Test("a device that is missing is named, and those before it are given back")
+    @Test("a missing network device is named, and the devices moved before are returned")
     func missing() throws {
         try TestBundle.use { bundle throws in
             let pair = try DevicePair(bundle.token)
@@ -108,7 +108,7 @@ struct NetDeviceTests {
         }
     }
 
-    @Test("a name that is taken in the container is refused, and its device stays there")
+    @Test("a network device name that is taken in the container is refused")
     func taken() throws {
         try TestBundle.use { bundle throws in
             let pair = try DevicePair(bundle.token)
@@ -121,7 +121,7 @@ struct NetDeviceTests {
         }
     }
 
-    @Test("the devices of a joined namespace that is the runtime's own are left alone")
+    @Test("moving network devices is refused if the joined namespace is the runtime's own")
     func ownNamespace() throws {
         try TestBundle.use { bundle throws in
             let pair = try DevicePair(bundle.token)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("pause, resume and ps", Host.root)
 struct PauseTests {
-    @Test("a paused container stands still, is told as paused, and goes on when it is resumed")
+    @Test("a paused container stops, has the status paused, and continues when it is resumed")
     func pauseAndResume() throws {
         try TestBundle.use { bundle throws in
             bundle.script("while :; do echo x >> /tmp/beat; sleep 0.01; done")
@@ -35,7 +35,7 @@ struct PauseTests {
         }
     }
 
-    @Test("a created container that is paused cannot be started before it is resumed")
+    @Test("a paused container in the created state cannot be started before it is resumed")
     func pausedBeforeStart() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["/bin/sleep", "100"]
@@ -52,7 +52,7 @@ struct PauseTests {
         }
     }
 
-    @Test("a stopped container is neither paused nor resumed")
+    @Test("a stopped container can be neither paused nor resumed")
     func stopped() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["/bin/true"]
@@ -80,7 +80,7 @@ struct PauseTests {
         }
     }
 
-    @Test("a paused container is killed and deleted by force")
+    @Test("kill and delete --force work on a paused container")
     func deletePaused() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -100,7 +100,7 @@ struct PauseTests {
 
     // MARK: ps
 
-    @Test("ps lists the container's processes and no others, as pids or with ps's columns")
+    @Test("ps lists only the container's processes, as pids or with ps's columns")
     func ps() throws {
         try TestBundle.use { bundle throws in
             bundle.script("sleep 100 & wait")
@@ -124,7 +124,7 @@ struct PauseTests {
         }
     }
 
-    @Test("ps says what is wrong with its options, and lists nothing of a stopped container")
+    @Test("ps reports wrong options, and lists nothing for a stopped container")
     func psFailures() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()

@@ -22,7 +22,7 @@ struct ProcessTests {
         }
     }
 
-    @Test("of a repeated variable the last counts")
+    @Test("the last value of a repeated environment variable counts")
     func repeatedVariable() throws {
         try TestBundle.use { bundle throws in
             bundle.process.env = (bundle.process.env ?? []) + ["A=1", "B=2", "A=3"]
@@ -34,7 +34,7 @@ struct ProcessTests {
     }
 
     @Test(
-        "HOME is that of the user in the image's passwd, or / for an unknown one",
+        "HOME comes from the image's passwd entry of the user, or is / for an unknown user",
         arguments: [(0, "/root"), (1000, "/home/ann"), (4711, "/")])
     func home(_ uid: UInt32, _ home: String) throws {
         try TestBundle.use { bundle throws in
@@ -43,7 +43,7 @@ struct ProcessTests {
         }
     }
 
-    @Test("HOME of env stays")
+    @Test("HOME in the config's environment stays")
     func givenHome() throws {
         try TestBundle.use { bundle throws in
             bundle.process.env?.append("HOME=/given")
@@ -51,7 +51,7 @@ struct ProcessTests {
         }
     }
 
-    @Test("the host's environment is not passed on")
+    @Test("the host's environment is not passed to the process")
     func hostEnvironment() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["env"]
@@ -61,7 +61,7 @@ struct ProcessTests {
     }
 
     @Test(
-        "a program that cannot be run is told before start, in runc's words",
+        "a program that cannot be run is reported before start, in runc's words",
         arguments: [
             ("nosuch", "exec: \"nosuch\": executable file not found in $PATH"),
             ("", "exec: \"\": executable file not found in $PATH"),
@@ -85,7 +85,7 @@ struct ProcessTests {
     }
 
     @Test(
-        "a program that the kernel does not execute is told by run as runc's init does, in one bare line, and the reason in another",
+        "run reports a program that the kernel refuses in runc's line, and the reason in another",
         arguments: [
             ("not a program", "exec format error"), ("#!/nosuch x\n", "no such file or directory"),
         ])
@@ -114,7 +114,7 @@ struct ProcessTests {
 
     // MARK: Working directory
 
-    @Test("cwd is where the process starts, and is created when it is missing")
+    @Test("the process starts in cwd, which is created if it is missing")
     func workingDirectory() throws {
         try TestBundle.use { bundle throws in
             bundle.process.cwd = "/new/deep/er"
@@ -122,7 +122,7 @@ struct ProcessTests {
         }
     }
 
-    @Test("cwd is taken inside the rootfs, through links too")
+    @Test("cwd is resolved inside the rootfs, even through links")
     func workingDirectoryThroughLinks() throws {
         try TestBundle.use { bundle throws in
             // The path exists on the host and in the image.
@@ -136,7 +136,7 @@ struct ProcessTests {
         }
     }
 
-    @Test("what a dangling link of the image names is created inside the rootfs")
+    @Test("a dangling link of the image is resolved inside the rootfs, where its target is created")
     func workingDirectoryThroughDanglingLink() throws {
         try TestBundle.use { bundle throws in
             try check(symlink("\(bundle.directory)/nowhere", "\(bundle.rootfs)/out"), "symlink")
@@ -161,7 +161,7 @@ struct ProcessTests {
         }
     }
 
-    @Test("without additional groups there are none")
+    @Test("a process without additional groups in the config has none")
     func noGroups() throws {
         try TestBundle.use { bundle throws in
             let status = try bundle.output(of: "cat /proc/self/status")
@@ -169,7 +169,8 @@ struct ProcessTests {
         }
     }
 
-    @Test("umask is the config's, or 022", arguments: [nil, 0, 0o077, 0o027] as [UInt32?])
+    @Test(
+        "umask is the config's, or 022 by default", arguments: [nil, 0, 0o077, 0o027] as [UInt32?])
     func umask(_ mask: UInt32?) throws {
         try TestBundle.use { bundle throws in
             bundle.process.user.umask = mask
@@ -204,7 +205,7 @@ struct ProcessTests {
         }
     }
 
-    @Test("root keeps the capabilities of the bounding set and no more")
+    @Test("root keeps only the capabilities of the bounding set")
     func rootCapabilities() throws {
         try TestBundle.use { bundle throws in
             bundle.process.capabilities = Capabilities(
@@ -218,7 +219,7 @@ struct ProcessTests {
         }
     }
 
-    @Test("without capabilities in the config the process has none")
+    @Test("a process without capabilities in the config has none")
     func noCapabilities() throws {
         try TestBundle.use { bundle throws in
             bundle.process.capabilities = nil
@@ -238,7 +239,7 @@ struct ProcessTests {
         }
     }
 
-    @Test("rlimits are the config's, also for a user that could not raise them")
+    @Test("rlimits are the config's, even for a user that could not raise them")
     func limits() throws {
         try TestBundle.use { bundle throws in
             bundle.process.user.uid = 1000
@@ -261,7 +262,9 @@ struct ProcessTests {
         }
     }
 
-    @Test("a limit that leaves no descriptor to open is set all the same", arguments: [0, 3, 1000])
+    @Test(
+        "a resource limit that leaves no free descriptor is set nevertheless",
+        arguments: [0, 3, 1000])
     func fewDescriptors(_ hard: UInt64) throws {
         try TestBundle.use { bundle throws in
             bundle.process.rlimits = [
@@ -284,7 +287,7 @@ struct ProcessTests {
     }
 
     @Test(
-        "oomScoreAdj can be lower than the runtime's",
+        "oomScoreAdj can be lower than the runtime's own",
         .enabled(if: Host.hasCapability(24), "needs CAP_SYS_RESOURCE"))
     func lowOOMScore() throws {
         try checkOOMScore(-500)
@@ -297,7 +300,7 @@ struct ProcessTests {
         }
     }
 
-    @Test("no signal is blocked or ignored in the process, whatever the caller of the runtime does")
+    @Test("no signal is blocked or ignored in the process, whatever the runtime inherits")
     func signals() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["cat", "/proc/self/status"]
@@ -315,7 +318,7 @@ struct ProcessTests {
         }
     }
 
-    @Test("the last HOME counts, and an empty one is the home of the user's entry")
+    @Test("the last HOME counts, and an empty one becomes the home of the user's passwd entry")
     func lastHome() throws {
         try TestBundle.use { bundle throws in
             bundle.process.env = ["PATH=/bin", "HOME=/other", "HOME="]

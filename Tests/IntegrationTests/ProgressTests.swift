@@ -42,7 +42,7 @@ struct ProgressTests {
         return stuck
     }
 
-    @Test("a created container waits for start: the mark is there, with the time since when")
+    @Test("explain marks the wait for start of a created container, with the time since when")
     func created() throws {
         try TestBundle.use { bundle throws in
             try bundle.create()
@@ -70,7 +70,7 @@ struct ProgressTests {
         }
     }
 
-    @Test("where pids are shared with the host, the mark is at the call that accepts the start")
+    @Test("explain marks the call that accepts the start in a shared pid namespace")
     func createdInHostNamespace() throws {
         try TestBundle.use { bundle throws in
             bundle.removeNamespace(.pid)
@@ -85,7 +85,7 @@ struct ProgressTests {
         }
     }
 
-    @Test("the plan is that of the flags and streams of create, whoever asks")
+    @Test("explain of a container shows the plan with the flags and streams of its create")
     func sameFlags() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.process?.user.uid = 1000
@@ -98,7 +98,7 @@ struct ProgressTests {
         }
     }
 
-    @Test("a create whose hook hangs in the container: the mark is at that hook")
+    @Test("explain marks the hook inside the container in which create hangs")
     func hangingCreate() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.hooks = Hooks(createContainer: hook("true") + hook("sleep 100"))
@@ -116,7 +116,7 @@ struct ProgressTests {
     }
 
     @Test(
-        "a create whose hook hangs outside: init waits for it; and one that was killed is told as that"
+        "explain marks init's wait for a hook outside, and reports a create that was killed"
     )
     func killedCreate() throws {
         try TestBundle.use { bundle throws in
@@ -139,7 +139,7 @@ struct ProgressTests {
         }
     }
 
-    @Test("a start whose hook hangs: the mark is at that hook")
+    @Test("explain marks the hook in which start hangs")
     func hangingStart() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.hooks = Hooks(startContainer: hook("sleep 100"))
@@ -154,7 +154,7 @@ struct ProgressTests {
     }
 
     @Test(
-        "a running container's init has handed over; once it has ended, no more is claimed than is known"
+        "explain marks the execution of a running container's program, and nothing after its end"
     )
     func running() throws {
         try TestBundle.use { bundle throws in
@@ -171,7 +171,7 @@ struct ProgressTests {
         }
     }
 
-    @Test("a container that ran at once is told in the same way")
+    @Test("explain of a container that run started marks the program's execution as well")
     func runAtOnce() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["/bin/sleep", "100"]
@@ -184,7 +184,7 @@ struct ProgressTests {
     }
 
     @Test(
-        "an init that could not execute its program: the mark is where it stopped, with the error")
+        "explain marks where an init stopped that could not execute its program, with the error")
     func failed() throws {
         try TestBundle.use { bundle throws in
             // The file exists at create, but not at start.
@@ -201,7 +201,7 @@ struct ProgressTests {
         }
     }
 
-    @Test("an init that was killed while it waited has ended at that step")
+    @Test("explain marks the wait for start as the end of an init that was killed there")
     func killed() throws {
         try TestBundle.use { bundle throws in
             try bundle.create()
@@ -213,7 +213,7 @@ struct ProgressTests {
         }
     }
 
-    @Test("where /proc tells nothing, that is said, and neither running nor ended")
+    @Test("explain reports that /proc is unusable, and claims neither running nor ended")
     func hiddenProcess() throws {
         try TestBundle.use { bundle throws in
             try bundle.create()
@@ -234,7 +234,7 @@ struct ProgressTests {
         }
     }
 
-    @Test("JSON has the same: init's step is here, and the container beside the columns")
+    @Test("explain in JSON has init's present step, and the container beside the columns")
     func json() throws {
         try TestBundle.use { bundle throws in
             try bundle.create()
@@ -259,7 +259,7 @@ struct ProgressTests {
         }
     }
 
-    @Test("where the config makes another plan by now, no step is marked, and it is said why")
+    @Test("explain marks no step and says why if the config has changed the plan")
     func changed() throws {
         try TestBundle.use { bundle throws in
             try bundle.create()
@@ -280,7 +280,7 @@ struct ProgressTests {
         }
     }
 
-    @Test("what leads to no container, or to two, is refused")
+    @Test("explain refuses an unknown container, an invalid id, and two containers")
     func refusals() throws {
         try TestBundle.use { bundle throws in
             try bundle.create()

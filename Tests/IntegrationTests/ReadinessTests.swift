@@ -85,7 +85,7 @@ struct ReadinessTests {
         return try ReadinessListener("\(bundle.directory)/listener.sock")
     }
 
-    @Test("start returns when the container is ready, and the listener knows whom to watch")
+    @Test("start returns when the container is ready, and the listener gets the main pid")
     func start() throws {
         try TestBundle.use { bundle throws in
             let listener = try prepare(bundle)
@@ -109,7 +109,7 @@ struct ReadinessTests {
         }
     }
 
-    @Test("start also returns when the container ends without a word")
+    @Test("start also returns if the container ends without reporting readiness")
     func silent() throws {
         try TestBundle.use { bundle throws in
             let listener = try prepare(bundle)
@@ -121,7 +121,7 @@ struct ReadinessTests {
         }
     }
 
-    @Test("a container that was created without it is started as any other")
+    @Test("a container created without NOTIFY_SOCKET starts as any other")
     func createdWithout() throws {
         try TestBundle.use { bundle throws in
             let listener = try prepare(bundle)
@@ -131,7 +131,7 @@ struct ReadinessTests {
         }
     }
 
-    @Test("run in the foreground passes readiness on at once, as the process to watch")
+    @Test("run in the foreground forwards readiness at once, with itself as the process to watch")
     func run() throws {
         try TestBundle.use { bundle throws in
             let listener = try prepare(bundle)
@@ -150,7 +150,7 @@ struct ReadinessTests {
         }
     }
 
-    @Test("run --detach waits as start does; also in a user namespace and over a read-only root")
+    @Test("run --detach waits for readiness, also in a user namespace and over a read-only root")
     func detached() throws {
         try TestBundle.use { bundle throws in
             let listener = try prepare(bundle)

@@ -15,7 +15,7 @@ struct RestoreExplanationTests {
         ).wait()
     }
 
-    @Test("tells what is made, asked of CRIU and compared, and changes nothing")
+    @Test("restore --explain shows what is made, asked of CRIU and compared, and changes nothing")
     func text() throws {
         try TestBundle.use { bundle throws in
             let source = "\(bundle.directory)/source"
@@ -42,7 +42,7 @@ struct RestoreExplanationTests {
         }
     }
 
-    @Test("in JSON it is an object of arrays; a form that there is not is refused")
+    @Test("restore --explain prints JSON as an object of arrays; an unknown format is refused")
     func json() throws {
         try TestBundle.use { bundle throws in
             try bundle.startCounting()

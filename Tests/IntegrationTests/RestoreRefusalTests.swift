@@ -35,7 +35,7 @@ struct StricterConfig: Sendable, CustomTestStringConvertible {
 @Suite("Restores that are refused", Criu.needed)
 struct RestoreRefusalTests {
     @Test(
-        "a process that may do more than the config grants ends the restore, and never runs",
+        "a restored process with more rights than the config never runs, and the restore fails",
         arguments: StricterConfig.all)
     func stricter(_ config: StricterConfig) throws {
         try TestBundle.use { bundle throws in
@@ -54,7 +54,7 @@ struct RestoreRefusalTests {
         }
     }
 
-    @Test("a hook that fails ends the restore, and nothing is left")
+    @Test("a failing hook fails the restore, and nothing is left")
     func failingHook() throws {
         try TestBundle.use { bundle throws in
             try bundle.startCounting()
@@ -67,7 +67,7 @@ struct RestoreRefusalTests {
         }
     }
 
-    @Test("a limit under which CRIU cannot work is named")
+    @Test("a resource limit under which CRIU cannot work is named")
     func memoryLimit() throws {
         try TestBundle.use { bundle throws in
             try bundle.startCounting()
@@ -80,7 +80,7 @@ struct RestoreRefusalTests {
         }
     }
 
-    @Test("the id of a container that is there is not taken, and the container stays")
+    @Test("restore refuses the id of an existing container, which stays")
     func takenID() throws {
         try TestBundle.use { bundle throws in
             try bundle.startCounting()
@@ -100,7 +100,7 @@ struct CriuLackTests {
         return options
     }
 
-    @Test("a missing CRIU is named, with its package and version; the container goes on")
+    @Test("a missing CRIU is reported with its package and version; the container continues")
     func missing() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -114,7 +114,7 @@ struct CriuLackTests {
         }
     }
 
-    @Test("a CRIU that is too old, or ends without a word, is told so")
+    @Test("a CRIU that is too old, or ends without an answer, is reported as that")
     func broken() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -133,7 +133,7 @@ struct CriuLackTests {
         }
     }
 
-    @Test("only a container that runs is dumped")
+    @Test("checkpoint refuses a container that is not running")
     func wrongState() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["/bin/true"]
@@ -150,7 +150,7 @@ struct CriuLackTests {
     }
 
     @Test(
-        "what a flag cannot have is refused with its name",
+        "an invalid value of a checkpoint or restore flag is refused with the flag's name",
         arguments: [
             (["--manage-cgroups-mode", "firm"], "manage-cgroups-mode"),
             (["--network-lock", "firm"], "network-lock"),

@@ -4,7 +4,7 @@ import ContainerKit
 import Glibc
 import Testing
 
-@Suite("Ways into the root", Host.root)
+@Suite("Entering the root", Host.root)
 struct RootEntryTests {
     /// The lines of the host's mount table that name the bundle.
     private func mounts(of bundle: TestBundle) throws -> [String] {
@@ -25,7 +25,7 @@ struct RootEntryTests {
 
     // MARK: --no-pivot
 
-    @Test("with --no-pivot a container has its own root")
+    @Test("a container with --no-pivot has its own root")
     func moved() throws {
         try TestBundle.use { bundle throws in
             bundle.script(
@@ -39,7 +39,7 @@ struct RootEntryTests {
     /// The kernel lets a user namespace mount a procfs if the mount namespace has one without
     /// masks, even one that is hidden under the root.
     @Test(
-        "with --no-pivot a user namespace gets no procfs without masks", arguments: [true, false])
+        "a user namespace with --no-pivot gets no procfs without masks", arguments: [true, false])
     func noBareProcfs(_ masksPaths: Bool) throws {
         try TestBundle.use { bundle throws in
             let sets = ["CAP_SYS_ADMIN", "CAP_SETFCAP"]
@@ -58,7 +58,7 @@ struct RootEntryTests {
     }
 
     @Test(
-        "with --no-pivot no procfs or sysfs of the host stays in the mount namespace",
+        "no procfs or sysfs of the host stays in the mount namespace with --no-pivot",
         arguments: [nil, Linux.Propagation.recursivelyShared])
     func kernelTreesAreDropped(_ propagation: Linux.Propagation?) throws {
         try TestBundle.use { bundle throws in
@@ -76,7 +76,7 @@ struct RootEntryTests {
         }
     }
 
-    @Test("--no-pivot is refused where it would change the host")
+    @Test("--no-pivot is refused if it would change the host")
     func refused() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.rootfsPropagation = .private
@@ -93,7 +93,7 @@ struct RootEntryTests {
 
     // MARK: Without a mount namespace
 
-    @Test("without a mount namespace a container has its own root, and the host's mounts")
+    @Test("a container without a mount namespace has its own root, and the host's mounts")
     func shared() throws {
         try TestBundle.use { bundle throws in
             removeMountNamespace(bundle)
@@ -106,7 +106,7 @@ struct RootEntryTests {
         }
     }
 
-    @Test("without a mount namespace exec enters the container's root")
+    @Test("exec enters the container's root without a mount namespace")
     func execution() throws {
         try TestBundle.use { bundle throws in
             removeMountNamespace(bundle)
@@ -122,7 +122,7 @@ struct RootEntryTests {
         }
     }
 
-    @Test("a failed create without a mount namespace leaves no mount behind")
+    @Test("a failed create without a mount namespace leaves no mount")
     func failure() throws {
         try TestBundle.use { bundle throws in
             removeMountNamespace(bundle)
@@ -132,7 +132,7 @@ struct RootEntryTests {
         }
     }
 
-    @Test("delete takes no mount off that it did not make")
+    @Test("delete does not unmount what it did not mount")
     func foreignMount() throws {
         try TestBundle.use { bundle throws in
             removeMountNamespace(bundle)
@@ -148,7 +148,7 @@ struct RootEntryTests {
         }
     }
 
-    @Test("the host's root is not made the root of a container among its mounts")
+    @Test("the host's root cannot be a container's root without a mount namespace")
     func hostRoot() throws {
         try TestBundle.use { bundle throws in
             removeMountNamespace(bundle)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Root file system, devices and protected paths", Host.root)
 struct RootfsTests {
-    @Test("the rootfs can be written to, unless root.readonly is set", arguments: [true, false])
+    @Test("the rootfs is writable unless root.readonly is set", arguments: [true, false])
     func readonly(_ isReadOnly: Bool) throws {
         try TestBundle.use { bundle throws in
             bundle.spec.root?.readonly = isReadOnly
@@ -36,7 +36,7 @@ struct RootfsTests {
         }
     }
 
-    @Test("nothing of the host's tree is left in the container's mounts")
+    @Test("no host file system is left in the container's mounts")
     func oldRootIsGone() throws {
         try TestBundle.use { bundle throws in
             let mounts = try bundle.output(of: "cut -d' ' -f5 /proc/self/mountinfo").lines
@@ -50,7 +50,7 @@ struct RootfsTests {
         }
     }
 
-    @Test("nothing of the container's mounts is seen on the host")
+    @Test("no mount of the container is visible on the host")
     func mountsStayInside() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -60,7 +60,7 @@ struct RootfsTests {
 
     // MARK: Names
 
-    @Test("host name and domain name are the config's")
+    @Test("hostname and domain name are the config's")
     func names() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.hostname = "box-1"
@@ -76,7 +76,7 @@ struct RootfsTests {
 
     // MARK: Devices
 
-    @Test("the default devices are there, with mode 0666, and work")
+    @Test("the default devices exist with mode 0666, and work")
     func devices() throws {
         try TestBundle.use { bundle throws in
             let text = try bundle.output(
@@ -96,7 +96,7 @@ struct RootfsTests {
         }
     }
 
-    @Test("the links of /dev are there")
+    @Test("the default links of /dev exist")
     func deviceLinks() throws {
         try TestBundle.use { bundle throws in
             let text = try bundle.output(
@@ -109,7 +109,7 @@ struct RootfsTests {
         }
     }
 
-    @Test("the default devices are there without any mount on /dev, too")
+    @Test("the default devices exist even without a mount on /dev")
     func devicesInRootfs() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.mounts?.removeAll { $0.destination.hasPrefix("/dev") }
@@ -142,7 +142,7 @@ struct RootfsTests {
         }
     }
 
-    @Test("a bind-mounted /dev stays as it is")
+    @Test("a bind-mounted /dev is left unchanged")
     func boundDev() throws {
         try TestBundle.use { bundle throws in
             try makeDirectory("\(bundle.directory)/dev")
@@ -164,7 +164,8 @@ struct RootfsTests {
 
     // MARK: Masked and read-only paths
 
-    @Test("masked files and directories read as empty, whatever they are; missing ones are skipped")
+    @Test(
+        "masked files and directories read as empty, whatever their type; missing ones are skipped")
     func masked() throws {
         try TestBundle.use { bundle throws in
             try makeDirectory("\(bundle.rootfs)/secrets")
@@ -185,7 +186,7 @@ struct RootfsTests {
         }
     }
 
-    @Test("read-only paths can be read and not written; missing ones are skipped")
+    @Test("read-only paths can be read but not written; missing ones are skipped")
     func readonlyPaths() throws {
         try TestBundle.use { bundle throws in
             try makeDirectory("\(bundle.rootfs)/config")
@@ -202,7 +203,7 @@ struct RootfsTests {
         }
     }
 
-    @Test("the template's masked and read-only paths of /proc hold")
+    @Test("the template's masked and read-only paths of /proc are in force")
     func templatePaths() throws {
         try TestBundle.use { bundle throws in
             let text = try bundle.output(
@@ -216,7 +217,7 @@ struct RootfsTests {
 
     // MARK: sysctl
 
-    @Test("kernel parameters of the container's namespaces are set, with dots or slashes")
+    @Test("kernel parameters of the container's namespaces are set, written with dots or slashes")
     func sysctl() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.sysctl = [

@@ -86,7 +86,7 @@ extension Host {
 
 @Suite("An ordinary user", Host.rootless)
 struct RootlessTests {
-    @Test("what spec --rootless writes runs")
+    @Test("the config that spec --rootless writes runs as an ordinary user")
     func template() throws {
         try TestBundle.use { bundle throws in
             try bundle.giveToUser()
@@ -103,7 +103,7 @@ struct RootlessTests {
         }
     }
 
-    @Test("the whole life of a container")
+    @Test("an ordinary user can create, start, exec, kill and delete a container")
     func lifecycle() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
@@ -123,7 +123,7 @@ struct RootlessTests {
         }
     }
 
-    @Test("containers are remembered below XDG_RUNTIME_DIR, where only the user may look")
+    @Test("an ordinary user's state is below XDG_RUNTIME_DIR, readable only by that user")
     func runtimeDirectory() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
@@ -146,7 +146,7 @@ struct RootlessTests {
         }
     }
 
-    @Test("the runtime's executable is sealed, also where it may not clone mounts")
+    @Test("an ordinary user's runtime executable is sealed, even if mounts cannot be cloned")
     func sealed() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
@@ -163,7 +163,7 @@ struct RootlessTests {
         }
     }
 
-    @Test("v1 cgroups that were given by hand are used, without the v2 one beside them")
+    @Test("v1 cgroups delegated by hand are used, without the v2 cgroup beside them")
     func delegatedByHand() throws {
         guard !Host.isUnified else { return print("skipped: this host has no cgroup v1") }
         try TestBundle.use { bundle throws in
@@ -198,7 +198,7 @@ struct RootlessTests {
         }
     }
 
-    @Test("cgroup v1 without a cgroup namespace: the caller's own cgroups are seen, and only seen")
+    @Test("an ordinary user without a cgroup namespace sees the caller's v1 cgroups, read-only")
     func ownCgroups() throws {
         guard !Host.isUnified else { return print("skipped: this host has no cgroup v1") }
         try TestBundle.use { bundle throws in
@@ -217,7 +217,7 @@ struct RootlessTests {
         }
     }
 
-    @Test("an agent gets the listener of its seccomp filter, at run and at start")
+    @Test("an ordinary user's seccomp agent gets the listener of the filter, at run and at start")
     func listener() throws {
         for starts in [false, true] {
             try TestBundle.use { bundle throws in
@@ -248,7 +248,7 @@ struct RootlessTests {
         }
     }
 
-    @Test("nothing below /sys can be written to, whether or not the config mounts cgroups")
+    @Test("an ordinary user can write nothing below /sys, with or without cgroup mounts")
     func systemFiles() throws {
         for mountsCgroups in [true, false] {
             try TestBundle.use { bundle throws in
@@ -268,7 +268,7 @@ struct RootlessTests {
         }
     }
 
-    @Test("a sysfs that the network namespace does not allow is the host's, read-only")
+    @Test("an ordinary user without a network namespace gets the host's sysfs, read-only")
     func hostSysfs() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
@@ -283,7 +283,7 @@ struct RootlessTests {
         }
     }
 
-    @Test("a network namespace of its own has a loopback interface and nothing else")
+    @Test("an ordinary user's network namespace has a loopback interface and nothing else")
     func emptyNetwork() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
@@ -293,7 +293,8 @@ struct RootlessTests {
         }
     }
 
-    @Test("a bind mount shows the user's files, and a volume's own options count")
+    @Test(
+        "an ordinary user's bind mount shows the user's files, and the volume's own options apply")
     func volumes() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
@@ -309,7 +310,7 @@ struct RootlessTests {
         }
     }
 
-    @Test("a volume of a read-only mount of the host stays so, whatever its options say")
+    @Test("a volume from a read-only mount of the host stays read-only, whatever its options")
     func lockedVolume() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
@@ -331,7 +332,7 @@ struct RootlessTests {
     }
 
     @Test(
-        "what takes privilege is refused by its field, and nothing is left",
+        "an ordinary user's privileged settings are refused with their field, and nothing is left",
         arguments: [
             ("linux.namespaces", "requires user namespaces"),
             ("linux.resources.memory.limit", "has no cgroup for this limit"),
@@ -368,7 +369,7 @@ struct RootlessTests {
         }
     }
 
-    @Test("without a cgroup and without a pid namespace all processes are found and killed")
+    @Test("all processes are found and killed without a cgroup and without a pid namespace")
     func allProcesses() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
@@ -399,7 +400,7 @@ struct RootlessTests {
         }
     }
 
-    @Test("pause says what is missing")
+    @Test("pause reports that an ordinary user's container has no cgroup to freeze")
     func noFreezer() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()

@@ -16,7 +16,7 @@ struct SELinuxTests {
         try RunningCommand(["/usr/bin/stat", "-c", "%C", path], token: "none").wait().text
     }
 
-    @Test("the program and an exec run under the process label, or the one that exec is given")
+    @Test("the container's process and exec run under the process label, or exec's own label")
     func process() throws {
         try TestBundle.use { bundle throws in
             bundle.process.selinuxLabel = processLabel
@@ -40,7 +40,7 @@ struct SELinuxTests {
         }
     }
 
-    @Test("file systems, queues and masked directories have the mount label")
+    @Test("file systems, message queues and masked directories have the mount label")
     func mounts() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.mountLabel = fileLabel
@@ -61,7 +61,7 @@ struct SELinuxTests {
         }
     }
 
-    @Test("an annotation chooses the option that the label is given by")
+    @Test("an annotation selects the mount option that sets the label")
     func option() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.mountLabel = fileLabel
@@ -71,7 +71,7 @@ struct SELinuxTests {
         }
     }
 
-    @Test("a label that the policy does not know fails create and exec, which name it")
+    @Test("an SELinux label unknown to the policy fails create and exec, which name it")
     func unknownLabel() throws {
         try TestBundle.use { bundle throws in
             let label = "system_u:system_r:never_heard_of_t:s0"

@@ -22,7 +22,7 @@ struct SandboxTests {
             timeout: .seconds(30))
     }
 
-    @Test("a user has a network of its own, and makes neither mounts nor namespaces")
+    @Test("a sandboxed user has its own network, and can make neither mounts nor namespaces")
     func ordinary() async throws {
         try await TestBundle.useAsync { bundle in
             let result = try await output(
@@ -56,7 +56,7 @@ struct SandboxTests {
         }
     }
 
-    @Test("root has fourteen capabilities, and makes none of what the profile refuses")
+    @Test("a sandboxed root has fourteen capabilities, and makes nothing that the profile refuses")
     func root() async throws {
         try await TestBundle.useAsync { bundle in
             let result = try await output(
@@ -70,7 +70,7 @@ struct SandboxTests {
         }
     }
 
-    @Test("no more processes are made than there may be")
+    @Test("a sandbox makes no more processes than its limit")
     func processes() async throws {
         try await TestBundle.useAsync { bundle in
             let forks = try await output(
@@ -79,7 +79,9 @@ struct SandboxTests {
         }
     }
 
-    @Test("what needs more memory than there may be is killed", TerminationTests.countsMemory)
+    @Test(
+        "a sandboxed process that exceeds the memory limit is killed", TerminationTests.countsMemory
+    )
     func memory() async throws {
         try await TestBundle.useAsync { bundle in
             let memory = try await output(

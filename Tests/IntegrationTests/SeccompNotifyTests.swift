@@ -22,7 +22,9 @@ struct SeccompNotifyTests {
         return agent
     }
 
-    @Test("run: the agent gets descriptor and state, and decides", arguments: [true, false])
+    @Test(
+        "a seccomp agent gets the listener and the state from run, and decides calls",
+        arguments: [true, false])
     func run(_ noNewPrivileges: Bool) throws {
         try TestBundle.use { bundle throws in
             let agent = try notify(
@@ -53,7 +55,9 @@ struct SeccompNotifyTests {
         }
     }
 
-    @Test("start and exec: each process has a connection of its own", arguments: [true, false])
+    @Test(
+        "start and exec connect to the seccomp agent separately for each process",
+        arguments: [true, false])
     func startAndExec(_ noNewPrivileges: Bool) throws {
         try TestBundle.use { bundle throws in
             let agent = try notify(bundle, makingDirectories, noNewPrivileges: noNewPrivileges)
@@ -79,7 +83,7 @@ struct SeccompNotifyTests {
         }
     }
 
-    @Test("an annotation names the agent where the profile does not")
+    @Test("an annotation names the seccomp agent if the profile does not")
     func receiver() throws {
         try TestBundle.use { bundle throws in
             let agent = try notify(bundle, makingDirectories)
@@ -97,7 +101,7 @@ struct SeccompNotifyTests {
     }
 
     @Test(
-        "calls that the runtime's own last steps make can be notified as well",
+        "calls in the runtime's own last steps can be notified to the seccomp agent",
         arguments: [true, false])
     func ownCalls(_ noNewPrivileges: Bool) throws {
         try TestBundle.use { bundle throws in
@@ -116,7 +120,7 @@ struct SeccompNotifyTests {
     }
 
     @Test(
-        "a startContainer hook's calls go to the one agent of its container",
+        "the calls of a startContainer hook go to the container's only seccomp agent",
         arguments: [true, false])
     func hooks(_ noNewPrivileges: Bool) throws {
         try TestBundle.use { bundle throws in
@@ -154,7 +158,7 @@ struct SeccompNotifyTests {
         }
     }
 
-    @Test("a hook that fails under a listener stops the start, and what it said is told")
+    @Test("a startContainer hook that fails under a seccomp agent fails start, with its output")
     func failingHook() throws {
         try TestBundle.use { bundle throws in
             let agent = try notify(bundle, makingDirectories)
@@ -172,7 +176,7 @@ struct SeccompNotifyTests {
         }
     }
 
-    @Test("an agent that goes away leaves ENOSYS to who calls")
+    @Test("calls fail with ENOSYS after the seccomp agent is gone")
     func gone() throws {
         try TestBundle.use { bundle throws in
             let agent = try notify(bundle, makingDirectories)
@@ -187,7 +191,7 @@ struct SeccompNotifyTests {
         }
     }
 
-    @Test("without an agent nothing runs, and nothing stays")
+    @Test("a launch without a running seccomp agent fails and leaves nothing")
     func noAgent() throws {
         try TestBundle.use { bundle throws in
             let words = ["linux.seccomp.listenerPath", "seccomp agent", "/agent.sock"]
@@ -213,7 +217,7 @@ struct SeccompNotifyTests {
         }
     }
 
-    @Test("a profile that refuses write to the runtime stops the launch, which says so")
+    @Test("a seccomp profile that refuses write to the runtime fails the launch, which says so")
     func refusedWrite() throws {
         try TestBundle.use { bundle throws in
             let agent = try notify(bundle, makingDirectories)
@@ -229,7 +233,7 @@ struct SeccompNotifyTests {
         }
     }
 
-    @Test("listenerPath is ignored when no rule notifies")
+    @Test("listenerPath is ignored if no rule notifies")
     func unusedPath() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.seccomp = Seccomp(

@@ -12,7 +12,7 @@ struct SeccompTests {
 
     private let makingDirectories = ["mkdir", "mkdirat"]
 
-    @Test("errno makes the call fail, with EPERM or errnoRet", arguments: [true, false])
+    @Test("SCMP_ACT_ERRNO makes the call fail, with EPERM or errnoRet", arguments: [true, false])
     func errno(_ noNewPrivileges: Bool) throws {
         try TestBundle.use { bundle throws in
             bundle.process.noNewPrivileges = noNewPrivileges
@@ -31,7 +31,7 @@ struct SeccompTests {
         }
     }
 
-    @Test("another user without capabilities gets the filter as well", arguments: [true, false])
+    @Test("a user without capabilities gets the seccomp filter as well", arguments: [true, false])
     func otherUser(_ noNewPrivileges: Bool) throws {
         try TestBundle.use { bundle throws in
             bundle.process.noNewPrivileges = noNewPrivileges
@@ -49,7 +49,7 @@ struct SeccompTests {
     }
 
     @Test(
-        "kill and trap end the process with SIGSYS",
+        "SCMP_ACT_KILL and SCMP_ACT_TRAP end the process with SIGSYS",
         arguments: [Seccomp.Action.kill, .killProcess, .killThread, .trap])
     func kill(_ action: Seccomp.Action) throws {
         try TestBundle.use { bundle throws in
@@ -60,7 +60,7 @@ struct SeccompTests {
         }
     }
 
-    @Test("a rule with arguments is for calls with these alone")
+    @Test("a seccomp rule with arguments applies only to calls with these arguments")
     func arguments() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.seccomp = profile(
@@ -80,7 +80,7 @@ struct SeccompTests {
         }
     }
 
-    @Test("defaultAction errno with defaultErrnoRet refuses whatever is not listed")
+    @Test("defaultAction errno with defaultErrnoRet refuses every call that is not listed")
     func allowList() throws {
         try TestBundle.use { bundle throws in
             let allowed = [
@@ -99,7 +99,7 @@ struct SeccompTests {
         }
     }
 
-    @Test("log lets the call through; unknown system calls are skipped")
+    @Test("SCMP_ACT_LOG lets the call through; unknown system calls are skipped")
     func log() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.seccomp = profile(
@@ -109,7 +109,7 @@ struct SeccompTests {
         }
     }
 
-    @Test("exec gets the container's filter")
+    @Test("exec gets the container's seccomp filter")
     func exec() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.seccomp = profile(SeccompRule(names: makingDirectories, action: .errno))
@@ -119,7 +119,7 @@ struct SeccompTests {
         }
     }
 
-    @Test("a long profile is compiled once for all containers of a store, which list does not show")
+    @Test("a long seccomp profile is compiled once for all containers of a store; list hides it")
     func cachedFilter() throws {
         try TestBundle.use { bundle throws in
             let names = (1...40).map { "call_of_tomorrow_\($0)" } + ["mkdir", "mkdirat"]

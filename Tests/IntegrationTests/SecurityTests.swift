@@ -18,7 +18,9 @@ struct SecurityTests {
         return try body()
     }
 
-    @Test("a process has 0, 1 and 2 alone, whatever the runtime inherits (CVE-2024-21626)")
+    @Test(
+        "a process has only descriptors 0, 1 and 2, whatever the runtime inherits (CVE-2024-21626)"
+    )
     func descriptors() throws {
         try TestBundle.use { bundle throws in
             try withOpenDescriptors {
@@ -51,7 +53,7 @@ struct SecurityTests {
         }
     }
 
-    @Test("--preserve-fds N passes the descriptors 3 to 2+N on and no more")
+    @Test("--preserve-fds N passes only the descriptors 3 to 2+N")
     func preservedDescriptors() throws {
         try TestBundle.use { bundle throws in
             let path = "\(bundle.directory)/file"
@@ -73,7 +75,7 @@ struct SecurityTests {
         }
     }
 
-    @Test("a descriptor that is to be preserved must be open")
+    @Test("a descriptor that --preserve-fds names must be open")
     func missingPreservedDescriptor() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["true"]
@@ -118,7 +120,7 @@ struct SecurityTests {
     }
 
     @Test(
-        "an image's /dev/null that is no null device masks nothing (CVE-2025-31133)",
+        "an image's /dev/null that is not a null device masks nothing (CVE-2025-31133)",
         arguments: ["/proc/sys/kernel/core_pattern", "HOST", "FILE"])
     func hostileNull(_ kind: String) throws {
         try TestBundle.use { bundle throws in
@@ -183,7 +185,7 @@ struct SecurityTests {
     }
 
     @Test(
-        "a mount's destination stays inside, through links and ..",
+        "a mount's destination stays inside the rootfs, through links and ..",
         arguments: ["/link/mnt", "/../../../../../../mnt", "/up/mnt", "/etc/../link/../mnt"])
     func destinations(_ destination: String) throws {
         try TestBundle.use { bundle throws in
@@ -200,7 +202,7 @@ struct SecurityTests {
         }
     }
 
-    @Test("a mount's destination behind a dangling link touches nothing outside")
+    @Test("a mount's destination behind a dangling link changes nothing outside of the rootfs")
     func danglingDestination() throws {
         try TestBundle.use { bundle throws in
             let host = "\(bundle.directory)/missing"
@@ -213,7 +215,8 @@ struct SecurityTests {
         }
     }
 
-    @Test("what a volume's other user swaps while a container starts stays inside (CVE-2021-30465)")
+    @Test(
+        "mounts stay inside the container if a volume changes during the launch (CVE-2021-30465)")
     func racingDestination() throws {
         try TestBundle.use { bundle throws in
             let host = "\(bundle.directory)/host"
@@ -250,7 +253,7 @@ struct SecurityTests {
 
     // MARK: The runtime's own processes
 
-    @Test("a container cannot look into a process that exec sends in (CVE-2016-9962)")
+    @Test("a container cannot inspect a process that exec sends in (CVE-2016-9962)")
     func execIsNotReadable() throws {
         try TestBundle.use { bundle throws in
             // It tries every process all the time, and reports what is not from the image.
@@ -294,7 +297,7 @@ struct SecurityTests {
         }
     }
 
-    @Test("a process of the container cannot look into an init that joins it (CVE-2016-9962)")
+    @Test("a process in the container cannot inspect an init that joins it (CVE-2016-9962)")
     func prying() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()

@@ -16,7 +16,7 @@ struct SharedNamespaceTests {
         echo looked
         """
 
-    @Test("cannot look into an init that waits for start (CVE-2016-9962)")
+    @Test("a container in a shared pid namespace cannot inspect a waiting init (CVE-2016-9962)")
     func waitingInit() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
@@ -31,7 +31,8 @@ struct SharedNamespaceTests {
         }
     }
 
-    @Test("finds nothing of the host in inits that are being created (CVE-2024-21626)")
+    @Test(
+        "a container in a shared pid namespace finds nothing of the host in inits (CVE-2024-21626)")
     func racingInits() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()

@@ -71,7 +71,7 @@ struct StandardStreamTests {
     private static let users: [UInt32] = [0, 101]
 
     @Test(
-        "in a user namespace the process can open its pipes anew, after run, create and exec",
+        "the process can reopen its pipes in a user namespace, after run, create and exec",
         arguments: users)
     func pipesInUserNamespace(_ user: UInt32) throws {
         try TestBundle.use { bundle throws in
@@ -89,7 +89,9 @@ struct StandardStreamTests {
         }
     }
 
-    @Test("in a joined user namespace, too, whose maps the config does not tell", arguments: users)
+    @Test(
+        "the process can reopen its pipes in a joined user namespace that the config does not map",
+        arguments: users)
     func pipesInJoinedUserNamespace(_ user: UInt32) throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -103,7 +105,7 @@ struct StandardStreamTests {
         }
     }
 
-    @Test("without a user namespace as well, for another user", arguments: users)
+    @Test("another user's process can reopen its pipes without a user namespace", arguments: users)
     func pipesOfAnotherUser(_ user: UInt32) throws {
         try TestBundle.use { bundle throws in
             bundle.process.user = User(uid: user, gid: user)
@@ -117,7 +119,8 @@ struct StandardStreamTests {
     }
 
     @Test(
-        "files, directories and devices of the host keep their owner", arguments: [false, true])
+        "host files, directories and devices used as streams keep their owner",
+        arguments: [false, true])
     func files(_ hasUserNamespace: Bool) throws {
         try TestBundle.use { bundle throws in
             if hasUserNamespace { try bundle.makeUserNamespace() }
@@ -140,7 +143,7 @@ struct StandardStreamTests {
     // MARK: Terminals
 
     @Test(
-        "the caller's terminal is the process's until it ends, and comes back, after a failure too",
+        "the caller's terminal is the process's until it ends or fails, then the caller's again",
         arguments: [false, true])
     func terminalComesBack(_ hasUserNamespace: Bool) throws {
         try TestBundle.use { bundle throws in
@@ -175,7 +178,7 @@ struct StandardStreamTests {
         }
     }
 
-    @Test("a terminal for the console socket has the kernel's modes, ONLCR too")
+    @Test("a terminal for the console socket has the kernel's modes, including ONLCR")
     func modesOfConsoleSocket() throws {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true
@@ -221,7 +224,7 @@ struct StandardStreamTests {
     }
 
     @Test(
-        "a stream that is /dev/null or its like is the container's own node, not the host's",
+        "a stream on /dev/null or a similar device becomes the container's own node",
         arguments: [("null", "1:3"), ("zero", "1:5"), ("full", "1:7"), ("urandom", "1:9")])
     func devices(_ name: String, _ number: String) throws {
         try TestBundle.use { bundle throws in
@@ -237,7 +240,7 @@ struct StandardStreamTests {
         }
     }
 
-    @Test("a stream that the caller had closed is the container's /dev/null, too")
+    @Test("a stream that the caller has closed becomes the container's /dev/null")
     func closedStream() throws {
         try TestBundle.use { bundle throws in
             var options = CommandOptions()
@@ -250,7 +253,7 @@ struct StandardStreamTests {
     }
 
     @Test(
-        "what the container has at /dev/null is not trusted",
+        "a /dev/null in the container that is not the null device is not used for streams",
         arguments: [
             "", "echo >/dev/null", "mkdir /dev/null", "mkfifo /dev/null",
             "ln -s zero /dev/null", "mknod /dev/null c 1 5", "mknod /dev/null b 1 3",
@@ -274,7 +277,7 @@ struct StandardStreamTests {
         }
     }
 
-    @Test("a stream is a null device also where the container mounts a /dev without one")
+    @Test("a stream is a null device even if the container mounts a /dev without one")
     func bareDevice() throws {
         try TestBundle.use { bundle throws in
             try makeDirectory("\(bundle.directory)/dev")

@@ -73,7 +73,7 @@ struct StarvedCgroupTests {
     // MARK: Frozen
 
     @Test(
-        "an exec into a frozen cgroup waits for the thaw; the host's threads go on, and launch others"
+        "an exec into a frozen cgroup waits for the thaw without blocking the host's other launches"
     )
     func frozen() async {
         await #expect(processExitsWith: .success) {
@@ -115,7 +115,8 @@ struct StarvedCgroupTests {
     }
 
     @Test(
-        "the same on cgroup v2, which can be had beside v1", InnerRun.outermost,
+        "an exec into a frozen v2 cgroup waits for the thaw without blocking the host",
+        InnerRun.outermost,
         .enabled(if: !Host.isUnified, "cgroup v2 is what this machine has"))
     func frozenUnified() throws {
         let script =
@@ -135,7 +136,7 @@ struct StarvedCgroupTests {
     }
 
     @Test(
-        "execs into a cgroup that dies as a whole for want of memory leave the host alone", memory)
+        "execs into a cgroup that is killed for lack of memory do not harm the host", memory)
     func dyingGroup() async {
         await #expect(processExitsWith: .success) {
             try TestBundle.use { bundle throws in
@@ -170,7 +171,8 @@ struct StarvedCgroupTests {
     }
 
     @Test(
-        "a launch for which its own memory limit is too small is an error; the host lives", memory)
+        "a launch whose memory limit is too small for itself is an error; the host survives", memory
+    )
     func dyingInit() async {
         await #expect(processExitsWith: .success) {
             try TestBundle.use { bundle throws in

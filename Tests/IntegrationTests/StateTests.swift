@@ -6,7 +6,8 @@ import Testing
 
 @Suite("State", Host.root)
 struct StateTests {
-    @Test("state prints runc's keys in runc's order, indented by two, without a newline at the end")
+    @Test(
+        "state prints runc's keys in runc's order, indented by two spaces, without a final newline")
     func stateKeys() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.annotations = ["org.example": "value"]
@@ -33,7 +34,7 @@ struct StateTests {
 
     // The spec means the version of the state's format; runc prints the config's, which engines
     // expect.
-    @Test("ociVersion is the config's, as runc prints it")
+    @Test("ociVersion in the state is the config's, as in runc")
     func stateVersion() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.ociVersion = "1.0.2"
@@ -42,7 +43,7 @@ struct StateTests {
         }
     }
 
-    @Test("list shows a table, JSON, or the ids alone")
+    @Test("list prints a table, JSON, or only ids")
     func list() throws {
         try TestBundle.use { bundle throws in
             try bundle.create(id: "\(bundle.id)-b")
@@ -72,7 +73,7 @@ struct StateTests {
         }
     }
 
-    @Test("list names the owner of each container")
+    @Test("list prints the owner of each container")
     func owner() throws {
         try TestBundle.use { bundle throws in
             try bundle.create()
@@ -81,7 +82,7 @@ struct StateTests {
         }
     }
 
-    @Test("list of an empty store is a header, null, or nothing")
+    @Test("list of an empty store prints a header, null, or nothing")
     func emptyList() throws {
         try TestBundle.use { bundle throws in
             try makeDirectory(bundle.store)
@@ -91,7 +92,7 @@ struct StateTests {
         }
     }
 
-    @Test("list of a store that is missing is an error")
+    @Test("list of a missing store is an error")
     func missingStore() throws {
         try TestBundle.use { bundle throws in
             let done = try bundle.swrunc("list")
@@ -116,7 +117,7 @@ struct StateTests {
     }
 
     @Test(
-        "a damaged state stops every command but delete --force",
+        "damaged state stops every command but delete --force",
         arguments: ["", "{", "{}", #"{"version":99}"#])
     func damaged(_ text: String) throws {
         try TestBundle.use { bundle throws in
@@ -135,7 +136,7 @@ struct StateTests {
         }
     }
 
-    @Test("a state without its files is removed by delete --force")
+    @Test("state without files is removed by delete --force")
     func unfinished() throws {
         try TestBundle.use { bundle throws in
             try makeDirectory(bundle.store)
@@ -146,7 +147,7 @@ struct StateTests {
         }
     }
 
-    @Test("the runtime that is killed in the middle of create leaves what delete --force removes")
+    @Test("delete --force removes what a runtime killed in the middle of create leaves")
     func killedCreate() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["sleep", "100"]
@@ -165,7 +166,7 @@ struct StateTests {
         }
     }
 
-    @Test("another process of the same pid is not the container")
+    @Test("another process with a reused pid is not taken for the container")
     func pidReuse() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["true"]
@@ -181,7 +182,7 @@ struct StateTests {
         }
     }
 
-    @Test("the log is one JSON object a failure, with level, message and time")
+    @Test("the log has one JSON object per failure, with level, message and time")
     func jsonLog() throws {
         try TestBundle.use { bundle throws in
             let log = "\(bundle.directory)/log.json"

@@ -32,7 +32,7 @@ struct StuckCommandTests {
         [Hook(path: "/bin/sh", args: ["sh", "-c", text])]
     }
 
-    @Test("a create whose hook hangs ends with delete --force", arguments: [true, false])
+    @Test("delete --force ends a create whose hook hangs", arguments: [true, false])
     func hangingHook(_ inContainer: Bool) throws {
         try TestBundle.use { bundle throws in
             let mark = "\(bundle.directory)/hook"
@@ -48,7 +48,7 @@ struct StuckCommandTests {
         }
     }
 
-    @Test("a start whose hook hangs ends with delete --force")
+    @Test("delete --force ends a start whose hook hangs")
     func hangingStart() throws {
         try TestBundle.use { bundle throws in
             let created = try create(bundle, Hooks(startContainer: hook("sleep 100"))).wait()
@@ -61,7 +61,7 @@ struct StuckCommandTests {
     }
 
     @Test(
-        "a create that is stopped itself is not waited for, and takes back what it did when it goes on"
+        "delete does not wait for a stopped create, which undoes its work when it continues"
     )
     func stoppedCreate() throws {
         try TestBundle.use { bundle throws in
@@ -79,7 +79,7 @@ struct StuckCommandTests {
         }
     }
 
-    @Test("a create whose init somebody has stopped ends with delete --force, as early as that is")
+    @Test("delete --force ends a create whose init is stopped, however early")
     func stoppedInit() throws {
         try TestBundle.use { bundle throws in
             for round in Host.rounds(6) {
@@ -99,7 +99,7 @@ struct StuckCommandTests {
         }
     }
 
-    @Test("what is written into the child's page leads the runtime to no other process")
+    @Test("a forged progress page of the child leads the runtime to no other process")
     func writtenPage() throws {
         try TestBundle.use { bundle throws in
             var options = CommandOptions()
@@ -125,7 +125,7 @@ struct StuckCommandTests {
 
     // MARK: Nothing left for want of descriptors
 
-    @Test("a create that fails for want of descriptors leaves nothing, wherever it fails")
+    @Test("a create that runs out of descriptors leaves nothing, wherever it fails")
     func fewDescriptors() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["/bin/sleep", "100"]
@@ -153,7 +153,7 @@ struct StuckCommandTests {
 
     // MARK: The end of a container during exec
 
-    @Test("exec in a container that ends meanwhile says that it is not running, whenever that is")
+    @Test("exec reports a container that ends meanwhile as not running, whenever that is")
     func endDuringExec() throws {
         try TestBundle.use { bundle throws in
             var texts: [String: Int] = [:]
@@ -178,7 +178,7 @@ struct StuckCommandTests {
         }
     }
 
-    @Test("exec in a container that is being created says so")
+    @Test("exec reports that a container is still being created")
     func execDuringCreate() throws {
         try TestBundle.use { bundle throws in
             let mark = "\(bundle.directory)/hook"

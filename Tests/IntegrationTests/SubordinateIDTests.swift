@@ -43,7 +43,7 @@ struct SubordinateIDTests {
     }
 
     @Test(
-        "newuidmap and newgidmap map them, and groups are allowed",
+        "newuidmap and newgidmap map the user's subordinate ids, and groups are allowed",
         .enabled(if: hasTools, "needs newuidmap and newgidmap"))
     func mapped() throws {
         try TestBundle.use { bundle throws in
@@ -61,7 +61,7 @@ struct SubordinateIDTests {
     }
 
     @Test(
-        "a range that is not the user's is an error with the remedy",
+        "a range of ids that is not the user's is an error with a remedy",
         .enabled(if: hasTools, "needs newuidmap and newgidmap"))
     func foreignRange() throws {
         try TestBundle.use { bundle throws in
@@ -74,7 +74,7 @@ struct SubordinateIDTests {
         }
     }
 
-    @Test("a missing program is an error with the remedy")
+    @Test("a missing newuidmap or newgidmap is an error with a remedy")
     func missingTools() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
@@ -98,7 +98,7 @@ struct NamespaceRootTests {
     }
 
     @Test(
-        "a container needs no user namespace of its own there",
+        "a container of a user namespace's root needs no user namespace of its own",
         arguments: [["--user", "--map-root-user", "--mount"], ["--user", "--map-root-user"]])
     func withoutOwn(_ flags: [String]) throws {
         try TestBundle.use { bundle throws in
@@ -111,7 +111,9 @@ struct NamespaceRootTests {
         }
     }
 
-    @Test("a container may have a user namespace of its own there", arguments: [["--mount"], []])
+    @Test(
+        "a container of a user namespace's root may have a user namespace of its own",
+        arguments: [["--mount"], []])
     func nested(_ flags: [String]) throws {
         try TestBundle.use { bundle throws in
             try bundle.makeRootless()
@@ -124,7 +126,8 @@ struct NamespaceRootTests {
         }
     }
 
-    @Test("limits are refused there too, and with --rootless=false the cgroup itself is")
+    @Test(
+        "limits are refused to a user namespace's root; with --rootless=false so is the cgroup")
     func limits() throws {
         try TestBundle.use { bundle throws in
             try plain(bundle)

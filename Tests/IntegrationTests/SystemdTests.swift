@@ -36,7 +36,7 @@ struct SystemdTests {
             "--systemd-cgroup", "run", "--bundle", bundle.directory, bundle.id)
     }
 
-    @Test("a container is alone in its scope from create to delete, without a flag from then on")
+    @Test("a container is alone in its scope until delete, without --systemd-cgroup after create")
     func lifecycle() throws {
         try TestBundle.use { bundle throws in
             let unit = "swr-\(bundle.token).scope"
@@ -61,7 +61,7 @@ struct SystemdTests {
         }
     }
 
-    @Test("an annotation puts the container below its scope, with limits of its own")
+    @Test("an annotation puts the container into a cgroup below its scope, with own limits")
     func subgroup() throws {
         try TestBundle.use { bundle throws in
             let scope = "/sys/fs/cgroup/machine.slice/swr-\(bundle.token).scope"
@@ -90,7 +90,7 @@ struct SystemdTests {
         }
     }
 
-    @Test("one container after the other runs in a scope of the same name")
+    @Test("several containers in turn can use a scope of the same name")
     func again() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.cgroupsPath = ":swr:\(bundle.token)"
@@ -102,7 +102,7 @@ struct SystemdTests {
         }
     }
 
-    @Test("limits are known to systemd, and exact in the files")
+    @Test("limits are set in systemd, and exactly in the cgroup files")
     func limits() throws {
         try TestBundle.use { bundle throws in
             let unit = "runc-\(bundle.token).scope"
@@ -126,7 +126,7 @@ struct SystemdTests {
         }
     }
 
-    @Test("annotations become properties of the unit")
+    @Test("annotations become properties of the systemd unit")
     func annotations() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.annotations = [
@@ -142,7 +142,7 @@ struct SystemdTests {
         }
     }
 
-    @Test("what systemd refuses is told in its words, and nothing stays")
+    @Test("a property that systemd refuses is reported in its words, and nothing is left")
     func refusedProperty() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.annotations = ["org.systemd.property.Bogus": "true"]
@@ -155,7 +155,7 @@ struct SystemdTests {
         }
     }
 
-    @Test("a launch that fails leaves no scope")
+    @Test("a failed launch leaves no systemd scope")
     func failedLaunch() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["/bin/there-is-no-such-program"]
@@ -164,7 +164,7 @@ struct SystemdTests {
         }
     }
 
-    @Test("a frozen cgroup in the place of a scope is refused, before anything hangs in it")
+    @Test("a frozen cgroup in place of a scope is refused before any process is stuck in it")
     func frozen() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.cgroupsPath = "system.slice:swr:\(bundle.token)"
@@ -177,7 +177,7 @@ struct SystemdTests {
         }
     }
 
-    @Test("a scope of someone else is left alone, one that failed makes room")
+    @Test("a running scope of another owner is left alone, and a failed one is replaced")
     func sameName() throws {
         try TestBundle.use { bundle throws in
             let unit = "swr-\(bundle.token).scope"
@@ -202,7 +202,7 @@ struct SystemdTests {
 
 @Suite("A machine without systemd", .enabled(if: !Host.hasSystemd, "this one has systemd"))
 struct NoSystemdTests {
-    @Test("--systemd-cgroup is refused where there is none")
+    @Test("--systemd-cgroup is refused on a machine without systemd")
     func refused() throws {
         try TestBundle.use { bundle throws in
             try bundle.writeConfig()

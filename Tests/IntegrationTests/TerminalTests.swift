@@ -33,7 +33,8 @@ struct TerminalTests {
         }
     }
 
-    @Test("run -d sends the terminal, too; the process leads the terminal's session")
+    @Test(
+        "run -d sends the terminal to the console socket; the process leads the terminal's session")
     func consoleSocketOfRun() throws {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true
@@ -49,7 +50,7 @@ struct TerminalTests {
         }
     }
 
-    @Test("/dev/console is the terminal")
+    @Test("/dev/console in the container is its terminal")
     func devConsole() throws {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true
@@ -63,7 +64,7 @@ struct TerminalTests {
         }
     }
 
-    @Test("another user owns the terminal")
+    @Test("the process's user owns the terminal")
     func owner() throws {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true
@@ -100,7 +101,7 @@ struct TerminalTests {
 
     // MARK: Foreground
 
-    @Test("run in the foreground relays the terminal, raw meanwhile, and puts it back")
+    @Test("run in the foreground relays the terminal, in raw mode meanwhile, and restores it")
     func foreground() throws {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true
@@ -122,7 +123,7 @@ struct TerminalTests {
         }
     }
 
-    @Test("the size of the terminal is handed down at the start and with every change")
+    @Test("the terminal's size is passed on at the start and with every change")
     func resize() throws {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true
@@ -156,7 +157,7 @@ struct TerminalTests {
         }
     }
 
-    @Test("all output arrives before run ends")
+    @Test("all terminal output arrives before run ends")
     func longOutput() throws {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true
@@ -172,7 +173,7 @@ struct TerminalTests {
         }
     }
 
-    @Test("a terminal in the container needs none outside")
+    @Test("a terminal in the container needs no terminal of the caller")
     func withoutTerminal() throws {
         try TestBundle.use { bundle throws in
             bundle.process.terminal = true

@@ -6,7 +6,7 @@ import Synchronization
 import SystemPackage
 import Testing
 
-@Suite("The whole life of a process", Host.root)
+@Suite("Termination of a process", Host.root)
 struct TerminationTests {
     // A name that Foundation does not use.
     private func bundle(_ bundle: TestBundle) throws -> ContainerBundle {
@@ -32,7 +32,7 @@ struct TerminationTests {
     static let lacksMemory =
         !Host.isUnified && !Host.hierarchies.contains { $0.controllers.contains("memory") }
 
-    @Test("a look at a running process does not wait; its end is kept for every later wait")
+    @Test("a poll of a running process does not block; its exit status stays for every later wait")
     func keptEnd() throws {
         try TestBundle.use { bundle throws in
             bundle.script("read line; exit 7")
@@ -55,7 +55,7 @@ struct TerminationTests {
         }
     }
 
-    @Test("createProcess gives the process, so that no zombie stays")
+    @Test("createProcess returns the process, so that no zombie is left")
     func created() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["false"]
@@ -68,7 +68,9 @@ struct TerminationTests {
         }
     }
 
-    @Test("a killed process of a container without memory is told, each time", countsMemory)
+    @Test(
+        "a process killed for lack of memory in its container is reported as such, each time",
+        countsMemory)
     func outOfMemory() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.resources?.memory = MemoryResources(limit: 16 << 20)
@@ -87,7 +89,7 @@ struct TerminationTests {
         }
     }
 
-    @Test("exec can tell of its own time alone", countsMemory)
+    @Test("exec reports only out-of-memory events of its own time", countsMemory)
     func outOfMemoryAnew() throws {
         try TestBundle.use { bundle throws in
             bundle.linux.resources?.memory = MemoryResources(limit: 32 << 20)
@@ -109,7 +111,7 @@ struct TerminationTests {
     }
 
     @Test(
-        "what was counted in a cgroup before a container took it over is not the container's",
+        "a new container does not report events that its cgroup counted before",
         countsMemory)
     func takenOver() throws {
         try TestBundle.use { bundle throws in
@@ -126,7 +128,7 @@ struct TerminationTests {
         }
     }
 
-    @Test("the init of a container that another program created is found, and its end is told")
+    @Test("the init of a container that another program created is found, and its end is reported")
     func reopened() throws {
         try TestBundle.use { bundle throws in
             bundle.script("while [ ! -e /go ]; do sleep 0.02; done; exit 9")
@@ -145,7 +147,8 @@ struct TerminationTests {
         }
     }
 
-    @Test("a status that the host has taken is told by the host, or by the kernel, and never 0")
+    @Test(
+        "a status reaped by the host comes from the host or the kernel, and is never 0 by default")
     func reaped() throws {
         try TestBundle.use { bundle throws in
             bundle.script("exit 5")
@@ -169,7 +172,7 @@ struct TerminationTests {
         }
     }
 
-    @Test("many threads that wait for one process all learn of its end")
+    @Test("many threads that wait for one process all get its exit status")
     func manyWaits() throws {
         try TestBundle.use { bundle throws in
             bundle.script("sleep 0.2; exit 3")
@@ -186,7 +189,7 @@ struct TerminationTests {
         }
     }
 
-    @Test("statistics are there until delete")
+    @Test("statistics are available until delete")
     func statisticsAfterEnd() throws {
         try TestBundle.use { bundle throws in
             bundle.script("i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done")
@@ -199,7 +202,7 @@ struct TerminationTests {
         }
     }
 
-    @Test("a relative store and a relative root count from the directory of their construction")
+    @Test("a relative store or root is resolved when it is constructed")
     func relativePaths() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["true"]

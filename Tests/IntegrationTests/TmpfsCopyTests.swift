@@ -23,7 +23,7 @@ struct TmpfsCopyTests {
         return "\(hierarchy.mountPoint)/\(bundle.token)-copy"
     }
 
-    @Test("what it copies is charged to the container")
+    @Test("the memory of tmpcopyup's copies is charged to the container")
     func charged() throws {
         try TestBundle.use { bundle throws in
             try prepare(bundle, megabytes: 40)
@@ -35,7 +35,7 @@ struct TmpfsCopyTests {
         }
     }
 
-    @Test("more than the memory limit is one error that names the mount and what happened")
+    @Test("tmpcopyup beyond the memory limit is one error that names the mount and the cause")
     func limit() throws {
         try TestBundle.use { bundle throws in
             try prepare(bundle, megabytes: 40)
@@ -48,7 +48,7 @@ struct TmpfsCopyTests {
     }
 
     @Test(
-        "without an OOM killer the copy does not wait for memory for ever",
+        "tmpcopyup without an OOM killer is an error instead of an endless wait for memory",
         .enabled(if: !Host.isUnified, "cgroup v2 has no such switch"))
     func noKiller() throws {
         try TestBundle.use { bundle throws in
@@ -60,7 +60,7 @@ struct TmpfsCopyTests {
         }
     }
 
-    @Test("the copy ends with a runtime that is killed, and delete takes the rest away")
+    @Test("tmpcopyup ends with a killed runtime, and delete removes what is left")
     func killed() throws {
         try TestBundle.use { bundle throws in
             try prepare(bundle, megabytes: 60)

@@ -25,7 +25,7 @@ struct UnifiedDeviceTests {
     }
 
     @Test(
-        "init does nothing before they hold, however long the kernel takes to load them",
+        "init does nothing until the device rules are in force, however long the kernel takes",
         arguments: [false, true])
     func slow(_ isAllowed: Bool) throws {
         try TestBundle.use { bundle throws in
@@ -43,7 +43,7 @@ struct UnifiedDeviceTests {
         }
     }
 
-    @Test("what the kernel refuses of them is an error that names them, and nothing is left")
+    @Test("device rules that the kernel refuses are a named error, and nothing is left")
     func refused() throws {
         for call in ["1", "2"] {
             try TestBundle.use { bundle throws in

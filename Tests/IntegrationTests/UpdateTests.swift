@@ -50,7 +50,7 @@ struct UpdateTests {
         return "\(quota == "-1" ? "max" : quota) \(period)"
     }
 
-    @Test("each flag changes its limit, and leaves the others")
+    @Test("each flag of update changes its limit and no other")
     func flags() throws {
         try use { bundle in
             try update(bundle, "--memory", "64M")
@@ -79,7 +79,7 @@ struct UpdateTests {
         }
     }
 
-    @Test("resources come from a file or standard input, in the form of the config")
+    @Test("update reads resources from a file or standard input, in the config's form")
     func resources() throws {
         try use { bundle in
             let json = #"{"memory":{"limit":50331648},"cpu":{"quota":20000},"pids":{"limit":9}}"#
@@ -95,7 +95,7 @@ struct UpdateTests {
     }
 
     @Test(
-        "memory and swap are one limit on v1; on v2 a new limit of memory alone leaves that of swap as it is"
+        "update limits memory plus swap on v1; on v2 a new memory limit alone leaves swap unchanged"
     )
     func swap() throws {
         try use { bundle in
@@ -137,7 +137,7 @@ struct UpdateTests {
         }
     }
 
-    @Test("an update that the kernel refuses in the middle leaves the old limits")
+    @Test("an update that the kernel refuses halfway leaves the old limits")
     func refused() throws {
         try use { bundle in
             let done = try bundle.swrunc(
@@ -158,7 +158,7 @@ struct UpdateTests {
         }
     }
 
-    @Test("wrong values are refused by the name of their flag, and change nothing")
+    @Test("a wrong value for update is refused with its flag's name, and changes nothing")
     func wrongValues() throws {
         try use { bundle in
             for (flag, value) in [
@@ -188,7 +188,7 @@ struct UpdateTests {
     }
 
     @Test(
-        "schemata of a machine without resctrl are refused with runc's words, and nothing is changed",
+        "schemata on a machine without resctrl are refused in runc's words, and nothing is changed",
         .enabled(if: !exists("/sys/fs/resctrl/schemata"), "this machine has resctrl"))
     func schemata() throws {
         try use { bundle in
@@ -204,7 +204,7 @@ struct UpdateTests {
         }
     }
 
-    @Test("a stopped container has no limits to change")
+    @Test("update is refused for a stopped container")
     func stopped() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["/bin/true"]
@@ -217,7 +217,7 @@ struct UpdateTests {
         }
     }
 
-    @Test("new device rules hold at once, and those that an update leaves out stay")
+    @Test("new device rules apply at once, and those that an update leaves out stay")
     func devices() throws {
         try TestBundle.use { bundle throws in
             // No driver has this number: if access is allowed, the error is that there is no such

@@ -39,7 +39,7 @@ struct UserNamespaceTests {
         return lstat(path, &status) == 0 ? (status.st_uid, status.st_gid) : nil
     }
 
-    @Test("the process is root inside, and an ordinary user of the host")
+    @Test("the process is root in its user namespace, and an ordinary user on the host")
     func rootInside() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -56,7 +56,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("all ranges of the maps count")
+    @Test("all ranges of an ID mapping apply")
     func severalRanges() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -73,7 +73,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("the way to the rootfs need not be open to the container's root")
+    @Test("the path to the rootfs need not be accessible to the container's root")
     func closedBundle() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -82,7 +82,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("a root directory that the container's root may not search is told by root.path")
+    @Test("a rootfs that the container's root may not search is reported with root.path")
     func closedRootfs() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -97,7 +97,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("default devices are the host's, attached; nobody makes one inside but fifos")
+    @Test("default devices in a user namespace are the host's; only FIFOs can be made inside")
     func devices() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -120,7 +120,7 @@ struct UserNamespaceTests {
     }
 
     @Test(
-        "a bind mount keeps what its source's mount has; to ask for less is refused, as by runc",
+        "a bind mount in a user namespace keeps locked attributes; clearing one is refused",
         arguments: [["nodev"], ["atime", "nodev"], ["rw"], ["exec"], ["noatime"]])
     func lockedAttributes(_ named: [String]) throws {
         try TestBundle.use { bundle throws in
@@ -148,7 +148,7 @@ struct UserNamespaceTests {
     }
 
     @Test(
-        "a device of the config is at any path, with its own mode and owner; the host's stays as it is"
+        "a device in a user namespace has its own path, mode and owner; the host's is unchanged"
     )
     func configuredDevices() throws {
         try TestBundle.use { bundle throws in
@@ -175,7 +175,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("a device's owner without a mapping is an error with its place")
+    @Test("a device's owner without a mapping is an error with its field")
     func unmappedOwner() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -191,7 +191,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("a namespace without root has the process's own user: what is made is that user's")
+    @Test("files made in a user namespace without a root belong to the process's user")
     func withoutRoot() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -224,7 +224,8 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("a null device of the image, whatever it is, is covered and leads nowhere")
+    @Test(
+        "an image's null device is covered in a user namespace, whatever it is, and leads nowhere")
     func hostileDevices() throws {
         try TestBundle.use { bundle throws in
             bundle.spec.mounts?.removeAll { $0.destination.hasPrefix("/dev") }
@@ -237,7 +238,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("a further process has the user namespace of a container, started or not")
+    @Test("exec enters the user namespace of a container, started or not")
     func executions() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -278,7 +279,7 @@ struct UserNamespaceTests {
     }
 
     @Test(
-        "a cgroup that was given to the container's root is entered by further processes and pods",
+        "exec and pods can enter a cgroup that was given to the container's root",
         .enabled(if: Host.isUnified, "only a cgroup of v2 is given away"))
     func ownedCgroup() throws {
         try TestBundle.use { bundle throws in
@@ -310,7 +311,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("a container joins the user namespace of another, alone or with all others")
+    @Test("a container can join another's user namespace, alone or with all other namespaces")
     func joined() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -339,7 +340,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("maps beside a joined user namespace must be those that it has")
+    @Test("ID mappings beside a joined user namespace must equal those of the namespace")
     func joinedWithMaps() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -361,7 +362,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("a new user namespace goes with a network namespace that the host owns")
+    @Test("a new user namespace works with a network namespace that the host owns")
     func joinedNetwork() throws {
         try TestBundle.use { bundle throws in
             let holder = "\(bundle.id)-holder"
@@ -380,7 +381,9 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("the host's namespaces can be shared: sysfs and mqueue are the host's mounts then")
+    @Test(
+        "a user namespace can go with host namespaces, whose sysfs and mqueue are the host's"
+    )
     func hostNamespaces() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -394,7 +397,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("OOM score and limits are set, also where only the host may do so")
+    @Test("OOM score and resource limits are set in a user namespace, even if only the host may")
     func scoreAndLimits() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -409,7 +412,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("parameters of the kernel that belong to the user namespace are set")
+    @Test("kernel parameters that belong to the user namespace are set")
     func sysctl() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -420,7 +423,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("a terminal works, and belongs to the user of the process")
+    @Test("a terminal works in a user namespace and belongs to the process's user")
     func terminal() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -438,7 +441,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("what the runtime makes for the container belongs to its root")
+    @Test("files that the runtime makes in a user namespace belong to the container's root")
     func owners() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -452,7 +455,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("a rootfs of another owner cannot be written to, and the error says so")
+    @Test("a rootfs with an unmapped owner cannot be written to, and the error says so")
     func foreignRootfs() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()
@@ -466,7 +469,7 @@ struct UserNamespaceTests {
         }
     }
 
-    @Test("more ranges than the kernel takes are an error with their field")
+    @Test("more ID mapping ranges than the kernel takes are an error with their field")
     func refusedMaps() throws {
         try TestBundle.use { bundle throws in
             try bundle.makeUserNamespace()

@@ -48,14 +48,16 @@ struct UserNetworkTests {
     }
 
     @Test(
-        "slirp4netns attaches to the pid of a container",
+        "slirp4netns can attach to the pid of an ordinary user's container",
         Host.makesDevices("/usr/bin/slirp4netns"))
     func slirp() throws {
         let found = try attach { ["/usr/bin/slirp4netns", "--configure", "\($0)", "tap0"] }
         #expect(found.contains("inet 10.0.2.100/24") && found.contains("tap0"), "\(found)")
     }
 
-    @Test("pasta attaches to the pid of a container", Host.makesDevices("/usr/bin/pasta"))
+    @Test(
+        "pasta can attach to the pid of an ordinary user's container",
+        Host.makesDevices("/usr/bin/pasta"))
     func pasta() throws {
         let found = try attach { ["/usr/bin/pasta", "--foreground", "--config-net", "\($0)"] }
         #expect(found.contains("inet ") && !found.contains("127.0.0.1"), "\(found)")

@@ -24,7 +24,7 @@ struct WaitingInitTests {
     }
 
     @Test(
-        "a signal that asks a process to end ends it as first process of its pid namespace, too",
+        "a terminating signal ends an init that waits for start, even as pid 1 of its namespace",
         arguments: [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT])
     func ends(_ signal: CInt) throws {
         try TestBundle.use { bundle throws in
@@ -40,7 +40,7 @@ struct WaitingInitTests {
         }
     }
 
-    @Test("it dies by the signal where it is no first process")
+    @Test("a waiting init dies by the signal itself if it is not pid 1 of a pid namespace")
     func hostNamespace() throws {
         try TestBundle.use { bundle throws in
             bundle.removeNamespace(.pid)
@@ -65,7 +65,7 @@ struct WaitingInitTests {
         }
     }
 
-    @Test("another signal does not reach the program, whose signals are as ever")
+    @Test("other signals to a waiting init do not reach the program, whose signals are as usual")
     func others() throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["dd", "if=/proc/self/status", "of=/tmp/signals"]

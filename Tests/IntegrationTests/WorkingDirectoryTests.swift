@@ -14,7 +14,7 @@ struct WorkingDirectoryTests {
         bundle.process.cwd = "/private"
     }
 
-    @Test("a directory is entered that only the runtime may enter")
+    @Test("a working directory can be entered that only the runtime may enter")
     func asRuntime() throws {
         try TestBundle.use { bundle throws in
             try privateDirectory(bundle, owner: 0)
@@ -23,7 +23,7 @@ struct WorkingDirectoryTests {
         }
     }
 
-    @Test("a directory that neither may enter is refused by its name")
+    @Test("a working directory that neither runtime nor user may enter is refused with its name")
     func refused() throws {
         try TestBundle.use { bundle throws in
             try privateDirectory(bundle, owner: 1000)
@@ -35,7 +35,7 @@ struct WorkingDirectoryTests {
         }
     }
 
-    @Test("exec enters a directory as the runtime, or as its user")
+    @Test("exec enters its working directory as the runtime or as its user")
     func execution() throws {
         try TestBundle.use { bundle throws in
             try privateDirectory(bundle, owner: 1000)

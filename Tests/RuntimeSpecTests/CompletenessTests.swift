@@ -4,9 +4,9 @@ import Testing
 
 @testable import RuntimeSpec
 
-@Suite("completeness")
+@Suite("Completeness of the model")
 struct CompletenessTests {
-    @Test("the full configuration sets every field of the model at least once")
+    @Test("the full config of the fixtures sets every field of the model at least once")
     func fullSetsEverything() throws {
         var spec = try Spec(json: Fixture.good("full").json)
         var visitor = SetFields(type: "Spec")
@@ -17,7 +17,7 @@ struct CompletenessTests {
         #expect(visitor.all.count > 150)
     }
 
-    @Test("words that the model knows survive a round trip")
+    @Test("enumerated words that the model knows survive decoding and encoding")
     func vocabularies() throws {
         var spec = try Spec(json: Fixture.good("full").json)
         var visitor = SetFields(type: "Spec")

@@ -3,7 +3,7 @@
 import RuntimeSpec
 import Testing
 
-@Suite("reading documents")
+@Suite("Decoding of documents")
 struct DecodingTests {
     private func errors(_ json: String) -> String? {
         do throws(SpecDecodingError) {
@@ -14,7 +14,7 @@ struct DecodingTests {
         }
     }
 
-    @Test("null is the same as absent")
+    @Test("null in a document means the same as an absent field")
     func nullIsAbsent() throws {
         let spec = try Spec(
             json: bytes(
@@ -26,7 +26,7 @@ struct DecodingTests {
             spec == Spec(ociVersion: "1.3.0", root: Root(path: "r"), linux: Linux()))
     }
 
-    @Test("an empty word or text is as good as an absent one, where the field may be absent")
+    @Test("an empty word or text means the same as an absent one, where the field may be absent")
     func emptyIsAbsent() throws {
         let spec = try Spec(
             json: bytes(
@@ -55,7 +55,7 @@ struct DecodingTests {
                 == Resources(devices: [DeviceCgroupRule(allow: false)], cpu: CPUResources()))
     }
 
-    @Test("a seccomp section without an action is none only while it has no rules")
+    @Test("a seccomp section without a defaultAction counts as absent only if it has no rules")
     func seccompWithoutAction() {
         #expect(
             errors(
@@ -64,7 +64,7 @@ struct DecodingTests {
                 == "linux.seccomp.defaultAction: is missing")
     }
 
-    @Test("twenty thousand unknown keys take no time to speak of", .timeLimit(.minutes(1)))
+    @Test("twenty thousand unknown keys are read quickly", .timeLimit(.minutes(1)))
     func manyKeys() throws {
         let keys = (0..<20_000).map { "\"key\($0)\": 1" }.joined(separator: ", ")
         let start = ContinuousClock.now
@@ -80,7 +80,7 @@ struct DecodingTests {
         #expect(errors(#"{"ociVersion": null}"#) == "ociVersion: is missing")
     }
 
-    @Test("nil and empty lists are distinct, an empty text is absent")
+    @Test("nil and empty lists are different, and an empty text is absent")
     func nilAndEmpty() throws {
         let json = #"{"ociVersion": "", "hostname": "", "mounts": [], "annotations": {}}"#
         let spec = try Spec(json: bytes(json))
@@ -97,7 +97,7 @@ struct DecodingTests {
         #expect(try Spec(json: bytes(json)) == Spec(ociVersion: "1.3.0", linux: Linux()))
     }
 
-    @Test("names that differ in capitals alone are one field, as they are in Go")
+    @Test("field names that differ only in capitals are one field, as in Go")
     func spellings() throws {
         let json = #"""
             {"ociVersion": "1", "Root": {"path": "a", "readonly": true}, "linux": {"resources": {
@@ -122,7 +122,7 @@ struct DecodingTests {
                 + "hostname: found a number, expected a string")
     }
 
-    @Test("a field is found with other capitals, too")
+    @Test("a field is found even if its name is written with other capitals")
     func otherCapitals() throws {
         let one = #"{"OCIVersion": "1.3.0", "root": {"PATH": "r"}}"#
         #expect(
@@ -135,7 +135,7 @@ struct DecodingTests {
         #expect(errors(#"{"OCIVERSION": 1}"#)?.hasPrefix("ociVersion: found a number") == true)
     }
 
-    @Test("members are found in any order")
+    @Test("fields are found in any order")
     func anyOrder() throws {
         let json = #"{"root": {"readonly": true, "path": "r"}, "hostname": "h", "ociVersion": "1"}"#
         #expect(
@@ -144,7 +144,7 @@ struct DecodingTests {
                     ociVersion: "1", root: Root(path: "r", readonly: true), hostname: "h"))
     }
 
-    @Test("all wrong fields are reported in one go")
+    @Test("all wrong fields of a document are reported at once")
     func allAtOnce() {
         #expect(
             errors(#"{"process": {"args": "x"}, "mounts": [{}, 1], "annotations": {"a.b": 1}}"#)
@@ -156,7 +156,7 @@ struct DecodingTests {
                 """)
     }
 
-    @Test("an error has the section of the object it is in")
+    @Test("an error refers to the specification's section of the object that it is in")
     func section() throws {
         let json = #"{"ociVersion":"1","linux":{"namespaces":[{"type":"x"}],"devices":1}}"#
         let error = #expect(throws: SpecDecodingError.self) { try Spec(json: bytes(json)) }
@@ -176,7 +176,7 @@ struct DecodingTests {
         #expect(try Process(json: bytes(#"{"cwd": "/"}"#)).user == User())
     }
 
-    @Test("paths of a process of its own begin with process")
+    @Test("field paths of a separate process document begin with process")
     func processPaths() {
         let error = #expect(throws: SpecDecodingError.self) {
             try Process(json: bytes(#"{"args": [1], "cwd": "/"}"#))
@@ -184,7 +184,7 @@ struct DecodingTests {
         #expect(error?.description == "process.args[0]: found a number, expected a string")
     }
 
-    @Test("paths of resources of their own begin with linux.resources")
+    @Test("field paths of a separate resources document begin with linux.resources")
     func resourcesPaths() {
         let error = #expect(throws: SpecDecodingError.self) {
             try Resources(json: bytes(#"{"memory": {"limit": "x"}}"#))
@@ -194,7 +194,7 @@ struct DecodingTests {
                 == "linux.resources.memory.limit: found a string, expected an integer")
     }
 
-    @Test("process and resources survive a round trip of their own")
+    @Test("a process and resources survive decoding and encoding on their own")
     func partsRoundTrip() throws {
         let spec = try Spec(json: Fixture.good("full").json)
         let process = try #require(spec.process)
@@ -206,7 +206,7 @@ struct DecodingTests {
     }
 
     @Test(
-        "paths quote odd names",
+        "field paths quote unusual names",
         arguments: [
             ("plain_Key-1", "a.plain_Key-1"), ("a.b", #"a["a.b"]"#), ("", #"a[""]"#),
             ("x\"y\n", #"a["x\"y\n"]"#), ("é", #"a["é"]"#),
@@ -215,13 +215,13 @@ struct DecodingTests {
         #expect(JSONPath("a").appending(key: key).description == expected)
     }
 
-    @Test("a path begins without a dot")
+    @Test("a field path does not begin with a dot")
     func firstName() {
         #expect(JSONPath.root.appending(key: "a").appending(index: 2) == "a[2]")
         #expect(JSONPath.root.appending(key: "a.b") == #"["a.b"]"#)
     }
     @Test(
-        "a number in a text is its decimal digits",
+        "an interpolated number is its decimal digits",
         arguments: [0, 7, 10, 4096, -1, -255, Int.max, Int.min])
     func numbers(_ number: Int) {
         #expect("<\(number)>" == "<" + number.description + ">")

@@ -3,9 +3,9 @@
 import RuntimeSpec
 import Testing
 
-@Suite("other documents")
+@Suite("Documents other than the config")
 struct DocumentTests {
-    @Test("a state has the keys and the order of runc")
+    @Test("a state is written with runc's keys in runc's order")
     func state() throws {
         let state = State(
             ociVersion: "1.3.0", id: "c1", pid: 42, status: .running, bundle: "/b", rootfs: "/b/r",
@@ -29,7 +29,7 @@ struct DocumentTests {
         #expect(try State(json: state.encoded.encoded()) == state)
     }
 
-    @Test("a state without runc's additions is the one of the specification")
+    @Test("a state without runc's additions is that of the specification")
     func plainState() {
         let state = State(ociVersion: "1.3.0", id: "c", pid: 0, status: .stopped, bundle: "/b")
         #expect(
@@ -37,7 +37,7 @@ struct DocumentTests {
                 == #"{"ociVersion":"1.3.0","id":"c","pid":0,"status":"stopped","bundle":"/b"}"#)
     }
 
-    @Test("a seccomp listener is told the state")
+    @Test("the message to a seccomp listener contains the state")
     func containerProcessState() {
         let state = State(ociVersion: "1.3.0", id: "c", pid: 7, status: .creating, bundle: "/b")
         let message = ContainerProcessState(
@@ -49,7 +49,7 @@ struct DocumentTests {
                 """)
     }
 
-    @Test("features keep nil, empty and false apart")
+    @Test("features keep nil, empty and false distinct")
     func features() throws {
         let features = Features(
             ociVersionMin: "1.0.0", ociVersionMax: "1.3.0", hooks: ["poststop"], mountOptions: [],
@@ -82,7 +82,7 @@ struct DocumentTests {
         #expect(try Features(json: features.encoded.encoded()) == features)
     }
 
-    @Test("the template is what runc prints, but for what changed since")
+    @Test("the template config equals runc's, except for known later changes")
     func template() throws {
         var runc = try Spec(json: Fixture.good("runc-spec").json)
         runc.ociVersion = "1.3.0"
@@ -94,7 +94,7 @@ struct DocumentTests {
         #expect(Spec.template.warnings.isEmpty)
     }
 
-    @Test("the rootless template is what runc prints, but for what changed since")
+    @Test("the rootless template config equals runc's, except for known later changes")
     func rootlessTemplate() throws {
         var runc = try Spec(json: Fixture.good("runc-spec-rootless").json)
         runc.ociVersion = "1.3.0"

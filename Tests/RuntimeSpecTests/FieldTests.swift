@@ -10,7 +10,7 @@ import Testing
 ///
 /// `[]` stands for the elements of a list, `.*` for the members of a map. A bad config is a good
 /// one with only this field changed; the errors are in field-errors.txt.
-@Suite("every field of the specification")
+@Suite("Every field of the specification")
 struct FieldTests {
     private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().appending(path: "spec-fixtures")
@@ -56,7 +56,7 @@ struct FieldTests {
         return found
     }
 
-    @Test("is in a good config, and the good configs have no other")
+    @Test("every listed field is set in a good config, and the good configs set no other field")
     func good() throws {
         if Self.renews { try renewList() }
         let listed = try fields()
@@ -67,7 +67,7 @@ struct FieldTests {
         #expect(Set(found.keys).subtracting(listed) == [])
     }
 
-    @Test("is refused with the expected words when it is wrong")
+    @Test("every listed field is refused with the expected message when it is wrong")
     func bad() throws {
         let found = try places()
         var text = ""

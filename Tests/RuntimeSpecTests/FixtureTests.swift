@@ -4,9 +4,9 @@ import Foundation
 import RuntimeSpec
 import Testing
 
-@Suite("configurations as files")
+@Suite("Config fixtures")
 struct FixtureTests {
-    @Test("there are fixtures to test with")
+    @Test("the config fixtures exist")
     func fixturesExist() {
         #expect(Fixture.good.count >= 10)
         #expect(Fixture.bad.count >= 100)
@@ -17,7 +17,7 @@ struct FixtureTests {
         try Spec(json: fixture.json).check()
     }
 
-    @Test("decoding what was encoded gives the same value", arguments: Fixture.good)
+    @Test("an encoded config decodes to the same value", arguments: Fixture.good)
     func roundTrip(_ fixture: Fixture) throws {
         let spec = try Spec(json: fixture.json)
         #expect(try Spec(json: spec.encoded.encoded()) == spec)
@@ -25,7 +25,7 @@ struct FixtureTests {
         #expect(try Spec(encoded: spec.encoded) == spec)
     }
 
-    @Test("encoding loses nothing of a configuration", arguments: Fixture.good)
+    @Test("decoding and encoding a config loses nothing of it", arguments: Fixture.good)
     func nothingIsLost(_ fixture: Fixture) throws {
         let original = try JSONValue(json: fixture.json)
         let encoded = try Spec(json: fixture.json).encoded
@@ -81,7 +81,7 @@ struct FixtureTests {
         errors.violations.map { "\($0)\n" }.joined()
     }
 
-    @Test("every violation names a section of the specification", arguments: Fixture.bad)
+    @Test("every violation refers to a section of the specification", arguments: Fixture.bad)
     func violationsNameTheirSection(_ fixture: Fixture) {
         for violation in violations(fixture.json) {
             #expect(violation.section?.contains(".md") == true, "\(violation)")

@@ -6,7 +6,7 @@ import Testing
 @Suite("JSON text")
 struct JSONTests {
     @Test(
-        "values are read exactly",
+        "JSON values are read exactly",
         arguments: [
             ("null", JSONValue.null), ("true", .bool(true)), (" false ", .bool(false)),
             ("0", .integer(0)), ("-0", .integer(0)), ("-12", .integer(-12)),
@@ -26,7 +26,7 @@ struct JSONTests {
     }
 
     @Test(
-        "escapes are unescaped",
+        "escapes in JSON texts are decoded",
         arguments: [
             (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{C}\n\r\t"), (#""\u0041\u00e9""#, "Aé"),
             (#""x\ud83d\ude00y""#, "x😀y"), (#""\uFFFF\u0000""#, "\u{FFFF}\u{0}"),
@@ -37,7 +37,7 @@ struct JSONTests {
     }
 
     @Test(
-        "the place of an error is a line and a column in bytes",
+        "the position of a JSON error is a line and a column in bytes",
         arguments: [
             ("", 1, 1), ("{\n  \"a\": x}", 2, 8), ("[1,\n2,\n]", 3, 1), ("\"é\u{1}\"", 1, 4),
             ("{\"a\":1,}", 1, 8), ("[\"\\u12\"]", 1, 7), ("[\"\\udc00\"]", 1, 3),
@@ -51,7 +51,8 @@ struct JSONTests {
     }
 
     @Test(
-        "invalid UTF-8 is refused", arguments: [[0xC3], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xFF]])
+        "invalid UTF-8 in JSON is refused",
+        arguments: [[0xC3], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xFF]])
     func invalidUTF8(_ bad: [UInt8]) {
         let error = #expect(throws: JSONSyntaxError.self) {
             try JSONValue(json: bytes("[\"ok ") + bad + bytes("\"]"))
@@ -60,7 +61,9 @@ struct JSONTests {
         #expect(error?.column == 6)
     }
 
-    @Test("a repeated name keeps its last value, however many names there are", arguments: [2, 40])
+    @Test(
+        "the last value of a repeated JSON name counts, however many names there are",
+        arguments: [2, 40])
     func repeatedNames(_ count: Int) throws {
         let members = (0..<count).map { "\"k\($0)\":\($0)" }.joined(separator: ",")
         let value = try JSONValue(json: bytes("{\"k1\":\"first\",\(members)}"))
@@ -72,7 +75,7 @@ struct JSONTests {
         #expect(object["k1"] == .integer(1))
     }
 
-    @Test("128 levels are read, 129 are not")
+    @Test("JSON of 128 nesting levels is read, of 129 refused")
     func nesting() throws {
         func nested(_ depth: Int) -> [UInt8] {
             bytes(String(repeating: "[", count: depth) + String(repeating: "]", count: depth))
@@ -85,13 +88,13 @@ struct JSONTests {
         }
     }
 
-    @Test("levels side by side do not add up")
+    @Test("JSON arrays side by side do not count as deeper nesting")
     func siblings() throws {
         let json = "[" + Array(repeating: "[{}]", count: 200).joined(separator: ",") + "]"
         _ = try JSONValue(json: bytes(json))
     }
 
-    @Test("compact text has no space")
+    @Test("compact JSON has no spaces")
     func compact() {
         let value = JSONValue.object([
             "a": .array([.integer(1), .double(0.5), .null]), "b": .object([:]), "c": .array([]),
@@ -104,7 +107,7 @@ struct JSONTests {
                 """)
     }
 
-    @Test("pretty text has the shape of Go's MarshalIndent")
+    @Test("pretty JSON has the layout of Go's MarshalIndent")
     func pretty() {
         let value = JSONValue.object([
             "a": .array([.integer(1), .object(["b": .null])]), "c": .object([:]), "d": .array([]),
@@ -124,13 +127,15 @@ struct JSONTests {
                 """)
     }
 
-    @Test("a double that is not a number is written as null")
+    @Test("a double that is not a finite number is written as null")
     func notFinite() {
         #expect(
             text(JSONValue.array([.double(.nan), .double(.infinity)]).encoded()) == "[null,null]")
     }
 
-    @Test("any bytes are read or refused, and what is read survives writing", arguments: 0..<40)
+    @Test(
+        "any bytes are read as JSON or refused, and what is read can be written and read again",
+        arguments: 0..<40)
     func randomBytes(_ seed: UInt64) throws {
         var random = SplitMix(state: seed)
         let alphabet = bytes("{}[]\":,\\u0123456789abcdeftruensl.-+ \n\u{1}é🐋") + [0xFF, 0xC0, 0]
@@ -156,7 +161,7 @@ struct JSONTests {
         }
     }
 
-    @Test("every beginning of a text is refused")
+    @Test("every truncated JSON text is refused")
     func truncated() throws {
         let json = try Fixture.good("minimal").json
         let end = try #require(json.lastIndex(of: UInt8(ascii: "}")))

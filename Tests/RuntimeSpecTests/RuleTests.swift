@@ -3,16 +3,16 @@
 import RuntimeSpec
 import Testing
 
-@Suite("rules beyond the fixtures")
+@Suite("Rules beyond the fixtures")
 struct RuleTests {
-    @Test("a configuration without a process can be created if the caller says so")
+    @Test("a config without a process is valid if the caller does not require a process")
     func processIsOptional() throws {
         let spec = Spec(ociVersion: "1.3.0", root: Root(path: "rootfs"))
         try spec.check(requiringProcess: false)
         #expect(throws: SpecErrors.self) { try spec.check() }
     }
 
-    @Test("a process that joins is checked alone")
+    @Test("the process of exec can be checked on its own")
     func processAlone() {
         let error = #expect(throws: SpecErrors.self) { try Process(cwd: "x").check() }
         #expect(
@@ -20,7 +20,7 @@ struct RuleTests {
                 == "process.args: must not be empty; process.cwd: \"x\" is not an absolute path")
     }
 
-    @Test("resources of an update are checked alone")
+    @Test("the resources of an update can be checked on their own")
     func resourcesAlone() {
         let error = #expect(throws: SpecErrors.self) {
             try Resources(unified: ["a/b": "1"]).check()
@@ -31,7 +31,7 @@ struct RuleTests {
     }
 
     @Test(
-        "versions follow SemVer 2.0.0",
+        "ociVersion follows SemVer 2.0.0",
         arguments: [
             ("1.0.0", true), ("1.0.2-dev", true), ("1.2.0-rc.1", true), ("1.0.0+b.01", true),
             ("1.0.0-0a.x-y+z", true), ("1.0", false), ("1.0.0.0", false), ("v1.0.0", false),
@@ -45,7 +45,7 @@ struct RuleTests {
         #expect(((try? spec.check()) != nil) == isValid)
     }
 
-    @Test("what is allowed but suspicious is a warning")
+    @Test("a config that is allowed but suspicious causes a warning")
     func warnings() throws {
         let spec = Spec(
             ociVersion: "1.3.0",
@@ -72,7 +72,7 @@ struct RuleTests {
     }
 
     @Test(
-        "a kernel parameter is a path that stays below /proc/sys",
+        "a kernel parameter must stay below /proc/sys",
         arguments: [
             ("net.ipv4.ip_forward", "net/ipv4/ip_forward"),
             ("net/ipv4/conf/eno2.100/rp_filter", "net/ipv4/conf/eno2.100/rp_filter"),
@@ -84,7 +84,7 @@ struct RuleTests {
         #expect(Linux.sysctlPath(name) == path)
     }
 
-    @Test("capabilities have the numbers of the kernel")
+    @Test("capabilities have the kernel's numbers")
     func capabilities() {
         #expect(Capability.all.count == 41)
         let numbers = ["CAP_CHOWN": 0, "CAP_SYS_ADMIN": 21, "CAP_CHECKPOINT_RESTORE": 40]
@@ -96,7 +96,7 @@ struct RuleTests {
     }
 
     @Test(
-        "resource limits have the numbers of the kernel",
+        "resource limits have the kernel's numbers",
         arguments: [("RLIMIT_CPU", 0), ("RLIMIT_NOFILE", 7), ("RLIMIT_RTTIME", 15)])
     func rlimits(_ type: String, _ number: Int32) {
         #expect(Rlimit(type: type, hard: 0, soft: 0).resourceNumber == number)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("The config of a sandbox")
 struct SandboxTests {
-    @Test("a program alone makes a config that keeps every rule")
+    @Test("a sandbox config made from a program alone is valid")
     func minimal() throws {
         let spec = try Spec.sandbox(["true"])
         try spec.check()
@@ -20,7 +20,7 @@ struct SandboxTests {
         #expect(spec.linux?.seccomp == .sandbox())
     }
 
-    @Test("limits, root and user are where the config has them")
+    @Test("limits, root and user of a sandbox are in their fields of the config")
     func given() throws {
         let spec = try Spec.sandbox(
             ["a", "b"], rootfs: "/images/a", readonly: false, memory: 64 << 20, pids: 32, cpus: 1.5,
@@ -34,7 +34,7 @@ struct SandboxTests {
         #expect(spec.process?.user == User(uid: 1000, gid: 1000, additionalGids: [5]))
     }
 
-    @Test("root has the capabilities, another user only their bound, and none has any beyond")
+    @Test("root in a sandbox has the capabilities, another user only a bounding set of them")
     func capabilities() throws {
         let root = try #require(Spec.sandbox(["a"]).process?.capabilities)
         #expect(root.bounding?.count == 14)
@@ -51,7 +51,7 @@ struct SandboxTests {
         #expect(Set(root.bounding ?? []).isDisjoint(with: refused))
     }
 
-    @Test("the network is one without anything, the host's, or one that is there")
+    @Test("the network of a sandbox is an empty one, the host's, or an existing namespace")
     func networks() throws {
         func network(_ network: Spec.SandboxNetwork) throws -> Namespace? {
             try Spec.sandbox(["a"], network: network).linux?.namespace(.network)
@@ -64,7 +64,7 @@ struct SandboxTests {
     }
 
     @Test(
-        "a limit that is none is an error with its field, never a trap",
+        "an invalid sandbox limit is an error with its field, and never traps",
         arguments: [
             Double.nan, .infinity, -.infinity, -1, 0, 0.009, 1e300, .leastNonzeroMagnitude,
         ])
@@ -73,7 +73,7 @@ struct SandboxTests {
         #expect(error?.violations.map(\.path) == ["linux.resources.cpu.quota"])
     }
 
-    @Test("all that is wrong is told at once")
+    @Test("all errors in the arguments of a sandbox are reported at once")
     func wrong() {
         let error = #expect(throws: SpecErrors.self) {
             try Spec.sandbox([], memory: 0, pids: -1)
@@ -86,7 +86,7 @@ struct SandboxTests {
                 """)
     }
 
-    @Test("every theme has a name, a reason and rules of its own")
+    @Test("every theme of the sandbox profile has a name, a reason and rules of its own")
     func themes() {
         let themes = Seccomp.sandboxThemes
         #expect(Set(themes.map(\.name)).count == themes.count)
@@ -97,7 +97,7 @@ struct SandboxTests {
         #expect(Set(conditional).isDisjoint(with: plain))
     }
 
-    @Test("a theme that is left out takes its calls along")
+    @Test("the sandbox profile lacks the calls of a theme that is left out")
     func withoutTheme() {
         let less = Seccomp.sandbox(Seccomp.sandboxThemes.filter { $0.name != "sockets" })
         let names = Set(less.syscalls?.flatMap(\.names) ?? [])
@@ -105,7 +105,7 @@ struct SandboxTests {
         #expect(names.contains("read"))
     }
 
-    @Test("the rules for none of some values match all others, whatever stands above 32 bits")
+    @Test("seccomp rules for all but some values ignore the bits above 32")
     func noneOf() {
         let values: [UInt32] = [0x5412, 0x541c, 0, .max]
         let rules = SeccompRule.allowing("ioctl", argument: 1, notIn: values)

@@ -3,7 +3,7 @@
 import RuntimeSpec
 import Testing
 
-@Suite("elements of lists in errors")
+@Suite("List elements in errors")
 struct SubjectTests {
     private func config(_ members: String) -> [UInt8] {
         bytes(
@@ -21,7 +21,7 @@ struct SubjectTests {
     }
 
     @Test(
-        "an error about an element of a list names it as the config does",
+        "an error about a list element names it as the config does",
         arguments: [
             (
                 #""mounts":[{"destination":"/a"},{"destination":"/opt","options":7}]"#,
@@ -44,21 +44,21 @@ struct SubjectTests {
         #expect(errors(config(members)) == text)
     }
 
-    @Test("what the message says already is not said twice")
+    @Test("an error does not repeat a name that is already in its message")
     func once() {
         #expect(
             errors(config(#""linux":{"devices":[{"path":"x","type":"p"}]}"#))
                 == #"linux.devices[0].path: "x" is not an absolute path"#)
     }
 
-    @Test("a name that could break the line is quoted")
+    @Test("a name in an error that could break the line is quoted")
     func quotedName() {
         #expect(
             errors(config(#""mounts":[{"destination":"/a\n/b","type":"bind"}]"#))
                 == #"mounts[0].source ("/a\n/b"): must not be empty for a bind mount"#)
     }
 
-    @Test("a process that joins has its limits named")
+    @Test("an error about a resource limit of an exec process names the limit")
     func processAlone() {
         let error = #expect(throws: SpecErrors.self) {
             try Process(
@@ -70,7 +70,7 @@ struct SubjectTests {
                 == "process.rlimits[0] (RLIMIT_CPU): the soft limit 2 is above the hard limit 1")
     }
 
-    @Test("a warning names the element too")
+    @Test("a warning names the list element, too")
     func warnings() throws {
         let spec = try Spec(json: config(#""mounts":[{"destination":"data","type":"tmpfs"}]"#))
         #expect(
@@ -79,7 +79,7 @@ struct SubjectTests {
             ])
     }
 
-    @Test("the number -1 is no id, and no range has it")
+    @Test("-1 is not a valid id, and no id range may contain it")
     func lastID() throws {
         let user = #""process":{"cwd":"/","args":["a"],"user":{"uid":4294967295,"gid":4294967294,"#
         let found = errors(config(user + #""additionalGids":[1,4294967295]}}"#))
@@ -100,7 +100,7 @@ struct SubjectTests {
                 .contains("exceed 4294967294, the last id"))
     }
 
-    @Test("a capability that is effective must be permitted")
+    @Test("an effective capability must be permitted, too")
     func effective() {
         let capabilities = Capabilities(
             bounding: ["CAP_KILL", "CAP_CHOWN"], effective: ["CAP_KILL", "CAP_CHOWN", "CAP_FLY"],

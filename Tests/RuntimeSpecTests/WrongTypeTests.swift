@@ -8,7 +8,7 @@ import Testing
 /// turn.
 ///
 /// Wrong values of the right type have fixtures in bad.
-@Suite("values of the wrong type")
+@Suite("Values of the wrong type")
 struct WrongTypeTests {
     @Test("every field of the model is refused by its path when it has the wrong type")
     func everyField() throws {

@@ -2,7 +2,7 @@
 
 import Testing
 
-@Suite("Documents tell the truth")
+@Suite("Documents and the code that they describe")
 struct DocumentTests {
     private static let catalog = "Sources/ContainerKit/ContainerKit.docc/"
 
@@ -18,7 +18,7 @@ struct DocumentTests {
         #expect(try lines("README.md").joined(separator: "\n").contains(shown))
     }
 
-    @Test("every piece of the article on embedding is compiled as it stands there")
+    @Test("every snippet in the article on embedding is compiled as it is printed")
     func snippets() throws {
         let program = try lines("Tests/EmbeddingSnippets/Snippets.swift").joined(separator: "\n")
         let article = try lines(Self.catalog + "Embedding.md")
@@ -31,7 +31,7 @@ struct DocumentTests {
         }
     }
 
-    @Test("the index of decisions has each of them, by its number and its title")
+    @Test("the index of decisions lists each decision with its number and title")
     func decisions() throws {
         let index = try lines(Self.catalog + "Decisions.md")
         let decisions = Project.files.filter { $0.path.hasPrefix(Self.catalog + "Decisions/") }
@@ -46,7 +46,7 @@ struct DocumentTests {
         #expect(numbers.count == decisions.count, "each has a number of its own")
     }
 
-    @Test("every link between articles leads to one, and every article is reached")
+    @Test("every link between articles has a target, and every article can be reached")
     func links() throws {
         let articles = Project.files.filter {
             $0.path.hasPrefix(Self.catalog) && $0.path.hasSuffix(".md")
@@ -62,7 +62,7 @@ struct DocumentTests {
         #expect(names.subtracting(linked) == ["ContainerKit"], "the landing page alone")
     }
 
-    @Test("a path to a file of the project, in a link of a document, is right")
+    @Test("every project file that a document links to exists")
     func paths() throws {
         let present = Set(Project.files.map(\.path))
         let documents = Project.files.filter {
@@ -84,7 +84,7 @@ struct DocumentTests {
         }
     }
 
-    @Test("make help has a line for every target")
+    @Test("make help lists every target")
     func help() throws {
         let makefile = try lines("Makefile")
         let phony = try #require(makefile.first { $0.hasPrefix(".PHONY: ") })

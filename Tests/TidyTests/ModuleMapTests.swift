@@ -84,16 +84,16 @@ struct ModuleMap: Sendable, CustomTestStringConvertible {
     }
 }
 
-@Suite("Maps of modules")
+@Suite("Module maps")
 struct ModuleMapTests {
-    @Test("a map names every file of its folder, and no other", arguments: ModuleMap.all)
+    @Test("a module map lists exactly the files of its folder", arguments: ModuleMap.all)
     func mapIsComplete(_ map: ModuleMap) throws {
         let head = try #require(
             Project.files.first { $0.path == "\(map.folder)/\(map.head)" })
         #expect(map.faults(head.lines, paths: Project.files.map(\.path)) == [])
     }
 
-    @Test("a file without a line, and a line without a file, are found")
+    @Test("a module map's missing and superfluous lines are found")
     func faultsAreFound() {
         let map = ModuleMap(folder: "Sources/A", head: "A.swift")
         let lines = [
@@ -107,7 +107,7 @@ struct ModuleMapTests {
                 == ["no line for F", "B is not there", "C+* is not there", "D/ is not there"])
     }
 
-    @Test("every room of ContainerKit has a map")
+    @Test("every folder of ContainerKit has a module map")
     func roomsHaveMaps() {
         let rooms = ModuleMap(folder: "Sources/ContainerKit", head: "ContainerKit.swift")
             .contents(of: Project.files.map(\.path)).filter { $0.hasSuffix("/") }

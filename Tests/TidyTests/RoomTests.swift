@@ -189,7 +189,7 @@ struct SymbolTable {
     }
 }
 
-@Suite("Rooms have walls")
+@Suite("Dependencies between the folders of ContainerKit")
 struct RoomTests {
     private static let table = SymbolTable(Project.files)
 
@@ -203,7 +203,7 @@ struct RoomTests {
         }.sorted()
     }
 
-    @Test("a room uses only those that the table lets it use")
+    @Test("a folder of ContainerKit uses only the folders that the table allows")
     func wallsHold() {
         let known = Room.knownUses.map { "\($0.room) uses \($0.name) of " }
         let found = forbidden(Self.table).filter { use in
@@ -212,7 +212,7 @@ struct RoomTests {
         #expect(found == [])
     }
 
-    @Test("a known use that is gone leaves the list")
+    @Test("a listed exception for a folder is removed once it is no longer needed")
     func knownUsesAreReal() {
         let found = forbidden(Self.table)
         for known in Room.knownUses {
@@ -222,7 +222,7 @@ struct RoomTests {
         }
     }
 
-    @Test("every folder is a room of the table, and uses only rooms before it")
+    @Test("every folder of ContainerKit is in the table, and uses only folders before it")
     func tableIsInOrder() {
         let rooms = Set(Project.files.compactMap { SymbolTable.room(of: $0) })
         #expect(rooms == Set(Room.all.map(\.name)))
@@ -232,7 +232,7 @@ struct RoomTests {
         }
     }
 
-    @Test("planning calls no function of a room that touches the host")
+    @Test("planning calls no function of a folder that touches the host")
     func planningIsPure() {
         let calls = Self.table.uses.filter { use in
             use.room == "Planning" && Self.table.declared[use.name]?.kind != .type

@@ -2,9 +2,9 @@
 
 import Testing
 
-@Suite("The house is tidy")
+@Suite("Tidy rules")
 struct TidyTests {
-    @Test("every file of the project keeps the rule", arguments: TidyRule.all)
+    @Test("every file of the project follows the tidy rule", arguments: TidyRule.all)
     func filesKeep(_ rule: TidyRule) {
         let known = KnownViolation.all.filter { $0.rule == rule.sentence }.map(\.path)
         let found = Project.files.filter { !known.contains($0.path) }.flatMap { file in
@@ -13,20 +13,22 @@ struct TidyTests {
         #expect(found == [], "\(rule.sentence)")
     }
 
-    @Test("a known violation that is gone leaves the list", arguments: KnownViolation.all)
+    @Test(
+        "a known violation is removed from the list once it is fixed", arguments: KnownViolation.all
+    )
     func knownViolationsAreReal(_ known: KnownViolation) throws {
         let rule = try #require(TidyRule.all.first { $0.sentence == known.rule })
         let file = try #require(Project.files.first { $0.path == known.path })
         #expect(!rule.violations(file).isEmpty)
     }
 
-    @Test("each rule finds what it forbids, and only that", arguments: TidyRule.all)
+    @Test("each tidy rule finds its bad example and accepts its good one", arguments: TidyRule.all)
     func ruleFinds(_ rule: TidyRule) {
         #expect(!rule.violations(rule.bad).isEmpty)
         #expect(rule.violations(rule.good).isEmpty)
     }
 
-    @Test("the files of the project were found")
+    @Test("the files of the project are found")
     func filesAreFound() {
         let paths = Set(Project.files.map(\.path))
         for path in ["Package.swift", "Makefile", "Sources/InitMachine/Machine.c"] {

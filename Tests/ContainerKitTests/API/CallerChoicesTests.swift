@@ -7,7 +7,7 @@ import Testing
 
 @testable import ContainerKit
 
-@Suite("What the record keeps of the caller's choices")
+@Suite("The caller's choices in the record")
 struct CallerChoicesTests {
     private func choices(_ change: (inout LaunchOptions, inout CreateFacts) -> Void)
         -> CallerChoices
@@ -18,7 +18,7 @@ struct CallerChoicesTests {
         return CallerChoices(options, facts, looksAtRights: facts.startsAtOnce)
     }
 
-    @Test("all of them come back from the record")
+    @Test("all choices of the caller can be read back from the record")
     func everything() throws {
         let kept = choices { options, facts in
             options.movesRoot = true
@@ -53,7 +53,7 @@ struct CallerChoicesTests {
         #expect(read.streams == kept.streams && read.replacedStreams == [0, 1, 2])
     }
 
-    @Test("what is as by default takes no room, and means the default")
+    @Test("a default choice is left out of the record, and a missing one is read as the default")
     func defaults() throws {
         let kept = choices { _, _ in }
         guard case .object(let object) = kept.json else {
@@ -67,7 +67,7 @@ struct CallerChoicesTests {
     }
 
     @Test(
-        "what is no such thing is not read",
+        "choices of the wrong form in a record are not read",
         arguments: [
             #"[]"#, #"{"run": 1}"#, #"{"streams": [{"number": 0, "owner": 0, "kind": "tape"}]}"#,
             #"{"limits": [{"type": "RLIMIT_CORE", "hard": 1, "soft": 1}]}"#,

@@ -90,7 +90,8 @@ struct ExtremeNumberTests {
             + cpu.map { "\"cpu\": {\"\($0)\": #}" }
     }()
 
-    @Test("is planned or refused, and never traps", arguments: numbers)
+    @Test(
+        "an extreme number in a config is planned or refused, and never traps", arguments: numbers)
     func neverTraps(_ number: String) throws {
         var plannedCount = 0
         for member in Self.members {
@@ -127,7 +128,8 @@ struct ExtremeNumberTests {
     }
 
     @Test(
-        "a count of descriptors that no process can have is refused", arguments: [-1, .max, .min])
+        "a number of preserved descriptors that no process can have is refused",
+        arguments: [-1, .max, .min])
     func preservedDescriptors(_ count: Int) {
         var options = LaunchOptions()
         options.preservedDescriptorCount = count

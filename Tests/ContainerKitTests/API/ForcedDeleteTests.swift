@@ -50,7 +50,7 @@ struct ForcedDeleteTests {
 
     private var stateIsGone: Bool { access("\(directory.path)/\(container.id)", F_OK) != 0 }
 
-    @Test("ends init and cgroup of a record of a later version")
+    @Test("a forced delete ends the init and the cgroup of a record of a later version")
     func laterVersion() throws {
         defer { cleanUp() }
         var record = record
@@ -70,7 +70,7 @@ struct ForcedDeleteTests {
         #expect(stateIsGone)
     }
 
-    @Test("of a creation that started no init leaves the processes of its cgroup alone")
+    @Test("a forced delete of a creation that started no init spares the processes in its cgroup")
     func foreignCgroup() throws {
         defer { cleanUp() }
         try cgroup.attach(Int(sleeper.processIdentifier))
@@ -80,7 +80,7 @@ struct ForcedDeleteTests {
         #expect(try cgroup.processes() == [Int(sleeper.processIdentifier)])
     }
 
-    @Test("of a creation that was starting init kills what is in its cgroup")
+    @Test("a forced delete of a creation that was starting init kills the processes in its cgroup")
     func ownCgroup() throws {
         defer { cleanUp() }
         try cgroup.attach(Int(sleeper.processIdentifier))

@@ -8,7 +8,7 @@ import Testing
 struct RuntimeFeaturesTests {
     let features = RuntimeFeatures.current()
 
-    @Test("the versions that engines look for are there")
+    @Test("features name the versions that engines look for")
     func versions() {
         #expect(features.ociVersionMin == "1.0.0")
         #expect(features.ociVersionMax == RuntimeVersion.specVersion)
@@ -16,7 +16,7 @@ struct RuntimeFeaturesTests {
         #expect(RuntimeVersion.libseccompVersion.split(separator: ".").count == 3)
     }
 
-    @Test("what a config is refused for is not promised")
+    @Test("features list only what the runtime accepts in a config")
     func refused() {
         let linux = features.linux
         #expect(linux?.namespaces?.contains("mount") == true)
@@ -35,7 +35,7 @@ struct RuntimeFeaturesTests {
         #expect(linux?.capabilities?.contains("CAP_CHECKPOINT_RESTORE") == true)
     }
 
-    @Test("what a plan carries out is promised")
+    @Test("features list what a plan carries out")
     func planned() {
         let linux = features.linux
         #expect(
@@ -51,7 +51,7 @@ struct RuntimeFeaturesTests {
             features.potentiallyUnsafeConfigAnnotations?.contains("org.systemd.property.") == true)
     }
 
-    @Test("every hook is there")
+    @Test("features list every kind of hook")
     func hooks() {
         #expect(
             features.hooks == [
@@ -60,7 +60,7 @@ struct RuntimeFeaturesTests {
             ])
     }
 
-    @Test("dockerd's probe for recursive read-only mounts finds its word")
+    @Test("dockerd's probe for recursive read-only mounts finds the option that it looks for")
     func mountOptions() {
         #expect(features.mountOptions?.contains("rro") == true)
         #expect(features.mountOptions?.contains("idmap") == false)

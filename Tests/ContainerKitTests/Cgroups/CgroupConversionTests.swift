@@ -51,7 +51,7 @@ struct CgroupConversionTests {
         return UInt64(ceil(pow(10, exponent) - 1e-9))
     }
 
-    @Test("shares become the weight on the parabola, at every magnitude")
+    @Test("CPU shares of every magnitude become the weight on runc's parabola")
     func shares() throws {
         var numbers = Numbers(state: 1)
         for _ in 0..<5000 {
@@ -65,7 +65,7 @@ struct CgroupConversionTests {
         }
     }
 
-    @Test("a quota and a period are one line on v2 and two files on v1")
+    @Test("a CPU quota and its period are one line on v2 and two files on v1")
     func quotas() throws {
         var numbers = Numbers(state: 2)
         for _ in 0..<2000 {
@@ -87,7 +87,7 @@ struct CgroupConversionTests {
         }
     }
 
-    @Test("memory and swap together are memory and swap alone, and never less than memory")
+    @Test("a v1 limit of memory plus swap becomes a limit of swap alone on v2, never below zero")
     func memoryAndSwap() throws {
         var numbers = Numbers(state: 3)
         for _ in 0..<5000 {
@@ -111,7 +111,7 @@ struct CgroupConversionTests {
         }
     }
 
-    @Test("block weights are on the line from (10, 1) to (1000, 10000), rounded down")
+    @Test("block I/O weights are mapped linearly from 10-1000 to 1-10000, rounded down")
     func blockWeights() {
         for weight in UInt16(10)...1000 {
             let exact = 1 + Double(weight - 10) * 9999 / 990
@@ -119,7 +119,7 @@ struct CgroupConversionTests {
         }
     }
 
-    @Test("a limit of processes is at least one, and any negative one is none")
+    @Test("a limit of processes is at least one, and a negative one means no limit")
     func pids() throws {
         for (limit, text) in [
             (0, "1"), (1, "1"), (2, "2"), (-1, "max"), (-5, "max"), (Int64.max, "\(Int64.max)"),

@@ -28,7 +28,7 @@ struct CgroupDelegationTests {
         return CgroupDelegation.owner(spec, isUnified: isUnified)
     }
 
-    @Test("the container's user owns a cgroup that it sees as its root and may write to")
+    @Test("the container's user owns its cgroup if it is mounted writable as the cgroup root")
     func owned() {
         #expect(owner { _ in } == 1000)
         #expect(
@@ -42,7 +42,7 @@ struct CgroupDelegationTests {
             } == 100_006)
     }
 
-    @Test("nobody else's cgroup is given away")
+    @Test("a cgroup is not given to the user unless it is v2, writable and the namespace's root")
     func kept() {
         #expect(owner(isUnified: false) { _ in } == nil)
         #expect(owner { $0.mounts = [] } == nil)
@@ -71,7 +71,7 @@ struct CgroupDelegationTests {
     }
 
     @Test(
-        "an owner gets the directory and the files for owners, and no limit",
+        "the owner of a cgroup gets its directory and the delegable files, but not the limits",
         .enabled(
             if: geteuid() == 0 && (try? CgroupHierarchies.discover())?.mode == .unified,
             "needs root and cgroup v2"))

@@ -67,7 +67,7 @@ private func rule(
 
 @Suite("Device access")
 struct CgroupDeviceTests {
-    @Test("a container may make any node and use the standard devices, and nothing else")
+    @Test("by default a container may make any device node but use only the standard devices")
     func standard() throws {
         let access = try DeviceAccess(rules: [])
         #expect(!access.allowsByDefault)
@@ -78,7 +78,7 @@ struct CgroupDeviceTests {
             ])
     }
 
-    @Test("a rule for all devices starts anew")
+    @Test("a device rule for all devices discards the rules before it")
     func allResets() throws {
         let access = try DeviceAccess(rules: [rule(true, .block, 8, 0, "r"), denyAll])
         #expect(try access == DeviceAccess(rules: []))
@@ -86,7 +86,7 @@ struct CgroupDeviceTests {
             try DeviceAccess(rules: [denyAll, allowAll]) == DeviceAccess(allowsByDefault: true))
     }
 
-    @Test("later rules add to and take from the same devices")
+    @Test("later device rules extend or restrict earlier rules for the same devices")
     func merged() throws {
         let access = try DeviceAccess(rules: [
             rule(true, .block, 8, 0, "r"), rule(true, .block, 8, 0, "w"),
@@ -97,7 +97,7 @@ struct CgroupDeviceTests {
         #expect(!access.exceptions.contains { $0.line.hasPrefix("b 8:16") })
     }
 
-    @Test("a hole in a wider rule is refused, as the v1 kernel would leave it shut in silence")
+    @Test("an exception inside a wider rule is refused, because the v1 kernel would ignore it")
     func hole() throws {
         let error = #expect(throws: SpecError.self) {
             try DeviceAccess(rules: [
@@ -109,7 +109,7 @@ struct CgroupDeviceTests {
                 + "of the rule \"c 10:* rw\" before it")
     }
 
-    @Test("letters that say nothing are left out, as with runc; a rule of nothing is refused")
+    @Test("unknown access letters are left out, as in runc; a rule without access is refused")
     func wrongValues() throws {
         #expect(
             try DeviceAccess(rules: [rule(true, .block, 8, 0, "rxa")])
@@ -124,7 +124,7 @@ struct CgroupDeviceTests {
         #expect(number?.path == "linux.resources.devices[1].minor")
     }
 
-    @Test("a program that denies by default allows all of what an exception names, and no more")
+    @Test("a device program that denies by default allows exactly what its exceptions name")
     func denyingProgram() throws {
         let access = try DeviceAccess(rules: [
             denyAll, rule(true, .block, 8, nil, "r"), rule(true, .character, 0xffff_fff0, 1, "rw"),
@@ -146,7 +146,7 @@ struct CgroupDeviceTests {
         }
     }
 
-    @Test("a program that allows by default denies any use that an exception names")
+    @Test("a device program that allows by default denies every access that an exception names")
     func allowingProgram() throws {
         let access = try DeviceAccess(rules: [allowAll, rule(false, .block, 8, 0, "w")])
         let program = access.program
@@ -157,13 +157,13 @@ struct CgroupDeviceTests {
         #expect(run(program, on: DeviceUse(.character, 8, 0, .all)) == 1)
     }
 
-    @Test("instructions have the kernel's bytes")
+    @Test("device program instructions have the kernel's byte layout")
     func encoding() {
         let instruction = DeviceInstruction(0x61, to: 2, from: 1, offset: 4, -1)
         #expect(instruction.word == 0xffff_ffff_0004_1261)
     }
 
-    @Test("a new v1 cgroup is shut first, then opened line by line")
+    @Test("a new v1 cgroup first denies all devices, then allows them line by line")
     func legacyStart() throws {
         let access = try DeviceAccess(rules: [rule(true, .block, 8, 0, "r")])
         let writes = DeviceController.legacyWrites(from: nil, to: access, directory: 0)
@@ -172,7 +172,7 @@ struct CgroupDeviceTests {
         #expect(writes.map(\.text).contains("b 8:0 r"))
     }
 
-    @Test("a change of a v1 list writes only what differs, and takes away before it gives")
+    @Test("a change of a v1 device list writes only the differences, denials first")
     func legacyChange() throws {
         let before = try DeviceAccess(rules: [
             rule(true, .block, 8, 0, "rw"), rule(true, .block, 8, 1, "r"),

@@ -68,7 +68,9 @@ let unifiedHost: CgroupHierarchies = {
 
 @Suite("Cgroup hierarchies of a host")
 struct CgroupHierarchiesTests {
-    @Test("a host with v1 controllers and a cgroup2 mount is hybrid, the unified hierarchy last")
+    @Test(
+        "a host with v1 controllers and a cgroup2 mount is hybrid; the unified hierarchy comes last"
+    )
     func hybrid() throws {
         let host = CgroupHost.hybrid.hierarchies
         #expect(host.mode == .hybrid)
@@ -81,14 +83,14 @@ struct CgroupHierarchiesTests {
         #expect(host.hierarchies.last?.ownPath == "/caller")
     }
 
-    @Test("the caller's path may hold a colon, and the root is empty")
+    @Test("the caller's cgroup path may contain a colon, and the root cgroup has an empty path")
     func ownPaths() throws {
         let host = CgroupHost.hybrid.hierarchies
         #expect(host.hierarchies[2].ownPath == "/caller/a:b")
         #expect(host.hierarchies[0].ownPath == "")
     }
 
-    @Test("a host with a cgroup2 mount alone is v2")
+    @Test("a host with only a cgroup2 mount is v2")
     func unified() throws {
         let host = CgroupHost.unified.hierarchies
         #expect(host.mode == .unified)
@@ -112,7 +114,7 @@ struct CgroupHierarchiesTests {
         #expect(host.hierarchies.count == 1)
     }
 
-    @Test("a mount of a subtree hides what leads to it; the first mount of a hierarchy counts")
+    @Test("a path is relative to a mounted subtree; the first mount of a hierarchy counts")
     func subtree() throws {
         let host = CgroupHost.legacy.hierarchies
         #expect(host.mode == .legacy)
@@ -134,7 +136,7 @@ struct CgroupHierarchiesTests {
         #expect(host.hierarchies.isEmpty)
     }
 
-    @Test("a v2 root at its usual place is the same with and without the table of mounts")
+    @Test("a v2 root at its usual place is found alike with and without the mount table")
     func usualPlace() throws {
         var host = CgroupHost.unified.hierarchies
         host.unifiedControllers = ["cpu", "memory"]
@@ -147,7 +149,7 @@ struct CgroupHierarchiesTests {
     }
 
     @Test(
-        "who is in v1 hierarchies, or outside of his cgroup namespace, needs the table of mounts",
+        "the mount table is needed for v1 hierarchies and outside of the caller's cgroup namespace",
         arguments: ["4:memory:/\n0::/\n", "1:name=systemd:/\n", "0::/../other\n", ""])
     func unusual(_ ownCgroups: String) {
         let found = CgroupHierarchies(usualUnified: [], ownCgroups: Array(ownCgroups.utf8))
@@ -205,14 +207,16 @@ struct CgroupLayoutTests {
                 == "linux.cgroupsPath: \"\(path)\" does not name a cgroup of the container's own")
     }
 
-    @Test("a record is read back as it was", arguments: [CgroupHost.hybrid, .unified, .legacy])
+    @Test(
+        "a cgroup record can be read back unchanged",
+        arguments: [CgroupHost.hybrid, .unified, .legacy])
     func record(_ host: CgroupHost) throws {
         let layout = try CgroupLayout(cgroupsPath: "/a/b", id: "c1", in: host.hierarchies)
         let text = layout.record.encoded()
         #expect(CgroupLayout(record: try JSONValue(json: text)) == layout)
     }
 
-    @Test("a record with a field of another type is none")
+    @Test("a cgroup record with a field of the wrong type is refused")
     func badRecord() throws {
         #expect(CgroupLayout(record: .object(["mode": .string("v3")])) == nil)
         #expect(CgroupLayout(record: .null) == nil)
@@ -229,7 +233,7 @@ struct CgroupMountTests {
             isReachable: { mount, _ in !hidden.contains(mount) })
     }
 
-    @Test("hierarchies that another mount covers are none: v2 is what is left of a hybrid host")
+    @Test("hierarchies covered by another mount do not count: a hybrid host may become v2")
     func covered() {
         let mounts =
             CgroupHost.hybrid.mountInfo
@@ -240,7 +244,7 @@ struct CgroupMountTests {
         #expect(host.hierarchies.map(\.ownPath) == ["/caller"])
     }
 
-    @Test("of two mounts of a hierarchy the usual place and the one that can be written to win")
+    @Test("of two mounts of a hierarchy, one at the usual place wins, then a writable one")
     func twice() {
         let host = found(
             """
@@ -256,7 +260,7 @@ struct CgroupMountTests {
         #expect(host.mode == .legacy)
     }
 
-    @Test("a name that only begins like the usual place is an odd one")
+    @Test("a mount whose path only begins like the usual place does not count as usual")
     func similarName() {
         let host = found(
             """
@@ -270,7 +274,7 @@ struct CgroupMountTests {
 @Suite("The cgroup of an init that has moved")
 struct FollowedCgroupTests {
     @Test(
-        "the cgroup that an init has moved to is what the kernel names, if it can be named from here",
+        "the kernel says to which cgroup an init has moved, if its path can be expressed here",
         arguments: [
             ("0::/pods/box/init.scope\n", "/pods/box/init.scope"),
             ("0::/pods/box\n", "/pods/box"), ("0::/pods/boxes/a\n", "/pods/boxes/a"),

@@ -40,7 +40,7 @@ struct CgroupOnDiskTests {
     /// A child that sleeps until it is killed.
     private func sleeper() throws -> Child { try Child("exec sleep 60") }
 
-    @Test("create makes a directory in every hierarchy, remove takes each away")
+    @Test("create makes a directory in every hierarchy, and remove removes each")
     func lifecycle() throws {
         let cgroup = try Cgroup.create(try plan())
         #expect(directoriesExist(cgroup.layout).allSatisfy { $0 })
@@ -105,7 +105,7 @@ struct CgroupOnDiskTests {
     }
 
     @Test(
-        "limits that bound each other are raised and lowered in one go",
+        "the limits of memory and of memory plus swap can be raised and lowered in one update",
         .enabled(if: !hostIsUnified, "memory and swap together are of cgroup v1"))
     func memoryAndSwapInAnyOrder() throws {
         let cgroup = try Cgroup.create(
@@ -119,7 +119,7 @@ struct CgroupOnDiskTests {
         }
     }
 
-    @Test("a limit that the kernel refuses names field, call and errno, and leaves nothing")
+    @Test("a limit that the kernel refuses is reported with field, call and errno; nothing is left")
     func refusedLimit() throws {
         let plan = try plan(Resources(cpu: .init(period: 1)), path: "/\(id)/deep/er")
         let error = #expect(throws: CgroupError.self) { try Cgroup.create(plan) }
@@ -133,7 +133,7 @@ struct CgroupOnDiskTests {
     }
 
     @Test(
-        "cpuset values come down a path of new directories",
+        "cpuset values are copied down a path of new directories",
         .enabled(if: !hostIsUnified, "on cgroup v2 the kernel sees to it"))
     func cpusetInherits() throws {
         let cgroup = try Cgroup.create(try plan(path: "/\(id)/a/b"))
@@ -160,7 +160,7 @@ struct CgroupOnDiskTests {
         #expect(try cgroup.isEmpty)
     }
 
-    @Test("a cgroup with processes, or a frozen one, is not taken over")
+    @Test("a cgroup that has processes or is frozen is not taken over")
     func occupied() throws {
         let plan = try plan()
         let cgroup = try Cgroup.create(plan)
@@ -180,7 +180,8 @@ struct CgroupOnDiskTests {
         #expect(occupied?.message == "container's cgroup is not empty: 1 process(es) found")
     }
 
-    @Test("while a creation holds the cgroup another is refused, and takes nothing away")
+    @Test(
+        "a creation that finds its cgroup held by another creation is refused and removes nothing")
     func locked() throws {
         let plan = try plan()
         var lock: FileLock?
@@ -193,7 +194,7 @@ struct CgroupOnDiskTests {
         _ = try Cgroup.create(plan)
     }
 
-    @Test("a lock ends with its owner, though a program that is being started has a copy of it")
+    @Test("a file lock ends with its owner, although a program being started has a copy of it")
     func copiedLock() throws {
         let directory = try TemporaryDirectory()
         let path = directory.path
@@ -211,7 +212,7 @@ struct CgroupOnDiskTests {
     }
 
     @Test(
-        "an empty cgroup that somebody else had made is removed after a failure, not what is above")
+        "after a failure an empty cgroup that existed before is removed, but not its parents")
     func takenOver() throws {
         let outer = try plan(path: "/\(id)"), inner = try plan(path: "/\(id)/inner")
         for directory in outer.layout.directories + inner.layout.directories {
@@ -240,7 +241,7 @@ struct CgroupOnDiskTests {
         #expect(directoriesExist(cgroup.layout).allSatisfy { !$0 })
     }
 
-    @Test("no depth of nesting hides a process, or keeps a cgroup from being removed")
+    @Test("nested cgroups of any depth hide no process and do not prevent removal")
     func deepNesting() throws {
         let cgroup = try Cgroup.create(try plan())
         let child = try sleeper()
@@ -272,7 +273,7 @@ struct CgroupOnDiskTests {
     }
 
     @Test(
-        "a cgroup below one with threads of its own becomes threaded, and takes processes",
+        "a cgroup below one with own threads becomes threaded and accepts processes",
         .enabled(if: hostIsUnified, "cgroup v1 has no such cgroups"))
     func threadedDomain() throws {
         let parent = try Cgroup.create(try plan(path: "/\(id)"))
@@ -293,7 +294,7 @@ struct CgroupOnDiskTests {
         try cgroup.remove()
     }
 
-    @Test("a failed launch removes what it made, but not a directory that another has come to use")
+    @Test("a failed launch removes the cgroups it made, except those in use by others")
     func sharedParentStays() throws {
         let first = try Cgroup.create(try plan(path: "/\(id)/first"))
         let second = try Cgroup.create(try plan(path: "/\(id)/second"))
@@ -343,7 +344,7 @@ struct CgroupOnDiskTests {
         #expect(try cgroup.isEmpty)
     }
 
-    @Test("a process that the kernel kills for want of memory is counted")
+    @Test("a process that the kernel kills for lack of memory is counted")
     func oomKills() throws {
         let cgroup = try Cgroup.create(
             try plan(Resources(memory: .init(limit: 4 << 20, swap: 4 << 20))))
@@ -356,7 +357,7 @@ struct CgroupOnDiskTests {
         #expect(cgroup.oomKillCount > 0)
     }
 
-    @Test("a new thread of one enters the v1 hierarchies by the entrance")
+    @Test("a process enters the v1 hierarchies through the cgroup's open tasks files")
     func entrance() throws {
         let cgroup = try Cgroup.create(try plan())
         defer { try? cgroup.remove() }
@@ -376,7 +377,7 @@ struct CgroupOnDiskTests {
         #expect(lines.filter { $0.hasSuffix(id) }.count == count)
     }
 
-    @Test("a v2 device program is attached, and replaced in one step")
+    @Test("a v2 device program is attached, and later replaced in one step")
     func deviceProgram() throws {
         let cgroup = try Cgroup.create(try plan())
         defer { try? cgroup.remove() }
@@ -396,7 +397,7 @@ struct CgroupOnDiskTests {
         #expect(after.count == 1 && after != before)
     }
 
-    @Test("the v2 device program decides in the kernel as the rules say")
+    @Test("the attached v2 device program decides as the device rules say")
     func deviceProgramDecides() throws {
         let cgroup = try Cgroup.create(try plan())
         defer { try? cgroup.remove() }

@@ -54,7 +54,7 @@ struct CgroupResourcePlanTests {
     static let hybridHost = CgroupHost.hybrid.hierarchies
 
     @Test(
-        "limits become these writes",
+        "resource limits become the expected writes to cgroup files",
         arguments: [
             WritesCase("nothing", Resources(), legacy: [], unified: []),
             WritesCase(
@@ -184,7 +184,7 @@ struct CgroupResourcePlanTests {
     }
 
     @Test(
-        "what cannot be done is refused with its field",
+        "a limit that cannot be set is refused with its field",
         arguments: [
             RefusalCase(
                 Resources(memory: .init(limit: 8192, swap: 4096)), hybridHost,
@@ -257,7 +257,7 @@ struct CgroupResourcePlanTests {
         #expect(error?.description == example.text)
     }
 
-    @Test("a write knows the field that asked for it and the hierarchy it goes to")
+    @Test("a planned write knows the field that it comes from and its cgroup hierarchy")
     func writeNamesItsField() throws {
         let layout = try CgroupLayout(cgroupsPath: "/c1", id: "c1", in: Self.hybridHost)
         let plan = try ResourcePlan(Resources(pids: .init(limit: 7)), on: layout)
@@ -271,7 +271,7 @@ struct CgroupResourcePlanTests {
         #expect(layout.directories[5].path == "/sys/fs/cgroup/pids/c1")
     }
 
-    @Test("a weight that an idle cgroup cannot have is told, not dropped in silence")
+    @Test("a weight that an idle cgroup cannot have is reported, not silently dropped")
     func idleWarns() throws {
         let layout = try CgroupLayout(cgroupsPath: "/c1", id: "c1", in: unifiedHost)
         for resources in [
@@ -284,7 +284,7 @@ struct CgroupResourcePlanTests {
         }
     }
 
-    @Test("a limit that no kernel has any more is told, not dropped in silence")
+    @Test("a limit that no kernel supports any more is reported, not silently dropped")
     func kernelMemoryWarns() throws {
         let layout = try CgroupLayout(cgroupsPath: "/c1", id: "c1", in: Self.hybridHost)
         let plan = try ResourcePlan(Resources(memory: .init(kernel: 4096)), on: layout)
@@ -296,7 +296,7 @@ struct CgroupResourcePlanTests {
     }
 
     @Test(
-        "shares become weights through (2, 1), (1024, 100) and (262144, 10000)",
+        "the conversion of CPU shares maps 2 to 1, 1024 to 100 and 262144 to 10000",
         arguments: [
             (0, 1), (2, 1), (3, 2), (512, 59), (1024, 100), (2048, 174), (262_143, 10_000),
             (262_144, 10_000), (1 << 40, 10_000),
@@ -305,7 +305,7 @@ struct CgroupResourcePlanTests {
         #expect(CPUController.weight(ofShares: shares) == weight)
     }
 
-    @Test("more shares are never less weight, and a weight is always in the kernel's range")
+    @Test("more CPU shares never give less weight, and a weight is always in the kernel's range")
     func weightsGrow() {
         var last: UInt64 = 1
         for shares in stride(from: UInt64(2), through: 1 << 18, by: 7) {
@@ -315,7 +315,7 @@ struct CgroupResourcePlanTests {
         }
     }
 
-    @Test("block weights go from 10-1000 to 1-10000 on a line")
+    @Test("block I/O weights of 10-1000 become 1-10000 on a straight line")
     func blockWeights() {
         #expect([10, 100, 1000].map(BlockIOController.unifiedWeight) == [1, 910, 10_000])
     }

@@ -25,7 +25,7 @@ struct RestoreCase: Sendable, CustomTestStringConvertible {
 @Suite("Cgroup updates")
 struct CgroupUpdateTests {
     @Test(
-        "what a file holds can be written back",
+        "the content of every cgroup file can be turned into a write that restores it",
         arguments: [
             RestoreCase("memory.max", "4096", holds: "max\n", restored: "max"),
             RestoreCase("cpu.max", "1 2", holds: "max 100000\n", restored: "max 100000"),
@@ -59,7 +59,7 @@ struct CgroupUpdateTests {
     }
 
     @Test(
-        "a refused update leaves the old limits",
+        "a refused update leaves the old limits in place",
         .enabled(if: geteuid() == 0, "needs root"))
     func refusedUpdate() throws {
         let host = try CgroupHierarchies.discover()
@@ -85,7 +85,7 @@ struct CgroupUpdateTests {
     }
 
     @Test(
-        "a limit below the present usage is refused when it is asked to be checked",
+        "an update with checkBeforeUpdate refuses a memory limit below the present usage",
         .enabled(if: geteuid() == 0, "needs root"))
     func checkBeforeUpdate() throws {
         let host = try CgroupHierarchies.discover()

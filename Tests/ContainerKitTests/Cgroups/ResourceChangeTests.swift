@@ -7,7 +7,8 @@ import Testing
 
 @Suite("What an update changes")
 struct ResourceChangeTests {
-    @Test("only what an update names is written, and what shares a file or bounds it")
+    @Test(
+        "an update writes only the fields that it names and those that share or bound their files")
     func written() {
         let current = Resources(
             memory: .init(limit: 4096, reservation: 1024, swap: 8192),
@@ -74,7 +75,7 @@ struct ResourceChangeTests {
         #expect(change.result.memory?.swap == memory.result.swap)
     }
 
-    @Test("what an update leaves out stays as it was")
+    @Test("fields that an update leaves out stay as they were")
     func result() {
         let current = Resources(
             memory: .init(limit: 4096, checkBeforeUpdate: true), cpu: .init(shares: 512),
@@ -99,7 +100,7 @@ struct ResourceChangeTests {
         #expect(ResourceChange(of: Resources(), by: update).result == update)
     }
 
-    @Test("device rules are written when they differ from those that hold")
+    @Test("device rules of an update are written only if they differ from those in force")
     func devices() {
         let rules = [DeviceCgroupRule(allow: true, kind: .character, major: 1, minor: 11)]
         let change = ResourceChange(of: Resources(devices: rules), by: Resources(devices: rules))
@@ -109,7 +110,7 @@ struct ResourceChangeTests {
         #expect(other.written.devices == [])
     }
 
-    @Test("a weight ends that the cgroup is idle, unless the update says that it is")
+    @Test("setting a weight ends the idle state of a cgroup, unless the update asks for idle")
     func idleness() {
         let idle = [
             Resources(cpu: .init(shares: 100, idle: 1)),

@@ -18,7 +18,7 @@ struct SystemdScopeTests {
     }
 
     @Test(
-        "cgroupsPath is slice, prefix and name",
+        "cgroupsPath for systemd consists of slice, prefix and name",
         arguments: [
             (nil, "/system.slice/runc-box.scope"), ("", "/system.slice/runc-box.scope"),
             ("system.slice:docker:0123", "/system.slice/docker-0123.scope"),
@@ -31,7 +31,7 @@ struct SystemdScopeTests {
         #expect(try layout(path, Self.system).directories.map(\.cgroup) == [expected])
     }
 
-    @Test("the units of a user are below the user's systemd, in user.slice if nothing is said")
+    @Test("an ordinary user's units are below the user's systemd, by default in user.slice")
     func userPlaces() throws {
         let below = "/user.slice/user-1000.slice/user@1000.service"
         #expect(
@@ -42,7 +42,7 @@ struct SystemdScopeTests {
                 == below + "/a.slice/a-b.slice/p-n.scope")
     }
 
-    @Test("on cgroup v1 it is in every hierarchy, and a user's systemd has none")
+    @Test("a scope on cgroup v1 is in every hierarchy, and is refused for a user's systemd")
     func legacyPlaces() throws {
         let scope = try SystemdScope(cgroupsPath: "a.slice:p:n", id: "box", host: Self.system)
         let layout = try CgroupLayout(scope: scope, host: Self.system, in: .planV1)
@@ -54,7 +54,7 @@ struct SystemdScopeTests {
     }
 
     @Test(
-        "what is no place for a container is refused",
+        "a cgroupsPath that names no systemd scope is refused",
         arguments: [
             (
                 "/pods/one",
@@ -86,7 +86,7 @@ struct SystemdScopeTests {
         #expect(error?.message == message)
     }
 
-    @Test("the state file keeps the scope")
+    @Test("the state file keeps the name of the systemd scope")
     func recorded() throws {
         let layout = try layout("a-b.slice:p:n", Self.user)
         #expect(CgroupLayout(record: layout.record) == layout)
@@ -100,7 +100,7 @@ struct SystemdScopeTests {
         #expect(try layout.inSubgroup(["run.oci.systemd.subgroup": ""]) == layout)
     }
 
-    @Test("annotations name cgroups below the container's, and nothing else")
+    @Test("cgroup annotations name only cgroups below the container's own")
     func annotatedCgroups() throws {
         func plan(_ host: CgroupHierarchies, _ annotations: [String: String]) throws(SpecError)
             -> CgroupPlan
@@ -122,7 +122,7 @@ struct SystemdScopeTests {
         }
     }
 
-    @Test("one task is all that is allowed only once the waiting process has left")
+    @Test("a limit of one task is two until the process that keeps the scope has left")
     func roomForKeeper() throws {
         for resources in [
             Resources(pids: .init(limit: 1)), Resources(pids: .init(limit: 0)),

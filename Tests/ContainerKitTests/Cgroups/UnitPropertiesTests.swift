@@ -20,7 +20,7 @@ struct UnitPropertiesTests {
             shares: 1024, quota: 25_500, period: 100_000, cpus: "0-3,8", mems: "0"),
         pids: .init(limit: 20), blockIO: .init(weight: 500))
 
-    @Test("cgroup v2 has its own names")
+    @Test("cgroup v2 limits become the unit properties for cgroup v2")
     func unified() throws {
         #expect(
             try lines(Self.common) == [
@@ -30,7 +30,7 @@ struct UnitPropertiesTests {
             ])
     }
 
-    @Test("and so has v1")
+    @Test("cgroup v1 limits become the unit properties for cgroup v1")
     func legacy() throws {
         #expect(
             try lines(Self.common, isUnified: false) == [
@@ -40,7 +40,7 @@ struct UnitPropertiesTests {
             ])
     }
 
-    @Test("an older systemd is not told what it does not know")
+    @Test("properties that an older systemd does not know are left out")
     func versions() throws {
         let resources = Resources(
             cpu: .init(shares: 1024, quota: 50_000, period: 100_000, cpus: "0", idle: 1))
@@ -57,7 +57,7 @@ struct UnitPropertiesTests {
             try lines(resources, version: 0) == ["CPUWeight = 100", "CPUQuotaPerSecUSec = 500000"])
     }
 
-    @Test("no limit is infinity, and what is not set is not told")
+    @Test("an unlimited resource becomes infinity, and an unset one is left out")
     func unlimited() throws {
         let resources = Resources(
             memory: .init(limit: -1, swap: -1), cpu: .init(quota: -1), pids: .init(limit: -1))
@@ -71,7 +71,7 @@ struct UnitPropertiesTests {
     }
 
     @Test(
-        "a quota is rounded up to whole percents, whatever its period",
+        "a CPU quota is rounded up to whole percents, whatever its period",
         arguments: [
             (25_500, 100_000, 260_000), (25_000, 100_000, 250_000), (1, 1_000_000, 10_000),
             (50_000, 0, 500_000), (150_000, 50_000, 3_000_000), (-1, 100_000, .max),
@@ -82,7 +82,7 @@ struct UnitPropertiesTests {
     }
 
     @Test(
-        "the file gets the quota that systemd makes of it",
+        "the cgroup file gets the CPU quota as systemd rounds it",
         arguments: [
             (500_000, 1_000_000, 500_000), (500_000, 900_000, 504_000),
             (600_000, 900_000, 603_000), (25_500, nil, 26_000), (25_500, 0, 26_000),
@@ -94,7 +94,7 @@ struct UnitPropertiesTests {
         #expect(cpu == CPUResources(quota: expected, period: period))
     }
 
-    @Test("a quota never becomes less, and never a whole percent more")
+    @Test("rounding never lowers a CPU quota, and raises it by less than one percent")
     func quotaBounds() throws {
         var random = SplitMix(state: 4)
         for _ in 0..<10_000 {
@@ -113,7 +113,7 @@ struct UnitPropertiesTests {
     }
 
     @Test(
-        "a list becomes a set of bits, the lowest first",
+        "a CPU or node list becomes a bit mask, lowest bits first",
         arguments: [
             ("0", [1]), ("0-7", [255]), ("8", [0, 1]), ("0,2-3, 9", [13, 2]), ("3-1", nil),
             ("", nil), ("a", nil), ("1-", nil), ("-1", nil), ("1-2-3", nil), ("99999", nil),
@@ -122,7 +122,7 @@ struct UnitPropertiesTests {
         #expect(UnitProperties.bits(of: list) == bits)
     }
 
-    @Test("unified files that have a property are told")
+    @Test("files of the unified section that have a unit property become that property")
     func unifiedFiles() throws {
         let resources = Resources(unified: [
             "cpu.max": "max 50000", "cpu.weight": "42", "memory.high": "1048576",
@@ -144,7 +144,7 @@ struct UnitPropertiesTests {
     }
 
     @Test(
-        "wrong values of unified files are refused",
+        "wrong values in files of the unified section are refused",
         arguments: [
             ("cpu.max", "1 2 3", "\"1 2 3\" is not a quota and a period"),
             ("cpu.max", "many", "\"many\" is not a quota and a period"),
@@ -159,7 +159,7 @@ struct UnitPropertiesTests {
         #expect(error?.message == message)
     }
 
-    @Test("device rules are properties on v1")
+    @Test("device rules become unit properties on cgroup v1")
     func devices() throws {
         var access = try DeviceAccess(rules: [
             DeviceCgroupRule(allow: true, kind: .block, major: 8, minor: 0, access: "r"),
@@ -182,7 +182,7 @@ struct UnitPropertiesTests {
 @Suite("Properties from annotations")
 struct PropertyAnnotationTests {
     @Test(
-        "a value is read as GVariant writes it",
+        "an annotation's value is read in the text format of GVariant",
         arguments: [
             ("'text'", .string("text")), ("\"a \\\"b\\\" \\u00e4\"", .string("a \"b\" ä")),
             ("true", .boolean(true)), (" false ", .boolean(false)), ("7", .int32(7)),
@@ -207,7 +207,7 @@ struct PropertyAnnotationTests {
     }
 
     @Test(
-        "what is no value is refused",
+        "an annotation's value that is not valid GVariant text is refused",
         arguments: [
             ("", "it ends too early"), ("text", "\"text\" is no value; a text stands in quotes"),
             ("'open", "a text has no closing quote"), ("1 2", "more text follows the value"),
@@ -225,7 +225,7 @@ struct PropertyAnnotationTests {
         #expect(error?.description == message)
     }
 
-    @Test("no text ends the program, however it is made")
+    @Test("no annotation text makes the GVariant parser trap")
     func noise() {
         var random = SplitMix(state: 5)
         let letters = Array("[]()<>'\"\\@abstuy0123456789x,.- eE+")
@@ -242,7 +242,7 @@ struct PropertyAnnotationTests {
         }
     }
 
-    @Test("a span in seconds is set in microseconds")
+    @Test("an annotation in seconds sets the property in microseconds")
     func seconds() throws {
         let properties = try PropertyAnnotation.properties([
             "org.systemd.property.TimeoutStopSec": "uint64 123", "other": "ignored",
@@ -258,7 +258,7 @@ struct PropertyAnnotationTests {
     }
 
     @Test(
-        "wrong annotations are named",
+        "an invalid annotation is named in the error",
         arguments: [
             ("a", "true", "\"a\" is not the name of a unit's property"),
             ("Bad.Name", "true", "\"Bad.Name\" is not the name of a unit's property"),

@@ -19,7 +19,7 @@ private func bytes(_ digits: String) -> [UInt8] {
 struct CriuMessagesTests {
     // The expected bytes are those of `protoc --encode=criu_req rpc.proto` with CRIU 4.2's rpc.proto.
 
-    @Test("a dump is asked for in the bytes that protoc makes of it")
+    @Test("a dump request has the same bytes as protoc's encoding")
     func dump() {
         var options = CriuOptions(imageDirectory: 5, logFile: "dump.log")
         options.pid = 300
@@ -55,7 +55,7 @@ struct CriuMessagesTests {
                 ))
     }
 
-    @Test("a restore is asked for in the bytes that protoc makes of it")
+    @Test("a restore request has the same bytes as protoc's encoding")
     func restore() {
         var options = CriuOptions(imageDirectory: Int(Int32.max), logFile: "restore.log")
         options.evasiveDevices = true
@@ -82,7 +82,7 @@ struct CriuMessagesTests {
                         + "61707061726d6f723a70fa031673797374656d5f753a6f626a6563745f723a633a7330"))
     }
 
-    @Test("an answer to a word of CRIU's, and a question for features, are those of protoc")
+    @Test("a reply to a notification and a feature query have the same bytes as protoc's encoding")
     func shortRequests() {
         var answer = CriuRequest(.notify)
         answer.acknowledges = false
@@ -94,7 +94,7 @@ struct CriuMessagesTests {
         #expect(question.encoded == bytes("08092a0408011001"))
     }
 
-    @Test("what protoc encodes of CRIU's answers is read")
+    @Test("CRIU responses that protoc encoded can be decoded")
     func answers() throws {
         let notification = try #require(
             CriuResponse(bytes("080610012a130a0c706f73742d726573746f72651080808002")))
@@ -118,7 +118,7 @@ struct CriuMessagesTests {
     }
 
     @Test(
-        "what is no message is none, and traps nobody",
+        "bytes that are not a CRIU message are refused and never trap",
         arguments: [
             "", "08", "0880", "ffffffffffffffffffff01", "0a05616263", "0affffffffffffffffff01",
             "0b",
@@ -128,7 +128,7 @@ struct CriuMessagesTests {
         #expect(CriuResponse(bytes(digits)) == nil)
     }
 
-    @Test("a field of a later release is passed over, whatever its type")
+    @Test("a message field of a later CRIU release is skipped, whatever its type")
     func unknownFields() throws {
         // 100: varint, 101: 64 bits, 102: bytes, 103: 32 bits; then type and success.
         let message = bytes(
@@ -139,7 +139,7 @@ struct CriuMessagesTests {
         #expect(try #require(CriuResponse(bytes("08631001"))).kind == nil)
     }
 
-    @Test("releases are told apart by both of their numbers")
+    @Test("CRIU releases are compared by both of their numbers")
     func versions() {
         #expect(CriuVersion(major: 3, minor: 9) < .needed)
         #expect(CriuVersion(major: 3, minor: 16) >= .needed)
@@ -147,9 +147,9 @@ struct CriuMessagesTests {
     }
 }
 
-@Suite("Notes of a checkpoint")
+@Suite("Checkpoint notes")
 struct CheckpointNotesTests {
-    @Test("what was noted is read back")
+    @Test("checkpoint notes can be read back")
     func roundTrip() {
         let notes = CheckpointNotes(
             id: "a",
@@ -166,7 +166,7 @@ struct CheckpointNotesTests {
     }
 
     @Test(
-        "notes of a later version, or with a mount that is none, are not believed",
+        "checkpoint notes of a later version, or with an invalid mount, are refused",
         arguments: [
             #"{"version":2,"id":"a","mounts":[],"joinedNamespaces":[]}"#,
             #"{"version":1,"id":"a","mounts":[{}],"joinedNamespaces":[]}"#,

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("The sealed executable")
 struct SealedExecutableTests {
-    @Test("a program that was started from an ordinary file is not taken for sealed")
+    @Test("a program started from an ordinary file does not count as a sealed executable")
     func ordinary() throws {
         #expect(try SealedExecutable.isSealed() == false)
     }

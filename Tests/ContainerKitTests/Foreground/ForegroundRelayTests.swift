@@ -89,7 +89,7 @@ private func wait(_ what: Comment, until condition: () -> Bool) throws {
     try #require(condition(), what)
 }
 
-@Suite("A process in the foreground", .timeLimit(.minutes(1)))
+@Suite("Foreground processes", .timeLimit(.minutes(1)))
 struct ForegroundRelayTests {
     /// Runs a script on a new terminal with these bytes as input; returns its output and its
     /// status.
@@ -127,7 +127,7 @@ struct ForegroundRelayTests {
         return (text, try waitProcess(process.number))
     }
 
-    @Test("the output of a short process is whole, its line ends are as written")
+    @Test("the output of a short process is complete, with its line ends unchanged")
     func short() throws {
         for round in 0..<50 {
             let result = try run("echo one; echo two; exit \(round)")
@@ -136,13 +136,13 @@ struct ForegroundRelayTests {
         }
     }
 
-    @Test("a slow reader loses nothing")
+    @Test("a slow reader loses no output")
     func slow() throws {
         let result = try run("seq 1 20000", slowly: true)
         #expect(result.output == (1...20_000).map { "\($0)\n" }.joined())
     }
 
-    @Test("what is typed arrives; the end of the input does not end the process")
+    @Test("terminal input reaches the process; the end of the input does not end the process")
     func input() throws {
         let result = try run("stty -echo; read a; sleep 0.2; echo \"got $a\"", input: "words\n")
         #expect(result.output.hasSuffix("got words\n"))
@@ -156,7 +156,7 @@ struct ForegroundRelayTests {
         return time.tv_sec * 1_000_000_000 + time.tv_nsec
     }
 
-    @Test("a process that closes its terminal is waited for without work")
+    @Test("waiting for a process that closed its terminal uses no CPU time")
     func closedTerminal() throws {
         let start = threadNanoseconds()
         let result = try run("exec 0<&- 1>&- 2>&-; sleep 0.5; exit 3")
@@ -166,7 +166,8 @@ struct ForegroundRelayTests {
     }
 
     @Test(
-        "signals go to the process, and the mask is put back", arguments: [1, 2, 3, 10, 12, 15, 40])
+        "signals are forwarded to the process, and the signal mask is restored",
+        arguments: [1, 2, 3, 10, 12, 15, 40])
     func signals(_ signal: Int) throws {
         let pid = try spawn(["/bin/sleep", "60"])
         let process = try openProcess(pid)
@@ -177,7 +178,7 @@ struct ForegroundRelayTests {
         #expect(try waitProcess(process.number) == .signaled(Int32(signal)))
     }
 
-    @Test("a signal for the runtime is not forwarded", arguments: [13, 17, 23, 28])
+    @Test("a signal meant for the runtime itself is not forwarded", arguments: [13, 17, 23, 28])
     func ownSignals(_ signal: Int) throws {
         let pid = try spawn(["/bin/sh", "-c", "trap 'exit 9' PIPE URG WINCH; sleep 0.5; exit 0"])
         let process = try openProcess(pid)
@@ -188,7 +189,7 @@ struct ForegroundRelayTests {
         #expect(try waitProcess(process.number) == .exited(0))
     }
 
-    @Test("the caller's terminal is raw meanwhile, its size is the process's, and it is restored")
+    @Test("the caller's terminal is raw while the process runs, shares its size, and is restored")
     func hostTerminal() throws {
         let (host, own) = (try Terminal(), try Terminal())
         defer {

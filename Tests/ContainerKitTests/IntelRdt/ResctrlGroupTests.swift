@@ -56,7 +56,7 @@ struct ResctrlGroupTests {
         }
     }
 
-    @Test("what the host does not have is refused with runc's words")
+    @Test("a resctrl feature that the host lacks is refused in runc's words")
     func missing() throws {
         #expect(
             try refusal(nil, IntelRdt())
@@ -74,7 +74,7 @@ struct ResctrlGroupTests {
     }
 
     @Test(
-        "the schemata are one text: the cache's lines, the bandwidth's, then the others",
+        "the schemata are one text: cache lines first, then bandwidth lines, then the others",
         arguments: [
             (IntelRdt(l3CacheSchema: "L3:0=f;1=1f"), ["L3:0=f;1=1f"]),
             (IntelRdt(memBwSchema: "MB:0=20"), ["MB:0=20"]),
@@ -94,7 +94,7 @@ struct ResctrlGroupTests {
         #expect(try tree.plan(config).schemata == lines)
     }
 
-    @Test("a container without a class gets a group of its own, which goes with it")
+    @Test("a container without a closID gets a resctrl group of its own, removed with it")
     func ownGroup() throws {
         let tree = try ResctrlLookalike()
         let plan = try tree.plan(IntelRdt(enableMonitoring: true))
@@ -110,7 +110,7 @@ struct ResctrlGroupTests {
         #expect(plan.removed == ["\(tree.root)/box"])
     }
 
-    @Test("the group of a container is made, written in one go, and removed")
+    @Test("the resctrl group of a container is created, written in one write, and removed")
     func made() throws {
         let tree = try ResctrlLookalike()
         try tree.makeDirectory("gold")
@@ -130,7 +130,7 @@ struct ResctrlGroupTests {
         try ResctrlGroup.remove(own.made)
     }
 
-    @Test("a class without schemata must be there")
+    @Test("a closID without schemata must exist already")
     func mustExist() throws {
         let tree = try ResctrlLookalike()
         var group = ResctrlGroup(try tree.plan(IntelRdt(closID: "gold")))
@@ -144,7 +144,7 @@ struct ResctrlGroupTests {
         #expect(!tree.has("gold"))
     }
 
-    @Test("the class of all others has the name of the root")
+    @Test("the closID / names the root resctrl group")
     func rootClass() throws {
         let tree = try ResctrlLookalike()
         let plan = try tree.plan(IntelRdt(closID: "/", enableMonitoring: true))
@@ -152,7 +152,7 @@ struct ResctrlGroupTests {
         #expect(plan.removed == ["\(tree.root)/mon_groups/box"])
     }
 
-    @Test("a refusal has the kernel's own words")
+    @Test("a schemata that the kernel refuses is reported in the kernel's own words")
     func lastCommandStatus() throws {
         let tree = try ResctrlLookalike()
         try tree.write("mask f0f is not contiguous\n", "info/last_cmd_status")
@@ -175,7 +175,7 @@ struct ResctrlGroupTests {
         return try #require(try ResctrlChange(update, of: current, id: "box", tree: tree))
     }
 
-    @Test("an update writes the lines that it names into the container's group, and can undo that")
+    @Test("an update writes its schemata lines into the container's resctrl group, and can undo it")
     func update() throws {
         let tree = try ResctrlLookalike()
         try tree.makeDirectory("gold")
@@ -196,7 +196,7 @@ struct ResctrlGroupTests {
         #expect(tree.has("gold"))
     }
 
-    @Test("a container without groups gets one by an update, with all of its processes")
+    @Test("a container without resctrl groups gets one by an update, with all of its processes")
     func firstGroup() throws {
         let tree = try ResctrlLookalike()
         try tree.makeDirectory("box")
@@ -214,7 +214,7 @@ struct ResctrlGroupTests {
         #expect(record.ownResctrlGroups == ["\(tree.root)/box"])
     }
 
-    @Test("an update of what the machine lacks is refused with runc's words")
+    @Test("an update of a resctrl feature that the host lacks is refused in runc's words")
     func refusedUpdate() throws {
         func refusal(_ offers: [String]?, _ update: IntelRdt) throws -> String? {
             let tree = try offers.map { try ResctrlLookalike($0) }

@@ -54,7 +54,7 @@ struct ResctrlStatisticsTests {
         + #""num_closids":8},"mem_bw_schema_root":"MB:0=100;1=100","#
         + #""mem_bw_schema":"MB:0=20;1=100","schemata":["MB:0=20;1=100","L3:0=f;1=fffff"],"#
 
-    @Test("the class has runc's keys, its counters in the order of the caches")
+    @Test("resctrl statistics have runc's keys, with counters in the order of the caches")
     func ownClass() throws {
         #expect(
             json(try tree(), ["box"])
@@ -63,7 +63,7 @@ struct ResctrlStatisticsTests {
                 + #""cmt_stats":[{"llc_occupancy":1002},{"llc_occupancy":1001}]}"#)
     }
 
-    @Test("a monitoring group counts in place of the class")
+    @Test("a monitoring group's counters replace those of the class")
     func monitoringGroup() throws {
         #expect(
             json(try tree(), ["box", "box/mon_groups/box"])
@@ -72,7 +72,7 @@ struct ResctrlStatisticsTests {
                 + #""cmt_stats":[{"llc_occupancy":2},{"llc_occupancy":1}]}"#)
     }
 
-    @Test("what the machine does not have is left out")
+    @Test("resctrl statistics leave out what the machine does not have")
     func lacking() throws {
         let lines = #""schemata":["MB:0=20;1=100","L3:0=f;1=fffff"]"#
         #expect(json(try tree([]), ["box"]) == "{\(lines)}")
@@ -88,7 +88,7 @@ struct ResctrlStatisticsTests {
                 == #"{\#(lines),"cmt_stats":[{"llc_occupancy":1002},{"llc_occupancy":1001}]}"#)
     }
 
-    @Test("code and data apart are two lines of the cache")
+    @Test("separate code and data are two cache lines in the resctrl statistics")
     func codeAndData() throws {
         let tree = try tree(["L3CODE", "L3DATA"])
         try tree.write("L3DATA:0=ff\nL3CODE:0=f0\nSMBA:0=2048\n", "box/schemata")
@@ -97,7 +97,7 @@ struct ResctrlStatisticsTests {
         #expect(text.contains(#""l3_cache_schema":"L3DATA:0=ff\nL3CODE:0=f0""#))
     }
 
-    @Test("a group that is gone has no lines and counts nothing")
+    @Test("a resctrl group that no longer exists has no lines and no counters")
     func gone() throws {
         let tree = try tree(["L3_MON"])
         #expect(json(tree, ["other"]) == #"{"mbm_stats":[],"cmt_stats":[]}"#)

@@ -7,7 +7,7 @@ import Testing
 @testable import ContainerKit
 @testable import InitProgram
 
-@Suite("Hints to a refusal in init")
+@Suite("Hints for a refusal in init")
 struct InitHintTests {
     struct Case: Sendable, CustomTestStringConvertible {
         var theme = StepTheme.mount
@@ -62,7 +62,8 @@ struct InitHintTests {
     ]
 
     @Test(
-        "a hint names what the kernel may have meant, and is not given otherwise", arguments: cases)
+        "a refusal in init gets a hint to its likely cause, if there is a known one",
+        arguments: cases)
     func hint(_ wanted: Case) {
         let instruction = RecordedInstruction(
             index: 0, origin: .runtime, theme: wanted.theme, call: wanted.call,
@@ -75,7 +76,7 @@ struct InitHintTests {
         for word in words { #expect(hint?.contains(word) == true, "\(hint ?? "none")") }
     }
 
-    @Test("a refusal that the kernel itself gave is not blamed on a seccomp filter")
+    @Test("a refusal by the kernel itself is not blamed on a seccomp filter")
     func kernelRefusals() {
         for call in ["openat2", "statx", "keyctl", "setns", "mount", "clone3"] {
             let failure = SystemCallError(call, "", errno: .notPermitted)
@@ -83,7 +84,7 @@ struct InitHintTests {
         }
     }
 
-    @Test("a kernel that has all kinds of namespaces is not said to lack one")
+    @Test("a kernel that supports every kind of namespace is not said to lack one")
     func namespaces() {
         #expect(newNamespacesHint([.pid, .mount], .invalidArgument) == nil)
     }

@@ -6,10 +6,10 @@ import Testing
 
 @testable import ContainerKit
 
-@Suite("What the record keeps for start")
+@Suite("The last instructions in the record")
 struct LastInstructionsTests {
     /// If init fails between its report and its wait, it may still exist when `start` looks for it.
-    @Test("every call after the report to create is kept by its name")
+    @Test("the record keeps the name of every call after the report to create")
     func afterReport() throws {
         let facts = CreateFacts(id: "box", bundlePath: "/bundle", host: HostFacts(cgroups: .planV2))
         let launch = try Launch(creating: .template, facts: facts, filter: nil)

@@ -188,13 +188,15 @@ extension BrokenPlan {
 
 @Suite("The check of a plan")
 struct LaunchPlanCheckTests {
-    @Test("it takes every plan that is made", arguments: PlanCase.all)
+    @Test("the plan checker accepts every plan that the planner makes", arguments: PlanCase.all)
     func fits(_ example: PlanCase) throws {
         let plan = try example.plan()
         try plan.check()
     }
 
-    @Test("it refuses a plan with one thing broken, and says what", arguments: BrokenPlan.all)
+    @Test(
+        "the plan checker refuses a plan with one broken part, and says which",
+        arguments: BrokenPlan.all)
     func refuses(_ broken: BrokenPlan) throws {
         let plan = try #require(PlanCase.all.first { $0.name == "hooks-of-create" }).plan()
         var columns = BrokenPlan.Columns(
@@ -208,7 +210,7 @@ struct LaunchPlanCheckTests {
         #expect(fault.kind == broken.kind && fault.description.contains(broken.text), "\(fault)")
     }
 
-    @Test("each kind of fault has a plan that has it")
+    @Test("every kind of fault is covered by a broken plan")
     func kinds() {
         #expect(Set(BrokenPlan.all.map(\.kind)) == Set(PlanFault.Kind.allCases))
     }

@@ -34,7 +34,7 @@ struct LaunchPlanTextTests {
                 """)
     }
 
-    @Test("with calls, each step of the init process is followed by its instructions")
+    @Test("a plan printed with system calls shows each init step followed by its instructions")
     func calls() {
         #expect(
             Self.plan.explained(includingCalls: true) == """
@@ -52,7 +52,7 @@ struct LaunchPlanTextTests {
                 """)
     }
 
-    @Test("an empty plan prints its two headings")
+    @Test("an empty plan prints its two headings only")
     func emptyPlan() {
         let plan = LaunchPlan(parentSteps: [], childSteps: [])
         #expect(plan.explained() == "The runtime:\n\nThe init process:\n")

@@ -27,7 +27,7 @@ struct CodableTests {
         }
     }
 
-    @Test("a config of every field comes back as it was")
+    @Test("a config with every field set survives encoding and decoding")
     func config() throws {
         // A test of the model sees to it that this file leaves out no field but these two.
         let file = URL(filePath: #filePath).appending(
@@ -42,7 +42,7 @@ struct CodableTests {
         #expect(Set([spec, other, try copy(other)]).count == 2)
     }
 
-    @Test("a state and features of every field come back as they were")
+    @Test("a state and features with every field set survive encoding and decoding")
     func documents() throws {
         let state = State(
             ociVersion: "1.2.0", id: "a", pid: 12, status: .running, bundle: "/b", rootfs: "/r",
@@ -109,7 +109,7 @@ struct CodableTests {
         return rdt
     }
 
-    @Test("statistics of every field come back as they were")
+    @Test("statistics with every field set survive encoding and decoding")
     func everyStatistic() throws {
         func entries(_ first: UInt64) -> [Statistics.BlockIO.Entry] {
             [
@@ -143,7 +143,7 @@ struct CodableTests {
     }
 
     @Test(
-        "a statistic of another type, or out of range, is an error with its path",
+        "a statistic of the wrong type or out of range is an error with its path",
         arguments: [
             (#"{"cpu":{"usage":{"total":-1}}}"#, "cpu.usage.total"),
             (#"{"cpuset":{"cpus":[0,65536]}}"#, "cpuset.cpus[1]"),
@@ -160,7 +160,7 @@ struct CodableTests {
         }
     }
 
-    @Test("JSON of every kind comes back, and large integers stay exact")
+    @Test("JSON of every kind survives encoding and decoding, and large integers stay exact")
     func values() throws {
         let value = JSONValue.array([
             .null, .bool(true), .integer(-1), .integer(.max), .unsigned(.max), .double(1.5),
@@ -169,7 +169,7 @@ struct CodableTests {
         #expect(try copy(value) == value)
     }
 
-    @Test("what is no config is an error of the decoder, with the field's path")
+    @Test("a document that is not a config is a DecodingError with the field's path")
     func wrong() {
         let error = #expect(throws: DecodingError.self) {
             try JSONDecoder().decode(
@@ -183,7 +183,7 @@ struct CodableTests {
     }
 
     @Test(
-        "a termination comes back as it was",
+        "a termination survives encoding and decoding",
         arguments: [
             Termination(status: .unknown),
             Termination(

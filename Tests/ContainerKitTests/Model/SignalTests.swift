@@ -19,7 +19,7 @@ struct SignalTests {
     }
 
     @Test(
-        "anything else is an unknown signal, in the words of engines",
+        "any other signal name is unknown, reported in the words that engines expect",
         arguments: [
             "", "SIG", "TERMINATE", "SIGSIGTERM", "0", "-1", "65", "99999999999", "RTMIN+31",
             "RTMAX-31", "RTMIN-1", "RTMIN+", "RTMIN+x", "RTMIN+999", " TERM", "1.5",
@@ -32,25 +32,25 @@ struct SignalTests {
         }
     }
 
-    @Test("signal 0 is taken where a caller only asks whether the process is there")
+    @Test("signal 0 is accepted where a caller only asks whether the process exists")
     func probe() throws {
         #expect(try Signal(parsing: "0", allowingProbe: true) == .probe)
     }
 
-    @Test("every signal reads back from its own name", arguments: Int32(1)...64)
+    @Test("every signal can be read back from its own name", arguments: Int32(1)...64)
     func roundTrip(_ number: Int32) throws {
         let signal = try #require(Signal(rawValue: number))
         #expect(try Signal(parsing: signal.description) == signal)
     }
 
     @Test(
-        "a signal is written as signal(7) does",
+        "a signal is written as in signal(7)",
         arguments: [(1, "SIGHUP"), (31, "SIGSYS"), (32, "32"), (34, "SIGRTMIN"), (64, "SIGRTMAX")])
     func names(_ number: Int32, _ name: String) {
         #expect(Signal(rawValue: number)?.description == name)
     }
 
-    @Test("a shell tells a signal as 128 and its number")
+    @Test("a shell reports death by a signal as 128 plus its number")
     func shellCodes() {
         #expect(ExitStatus.exited(0).shellCode == 0)
         #expect(ExitStatus.exited(255).shellCode == 255)

@@ -37,7 +37,7 @@ struct StatisticsTests {
         return String(decoding: value.encoded(), as: UTF8.self)
     }
 
-    @Test("an empty cgroup has runc's keys, most of them without a number")
+    @Test("the statistics of an empty cgroup have runc's keys, most of them without a value")
     func keys() throws {
         try FileManager.default.createDirectory(
             atPath: "\(store.path)/c", withIntermediateDirectories: true)
@@ -55,7 +55,7 @@ struct StatisticsTests {
                 + #""intel_rdt":{},"network_interfaces":null}"#)
     }
 
-    @Test("cgroup v2 counts CPU time in microseconds, swap alone, and a line a device")
+    @Test("cgroup v2 statistics have CPU time in microseconds, swap alone and a line per device")
     func unified() throws {
         try FileManager.default.createDirectory(
             atPath: "\(store.path)/c", withIntermediateDirectories: true)
@@ -100,7 +100,7 @@ struct StatisticsTests {
                 + #"{"major":8,"op":"Write"}]}"#)
     }
 
-    @Test("cgroup v1 counts CPU time in nanoseconds and ticks, and each CPU by itself")
+    @Test("cgroup v1 statistics have CPU time in nanoseconds and ticks, and for each CPU")
     func legacy() throws {
         try FileManager.default.createDirectory(
             atPath: "\(store.path)/c", withIntermediateDirectories: true)
@@ -146,7 +146,7 @@ struct StatisticsTests {
                 + #"{"major":8,"minor":16,"op":"Total","value":4}]}"#)
     }
 
-    @Test("BFQ's numbers come before the throttle's, with all of its files")
+    @Test("BFQ's statistics are preferred to the throttle's, with all of BFQ's files")
     func fairQueueing() throws {
         try FileManager.default.createDirectory(
             atPath: "\(store.path)/c", withIntermediateDirectories: true)
@@ -164,7 +164,7 @@ struct StatisticsTests {
     }
 
     @Test(
-        "page sizes have the kernel's names",
+        "huge page sizes are written as the kernel names them",
         arguments: [(64, "64KB"), (2048, "2MB"), (1 << 20, "1GB"), (16 << 20, "16GB")])
     func pageSizes(_ kilobytes: UInt64, _ name: String) {
         #expect(HugepageController.pageSize(ofKilobytes: kilobytes) == name)

@@ -26,7 +26,7 @@ struct ConfigAnnotationTests {
         }
     }
 
-    @Test("a receiver is the listener of a profile that has none")
+    @Test("an annotation names the seccomp listener of a profile that has none")
     func receiver() throws {
         let rules = [SeccompRule(names: ["mkdir"], action: .notify)]
         let name = ConfigAnnotation.seccompReceiver
@@ -39,14 +39,14 @@ struct ConfigAnnotationTests {
         #expect(try followed([name: "/agent"], nil).linux?.seccomp == nil)
     }
 
-    @Test("a program stands for the whole profile")
+    @Test("an annotated seccomp program replaces the whole profile")
     func program() throws {
         let spec = try followed(
             [ConfigAnnotation.seccompProgram: ""], Seccomp(defaultAction: .notify))
         #expect(spec.linux?.seccomp == nil)
     }
 
-    @Test("sockets are absolute paths, and a program has no receiver")
+    @Test("an annotated listener socket is an absolute path, and is refused beside a program")
     func refused() {
         #expect(
             refusal(["run.oci.seccomp.receiver": "agent"])
@@ -60,7 +60,7 @@ struct ConfigAnnotationTests {
         #expect(refusal(["other": "x"]) == "taken")
     }
 
-    @Test("base64 is read as Foundation writes it")
+    @Test("base64 text is decoded as Foundation encodes it")
     func base64() {
         for length in 0..<70 {
             let bytes = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 167 &+ length) }
@@ -74,7 +74,7 @@ struct ConfigAnnotationTests {
     }
 
     @Test(
-        "what is not base64 is none",
+        "a text that is not base64 is refused",
         arguments: [
             "A", "AA", "AAA", "A===", "AA=", "AB==", "AAB=", "AA==AAAA", "A-AA", "AA A", "=",
         ])
@@ -82,7 +82,7 @@ struct ConfigAnnotationTests {
         #expect(Base64.bytes(of: text) == nil)
     }
 
-    @Test("a filter is whole instructions, and no more than the kernel takes")
+    @Test("an annotated filter is whole instructions, and no more than the kernel accepts")
     func instructions() throws {
         func refusal(_ bytes: Int) -> String {
             do throws(SeccompError) {

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Rules for every step")
 struct EveryStepTests {
-    @Test("every step is in a plan that is kept as text")
+    @Test("every kind of step occurs in a plan that is kept as text")
     func plansAreComplete() {
         let ofTheChild = CaseName.declared(in: "InitProgram/Steps", kind: "ChildStep")
         #expect(ofTheChild.count > 70)
@@ -24,7 +24,7 @@ struct EveryStepTests {
     }
 
     @Test(
-        "every step lowers to instructions, and the program passes the checker",
+        "every step lowers to instructions that the program checker accepts",
         arguments: EveryStep.ofTheChild)
     func lowers(_ step: InitStep) throws {
         let image = ProgramImage(of: step)
@@ -32,7 +32,8 @@ struct EveryStepTests {
         try image.check()
     }
 
-    @Test("every skip of every step leads somewhere", arguments: EveryStep.ofTheChild)
+    @Test(
+        "every skip instruction of every step has a valid target", arguments: EveryStep.ofTheChild)
     func skipsArePlaced(_ step: InitStep) {
         for instruction in ProgramImage(of: step).ofStep {
             guard case .skip(_, _, _, let distance) = instruction else { continue }
@@ -40,7 +41,7 @@ struct EveryStepTests {
         }
     }
 
-    @Test("every step of a plan has its instructions, in the order of the plan")
+    @Test("every step of a plan has its instructions, in the plan's order")
     func instructionsAreInOrder() {
         for plan in EveryStep.plans {
             let image = plan.lowered()
@@ -50,7 +51,7 @@ struct EveryStepTests {
     }
 
     @Test(
-        "a program without candidates still ends",
+        "a program without candidate paths still ends",
         arguments: [[], ["/a"], ["/a", "/b", "/c"]] as [[ByteText]])
     func executeEnds(_ candidates: [ByteText]) throws {
         let image = ProgramImage(lowering: [
@@ -60,7 +61,7 @@ struct EveryStepTests {
         try image.check()
     }
 
-    @Test("every step says in one line what it does", arguments: EveryStep.ofTheChild)
+    @Test("every step of init is described in one line", arguments: EveryStep.ofTheChild)
     func summaries(_ step: InitStep) {
         #expect(step.sentence != "\(step)", "the default of an enum is not a summary")
         #expect(!step.sentence.isEmpty)
@@ -69,13 +70,13 @@ struct EveryStepTests {
     }
 
     @Test(
-        "every step of the runtime says in one line what it does", arguments: EveryStep.ofTheParent)
+        "every step of the runtime is described in one line", arguments: EveryStep.ofTheParent)
     func sentences(_ step: ParentStep) {
         #expect(!step.action.sentence.isEmpty)
         #expect(!step.action.sentence.contains("\n"))
     }
 
-    @Test("no two steps say the same")
+    @Test("no two steps have the same description")
     func sentencesDiffer() {
         #expect(
             Set(EveryStep.ofTheChild.map(\.sentence)).count == EveryStep.ofTheChild.count)
@@ -95,7 +96,7 @@ struct EveryStepTests {
     }
 
     @Test(
-        "a step says of each descriptor that its instructions use that it needs it",
+        "a step declares every descriptor that its instructions use",
         arguments: EveryStep.ofTheChild)
     func inputs(_ step: InitStep) {
         let image = ProgramImage(of: step)
@@ -109,7 +110,7 @@ struct EveryStepTests {
         }
     }
 
-    @Test("a theme has a hint to a refusal of its own, and others have none")
+    @Test("only the identity and hook themes have a hint to a refused capset")
     func hints() {
         let refusal = Refusal("capset", "", errno: .notPermitted)
         let knowing = StepTheme.allCases.filter { $0.hint(for: refusal) != nil }

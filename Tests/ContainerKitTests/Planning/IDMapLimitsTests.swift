@@ -20,7 +20,7 @@ struct IDMapLimitsTests {
         ])
     }
 
-    @Test("340 ranges are the most, of users as of groups")
+    @Test("an ID mapping has at most 340 ranges, for users and for groups")
     func count() throws {
         let most = ranges(340, from: 100)
         try check(IDMaps(users: most, groups: most))
@@ -34,7 +34,7 @@ struct IDMapLimitsTests {
         #expect(groups?.path == "linux.gidMappings")
     }
 
-    @Test("the text of a map is shorter than a page, whatever the page of the machine")
+    @Test("the text of an ID mapping is shorter than a page, whatever the machine's page size")
     func text() throws {
         // "1000000000 1000000000 1\n"
         let line = 24
@@ -49,7 +49,7 @@ struct IDMapLimitsTests {
         try check(IDMaps(users: ranges(340, from: 1_000_000_000), groups: []), pageBytes: 65536)
     }
 
-    @Test("a mount's map is held to the same, by its own field")
+    @Test("the ID mapping of a mount has the same limits, reported with its own field")
     func mount() {
         let maps = IDMaps(users: [], groups: ranges(341, from: 0))
         let bind = BindMount(

@@ -17,7 +17,7 @@ struct IdentityPlanTests {
     }
 
     @Test(
-        "of a repeated name the last one counts, where it stands; HOME is added when missing",
+        "the last value of a repeated variable counts, at its place; a missing HOME is added",
         arguments: [
             (nil, ["HOME=/home/me"]),
             (["A=1"], ["A=1", "HOME=/home/me"]),
@@ -34,14 +34,14 @@ struct IdentityPlanTests {
         #expect(plan(env: given).environment == expected)
     }
 
-    @Test("names that differ in bytes alone, as composed accents do, are two variables")
+    @Test("variable names that differ only in bytes, such as composed accents, are two variables")
     func composedNames() {
         let given: [ByteText] = ["caf\u{e9}=1", "cafe\u{301}=2", "HOME=/"]
         #expect(plan(env: given).environment == given)
     }
 
     @Test(
-        "a name is looked for in each absolute directory of PATH, in order",
+        "a program name is looked up in each absolute directory of PATH, in order",
         arguments: [
             ("PATH=/usr/bin:/bin", ["/usr/bin/sh", "/bin/sh"]),
             ("PATH=/usr/bin/:/bin", ["/usr/bin/sh", "/bin/sh"]),
@@ -54,7 +54,9 @@ struct IdentityPlanTests {
         #expect(plan(["sh"], env: [path]).candidates == expected)
     }
 
-    @Test("thousands of variables are looked at once each", .timeLimit(.minutes(1)))
+    @Test(
+        "thousands of environment variables, each given twice, are planned quickly",
+        .timeLimit(.minutes(1)))
     func manyVariables() {
         let given: [ByteText] = ["HOME=/"] + (0..<20_000).map { "V\($0)=a" }
         let start = ContinuousClock.now
@@ -62,7 +64,7 @@ struct IdentityPlanTests {
         #expect(ContinuousClock.now - start < .seconds(20))
     }
 
-    @Test("the last PATH is the one that counts")
+    @Test("the last PATH of a repeated one counts")
     func lastPath() {
         #expect(plan(["sh"], env: ["PATH=/a", "PATH=/b"]).candidates == ["/b/sh"])
     }
@@ -75,7 +77,8 @@ struct IdentityPlanTests {
     }
 
     @Test(
-        "without a program there is nowhere to look", arguments: [nil, [], [""]] as [[ByteText]?])
+        "a process without a program has no path to look for it",
+        arguments: [nil, [], [""]] as [[ByteText]?])
     func noProgram(_ args: [ByteText]?) {
         #expect(plan(args, env: ["PATH=/bin"]).candidates == [])
     }
@@ -93,7 +96,8 @@ struct IdentityPlanTests {
         #expect(masks.ambient == 0)
     }
 
-    @Test("what the runtime lacks is granted in no set; the bounding set only takes away")
+    @Test(
+        "capabilities that the runtime lacks are granted in no set; the bounding set only shrinks")
     func lackedCapabilities() {
         let both = ["CAP_KILL", "CAP_CHOWN"]
         let masks = CapabilityMasks(
@@ -114,7 +118,7 @@ struct IdentityPlanTests {
                 .allSatisfy { $0 == 0 })
     }
 
-    @Test("a capability that is not known is left out")
+    @Test("an unknown capability is left out")
     func unknownCapabilities() {
         #expect(
             CapabilityMasks(Capabilities(bounding: ["CAP_NEW", "CAP_KILL"])).bounding == 1 << 5)

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Masked and read-only paths")
 struct MaskedPathsTests {
-    @Test("a path that is named again, also in another spelling, counts once")
+    @Test("a path that is repeated, even in another spelling, counts once")
     func once() throws {
         let paths = ["/a", "/a/", "//a", "/./a/.", "/b/c", "/a", "/b//c"]
         let hidden = try MaskedPaths(Linux(maskedPaths: paths, readonlyPaths: paths))
@@ -16,7 +16,7 @@ struct MaskedPathsTests {
         #expect(hidden.readOnly == ["/a", "/b/c"])
     }
 
-    @Test("what is not the same bytes, or has .., is another path")
+    @Test("paths that differ in bytes, or contain .., are different paths")
     func others() throws {
         // The same letter, composed and decomposed; after a link, `..` leads elsewhere.
         let paths = ["/\u{e9}", "/e\u{301}", "/link/../a", "/a", "/A"]
@@ -24,7 +24,7 @@ struct MaskedPathsTests {
         #expect(hidden.masked.map { Array($0.utf8) } == paths.map { Array($0.utf8) })
     }
 
-    @Test("the root is never masked", arguments: ["/", "//", "/.", "/x/.."])
+    @Test("the root directory is never masked", arguments: ["/", "//", "/.", "/x/.."])
     func maskedRoot(_ path: String) {
         let error = #expect(throws: SpecError.self) {
             try MaskedPaths(Linux(maskedPaths: ["/a", path]))
@@ -32,7 +32,7 @@ struct MaskedPathsTests {
         #expect(error?.path.description == "linux.maskedPaths[1]")
     }
 
-    @Test("the root among the read-only paths is the root mount, made read-only")
+    @Test("the root among the read-only paths makes the root mount read-only")
     func readOnlyRoot() throws {
         let hidden = try MaskedPaths(Linux(readonlyPaths: ["/a", "//."]))
         #expect(hidden.readOnly == ["/a"])

@@ -9,7 +9,7 @@ import Testing
 @Suite("The options of a mount")
 struct MountOptionsTests {
     @Test(
-        "a word sets or clears its attribute",
+        "each mount option sets or clears its attribute",
         arguments: [
             ("ro", MountAttributes.readOnly, true),
             ("rw", .readOnly, false),
@@ -41,7 +41,7 @@ struct MountOptionsTests {
     }
 
     @Test(
-        "of two words that contradict each other the later wins",
+        "the later of two contradicting mount options wins",
         arguments: [
             (["ro", "rw"], .empty, .readOnly),
             (["rw", "ro"], .readOnly, .empty),
@@ -55,7 +55,7 @@ struct MountOptionsTests {
     }
 
     @Test(
-        "an access time mode is chosen with the whole group cleared; the later mode wins",
+        "setting an access time mode clears the whole group; the later mode wins",
         arguments: [
             (["noatime"], .noAccessTime, .noAccessTime),
             (["strictatime"], .strictAccessTime, .strictAccessTime),
@@ -88,7 +88,7 @@ struct MountOptionsTests {
     }
 
     @Test(
-        "a bind mount keeps its source's access times unless an option chooses some, as with mount(8)",
+        "a bind mount keeps its source's access times unless an option sets some, as in mount(8)",
         arguments: [
             (["dev"], .empty, .empty), (["atime"], .empty, .empty),
             (["norelatime"], .empty, .empty),
@@ -145,7 +145,7 @@ struct MountOptionsTests {
     }
 
     @Test(
-        "a mount is a bind mount by its option or its type",
+        "a mount is a bind mount by its options or its type",
         arguments: [
             (["bind"], nil, true, false),
             (["rbind"], "none", true, true),
@@ -160,7 +160,7 @@ struct MountOptionsTests {
     }
 
     @Test(
-        "flags of the file system are named for fsconfig, but for those that only mount(2) has",
+        "file system flags are passed to fsconfig(2), except those that only mount(2) knows",
         arguments: [
             (["sync"], ["sync"], .empty),
             (["ro", "lazytime", "dirsync"], ["ro", "dirsync", "lazytime"], .empty),
@@ -182,7 +182,7 @@ struct MountOptionsTests {
         #expect(options.filesystemOptions.isEmpty)
     }
 
-    @Test("propagation types are kept in their order")
+    @Test("propagation options are kept in their order")
     func propagation() {
         let options = MountOptions(["rslave", "nosuid", "shared", "runbindable", "private"])
         #expect(
@@ -192,7 +192,7 @@ struct MountOptionsTests {
             options.propagation.map(\.kernelValue) == [.slave, .shared, .unbindable, .private])
     }
 
-    @Test("words of the runtime are not options of the file system")
+    @Test("options for the runtime are not passed to the file system")
     func runtimeWords() {
         let options = MountOptions(["tmpcopyup", "remount", "ridmap", "defaults", "mode=755"])
         #expect(options.copiesUp)
@@ -204,7 +204,7 @@ struct MountOptionsTests {
     }
 
     @Test(
-        "options of the file system are cut into parameters as the kernel cuts them",
+        "file system options are split into parameters as the kernel splits them",
         arguments: [
             ("tmpfs", ["mode=755", "size=64k"], ["mode=755", "size=64k"]),
             ("devpts", ["newinstance", "ptmxmode=0666"], ["newinstance", "ptmxmode=0666"]),
@@ -222,7 +222,7 @@ struct MountOptionsTests {
     }
 
     @Test(
-        "what the source's mount has and a user namespace may not clear stays, unless it is named",
+        "a source's attribute that a user namespace may not clear stays, unless an option names it",
         arguments: [
             (["bind", "nosuid"], .readOnly | .noExecution, .noSetUserID, .noDevices),
             (["bind", "ro"], .noSetUserID, .readOnly, .noDevices | .noExecution),
@@ -257,7 +257,7 @@ struct MountOptionsTests {
     }
 
     @Test(
-        "to name it has no effect, which is said",
+        "a mount option that would clear a locked attribute has no effect and is reported",
         arguments: [
             (["bind", "rw"], .readOnly, "rw"), (["bind", "suid"], .noSetUserID, "suid"),
             (["bind", "dev"], .noDevices, "dev"), (["bind", "exec"], .noExecution, "exec"),
@@ -273,7 +273,7 @@ struct MountOptionsTests {
         #expect(change.toSet.isDisjoint(with: .accessTimeMode | .noDirectoryAccessTime))
     }
 
-    @Test("the known words are those of the specification, sorted, none twice")
+    @Test("the known mount options are those of the specification, sorted and without duplicates")
     func knownWords() {
         // Spec: config.md, Linux mount options; eight are crun's. idmap and ridmap have their own
         // field.

@@ -33,7 +33,7 @@ struct MountPlanTests {
     }
 
     @Test(
-        "a destination is compared without empty components, . and ..",
+        "a mount destination is compared without empty components, . and ..",
         arguments: [
             ("/dev/", "/dev"), ("//dev", "/dev"), ("/x/../dev/.", "/dev"), ("dev", "/dev"),
             ("/../../dev", "/dev"), ("/a//b/./c/", "/a/b/c"),
@@ -45,7 +45,7 @@ struct MountPlanTests {
     }
 
     @Test(
-        "a destination that names the root file system's own directory is one of the container",
+        "a destination below the host's path of the rootfs is taken as a path in the container",
         arguments: [
             ("/bundle/rootfs/data", "/data"), ("/bundle/./rootfs//a/../b", "/b"),
             ("/bundle/rootfs2", "/bundle/rootfs2"), ("/bundle", "/bundle"),
@@ -56,7 +56,7 @@ struct MountPlanTests {
     }
 
     @Test(
-        "nothing is mounted over the root, whatever it is and however the root is spelled",
+        "no mount covers the root, whatever its type and however the root is spelled",
         arguments: ["/", "//", "/.", "/x/..", ".", "..", "/bundle/rootfs", "/bundle/./rootfs/"],
         [
             Mount(destination: "", type: "tmpfs"), Mount(destination: "", type: "proc"),
@@ -73,7 +73,7 @@ struct MountPlanTests {
         #expect(error?.message.contains("\"\(destination)\" is the container's root") == true)
     }
 
-    @Test("a remount of the root changes the mount that is there")
+    @Test("a remount of the root changes the existing root mount")
     func remountedRoot() throws {
         let found = try plan([
             Mount(destination: "/", options: ["bind", "remount", "ro"])
@@ -109,7 +109,7 @@ struct MountPlanTests {
 
     private let dev = Mount(destination: "/dev", type: "tmpfs")
 
-    @Test("a mount of the config on the path of a device takes its place")
+    @Test("a mount of the config on the path of a default device replaces the device")
     func mountedDevice() throws {
         let fuse = DeviceNode(kind: .character, path: "/dev//fuse", major: 10, minor: 229)
         let mounts = ["/dev/random", "/dev/./tty", "/dev/fuse"].map {
@@ -123,7 +123,7 @@ struct MountPlanTests {
             ])
     }
 
-    @Test("a default device gives way to what has its name; one of linux.devices does not")
+    @Test("a default device yields to a file of its name; one of linux.devices does not")
     func givingWay() throws {
         let fuse = DeviceNode(kind: .character, path: "/dev/fuse", major: 10, minor: 229)
         let found = try PlanCase(name: "devices", change: { $0.linux?.devices = [fuse] }).plan()
@@ -136,7 +136,7 @@ struct MountPlanTests {
     }
 
     @Test(
-        "the host's nodes are attached read-only where a user of the container is the host's root",
+        "host device nodes are attached read-only where container users map to the host's root",
         arguments: [(0, true), (100_000, false)])
     func hostsRoot(_ id: UInt32, _ isReadOnly: Bool) throws {
         let maps = [IDMapping(containerID: 5, hostID: id, size: 10)]
@@ -160,7 +160,7 @@ struct MountPlanTests {
     // MARK: Sources in earlier mounts
 
     @Test(
-        "a source in the rootfs is cloned by the child, after earlier mounts",
+        "a mount source inside the rootfs is cloned by the child, after earlier mounts",
         arguments: [
             ("rootfs/mnt", "/mnt"), ("/bundle/rootfs/mnt/a/b", "/mnt/a/b"),
             ("/bundle/./rootfs//mnt/", "/mnt"), ("rootfs", "/"), ("rootfs/mnt2", "/mnt2"),
@@ -191,7 +191,7 @@ struct MountPlanTests {
     }
 
     @Test(
-        "no device is made in a /dev that others use too",
+        "no device is made in a /dev that is shared with the host",
         arguments: [
             Mount(destination: "/dev", source: "/dev", options: ["rbind"]),
             Mount(destination: "/dev/", source: "/dev", options: ["bind"]),
@@ -209,7 +209,7 @@ struct MountPlanTests {
     }
 
     @Test(
-        "procfs is covered by itself and by emulated files alone",
+        "a mount over /proc must be procfs itself or an emulated file of it",
         arguments: [
             (Mount(destination: "/proc", type: "tmpfs"), "/proc", "it is not of type proc"),
             (Mount(destination: "//proc/", type: "sysfs"), "/proc", "it is not of type proc"),
@@ -242,7 +242,7 @@ struct MountPlanTests {
     }
 
     @Test(
-        "what is procfs, emulates it or only looks like it may be mounted",
+        "mounts of procfs, of emulated files and of paths that only resemble /proc are allowed",
         arguments: [
             Mount(destination: "/proc", type: "proc", source: "proc"),
             Mount(destination: "/proc/", source: "/proc", options: ["rbind"]),
@@ -255,7 +255,7 @@ struct MountPlanTests {
         _ = try plan([mount])
     }
 
-    @Test("a cgroup mount has the propagation and the attributes of its options")
+    @Test("a cgroup mount has the propagation and attributes that its options name")
     func cgroupChanges() throws {
         let mount = Mount(
             destination: "/sys/fs/cgroup", type: "cgroup", options: ["rnosuid", "rslave"])
@@ -267,7 +267,7 @@ struct MountPlanTests {
         #expect(try filesystems(plan([mount], .planV1)).map(\.changes) == [changes])
     }
 
-    @Test("options of a cgroup file system are for one that is made, not for the host's")
+    @Test("cgroup file system options are refused where the host's hierarchy is mounted")
     func cgroupOptions() throws {
         let mount = Mount(
             destination: "/sys/fs/cgroup", type: "cgroup", options: ["ro", "memory_recursiveprot"])
@@ -304,7 +304,7 @@ struct MountPlanTests {
         return try #require(trees.first)
     }
 
-    @Test("without a namespace the v2 cgroup mount is the whole hierarchy, as the options say")
+    @Test("the v2 cgroup mount is the whole hierarchy without a cgroup namespace")
     func wholeHierarchy() throws {
         let tree = try cgroupTree(["ro", "noatime"])
         #expect(tree.source == "/sys/fs/cgroup" && !tree.recursive)
@@ -322,7 +322,8 @@ struct MountPlanTests {
             ])
     }
 
-    @Test("with a user namespace it is read-only, whatever the options say (CVE-2023-25809)")
+    @Test(
+        "the whole v2 hierarchy is read-only in a user namespace, despite options (CVE-2023-25809)")
     func readOnlyHierarchy() throws {
         for options in [[], ["rw"], ["rrw"]] {
             #expect(
@@ -331,7 +332,7 @@ struct MountPlanTests {
         }
     }
 
-    @Test("a recursively read-only tmpfs is read-only once its contents are made")
+    @Test("a recursively read-only tmpfs becomes read-only once its contents are made")
     func recursivelyReadOnly() throws {
         let found = try plan([Mount(destination: "/t/", type: "tmpfs", options: ["rro"])])
         #expect(filesystems(found).map(\.changes) == [[]])
@@ -339,7 +340,7 @@ struct MountPlanTests {
     }
 
     @Test(
-        "of many trees the child inherits none: each is sent in the order in which it is attached")
+        "mount trees are sent to the child one by one in order if there are too many to inherit")
     func manyTrees() throws {
         let mounts = (0..<20).map {
             Mount(destination: "/m/\($0)", type: "bind", source: "/usr", options: ["bind"])

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("The size of a plan")
 struct PlanSizeTests {
-    @Test("a plan that fits no program is an error, before anything is done")
+    @Test("a plan that is too large for a program is an error, before anything is done")
     func tooLarge() throws {
         var spec = Spec.template
         spec.process?.terminal = false

@@ -36,21 +36,21 @@ struct PlanSnapshotTests {
         }
     }
 
-    @Test("the plan of a new container is the one that is written down", arguments: PlanCase.all)
+    @Test("the plan of a new container equals its stored text", arguments: PlanCase.all)
     func creations(_ example: PlanCase) throws {
         let plan = try example.plan()
         try plan.lowered().check()
         try compare(plan.explained(), with: example.name)
     }
 
-    @Test("a plan prints its system calls when asked for")
+    @Test("a plan prints its system calls when asked to")
     func calls() throws {
         let example = try #require(PlanCase.all.first { $0.name == "default-v2" })
         try compare(example.plan().explained(includingCalls: true), with: "default-v2-calls")
     }
 
     @Test(
-        "the plan of a process in a running container is the one that is written down",
+        "the plan of a process in a running container equals its stored text",
         arguments: ExecCase.all)
     func executions(_ example: ExecCase) throws {
         let plan = try example.plan()
@@ -59,7 +59,7 @@ struct PlanSnapshotTests {
     }
 
     @Test(
-        "a cgroup that was given away is entered before the user namespace, any other by the process",
+        "a delegated cgroup is entered before the user namespace, any other by the process",
         arguments: [true, false])
     func ownedCgroup(_ hasOwner: Bool) throws {
         let kinds: NamespaceSet = [.user, .mount, .pid, .cgroup]
@@ -73,14 +73,14 @@ struct PlanSnapshotTests {
         #expect(plan.parentSteps.contains { $0.step == .child(.start([], intoCgroup: hasOwner)) })
     }
 
-    @Test("every text in Plans belongs to a case")
+    @Test("every text file in Plans belongs to a test case")
     func noStaleSnapshots() throws {
         let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)
         let known = PlanCase.all.map(\.name) + ExecCase.all.map(\.name) + ["default-v2-calls"]
         #expect(names.sorted() == known.map { "\($0).txt" }.sorted())
     }
 
-    @Test("two plans of one config are equal", arguments: PlanCase.all)
+    @Test("two plans of the same config are equal", arguments: PlanCase.all)
     func plansAreRepeatable(_ example: PlanCase) throws {
         #expect(try example.plan() == example.plan())
     }
@@ -102,7 +102,7 @@ struct PlanSnapshotTests {
         }
     }
 
-    @Test("a bind mount first loses its way back to the host, then gets what its options say")
+    @Test("a bind mount is first detached from the host's propagation, then gets its options")
     func bindChanges() throws {
         let slave = MountChange(recursive: true, propagation: .slave)
         let found = try binds([
@@ -128,7 +128,7 @@ struct PlanSnapshotTests {
                     ], destination: "/b"))
     }
 
-    @Test("the host's /dev/ptmx gives way to the container's own", arguments: [false, true])
+    @Test("the host's /dev/ptmx is replaced by the container's own", arguments: [false, true])
     func hostPtmx(_ hasUserNamespace: Bool) throws {
         func plan(_ devices: [DeviceNode]) throws -> LaunchPlan {
             try PlanCase(
@@ -150,7 +150,7 @@ struct PlanSnapshotTests {
     }
 
     @Test(
-        "what trees get first follows rootfsPropagation",
+        "rootfsPropagation determines the first propagation of mount trees",
         arguments: [
             (nil, MountChange(recursive: true, propagation: .slave)),
             (.recursivelySlave, MountChange(recursive: true, propagation: .slave)),
@@ -163,7 +163,7 @@ struct PlanSnapshotTests {
         #expect(found.first?.changes == [expected])
     }
 
-    @Test("a seccomp filter is loaded after capabilities are dropped only where that is allowed")
+    @Test("a seccomp filter is loaded after capabilities are dropped only if that is permitted")
     func filterOrder() throws {
         func order(noNewPrivileges: Bool) throws -> [String] {
             let example = PlanCase(
@@ -187,7 +187,7 @@ struct PlanSnapshotTests {
             try order(noNewPrivileges: false) == ["user", "filter", "capabilities", "execute"])
     }
 
-    @Test("what fsconfig(2) cannot say is left to mount(2), where that can be")
+    @Test("a mount that fsconfig(2) cannot express uses mount(2), where that is possible")
     func refusedMounts() throws {
         let long = "a=" + String(repeating: "b", count: 300)
         let both =
@@ -212,7 +212,7 @@ struct PlanSnapshotTests {
     }
 
     @Test(
-        "a label is given by the option that the annotation names",
+        "a mount label is passed in the option that the annotation names",
         arguments: ["context", "fscontext", "defcontext", "rootcontext"])
     func labelOption(_ option: String) throws {
         let example = PlanCase(
@@ -234,7 +234,7 @@ struct PlanSnapshotTests {
         #expect(options == [["\(option)=u:r:t:s0:c1,c2"], ["\(option)=\"u:r:t:s0:c1,c2\""]])
     }
 
-    @Test("the bytes for mount(2) are the options as they stand, a label in quotes")
+    @Test("the data for mount(2) are the options as written, with a label in quotes")
     func bytesOfMount() throws {
         let example = PlanCase(
             name: "old",

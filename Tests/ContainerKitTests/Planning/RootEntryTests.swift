@@ -5,7 +5,7 @@ import Testing
 
 @testable import ContainerKit
 
-@Suite("How a container gets into its root")
+@Suite("Plans of entering the root")
 struct RootEntryTests {
     private func refusal(
         movesRoot: Bool, _ change: @escaping @Sendable (inout Spec) -> Void
@@ -21,7 +21,7 @@ struct RootEntryTests {
         }
     }
 
-    @Test("the root is not moved over the host's where that would cover it for the host")
+    @Test("--no-pivot is refused without a mount namespace, because it would cover the host's root")
     func movedWithoutNamespace() throws {
         let text = try refusal(movesRoot: true) {
             $0.linux?.namespaces?.removeAll { $0.kind == .mount }
@@ -29,7 +29,8 @@ struct RootEntryTests {
         #expect(text.contains("unable to use no-pivot without a private MNT namespace"))
     }
 
-    @Test("the root is not moved in a mount namespace whose procfs nobody knows")
+    @Test(
+        "--no-pivot is refused in a joined mount namespace, because its procfs mounts are unknown")
     func movedInJoinedNamespace() throws {
         let text = try refusal(movesRoot: true) {
             $0.linux?.namespaces?.removeAll { $0.kind == .mount }
@@ -39,7 +40,7 @@ struct RootEntryTests {
     }
 
     @Test(
-        "a private root is not moved over the host's",
+        "--no-pivot is refused with a private rootfsPropagation",
         arguments: [Linux.Propagation.private, .recursivelyPrivate])
     func movedPrivate(_ propagation: Linux.Propagation) throws {
         let text = try refusal(movesRoot: true) { $0.linux?.rootfsPropagation = propagation }

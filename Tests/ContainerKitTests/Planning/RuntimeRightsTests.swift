@@ -7,13 +7,13 @@ import Testing
 
 @testable import ContainerKit
 
-@Suite("What the runtime may do")
+@Suite("Rights of the runtime")
 struct RuntimeRightsTests {
     private func ranges(_ outside: UInt32, _ count: UInt32 = 1) -> [IDRange] {
         [IDRange(inside: 0, outside: outside, count: count)]
     }
 
-    @Test("who maps ids: root any, a user the own ones, the tools all others")
+    @Test("root writes any ID mapping, a user only its own ids, and newuidmap all others")
     func writers() {
         let own = IDMaps(users: ranges(1000), groups: ranges(1000))
         let user = RuntimeRights.ordinaryUser
@@ -41,7 +41,7 @@ struct RuntimeRightsTests {
         }
     }
 
-    @Test("an ordinary user needs a user namespace, with maps")
+    @Test("an ordinary user's container needs a user namespace with ID mappings")
     func namespace() {
         let text = refusal { $0.linux?.namespaces?.removeAll { $0.kind == .user } }
         #expect(
@@ -55,7 +55,7 @@ struct RuntimeRightsTests {
     }
 
     @Test(
-        "an ordinary user's container may be traced for its seccomp listener where nobody else can do so"
+        "an ordinary user's container permits ptrace for its seccomp listener if nobody else can use it"
     )
     func listener() throws {
         func steps(_ rights: RuntimeRights, _ change: (inout Spec) -> Void) throws -> [InitStep] {
@@ -94,7 +94,7 @@ struct RuntimeRightsTests {
                 .contains(.process(.permitPtrace)))
     }
 
-    @Test("what an ordinary user cannot have of mounts is refused by its field")
+    @Test("a mount that an ordinary user cannot have is refused with its field")
     func mounts() {
         func mount(_ type: String?, _ options: String...) -> Mount {
             Mount(destination: "/data", type: type, source: "/srv", options: options)
@@ -111,7 +111,7 @@ struct RuntimeRightsTests {
         }
     }
 
-    @Test("a limit without a cgroup is refused by its field; device rules are left out")
+    @Test("a limit without a cgroup is refused with its field; device rules are left out")
     func limits() {
         #expect(
             refusal { $0.linux?.resources = Resources(memory: .init(limit: 1 << 20)) }
@@ -123,7 +123,7 @@ struct RuntimeRightsTests {
     }
 
     @Test(
-        "what is bound from /sys read-only is so with all that is below it",
+        "a read-only bind mount of /sys is read-only with all mounts below it",
         arguments: [true, false])
     func readOnlySys(_ isReadOnly: Bool) throws {
         var spec = Spec.rootlessTemplate(userID: 1000, groupID: 1000)

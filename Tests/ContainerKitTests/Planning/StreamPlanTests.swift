@@ -41,7 +41,7 @@ struct StreamPlanTests {
         return steps.steps.map(\.step)
     }
 
-    @Test("pipes, sockets and terminals of another user go to the user of the process")
+    @Test("pipes, sockets and terminals that another user owns are given to the process's user")
     func given() {
         let plan = StreamPlan(process(0), pipes, root, nil)
         #expect(plan.parentSteps.map(\.step) == [.streams(.give([1], to: .user(0)))])
@@ -50,7 +50,7 @@ struct StreamPlanTests {
         #expect(childSteps(user).isEmpty)
     }
 
-    @Test("in a new user namespace they go to the host's id of that user")
+    @Test("standard streams in a new user namespace are given to the user's id on the host")
     func mapped() {
         let plan = StreamPlan(process(0), pipes, root, userNamespace())
         #expect(plan.parentSteps.map(\.step) == [.streams(.give([0, 2], to: .user(500)))])
@@ -58,12 +58,14 @@ struct StreamPlanTests {
         #expect(user.parentSteps.map(\.step) == [.streams(.give([0, 1, 2], to: .user(7009)))])
     }
 
-    @Test("an id without a mapping gets nothing", arguments: [1, 99, 110, UInt32.max])
+    @Test(
+        "a user id without a mapping is given no standard stream",
+        arguments: [1, 99, 110, UInt32.max])
     func unmapped(_ id: UInt32) {
         #expect(StreamPlan(process(id), pipes, root, userNamespace()).parentSteps.isEmpty)
     }
 
-    @Test("in a joined user namespace the maps are its own, whatever the config says")
+    @Test("the owner of streams in a joined user namespace follows its mappings, not the config's")
     func joined() {
         let expected = [ParentStep.streams(.give([0, 1, 2], to: .childUser(109)))]
         let created = StreamPlan(process(109), pipes, root, userNamespace(path: "/proc/7/ns/user"))
@@ -72,7 +74,7 @@ struct StreamPlanTests {
         #expect(entered.parentSteps.map(\.step) == expected)
     }
 
-    @Test("an ordinary user's child gives pipes and sockets itself, and no terminal")
+    @Test("an ordinary user's child gives away pipes and sockets itself, and no terminal")
     func ordinaryUser() {
         var rights = RuntimeRights()
         rights.userID = 500
@@ -83,7 +85,7 @@ struct StreamPlanTests {
         #expect(childSteps(StreamPlan(process(0), pipes, rights, userNamespace())).isEmpty)
     }
 
-    @Test("a terminal of its own is the user's")
+    @Test("a new terminal of the container belongs to the process's user")
     func ownTerminal() {
         let user = StreamPlan(process(5, terminal: true), [], root, nil)
         #expect(user.parentSteps.isEmpty)
@@ -91,7 +93,7 @@ struct StreamPlanTests {
         #expect(childSteps(StreamPlan(process(0, terminal: true), [], root, nil)).isEmpty)
     }
 
-    @Test("devices without a state are opened anew by the container's nodes, once for equal ones")
+    @Test("stateless device streams are reopened from the container's nodes, equal ones once")
     func devices() {
         let streams = [
             StandardStream(number: 0, kind: .device(.null, flags: .empty), owner: 0),
@@ -110,7 +112,7 @@ struct StreamPlanTests {
         #expect(plan.parentSteps.isEmpty)
     }
 
-    @Test("in a user namespace devices stay as they are: the container's nodes are the host's")
+    @Test("device streams stay as they are in a user namespace, as its nodes are the host's")
     func mappedDevices() {
         let streams = [StandardStream(number: 0, kind: .device(.null, flags: .empty), owner: 0)]
         #expect(childSteps(StreamPlan(process(5), streams, root, userNamespace())).isEmpty)

@@ -48,13 +48,15 @@ struct HomeDirectoryTests {
         Case("a carriage return stays", "me:x:7:0::/home/me\r\n", 7, "/home/me\r"),
     ]
 
-    @Test("field 6 of the first line with the number, and nothing of other lines", arguments: cases)
+    @Test(
+        "the home directory is field 6 of the first passwd line with the user's id",
+        arguments: cases)
     func parsing(_ example: Case) {
         let home = PasswordFile.home(ofUser: example.uid, in: Array(example.contents.utf8))
         #expect(home == example.home)
     }
 
-    @Test("a line of a megabyte hides nothing behind it")
+    @Test("a passwd line of a megabyte hides no line after it")
     func longLine() {
         let contents = String(repeating: "x", count: 1_000_000) + "\n" + Self.line
         #expect(PasswordFile.home(ofUser: 1000, in: Array(contents.utf8)) == "/home/me")
@@ -71,7 +73,7 @@ struct HomeDirectoryTests {
         return try homeDirectory(ofUser: 1000, inRoot: directory.number)
     }
 
-    @Test("a regular file is read")
+    @Test("a regular passwd file is read")
     func regular() throws {
         let home = try home {
             try Self.line.write(toFile: $0 + "/passwd", atomically: false, encoding: .utf8)
@@ -79,13 +81,13 @@ struct HomeDirectoryTests {
         #expect(home == "/home/me")
     }
 
-    @Test("a missing file is no error")
+    @Test("a missing passwd file is no error")
     func missing() throws {
         #expect(try home { _ in } == "/")
     }
 
     @Test(
-        "a fifo, a directory and a loop of links are not waited for or read",
+        "a passwd that is a FIFO, a directory or a loop of links is neither waited for nor read",
         .timeLimit(.minutes(1)))
     func odd() throws {
         #expect(try home { mkfifo($0 + "/passwd", 0o666) } == "/")
@@ -93,7 +95,7 @@ struct HomeDirectoryTests {
         #expect(try home { symlink("passwd", $0 + "/passwd") } == "/")
     }
 
-    @Test("a link leads to a file below the root, never to the host's")
+    @Test("a passwd that is a link leads to a file below the root, never to the host's")
     func links() throws {
         let outside = try TemporaryDirectory()
         let secret = outside.path + "/passwd"
@@ -108,7 +110,7 @@ struct HomeDirectoryTests {
     }
 
     @Test(
-        "a link to a file of procfs is not followed",
+        "a passwd that links to a procfs file is not followed",
         .enabled(if: geteuid() == 0, "needs root"))
     func kernelFiles() throws {
         let sleeper = Process()

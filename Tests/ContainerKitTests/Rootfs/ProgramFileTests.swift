@@ -29,7 +29,7 @@ struct ProgramFileTests {
     }
 
     @Test(
-        "the interpreter is the first word behind #!, as the kernel takes it",
+        "the interpreter of a script is the first word after #!, as the kernel reads it",
         arguments: [
             ("#!/bin/sh\necho", "/bin/sh"), ("#! \t/usr/bin/env -S x\n", "/usr/bin/env"),
             ("#!/bin/sh\r\n", "/bin/sh\r"), ("#!", nil), ("#!\n/bin/sh", nil), ("echo", nil),
@@ -39,7 +39,7 @@ struct ProgramFileTests {
         #expect(Interpreter(Array(text.utf8))?.path == interpreter)
     }
 
-    @Test("the loader is what the program header says, wherever a hostile file says that it is")
+    @Test("the loader is read from the program header, also of a file with hostile offsets")
     func loader() {
         #expect(Interpreter(Self.elf(loader: "/lib/ld.so"))?.path == "/lib/ld.so")
         #expect(Interpreter(Self.elf(loader: "/lib/ld.so", table: .max)) == nil)
@@ -70,7 +70,7 @@ struct ProgramFileTests {
         ).reason ?? ""
     }
 
-    @Test("a missing interpreter is named, also that of an interpreter")
+    @Test("a missing interpreter is named, and also the missing interpreter of an interpreter")
     func missingInterpreter() throws {
         let root = try make([
             "bin/script": Array("#!/bin/other\n".utf8), "bin/other": Self.elf(loader: "/lib/none"),
@@ -82,7 +82,7 @@ struct ProgramFileTests {
         #expect(missing("/bin/none", root) == "")
     }
 
-    @Test("nothing is named that a mount of the config covers, or that leads out of the image")
+    @Test("no file is named that a mount of the config covers, or that lies outside of the image")
     func unknown() throws {
         let root = try make(["bin/script": Array("#!/no/such\n".utf8)])
         let vague = "the file, or the interpreter or loader that it asks for"
@@ -98,7 +98,7 @@ struct ProgramFileTests {
         #expect(missing("/out", root) == "")
     }
 
-    @Test("a fifo in the place of the program is not waited for")
+    @Test("a FIFO in place of the program is not waited for")
     func fifo() throws {
         let root = try make(["bin/a": []])
         try #require(mkfifo("\(root.path)/bin/fifo", 0o755) == 0)
@@ -107,7 +107,7 @@ struct ProgramFileTests {
         #expect(file.reason == nil)
     }
 
-    @Test("a file of no known form is told as that")
+    @Test("a program file of an unknown format is reported as such")
     func format() throws {
         let root = try make([
             "empty": [], "text": Array("echo\n".utf8), "elf": Self.elf(loader: "/lib/x"),

@@ -43,7 +43,7 @@ struct TmpfsCopyTests {
             try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd/\(tree.number)"))
     }
 
-    @Test("files come with data, owner, mode, time and extended attributes")
+    @Test("tmpcopyup copies files with data, owner, mode, times and extended attributes")
     func files() throws {
         let data = Data((0..<300_000).map { UInt8(truncatingIfNeeded: $0 * 7) })
         try data.write(to: URL(fileURLWithPath: path("file")))
@@ -79,7 +79,7 @@ struct TmpfsCopyTests {
         #expect(count == capability.count)
     }
 
-    @Test("directories, links, fifos, sockets and devices come as what they are")
+    @Test("tmpcopyup copies directories, links, FIFOs, sockets and devices as what they are")
     func kinds() throws {
         mkdir(path("directory"), 0o700)
         chmod(path("directory"), 0o1777)
@@ -113,7 +113,7 @@ struct TmpfsCopyTests {
         minor & 0xff | major << 8 | (minor & ~0xff) << 12
     }
 
-    @Test("a hole larger than the memory stays a hole")
+    @Test("tmpcopyup keeps a hole that is larger than the memory")
     func holes() throws {
         let file = open(path("sparse"), O_CREAT | O_WRONLY, 0o644)
         try #require(ftruncate(file, 1 << 42) == 0)
@@ -127,7 +127,7 @@ struct TmpfsCopyTests {
         #expect(bytes == Array("end".utf8))
     }
 
-    @Test("names that are not UTF-8 survive")
+    @Test("tmpcopyup keeps file names that are not UTF-8")
     func oddNames() throws {
         let name: [CChar] = Array(path("").utf8CString.dropLast()) + [-1, -2, 10, 0]
         close(open(name, O_CREAT | O_WRONLY, 0o644))
@@ -137,7 +137,7 @@ struct TmpfsCopyTests {
         #expect(access(copied, F_OK) == 0)
     }
 
-    @Test("owner and mode of the directory come along, unless an option names them")
+    @Test("tmpcopyup copies owner and mode of the directory, unless mount options set them")
     func topDirectory() throws {
         chown(root.path + "/data", 8, 9)
         chmod(root.path + "/data", 0o3710)
@@ -149,7 +149,7 @@ struct TmpfsCopyTests {
         #expect([named.stx_uid, named.stx_gid] == [3, 9])
     }
 
-    @Test("a missing directory leaves the tmpfs empty; a file in its place is an error")
+    @Test("tmpcopyup of a missing directory leaves an empty tmpfs; of a file it is an error")
     func missing() throws {
         #expect(try names(try copy(at: "/nothing/here")).isEmpty)
         try Data().write(to: URL(fileURLWithPath: path("file")))
@@ -160,7 +160,7 @@ struct TmpfsCopyTests {
         }
     }
 
-    @Test("a link in the destination stays below the root")
+    @Test("a symlink in the destination of tmpcopyup stays below the root")
     func destinationLink() throws {
         symlink("/", root.path + "/top")
         symlink("/../../..", root.path + "/up")
@@ -169,7 +169,7 @@ struct TmpfsCopyTests {
         #expect(try names(try copy(at: "top")).contains("etc") == false)
     }
 
-    @Test("the copy is made before the mount becomes read-only", arguments: [0, 1])
+    @Test("tmpcopyup copies before the mount becomes read-only", arguments: [0, 1])
     func readOnly(_ way: Int) throws {
         try Data([1]).write(to: URL(fileURLWithPath: path("file")))
         let tree =
@@ -184,7 +184,7 @@ struct TmpfsCopyTests {
         }
     }
 
-    @Test("more than the tmpfs holds, and deeper than the limit, are errors that name the path")
+    @Test("tmpcopyup of too much data or too deep a tree is an error that names the path")
     func limits() throws {
         try Data(count: 100_000).write(to: URL(fileURLWithPath: path("zeros")))
         #expect {
@@ -203,7 +203,7 @@ struct TmpfsCopyTests {
         }
     }
 
-    @Test("a refused option is told in the file system's words")
+    @Test("a refused tmpfs option is reported in the file system's words")
     func wrongOption() throws {
         #expect {
             _ = try copy(options: ["size=much"])

@@ -7,7 +7,7 @@ import Testing
 
 @testable import ContainerKit
 
-@Suite("The way to the filter of an architecture")
+@Suite("Seccomp dispatch by architecture")
 struct ArchitectureBranchTests {
     /// Branches whose filters end at once, each with a different action.
     private func interpreter(_ branches: [(architecture: UInt32, highestCall: UInt32?)])
@@ -28,7 +28,7 @@ struct ArchitectureBranchTests {
     private static let missing: UInt32 = 0x0005_0026
 
     @Test(
-        "x32 shares a number with x86_64, and is told by its calls",
+        "x32 has the architecture number of x86_64, and is recognized by its call numbers",
         arguments: [
             ([(x86_64, nil), (x32, nil), (aarch64, nil)], x86_64, 5, 1),
             ([(x86_64, nil), (x32, nil), (aarch64, nil)], x86_64, 0x4000_0005, 2),
@@ -82,7 +82,7 @@ struct ArchitectureDispatchTests {
     }
 
     @Test(
-        "decide as libseccomp does in one program",
+        "a program with filters of several architectures decides as libseccomp's does",
         arguments: [
             [], [.x86_64, .x86], [.x86_64, .x86, .x32], [.x32], [.aarch64, .x86],
             [.arm, .aarch64, .riscv64],

@@ -65,7 +65,7 @@ enum LargeProfile {
 struct LargeProfileTests {
     private let native = SystemCallNumbers.nativeArchitecture
 
-    @Test("gives each of its calls the right action, and fits in the kernel's limit")
+    @Test("the filter of a large profile gives each call its action, and fits the kernel's limit")
     func actions() throws {
         let filter = try SeccompFilter(compiling: LargeProfile.profile)
         let interpreter = BPFInterpreter(filter.program)
@@ -90,7 +90,7 @@ struct LargeProfileTests {
         #expect(filter.instructionCount < FilterInstruction.limitOfProgram)
     }
 
-    @Test("is searched as a tree: no call takes more than a tenth of the instructions")
+    @Test("a large filter is searched as a tree: a call runs at most a tenth of its instructions")
     func depth() throws {
         let filter = try SeccompFilter(compiling: LargeProfile.profile)
         let interpreter = BPFInterpreter(filter.program)

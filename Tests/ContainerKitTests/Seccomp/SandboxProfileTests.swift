@@ -34,7 +34,7 @@ struct SandboxProfileTests {
                 number: number, architecture: Self.machine, arguments: arguments))
     }
 
-    @Test("the calls of the themes are allowed, whatever their arguments")
+    @Test("the sandbox profile allows the calls of its themes, whatever their arguments")
     func allowed() throws {
         let rules = Seccomp.sandboxThemes.flatMap(\.rules).filter { $0.action == .allow }
         for name in rules.filter({ $0.args == nil }).flatMap(\.names) {
@@ -47,7 +47,7 @@ struct SandboxProfileTests {
     }
 
     @Test(
-        "what reaches beyond the container, or into little used code of the kernel, is refused",
+        "the sandbox profile refuses calls beyond the container or into rare kernel code",
         arguments: [
             "mount umount2 pivot_root open_tree move_mount mount_setattr",
             "fsopen fsconfig fsmount fspick",
@@ -67,7 +67,7 @@ struct SandboxProfileTests {
         }
     }
 
-    @Test("no call is allowed that no theme names")
+    @Test("the sandbox profile allows no call that no theme names")
     func nothingElse() throws {
         let named = Set(Seccomp.sandboxThemes.flatMap(\.rules).flatMap(\.names))
         for number in UInt32(0)..<1000 {
@@ -81,7 +81,7 @@ struct SandboxProfileTests {
         }
     }
 
-    @Test("threads and processes are made, but no namespace; clone3 is as if it were not there")
+    @Test("the sandbox profile allows new threads and processes, no new namespaces, and no clone3")
     func clones() throws {
         let thread: UInt64 = 0x3d_0f00
         #expect(try action("clone", [thread]) == Self.allow)
@@ -92,7 +92,7 @@ struct SandboxProfileTests {
         #expect(try action("clone3") == Self.noSuchCall)
     }
 
-    @Test("sockets are of the common families alone")
+    @Test("the sandbox profile allows sockets of the common families only")
     func sockets() throws {
         for family in [1, 2, 10, 16, 1 << 40 | 2] as [UInt64] {
             #expect(try action("socket", [family]) == Self.allow, "\(family)")
@@ -102,7 +102,9 @@ struct SandboxProfileTests {
         }
     }
 
-    @Test("no call types into a terminal, not with bits either that the kernel passes over")
+    @Test(
+        "the sandbox profile refuses ioctl calls that inject terminal input, even with high bits"
+    )
     func terminals() throws {
         for number in [0x5401, 0x5413, 0x5414, 0x541b, 0x8004_6e00, .max] as [UInt64] {
             #expect(try action("ioctl", [0, number]) == Self.allow)
@@ -112,7 +114,7 @@ struct SandboxProfileTests {
         }
     }
 
-    @Test("a program keeps the random addresses")
+    @Test("the sandbox profile does not let a program turn off address randomization")
     func personality() throws {
         for domain in [0, 8, 0xffff_ffff] as [UInt64] {
             #expect(try action("personality", [domain]) == Self.allow)
@@ -122,7 +124,7 @@ struct SandboxProfileTests {
         }
     }
 
-    @Test("programs of another architecture are killed")
+    @Test("the sandbox profile kills programs of another architecture")
     func otherMachine() throws {
         #expect(
             try filter.action(for: SystemCallRecord(number: 3, architecture: 0x4000_0003)) == 0)

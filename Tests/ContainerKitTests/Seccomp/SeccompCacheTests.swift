@@ -32,7 +32,7 @@ struct SeccompCacheTests {
         (try? FileManager.default.contentsOfDirectory(atPath: store)) ?? []
     }
 
-    @Test("what is kept is what was compiled, and is taken the next time")
+    @Test("a cached filter equals the compiled one, and is used the next time")
     func roundTrip() throws {
         try withStore { store in
             let cache = SeccompCache(in: store)
@@ -57,7 +57,7 @@ struct SeccompCacheTests {
         }
     }
 
-    @Test("an entry counts only for the very same profile, and only whole")
+    @Test("a cache entry is used only for exactly the same profile, and only if complete")
     func otherKeys() throws {
         let filter = SeccompFilter(
             program: [UInt8](0..<16), flags: .log, unknownSystemCalls: ["a", "b"])
@@ -75,7 +75,7 @@ struct SeccompCacheTests {
         }
     }
 
-    @Test("short profiles are not kept, nor is one that is only explained, nor a wrong one")
+    @Test("short profiles, profiles that are only explained and invalid ones are not cached")
     func notKept() throws {
         try withStore { store in
             var cache = SeccompCache(in: store)
@@ -89,13 +89,13 @@ struct SeccompCacheTests {
         }
     }
 
-    @Test("a store that is not there, or that nobody may write to, is no error")
+    @Test("a store that does not exist or is not writable is no error of the cache")
     func noStore() throws {
         let cache = SeccompCache(in: "/proc/no/such/store")
         #expect(try cache.filter(of: profile()) == SeccompFilter(compiling: profile()))
     }
 
-    @Test("what a killed writer left does not keep the place for ever")
+    @Test("the leftover of a killed writer does not block a cache entry for ever")
     func leftovers() throws {
         try withStore { store in
             let cache = SeccompCache(in: store)
@@ -109,7 +109,7 @@ struct SeccompCacheTests {
         }
     }
 
-    @Test("what others may write to, or have put there by another name, is not believed")
+    @Test("a cache entry that others may write to, or placed under another name, is not used")
     func otherWriters() throws {
         try withStore { store in
             var cache = SeccompCache(in: store)
@@ -143,7 +143,7 @@ struct SeccompCacheTests {
         }
     }
 
-    @Test("however many profiles there are, there are few entries")
+    @Test("the number of cache entries stays small, however many profiles there are")
     func bounded() throws {
         try withStore { store in
             let cache = SeccompCache(in: store)

@@ -42,7 +42,7 @@ struct SeccompFilterTests {
     }
 
     @Test(
-        "every action is what the kernel calls it",
+        "every seccomp action becomes the kernel's value for it",
         arguments: [
             (Seccomp.Action.kill, nil, Act.killThread),
             (.killThread, nil, Act.killThread),
@@ -64,7 +64,7 @@ struct SeccompFilterTests {
     }
 
     @Test(
-        "the default action carries its own errno",
+        "the default action has its own errno",
         arguments: [
             (nil, Act.errno(1)), (13, Act.errno(13)), (38, Act.errno(38)),
         ] as [(UInt?, UInt32)])
@@ -90,7 +90,7 @@ struct SeccompFilterTests {
     private static let wide: UInt64 = 0x1_0000_0005
 
     @Test(
-        "an argument is compared over all 64 bits",
+        "a seccomp argument is compared over all 64 bits",
         arguments: [
             ComparisonCase(op: .equal, value: wide, argument: wide, matches: true),
             ComparisonCase(op: .equal, value: wide, argument: 5, matches: false),
@@ -153,7 +153,7 @@ struct SeccompFilterTests {
         #expect(try action(filter, "personality", [7, 4]) == Act.errno(1))
     }
 
-    @Test("a rule that says what the default says is passed over, and so is an unknown name")
+    @Test("a rule that repeats the default action, or names an unknown call, is skipped")
     func redundantRules() throws {
         let profile = Seccomp(
             defaultAction: .errno, defaultErrnoRet: 1,
@@ -168,7 +168,7 @@ struct SeccompFilterTests {
     }
 
     #if arch(x86_64)
-    @Test("rules hold on every architecture that is named, and calls of others kill")
+    @Test("seccomp rules apply to every named architecture; calls of other architectures kill")
     func architectures() throws {
         let rule = SeccompRule(names: ["getpid"], action: .errno, errnoRet: 9)
         let both = try SeccompFilter(
@@ -188,7 +188,7 @@ struct SeccompFilterTests {
         #expect(try outcome(native) == Act.killThread)
     }
 
-    @Test("the native architecture is part of the filter even if only another is named")
+    @Test("the native architecture is in the filter even if the profile names only another")
     func nativeIsAlwaysThere() throws {
         let rule = SeccompRule(names: ["getpid"], action: .errno, errnoRet: 9)
         let filter = try SeccompFilter(
@@ -199,7 +199,7 @@ struct SeccompFilterTests {
     }
 
     @Test(
-        "calls newer than the profile get ENOSYS, on each architecture by its own numbers",
+        "calls newer than the profile get ENOSYS, with the numbers of each architecture",
         arguments: [
             (437, Machine.native, Act.allow),
             (438, Machine.native, Act.errno(38)),
@@ -222,7 +222,7 @@ struct SeccompFilterTests {
         #expect(try BPFInterpreter(filter.program).action(for: call) == expected)
     }
 
-    @Test("without x32 in the profile, its calls are left to the filter, which kills")
+    @Test("x32 calls kill the thread if the profile does not name the x32 architecture")
     func x32WithoutPermission() throws {
         let profile = Seccomp(
             defaultAction: .errno,
@@ -234,7 +234,7 @@ struct SeccompFilterTests {
     #endif
 
     @Test(
-        "newer calls get what the default says where that lets calls through, or is ENOSYS already",
+        "calls newer than the profile get the default action if it allows them or is ENOSYS",
         arguments: [
             (Seccomp.Action.allow, nil, Act.allow),
             (.log, nil, Act.log),
@@ -253,7 +253,7 @@ struct SeccompFilterTests {
     }
 
     @Test(
-        "flags: none named is SPEC_ALLOW, an empty list is none, a lone thread needs no TSYNC",
+        "missing seccomp flags mean SPEC_ALLOW, an empty list means none, and TSYNC is dropped",
         arguments: [
             (nil, .speculationAllow),
             ([], .empty),
@@ -269,7 +269,7 @@ struct SeccompFilterTests {
     }
 
     @Test(
-        "a rule that notifies makes a listener, and a wait for it that only a kill ends if asked for",
+        "a notify rule makes a listener; its wait is limited to kill signals only if requested",
         arguments: [
             (nil, .newListener | .speculationAllow), ([], .newListener),
             ([.waitKillableReceive], .newListener | .waitKillableReceive),
@@ -286,7 +286,7 @@ struct SeccompFilterTests {
     }
 
     @Test(
-        "what cannot be compiled is told with its field",
+        "a profile that cannot be compiled is refused with the field at fault",
         arguments: [
             (
                 Seccomp(defaultAction: .notify),
@@ -340,7 +340,7 @@ struct SeccompFilterTests {
         }
     }
 
-    @Test("of two rules for the same call the first decides")
+    @Test("the first of two rules for the same call decides")
     func contradiction() throws {
         let profile = Seccomp(
             defaultAction: .allow,
@@ -354,9 +354,9 @@ struct SeccompFilterTests {
     }
 }
 
-@Suite("What this machine can do with seccomp")
+@Suite("Seccomp support of this machine")
 struct SeccompSupportTests {
-    @Test("a kernel of 5.14 knows every action, and the flags older than it")
+    @Test("Linux 5.14 and later knows every seccomp action and the flags older than it")
     func kernel() {
         for action in Seccomp.Action.allCases {
             #expect(SeccompSupport.supports(action), "\(action.rawValue)")
@@ -367,7 +367,7 @@ struct SeccompSupportTests {
         #expect(SeccompSupport.isAvailable)
     }
 
-    @Test("libseccomp tells its version, and knows the native architecture")
+    @Test("libseccomp reports its version and the native architecture")
     func library() {
         #expect(libseccompVersion().split(separator: ".").count == 3)
         #if arch(x86_64)

@@ -11,7 +11,7 @@ struct SeccompListenerTests {
         ociVersion: "1.3.0", id: "box", pid: 0, status: .creating, bundle: "/bundle",
         annotations: ["a": "b"])
 
-    @Test("without a rule that notifies the path is ignored, as the specification says")
+    @Test("listenerPath is ignored without a notify rule, as the specification requires")
     func ignored() {
         let profile = Seccomp(
             defaultAction: .allow, listenerPath: "/a.sock", listenerMetadata: "m",
@@ -20,7 +20,7 @@ struct SeccompListenerTests {
         #expect(SeccompListener(nil, state: state) == nil)
     }
 
-    @Test("a relative path counts from the bundle")
+    @Test("a relative listenerPath starts at the bundle directory")
     func paths() throws {
         var profile = PlanCase.notifyingProfile
         #expect(SeccompListener(profile, state: state)?.path == "/run/agent.sock")
@@ -28,7 +28,7 @@ struct SeccompListenerTests {
         #expect(SeccompListener(profile, state: state)?.path == "/bundle/@abstract")
     }
 
-    @Test("the message is the container process state of the specification")
+    @Test("the listener is sent the container process state of the specification")
     func message() throws {
         let listener = try #require(SeccompListener(PlanCase.notifyingProfile, state: state))
         let version = RuntimeVersion.specVersion

@@ -15,7 +15,7 @@ struct StateDirectoryTests {
         store = try TemporaryDirectory()
     }
 
-    @Test("an id is taken once")
+    @Test("a container id can be taken only once")
     func exclusive() throws {
         let first = try StateDirectory.make("c", in: store.path)
         let error = #expect(throws: ContainerError.self) {
@@ -26,7 +26,7 @@ struct StateDirectoryTests {
         try StateDirectory.make("c", in: store.path).remove()
     }
 
-    @Test("removing a deleted container leaves the directory of the next one of its id")
+    @Test("removing a deleted container's directory leaves a newer one of the same id")
     func removesOnlyItsOwn() throws {
         let old = try StateDirectory.make("c", in: store.path)
         #expect(rmdir(old.path) == 0)
@@ -38,7 +38,7 @@ struct StateDirectoryTests {
         #expect(access(new.path, F_OK) != 0)
     }
 
-    @Test("a new directory is the one of its name, whoever deletes meanwhile")
+    @Test("a new state directory keeps its name, even while others delete it")
     func concurrentDeletes() async throws {
         let path = store.path
         let made = try await withThrowingTaskGroup(of: Int.self) { group in
@@ -80,7 +80,7 @@ struct StateDirectoryTests {
         """
 
     @Test(
-        "of a record that cannot be read, init and cgroup are taken where they are there",
+        "the init and cgroup of an unreadable record are recovered if they are in it",
         arguments: [
             (#"{"version": 2, "pid": 7, "startTime": 9, \#(cgroups)}"#, 7, 1),
             (#"{"pid": 7, "startTime": 9}"#, 7, 0),
@@ -115,7 +115,7 @@ struct StateDirectoryTests {
         """
 
     @Test(
-        "a record is written to the byte as earlier versions write it, and read",
+        "a record is written byte for byte as earlier versions write it, and can be read",
         arguments: [whole, least])
     func writtenAsBefore(_ text: String) throws {
         let record = try #require(try ContainerRecord(JSONValue(json: Array(text.utf8))))
@@ -125,7 +125,7 @@ struct StateDirectoryTests {
         #expect(record.hooks?.poststop?.first?.path == "/h" && record.hasProgram)
     }
 
-    @Test("what was added later may be missing in a record")
+    @Test("fields that were added in later versions may be missing in a record")
     func missingMembers() throws {
         let text = """
             {"version": 1, "id": "c", "ociVersion": "1.3.0", "bundle": "/b", "rootfs": "/r",
@@ -136,7 +136,9 @@ struct StateDirectoryTests {
         #expect(record.annotations.isEmpty && record.lastInstructions.isEmpty)
     }
 
-    @Test("a record with neither tells nothing", arguments: ["{}", "[]", #"{"pid": 7}"#])
+    @Test(
+        "nothing is recovered from a record that has neither an init nor a cgroup",
+        arguments: ["{}", "[]", #"{"pid": 7}"#])
     func nothingToSalvage(_ json: String) throws {
         var record = ContainerRecord(salvaged: "c")
         record.salvage(try JSONValue(json: Array(json.utf8)))
@@ -144,7 +146,7 @@ struct StateDirectoryTests {
     }
 
     @Test(
-        "a record with a member of another type is damaged, not read without it",
+        "a record with a field of the wrong type is damaged as a whole",
         arguments: [
             #""pid": "7""#, #""pid": 2147483648"#, #""pid": -1"#, #""complete": "yes""#,
             #""pidNamespace": 1"#, #""annotations": []"#, #""annotations": {"a": 1}"#,
@@ -169,7 +171,7 @@ struct StateDirectoryTests {
 
     // MARK: Whom to believe
 
-    @Test("a directory that others may write to is refused, by its path and mode")
+    @Test("a state directory that others may write to is refused with its path and mode")
     func writableByOthers() throws {
         let made = try StateDirectory.make("c", in: store.path)
         chmod(made.path, 0o733)
@@ -180,7 +182,8 @@ struct StateDirectoryTests {
         #expect(error?.message.contains("\(made.path) (mode 0733)") == true)
     }
 
-    @Test("another user's directory is refused", .enabled(if: geteuid() == 0, "needs root"))
+    @Test(
+        "a state directory of another user is refused", .enabled(if: geteuid() == 0, "needs root"))
     func ofAnotherUser() throws {
         let made = try StateDirectory.make("c", in: store.path)
         chown(made.path, 1000, 1000)
@@ -191,7 +194,7 @@ struct StateDirectoryTests {
         #expect(error?.message.contains("belongs to user 1000") == true)
     }
 
-    @Test("a record of another container is not that of the directory's")
+    @Test("a record is refused if its container id is not that of its directory")
     func otherID() throws {
         let made = try StateDirectory.make("c", in: store.path)
         try made.stage(
@@ -203,7 +206,7 @@ struct StateDirectoryTests {
         #expect(try made.readRecord("d") != nil)
     }
 
-    @Test("the lock is told to be taken, and is free once its holder lets go of it")
+    @Test("the state lock is reported as held until its holder releases it")
     func lockTaken() throws {
         let made = try StateDirectory.make("c", in: store.path)
         guard let other = try StateDirectory.open("c", in: store.path) else {
@@ -217,7 +220,7 @@ struct StateDirectoryTests {
         #expect(afterwards)
     }
 
-    @Test("an empty directory is one of no container only if it never had a file")
+    @Test("an empty state directory belongs to no container only if it never held a file")
     func emptied() throws {
         let fresh = try StateDirectory.make("a", in: store.path)
         let isFresh = try fresh.isOfNoContainer()

@@ -5,10 +5,10 @@ import Testing
 
 @testable import ContainerKit
 
-@Suite("Texts of paths")
+@Suite("Path text")
 struct FilePathTextTests {
     @Test(
-        "a path's text is the library's, repaired where it is no UTF-8",
+        "the text of a path equals FilePath's string, with invalid UTF-8 repaired",
         arguments: [[], [0x2f], [0x61, 0x2f, 0xc3, 0xa4], [0x2f, 0xff, 0x62], [0xc3]] as [[UInt8]])
     func asTheLibrary(_ bytes: [UInt8]) {
         let path = FilePath(platformString: (bytes + [0]).map { CChar(bitPattern: $0) })

@@ -15,7 +15,9 @@ struct FileReadingTests {
         temporary = try TemporaryDirectory()
     }
 
-    @Test("a file is read whole or refused as too large, never cut", arguments: [0, 99, 100, 101])
+    @Test(
+        "a file is read completely or refused as too large, never truncated",
+        arguments: [0, 99, 100, 101])
     func limit(_ count: Int) throws {
         let path = "\(directory)/file"
         #expect(
@@ -32,7 +34,7 @@ struct FileReadingTests {
         #expect(error?.description.contains("more than 100 bytes") == true)
     }
 
-    @Test("a fifo that nobody writes to is empty, and is not waited for", .timeLimit(.minutes(1)))
+    @Test("a FIFO without a writer reads as empty, and is not waited for", .timeLimit(.minutes(1)))
     func fifo() throws {
         let path = "\(directory)/fifo"
         #expect(mkfifo(path, 0o600) == 0)

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("rtnetlink")
 struct NetlinkTests {
-    @Test("a message is its header, its structure, and attributes padded to four bytes")
+    @Test("a netlink message is a header, a structure, and attributes padded to four bytes")
     func layout() {
         var message = NetlinkMessage(16, 5)
         message.sequence = 7
@@ -27,7 +27,7 @@ struct NetlinkTests {
         #expect(message.attribute(4, after: 4) == nil)
     }
 
-    @Test("lengths that do not fit are refused, never read beyond")
+    @Test("netlink lengths that do not fit are refused and never read beyond")
     func truncation() {
         var message = NetlinkMessage(16, 0)
         message.append(UInt32(0))
@@ -48,7 +48,7 @@ struct NetlinkTests {
         #expect(message.attribute(3, after: 400) == nil)
     }
 
-    @Test("an address is taken as the kernel tells it")
+    @Test("a network address is read as the kernel reports it")
     func address() {
         var answer = NetlinkMessage(20, 0)
         for byte: UInt8 in [2, 24, 0x80, 0] { answer.append(byte) }
@@ -68,7 +68,7 @@ struct NetlinkTests {
         #expect(NetworkAddress(answer, of: 4) == nil, "four bytes are no IPv6 address")
     }
 
-    @Test("the loopback interface has its number and its address")
+    @Test("the loopback interface is found with its index and its address")
     func loopback() throws {
         var socket = try NetlinkSocket()
         let link = try socket.link(named: "lo")
@@ -77,7 +77,7 @@ struct NetlinkTests {
         if link.isUp { #expect(addresses.contains("127.0.0.1/8")) }
     }
 
-    @Test("a device that is not there is told by the kernel's errno")
+    @Test("a missing network device is reported with the kernel's errno")
     func missing() throws {
         var socket = try NetlinkSocket()
         do throws(SystemCallError) {

@@ -33,10 +33,10 @@ func spawn(_ arguments: [String], terminal: CInt? = nil) throws -> Int32 {
     return pid
 }
 
-@Suite("Calls about processes")
+@Suite("System calls on processes")
 struct ProcessCallTests {
     @Test(
-        "a child's end is its status or its signal",
+        "a child's exit status is its status or its signal",
         arguments: [
             ("exit 0", ContainerKit.ExitStatus.exited(0)), ("exit 255", .exited(255)),
             ("kill -9 $$", .signaled(9)), ("kill -15 $$", .signaled(15)),
@@ -46,7 +46,7 @@ struct ProcessCallTests {
         #expect(try waitProcess(process.number) == status)
     }
 
-    @Test("a running child has no status, and a signal ends it")
+    @Test("a running child has no exit status, and a signal ends it")
     func signal() throws {
         let process = try openProcess(try spawn(["/bin/sleep", "60"]))
         #expect(try waitProcessIfEnded(process.number) == nil)
@@ -56,7 +56,7 @@ struct ProcessCallTests {
         #expect(try waitProcessIfEnded(process.number) == .signaled(15))
     }
 
-    @Test("the end of a child that somebody else reaped is known or an error")
+    @Test("the exit status of a child that another thread reaped is known or an error")
     func takenStatus() throws {
         let pid = try spawn(["/bin/sh", "-c", "exit 7"])
         let process = try openProcess(pid)
@@ -69,7 +69,7 @@ struct ProcessCallTests {
         }
     }
 
-    @Test("poll stops when its time is over and passes over negative descriptors")
+    @Test("poll stops at its timeout and skips negative descriptors")
     func timeout() throws {
         let pair = try socketPair()
         var entries = [PollEntry(-1, .readable), PollEntry(pair.first.number, .readable)]
@@ -80,7 +80,7 @@ struct ProcessCallTests {
         #expect(entries[1].seen == .readable)
     }
 
-    @Test("a limit of another process is set")
+    @Test("a resource limit of another process can be set")
     func limit() throws {
         let pid = try spawn(["/bin/sleep", "60"])
         let process = try openProcess(pid)
@@ -94,7 +94,7 @@ struct ProcessCallTests {
     }
 
     @Test(
-        "only the last parenthesis ends the name of a process",
+        "the last parenthesis in /proc/pid/stat ends the process name",
         arguments: [
             "1 (a) S", "1 (a) R 1) S", "1 () S", "1 (\n) Z (x) S", "1 (S 1 2 3) ) S",
         ])
@@ -106,13 +106,13 @@ struct ProcessCallTests {
     }
 
     @Test(
-        "what is no stat line is none",
+        "a text that is not a stat line is refused",
         arguments: ["", "1 (a", "1 (a) S 1 2", "1 (a) SS" + String(repeating: " 1", count: 30)])
     func noStat(_ line: String) {
         #expect(ProcessStat(parsing: Array(line.utf8)) == nil)
     }
 
-    @Test("this process runs since a time that stays; a number without process has none")
+    @Test("the start time of a process does not change; a number without a process has none")
     func ownStat() throws {
         let own = try startTime(of: getpid())
         #expect(own != nil)
@@ -121,7 +121,7 @@ struct ProcessCallTests {
     }
 
     @Test(
-        "a process has ended as a zombie, but not while threads outlive the first",
+        "a zombie counts as an ended process, but not while threads outlive the first one",
         arguments: [
             ("Z", 1, true), ("Z", 2, false), ("X", 0, true), ("S", 1, false), ("T", 1, false),
         ])
@@ -133,7 +133,7 @@ struct ProcessCallTests {
         #expect(stat.startTime == 99 && stat.isEnding && stat.threadCount == threads)
     }
 
-    @Test("the clocks go forward")
+    @Test("the clocks never go back")
     func clocks() {
         let first = ClockTime.monotonic
         #expect(ClockTime.monotonic.totalNanoseconds >= first.totalNanoseconds)
@@ -143,7 +143,7 @@ struct ProcessCallTests {
 
 @Suite("Unix sockets")
 struct SocketCallTests {
-    @Test("a socket is reached by its path, however long", arguments: [1, 80, 200])
+    @Test("a Unix socket can be reached by a path of any length", arguments: [1, 80, 200])
     func connection(_ length: Int) throws {
         let temporary = try TemporaryDirectory()
         let parent = temporary.path + "/" + String(repeating: "d", count: length)
@@ -158,7 +158,7 @@ struct SocketCallTests {
         _ = try connectUnixSocket(in: directory.number, name: "start")
     }
 
-    @Test("nobody listening is told with the path")
+    @Test("a socket path without a listener is an error with the path")
     func refused() throws {
         #expect {
             _ = try connectUnixSocket(path: "/nowhere/socket")
@@ -167,7 +167,7 @@ struct SocketCallTests {
         }
     }
 
-    @Test("one descriptor comes over, close-on-exec")
+    @Test("one descriptor is received over a socket, close-on-exec")
     func descriptor() throws {
         let pair = try socketPair()
         let file = try openFile("/dev/null", .readOnly)
@@ -177,7 +177,7 @@ struct SocketCallTests {
         #expect(fcntl(received.number, F_GETFD) == FD_CLOEXEC)
     }
 
-    @Test("a message without a descriptor and a closed socket are errors")
+    @Test("a message without a descriptor, or a closed socket, is an error")
     func noDescriptor() throws {
         var numbers: [CInt] = [-1, -1]
         try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &numbers) == 0)
@@ -195,9 +195,9 @@ struct SocketCallTests {
     }
 }
 
-@Suite("The end of a process")
+@Suite("Exit status of a process")
 struct ProcessEndTests {
-    @Test("a child's end comes with what it has used, once")
+    @Test("a child's exit status is taken once, together with its resource usage")
     func usage() throws {
         let process = try openProcess(
             try spawn(["/bin/sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 4"])
@@ -213,7 +213,8 @@ struct ProcessEndTests {
         #expect(throws: SystemCallError.self) { try takeEnd(ofChild: process.number) }
     }
 
-    @Test("a zombie tells its status to others than its parent, and a process that runs does not")
+    @Test(
+        "a zombie shows its exit status to processes other than its parent; a running one has none")
     func zombie() throws {
         let pid = try spawn(["/bin/sh", "-c", "exit 9"])
         let process = try openProcess(pid)
@@ -228,7 +229,7 @@ struct ProcessEndTests {
         #expect(waitStatus(ofEnded: Array("1 (a) Z".utf8)) == nil)
     }
 
-    @Test("a word of wait(2) is a status or a signal")
+    @Test("a status word of wait(2) is an exit status or a signal")
     func waitStatusWord() {
         #expect(ContainerKit.ExitStatus(waitStatus: 7 << 8) == .exited(7))
         #expect(ContainerKit.ExitStatus(waitStatus: 9) == .signaled(9))

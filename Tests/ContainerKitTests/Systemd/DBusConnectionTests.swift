@@ -60,7 +60,7 @@ struct DBusConnectionTests {
     }
 
     @Test(
-        "whoever accepts the user is accepted",
+        "a D-Bus server that accepts the user is ready for calls",
         arguments: [
             "DATA\r\nOK 0123\r\n", "DATA\r\nOK\r\n", "OK 0123\r\nERROR\r\n", "DATA \nOK 0123\n",
         ])
@@ -71,7 +71,7 @@ struct DBusConnectionTests {
     }
 
     @Test(
-        "whoever does not is told",
+        "a D-Bus server that rejects the user is reported with its answer",
         arguments: [
             ("REJECTED EXTERNAL\r\n", "authentication was refused: \"REJECTED EXTERNAL\""),
             ("DATA\r\nREJECTED\r\n", "authentication was refused: \"REJECTED\""),
@@ -83,7 +83,7 @@ struct DBusConnectionTests {
         #expect(error?.description == expected)
     }
 
-    @Test("silence ends with the time allowed")
+    @Test("a D-Bus server that does not answer is an error once the timeout has passed")
     func silence() throws {
         let error = #expect(throws: SystemdError.self) { try connection([]) }
         #expect(
@@ -98,7 +98,7 @@ struct DBusConnectionTests {
                 == "Get: no answer within the time allowed: recvfrom(test): connection timed out")
     }
 
-    @Test("an end that hangs up is told as a lost connection")
+    @Test("a D-Bus server that hangs up is reported as a lost connection")
     func hungUp() throws {
         let peer = try connection(Self.welcome + answer(1, []).dropLast(3))
         let half = #expect(throws: SystemdError.self) {
@@ -109,7 +109,7 @@ struct DBusConnectionTests {
         #expect(error?.isDisconnect == true)
     }
 
-    @Test("answers to other calls and signals are passed over")
+    @Test("answers to other D-Bus calls and signals are skipped")
     func passesOver() throws {
         let peer = try connection(
             Self.welcome + signal("Other", [.string("x")]) + answer(7, [.string("old")])
@@ -119,7 +119,7 @@ struct DBusConnectionTests {
                 == [.string("wanted")])
     }
 
-    @Test("a signal is found whether it came before the answer or after it")
+    @Test("a D-Bus signal is found whether it came before or after the answer")
     func signals() throws {
         let peer = try connection(
             Self.welcome + signal("Removed", [.uint32(1), .string("first")]) + answer(1, [])
@@ -140,7 +140,7 @@ struct DBusConnectionTests {
         #expect(error?.failure?.errno == .timedOut)
     }
 
-    @Test("an error says what the other end said")
+    @Test("a D-Bus error is reported with the text of the server")
     func errorAnswer() throws {
         let peer = try connection(Self.welcome + DBusFormatTests.recordedError)
         let error = #expect(throws: SystemdError.self) {
@@ -152,7 +152,7 @@ struct DBusConnectionTests {
                 == "Unit swr-z.scope not loaded. (org.freedesktop.systemd1.NoSuchUnit)")
     }
 
-    @Test("garbage in place of a message is told, and never waited on")
+    @Test("invalid bytes in place of a D-Bus message are an error, and are not waited on")
     func garbage() throws {
         let peer = try connection(Self.welcome + [UInt8](repeating: 0x41, count: 64))
         let error = #expect(throws: SystemdError.self) {
@@ -162,7 +162,7 @@ struct DBusConnectionTests {
     }
 
     @Test(
-        "the addresses of a bus are read as they are listed",
+        "the socket addresses of a D-Bus bus are read in their listed order",
         arguments: [
             ("unix:path=/run/user/1000/bus", ["\"/run/user/1000/bus\""]),
             ("unix:path=/a%20b,guid=1;unix:abstract=/tmp/x", ["\"/a b\"", "\"@/tmp/x\""]),
@@ -174,7 +174,7 @@ struct DBusConnectionTests {
     }
 
     @Test(
-        "a systemd's version is its first number",
+        "a systemd version is its first number",
         arguments: [("252 (252.39-1~deb12u1)", 252), ("v245.4-1.fc32", 245), ("255", 255), ("", 0)])
     func version(text: String, number: Int) {
         #expect(SystemdClient.versionNumber(text) == number)

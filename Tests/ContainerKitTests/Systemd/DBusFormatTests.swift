@@ -27,7 +27,7 @@ struct DBusFormatTests {
         text.split(separator: " ").compactMap { UInt8($0, radix: 16) }
     }
 
-    @Test("a call has the bytes that systemd takes")
+    @Test("a D-Bus call is encoded in the bytes that systemd accepts")
     func encodesCall() {
         var call = DBusMessage(
             calling: "Get", of: "org.freedesktop.DBus.Properties", at: "/org/freedesktop/systemd1",
@@ -46,7 +46,7 @@ struct DBusFormatTests {
         #expect(call.encoded == expected)
     }
 
-    @Test("an answer of systemd is read")
+    @Test("an answer of systemd can be decoded")
     func decodesReply() throws {
         #expect(
             try DBusMessage.length(beginning: Self.recordedReply.prefix(16))
@@ -57,7 +57,7 @@ struct DBusFormatTests {
         #expect(try reply.arguments() == [.variant(.string("257.13-1~deb13u1"))])
     }
 
-    @Test("an error of systemd is read")
+    @Test("an error of systemd can be decoded")
     func decodesError() throws {
         let error = try #require(try DBusMessage(decoding: Self.recordedError[...]))
         #expect(error.kind == .error)
@@ -65,14 +65,14 @@ struct DBusFormatTests {
         #expect(try error.arguments() == [.string("Unit swr-z.scope not loaded.")])
     }
 
-    @Test("numbers of a machine with the other byte order are read")
+    @Test("D-Bus numbers in the other byte order can be decoded")
     func bigEndian() throws {
         var reader = DBusReader(
             Self.hex("00 00 01 02 00 00 00 00 00 00 00 00 00 00 00 05")[...], isLittleEndian: false)
         #expect(try reader.values(Array("ut".utf8)) == [.uint32(0x102), .uint64(5)])
     }
 
-    @Test("what is written is what is read, whatever the values are")
+    @Test("D-Bus values survive encoding and decoding")
     func roundTrip() throws {
         var random = SplitMix(state: 1)
         for _ in 0..<2000 {
@@ -122,7 +122,7 @@ struct DBusFormatTests {
         }
     }
 
-    @Test("a damaged message is an error or another message, never the end of the program")
+    @Test("a damaged D-Bus message is an error or another message, and never traps")
     func damaged() {
         var random = SplitMix(state: 2)
         var refused = 0
@@ -138,7 +138,7 @@ struct DBusFormatTests {
         #expect(refused > 5000)
     }
 
-    @Test("bytes without any sense are refused")
+    @Test("bytes that are no D-Bus message are refused")
     func noise() {
         var random = SplitMix(state: 3)
         for _ in 0..<20_000 {
@@ -149,7 +149,7 @@ struct DBusFormatTests {
         }
     }
 
-    @Test("every shorter part of a message is refused")
+    @Test("every truncated D-Bus message is refused")
     func truncated() {
         for count in Self.recordedReply.indices {
             #expect(!Self.isReadable(Array(Self.recordedReply.prefix(count))))
@@ -170,7 +170,7 @@ struct DBusFormatTests {
     }
 
     @Test(
-        "hostile bodies are refused",
+        "D-Bus bodies with hostile contents are refused",
         arguments: [
             // An array longer than its message; one that ends inside an element.
             ("ay", "ff ff ff ff 00"), ("au", "05 00 00 00 01 00 00 00 01"),
@@ -186,7 +186,7 @@ struct DBusFormatTests {
         #expect(throws: DBusFormatError.self) { try reader.values(Array(signature.utf8)) }
     }
 
-    @Test("endless nesting is refused")
+    @Test("endlessly nested D-Bus signatures are refused")
     func nesting() {
         // Variants in variants, and arrays in arrays.
         let variants: [UInt8] = (0..<5000).flatMap { _ in [1, UInt8(ascii: "v"), 0] }
@@ -197,7 +197,7 @@ struct DBusFormatTests {
         #expect(throws: DBusFormatError.self) { try reader.values(arrays) }
     }
 
-    @Test("a message that is too long to be one of systemd's is refused at once")
+    @Test("a D-Bus message longer than any of systemd's is refused at once")
     func tooLong() {
         let prefix = Self.hex("6c 02 01 01 ff ff ff 07 02 00 00 00 00 00 00 00")
         #expect(throws: DBusFormatError.self) {
