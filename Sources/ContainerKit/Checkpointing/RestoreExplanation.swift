@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import ByteText
 internal import CLinux
 internal import InitProgram
 internal import KernelVocabulary
@@ -141,12 +142,14 @@ struct RestoreExplanation: Equatable {
     /// For people: a title for each section, and two columns; empty sections are left out.
     var text: String {
         sections.filter { !$0.lines.isEmpty }.map { section in
-            let width = section.lines.map(\.field.count).max() ?? 0
             let lines = section.lines.map { line in
-                "  " + line.field + String(repeating: " ", count: width - line.field.count) + "  "
-                    + line.text
+                (field: Printable.text(line.field), text: Printable.text(line.text))
             }
-            return ([section.title] + lines).joined(separator: "\n") + "\n"
+            let width = lines.map(\.field.count).max() ?? 0
+            let rows = lines.map { field, text in
+                "  " + field + String(repeating: " ", count: width - field.count) + "  " + text
+            }
+            return ([section.title] + rows).joined(separator: "\n") + "\n"
         }.joined(separator: "\n")
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import ByteText
 internal import InitProgram
 
 /// The position of the child in its column.
@@ -27,7 +28,7 @@ extension LaunchPlan {
             for instruction in image.instructionsOfStep(index) {
                 lines.append(
                     (instruction == mark?.instruction ? "=> " : blank) + "         "
-                        + image.rendered(instruction))
+                        + Printable.text(image.rendered(instruction)))
             }
         }
         if !laterSteps.isEmpty {
@@ -42,7 +43,9 @@ extension LaunchPlan {
         return steps.enumerated().map { index, step in
             let (number, field) = (String(index + 1), step.origin.description)
             return String(repeating: " ", count: max(0, 4 - number.count)) + number + "  " + field
-                + String(repeating: " ", count: width - field.count) + "  " + step.sentence
+                + String(repeating: " ", count: width - field.count) + "  "
+                // Texts of a config must not look like further lines, or control a terminal.
+                + Printable.text(step.sentence)
         }
     }
 }

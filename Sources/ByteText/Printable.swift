@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Text for a terminal: output and names from an image must not be able to control the terminal.
-enum Printable {
+package enum Printable {
     /// Whether a terminal may interpret the character, or change the order of the following text.
-    static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    package static func isControl(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0..<0x20, 0x7F...0x9F: true
         // Line and paragraph separators, and controls of the writing direction.
@@ -13,7 +13,7 @@ enum Printable {
     }
 
     /// The character as an escape of a quoted Go string.
-    static func escaped(_ scalar: Unicode.Scalar) -> String {
+    package static func escaped(_ scalar: Unicode.Scalar) -> String {
         switch scalar {
         case "\n": return "\\n"
         case "\r": return "\\r"
@@ -27,7 +27,7 @@ enum Printable {
     }
 
     /// The text with its control characters escaped.
-    static func text(_ text: String, keepingLines: Bool = false) -> String {
+    package static func text(_ text: String, keepingLines: Bool = false) -> String {
         guard text.unicodeScalars.contains(where: isControl) else { return text }
         var result = ""
         for scalar in text.unicodeScalars {
