@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import CLinux
 internal import KernelVocabulary
 internal import SystemPackage
 
@@ -22,6 +23,12 @@ extension ProgramImage {
             ], ignoring: [.noSuchProcess])
         code.call(.exitGroup, [.literal(0)])
         return code.image
+    }
+}
+
+extension SystemCall {
+    fileprivate static var pidfdSendSignal: SystemCall {
+        SystemCall("pidfd_send_signal", __NR_pidfd_send_signal)
     }
 }
 #endif

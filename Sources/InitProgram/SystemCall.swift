@@ -38,9 +38,6 @@ package struct SystemCall: Equatable, Sendable {
     static var fsopen: SystemCall { SystemCall("fsopen", __NR_fsopen) }
     static var fstatfs: SystemCall { SystemCall("fstatfs", __NR_fstatfs) }
     static var futex: SystemCall { SystemCall("futex", __NR_futex) }
-    static var pidfdSendSignal: SystemCall {
-        SystemCall("pidfd_send_signal", __NR_pidfd_send_signal)
-    }
     static var getppid: SystemCall { SystemCall("getppid", __NR_getppid) }
     static var getpid: SystemCall { SystemCall("getpid", __NR_getpid) }
     static var ioctl: SystemCall { SystemCall("ioctl", __NR_ioctl) }

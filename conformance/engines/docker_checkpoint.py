@@ -3,28 +3,17 @@
 
 from docker_daemon import docker, start, state
 from docker_run import shell
-from harness import case, eventually, expect, expect_in, needs_criu
+from harness import Counter, case, eventually, expect, expect_in, needs_criu
 
-COUNT = "i=0; while :; do i=$((i+1)); echo $i >/next; mv /next /count; sleep 0.1; done"
 GROUP = "experimental"
-
-
-def count():
-    said = docker("exec", "box", "cat", "/count", status=None)
-    return int(said) if said.isdigit() else 0
+counter = Counter(lambda name: docker("exec", name, "cat", Counter.FILE, status=None))
 
 
 def counted():
     """Starts a counter; gives what it has reached."""
     needs_criu()
-    start("--security-opt", "seccomp=unconfined", *shell(COUNT))
-    return eventually(lambda: (n := count()) > 15 and n, "it counts")
-
-
-def goes_on(reached):
-    first = count()
-    expect(first >= reached, True, f"{first} is not before {reached}")
-    eventually(lambda: count() > first, "it goes on")
+    start("--security-opt", "seccomp=unconfined", *shell(Counter.SCRIPT))
+    return counter.reached()
 
 
 @case("checkpoint --leave-running", group=GROUP)
@@ -33,7 +22,7 @@ def leave_running():
     docker("checkpoint", "create", "--leave-running", "box", "one")
     expect_in("one", docker("checkpoint", "ls", "box"))
     expect(state()["Status"], "running", "status")
-    goes_on(reached)
+    counter.goes_on(reached)
 
 
 @case("checkpoint, start --checkpoint", group=GROUP)
@@ -43,4 +32,4 @@ def checkpoint():
     eventually(lambda: state()["Status"] == "exited", "it ended")
     docker("start", "--checkpoint", "one", "box")
     expect(state()["Status"], "running", "status")
-    goes_on(reached)
+    counter.goes_on(reached)

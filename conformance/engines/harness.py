@@ -139,6 +139,33 @@ def needs_criu():
         raise NotRun(reason)
 
 
+class Counter:
+    """A shell script that counts in a file, to see whether a restored container goes on where it stood.
+
+    `read(name)` gives what the engine says is in the file of a container.
+    """
+
+    SCRIPT = "i=0; while :; do i=$((i+1)); echo $i >/next; mv /next /count; sleep 0.1; done"
+    FILE = "/count"
+
+    def __init__(self, read):
+        self.read = read
+
+    def value(self, name="box"):
+        said = self.read(name)
+        return int(said) if said.isdigit() else 0
+
+    def reached(self, name="box"):
+        """Waits until it has counted a while; gives what it has reached."""
+        return eventually(lambda: (n := self.value(name)) > 15 and n, "it counts")
+
+    def goes_on(self, reached, name="box"):
+        """It was not started anew, and it moves."""
+        first = self.value(name)
+        expect(first >= reached, True, f"{first} is not before {reached}")
+        eventually(lambda: self.value(name) > first, "it goes on")
+
+
 def nothing_left(leftovers, seconds=30):
     """Waits until leftovers() finds nothing; fails if it still finds something in the end."""
     deadline = time.monotonic() + seconds

@@ -4,10 +4,9 @@
 import pathlib
 import tempfile
 
-from harness import case, eventually, expect, expect_in, needs_criu
+from harness import Counter, case, eventually, expect, expect_in, needs_criu
 from podman_client import podman, shell, start, state
 
-COUNT = "i=0; while :; do i=$((i+1)); echo $i >/next; mv /next /count; sleep 0.1; done"
 # One process of the container writes to another one, which sends all back, by TCP.
 ECHO = """
 nc -l -p 99 -e cat & sleep 2
@@ -15,23 +14,14 @@ nc -l -p 99 -e cat & sleep 2
 """
 
 
-def count(name="box"):
-    said = podman("exec", name, "cat", "/count", status=None)
-    return int(said) if said.isdigit() else 0
+counter = Counter(lambda name: podman("exec", name, "cat", Counter.FILE, status=None))
 
 
 def counted(name="box"):
     """Starts a counter; gives what it has reached."""
     needs_criu()
-    start(*shell(COUNT), name=name)
-    return eventually(lambda: (n := count(name)) > 15 and n, "it counts")
-
-
-def goes_on(reached, name="box"):
-    """It was not started anew, and it moves."""
-    first = count(name)
-    expect(first >= reached, True, f"{first} is not before {reached}")
-    eventually(lambda: count(name) > first, "it goes on")
+    start(*shell(Counter.SCRIPT), name=name)
+    return counter.reached(name)
 
 
 def stops(name="box"):
@@ -46,7 +36,7 @@ def checkpoint():
     expect((state()["Status"], state()["Checkpointed"]), ("exited", True), "state")
     podman("container", "restore", "--keep", "box")
     expect(state()["Status"], "running", "status")
-    goes_on(reached)
+    counter.goes_on(reached)
     stops()
 
 
@@ -55,7 +45,7 @@ def leave_running():
     reached = counted()
     podman("container", "checkpoint", "--leave-running", "box")
     expect(state()["Status"], "running", "status")
-    goes_on(reached)
+    counter.goes_on(reached)
     stops()
 
 
@@ -68,8 +58,8 @@ def export():
         podman("rm", "-f", "-t", "0", "box")
         podman("container", "restore", "--import", file, "--name", "one")
         podman("container", "restore", "--import", file, "--name", "two")
-        goes_on(reached, "one")
-        goes_on(reached, "two")
+        counter.goes_on(reached, "one")
+        counter.goes_on(reached, "two")
         stops("one")
         stops("two")
 
@@ -85,7 +75,7 @@ def pre_checkpoint():
         podman("container", "checkpoint", *plain, "--with-previous", "--export", second, "box")
         podman("rm", "-f", "-t", "0", "box")
         podman("container", "restore", "--import-previous", first, "--import", second)
-        goes_on(reached)
+        counter.goes_on(reached)
         stops()
 
 

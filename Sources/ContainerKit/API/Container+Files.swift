@@ -99,13 +99,8 @@ extension Container {
         let temporary = ".containerkit-\(UInt64.random(in: .min ... .max))"
         let file = try openFile(
             temporary, .writeOnly | .create | .exclusive | .noFollow, at: directory, mode: 0o600)
-        do throws(SystemCallError) {
-            let count = try fill(file.number)
-            try renameFile(temporary, to: name, at: directory)
-            return count
-        } catch {
-            try? removeFile(temporary, at: directory)
-            throw error
+        return try completing(temporary, as: name, at: directory) { () throws(SystemCallError) in
+            try fill(file.number)
         }
     }
 

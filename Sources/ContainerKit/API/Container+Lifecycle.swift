@@ -337,26 +337,24 @@ extension Container {
             if try cgroup.isFrozen { try cgroup.thaw() }
             if !record.hasPidNamespace { try cgroup.killAll() }
         }
-        try awaitEnd(of: process, in: cgroup)
+        let number = process.number
+        let hasEnded = try reporting { () throws(SystemCallError) in
+            try ContainerKit.hasEnded(number, withinMilliseconds: 200)
+        }
+        if hasEnded { return }
+        // A process outside of its pid namespace may hold it up: the CRIU of a killed restore traces
+        // init's children, and without its runtime it waits for ever.
+        try reporting { () throws(CgroupError) in try cgroup.killAll() }
+        try awaitEnd(of: process)
     }
 
-    /// Waits at most ten seconds for the end of init, and kills its cgroup if it does not end at once.
-    private static func awaitEnd(of process: borrowing OwnedDescriptor, in cgroup: Cgroup? = nil)
-        throws(ContainerError)
-    {
-        var entries = [PollEntry(process.number, .readable)]
-        var ready = try reporting { () throws(SystemCallError) in
-            try poll(&entries, timeoutMilliseconds: 200)
+    /// Waits at most ten seconds for the end of init.
+    private static func awaitEnd(of process: borrowing OwnedDescriptor) throws(ContainerError) {
+        let number = process.number
+        let hasEnded = try reporting { () throws(SystemCallError) in
+            try ContainerKit.hasEnded(number, withinMilliseconds: 10_000)
         }
-        if ready == 0 {
-            // A process outside of its pid namespace may hold it up: the CRIU of a killed restore
-            // traces init's children, and without its runtime it waits for ever.
-            try reporting { () throws(CgroupError) in try cgroup?.killAll() }
-            ready = try reporting { () throws(SystemCallError) in
-                try poll(&entries, timeoutMilliseconds: 10_000)
-            }
-        }
-        guard ready > 0 else { throw ContainerError(.wrongState, "container init still running") }
+        guard hasEnded else { throw ContainerError(.wrongState, "container init still running") }
     }
 }
 #endif

@@ -143,14 +143,10 @@ struct SeccompCache: Sendable {
         // If the store does not exist yet, this fails; the store's first container makes it later.
         let place = try openStore()
         let temporary = "\(name).new"
-        do throws(SystemCallError) {
+        try completing(temporary, as: name, at: place.number) { () throws(SystemCallError) in
             let file = try openFile(
                 temporary, .writeOnly | .create | .exclusive, at: place.number, mode: 0o600)
             try writeAll(entry, to: file.number, named: "\"\(store)/\(temporary)\"")
-            try renameFile(temporary, to: name, at: place.number)
-        } catch {
-            try? removeFile(temporary, at: place.number)
-            throw error
         }
     }
 }

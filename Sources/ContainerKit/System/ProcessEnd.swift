@@ -72,9 +72,9 @@ func takeEnd(ofChild pidfd: CInt) throws(SystemCallError) -> ProcessEnd? {
 }
 
 /// Whether a process has ended, even if it is not a child of this one.
-func hasEnded(_ pidfd: CInt) throws(SystemCallError) -> Bool {
+func hasEnded(_ pidfd: CInt, withinMilliseconds limit: Int = 0) throws(SystemCallError) -> Bool {
     var entries = [PollEntry(pidfd, .readable)]
-    return try poll(&entries, timeoutMilliseconds: 0) > 0
+    return try poll(&entries, timeoutMilliseconds: limit) > 0
 }
 
 /// How a process has ended if this process cannot wait for it; nil if that is unknown.

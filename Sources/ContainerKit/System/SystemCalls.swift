@@ -261,6 +261,29 @@ func renameFile(_ from: String, to: String, at directory: CInt) throws(SystemCal
     try rename(from, to, at: directory, .empty)
 }
 
+/// Fills a new file, and then gives it its name; on an error nothing is left of it.
+///
+/// - Parameters:
+///   - temporary: the name of the new file, which `fill` may also make.
+///   - name: the name that it gets; a file of that name is replaced.
+///   - directory: where both names count from.
+///   - fill: writes the contents.
+/// - Returns: the result of `fill`.
+/// - Throws: what `fill` throws, or the refusal of the rename.
+func completing<Result>(
+    _ temporary: String, as name: String, at directory: CInt,
+    _ fill: () throws(SystemCallError) -> Result
+) throws(SystemCallError) -> Result {
+    do throws(SystemCallError) {
+        let result = try fill()
+        try renameFile(temporary, to: name, at: directory)
+        return result
+    } catch {
+        try? removeFile(temporary, at: directory)
+        throw error
+    }
+}
+
 /// Exchanges two files of a directory.
 ///
 /// Kernel: renameat2(2), RENAME_EXCHANGE. EINVAL if the file system does not support it.

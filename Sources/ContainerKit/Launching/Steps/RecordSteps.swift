@@ -118,13 +118,10 @@ extension Launcher {
         let process = pid
         try reporting("unable to write the pid file") { () throws(SystemCallError) in
             let file = try Self.makeFile(temporary)
-            do throws(SystemCallError) {
+            try completing(temporary, as: path, at: currentDirectory) {
+                () throws(SystemCallError) in
                 try writeAll(
                     Array("\(process)".utf8), to: file.number, named: "\"\(temporary)\"")
-                try renameFile(temporary, to: path, at: currentDirectory)
-            } catch {
-                try? removeFile(temporary)
-                throw error
             }
         }
         takeBackOnFailure { _ in try? removeFile(path) }
