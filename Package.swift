@@ -18,6 +18,7 @@ let package = Package(
         .library(name: "ContainerKit", targets: ["ContainerKit"]),
         .library(name: "ContainerKitAsync", targets: ["ContainerKitAsync"]),
         .library(name: "ContainerKitCodable", targets: ["ContainerKitCodable"]),
+        .library(name: "ContainerKitInspection", targets: ["ContainerKitInspection"]),
         .executable(name: "swrunc", targets: ["swrunc"]),
     ],
     traits: [
@@ -78,10 +79,18 @@ let package = Package(
         // Coders of the standard library, of which the command carries nothing.
         .target(
             name: "ContainerKitCodable", dependencies: ["ContainerKit"], swiftSettings: strict),
+        // What operators ask of configs, hosts and containers.
+        .target(
+            name: "ContainerKitInspection",
+            dependencies: [
+                "ByteText", "ContainerKit", "KernelVocabulary", "RuntimeSpec",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
         .executableTarget(
             name: "swrunc",
             dependencies: [
-                "ContainerKit", "ProgramArguments",
+                "ContainerKit", "ContainerKitInspection", "ProgramArguments",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -127,6 +136,13 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             exclude: ["Plans"], swiftSettings: strict),
+        .testTarget(
+            name: "InspectionTests",
+            dependencies: [
+                "ContainerKit", "ContainerKitInspection", "RuntimeSpec",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
         .testTarget(
             name: "CommandLineTests",
             dependencies: [

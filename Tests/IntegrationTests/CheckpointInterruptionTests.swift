@@ -101,7 +101,7 @@ struct CheckpointInterruptionTests {
                 "--lazy-pages", "--page-server", "127.0.0.1:27931", bundle.id,
             ])
             #expect(
-                waits(20) { bundle.log("dump").contains("Starting lazy") || hasEnded(command) },
+                waits(20) { bundle.log("dump").contains("Starting lazy") || hasEnded(command.pid) },
                 "\(bundle.log("dump"))")
             usleep(300_000)
             let criu = criu(of: command)
@@ -111,10 +111,6 @@ struct CheckpointInterruptionTests {
             #expect(waits(5) { haveEnded(criu) })
             #expect(bundle.counts())
         }
-    }
-
-    private func hasEnded(_ command: RunningCommand) -> Bool {
-        (try? readText("/proc/\(command.pid)/stat"))?.contains(") Z ") ?? true
     }
 
     @Test(

@@ -61,32 +61,27 @@ enum Damage: String, CaseIterable, Sendable {
 
 @Suite("Damaged state", Host.root)
 struct DamagedStateTests {
-    private func isAlive(_ pid: Int) -> Bool {
-        guard let stat = try? readText("/proc/\(pid)/stat") else { return false }
-        return !stat.contains(") Z ")
-    }
-
     @Test(
         "delete --force ends a container with damaged files, or fails and keeps all of it",
         arguments: Damage.allCases, [State.Status.created, .running])
     func forcedDelete(_ damage: Damage, _ status: State.Status) throws {
         try TestBundle.use { bundle throws in
             if status == .running { try bundle.startSleeping() } else { try bundle.create() }
-            let pid = try bundle.state().pid
+            let pid = pid_t(try bundle.state().pid)
             let directory = "\(bundle.store)/\(bundle.id)"
             try damage.apply(to: directory)
             let done = try bundle.swrunc("delete", "--force", bundle.id)
             if damage.isSilent {
                 bundle.expectFailure(
                     done, naming: [directory, "do not tell which processes are the container's"])
-                #expect(isAlive(pid))
+                #expect(!hasEnded(pid))
                 #expect(bundle.leftovers.states() == [directory])
-                kill(pid_t(pid), SIGKILL)
-                #expect(waits { !isAlive(pid) })
+                kill(pid, SIGKILL)
+                #expect(waits { hasEnded(pid) })
                 bundle.leftovers.remove()
             } else {
                 #expect(done.status == 0 && done.error == "", "\(done)")
-                #expect(!isAlive(pid))
+                #expect(hasEnded(pid))
                 #expect(bundle.leftovers.found() == [])
             }
         }
@@ -98,7 +93,7 @@ struct DamagedStateTests {
     func commands(_ damage: Damage) throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
-            let pid = try bundle.state().pid
+            let pid = pid_t(try bundle.state().pid)
             let path = "\(bundle.store)/\(bundle.id)/state.json"
             try damage.apply(to: "\(bundle.store)/\(bundle.id)")
             var options = CommandOptions()
@@ -115,9 +110,9 @@ struct DamagedStateTests {
             let list = try bundle.swrunc("list", "--format", "json")
             #expect(list.status == 0 && list.text == "null", "\(list)")
             #expect(list.error.contains("load container \(bundle.id): \(path)"), "\(list)")
-            #expect(isAlive(pid))
-            kill(pid_t(pid), SIGKILL)
-            #expect(waits { !isAlive(pid) })
+            #expect(!hasEnded(pid))
+            kill(pid, SIGKILL)
+            #expect(waits { hasEnded(pid) })
             if damage == .allButNames || damage == .recordAndConfig { bundle.leftovers.remove() }
         }
     }
@@ -139,7 +134,7 @@ struct DamagedStateTests {
     func hiddenProcess(_ hide: String) throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
-            let pid = try bundle.state().pid
+            let pid = pid_t(try bundle.state().pid)
             // Without the capabilities that override hidepid.
             let drop = "--bounding-set=-sys_ptrace --inh-caps=-sys_ptrace"
             for command in ["state", "delete", "delete --force", "kill", "exec"] {
@@ -158,7 +153,7 @@ struct DamagedStateTests {
                 #expect(!isStopped, "\(command): \(done)")
             }
             guard !hide.contains("hidepid") else { return }
-            #expect(isAlive(pid))
+            #expect(!hasEnded(pid))
             #expect(try bundle.state().status == .running)
         }
     }
@@ -167,7 +162,7 @@ struct DamagedStateTests {
     func foreign() throws {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
-            let pid = try bundle.state().pid
+            let pid = pid_t(try bundle.state().pid)
             let directory = "\(bundle.store)/\(bundle.id)"
             for (damage, word) in [("chown 1234", "user 1234"), ("chmod 777", "mode 0777")] {
                 let changed = try RunningCommand(
@@ -185,7 +180,7 @@ struct DamagedStateTests {
                 chown(directory, 0, 0)
                 chmod(directory, 0o711)
             }
-            #expect(isAlive(pid))
+            #expect(!hasEnded(pid))
         }
     }
 }

@@ -33,6 +33,8 @@ struct ModuleMap: Sendable, CustomTestStringConvertible {
         ModuleMap(folder: "Sources/ContainerKit/UserNamespaces", head: "IDMapFiles.swift"),
         ModuleMap(folder: "Sources/ContainerKitAsync", head: "ContainerKitAsync.swift"),
         ModuleMap(folder: "Sources/ContainerKitCodable", head: "ContainerKitCodable.swift"),
+        ModuleMap(
+            folder: "Sources/ContainerKitInspection", head: "ContainerKitInspection.swift"),
         ModuleMap(folder: "Sources/InitMachine", head: "include/InitMachine.h"),
         ModuleMap(folder: "Sources/InitProgram", head: "InitProgram.swift"),
         ModuleMap(folder: "Sources/InitProgram/Steps", head: "ChildStep.swift"),

@@ -77,10 +77,13 @@ extension TidyRule {
         // The C library for threads, reads and writes.
         "ContainerKitAsync": ["ContainerKit", "Glibc", "Musl", "Synchronization", "SystemPackage"],
         "ContainerKitCodable": ["ContainerKit"],
+        "ContainerKitInspection": [
+            "ByteText", "ContainerKit", "KernelVocabulary", "RuntimeSpec", "SystemPackage",
+        ],
         // The C library for the standard streams and the exit status.
         "swrunc": [
-            "ContainerKit", "Glibc", "Logging", "Musl", "ProgramArguments", "RuntimeSpec",
-            "SystemPackage",
+            "ContainerKit", "ContainerKitInspection", "Glibc", "Logging", "Musl",
+            "ProgramArguments", "RuntimeSpec", "SystemPackage",
         ],
     ]
 
@@ -110,7 +113,8 @@ extension TidyRule {
             sentence: "what needs Linux stands between #if os(Linux) and #endif",
             violations: { file in
                 let swift = [
-                    "ContainerKit", "ContainerKitAsync", "InitProgram", "KernelVocabulary",
+                    "ContainerKit", "ContainerKitAsync", "ContainerKitInspection", "InitProgram",
+                    "KernelVocabulary",
                 ]
                 guard file.isSource, file.name != "CLinux.c" else { return [] }
                 if file.isC { return file.lines.contains("#ifdef __linux__") ? [] : [0] }

@@ -7,6 +7,14 @@ import Synchronization
 import SystemPackage
 import Testing
 
+/// Whether a process has ended: it is gone, a zombie (Z), or just being reaped (X).
+func hasEnded(_ pid: pid_t) -> Bool {
+    guard let stat = try? readText("/proc/\(pid)/stat"), let end = stat.lastIndex(of: ")") else {
+        return true
+    }
+    return ["Z", "X"].contains(stat[end...].split(separator: " ").dropFirst().first)
+}
+
 /// This process as a separate host program: its resources can be counted, since no other test runs
 /// in it (`#expect(processExitsWith:)`).
 enum HostProgram {
