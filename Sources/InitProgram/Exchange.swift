@@ -24,12 +24,16 @@ package enum Message: Equatable, Sendable {
     case networkSocket
     /// A tree whose file IDs the runtime maps.
     case clonedTree(Int)
+    /// A mount at its place in a running container.
+    case attachedMount(String)
     /// The master of the terminal.
     case terminal
     /// How a hook ended.
     case hookEnd(String)
     /// The program runs: execve has closed the rendezvous.
     case execution
+    /// A child without a program has ended, which has closed the rendezvous.
+    case end
 }
 
 /// The events in the parent that a child waits for, in the words that `explain` prints.
@@ -80,9 +84,11 @@ extension Message: CustomStringConvertible {
         case .secondProcess: "the second process"
         case .networkSocket: "a socket of the network namespace"
         case .clonedTree(let index): "the cloned tree of mounts[\(index)]"
+        case .attachedMount(let path): "the mount at \(path)"
         case .terminal: "the terminal's master"
         case .hookEnd(let path): "the end of the hook \(path)"
         case .execution: "the beginning of the program"
+        case .end: "the child's end"
         }
     }
 }

@@ -107,3 +107,65 @@ struct TracedLaunchTests {
             count: 8)
     }
 }
+
+/// A breakpoint in the parent is an instruction in memory that the child shares or copies, and the
+/// debugger stops the parent just before the clone.
+@Suite("Launches under a debugger", Host.root, InnerRun.outermost)
+struct DebuggerTests {
+    private static let clone = "machine_start_executable"
+    private static let gdbPath = "/usr/bin/gdb"
+    /// Debian's name of it has the version.
+    private static let lldbName = entries(of: "/usr/bin").filter {
+        $0.contains(/^lldb(-\d+)?$/)
+    }.max()
+
+    @Test(
+        "a host program's containers work as usual under gdb with a breakpoint at the clone",
+        .enabled(if: access(gdbPath, X_OK) == 0, "needs \(gdbPath)"))
+    func gdb() throws {
+        try TestBundle.use { bundle throws in
+            let script = "\(bundle.directory)/gdb"
+            try writeText(
+                """
+                set pagination off
+                handle SIGCHLD nostop noprint
+                break \(Self.clone)
+                commands
+                backtrace 1
+                continue
+                end
+                run
+                """, to: script)
+            let lines = try InnerRun.expectSuccess(
+                "debugger",
+                [Self.gdbPath, "-nx", "-batch", "-return-child-result", "-x", script, "--args"],
+                filter: "^IntegrationTests\\.(LibraryTests/|BornEmptyTests/waitingInit)", count: 2)
+            #expect(lines.contains { $0.contains("hit Breakpoint 1, \(Self.clone)") })
+        }
+    }
+
+    @Test(
+        "a container of the command works as usual under lldb with a breakpoint at the clone",
+        .enabled(if: lldbName != nil, "needs /usr/bin/lldb"),
+        .enabled("needs a runtime with symbols") {
+            try readBytes(Host.runtime).contains(clone.utf8)
+        })
+    func lldb() throws {
+        try TestBundle.use { bundle throws in
+            bundle.script("echo inside; exit 3")
+            try bundle.writeConfig()
+            let stop = "breakpoint set --name \(Self.clone) --auto-continue true"
+            let done = try RunningCommand(
+                [
+                    "/usr/bin/\(try #require(Self.lldbName))", "--no-lldbinit", "--batch", "-o",
+                    "\(stop) --command 'thread backtrace --count 1'", "-o", "run", "--",
+                    Host.runtime, "--root", bundle.store, "run", "--bundle", bundle.directory,
+                    bundle.id,
+                ], token: bundle.token
+            ).wait()
+            #expect(done.output.contains("stop reason = breakpoint 1.1"), "\(done)")
+            #expect(done.output.contains("inside"), "\(done)")
+            #expect(done.output.contains("exited with status = 3 "), "\(done)")
+        }
+    }
+}

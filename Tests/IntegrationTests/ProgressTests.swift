@@ -238,6 +238,9 @@ struct ProgressTests {
     func json() throws {
         try TestBundle.use { bundle throws in
             try bundle.create()
+            // Create returns a moment before init waits.
+            #expect(
+                waits { (try? explain(bundle, "--format", "json"))?.contains("waiting") == true })
             let text = try explain(bundle, "--format", "json", "--calls")
             guard case .object(let whole) = try JSONValue(json: Array(text.utf8)),
                 case .object(let container) = whole["container"],

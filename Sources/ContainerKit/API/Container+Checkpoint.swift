@@ -29,6 +29,13 @@ extension Container {
                 .wrongState,
                 "Container cannot be checkpointed in \(found.status.rawValue) state")
         }
+        // A restored container gets the mounts of its config alone.
+        guard record.addedMounts.isEmpty else {
+            let places = record.addedMounts.map(\.mount.destination).joined(separator: ", ")
+            throw ContainerError(
+                .wrongState, "mounts were added to the container since its creation: \(places)",
+                hint: "unmount them first: mounts remove")
+        }
         let spec = try Self.recordedSpec(found.state)
         let checkpointing = try Checkpointing(
             record, spec, to: try Bundle.absolute(path).text, options, store.logger)

@@ -14,6 +14,7 @@
 //   Container+Update        changes its limits while it runs
 //   Container+Freeze        pause and resume
 //   Container+Events        statistics, out-of-memory events, its end
+//   Container+Mounts        mounts that are added and removed while it runs
 //   Container+Files         files in and out of it, by descriptor
 //   Container+Checkpoint, Container+Restore  saves a running container to files, and restores it
 //   Container+ForcedDelete  delete --force: a stuck command, a damaged record

@@ -182,7 +182,7 @@ struct Creation {
     }
 
     /// Whether the config joins the user namespace that the runtime is in.
-    private static func isOwn(_ namespace: Namespace?) -> Bool {
+    static func isOwn(_ namespace: Namespace?) -> Bool {
         guard let path = namespace?.path, !path.isEmpty, let theirs = try? status(at: path),
             let ours = try? status(at: "/proc/self/ns/user")
         else { return false }
@@ -194,7 +194,7 @@ struct Creation {
         try reporting { () throws(CgroupError) in try CgroupHierarchies.discover() }
     }
 
-    private static func labelOption(_ spec: Spec) throws(ContainerError) -> String {
+    static func labelOption(_ spec: Spec) throws(ContainerError) -> String {
         guard let option = spec.annotations?[ConfigAnnotation.labelOption] else { return "context" }
         guard ConfigAnnotation.labelOptions.contains(option) else {
             throw ContainerError(

@@ -109,7 +109,7 @@ struct Execution {
     /// The namespaces of a process that differ from the caller's.
     ///
     /// setns(2) refuses to join the user namespace that a process is already in.
-    private static func foreignNamespaces(_ pid: Int32) throws(ContainerError) -> (
+    static func foreignNamespaces(_ pid: Int32) throws(ContainerError) -> (
         foreign: NamespaceSet, ownUserNamespace: UInt64
     ) {
         var kinds: NamespaceSet = []

@@ -266,12 +266,14 @@ struct ChildStart {
         guard instructions.indices.contains(place),
             case .call(let call, _, _, _, _) = instructions[place]
         else { throw SystemCallError("mmap", "init's image", errno: errno) }
+        guard call.name == "clone3" else {
+            let refusal = SystemCallError(call.name, "", errno: errno)
+            if call.name == "close_range" { throw refusal }
+            // The exec took away rights that the call needs; a copy of this process still has them.
+            return .refused(refusal)
+        }
         let flags = kinds.cloneFlags.union(cgroup == nil ? .empty : .intoCgroup)
-        let refusal = SystemCallError(
-            call.name, flags.isEmpty ? "" : flags.description, errno: errno)
-        // The exec took away rights that these calls need; a copy of this process still has them.
-        if call.name != "clone3", call.name != "close_range" { return .refused(refusal) }
-        throw refusal
+        throw SystemCallError(call.name, flags.isEmpty ? "" : flags.description, errno: errno)
     }
 }
 

@@ -13,7 +13,7 @@ struct PlanFault: Error, Equatable, Sendable, CustomStringConvertible {
         case missingDescriptor
         /// The preparation of a hook's own process needs more than that process has.
         case hookPreparation
-        /// The last step does not execute the program.
+        /// The last step neither executes the program nor ends the child.
         case end
         /// The runtime would wait for ever.
         case runtimeWaits
@@ -102,10 +102,13 @@ extension LaunchPlan {
         }
     }
 
-    /// No step follows the one that executes the program.
+    /// No step follows the one that executes the program, or ends a child that has none.
     private func checkEnd() throws(PlanFault) {
-        let end = childSteps.firstIndex {
-            if case .execution(.execute) = $0.step { true } else { false }
+        let end = childSteps.firstIndex { planned in
+            switch planned.step {
+            case .execution(.execute), .process(.end): true
+            default: false
+            }
         }
         guard let end else { throw PlanFault(.end, "the child never executes the program") }
         guard end == childSteps.count - 1 else {

@@ -62,6 +62,8 @@ final class Launcher {
     var rootTree: CInt = -1
     /// User namespaces for the ID mappings of mounts.
     var mappedNamespaces: [(maps: IDMaps, descriptor: CInt)] = []
+    /// A mount that was made in a running container.
+    var attachedMount: CInt = -1
     /// The connection to the seccomp listener.
     var listenerConnection: CInt = -1
     var terminalMaster: CInt?

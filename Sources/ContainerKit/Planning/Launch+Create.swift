@@ -99,7 +99,7 @@ extension Launch {
     ///
     /// A slave still receives the host's unmounts; `shared` keeps the connection, as the config
     /// asks.
-    private static func baseChange(_ propagation: Linux.Propagation?) -> MountChange {
+    static func baseChange(_ propagation: Linux.Propagation?) -> MountChange {
         switch propagation {
         case .shared, .recursivelyShared: MountChange()
         case .private, .recursivelyPrivate:

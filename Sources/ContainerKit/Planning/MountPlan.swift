@@ -49,8 +49,10 @@ struct MountPlan {
     /// The index of the next prepared tree that is not an entry of `mounts`.
     var nextTree: Int
 
+    // `first` is the index of the first mount in the list that errors name.
     init(
-        _ mounts: [Mount], rootPath: String, propagation: MountChange, cgroups: CgroupLayout,
+        _ mounts: [Mount], from first: Int = 0, rootPath: String, propagation: MountChange,
+        cgroups: CgroupLayout,
         entry: CgroupEntry = CgroupEntry(), namespaces: NamespacePlan,
         userNamespace: UserNamespacePlan?, mountLabel: String? = nil,
         facts: CreateFacts, further: [Mount] = []
@@ -66,15 +68,13 @@ struct MountPlan {
         self.mountLabel = mountLabel.flatMap { $0.isEmpty ? nil : $0 }
         self.namespaces = namespaces
         self.userNamespace = userNamespace
-        nextTree = mounts.count + further.count
+        nextTree = first + mounts.count + further.count
         sourceLinks = facts.sourceLinks
         sourceAttributes = facts.sourceAttributes
         coveredModes = facts.coveredModes
-        for (index, mount) in mounts.enumerated() {
-            try add(mount, index, "mounts[\(index)]")
-        }
-        for (index, mount) in further.enumerated() {
-            try add(mount, mounts.count + index, .runtime)
+        for (index, mount) in zip(first..., mounts) { try add(mount, index, "mounts[\(index)]") }
+        for (index, mount) in zip((first + mounts.count)..., further) {
+            try add(mount, index, .runtime)
         }
     }
 

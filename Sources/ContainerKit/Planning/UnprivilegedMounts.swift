@@ -42,7 +42,7 @@ struct UnprivilegedMounts {
                 JSONPath(stringLiteral: "\(origin).options"),
                 "tmpcopyup is not possible for a runtime that has no rights over mounts")
         case .bind, .mappedFilesystem, .makeDevice, .cloneRootfs, .openRootfs, .mapClonedTree,
-            .send, .makeMountPoints:
+            .send, .makeMountPoints, .receiveAttached, .openAttached:
             throw mapsNoIDs(origin)
         }
     }

@@ -62,6 +62,8 @@ struct ContainerRecord: Equatable, Sendable {
     var stepStarts: [Int] = []
     /// The caller's choices that the plan depends on, to make the plan again.
     var choices: JSONValue?
+    /// The mounts that were added since the container was created, in order.
+    var addedMounts: [AddedMount] = []
 
     /// Whether its config has a process.
     var hasProgram: Bool {
@@ -113,6 +115,7 @@ struct ContainerRecord: Equatable, Sendable {
             isWritten: true)
         fields.list("stepStarts", &stepStarts, \.index, { .integer(Int64($0)) })
         fields.value("choices", &choices, { $0 }, { $0 })
+        fields.list("addedMounts", &addedMounts, AddedMount.init, \.json)
     }
 
     init(

@@ -4,6 +4,7 @@
 //
 //   StateDirectory   the container's directory in the store, and its lock
 //   ContainerRecord  state.json: pid, start time, cgroups, and init's remaining steps
+//   AddedMount       a mount that was added since
 //   RecordFields     reads and writes the record's members by one list
 
 #if os(Linux)

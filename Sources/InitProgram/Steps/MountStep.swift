@@ -38,6 +38,14 @@ package enum MountStep: ChildStep {
     case changeMount(at: String, [MountChange])
     /// Makes a mount read-only once its contents are made.
     case makeReadOnly(String)
+    /// Sends the parent the mount that was made at this destination, so that it can tell it from
+    /// others later.
+    case sendAttachedMount(at: String)
+    /// Unmounts the mount that the parent opened as `mountTree`, with all mounts below it.
+    ///
+    /// By its descriptor: the container may change what is at a path at any time. Kernel:
+    /// umount2(2), MNT_DETACH.
+    case detachMount(Int, at: String)
 }
 
 extension MountStep {
@@ -63,6 +71,8 @@ extension MountStep {
                 + mount.destination
         case .changeMount(let path, _): "change the attributes of the mount at \(path)"
         case .makeReadOnly(let path): "make the mount at \(path) read-only"
+        case .sendAttachedMount(let path): "hand out the mount at \(path)"
+        case .detachMount(_, let path): "unmount what is at \(path), and the mounts below"
         }
     }
 
@@ -72,8 +82,9 @@ extension MountStep {
         case .mountFilesystem: [.rendezvous]
         case .mountFilesystemOrAttach(_, let index), .attachMount(let index, _, _):
             [.mountTree(index), .rendezvous]
-        case .receiveMountTree: [.rendezvous]
+        case .receiveMountTree, .sendAttachedMount: [.rendezvous]
         case .sendMountTree(let index): [.mountTree(index), .rendezvous]
+        case .detachMount(let index, _): [.mountTree(index)]
         case .mountCgroupHierarchies(let index, _, let hierarchies):
             hierarchies.map { .cgroupTree(index, $0.name) } + [.rendezvous]
         case .cloneContainerTree, .changeMount, .makeReadOnly: []
@@ -88,7 +99,7 @@ extension MountStep {
             mount.destination
         case .attachMount(_, let path, _): path
         case .cloneHostTree, .receiveMountTree, .cloneContainerTree, .sendMountTree, .changeMount,
-            .makeReadOnly:
+            .makeReadOnly, .sendAttachedMount, .detachMount:
             nil
         }
     }
@@ -100,7 +111,7 @@ extension MountStep {
         case .receiveMountTree(let descriptor): descriptor
         case .cloneContainerTree(_, let index): .mountTree(index)
         case .mountFilesystem, .mountFilesystemOrAttach, .attachMount, .sendMountTree,
-            .mountCgroupHierarchies, .changeMount, .makeReadOnly:
+            .mountCgroupHierarchies, .changeMount, .makeReadOnly, .sendAttachedMount, .detachMount:
             nil
         }
     }
@@ -109,8 +120,10 @@ extension MountStep {
         switch self {
         case .receiveMountTree(let tree): [.receives(.preparedTree(tree))]
         case .sendMountTree(let index): [.sends(.clonedTree(index))]
+        case .sendAttachedMount(let path): [.sends(.attachedMount(path))]
         case .cloneHostTree, .mountFilesystem, .mountFilesystemOrAttach, .attachMount,
-            .cloneContainerTree, .mountCgroupHierarchies, .changeMount, .makeReadOnly:
+            .cloneContainerTree, .mountCgroupHierarchies, .changeMount, .makeReadOnly,
+            .detachMount:
             []
         }
     }
@@ -120,16 +133,17 @@ extension MountStep {
         case .mountFilesystem, .mountFilesystemOrAttach, .attachMount, .cloneContainerTree,
             .mountCgroupHierarchies, .changeMount, .makeReadOnly:
             true
-        case .cloneHostTree, .receiveMountTree, .sendMountTree: false
+        case .cloneHostTree, .receiveMountTree, .sendMountTree, .sendAttachedMount, .detachMount:
+            false
         }
     }
 
     package var usedMount: String? {
         switch self {
-        case .makeReadOnly(let path): path
+        case .makeReadOnly(let path), .sendAttachedMount(let path): path
         case .cloneHostTree, .mountFilesystem, .mountFilesystemOrAttach, .attachMount,
             .receiveMountTree, .cloneContainerTree, .sendMountTree, .mountCgroupHierarchies,
-            .changeMount:
+            .changeMount, .detachMount:
             nil
         }
     }
@@ -167,6 +181,16 @@ extension MountStep {
         case .changeMount(let path, let changes):
             code.changeMount(at: path, changes, in: state.root)
         case .makeReadOnly(let path): code.makeReadOnly(path, state)
+        case .sendAttachedMount(let path):
+            guard let mount = state.mount(at: path) else {
+                preconditionFailure("a mount is handed out before it is made")
+            }
+            code.sendDescriptor(mount, named: "mount", over: code.input(.rendezvous))
+        case .detachMount(let index, _):
+            guard let proc = state.hostProc else {
+                preconditionFailure("a mount is named by procfs before that is opened")
+            }
+            code.detach(code.input(.mountTree(index)), by: proc)
         }
     }
 
@@ -244,6 +268,16 @@ extension Assembler {
             }
         }
         return tmpfs
+    }
+
+    /// Unmounts by a link of the host's procfs, which leads to the descriptor's mount whatever is
+    /// at its path.
+    ///
+    /// The program cannot write a number as text, so the descriptor gets a number that is known.
+    fileprivate mutating func detach(_ mount: Cell, by proc: Cell) {
+        call(.dup3, [.cell(mount), .literal(0), .literal(0)])
+        call(.fchdir, [.cell(proc)])
+        call(.umount2, [text("self/fd/0"), .named(UnmountFlags.detach)])
     }
 
     fileprivate mutating func changeMount(

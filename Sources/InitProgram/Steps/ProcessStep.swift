@@ -43,6 +43,11 @@ package enum ProcessStep: ChildStep {
     case resetSignals
     /// Unblocks all signals.
     case unblockSignals
+    /// Ends this process, whose only purpose were the steps before.
+    ///
+    /// The machine does not note an exit_group(2), so closing the rendezvous is what tells the
+    /// parent that this step was reached.
+    case end
 }
 
 extension ProcessStep {
@@ -57,6 +62,7 @@ extension ProcessStep {
         case .joinSessionKeyring(let name): "join the session keyring \(name)"
         case .resetSignals: "give all signals their default action"
         case .unblockSignals: "unblock all signals"
+        case .end: "end"
         }
     }
 
@@ -64,13 +70,22 @@ extension ProcessStep {
         switch self {
         case .enterCgroups(let count): (0..<count).map { .cgroupTasks($0) }
         case .enterDelegatedCgroup: [.cgroupTasks(0)]
+        case .end: [.rendezvous]
         case .closeDescriptors, .forbidPtrace, .permitPtrace, .startSession, .joinSessionKeyring,
             .resetSignals, .unblockSignals:
             []
         }
     }
 
-    package var exchanges: [Exchange] { [] }
+    package var exchanges: [Exchange] {
+        switch self {
+        case .end: [.sends(.end)]
+        case .closeDescriptors, .forbidPtrace, .permitPtrace, .startSession, .enterCgroups,
+            .enterDelegatedCgroup, .joinSessionKeyring, .resetSignals, .unblockSignals:
+            []
+        }
+    }
+
     package var usesRoot: Bool { false }
 
     package var usedMount: String? { nil }
@@ -99,6 +114,9 @@ extension ProcessStep {
                     .named(SignalMaskChange.set), .address(none), .literal(0),
                     .literal(SignalNumber.maskBytes),
                 ])
+        case .end:
+            code.close(code.input(.rendezvous))
+            code.call(.exitGroup, [.literal(0)])
         }
     }
 

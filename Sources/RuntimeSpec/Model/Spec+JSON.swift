@@ -43,6 +43,33 @@ extension Hooks {
     public var encoded: JSONValue { encode() }
 }
 
+extension Mount {
+    /// Reads a list of mounts, or a single one; paths in errors begin with `mounts`.
+    public static func list(json: [UInt8]) throws(SpecDecodingError) -> [Mount] {
+        var value: JSONValue
+        do throws(JSONSyntaxError) {
+            value = try JSONValue(json: json)
+        } catch {
+            throw .syntax(error)
+        }
+        if case .object = value { value = .array([value]) }
+        var context = DecodingContext(section: section, startingAt: "mounts")
+        let mounts = [Mount].decode(value, &context)
+        if let errors = SpecErrors(context.violations) {
+            throw .fields(errors.naming(value, in: "mounts"))
+        }
+        return mounts ?? []
+    }
+
+    /// Decodes the result of `encoded`.
+    public init(encoded value: JSONValue) throws(SpecDecodingError) {
+        self = try Self.decodeDocument(value, at: "mounts")
+    }
+
+    /// This mount as JSON; nil fields are left out, empty ones are kept.
+    public var encoded: JSONValue { encode() }
+}
+
 extension Resources {
     /// Reads the resources of `update --resources`; paths in errors begin with `linux.resources`.
     public init(json: [UInt8]) throws(SpecDecodingError) {

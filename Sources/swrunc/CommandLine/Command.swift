@@ -47,7 +47,7 @@ struct Command: Sendable {
     /// All commands, in the order of the help.
     enum Name: String, CaseIterable {
         case checkpoint, completion, create, delete, events, exec, explain, features, kill, list
-        case manual, pause, ps, restore, resume, run, spec, start, state, update
+        case manual, mounts, pause, ps, restore, resume, run, spec, start, state, update
 
         var command: Command {
             switch self {
@@ -62,6 +62,7 @@ struct Command: Sendable {
             case .kill: .kill
             case .list: .list
             case .manual: .manual
+            case .mounts: .mounts
             case .pause: .pause
             case .ps: .ps
             case .restore: .restore

@@ -12,6 +12,7 @@ import KernelVocabulary
 enum EveryStep {
     static let plans: [LaunchPlan] =
         PlanCase.all.compactMap { try? $0.plan() } + ExecCase.all.compactMap { try? $0.plan() }
+        + MountCase.all.compactMap { try? $0.plan() }
 
     static let ofTheChild: [InitStep] = distinct(
         byHand + plans.flatMap { $0.childSteps.map(\.step) }, { CaseName(of: $0.content) })

@@ -50,6 +50,16 @@ struct PlanSnapshotTests {
     }
 
     @Test(
+        "the plan of a mount in a running container equals its stored text",
+        arguments: MountCase.all)
+    func mounts(_ example: MountCase) throws {
+        let plan = try example.plan()
+        try plan.check()
+        try plan.lowered().check()
+        try compare(plan.explained(), with: example.name)
+    }
+
+    @Test(
         "the plan of a process in a running container equals its stored text",
         arguments: ExecCase.all)
     func executions(_ example: ExecCase) throws {
@@ -76,7 +86,10 @@ struct PlanSnapshotTests {
     @Test("every text file in Plans belongs to a test case")
     func noStaleSnapshots() throws {
         let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)
-        let known = PlanCase.all.map(\.name) + ExecCase.all.map(\.name) + ["default-v2-calls"]
+        let known =
+            PlanCase.all.map(\.name) + ExecCase.all.map(\.name) + MountCase.all.map(\.name) + [
+                "default-v2-calls"
+            ]
         #expect(names.sorted() == known.map { "\($0).txt" }.sorted())
     }
 

@@ -91,10 +91,13 @@ final class RunningCommand {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
-        if options.terminal != nil {
-            // POSIX_SPAWN_SETSID of glibc's spawn.h, behind _GNU_SOURCE.
-            posix_spawnattr_setflags(&attributes, 0x80)
-        }
+        // The threads that run tests block most signals; a shell's commands start with none blocked.
+        var unblocked = sigset_t()
+        sigemptyset(&unblocked)
+        posix_spawnattr_setsigmask(&attributes, &unblocked)
+        // POSIX_SPAWN_SETSID of glibc's spawn.h, behind _GNU_SOURCE.
+        let newSession: Int16 = options.terminal == nil ? 0 : 0x80
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK) | newSession)
 
         var environment = options.environment
         environment["PATH"] = environment["PATH"] ?? Host.searchPath

@@ -22,6 +22,8 @@ enum ChildLaunchStep: ParentAction {
     case expect(ChildEvent)
     /// Waits until the child has become the user's process.
     case awaitExecution
+    /// Waits until a child without a program has ended.
+    case awaitEnd
 
     var sentence: String {
         switch self {
@@ -38,6 +40,7 @@ enum ChildLaunchStep: ParentAction {
         case .expect(.ready): "wait until the child is prepared"
         case .expect(let event): "wait until \(event.words)"
         case .awaitExecution: "wait until the program runs"
+        case .awaitEnd: "wait until the child has ended"
         }
     }
 
@@ -48,13 +51,14 @@ enum ChildLaunchStep: ParentAction {
         case .release(let event): [.sends(.release(event))]
         case .expect(let event): [.receives(.report(event))]
         case .awaitExecution: [.receives(.execution)]
+        case .awaitEnd: [.receives(.end)]
         }
     }
 
     var provides: [InheritedDescriptor] {
         switch self {
         case .start: [.rendezvous]
-        case .take, .adoptSecond, .release, .expect, .awaitExecution: []
+        case .take, .adoptSecond, .release, .expect, .awaitExecution, .awaitEnd: []
         }
     }
 
@@ -74,8 +78,12 @@ enum ChildLaunchStep: ParentAction {
                 launcher.logChildSteps()
             }
         case .awaitExecution:
-            try launcher.awaitExecution()
+            try launcher.awaitLastStep()
             launcher.logChildSteps(untilEnd: true)
+        case .awaitEnd:
+            try launcher.awaitLastStep()
+            launcher.logChildSteps(untilEnd: true)
+            launcher.reapChild()
         }
     }
 }
@@ -238,12 +246,19 @@ extension Launcher {
 
     /// Waits for the rendezvous to close, by execve or by the child's end; the progress page shows
     /// which.
-    fileprivate func awaitExecution() throws(ContainerError) {
+    fileprivate func awaitLastStep() throws(ContainerError) {
         _ = receiveByte()
         guard let progress, progress.error == 0 else { throw childFailure() }
-        // The first instruction of `execute`, the last step.
-        let execution = image.instructionsOfStep(plan.childSteps.count - 1).first ?? 0
-        guard progress.index >= execution else { throw childFailure() }
+        // The first instruction of the last step.
+        let last = image.instructionsOfStep(plan.childSteps.count - 1).first ?? 0
+        guard progress.index >= last else { throw childFailure() }
+    }
+
+    /// Waits for the end of a child without a program.
+    ///
+    /// The host program may have taken its status; nothing depends on it.
+    fileprivate func reapChild() {
+        _ = try? waitProcess(pidfd)
     }
 }
 #endif

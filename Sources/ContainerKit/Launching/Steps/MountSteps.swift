@@ -37,6 +37,10 @@ enum ParentMountStep: ParentAction {
     ///
     /// They belong to this user of the child's user namespace, or if nil to the runtime.
     case makeMountPoints(for: NamespaceUser?)
+    /// Receives the mount that the child has made in a running container.
+    case receiveAttached(at: String)
+    /// Opens a mount of a running container, if it is still the one with this identity.
+    case openAttached(Int, at: String, identity: UInt64)
 
     var sentence: String {
         switch self {
@@ -63,6 +67,9 @@ enum ParentMountStep: ParentAction {
         case .makeMountPoints(let owner):
             "from here on make mount points behind links to nothing, when the child asks"
                 + (owner.map { ", as its user \($0.userID) and group \($0.groupID)" } ?? "")
+        case .receiveAttached(let path): "take the mount at \(path), to know it again"
+        case .openAttached(_, let path, let identity):
+            "open the mount at \(path), if its ID is still \(identity)"
         }
     }
 
@@ -70,8 +77,9 @@ enum ParentMountStep: ParentAction {
         switch self {
         case .mapClonedTree(let index, _, _): [.receives(.clonedTree(index))]
         case .send(let tree): [.sends(.preparedTree(tree))]
+        case .receiveAttached(let path): [.receives(.attachedMount(path))]
         case .cloneRootfs, .openRootfs, .bind, .mappedFilesystem, .copyIntoTmpfs, .hostDevice,
-            .makeDevice, .cgroupDirectory, .makeMountPoints:
+            .makeDevice, .cgroupDirectory, .makeMountPoints, .openAttached:
             []
         }
     }
@@ -81,10 +89,11 @@ enum ParentMountStep: ParentAction {
         case .cloneRootfs, .openRootfs: [.rootfsTree]
         case .bind(let bind): [.mountTree(bind.index)]
         case .mappedFilesystem(let index, _, _), .copyIntoTmpfs(let index, _, _, _),
-            .hostDevice(let index, _, _), .makeDevice(let index, _, _):
+            .hostDevice(let index, _, _), .makeDevice(let index, _, _),
+            .openAttached(let index, _, _):
             [.mountTree(index)]
         case .cgroupDirectory(let index, let name, _, _): [.cgroupTree(index, name)]
-        case .mapClonedTree, .send, .makeMountPoints: []
+        case .mapClonedTree, .send, .makeMountPoints, .receiveAttached: []
         }
     }
 
@@ -108,6 +117,11 @@ enum ParentMountStep: ParentAction {
             try launcher.mapClonedTree(map, destination, field)
         case .send(let tree): try launcher.sendPreparedTree(tree, field)
         case .makeMountPoints(let owner): launcher.mountPointOwner = owner
+        case .receiveAttached:
+            launcher.attachedMount = launcher.own(
+                OwnedDescriptor(taking: try launcher.receiveFromChild()))
+        case .openAttached(let index, let path, let identity):
+            try launcher.openAttached(index, path, identity, field)
         }
     }
 }
@@ -119,7 +133,7 @@ extension ParentMountStep {
         case .bind(let bind): bind.idMap
         case .mappedFilesystem(_, _, let map), .mapClonedTree(_, let map, _): map
         case .cloneRootfs, .openRootfs, .copyIntoTmpfs, .hostDevice, .makeDevice, .cgroupDirectory,
-            .send, .makeMountPoints:
+            .send, .makeMountPoints, .receiveAttached, .openAttached:
             nil
         }
     }
@@ -246,6 +260,30 @@ extension Launcher {
             throw ContainerError(
                 error, "unable to hand a mount to the init process", field: field)
         }
+    }
+}
+
+// MARK: - Mounts of a running container
+
+extension Launcher {
+    fileprivate func openAttached(
+        _ index: Int, _ path: String, _ identity: UInt64, _ field: String?
+    ) throws(ContainerError) {
+        try openRootOfInit()
+        let root = inputs[.rootOfInit] ?? -1
+        inputs[.rootOfInit] = nil
+        let mount = own(
+            try reporting("unable to open the mount at \(path)", field: field) {
+                () throws(SystemCallError) in try openInRoot(root, path, .pathOnly)
+            })
+        let found = try reporting { () throws(SystemCallError) in try mountIdentity(of: mount) }
+        guard found == identity else {
+            throw ContainerError(
+                .wrongState, "what is mounted at \(path) is not what was added there",
+                field: field,
+                hint: "the container has covered, moved or replaced it")
+        }
+        inputs[.mountTree(index)] = mount
     }
 }
 

@@ -100,8 +100,8 @@ extension Launcher {
         inputs[.namespace(kind.rawValue)] = own(namespace)
     }
 
-    /// Opens init's root directory, for an exec in a container that shares the caller's mounts.
-    fileprivate func openRootOfInit() throws(ContainerError) {
+    /// Opens init's root directory.
+    func openRootOfInit() throws(ContainerError) {
         let (pid, process) = (joinedPid, joinedInit)
         let root = try reporting("unable to open the container's root") {
             () throws(SystemCallError) in
