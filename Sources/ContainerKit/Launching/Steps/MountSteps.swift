@@ -40,15 +40,17 @@ enum ParentMountStep: ParentAction {
 
     var sentence: String {
         switch self {
-        case .cloneRootfs(let path, _): "clone the mount tree of \(path)"
+        case .cloneRootfs(let path, let changes):
+            "clone the mount tree of \(path)" + changes.sentencePart
         case .openRootfs(let path): "open \(path)"
         case .bind(let bind):
             "clone \(bind.source)\(bind.recursive ? " and the mounts below" : "") for "
                 + bind.destination + (bind.idMap.map { ", \($0.words)" } ?? "")
+                + bind.changes.sentencePart
         case .mappedFilesystem(_, let mount, let map):
-            "make a \(mount.type) for \(mount.destination), \(map.words)"
+            "make a \(mount.type) for \(mount.destination)\(mount.sentencePart), \(map.words)"
         case .copyIntoTmpfs(_, let mount, _, let entry):
-            "fill a tmpfs with a copy of \(mount.destination)"
+            "fill a tmpfs\(mount.sentencePart) with a copy of \(mount.destination)"
                 + (entry.isNowhere ? "" : ", in the container's cgroup")
         case .cgroupDirectory(_, let name, _, let readOnly):
             "clone the container's \(name) cgroup" + (readOnly ? ", read-only" : "")
