@@ -7,8 +7,9 @@ internal import KernelVocabulary
 // cannot differ from what the kernel gets.
 
 extension ProgramImage {
-    /// The structure or list at an operand, with the names of its fields; nil for memory that only
-    /// the kernel fills. Fields that are zero are left out.
+    /// The structure or list at an operand, with the names of its fields.
+    ///
+    /// Fields that are zero are left out. Nil for memory that only the kernel fills.
     func structure(
         at offset: Int, operand: Int, of call: SystemCall, _ operands: [Operand],
         instruction: Int

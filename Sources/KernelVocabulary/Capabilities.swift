@@ -18,8 +18,9 @@ package struct CapabilityNumber: KernelWord {
         names.indices.contains(number) ? names[number] : String(number)
     }
 
-    /// The names in the order of their numbers. RuntimeSpec has them too, for every system; a test
-    /// compares both.
+    /// The names in the order of their numbers.
+    ///
+    /// RuntimeSpec has them too, for every system; a test compares both.
     package static let names = [
         "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
         "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE",

@@ -319,7 +319,9 @@ enum CriuRights {
             throw ContainerError(.unsupported, "checkpoint and restore require root")
         }
         guard RuntimeRights.mayBeFewer, isInsideUserNamespace else { return }
-        logger.warning("in a user namespace CRIU lacks rights that checkpoint and restore need: expect it to fail")
+        logger.warning(
+            "in a user namespace CRIU lacks rights that checkpoint and restore need: expect it to fail"
+        )
     }
 }
 #endif

@@ -282,7 +282,10 @@ final class CriuSession {
         var words = log?.lastErrors ?? response.message ?? ""
         while words.last?.isWhitespace == true { words.removeLast() }
         if !words.isEmpty { text += ": \(words)" }
-        return ContainerError(.criu, text + (log?.reference ?? ""))
+        let hint =
+            response.kind == .featureCheck
+            ? "criu cannot tell what this kernel supports: `criu check --all` shows why" : nil
+        return ContainerError(.criu, text + (log?.reference ?? ""), hint: hint)
     }
 }
 

@@ -195,8 +195,9 @@ final class ProgressPage {
         return pid > 0 ? (pid, time) : nil
     }
 
-    /// The index and error in the page of a state directory, without mapping it; nil if the file is
-    /// no such page. A negative index precedes the plan's own program.
+    /// The index and error in the page of a state directory, without mapping it.
+    ///
+    /// A negative index precedes the plan's own program. Nil if the file is no such page.
     static func read(_ bytes: [UInt8]) -> (index: Int, error: CInt)? {
         guard isWhole(bytes) else { return nil }
         return bytes.withUnsafeBytes { buffer in
