@@ -61,6 +61,7 @@ enum ParentMountStep: ParentAction {
                 + "\(String(device.permissions, radix: 8))) of \(device.userID):\(device.groupID)"
         case .mapClonedTree(_, let map, let destination):
             "take the child's tree for \(destination), \(map.words)"
+        case .send(.cgroupTree(_, let name)): "send the child the tree of the \(name) cgroup"
         case .send: "send the child the tree"
         case .makeMountPoints(let owner):
             "from here on make mount points behind links to nothing, when the child asks"
