@@ -24,7 +24,6 @@
 // The library keeps no global state, installs no signal handler, never changes the working
 // directory of the host process and waits for no child but its own.
 
-@_exported public import ByteText
 @_exported public import RuntimeSpec
 
 #if !os(Linux)

@@ -36,7 +36,7 @@ public struct ContainerEvents: AsyncSequence, Sendable {
         private let interval: Duration?
         private var observer: ContainerObserver?
         private var due: ContinuousClock.Instant?
-        private var told: [Element] = []
+        private var unread: [Element] = []
         private var isOver = false
 
         init(container: Container, interval: Duration?) {
@@ -51,15 +51,15 @@ public struct ContainerEvents: AsyncSequence, Sendable {
         public mutating func next() async throws -> Element? {
             let observer = try await opened()
             while true {
-                if !told.isEmpty { return told.removeFirst() }
+                if !unread.isEmpty { return unread.removeFirst() }
                 if isOver { return nil }
                 let news = try await BlockingPool.ending.run { () throws(ContainerError) in
                     try observer.news()
                 }
-                if let high = news.highEvents { told.append(.memoryHigh(times: high)) }
-                if let kills = news.outOfMemoryKills { told.append(.outOfMemory(kills: kills)) }
+                if let high = news.highEvents { unread.append(.memoryHigh(times: high)) }
+                if let kills = news.outOfMemoryKills { unread.append(.outOfMemory(kills: kills)) }
                 if news.hasEnded {
-                    told.append(.ended)
+                    unread.append(.ended)
                     isOver = true
                 } else if let due, let interval, ContinuousClock.now >= due {
                     // Statistics that are overdue are skipped.
@@ -67,9 +67,9 @@ public struct ContainerEvents: AsyncSequence, Sendable {
                     let statistics = try await BlockingPool.ending.run {
                         () throws(ContainerError) in try observer.statistics()
                     }
-                    told.append(.statistics(statistics))
+                    unread.append(.statistics(statistics))
                 }
-                if told.isEmpty { try await wait(for: observer, initHasEnded: news.initHasEnded) }
+                if unread.isEmpty { try await wait(for: observer, initHasEnded: news.initHasEnded) }
             }
         }
 

@@ -16,10 +16,10 @@ extension ContainerProcess {
                 if let kept = keptTermination { return kept }
                 _ = try await DescriptorPoller.shared.wait(
                     for: [(exitDescriptor.rawValue, .readable)])
-                let told = try await BlockingPool.ending.run { () throws(ContainerError) in
+                let termination = try await BlockingPool.ending.run { () throws(ContainerError) in
                     try self.waitIfEnded()
                 }
-                if let told { return told }
+                if let termination { return termination }
             }
         }
     }

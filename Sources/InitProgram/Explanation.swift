@@ -2,6 +2,7 @@
 
 #if os(Linux)
 internal import KernelVocabulary
+internal import SystemPackage
 
 extension ProgramImage {
     /// The indices of the instructions of one child step.
@@ -13,7 +14,16 @@ extension ProgramImage {
     package func rendered(_ index: Int) -> String {
         switch instructions[index] {
         case .call(let call, let operands, let result, let ignoring, _):
-            var text = call.name + "(" + operands.map(rendered).joined(separator: ", ") + ")"
+            let arguments = operands.indices.map { place in
+                if case .address(let offset) = operands[place],
+                    let structure = structure(
+                        at: offset, operand: place, of: call, operands, instruction: index)
+                {
+                    return structure
+                }
+                return rendered(operands[place])
+            }
+            var text = call.name + "(" + arguments.joined(separator: ", ") + ")"
             if let result { text += " -> $" + cellNames[result.index].text }
             if !ignoring.isEmpty {
                 text += " unless " + ignoring.map(\.name).joined(separator: ", ")
@@ -30,12 +40,16 @@ extension ProgramImage {
                 switch test {
                 case .cellAddress(let cell) where mask == Int.min:
                     "$\(cellNames[cell.index].text) \(value == 0 ? "succeeded" : "failed")"
+                case .cellAddress(let cell) where value < 0:
+                    "$\(cellNames[cell.index].text) failed with "
+                        + Errno(rawValue: CInt(clamping: -value)).name
                 case .cellAddress(let cell): "$\(cellNames[cell.index].text) is \(value)"
-                default:
-                    mask == 0
-                        ? "always"
-                        : "memory & 0x\(String(UInt(bitPattern: mask), radix: 16)) is "
-                            + "0x\(String(UInt(bitPattern: value), radix: 16))"
+                case _ where mask == 0: "always"
+                case .address(let offset):
+                    condition(at: offset, mask: mask, value: value, instruction: index)
+                case .progress(0): "the progress page has no error"
+                case .literal, .named, .cell, .text, .progress:
+                    "the progress page says \(value)"
                 }
             return "skip \(distance) if \(condition)"
         }

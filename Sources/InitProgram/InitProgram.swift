@@ -9,6 +9,7 @@
 //   PlannedStep, Origin     a step with what asks for it
 //   Exchange                what runtime and child tell each other
 //   Explanation, Summaries  steps and instructions as text (`swrunc explain`)
+//   RenderedStructures      structures behind the operands of a call, as text
 //   Lowering                the steps become instructions of the machine
 //   Assembler               the program under construction
 //   Assembler+*             what several themes are lowered to: paths, mounts, messages
@@ -23,4 +24,6 @@
 //   ProgramImage+TreeCopy   the program of the process that fills a tmpfs: tmpcopyup
 //   HashedPlaces            the places of a list's elements, by hash
 
+// Every file sees ByteText: its way to print a number in a text must be seen wherever one is printed,
+// or the standard library's slower one is taken without a word. Nothing outside the package sees it.
 @_exported public import ByteText

@@ -285,8 +285,8 @@ extension Device {
     package var permissions: Int { mode.number & FileMode.permissionMask }
 
     /// Major and minor number as one, as mknod(2) takes them.
-    package var number: Int {
-        DeviceNumber.word(major: major, minor: minor)
+    package var number: DeviceNumber {
+        DeviceNumber(major: major, minor: minor)
     }
 }
 

@@ -73,6 +73,23 @@ package enum IOPriorityClass: Int, KernelNumber {
     }
 }
 
+/// An I/O priority: class and level in one number.
+///
+/// Source: linux/ioprio.h, IOPRIO_PRIO_VALUE.
+package struct IOPriorityWord: KernelWord {
+    package let number: Int
+
+    /// A level within a class.
+    package init(_ priorityClass: IOPriorityClass, _ level: Int) {
+        number = priorityClass.rawValue << 13 | level
+    }
+
+    package static func spelling(of number: Int) -> String {
+        let name = IOPriorityClass.spelling(of: number >> 13)
+        return "IOPRIO_PRIO_VALUE(\(name), \(number & 0x1fff))"
+    }
+}
+
 /// How the kernel interprets the nodes of a memory policy.
 ///
 /// Kernel: set_mempolicy(2). Source: linux/mempolicy.h.

@@ -178,15 +178,24 @@ package enum FilesystemMagic: Int, KernelNumber {
     }
 }
 
-/// Encodes the number of a device.
-package enum DeviceNumber {
-    /// Major and minor number encoded as one, as mknod(2) takes them.
-    ///
-    /// Source: makedev(3).
-    package static func word(major: UInt32, minor: UInt32) -> Int {
+/// Major and minor number of a device encoded as one, as mknod(2) takes them.
+///
+/// Source: makedev(3).
+package struct DeviceNumber: KernelWord {
+    package let number: Int
+
+    /// The number of the device `major:minor`.
+    package init(major: UInt32, minor: UInt32) {
         let low = UInt64(major & 0xfff) << 8 | UInt64(minor & 0xff)
         let high = UInt64(minor & ~0xff) << 12 | UInt64(major & ~0xfff) << 32
-        return Int(bitPattern: UInt(low | high))
+        number = Int(bitPattern: UInt(low | high))
+    }
+
+    package static func spelling(of number: Int) -> String {
+        let word = UInt64(UInt(bitPattern: number))
+        let major = word >> 8 & 0xfff | word >> 32 & ~0xfff
+        let minor = word & 0xff | word >> 12 & 0xffff_ff00
+        return "makedev(\(major), \(minor))"
     }
 }
 

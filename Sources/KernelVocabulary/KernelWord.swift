@@ -8,6 +8,7 @@
 //   FileStatus        what a file is
 //   Mounting          file systems and mounts
 //   Processes         clones, rights, filters, signals, waiting
+//   Capabilities      capabilities and sets of them
 //   Attributes        scheduling, memory, limits
 //   SocketsAndEvents  sockets, polling, ioctl
 //   Terminals         modes of terminals

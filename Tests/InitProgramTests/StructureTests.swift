@@ -50,7 +50,8 @@ struct StructureTests {
                             minor: minor)
                     ])))
         let operands = try #require(image.operands(of: "mknodat").first)
-        #expect(operands[3] == .literal(number))
+        #expect(operands[3].value == number)
+        #expect(DeviceNumber.spelling(of: number) == "makedev(\(major), \(minor))")
         #expect(operands[2] == .named(FileMode(.blockDevice, 0o600)))
     }
 

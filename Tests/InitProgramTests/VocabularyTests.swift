@@ -37,6 +37,10 @@ struct VocabularyTests {
             SocketType.stream(.nonBlocking).description == "SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC")
         #expect(
             MemoryPolicyWord(.bind, .staticNodes).description == "MPOL_BIND|MPOL_F_STATIC_NODES")
+        #expect(
+            IOPriorityWord(.bestEffort, 4).description == "IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 4)")
+        #expect(CapabilityWord(1 << 5 | 1 << 63).description == "CAP_KILL|63")
+        #expect(CapabilityWord(0).description == "0")
     }
 
     @Test("an errno prints its name, and an unknown one its number")
@@ -78,11 +82,12 @@ struct VocabularyTests {
     }
 
     static var words: [(name: String, Int)] {
-        kinds.flatMap { kind -> [(name: String, Int)] in
-            if let kind = kind as? any KernelFlags.Type { return list(kind) }
-            if let kind = kind as? any KernelNumber.Type { return list(kind) }
-            return []
-        }
+        CapabilityNumber.names.enumerated().map { ($1, $0) }
+            + kinds.flatMap { kind -> [(name: String, Int)] in
+                if let kind = kind as? any KernelFlags.Type { return list(kind) }
+                if let kind = kind as? any KernelNumber.Type { return list(kind) }
+                return []
+            }
     }
 
     /// All flags and numbers that the sources of the vocabulary declare.

@@ -87,6 +87,14 @@ struct CheckpointInterruptionTests {
             try bundle.writeConfig()
             #expect(try bundle.restore().status == 128 + SIGKILL)
             #expect(waits { bundle.leftovers.processes().isEmpty })
+            let told = try bundle.swrunc("explain", "--container", bundle.id)
+            for words in [
+                "its restore began at", "init has ended before the restore was complete",
+                "its restore was broken off: the runtime", "it comes from a checkpoint",
+            ] {
+                #expect(told.output.contains(words), "\(told)")
+            }
+            #expect(!told.output.contains("creation"), "\(told)")
             #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
             #expect(bundle.leftovers.found() == [])
         }

@@ -133,7 +133,8 @@ struct ProgressTests {
             // Init exits when it notices that all other processes have ended.
             #expect(waits { (try? container(bundle).progress().standing) == .ended })
             let text = try explain(bundle)
-            #expect(text.contains("broken off"), "\(text)")
+            #expect(text.contains("its creation was broken off: the runtime"), "\(text)")
+            #expect(text.contains("ended before all was done"), "\(text)")
             #expect(marked(text).count == 1, "\(text)")
             #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
         }
@@ -280,6 +281,30 @@ struct ProgressTests {
             let broken = try explain(bundle)
             #expect(broken.contains("- the plan cannot be made anew: "), "\(broken)")
             #expect(!broken.contains("The init process:"))
+        }
+    }
+
+    @Test(
+        "explain of a container whose progress page is damaged says that in one sentence",
+        arguments: ["", "garbage\n", "zeros"])
+    func damagedPage(_ contents: String) throws {
+        try TestBundle.use { bundle throws in
+            try bundle.create()
+            let page = "\(bundle.store)/\(bundle.id)/progress"
+            let pid = try bundle.state().pid
+            // Replaced, as init maps the file.
+            let text = contents == "zeros" ? String(repeating: "\0", count: 8192) : contents
+            try writeText(text, to: "\(page).new")
+            try check(rename("\(page).new", page), "rename")
+            let done = try explain(bundle)
+            #expect(done.contains("how far init, process \(pid), has come is not known"), "\(done)")
+            let words = "\(page) is missing, damaged or of a later version"
+            #expect(done.ranges(of: words).count == 1, "\(done)")
+            #expect(marked(done).isEmpty, "\(done)")
+            for wrong in ["waits for start", "is preparing", "has handed over", "step 1"] {
+                #expect(!done.contains("- init, process \(pid), \(wrong)"), "\(done)")
+            }
+            #expect(try container(bundle).progress().standing == .unknown)
         }
     }
 

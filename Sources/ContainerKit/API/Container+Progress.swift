@@ -32,7 +32,11 @@ extension Container {
             progress.remarks.append("its state cannot be told: \(error)")
         }
         progress.remarks += again.remarks
-        if let remark = Self.remark(on: state, progress.status) {
+        // While the page is being made, it is empty.
+        if progress.status != nil, let page, !page.isEmpty, !record.canHave(page) {
+            progress.remarks.append(state.damage(to: StateDirectory.progressName).message)
+        }
+        if let remark = Self.remark(on: state, progress.status, record, page) {
             progress.remarks.append(remark)
         }
         return progress
@@ -40,7 +44,8 @@ extension Container {
 
     /// A remark on whether a command is working on the container, which holds its lock.
     private static func remark(
-        on state: borrowing StateDirectory, _ status: State.Status?
+        on state: borrowing StateDirectory, _ status: State.Status?, _ record: ContainerRecord,
+        _ page: [UInt8]?
     ) -> String? {
         guard let isFree = try? state.tryLock() else { return nil }
         guard isFree else {
@@ -49,7 +54,10 @@ extension Container {
         }
         state.unlock()
         guard status == .creating else { return nil }
-        return "no command is at work on it: its creation was broken off (delete --force ends it)"
+        let work = record.isRestored ? "restore" : "creation"
+        let creator = page.flatMap(ProgressPage.creation).map { ", process \($0.creator)," } ?? ""
+        return "its \(work) was broken off: the runtime\(creator) ended before all was done "
+            + "(delete --force removes what is left)"
     }
 
     // MARK: The plan
@@ -58,8 +66,10 @@ extension Container {
     private func planAgain(_ record: ContainerRecord, _ state: borrowing StateDirectory) -> (
         plan: LaunchPlan?, remarks: [String]
     ) {
-        guard !record.isRestored else {
-            return (nil, ["it was restored from a checkpoint: its init followed no plan"])
+        guard !record.followsNoPlan else {
+            return (
+                nil, ["it comes from a checkpoint: CRIU makes its processes, by no plan of init"]
+            )
         }
         guard !record.stepStarts.isEmpty else {
             let reason =
@@ -125,8 +135,13 @@ enum InitLife: Equatable {
 }
 
 extension ContainerRecord {
-    /// Whether CRIU made the container's init, not a plan.
-    var isRestored: Bool { isComplete && lastInstructions.isEmpty }
+    /// Whether a progress page can be this container's: it is whole, and names an instruction of
+    /// its init.
+    fileprivate func canHave(_ page: [UInt8]) -> Bool {
+        guard let reached = ProgressPage.read(page) else { return false }
+        let last = lastInstructions.last?.index ?? Int.max
+        return reached.index <= last && reached.error >= 0
+    }
 }
 
 extension ContainerProgress {
@@ -144,15 +159,16 @@ extension ContainerProgress {
     ) {
         self.id = id
         created = record.created
+        isRestored = record.followsNoPlan
         pid = life == .ended || life == .unborn ? nil : record.pid
         self.plan = plan.map { ContainerPlan(launch: $0) }
-        let reached = page.flatMap(ProgressPage.read)
+        let reached = page.flatMap { record.canHave($0) ? ProgressPage.read($0) : nil }
         standing = Self.standing(record, reached, life)
         if case .unknown(let reason) = life {
             remarks.append("whether init runs cannot be told: \(reason)")
         }
         setTime(record, page ?? [], reached?.index ?? 0)
-        guard !record.isRestored, let reached, standing != .unborn else { return }
+        guard !isRestored, let reached, standing != .unborn else { return }
         guard reached.index >= 0 else {
             if reached.error != 0 {
                 error = ContainerError(
@@ -184,21 +200,24 @@ extension ContainerProgress {
     private static func standing(
         _ record: ContainerRecord, _ reached: (index: Int, error: CInt)?, _ life: InitLife
     ) -> Standing {
-        let index = reached?.index ?? 0
         switch life {
         case .unborn: return .unborn
         case .unknown: return .unknown
         case .executed: return .running
         case .preparing:
-            if record.isRestored { return .running }
-            if reached?.error ?? 0 != 0 { return .failed }
-            guard record.isComplete, index >= record.startWaitIndex else { return .preparing }
-            return index == record.startWaitIndex ? .waiting : .starting
+            if record.followsNoPlan { return record.isComplete ? .running : .preparing }
+            guard let reached else { return .unknown }
+            if reached.error != 0 { return .failed }
+            guard record.isComplete, reached.index >= record.startWaitIndex else {
+                return .preparing
+            }
+            return reached.index == record.startWaitIndex ? .waiting : .starting
         case .ended:
-            if record.isRestored { return .finished }
-            if reached?.error ?? 0 != 0 { return .failed }
+            if record.followsNoPlan { return record.isComplete ? .finished : .ended }
+            guard let reached else { return .unknown }
+            if reached.error != 0 { return .failed }
             let execution = record.lastInstructions.first(where: \.isExecution)
-            guard let execution, index >= execution.index else { return .ended }
+            guard let execution, reached.index >= execution.index else { return .ended }
             return .finished
         }
     }
@@ -206,7 +225,7 @@ extension ContainerProgress {
     /// Sets the time since which init is at its step, or the latest known time before that.
     private mutating func setTime(_ record: ContainerRecord, _ page: [UInt8], _ index: Int) {
         time = record.created
-        guard record.isComplete, !record.isRestored,
+        guard record.isComplete, !isRestored,
             let reported = ProgressPage.time(of: .reported, page)
         else { return }
         time = reported.description

@@ -20,8 +20,8 @@ public struct ContainerPlan: Equatable, Sendable {
     /// The plan as JSON text, for programs.
     ///
     /// The shape is `{"runtime": [{"field", "step"}], "init": [{"field", "step", "calls"}]}`, in
-    /// the order of execution; `calls` only with `includingCalls`, and an array `later` only if
-    /// `start` or `delete` run hooks.
+    /// the order of execution; `calls` and a sentence `unlistedCalls` only with `includingCalls`,
+    /// and an array `later` only if `start` or `delete` run hooks.
     public func explainedJSON(includingCalls: Bool = false) -> String {
         launch.explainedJSON(includingCalls: includingCalls)
     }

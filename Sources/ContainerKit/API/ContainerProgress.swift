@@ -26,7 +26,7 @@ public struct ContainerProgress: Sendable {
         case ended
         /// Init had executed its program, and the process has ended.
         case finished
-        /// Whether init runs is unknown.
+        /// Whether init runs, or how far it has come, is unknown.
         case unknown
     }
 
@@ -62,6 +62,8 @@ public struct ContainerProgress: Sendable {
 
     /// The instruction that init has reached.
     var instruction: Int?
+    /// Whether the container comes from a checkpoint, so that its init follows no plan.
+    let isRestored: Bool
 }
 
 extension ContainerProgress {
@@ -70,7 +72,9 @@ extension ContainerProgress {
     public func explained(includingCalls: Bool = false) -> String {
         let status = status.map { "is \($0.rawValue)" } ?? "is in a state that cannot be told"
         var lines = [
-            "Container \(id) \(status); its creation began at \(created).", "- \(sentence)",
+            "Container \(id) \(status); its \(isRestored ? "restore" : "creation") began at "
+                + "\(created).",
+            "- \(isRestored ? restoreSentence : sentence)",
         ]
         lines += remarks.map { "- \($0)" }
         let head = lines.joined(separator: "\n") + "\n"
@@ -126,7 +130,22 @@ extension ContainerProgress {
         case .finished:
             "init has ended, after \(time); it had come to its program, and a kill at that very moment "
                 + "would look as if that had run"
+        case .unknown where step == nil:
+            "how far init\(pid.map { ", process \($0)," } ?? "") has come is not known"
         case .unknown: "the last that init told is that it came to \(place), after \(time)"
+        }
+    }
+
+    /// One line on a restored init, which makes no steps.
+    private var restoreSentence: String {
+        let process = "init, process \(pid ?? 0),"
+        return switch standing {
+        case .unborn: "CRIU has made no process yet"
+        case .preparing, .waiting, .starting: "\(process) is there, but the restore is not complete"
+        case .running: "\(process) goes on from its checkpoint"
+        case .failed, .ended: "init has ended before the restore was complete"
+        case .finished: "init has ended, after it went on from its checkpoint"
+        case .unknown: "whether init goes on from its checkpoint is not known"
         }
     }
 

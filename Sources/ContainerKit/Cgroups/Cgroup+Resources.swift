@@ -80,7 +80,8 @@ extension Cgroup {
             return true
         } catch {
             throw CgroupError(
-                field: write.field, failure: error, message: explanation(of: error, write))
+                field: write.field, failure: error, message: explanation(of: error, write),
+                hint: write.hint(for: error.errno))
         }
     }
 

@@ -11,11 +11,17 @@ struct CgroupError: Error, Equatable, Sendable, CustomStringConvertible {
     let failure: SystemCallError?
     /// The error in words; empty if the refused call says everything.
     let message: String
+    /// What to do about it, or what the kernel demands.
+    let hint: String?
 
-    init(field: JSONPath? = nil, failure: SystemCallError? = nil, message: String = "") {
+    init(
+        field: JSONPath? = nil, failure: SystemCallError? = nil, message: String = "",
+        hint: String? = nil
+    ) {
         self.field = field
         self.failure = failure
         self.message = message
+        self.hint = hint
     }
 
     /// One line: field, message, call and errno, as far as present.
@@ -31,7 +37,8 @@ struct CgroupError: Error, Equatable, Sendable, CustomStringConvertible {
 extension ContainerError {
     init(_ error: CgroupError) {
         self.init(
-            .cgroup, error.message, field: error.field?.description, failure: error.failure)
+            .cgroup, error.message, field: error.field?.description, failure: error.failure,
+            hint: error.hint)
     }
 }
 

@@ -20,6 +20,7 @@
 //   ControlFiles       reads the files of a cgroup: statistics
 //   OutOfMemoryWatch   reports when memory has run out
 //   CgroupError        the error of all these, with the config field
+//   ControlHint        what the kernel demands of a value that it refuses
 //
 // A plan can be made and compared without touching the host; Cgroup executes it in order.
 

@@ -75,7 +75,13 @@ final class CheckpointImage {
             }
         } catch {
             if let partial { try? removeDirectory(partial) }
-            throw ContainerError(error, message)
+            let hint: String? =
+                switch error.errno {
+                case .noSuchFileOrDirectory: "the directory that is to contain it must exist"
+                case .notDirectory: "--image-path and --work-path name directories"
+                default: nil
+                }
+            throw ContainerError(error, message, hint: hint)
         }
     }
 

@@ -47,7 +47,9 @@ struct Checkpointing {
     private static func check(_ options: CheckpointOptions) throws(ContainerError) {
         if options.dumpsMemoryOnly, options.connections.usesLazyPages {
             throw ContainerError(
-                .invalidArgument, "a dump of memory alone and lazy pages exclude each other")
+                .invalidArgument,
+                "a dump of memory alone (--pre-dump) and lazy pages (--lazy-pages) exclude each other"
+            )
         }
         guard let descriptor = options.readyDescriptor else { return }
         let flags = statusFlags(of: descriptor)
@@ -138,7 +140,7 @@ struct Checkpointing {
         do throws(SystemCallError) {
             try writeAll([0], to: ready.number, named: "status descriptor")
         } catch {
-            logger.warning("nobody hears that the pages can be had: \(error)")
+            logger.warning("unable to tell --status-fd that the pages can be fetched: \(error)")
         }
     }
 
@@ -295,13 +297,17 @@ extension CheckpointOptions {
     func checkParent(of path: String) throws(ContainerError) {
         guard let parent = parentPath?.text else { return }
         guard !parent.begins(with: "/") else {
-            throw ContainerError(.invalidArgument, "--parent-path must be relative")
+            throw ContainerError(
+                .invalidArgument, "--parent-path must be relative",
+                hint: "it is resolved from the directory of --image-path, such as ../first")
         }
         let place = FilePath(path).appending(parent).lexicallyNormalized().text
         do throws(SystemCallError) {
             _ = try openFile(place, .pathOnly | .directory)
         } catch {
-            throw ContainerError(.invalidArgument, "invalid --parent-path", failure: error)
+            throw ContainerError(
+                .invalidArgument, "invalid --parent-path", failure: error,
+                hint: "it names the directory of an earlier dump, seen from --image-path")
         }
     }
 }
@@ -313,7 +319,9 @@ enum CriuRights {
             throw ContainerError(.unsupported, "checkpoint and restore require root")
         }
         guard RuntimeRights.mayBeFewer, isInsideUserNamespace else { return }
-        logger.warning("checkpoint and restore are untested, and fail, in a user namespace")
+        logger.warning(
+            "in a user namespace CRIU lacks rights that checkpoint and restore need: expect it to fail"
+        )
     }
 }
 #endif

@@ -224,7 +224,7 @@ final class CriuSession {
         do throws(SystemCallError) {
             while try poll(&entries, timeoutMilliseconds: 500) == 0 { meanwhile() }
         } catch {
-            throw ContainerError(error, "unable to hear criu")
+            throw ContainerError(error, "unable to read the answer of criu")
         }
     }
 
@@ -234,7 +234,7 @@ final class CriuSession {
         } catch  where error.errno == .brokenPipe {
             // CRIU has ended; the next read finds that there is no answer.
         } catch {
-            throw ContainerError(error, "unable to ask criu")
+            throw ContainerError(error, "unable to send criu the request")
         }
     }
 
@@ -247,13 +247,13 @@ final class CriuSession {
         } catch  where error.errno == .connectionReset {
             return nil
         } catch {
-            throw ContainerError(error, "unable to hear criu")
+            throw ContainerError(error, "unable to read the answer of criu")
         }
         for number in descriptors.dropFirst() { _ = OwnedDescriptor(taking: number) }
         if bytes.isEmpty { return nil }
         guard let response = CriuResponse(bytes) else {
             for number in descriptors.prefix(1) { _ = OwnedDescriptor(taking: number) }
-            throw ContainerError(.criu, "criu answers in a way that is not understood")
+            throw ContainerError(.criu, "criu sent an answer that cannot be decoded")
         }
         return (response, descriptors.first ?? -1)
     }
@@ -282,7 +282,10 @@ final class CriuSession {
         var words = log?.lastErrors ?? response.message ?? ""
         while words.last?.isWhitespace == true { words.removeLast() }
         if !words.isEmpty { text += ": \(words)" }
-        return ContainerError(.criu, text + (log?.reference ?? ""))
+        let hint =
+            response.kind == .featureCheck
+            ? "criu cannot tell what this kernel supports: `criu check --all` shows why" : nil
+        return ContainerError(.criu, text + (log?.reference ?? ""), hint: hint)
     }
 }
 
@@ -301,7 +304,7 @@ extension CriuSession {
         let session = try CriuSession(.passing)
         let answer = try session.serve(CriuRequest(.version), log: nil) { _, _ in }
         guard let version = answer.version else {
-            throw ContainerError(.criu, "criu does not tell its version")
+            throw ContainerError(.criu, "criu sent no version")
         }
         try require(version, .needed, for: "checkpoint and restore")
         return version
@@ -334,7 +337,7 @@ extension CriuSession {
             throw ContainerError(
                 .unsupported,
                 "criu is missing features: \(missing.joined(separator: ", "))",
-                hint: "the kernel, or a right that is missing, may be the reason: criu check --all")
+                hint: "the kernel or this user may lack them: `criu check --all` shows which")
         }
     }
 }

@@ -83,9 +83,9 @@ struct MountPoints {
             } catch {
                 throw ContainerError(
                     .criu,
-                    "the checkpoint has a mount on \(mount.mountPoint), which the root file system "
-                        + "does not have so",
-                    failure: error)
+                    "the checkpoint has a mount on \(mount.mountPoint), which the root file system lacks",
+                    failure: error,
+                    hint: "restore with the root file system as it was at the checkpoint")
             }
         }
     }

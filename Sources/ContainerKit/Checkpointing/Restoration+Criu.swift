@@ -177,7 +177,7 @@ struct RestoreRequest {
             case .mount, .cgroup:
                 throw ContainerError(
                     .unsupported,
-                    "CRIU restores no container into a \(kind.rawValue) namespace that is there",
+                    "CRIU cannot restore a container into an existing \(kind.rawValue) namespace",
                     field: "linux.namespaces[\(index)].path")
             }
         }

@@ -44,7 +44,9 @@ final class Restoration {
     init(_ launcher: Launcher, _ spec: Spec, from path: String, _ options: RestoreOptions)
         throws(ContainerError)
     {
-        guard let record = launcher.record else { preconditionFailure("no new container") }
+        guard var record = launcher.record else { preconditionFailure("no new container") }
+        record.isRestored = true
+        launcher.record = record
         self.launcher = launcher
         self.spec = spec
         self.options = options
@@ -174,7 +176,7 @@ final class Restoration {
             logger.warning("criu ended with \(words) after the restore")
         }
         guard isVerified else {
-            throw ContainerError(.criu, "criu let the processes run before they were looked at")
+            throw ContainerError(.criu, "criu let the processes run before they were checked")
         }
         watch.reach(.running)
     }
@@ -207,7 +209,7 @@ final class Restoration {
     private func adopt(_ pid: Int32?) throws(ContainerError) {
         guard launcher.pidfd < 0 else { return }
         guard let pid, pid > 0 else {
-            throw ContainerError(.criu, "criu does not tell the first process")
+            throw ContainerError(.criu, "criu sent no pid of the first process")
         }
         let started = try reporting("unable to open the restored process") {
             () throws(SystemCallError) -> UInt64? in
@@ -230,7 +232,7 @@ final class Restoration {
 
     private func handOver(terminal: CInt) throws(ContainerError) {
         guard terminal >= 0 else {
-            throw ContainerError(.criu, "criu does not give the terminal")
+            throw ContainerError(.criu, "criu sent no descriptor of the terminal")
         }
         if let socket = launcher.inputs[.consoleSocket] {
             return try reporting("unable to send the terminal", field: "process.terminal") {

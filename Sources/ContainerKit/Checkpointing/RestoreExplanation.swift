@@ -9,50 +9,70 @@ internal import RuntimeSpec
 
 // Which steps of a creation a restore performs, and a restore as text.
 
+extension ParentStep {
+    /// When a restore performs a step of a creation.
+    enum RestoreMoment {
+        /// Before CRIU is asked: it makes the surroundings of restored processes.
+        case before
+        /// When CRIU has made the namespaces.
+        case namespaces
+        /// When the processes are there and checked.
+        case after
+        /// Not at all: CRIU makes the processes, their namespaces and mounts, and a restore writes
+        /// the record itself.
+        case never
+        /// It is of a container that cannot be restored: one without its own mount namespace.
+        case refused
+    }
+
+    var momentOfRestore: RestoreMoment {
+        switch self {
+        case .record(.begin), .cgroup(.startScope), .cgroup(.make), .cgroup(.setDevices),
+            .cgroup(.limit), .cgroup(.makeDelegated), .cgroup(.giveTo), .resctrl(.make),
+            .namespace(.open), .mount(.cloneRootfs), .socket(.connectConsole),
+            .socket(.prepareReadiness):
+            .before
+        // As in runc, only the hooks that prepare the namespaces.
+        case .hooks(.run(let hooks)):
+            hooks.contains { $0.point == .prestart || $0.point == .createRuntime }
+                ? .namespaces : .never
+        case .resctrl(.enter), .socket(.sendPidfd), .cgroup(.leaveScope),
+            .cgroup(.enableControllers), .record(.pidFile):
+            .after
+        case .record(.process), .record(.stage), .record(.created), .cgroup(.open),
+            .cgroup(.attachToScope), .namespace(.openProcess), .namespace(.openRootOfInit),
+            .namespace(.moveNetDevices), .mount(.bind), .mount(.mappedFilesystem),
+            .mount(.copyIntoTmpfs), .mount(.hostDevice), .mount(.makeDevice),
+            .mount(.cgroupDirectory), .mount(.mapClonedTree), .mount(.send),
+            .mount(.makeMountPoints), .socket(.receiveTerminal), .socket(.listenForStart),
+            .listener, .child, .userNamespace, .streams, .hooks(.supervise):
+            .never
+        case .record(.rootMount), .mount(.openRootfs): .refused
+        }
+    }
+}
+
 extension LaunchPlan {
     /// The steps that make the surroundings of restored processes.
     ///
     /// - Throws: `unsupported` for a container without its own mount namespace.
     func stepsBeforeRestore() throws(ContainerError) -> [PlannedParentStep] {
-        var steps: [PlannedParentStep] = []
-        for planned in parentSteps {
-            switch planned.step {
-            case .record(.begin), .cgroup(.startScope), .cgroup(.make), .cgroup(.setDevices),
-                .cgroup(.limit), .cgroup(.makeDelegated), .cgroup(.giveTo), .resctrl(.make),
-                .namespace(.open), .mount(.cloneRootfs), .socket(.connectConsole),
-                .socket(.prepareReadiness):
-                steps.append(planned)
-            case .record(.rootMount), .mount(.openRootfs):
-                throw ContainerError(
-                    .unsupported, "a container without a mount namespace cannot be restored",
-                    field: "linux.namespaces")
-            default: continue
-            }
+        guard !parentSteps.contains(where: { $0.step.momentOfRestore == .refused }) else {
+            throw ContainerError(
+                .unsupported, "a container without a mount namespace cannot be restored",
+                field: "linux.namespaces")
         }
-        return steps
+        return steps(at: .before)
     }
 
-    /// The hooks that run once CRIU has made the namespaces: as in runc, only those that prepare
-    /// the namespaces.
-    var hooksOfRestore: [PlannedParentStep] {
-        parentSteps.filter { planned in
-            guard case .hooks(.run(let hooks)) = planned.step, let point = hooks.first?.point
-            else { return false }
-            return point == .prestart || point == .createRuntime
-        }
-    }
+    /// The hooks that run once CRIU has made the namespaces.
+    var hooksOfRestore: [PlannedParentStep] { steps(at: .namespaces) }
 
-    /// The steps that turn restored processes into a container: the rest of a creation's steps,
-    /// except those that concern its child.
-    var stepsAfterRestore: [PlannedParentStep] {
-        parentSteps.filter { planned in
-            switch planned.step {
-            case .resctrl(.enter), .socket(.sendPidfd), .cgroup(.leaveScope),
-                .cgroup(.enableControllers), .record(.pidFile):
-                true
-            default: false
-            }
-        }
+    /// The steps that turn restored processes into a container.
+    var stepsAfterRestore: [PlannedParentStep] { steps(at: .after) }
+
+    private func steps(at moment: ParentStep.RestoreMoment) -> [PlannedParentStep] {
+        parentSteps.filter { $0.step.momentOfRestore == moment }
     }
 }
 

@@ -10,8 +10,8 @@ internal import KernelVocabulary
 ///
 /// For a container it is a file of the state directory, so that another process, such as `start`,
 /// can read init's progress; for exec it is a memory file. A second page has the parent's own
-/// notes. No child maps that page, because any process that may trace a child can write to the
-/// child's memory.
+/// notes, and the mark by which a reader knows such a file. No child maps that page, because any
+/// process that may trace a child can write to the child's memory.
 final class ProgressPage {
     /// The mapped page.
     let pointer: UnsafeMutablePointer<machine_progress>
@@ -34,8 +34,10 @@ final class ProgressPage {
         let number = file.number
         // The file is written, not just extended: touching a page for which there is no room would
         // kill parent or child by SIGBUS.
-        try writeAll(
-            [UInt8](repeating: 0, count: Self.sizeBytes), to: number, named: "progress page")
+        var bytes = [UInt8](repeating: 0, count: Self.sizeBytes)
+        bytes.replaceSubrange(
+            Self.markOffset..<(Self.markOffset + Self.mark.count), with: Self.mark)
+        try writeAll(bytes, to: number, named: "progress page")
         try self.init(file: number)
         _ = file.release()
     }
@@ -137,6 +139,21 @@ final class ProgressPage {
     /// The offset of a moment's time in the page's file: nanoseconds since 1970.
     static func offset(of moment: Moment) -> Int { momentsOffset + 8 * moment.rawValue }
 
+    /// What every file of this layout has behind the notes; the digit counts the layouts.
+    private static let mark = Array("swruncP1".utf8)
+    private static let markOffset = momentsOffset + 16
+
+    /// Whether a file from a state directory is a progress page: its size and its mark are right.
+    ///
+    /// Pages of version 0.1 have no notes, and no mark; nor have those of the time before the mark.
+    static func isWhole(_ bytes: [UInt8]) -> Bool {
+        if bytes.count == pageBytes { return bytes[16...].allSatisfy { $0 == 0 } }
+        guard bytes.count == sizeBytes else { return false }
+        let found = bytes[markOffset..<(markOffset + mark.count)]
+        return found.elementsEqual(mark)
+            || found.allSatisfy { $0 == 0 } && process(bytes) != nil
+    }
+
     /// Notes the present time for a moment.
     func note(_ moment: Moment) {
         (UnsafeMutableRawPointer(pointer) + Self.offset(of: moment))
@@ -178,10 +195,11 @@ final class ProgressPage {
         return pid > 0 ? (pid, time) : nil
     }
 
-    /// The index and error in the page of a state directory, without mapping it; a negative index
-    /// precedes the plan's own program.
+    /// The index and error in the page of a state directory, without mapping it.
+    ///
+    /// A negative index precedes the plan's own program. Nil if the file is no such page.
     static func read(_ bytes: [UInt8]) -> (index: Int, error: CInt)? {
-        guard bytes.count >= 8 else { return nil }
+        guard isWhole(bytes) else { return nil }
         return bytes.withUnsafeBytes { buffer in
             (
                 Int(buffer.loadUnaligned(fromByteOffset: 0, as: Int32.self)),

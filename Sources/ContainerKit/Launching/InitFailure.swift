@@ -62,7 +62,10 @@ extension ContainerError {
     ///   - view: the file system in which its program's file can be examined.
     init(_ instruction: RecordedInstruction?, errno: CInt, in view: ImageView?) {
         guard let instruction else {
-            self.init(.initFailed, "init failed", failure: nil)
+            self.init(
+                .initFailed,
+                "init failed with \(Errno(rawValue: errno).words), at a step that is not recorded",
+                failure: nil)
             return
         }
         let field = instruction.origin.path

@@ -25,7 +25,10 @@ extension LaunchPlan {
             }
             return JSONValue.object(step)
         }
-        var object: JSONObject = ["runtime": Self.json(parentSteps), "init": .array(child)]
+        var object: JSONObject = [:]
+        if includingCalls { object.append("unlistedCalls", .string(Self.unlistedCalls)) }
+        object.append("runtime", Self.json(parentSteps))
+        object.append("init", .array(child))
         if !laterSteps.isEmpty { object.append("later", Self.json(laterSteps)) }
         return object
     }

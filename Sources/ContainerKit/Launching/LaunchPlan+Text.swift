@@ -14,9 +14,11 @@ extension LaunchPlan {
     /// The plan as text: two numbered columns, optionally with the system calls of each child step.
     ///
     /// Each line has the form `number  config field  sentence`. With a mark, the child's column is
-    /// indented, and `=>` marks the step and the call that the child has reached.
+    /// indented, and `=>` marks the step and the call that the child has reached. With calls, the
+    /// first line says which ones are not listed.
     func explained(includingCalls: Bool = false, mark: PlanMark? = nil) -> String {
-        var lines = ["The runtime:"]
+        var lines = includingCalls ? [Self.unlistedCalls, ""] : []
+        lines.append("The runtime:")
         lines += Self.lines(parentSteps.map { ($0.origin, $0.step.action.sentence) })
         lines += ["", "The init process:"]
         let image = includingCalls ? lowered() : nil
@@ -37,6 +39,11 @@ extension LaunchPlan {
         }
         return lines.joined(separator: "\n") + "\n"
     }
+
+    /// Which calls of init are not in its column.
+    static let unlistedCalls =
+        "Not listed: the calls by which init is born (the runtime's step \"clone the child\"), and a "
+        + "madvise that gives memory back before init waits for start."
 
     private static func lines(_ steps: [(origin: Origin, sentence: String)]) -> [String] {
         let width = steps.map(\.origin.description.count).max() ?? 0

@@ -49,6 +49,8 @@ struct ContainerRecord: Equatable, Sendable {
     var outOfMemoryKillsBefore: UInt64 = 0
     /// The pipes among its original standard streams, named like links in procfs.
     var pipes: [String] = []
+    /// Whether its processes come from a checkpoint, not from a plan.
+    var isRestored = false
     /// Whether it was paused before it was started.
     ///
     /// Only in that case must `start` and `state` check whether a created container is frozen.
@@ -64,6 +66,10 @@ struct ContainerRecord: Equatable, Sendable {
     var choices: JSONValue?
     /// The mounts that were added since the container was created, in order.
     var addedMounts: [AddedMount] = []
+
+    /// Whether it is, or is to become, a restored container; complete records of earlier versions
+    /// show it by what they lack.
+    var followsNoPlan: Bool { isRestored || isComplete && lastInstructions.isEmpty }
 
     /// Whether its config has a process.
     var hasProgram: Bool {
@@ -96,6 +102,7 @@ struct ContainerRecord: Equatable, Sendable {
         startTime = UInt64(bitPattern: ticks)
         fields.flag("pidNamespace", &hasPidNamespace)
         fields.flag("sessionKeyring", &hasSessionKeyring)
+        fields.flag("restored", &isRestored, isWritten: isRestored)
         fields.flag("pausedBeforeStart", &isPausedBeforeStart, isWritten: isPausedBeforeStart)
         var mount = rootMount.map { String($0) } ?? ""
         fields.text("rootMount", &mount, isWritten: rootMount != nil)
@@ -168,6 +175,7 @@ extension ContainerRecord {
         if found.pid > 0, found.startTime > 0 { (pid, startTime) = (found.pid, found.startTime) }
         cgroups = found.cgroups
         isComplete = found.isComplete
+        isRestored = found.isRestored
         hasPidNamespace = found.hasPidNamespace
         bundle = found.bundle
         rootfs = found.rootfs

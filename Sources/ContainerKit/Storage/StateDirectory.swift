@@ -3,7 +3,7 @@
 // Storage: everything that one command leaves for the next about a container.
 //
 //   StateDirectory   the container's directory in the store, and its lock
-//   ContainerRecord  state.json: pid, start time, cgroups, and init's remaining steps
+//   ContainerRecord  state.json: pid, start time, cgroups, and what init does from its wait for start on
 //   AddedMount       a mount that was added since
 //   RecordFields     reads and writes the record's members by one list
 
@@ -274,9 +274,13 @@ struct StateDirectory: ~Copyable {
 
     /// The error for a missing or damaged file.
     func damage(to name: String) -> ContainerError {
-        ContainerError(
-            .state, "\(path)/\(name) is missing, damaged or of a later version",
-            hint: "delete --force removes the container")
+        var message = "\(path)/\(name) is missing, damaged or of a later version"
+        if let found = try? status(at: name, in: descriptor), found.kind == .regular,
+            found.stx_size == 0
+        {
+            message += ": it is empty"
+        }
+        return ContainerError(.state, message, hint: "delete --force removes the container")
     }
 
     /// The error for a container that may be running, but whose processes are unknown.

@@ -185,7 +185,7 @@ func newFilesystem(_ mount: FilesystemMount) throws(SystemCallError) -> OwnedDes
 func makeNode(_ device: Device, at directory: CInt) throws(SystemCallError) {
     try withPath(device.name) { (name) throws(SystemCallError) in
         try systemCall(
-            "mknodat", __NR_mknodat, Int(directory), name, device.mode.number, device.number,
+            "mknodat", __NR_mknodat, Int(directory), name, device.mode.number, device.number.number,
             describing: "\"\(device.name)\", \(device.major):\(device.minor)")
         try systemCall(
             "fchownat", __NR_fchownat, Int(directory), name, Int(device.userID),

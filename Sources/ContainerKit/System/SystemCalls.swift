@@ -6,8 +6,10 @@
 //   SystemCalls+Cgroups    device programs of v2
 //   DeviceInstruction      one instruction of such a program
 //   SystemCalls+Copies     from one descriptor to another
-//   SystemCalls+Datagrams, SystemCalls+Sockets, SystemCalls+Pipes  sockets, descriptors over them, pipes
-//   SystemCalls+Directories, SystemCalls+Owners, SystemCalls+Terminals  entries; owners; modes
+//   SystemCalls+Datagrams, SystemCalls+Pipes  datagram sockets; pipes
+//   SystemCalls+Sockets    pairs of sockets, and descriptors sent over them
+//   SystemCalls+Directories, SystemCalls+Owners  names in a directory; owners of files
+//   SystemCalls+Terminals  modes of terminals
 //   SystemCalls+Descriptors  queries and duplicates descriptors
 //   SystemCalls+Events     counters, and notifications of changed files
 //   SystemCalls+FileSizes  writing under RLIMIT_FSIZE without SIGXFSZ

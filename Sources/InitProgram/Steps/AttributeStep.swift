@@ -80,9 +80,8 @@ extension AttributeStep {
         case .resetCPUAffinity: code.resetCPUAffinity()
         case .setScheduler(let attributes): code.setScheduler(attributes)
         case .setIOPriority(let priority):
-            let value = priority.schedulingClass.rawValue << 13 | priority.level
-            code.call(
-                .ioprioSet, [.named(PriorityTarget.process), .literal(0), .literal(value)])
+            let value = IOPriorityWord(priority.schedulingClass, priority.level)
+            code.call(.ioprioSet, [.named(PriorityTarget.process), .literal(0), .named(value)])
         case .setMemoryPolicy(let change): code.setMemoryPolicy(change)
         case .setPersonality(let domain):
             code.call(.personality, [.named(domain)])

@@ -79,7 +79,7 @@ extension Assembler {
             .mknodat,
             [
                 .cell(directory), text(name), .named(device.mode),
-                .literal(device.number),
+                .named(device.number),
             ], into: made, ignoring: [.fileExists])
         if device.keepsExisting { return }
         let isRoots = device.userID == 0 && device.groupID == 0

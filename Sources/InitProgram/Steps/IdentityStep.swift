@@ -96,7 +96,7 @@ extension IdentityStep {
         case .raisePermitted(let mask):
             code.setCapabilities(
                 CapabilitySets(effective: mask, permitted: mask, inheritable: 0))
-        case .setUmask(let mask): code.call(.umask, [.literal(Int(mask))])
+        case .setUmask(let mask): code.call(.umask, [.named(FileMode(Int(mask)))])
         case .forbidNewPrivileges: code.prctl(.noNewPrivileges, 1)
         }
     }
@@ -135,8 +135,8 @@ extension Assembler {
             call(
                 .prctl,
                 [
-                    .named(ProcessControl.dropFromBoundingSet), .literal(capability), .literal(0),
-                    .literal(0), .literal(0),
+                    .named(ProcessControl.dropFromBoundingSet),
+                    .named(CapabilityNumber(capability)), .literal(0), .literal(0), .literal(0),
                 ], into: result, ignoring: [.invalidArgument])
             if let result { unknown.append(skip(when: .isNegative(result))) }
         }
@@ -165,7 +165,7 @@ extension Assembler {
                 .prctl,
                 [
                     .named(ProcessControl.ambientSet), .named(AmbientCommand.raise),
-                    .literal(capability), .literal(0), .literal(0),
+                    .named(CapabilityNumber(capability)), .literal(0), .literal(0),
                 ], ignoring: [.notPermitted, .invalidArgument])
         }
     }

@@ -53,23 +53,25 @@ extension MountStep {
         switch self {
         case .cloneHostTree(let tree, _):
             "clone the host's \(tree.path)" + (tree.recursive ? " and the mounts below" : "")
+                + tree.changes.sentencePart
         case .mountFilesystem(let mount):
             (mount.mountFlags?.contains(.remount) == true ? "remount " : "mount \(mount.type) on ")
-                + mount.destination
-                + (mount.options.isEmpty ? "" : " (\(mount.options.joined(separator: ",")))")
+                + mount.destination + mount.sentencePart
         case .mountFilesystemOrAttach(let mount, _):
-            "mount \(mount.type) on \(mount.destination), or attach the host's where that is refused"
+            "mount \(mount.type) on \(mount.destination)\(mount.sentencePart), or attach the host's "
+                + "where that is refused"
         case .attachMount(_, let path, _): "attach the prepared tree at \(path)"
         case .receiveMountTree: "take over the prepared tree"
         case .cloneContainerTree(let tree, _):
             "clone what is mounted at \(tree.path) by now"
-                + (tree.recursive ? ", and the mounts below" : "")
+                + (tree.recursive ? ", and the mounts below" : "") + tree.changes.sentencePart
         case .sendMountTree: "hand out the tree"
         case .mountCgroupHierarchies(_, let mount, []): "cover \(mount.destination)"
         case .mountCgroupHierarchies(_, let mount, let hierarchies):
             "mount the cgroup hierarchies \(hierarchies.map(\.name).joined(separator: ", ")) on "
                 + mount.destination
-        case .changeMount(let path, _): "change the attributes of the mount at \(path)"
+        case .changeMount(let path, let changes):
+            "change the attributes of the mount at \(path)" + changes.sentencePart
         case .makeReadOnly(let path): "make the mount at \(path) read-only"
         case .sendAttachedMount(let path): "hand out the mount at \(path)"
         case .detachMount(_, let path): "unmount what is at \(path), and the mounts below"

@@ -104,7 +104,7 @@ extension ProcessStep {
             let action = code.defaultAction()
             for number in 1...SignalNumber.last
             where ![.kill, .stop].contains(SignalNumber(rawValue: number)) {
-                code.setAction(.literal(number), action)
+                code.setAction(.named(NamedNumber(number, of: SignalNumber.self)), action)
             }
         case .unblockSignals:
             let none = code.words([0])

@@ -183,7 +183,7 @@ extension Assembler {
             .mknodat,
             [
                 .cell(directory), name, .named(FileMode(.characterDevice, 0o666)),
-                .literal(1 << 8 | device.minor),
+                .named(DeviceNumber(major: 1, minor: UInt32(clamping: device.minor))),
             ], ignoring: refused)
         call(.fchmodat, [.cell(directory), name, .named(FileMode(0o666))], ignoring: refused)
         resolve(

@@ -17,6 +17,9 @@ struct JSONReader {
             throw reader.failure("found a byte order mark, expected a value", bytes)
         }
         reader.skipSpace(bytes)
+        guard reader.index < bytes.count else {
+            throw JSONSyntaxError(JSONSyntaxError.empty, at: 0, in: bytes)
+        }
         let value = try reader.readValue(bytes)
         reader.skipSpace(bytes)
         guard reader.index == bytes.count else {

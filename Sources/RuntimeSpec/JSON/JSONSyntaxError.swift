@@ -22,8 +22,11 @@ public struct JSONSyntaxError: Error, Equatable, Sendable, CustomStringConvertib
         self.message = message
     }
 
-    /// One line: `line 3, column 7: found "}", expected a value`.
+    /// The message for a text that is empty or blank, which has no place to point at.
+    static let empty = "the file is empty"
+
+    /// One line: `line 3, column 7: found "}", expected a value`, or `the file is empty`.
     public var description: String {
-        "line \(line), column \(column): \(message)"
+        message == Self.empty ? message : "line \(line), column \(column): \(message)"
     }
 }

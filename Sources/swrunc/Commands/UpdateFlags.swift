@@ -125,7 +125,7 @@ enum UpdateFlags {
         guard let number = Number(text) else {
             throw invalid(
                 flag, text,
-                Number.isSigned ? "a number" : "a number that is not negative")
+                Number.isSigned ? "a number" : "a number from 0 on")
         }
         return number
     }

@@ -38,6 +38,8 @@ struct LaunchPlanTextTests {
     func calls() {
         #expect(
             Self.plan.explained(includingCalls: true) == """
+                Not listed: the calls by which init is born (the runtime's step "clone the child"), and a madvise that gives memory back before init waits for start.
+
                 The runtime:
                    1  swrunc            make the state directory
                    2  linux.namespaces  clone the child into the container's cgroup with new namespaces: pid, uts
@@ -46,7 +48,7 @@ struct LaunchPlanTextTests {
                    1  hostname      set the host name to "box"
                          sethostname("box", 3)
                    2  process.args  execute "id"
-                         execve("/bin/id", memory, memory)
+                         execve("/bin/id", ["id"], [0 variables])
                          stop: no executable was found
 
                 """)

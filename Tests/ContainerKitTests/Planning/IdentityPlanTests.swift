@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import KernelVocabulary
 import RuntimeSpec
 import Testing
 
@@ -14,6 +15,11 @@ struct IdentityPlanTests {
         process.argBytes = args
         process.envBytes = env
         return IdentityPlan(process: process, filter: nil, home: home)
+    }
+
+    @Test("the config's model and the kernel's vocabulary have the same capabilities")
+    func capabilityNames() {
+        #expect(Capability.all.map(\.description) == CapabilityNumber.names)
     }
 
     @Test(

@@ -44,15 +44,17 @@ enum ParentMountStep: ParentAction {
 
     var sentence: String {
         switch self {
-        case .cloneRootfs(let path, _): "clone the mount tree of \(path)"
+        case .cloneRootfs(let path, let changes):
+            "clone the mount tree of \(path)" + changes.sentencePart
         case .openRootfs(let path): "open \(path)"
         case .bind(let bind):
             "clone \(bind.source)\(bind.recursive ? " and the mounts below" : "") for "
                 + bind.destination + (bind.idMap.map { ", \($0.words)" } ?? "")
+                + bind.changes.sentencePart
         case .mappedFilesystem(_, let mount, let map):
-            "make a \(mount.type) for \(mount.destination), \(map.words)"
+            "make a \(mount.type) for \(mount.destination)\(mount.sentencePart), \(map.words)"
         case .copyIntoTmpfs(_, let mount, _, let entry):
-            "fill a tmpfs with a copy of \(mount.destination)"
+            "fill a tmpfs\(mount.sentencePart) with a copy of \(mount.destination)"
                 + (entry.isNowhere ? "" : ", in the container's cgroup")
         case .cgroupDirectory(_, let name, _, let readOnly):
             "clone the container's \(name) cgroup" + (readOnly ? ", read-only" : "")
@@ -63,6 +65,7 @@ enum ParentMountStep: ParentAction {
                 + "\(String(device.permissions, radix: 8))) of \(device.userID):\(device.groupID)"
         case .mapClonedTree(_, let map, let destination):
             "take the child's tree for \(destination), \(map.words)"
+        case .send(.cgroupTree(_, let name)): "send the child the tree of the \(name) cgroup"
         case .send: "send the child the tree"
         case .makeMountPoints(let owner):
             "from here on make mount points behind links to nothing, when the child asks"
