@@ -29,6 +29,8 @@ internal import SystemPackage
 final class CriuSession {
     let pid: Int32
     private let process: OwnedDescriptor
+    /// The pidfd of CRIU.
+    var pidfd: CInt { process.number }
     private let socket: OwnedDescriptor
     /// CRIU's output before it has a log.
     private var said: CInt = -1

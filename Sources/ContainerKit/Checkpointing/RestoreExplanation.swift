@@ -44,7 +44,8 @@ extension ParentStep {
             .namespace(.moveNetDevices), .mount(.bind), .mount(.mappedFilesystem),
             .mount(.copyIntoTmpfs), .mount(.hostDevice), .mount(.makeDevice),
             .mount(.cgroupDirectory), .mount(.mapClonedTree), .mount(.send),
-            .mount(.makeMountPoints), .socket(.receiveTerminal), .socket(.listenForStart),
+            .mount(.makeMountPoints), .mount(.receiveAttached), .mount(.openAttached),
+            .socket(.receiveTerminal), .socket(.listenForStart),
             .listener, .child, .userNamespace, .streams, .hooks(.supervise):
             .never
         case .record(.rootMount), .mount(.openRootfs): .refused

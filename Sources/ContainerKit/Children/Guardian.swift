@@ -4,7 +4,7 @@
 internal import InitProgram
 internal import SystemPackage
 
-/// A process that kills another one if this one dies, even by SIGKILL.
+/// A process that kills restored processes, and then CRIU, if this one dies, even by SIGKILL.
 ///
 /// Restored processes are stopped until they have been compared with the config. If the runtime
 /// died in between, CRIU would let them run unchecked.
@@ -12,13 +12,16 @@ final class Guardian {
     private var helper: HelperChild?
     private var pidfd: CInt = -1
 
-    /// Guards the process of a pidfd until `dismiss`.
+    /// Guards the processes of two pidfds until `dismiss`.
     ///
+    /// - Parameters:
+    ///   - process: the first restored process.
+    ///   - criu: the CRIU that restores it.
     /// - Throws: the refusal of a call.
-    init(over process: CInt) throws(ContainerError) {
+    init(over process: CInt, restoredBy criu: CInt) throws(ContainerError) {
         var helper = try reporting { () throws(SystemCallError) in try HelperChild() }
         do throws(SystemCallError) {
-            pidfd = try helper.start(.guardian, inputs: [.kept(0): process]).pidfd
+            pidfd = try helper.start(.guardian, inputs: [.kept(0): process, .kept(1): criu]).pidfd
         } catch {
             throw ContainerError(error, "unable to start the process that guards another one")
         }

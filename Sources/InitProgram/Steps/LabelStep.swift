@@ -52,7 +52,7 @@ extension LabelStep {
 }
 
 extension Assembler {
-    fileprivate mutating func openHostProc() -> Cell {
+    mutating func openHostProc() -> Cell {
         let proc = openDirectory("/proc", "host-proc")
         let statistics = scratch()
         call(.fstatfs, [.cell(proc), .address(statistics)])

@@ -189,10 +189,9 @@ extension MountStep {
             }
             code.sendDescriptor(mount, named: "mount", over: code.input(.rendezvous))
         case .detachMount(let index, _):
-            guard let proc = state.hostProc else {
-                preconditionFailure("a mount is named by procfs before that is opened")
-            }
+            let proc = state.hostProc ?? code.openHostProc()
             code.detach(code.input(.mountTree(index)), by: proc)
+            state.hostProc = nil
         }
     }
 

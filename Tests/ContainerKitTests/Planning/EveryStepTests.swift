@@ -121,7 +121,11 @@ struct EveryStepTests {
 extension ProgramImage {
     /// A program of one step below a root, and the end that every program has.
     fileprivate init(of step: InitStep) {
-        var steps: [InitStep] = [.root(.attachRootfs(hostPath: "/rootfs")), step]
+        var steps: [InitStep] = [.root(.attachRootfs(hostPath: "/rootfs"))]
+        if case .mount(.sendAttachedMount(let path)) = step {
+            steps.append(.mount(.attachMount(0, at: path, kind: .directory)))
+        }
+        steps.append(step)
         if case .execution(.execute) = step {
         } else {
             steps.append(
@@ -131,7 +135,12 @@ extension ProgramImage {
     }
 
     /// The instructions of that step.
-    fileprivate var ofStep: [Instruction] { instructionsOfStep(1).map { instructions[$0] } }
+    fileprivate var ofStep: [Instruction] {
+        // The last step is the end.
+        let isEnd = (stepOfInstruction.max() ?? 0) == 1
+        return instructionsOfStep(isEnd ? 1 : (stepOfInstruction.max() ?? 0) - 1)
+            .map { instructions[$0] }
+    }
 }
 
 extension Instruction {
