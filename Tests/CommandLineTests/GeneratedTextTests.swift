@@ -36,6 +36,7 @@ struct GeneratedTextTests {
             (["swrunc", "create", "--bundle", "=", "/dev/nul"], ["/dev/null"]),
             (["swrunc", "completion", "b"], ["bash"]),
             (["swrunc", "help", "fea"], ["features"]),
+            (["swrunc", "doctor", "--form"], ["--format"]),
             (["swrunc", "run", ""], []),
             // IDs of containers: there are none; otherwise it would complete files.
             (["swrunc", "explain", "--container", ""], []),

@@ -46,8 +46,8 @@ struct Command: Sendable {
 
     /// All commands, in the order of the help.
     enum Name: String, CaseIterable {
-        case checkpoint, completion, create, delete, events, exec, explain, features, kill, list
-        case manual, mounts, pause, ps, restore, resume, run, spec, start, state, update
+        case checkpoint, completion, create, delete, doctor, events, exec, explain, features, kill
+        case list, manual, mounts, pause, ps, restore, resume, run, spec, start, state, update
 
         var command: Command {
             switch self {
@@ -55,6 +55,7 @@ struct Command: Sendable {
             case .completion: .completion
             case .create: .create
             case .delete: .delete
+            case .doctor: .doctor
             case .events: .events
             case .exec: .exec
             case .explain: .explain
