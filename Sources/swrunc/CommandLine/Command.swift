@@ -37,6 +37,8 @@ struct Command: Sendable {
 
     /// The container that most commands act on.
     static let containerOperand = "<container-id>"
+    /// Any number of containers; none means all.
+    static let containersOperand = "[container-id...]"
 
     /// The command with that name.
     static func named(_ name: String) -> Command? {
@@ -47,7 +49,8 @@ struct Command: Sendable {
     /// All commands, in the order of the help.
     enum Name: String, CaseIterable {
         case checkpoint, completion, create, delete, doctor, events, exec, explain, features, kill
-        case list, manual, mounts, pause, ps, restore, resume, run, spec, start, state, update
+        case list, manual, metrics, mounts, pause, ps, restore, resume, run, spec, start, state
+        case update
 
         var command: Command {
             switch self {
@@ -63,6 +66,7 @@ struct Command: Sendable {
             case .kill: .kill
             case .list: .list
             case .manual: .manual
+            case .metrics: .metrics
             case .mounts: .mounts
             case .pause: .pause
             case .ps: .ps
