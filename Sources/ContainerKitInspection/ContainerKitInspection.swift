@@ -3,5 +3,9 @@
 // ContainerKitInspection: what operators ask of configs, hosts and containers.
 //
 // A separate target, so that programs that only run containers do not contain this code.
+//
+//   Host/              what a machine can run (doctor): findings, and a report that judges them
+//   Metrics/           what containers use, as OpenMetrics
+//   Timestamp+Reading  times as states have them
 
 @_exported public import ContainerKit

@@ -36,6 +36,9 @@ struct GeneratedTextTests {
             (["swrunc", "create", "--bundle", "=", "/dev/nul"], ["/dev/null"]),
             (["swrunc", "completion", "b"], ["bash"]),
             (["swrunc", "help", "fea"], ["features"]),
+            (["swrunc", "metrics", "--lab"], ["--labels"]),
+            (["swrunc", "doctor", "--form"], ["--format"]),
+            (["swrunc", "--root", "/nowhere", "metrics", ""], []),
             (["swrunc", "run", ""], []),
             // IDs of containers: there are none; otherwise it would complete files.
             (["swrunc", "explain", "--container", ""], []),

@@ -23,10 +23,15 @@ extension Container {
         guard let record = found.record else {
             throw ContainerError(.notFound, "container does not exist")
         }
-        let lives = found.status != .stopped && found.status != .creating
+        return state(record, found.status)
+    }
+
+    /// The state that a record and the status of init give.
+    func state(_ record: ContainerRecord, _ status: State.Status) -> State {
+        let lives = status != .stopped && status != .creating
         return State(
             ociVersion: record.ociVersion, id: id, pid: lives ? Int(record.pid) : 0,
-            status: found.status, bundle: record.bundle, rootfs: record.rootfs,
+            status: status, bundle: record.bundle, rootfs: record.rootfs,
             created: record.created,
             annotations: record.annotations.isEmpty ? nil : record.annotations, owner: "")
     }

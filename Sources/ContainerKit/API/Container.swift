@@ -28,6 +28,8 @@
 //   Termination             how it ended, its resource usage, and whether memory ran out
 //   ContainerProcesses      all processes of a container
 //   RuntimeFeatures         the output of `features`
+//   Container+Sample        state and statistics by one read, for metrics
+//   HostProbe               trials of what this machine lets the runtime do, for doctor
 
 #if os(Linux)
 internal import InitProgram

@@ -105,6 +105,7 @@ extension Cgroup {
         try PidsController.read(files, into: &statistics)
         try BlockIOController.read(files, into: &statistics)
         try HugepageController.read(files, into: &statistics)
+        try RdmaController.read(files, into: &statistics)
         return statistics
     }
 }

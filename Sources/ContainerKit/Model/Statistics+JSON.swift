@@ -6,7 +6,8 @@ public import RuntimeSpec
 extension Statistics {
     /// The `data` of a `stats` event, with runc's keys; most zero values are left out.
     ///
-    /// Beyond runc's, `memory` has `outOfMemoryKills` and `events` where they are known.
+    /// Beyond runc's, `memory` has `outOfMemoryKills` and `events` where they are known, and there is
+    /// `rdma` where a device is used.
     public var encoded: JSONValue {
         var pages = JSONObject()
         for size in hugePages {
@@ -19,11 +20,13 @@ extension Statistics {
         var pidCounts = JSONObject()
         pidCounts.addUnlessZero("current", pids.current)
         pidCounts.addUnlessZero("limit", pids.limit)
-        return .object([
+        var object: JSONObject = [
             "cpu": cpu.encoded, "cpuset": cpuSet.encoded, "memory": memory.encoded,
             "pids": .object(pidCounts), "blkio": blockIO.encoded, "hugetlb": .object(pages),
             "intel_rdt": intelRdt?.encoded ?? .object([:]), "network_interfaces": .null,
-        ])
+        ]
+        if !rdma.isEmpty { object.append("rdma", .array(rdma.map(\.encoded))) }
+        return .object(object)
     }
 }
 
@@ -128,6 +131,15 @@ extension Statistics.BlockIO.Entry {
         object.addUnlessZero("minor", minor)
         if !operation.isEmpty { object.append("op", .string(operation)) }
         object.addUnlessZero("value", value)
+        return .object(object)
+    }
+}
+
+extension Statistics.Rdma {
+    fileprivate var encoded: JSONValue {
+        var object: JSONObject = ["device": .string(device)]
+        object.addUnlessZero("hcaHandles", handles)
+        object.addUnlessZero("hcaObjects", objects)
         return .object(object)
     }
 }

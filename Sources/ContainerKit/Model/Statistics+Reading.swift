@@ -27,6 +27,12 @@ extension Statistics {
                     pageSize: size, usage: counts.count("usage"), max: counts.count("max"),
                     failures: counts.count("failcnt")))
         }
+        for entry in try all.objects("rdma") ?? [] {
+            rdma.append(
+                try Rdma(
+                    device: entry.textIfAny("device") ?? "", handles: entry.count("hcaHandles"),
+                    objects: entry.count("hcaObjects")))
+        }
         let rdt = try all.object("intel_rdt")
         if !rdt.names.isEmpty { intelRdt = try IntelRdt(rdt) }
     }

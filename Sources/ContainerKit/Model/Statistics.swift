@@ -32,6 +32,8 @@ public struct Statistics: Equatable, Sendable {
     public var blockIO = BlockIO()
     /// Huge pages by size, such as `2MB`, in the order of the sizes' names.
     public var hugePages: [HugePages] = []
+    /// The use of each RDMA device, in the kernel's order.
+    public var rdma: [Rdma] = []
     /// The class in resctrl; nil if the container has none.
     public var intelRdt: IntelRdt?
 
@@ -211,6 +213,18 @@ public struct Statistics: Equatable, Sendable {
         public var max: UInt64 = 0
         /// How often the limit was hit.
         public var failures: UInt64 = 0
+    }
+
+    /// The use of one RDMA device.
+    ///
+    /// Kernel: cgroup-v2.rst, RDMA.
+    public struct Rdma: Equatable, Sendable {
+        /// The name of the device, such as `mlx4_0`.
+        public var device: String
+        /// The handles that are open.
+        public var handles: UInt64 = 0
+        /// The objects that exist.
+        public var objects: UInt64 = 0
     }
 
     /// The share of time in which processes were waiting for a resource.

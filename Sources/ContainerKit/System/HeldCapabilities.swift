@@ -52,5 +52,5 @@ struct ThreadCapabilities {
 }
 
 /// The permitted capabilities of this process as a mask; all of them if they cannot be read.
-func heldCapabilities() -> UInt64 { ThreadCapabilities().permitted }
+package func heldCapabilities() -> UInt64 { ThreadCapabilities().permitted }
 #endif

@@ -4,19 +4,19 @@
 /// A line of the kernel's table of mounts.
 ///
 /// Source: proc_pid_mountinfo(5).
-struct MountTableEntry: Equatable, Sendable {
+package struct MountTableEntry: Equatable, Sendable {
     /// The mount's ID, as in statx(2) and fdinfo.
-    let id: UInt64
+    package let id: UInt64
     /// The file system, as `major:minor`.
-    let device: String
+    package let device: String
     /// The directory of the file system that is mounted.
-    let root: String
+    package let root: String
     /// The mount point, relative to the root directory of the process.
-    let mountPoint: String
+    package let mountPoint: String
     /// Whether the mount itself is read-only.
-    let isReadOnly: Bool
+    package let isReadOnly: Bool
     /// The type, as in /proc/filesystems.
-    let type: String
+    package let type: String
 
     /// Nil if the line has another format.
     init?(_ line: ArraySlice<UInt8>) {
@@ -38,7 +38,7 @@ struct MountTableEntry: Equatable, Sendable {
 
 /// The visible mounts of this process's mount namespace, in the kernel's order: a mount on top of
 /// another comes after it.
-func mountTable() throws(SystemCallError) -> [MountTableEntry] {
+package func mountTable() throws(SystemCallError) -> [MountTableEntry] {
     try mountTable(of: "self")
 }
 

@@ -22,7 +22,7 @@ var memoryPageBytes: Int { Int(getauxval(UInt(AT_PAGESZ))) }
 /// The effective user ID, which owns new files.
 ///
 /// Kernel: geteuid(2).
-var effectiveUserID: UInt32 {
+package var effectiveUserID: UInt32 {
     UInt32(truncatingIfNeeded: raw_system_call(Int(__NR_geteuid), 0, 0, 0, 0, 0, 0))
 }
 
@@ -50,13 +50,13 @@ func setThreadName(at address: Int) {
 /// Whether this process is in a user namespace other than the initial one.
 ///
 /// Source: user_namespaces(7): only the initial one maps all IDs to themselves.
-var isInsideUserNamespace: Bool {
+package var isInsideUserNamespace: Bool {
     guard let map = try? readFile("/proc/self/uid_map") else { return false }
     return words(of: map) != ["0", "0", "4294967295"]
 }
 
 /// An environment variable; nil if it is missing or empty.
-func environmentVariable(_ name: String) -> String? {
+package func environmentVariable(_ name: String) -> String? {
     getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
 }
 
@@ -81,7 +81,7 @@ func ownEnvironment() -> [ByteText] {
 /// Whether this process may write to a file or directory.
 ///
 /// Kernel: faccessat2(2) with AT_EACCESS, Linux 5.8.
-func mayWrite(_ path: String) -> Bool {
+package func mayWrite(_ path: String) -> Bool {
     let result = try? withPath(path) { (path) throws(SystemCallError) in
         try systemCall(
             "faccessat2", __NR_faccessat2, Int(currentDirectory), path,

@@ -29,7 +29,7 @@ public struct SystemCallError: Error, Equatable, Sendable, CustomStringConvertib
 
 extension Errno {
     /// The errno in words, in the lower-case form that engines search for.
-    var words: String {
+    package var words: String {
         ErrnoWords.text(for: rawValue)
     }
 }

@@ -5,6 +5,7 @@
 //   SystemCalls            the call itself, files, directories, status
 //   SystemCalls+Cgroups    device programs of v2
 //   DeviceInstruction      one instruction of such a program
+//   KernelCall             what the kernel answers to a call with impossible operands
 //   SystemCalls+Copies     from one descriptor to another
 //   SystemCalls+Datagrams, SystemCalls+Pipes  datagram sockets; pipes
 //   SystemCalls+Sockets    pairs of sockets, and descriptors sent over them
@@ -58,7 +59,7 @@ func systemCall(
 /// The current directory, in place of a directory's descriptor.
 ///
 /// Kernel: AT_FDCWD.
-let currentDirectory = CInt(DirectoryDescriptor.current.rawValue)
+package let currentDirectory = CInt(DirectoryDescriptor.current.rawValue)
 
 /// Opens `path` relative to `directory`, always close-on-exec.
 ///
@@ -105,7 +106,7 @@ func openInRoot(
 }
 
 /// The limit for files that are read whole; engines' files are far shorter.
-let longestFileBytes = 16 << 20
+package let longestFileBytes = 16 << 20
 
 /// Reads a whole file of at most `limitBytes`.
 ///
@@ -159,7 +160,7 @@ private func readWaiting(_ descriptor: CInt, _ address: Int, _ count: Int, _ nam
 /// Does not wait for the writer of a FIFO: without a writer it is empty.
 ///
 /// Kernel: openat(2), read(2).
-func readFile(
+package func readFile(
     _ path: String, at directory: CInt = currentDirectory, limitBytes: Int = longestFileBytes
 ) throws(SystemCallError) -> [UInt8] {
     let file = try openFile(path, .readOnly | .nonBlocking | .noTerminal, at: directory)
@@ -272,7 +273,7 @@ func renameFile(_ from: String, to: String, at directory: CInt) throws(SystemCal
 ///   - fill: writes the contents.
 /// - Returns: the result of `fill`.
 /// - Throws: what `fill` throws, or the refusal of the rename.
-func completing<Result>(
+package func completing<Result>(
     _ temporary: String, as name: String, at directory: CInt,
     _ fill: () throws(SystemCallError) -> Result
 ) throws(SystemCallError) -> Result {
@@ -291,6 +292,29 @@ func completing<Result>(
 /// Kernel: renameat2(2), RENAME_EXCHANGE. EINVAL if the file system does not support it.
 func exchangeFiles(_ one: String, _ other: String, at directory: CInt) throws(SystemCallError) {
     try rename(one, other, at: directory, .exchange)
+}
+
+/// Replaces a file, or makes it: whoever opens it sees the old contents or all of the new ones.
+///
+/// - Throws: EINVAL if there is something else than a file, such as a link or a device.
+package func replaceFile(_ path: String, with bytes: [UInt8]) throws(SystemCallError) {
+    do throws(SystemCallError) {
+        let present = try openFile(path, .pathOnly | .noFollow)
+        guard try status(of: present.number).kind == .regular else {
+            throw SystemCallError(
+                "rename", "\"\(path)\", not a regular file", errno: .invalidArgument)
+        }
+    } catch  where error.errno == .noSuchFileOrDirectory {}
+    var components = path.split(separator: "/", omittingEmptySubsequences: false)
+    // Of another name, since collectors read all files of a suffix.
+    let last = components.popLast() ?? ""
+    let temporary = (components + [".\(last).\(ownProcessID)"]).joined(separator: "/")
+    try completing(temporary, as: path, at: currentDirectory) { () throws(SystemCallError) in
+        // From a process of the same number that was killed.
+        try? removeFile(temporary)
+        let file = try openFile(temporary, .writeOnly | .create | .exclusive, mode: 0o644)
+        try writeAll(bytes, to: file.number, named: "\"\(temporary)\"")
+    }
 }
 
 private func rename(

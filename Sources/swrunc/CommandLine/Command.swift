@@ -37,6 +37,8 @@ struct Command: Sendable {
 
     /// The container that most commands act on.
     static let containerOperand = "<container-id>"
+    /// Any number of containers; none means all.
+    static let containersOperand = "[container-id...]"
 
     /// The command with that name.
     static func named(_ name: String) -> Command? {
@@ -46,8 +48,9 @@ struct Command: Sendable {
 
     /// All commands, in the order of the help.
     enum Name: String, CaseIterable {
-        case checkpoint, completion, create, delete, events, exec, explain, features, kill, list
-        case manual, mounts, pause, ps, restore, resume, run, spec, start, state, update
+        case checkpoint, completion, create, delete, doctor, events, exec, explain, features, kill
+        case list, manual, metrics, mounts, pause, ps, restore, resume, run, spec, start, state
+        case update
 
         var command: Command {
             switch self {
@@ -55,6 +58,7 @@ struct Command: Sendable {
             case .completion: .completion
             case .create: .create
             case .delete: .delete
+            case .doctor: .doctor
             case .events: .events
             case .exec: .exec
             case .explain: .explain
@@ -62,6 +66,7 @@ struct Command: Sendable {
             case .kill: .kill
             case .list: .list
             case .manual: .manual
+            case .metrics: .metrics
             case .mounts: .mounts
             case .pause: .pause
             case .ps: .ps

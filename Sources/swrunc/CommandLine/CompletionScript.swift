@@ -38,8 +38,9 @@ struct CompletionScript {
         case "completion": .words(Shell.allCases.map(\.rawValue))
         case "manual": .words(Command.Name.allCases.map(\.rawValue))
         default:
-            command.operands.split(separator: " ").contains { $0 == Command.containerOperand }
-                ? .container : .unknown
+            command.operands.split(separator: " ").contains {
+                [Command.containerOperand, Command.containersOperand].contains(String($0))
+            } ? .container : .unknown
         }
     }
 

@@ -33,6 +33,9 @@ enum StandardError {
 
 /// The output of a command, written without a buffer.
 enum StandardOutput {
+    /// Whether a person reads the output, as far as this can be known.
+    static var isTerminal: Bool { isatty(1) == 1 }
+
     static func write(_ text: String) throws(ContainerError) {
         try write(Array(text.utf8))
     }

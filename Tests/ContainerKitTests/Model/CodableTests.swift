@@ -131,6 +131,7 @@ struct CodableTests {
             serviceBytes: entries(1), serviced: entries(2), queued: entries(3),
             serviceTime: entries(4), waitTime: entries(5), merged: entries(6), time: entries(7),
             sectors: entries(8), pressure: pressure)
+        all.rdma = [.init(device: "mlx4_0", handles: 2, objects: 7)]
         all.hugePages = [
             .init(pageSize: "1GB", usage: 1, max: 2, failures: 3),
             .init(pageSize: "2MB", usage: 4, max: 5, failures: 6),

@@ -26,4 +26,26 @@ enum RdmaController {
         }
     }
 }
+
+extension RdmaController {
+    /// Reads the handles and objects in use: one line per device, `mlx4_0 hca_handle=2
+    /// hca_object=2000`.
+    static func read(_ files: ControlFiles, into statistics: inout Statistics)
+        throws(CgroupError)
+    {
+        for words in try files.lines("rdma", "rdma.current") where !words.isEmpty {
+            var device = Statistics.Rdma(device: words[0])
+            for word in words.dropFirst() {
+                let parts = word.split(separator: "=")
+                guard parts.count == 2, let value = UInt64(parts[1]) else { continue }
+                switch parts[0] {
+                case "hca_handle": device.handles = value
+                case "hca_object": device.objects = value
+                default: break
+                }
+            }
+            statistics.rdma.append(device)
+        }
+    }
+}
 #endif
