@@ -81,7 +81,7 @@ struct AttributeTests {
             .attribute(
                 .setIOPriority(
                     IOPriorityValue(schedulingClass: .idle, level: 2))))
-        #expect(operands == [.named(PriorityTarget.process), .literal(0), .literal(3 << 13 | 2)])
+        #expect(operands.map(\.value) == [PriorityTarget.process.rawValue, 0, 3 << 13 | 2])
     }
 
     @Test("a CPU set is passed to the kernel with its length in bytes")

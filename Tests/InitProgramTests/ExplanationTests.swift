@@ -64,7 +64,7 @@ struct ExplanationTests {
         #expect(
             rendered("openat2", of: .execution(.enterDirectory("/srv"))).first
                 == #"openat2($rootfs, "srv", {flags=O_PATH|O_DIRECTORY|O_CLOEXEC, "#
-                + "resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_IN_ROOT}, 24) -> $directory")
+                + "resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_IN_ROOT}, 24) -> $working-directory")
     }
 
     @Test("the attributes of a process show their structures, lists and names")
