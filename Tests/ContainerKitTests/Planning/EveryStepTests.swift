@@ -123,7 +123,8 @@ extension ProgramImage {
     fileprivate init(of step: InitStep) {
         var steps: [InitStep] = [.root(.attachRootfs(hostPath: "/rootfs"))]
         if case .mount(.sendAttachedMount(let path)) = step {
-            steps.append(.mount(.attachMount(0, at: path, kind: .directory)))
+            let mount = FilesystemMount(type: "tmpfs", source: "tmpfs", destination: path)
+            steps.append(.mount(.mountFilesystem(mount)))
         }
         steps.append(step)
         if case .execution(.execute) = step {
@@ -136,9 +137,9 @@ extension ProgramImage {
 
     /// The instructions of that step.
     fileprivate var ofStep: [Instruction] {
-        // The last step is the end.
-        let isEnd = (stepOfInstruction.max() ?? 0) == 1
-        return instructionsOfStep(isEnd ? 1 : (stepOfInstruction.max() ?? 0) - 1)
+        // The step is the last one, or stands before the end.
+        let last = stepOfInstruction.max() ?? 0
+        return instructionsOfStep(last == 1 ? 1 : last - 1)
             .map { instructions[$0] }
     }
 }
