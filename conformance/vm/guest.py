@@ -5,14 +5,12 @@ SUITE = "trixie"
 # The file is sparse: it uses only as much space as is written.
 DISK_SIZE = "16G"
 # The system, the programs that the tests use, and the engines with the programs that they use.
-# CRIU is left out. It sets hardware breakpoints, for which the kernel rewrites __schedule while it runs (the static
-# key perf_sched_events), and qemu 7.2 with two emulated CPUs does not survive that: int3 panics.
 PACKAGES = """
     linux-image-amd64 kmod udev systemd systemd-sysv dbus dbus-user-session libpam-systemd openssh-server
     apparmor selinux-policy-default selinux-utils policycoreutils
     busybox-static bats jq python3 python3-grpcio iproute2 procps uidmap ca-certificates
     runc crun docker.io docker-cli docker-buildx docker-compose containerd podman buildah conmon
-    rootlesskit slirp4netns passt fuse-overlayfs catatonit tini
+    criu rootlesskit slirp4netns passt fuse-overlayfs catatonit tini
     netavark aardvark-dns containernetworking-plugins iptables nftables
 """.split()
 # The guest needs no man pages, other languages and the like.
