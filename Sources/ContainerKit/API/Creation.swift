@@ -116,8 +116,8 @@ struct Creation {
         warnOfUnknownProcesses()
     }
 
-    /// Looks at the files of host and image that the config names, as far as the plan depends on
-    /// them.
+    /// Looks at the files of host and image that the config names, and at the kernel, as far as the
+    /// plan depends on them.
     private static func lookAtSources(
         _ spec: Spec, _ bundle: Bundle, _ options: LaunchOptions, _ facts: inout CreateFacts
     ) throws(ContainerError) {
@@ -128,6 +128,9 @@ struct Creation {
             facts.host.resctrl = try reporting { () throws(SystemCallError) in
                 try ResctrlTree.discover()
             }
+        }
+        if let landlock = try spec.landlock() {
+            facts.landlock = try LandlockPlan(landlock, abi: landlockVersion())
         }
         if options.movesRoot { facts.kernelTrees = try kernelTrees() }
         facts.caller.home = try home(spec, bundle)

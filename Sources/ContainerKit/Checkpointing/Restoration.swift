@@ -51,6 +51,7 @@ final class Restoration {
         self.spec = spec
         self.options = options
         self.record = record
+        try spec.refuseLandlock()
         try CriuRights.check(options.launch.logger)
         let version = try CriuSession.checkVersion()
         if options.connections.networkLock != nil {

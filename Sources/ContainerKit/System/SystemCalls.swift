@@ -28,6 +28,7 @@
 //   FilePathText           paths as text
 //   MountTable             the kernel's table of mounts
 //   Netlink                messages of rtnetlink and their socket
+//   LandlockVersion        what the kernel knows of Landlock
 //   OuterFilter            the seccomp filter that the runtime itself runs under
 //   CallerRights, HeldCapabilities, StartingUser, FilesystemUser  users and rights of this process
 

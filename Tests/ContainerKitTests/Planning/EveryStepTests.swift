@@ -88,7 +88,7 @@ struct EveryStepTests {
     @Test("every instruction of every step can be printed", arguments: EveryStep.ofTheChild)
     func instructionsPrint(_ step: InitStep) {
         let image = ProgramImage(of: step)
-        for index in image.instructionsOfStep(1) {
+        for index in image.instructionsOfStep(image.place) {
             let text = image.rendered(index)
             #expect(!text.isEmpty)
             #expect(!text.contains("Operand") && !text.contains("InitProgram"))
@@ -121,7 +121,12 @@ struct EveryStepTests {
 extension ProgramImage {
     /// A program of one step below a root, and the end that every program has.
     fileprivate init(of step: InitStep) {
-        var steps: [InitStep] = [.root(.attachRootfs(hostPath: "/rootfs")), step]
+        var steps: [InitStep] = [.root(.attachRootfs(hostPath: "/rootfs"))]
+        if case .landlock = step {
+            let rights = LandlockRights(files: .execute, ports: .empty, scopes: .empty)
+            steps.append(.landlock(.makeRuleset(rights)))
+        }
+        steps.append(step)
         if case .execution(.execute) = step {
         } else {
             steps.append(
@@ -130,8 +135,11 @@ extension ProgramImage {
         self.init(lowering: steps)
     }
 
+    /// The place of that step: the last but for the end, unless it is the end.
+    fileprivate var place: Int { max((stepOfInstruction.last ?? 0) - 1, 1) }
+
     /// The instructions of that step.
-    fileprivate var ofStep: [Instruction] { instructionsOfStep(1).map { instructions[$0] } }
+    fileprivate var ofStep: [Instruction] { instructionsOfStep(place).map { instructions[$0] } }
 }
 
 extension Instruction {
