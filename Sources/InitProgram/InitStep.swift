@@ -21,6 +21,7 @@ package enum InitStep: Equatable, Sendable {
     case stream(StreamStep)
     case identity(IdentityStep)
     case label(LabelStep)
+    case landlock(LandlockStep)
     case filter(FilterStep)
     case execution(ExecutionStep)
 }
@@ -43,6 +44,7 @@ extension InitStep {
         case .stream(let step): step
         case .identity(let step): step
         case .label(let step): step
+        case .landlock(let step): step
         case .filter(let step): step
         case .execution(let step): step
         }
@@ -70,6 +72,7 @@ extension InitStep {
         case .stream(let step): step.inputs
         case .identity(let step): step.inputs
         case .label(let step): step.inputs
+        case .landlock(let step): step.inputs
         case .filter(let step): step.inputs
         case .execution(let step): step.inputs
         }
@@ -92,6 +95,7 @@ extension InitStep {
         case .stream(let step): step.exchanges
         case .identity(let step): step.exchanges
         case .label(let step): step.exchanges
+        case .landlock(let step): step.exchanges
         case .filter(let step): step.exchanges
         case .execution(let step): step.exchanges
         }
@@ -113,6 +117,7 @@ extension InitStep {
         case .stream(let step): step.usesRoot
         case .identity(let step): step.usesRoot
         case .label(let step): step.usesRoot
+        case .landlock(let step): step.usesRoot
         case .filter(let step): step.usesRoot
         case .execution(let step): step.usesRoot
         }
@@ -134,6 +139,7 @@ extension InitStep {
         case .stream(let step): step.usedMount
         case .identity(let step): step.usedMount
         case .label(let step): step.usedMount
+        case .landlock(let step): step.usedMount
         case .filter(let step): step.usedMount
         case .execution(let step): step.usedMount
         }
@@ -155,6 +161,7 @@ extension InitStep {
         case .stream(let step): step.lower(into: &code, &state)
         case .identity(let step): step.lower(into: &code, &state)
         case .label(let step): step.lower(into: &code, &state)
+        case .landlock(let step): step.lower(into: &code, &state)
         case .filter(let step): step.lower(into: &code, &state)
         case .execution(let step): step.lower(into: &code, &state)
         }
@@ -164,7 +171,7 @@ extension InitStep {
 /// The themes by name: all that is kept of a step once the plan is gone.
 package enum StepTheme: String, CaseIterable, Sendable {
     case process, attribute, exchange, hook, namespace, root, mount, maskedPath, file, device,
-        terminal, stream, identity, label, filter, execution
+        terminal, stream, identity, label, landlock, filter, execution
 
     /// The theme of a step.
     package init(_ step: InitStep) {
@@ -184,6 +191,7 @@ package enum StepTheme: String, CaseIterable, Sendable {
             case .stream: .stream
             case .identity: .identity
             case .label: .label
+            case .landlock: .landlock
             case .filter: .filter
             case .execution: .execution
             }
@@ -206,6 +214,7 @@ package enum StepTheme: String, CaseIterable, Sendable {
         case .stream: StreamStep.hint(for: refusal)
         case .identity: IdentityStep.hint(for: refusal)
         case .label: LabelStep.hint(for: refusal)
+        case .landlock: LandlockStep.hint(for: refusal)
         case .filter: FilterStep.hint(for: refusal)
         case .execution: ExecutionStep.hint(for: refusal)
         }

@@ -35,6 +35,14 @@ enum StructureSize {
     static let mountAttributes = 32
 }
 
+/// The size of `struct landlock_ruleset_attr`, and where a rule for a path has its descriptor.
+///
+/// Source: linux/landlock.h.
+enum LandlockLayout {
+    static let rulesetBytes = 24
+    static let descriptor = 8
+}
+
 extension Assembler.Condition {
     /// 32 bits of memory equal a value; a skip reads eight bytes.
     static func isWord(_ offset: Int, _ value: Int) -> Self {

@@ -18,6 +18,16 @@ package struct LoweringState {
         }
         return openedRoot
     }
+    /// The cell of the Landlock ruleset; nil until a step makes it.
+    var openedRuleset: Cell?
+
+    /// The Landlock ruleset; only for steps after it is made.
+    var ruleset: Cell {
+        guard let openedRuleset else {
+            preconditionFailure("a rule is added before there is a ruleset")
+        }
+        return openedRuleset
+    }
     /// The mounts, with their descriptors, that later steps change or make files in.
     private var mounts: [(path: String, tree: Cell)] = []
     /// The destinations of those mounts.

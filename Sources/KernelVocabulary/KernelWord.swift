@@ -9,6 +9,7 @@
 //   Mounting          file systems and mounts
 //   Processes         clones, rights, filters, signals, waiting
 //   Capabilities      capabilities and sets of them
+//   Landlock          access that a process gives up itself
 //   Attributes        scheduling, memory, limits
 //   SocketsAndEvents  sockets, polling, ioctl
 //   Terminals         modes of terminals

@@ -55,7 +55,11 @@ struct VocabularyTests {
     /// Names that Debian 12's headers lack, or that are internal to the kernel.
     static let notInHeaders: Set<String> = [
         "AT_EXECVE_CHECK", "CONFIGFS_MAGIC", "KEY_POS_ALL", "KEY_USR_LINK", "KEY_USR_READ",
-        "KEY_USR_SEARCH", "KEY_USR_VIEW", "MFD_EXEC", "MFD_NOEXEC_SEAL", "MPOL_WEIGHTED_INTERLEAVE",
+        "KEY_USR_SEARCH", "KEY_USR_VIEW", "LANDLOCK_ACCESS_FS_IOCTL_DEV",
+        "LANDLOCK_ACCESS_FS_TRUNCATE", "LANDLOCK_ACCESS_NET_BIND_TCP",
+        "LANDLOCK_ACCESS_NET_CONNECT_TCP", "LANDLOCK_RULE_NET_PORT",
+        "LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET", "LANDLOCK_SCOPE_SIGNAL", "MFD_EXEC",
+        "MFD_NOEXEC_SEAL", "MPOL_WEIGHTED_INTERLEAVE",
         "PIDFD_GET_INFO", "STATX_MNT_ID_UNIQUE", "ST_NOSYMFOLLOW",
     ]
 
@@ -129,7 +133,8 @@ struct VocabularyTests {
     /// In an order in which the headers can be included together.
     private static let headers = [
         "linux/capability.h", "linux/close_range.h", "linux/fs.h", "linux/futex.h", "linux/if.h",
-        "linux/if_addr.h", "linux/ioprio.h", "linux/keyctl.h", "linux/magic.h", "linux/memfd.h",
+        "linux/if_addr.h", "linux/ioprio.h", "linux/keyctl.h", "linux/landlock.h", "linux/magic.h",
+        "linux/memfd.h",
         "linux/mempolicy.h", "linux/netlink.h", "linux/nsfs.h", "linux/personality.h",
         "linux/prctl.h", "linux/sched.h", "linux/seccomp.h", "linux/securebits.h",
         "linux/sockios.h", "linux/stat.h", "asm/ioctls.h", "fcntl.h", "linux/openat2.h",

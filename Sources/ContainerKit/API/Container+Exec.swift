@@ -31,11 +31,12 @@ extension Container {
     /// - Returns: The process, a child of the caller.
     /// - Throws: `wrongState` if the container is stopped or paused; `notRunning` if it is still
     ///   being created, or ends before the process runs; `invalidSpec`, `unsupported`,
-    ///   `initFailed`, `executableNotFound`.
+    ///   `initFailed`, `executableNotFound`; `timedOut` after `options.timeout`.
     public func exec(_ process: Process, options: LaunchOptions = LaunchOptions())
         throws(ContainerError) -> ContainerProcess
     {
         try options.checkPreservedDescriptors()
+        let options = try options.beginning()
         let found = try find(locking: false)
         try Self.checkThatItIsMade(found)
         switch found.status {

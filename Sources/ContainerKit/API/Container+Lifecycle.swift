@@ -12,13 +12,19 @@ extension Container {
 
     /// Starts the process of a created container, and returns once it runs.
     ///
-    /// - Parameter notifySocket: the socket of a service manager to notify when the process is
-    ///   ready, if the container was created with one; the call then returns after the
-    ///   notification.
+    /// - Parameters:
+    ///   - notifySocket: the socket of a service manager to notify when the process is ready, if
+    ///     the container was created with one; the call then returns after the notification.
+    ///   - timeout: how long it may take until the program is started and the poststart hooks have
+    ///     ended; nil means for ever.
     /// - Throws: `wrongState`, or the failure of init: `initFailed`, `executableNotFound`;
+    ///   `timedOut`, with the step that init or a hook is at, and the container is then stopped;
     ///   `hookFailed` if a poststart hook failed, and the container is then deleted.
-    public func start(notifySocket: String? = nil) throws(ContainerError) {
-        let found = try find(locking: true)
+    public func start(notifySocket: String? = nil, timeout: Duration? = nil) throws(ContainerError)
+    {
+        var limit: TimeLimit?
+        if let timeout { limit = try TimeLimit(checking: timeout) }
+        let found = try find(locking: true, within: limit)
         switch found.status {
         case .created: break
         case .stopped: throw try Self.stoppedBeforeStart(found)
@@ -42,7 +48,9 @@ extension Container {
         let last = record.hooks?.planned(.poststart) ?? []
         // If a hook fails or times out, init is killed. So init is opened now; later its pid could
         // be reused.
-        let process = hooks.isEmpty && last.isEmpty ? nil : try record.openInit().release()
+        let process =
+            hooks.isEmpty && last.isEmpty && limit == nil
+            ? nil : try record.openInit().release()
         defer { if let process { _ = OwnedDescriptor(taking: process) } }
         let connection = try Self.connectToInit(found.state.descriptor)
         found.state.noteOrder()
@@ -54,22 +62,25 @@ extension Container {
             listensFirst = spec.linux?.seccomp?.notifies == true
         }
         if !hooks.isEmpty, !listensFirst {
-            try Self.supervise(hooks, record, process, over: connection.number)
+            try Self.supervise(hooks, record, process, over: connection.number, limit)
         }
+        try Self.awaitInit(connection.number, record, process, found.state, limit)
         // The connection itself was the order to start; it is closed by execve or when init ends.
         // Before that, init sends the number of its seccomp listener, if its filter has one.
         if let number = SeccompListener.receiveNumber(from: connection.number) {
-            try handOver(listener: number, of: record, found.state, resuming: connection.number)
+            try handOver(
+                listener: number, of: record, found.state, resuming: connection.number, limit)
             if listensFirst {
-                try Self.supervise(hooks, record, process, over: connection.number)
+                try Self.supervise(hooks, record, process, over: connection.number, limit)
             }
+            try Self.awaitInit(connection.number, record, process, found.state, limit)
             _ = SeccompListener.receiveNumber(from: connection.number)
         }
         try Self.checkExecution(record, found.state)
         guard !last.isEmpty || readiness != nil else { return }
         // The container runs: its poststart hooks may run commands that need the lock.
         found.state.unlock()
-        if !last.isEmpty { try runPoststartHooks(last, record, process) }
+        if !last.isEmpty { try runPoststartHooks(last, record, process, limit) }
         guard let readiness, let main = try record.openInitIfAlive() else { return }
         try reporting("unable to tell the service manager that the container is ready") {
             () throws(SystemCallError) in
@@ -93,10 +104,10 @@ extension Container {
     ///
     /// Spec: runtime.md, Lifecycle, steps 9 to 13.
     private func runPoststartHooks(
-        _ hooks: [PlannedHook], _ record: ContainerRecord, _ process: CInt?
+        _ hooks: [PlannedHook], _ record: ContainerRecord, _ process: CInt?, _ limit: TimeLimit?
     ) throws(ContainerError) {
         do throws(ContainerError) {
-            try HookRun(record, .running, pid: record.pid).run(hooks)
+            try HookRun(record, .running, pid: record.pid, within: limit).run(hooks)
         } catch {
             Self.killAll(record, process)
             do throws(ContainerError) {
@@ -138,10 +149,10 @@ extension Container {
     /// process.
     private static func supervise(
         _ hooks: [PlannedHook], _ record: ContainerRecord, _ process: CInt?,
-        over connection: CInt
+        over connection: CInt, _ limit: TimeLimit?
     ) throws(ContainerError) {
         do throws(ContainerError) {
-            let run = HookRun(record, .created, pid: try record.pidInside())
+            let run = HookRun(record, .created, pid: try record.pidInside(), within: limit)
             // If init reports nothing, the closed connection shows its end.
             _ = try run.supervise(hooks, over: connection)
         } catch {
@@ -154,7 +165,7 @@ extension Container {
     /// run.
     private func handOver(
         listener number: CInt, of record: ContainerRecord, _ state: borrowing StateDirectory,
-        resuming socket: CInt
+        resuming socket: CInt, _ limit: TimeLimit?
     ) throws(ContainerError) {
         let process = try record.openInit()
         do throws(ContainerError) {
@@ -168,12 +179,39 @@ extension Container {
                 throw ContainerError(.state, "the recorded config has no seccomp listener")
             }
             try listener.hand(
-                over: number, of: (process.number, record.pid), to: listener.connect(),
+                over: number, of: (process.number, record.pid),
+                to: listener.connect(before: limit?.deadline),
                 resuming: socket)
         } catch {
             try? sendSignal(process.number, Signal.kill.rawValue)
-            throw error
+            guard let limit, limit.isOver else { throw error }
+            throw limit.passed(
+                "the seccomp listener does not answer", field: SeccompListener.field,
+                failure: error.failure)
         }
+    }
+
+    /// Waits until init has sent something, runs its program or has ended; when the time is over,
+    /// kills the container and tells the step that init is at.
+    private static func awaitInit(
+        _ connection: CInt, _ record: ContainerRecord, _ process: CInt?,
+        _ state: borrowing StateDirectory, _ limit: TimeLimit?
+    ) throws(ContainerError) {
+        guard let limit else { return }
+        let isReady = try reporting { () throws(SystemCallError) in
+            var entries = [PollEntry(connection, .readable)]
+            return try poll(
+                &entries, timeoutMilliseconds: limit.deadline.remainingMilliseconds) > 0
+        }
+        guard !isReady else { return }
+        let index = try state.readProgress()?.index ?? -1
+        killAll(record, process)
+        if let process = try? record.openInit() { try awaitEnd(of: process) }
+        guard let last = record.lastInstructions.first(where: { $0.index == index }) else {
+            throw limit.passed("init does not begin")
+        }
+        throw limit.passed(
+            "init is at the call \(last.call)(\(last.arguments))", field: last.origin.path)
     }
 
     /// Kills init and the processes that do not end with it.

@@ -39,13 +39,15 @@ extension Container {
     /// Opens the container's directory and determines the state of its init.
     ///
     /// With `locking` it takes the lock by which commands that change the container exclude each
-    /// other.
-    func find(locking: Bool) throws(ContainerError) -> FoundContainer {
+    /// other, and waits for it at most within the limit.
+    func find(locking: Bool, within limit: TimeLimit? = nil) throws(ContainerError)
+        -> FoundContainer
+    {
         guard let state = try StateDirectory.open(id, in: store.path.text) else {
             throw ContainerError(.notFound, "container does not exist")
         }
         if locking {
-            try state.lock()
+            try state.lock(within: limit)
             guard try state.isCurrent() else {
                 throw ContainerError(.notFound, "container does not exist")
             }

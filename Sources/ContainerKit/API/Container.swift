@@ -84,7 +84,7 @@ public struct Container: Sendable, Equatable {
     /// The process is a child of the caller, and when it ends it is a zombie until the caller waits
     /// for it through `process`.
     /// - Throws: `alreadyExists`, `invalidSpec`, `unsupported`, `initFailed`, `executableNotFound`,
-    ///   `cgroup` or `systemCall`; nothing is left behind then.
+    ///   `cgroup` or `systemCall`, `timedOut` after `options.timeout`; nothing is left behind then.
     @discardableResult
     public static func create(
         _ id: String, from bundle: Bundle, in store: ContainerStore,

@@ -16,7 +16,8 @@ extension Creation {
         startsAtOnce: Bool
     ) throws(ContainerError) -> Launcher {
         do throws(ContainerError) {
-            return try launch(id, bundle, store, options, startsAtOnce: startsAtOnce)
+            return try launch(
+                id, bundle, store, options.beginning(), startsAtOnce: startsAtOnce)
         } catch {
             throw error.naming(bundle.spec)
         }

@@ -58,7 +58,7 @@ struct Creation {
 
         var facts = CreateFacts(
             id: id, bundlePath: bundle.path.text, host: HostFacts(cgroups: try Self.hostCgroups()))
-        (systemd, facts.host.systemd) = try Self.systemd(options.cgroupDriver)
+        (systemd, facts.host.systemd) = try Self.systemd(options)
         let looksAtRights =
             former?.looksAtRights
             ?? (explainsOnly || looksAtRights || options.rootless == true
@@ -116,8 +116,8 @@ struct Creation {
         warnOfUnknownProcesses()
     }
 
-    /// Looks at the files of host and image that the config names, as far as the plan depends on
-    /// them.
+    /// Looks at the files of host and image that the config names, and at the kernel, as far as the
+    /// plan depends on them.
     private static func lookAtSources(
         _ spec: Spec, _ bundle: Bundle, _ options: LaunchOptions, _ facts: inout CreateFacts
     ) throws(ContainerError) {
@@ -128,6 +128,9 @@ struct Creation {
             facts.host.resctrl = try reporting { () throws(SystemCallError) in
                 try ResctrlTree.discover()
             }
+        }
+        if let landlock = try spec.landlock() {
+            facts.landlock = try LandlockPlan(landlock, abi: landlockVersion())
         }
         if options.movesRoot { facts.kernelTrees = try kernelTrees() }
         facts.caller.home = try home(spec, bundle)
@@ -157,10 +160,10 @@ struct Creation {
         return spec
     }
 
-    private static func systemd(_ driver: CgroupDriver) throws(ContainerError)
+    private static func systemd(_ options: LaunchOptions) throws(ContainerError)
         -> (SystemdClient?, SystemdHost?)
     {
-        guard driver == .systemd else { return (nil, nil) }
+        guard options.cgroupDriver == .systemd else { return (nil, nil) }
         guard SystemdClient.isRunning else {
             // The text is runc's.
             throw ContainerError(
@@ -168,9 +171,13 @@ struct Creation {
                 hint: "leave --systemd-cgroup out")
         }
         do throws(SystemdError) {
-            let client = try SystemdClient(SystemdClient.ownInstance)
+            let client = try SystemdClient(
+                SystemdClient.ownInstance, within: options.timeLimit)
             return (client, try client.host())
         } catch {
+            if let limit = options.timeLimit, limit.isOver {
+                throw limit.passed("systemd does not answer", failure: error.failure)
+            }
             throw ContainerError(CgroupError(error, "unable to use systemd"))
         }
     }

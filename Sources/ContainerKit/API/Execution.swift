@@ -50,6 +50,10 @@ struct Execution {
         }
         if RuntimeRights.mayBeFewer { facts.host.rights.userID = effectiveUserID }
         facts.caller.lookAtStreams(options.io, takesTerminal: process.terminal)
+        if let landlock = try spec.landlock() {
+            // Create has warned of what the kernel lacks.
+            facts.landlock = try LandlockPlan(landlock, abi: landlockVersion())
+        }
         facts.listener = SeccompListener(
             spec.linux?.seccomp,
             state: State(

@@ -17,6 +17,8 @@ public enum RuntimeFeatures {
             "org.opencontainers.runc.version": RuntimeVersion.string,
             "org.opencontainers.runc.checkpoint.enabled": "true",
             "io.github.seccomp.libseccomp.version": RuntimeVersion.libseccompVersion,
+            // Up to this version of the kernel's interface the rights of Landlock are known.
+            "org.swrunc.landlock.abi": "\(LandlockPlan.knownABI)",
         ]
         if !RuntimeVersion.commit.isEmpty {
             annotations["org.opencontainers.runc.commit"] = RuntimeVersion.commit

@@ -29,6 +29,7 @@ struct Checkpointing {
         self.options = options
         self.logger = logger
         try Self.check(options)
+        try spec.refuseLandlock()
         try CriuRights.check(logger)
         try options.checkParent(of: path)
         let version = try CriuSession.checkVersion()
@@ -322,6 +323,18 @@ enum CriuRights {
         logger.warning(
             "in a user namespace CRIU lacks rights that checkpoint and restore need: expect it to fail"
         )
+    }
+}
+
+extension Spec {
+    /// Refuses rules of Landlock, which CRIU does not know: restored processes would be free of
+    /// them.
+    func refuseLandlock() throws(ContainerError) {
+        guard annotations?[ConfigAnnotation.landlock] != nil else { return }
+        throw ContainerError(
+            .unsupported,
+            "CRIU does not keep what processes have given up by Landlock: restored ones would have "
+                + "it again", field: ConfigAnnotation.landlockPath.description)
     }
 }
 #endif

@@ -51,6 +51,12 @@ final class Restoration {
         self.spec = spec
         self.options = options
         self.record = record
+        try spec.refuseLandlock()
+        guard options.launch.timeout == nil else {
+            throw ContainerError(
+                .unsupported, "the time of a restore cannot be limited",
+                hint: "leave LaunchOptions.timeout out")
+        }
         try CriuRights.check(options.launch.logger)
         let version = try CriuSession.checkVersion()
         if options.connections.networkLock != nil {

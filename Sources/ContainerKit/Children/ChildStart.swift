@@ -41,6 +41,8 @@ struct ChildStart {
     var kinds: NamespaceSet = []
     /// The v2 cgroup directory that the child is cloned into.
     var cgroup: CInt?
+    /// When to give up waiting for the child; nil means never.
+    var deadline: Deadline?
     /// How many descriptors from 3 on the caller passes to the container's process.
     var preservedDescriptorCount = 0
 
@@ -252,7 +254,8 @@ struct ChildStart {
             try? sendSignal(stone.pidfd, Signal.kill.rawValue)
             Self.reap(stone)
         }
-        return try page.receive(.first, of: stone.pidfd, from: rendezvous, goesOn: goesOn)
+        return try page.receive(
+            .first, of: stone.pidfd, from: rendezvous, goesOn: goesOn, before: deadline)
     }
 
     /// The reason why the stepping stone made no clone.
@@ -315,12 +318,16 @@ extension ProgressPage {
     ///
     /// - Returns: the cloned process; nil if the first one ends without cloning it.
     func receive(
-        _ sibling: Sibling, of first: CInt, from rendezvous: CInt, goesOn: Bool = true
+        _ sibling: Sibling, of first: CInt, from rendezvous: CInt, goesOn: Bool = true,
+        before deadline: Deadline? = nil
     ) throws(SystemCallError) -> ChildProcess? {
         var isThere = false
         defer { tell(sibling, goOn: isThere) }
         var entries = [PollEntry(rendezvous, .readable), PollEntry(first, .readable)]
-        try poll(&entries)
+        let time = deadline?.remainingMilliseconds ?? -1
+        guard try poll(&entries, timeoutMilliseconds: time) > 0 else {
+            throw SystemCallError("clone3", "a process of init", errno: .timedOut)
+        }
         if !entries[0].seen.contains(.readable) {
             // Anything it sent before its end can be read by now.
             entries = [PollEntry(rendezvous, .readable)]

@@ -20,9 +20,14 @@ struct HookRun {
     /// The working directory of hooks in the runtime's namespaces.
     private let bundle: String
     private let outlets: HookOutlets
+    /// The caller's limit for all of them.
+    private let limit: TimeLimit?
 
     /// The hooks of the container of `record`; its state says `status` and `pid`.
-    init(_ record: ContainerRecord, _ status: State.Status, pid: Int32) {
+    init(
+        _ record: ContainerRecord, _ status: State.Status, pid: Int32, within limit: TimeLimit?
+    ) {
+        self.limit = limit
         let state = State(
             ociVersion: record.ociVersion, id: record.id, pid: Int(pid), status: status,
             bundle: record.bundle,
@@ -39,8 +44,7 @@ struct HookRun {
     /// - Parameters:
     ///   - hooks: the hooks of one list.
     ///   - initProcess: the pidfd of an init whose end also ends the hooks; -1 for none.
-    /// - Throws: `hookFailed`.
-    /// - Throws: `hookFailed`.
+    /// - Throws: `hookFailed`, `timedOut`.
     func run(_ hooks: [PlannedHook], initProcess: CInt = -1) throws(ContainerError) {
         for hook in hooks { try run(hook, initProcess) }
     }
@@ -53,7 +57,8 @@ struct HookRun {
         let outcome: HostProgram.Outcome
         do throws(SystemCallError) {
             outcome = try program.run(
-                streams, initProcess: initProcess, timeoutSeconds: hook.timeoutSeconds)
+                streams, initProcess: initProcess, timeoutSeconds: hook.timeoutSeconds,
+                before: limit?.deadline)
         } catch {
             throw ContainerError(
                 .hookFailed, hook.failureText, field: hook.field, failure: error)
@@ -61,7 +66,7 @@ struct HookRun {
         switch outcome {
         case .ended(let status):
             if let words = status.failureWords { throw streams.failure(of: hook, words) }
-        case .tooSlow: throw streams.failure(of: hook, hook.timeoutText)
+        case .tooSlow: throw tooSlow(hook, streams)
         case .lostInit: throw streams.failure(of: hook, "init ended meanwhile")
         case .lostStatus:
             throw ContainerError(
@@ -72,6 +77,12 @@ struct HookRun {
                 .unsupported, "\(hook.failureText): the program is too large: \(fault)",
                 field: hook.field)
         }
+    }
+
+    /// The error of a hook that has taken too long for its own timeout or for the caller.
+    private func tooSlow(_ hook: PlannedHook, _ streams: HookStreams) -> ContainerError {
+        if let limit, limit.isOver { return hook.overdue(limit) }
+        return streams.failure(of: hook, hook.timeoutText)
     }
 
     private func makeStreams(for hook: PlannedHook) throws(ContainerError) -> HookStreams {
@@ -89,7 +100,7 @@ struct HookRun {
     ///   - socket: the socket from which init reads.
     /// - Returns: whether init has reported the end of all hooks; if not, init has ended, and its
     ///   progress page has the reason.
-    /// - Throws: `hookFailed`; after a timeout, the hook still runs.
+    /// - Throws: `hookFailed`, `timedOut`; after a timeout, the hook still runs.
     func supervise(_ hooks: [PlannedHook], over socket: CInt) throws(ContainerError) -> Bool {
         for hook in hooks {
             let streams = try makeStreams(for: hook)
@@ -103,9 +114,10 @@ struct HookRun {
             streams.closeOutputEnds()
             let outcome = try reporting(hook.failureText, field: hook.field) {
                 () throws(SystemCallError) in
-                try streams.attend(until: socket, timeoutSeconds: hook.timeoutSeconds)
+                try streams.attend(
+                    until: socket, timeoutSeconds: hook.timeoutSeconds, before: limit?.deadline)
             }
-            guard outcome == .ended else { throw streams.failure(of: hook, hook.timeoutText) }
+            guard outcome == .ended else { throw tooSlow(hook, streams) }
             guard let status = Self.receiveStatus(from: socket) else { return false }
             if let words = status.failureWords { throw streams.failure(of: hook, words) }
         }
@@ -173,7 +185,7 @@ extension ContainerRecord {
     /// A failure is only a warning, and the other hooks still run. Spec: runtime.md, Lifecycle.
     func runPoststopHooks(_ warn: (String) -> Void) {
         guard let hooks = hooks?.planned(.poststop), !hooks.isEmpty else { return }
-        let run = HookRun(self, .stopped, pid: 0)
+        let run = HookRun(self, .stopped, pid: 0, within: nil)
         for hook in hooks {
             do throws(ContainerError) {
                 try run.run([hook])

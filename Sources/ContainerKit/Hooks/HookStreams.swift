@@ -84,12 +84,15 @@ final class HookStreams {
     ///   - watched: a descriptor that becomes readable at the hook's end.
     ///   - initProcess: init's pidfd, or -1.
     ///   - timeoutSeconds: how long to wait; nil waits for ever.
+    ///   - limit: when to stop waiting in any case.
     /// - Returns: which of these came first.
     /// - Throws: a failed poll(2), read(2) or write(2).
-    func attend(until watched: CInt, initProcess: CInt = -1, timeoutSeconds: Int?)
-        throws(SystemCallError) -> Outcome
-    {
-        let deadline = timeoutSeconds.flatMap(Self.deadline)
+    func attend(
+        until watched: CInt, initProcess: CInt = -1, timeoutSeconds: Int?,
+        before limit: Deadline? = nil
+    ) throws(SystemCallError) -> Outcome {
+        var deadline = timeoutSeconds.flatMap(Self.deadline)
+        if let limit { deadline = min(deadline ?? .max, limit.nanoseconds) }
         while true {
             var entries = [
                 PollEntry(watched, .readable), PollEntry(feed, .writable),
@@ -99,7 +102,7 @@ final class HookStreams {
             var left = -1
             if let deadline {
                 let now = ClockTime.monotonic.totalNanoseconds
-                left = min(max(0, (deadline - now + 999_999) / 1_000_000), 1 << 31)
+                left = deadline <= now ? 0 : min((deadline - now - 1) / 1_000_000 + 1, 1 << 31)
             }
             let ready = try poll(&entries, timeoutMilliseconds: left)
             if ready == 0, left == 0 { return .tooSlow }
@@ -169,6 +172,11 @@ extension PlannedHook {
     /// The message for a hook that has timed out; the words are runc's.
     var timeoutText: String {
         "hook ran past specified timeout of \(timeoutSeconds ?? 0).0s"
+    }
+
+    /// The error of a hook that still runs when the caller's time is over.
+    func overdue(_ limit: TimeLimit) -> ContainerError {
+        limit.passed("\(point.rawValue) hook \(index) (\(path)) still runs", field: field)
     }
 }
 

@@ -44,11 +44,13 @@ struct HostProgram {
     ///   - streams: the input and output of the program.
     ///   - initProcess: the pidfd of an init whose end also ends the program; -1 for none.
     ///   - timeoutSeconds: how long it may take; nil means for ever.
+    ///   - limit: when it is ended in any case.
     /// - Returns: how it ended; it does not run any more.
     /// - Throws: the refusal of a call before the program ran.
-    func run(_ streams: HookStreams, initProcess: CInt = -1, timeoutSeconds: Int? = nil)
-        throws(SystemCallError) -> Outcome
-    {
+    func run(
+        _ streams: HookStreams, initProcess: CInt = -1, timeoutSeconds: Int? = nil,
+        before limit: Deadline? = nil
+    ) throws(SystemCallError) -> Outcome {
         let steps: [InitStep] = [
             .process(
                 .closeDescriptors(
@@ -83,7 +85,8 @@ struct HostProgram {
         }
         streams.closeOutputEnds()
         let outcome = try streams.attend(
-            until: process.number, initProcess: initProcess, timeoutSeconds: timeoutSeconds)
+            until: process.number, initProcess: initProcess, timeoutSeconds: timeoutSeconds,
+            before: limit)
         if outcome != .ended { try? sendSignal(process.number, 9) }
         let status = try? waitProcess(process.number)
         switch outcome {

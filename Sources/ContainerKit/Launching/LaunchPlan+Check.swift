@@ -13,6 +13,8 @@ struct PlanFault: Error, Equatable, Sendable, CustomStringConvertible {
         case missingDescriptor
         /// The preparation of a hook's own process needs more than that process has.
         case hookPreparation
+        /// Rules of Landlock have no ruleset, or a ruleset never holds or holds too late.
+        case ruleset
         /// The last step neither executes the program nor ends the child.
         case end
         /// The runtime would wait for ever.
@@ -40,6 +42,7 @@ extension LaunchPlan {
         try checkChildStart()
         try checkInputs()
         try checkHooks()
+        try checkRuleset()
         try checkEnd()
         try checkExchanges()
     }
@@ -100,6 +103,28 @@ extension LaunchPlan {
                         + step.sentence)
             }
         }
+    }
+
+    /// A Landlock ruleset is made before its rules, and holds before there is a seccomp filter,
+    /// which may refuse its calls.
+    private func checkRuleset() throws(PlanFault) {
+        var isOpen = false
+        var isFiltered = false
+        for planned in childSteps {
+            switch planned.step {
+            case .landlock(.makeRuleset): isOpen = true
+            case .landlock(.restrict) where isOpen && !isFiltered: isOpen = false
+            case .landlock where !isOpen || isFiltered:
+                throw PlanFault(
+                    .ruleset,
+                    "\(isOpen ? "after the filter" : "without a ruleset"): \(planned.step.sentence)"
+                )
+            case .filter: isFiltered = true
+            default: continue
+            }
+        }
+        guard isOpen else { return }
+        throw PlanFault(.ruleset, "a ruleset is made that never holds")
     }
 
     /// No step follows the one that executes the program, or ends a child that has none.

@@ -62,7 +62,11 @@ extension Launcher {
     /// Answers the child's requests for mount points until another message comes, which is left in
     /// the socket.
     func answerRequests() throws(ContainerError) {
-        while peekByte() == ChildEvent.mountPointMissing.rawValue { try answerRequest() }
+        try awaitChild()
+        while peekByte() == ChildEvent.mountPointMissing.rawValue {
+            try answerRequest()
+            try awaitChild()
+        }
     }
 
     private func answerRequest() throws(ContainerError) {
@@ -97,11 +101,14 @@ extension Launcher {
     /// wait itself.
     func waitForRoom() throws(ContainerError) {
         let socket = rendezvous
+        let limit = options.timeLimit
         let seen = try reporting { () throws(SystemCallError) in
             var entries = [PollEntry(socket, .readable | .writable)]
-            _ = try poll(&entries, timeoutMilliseconds: -1)
+            _ = try poll(
+                &entries, timeoutMilliseconds: limit?.deadline.remainingMilliseconds ?? -1)
             return entries[0].seen
         }
+        if seen.isEmpty, let limit { throw overdue(limit) }
         // One request at a time: the next may come only after further trees have been sent.
         if seen.contains(.readable), peekByte() == ChildEvent.mountPointMissing.rawValue {
             try answerRequest()

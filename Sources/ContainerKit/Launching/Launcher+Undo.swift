@@ -23,6 +23,7 @@ extension Launcher {
 
     /// Runs the actions, the last one first; an error does not stop the others.
     func undo() {
+        systemd?.limit = nil
         for undo in undoList.whileOpen.reversed() { undo(self) }
         closeAll()
         for undo in undoList.afterwards.reversed() { undo(self) }
@@ -37,6 +38,12 @@ extension Launcher {
         progress?.tell(.second, goOn: false)
         guard pidfd >= 0 else { return }
         try? sendSignal(pidfd, Signal.kill.rawValue)
+        // In a frozen v1 cgroup, or in a call of the kernel's that nothing ends, it dies later.
+        if options.timeLimit != nil,
+            (try? hasEnded(pidfd, withinMilliseconds: 10_000)) != true
+        {
+            return
+        }
         _ = try? waitProcess(pidfd)
     }
 

@@ -10,6 +10,7 @@
 //   Launcher             the state of a launch, and the execution of its steps
 //   Launcher+Undo        undoes the steps if one fails
 //   Launcher+Rendezvous  the socket between the runtime and its child, and the child's requests
+//   Launcher+Limit       what is still done when the caller's time is over
 //   Launcher+Failure     the reason why the child ended
 //   Launcher+Log         logs the steps at level debug, the child's later than they happen
 //   InitFailure, InitHint  turns instruction and errno into an error with field, call and hint
@@ -99,6 +100,8 @@ final class Launcher {
     var startTime: UInt64 = 0
     /// The owner, in the child's user namespace, of the mount points that the child asks for.
     var mountPointOwner: NamespaceUser?
+    /// Whether the program runs; only noted if the time is limited.
+    var hasStarted = false
     /// How many of the child's steps are logged; nil if debug lines are off.
     var loggedChildStepCount: Int?
 
@@ -200,7 +203,11 @@ final class Launcher {
         do throws(ContainerError) {
             for planned in plan.parentSteps {
                 if loggedChildStepCount != nil { log(planned) }
-                try planned.step.action.perform(on: self, for: planned.origin)
+                if let limit = options.timeLimit {
+                    try perform(planned, within: limit)
+                } else {
+                    try planned.step.action.perform(on: self, for: planned.origin)
+                }
             }
         } catch {
             if loggedChildStepCount != nil { logStop() }

@@ -6,7 +6,7 @@ internal import RuntimeSpec
 
 /// The annotations of a config that change what the runtime does.
 ///
-/// Those that begin with `run.oci.` are crun's. Whoever lets others choose annotations must check
+/// Those that begin with `run.oci.` are crun's, and `org.swrunc.` is the runtime's own. Whoever lets others choose annotations must check
 /// all of these (`potentiallyUnsafeConfigAnnotations` of the features document).
 enum ConfigAnnotation {
     /// A file to which the output of hooks is appended.
@@ -31,17 +31,22 @@ enum ConfigAnnotation {
     /// The cgroup below the container's in which its process runs, so that it can make cgroups of
     /// its own.
     static let delegatedCgroup = "run.oci.delegate-cgroup"
+    /// Rules of Landlock, as the JSON text of `Landlock`.
+    static let landlock = "org.swrunc.landlock"
     /// A file of settings that override the request to CRIU; an empty value means none.
     static let criuConfig = "org.criu.config"
     /// Followed by the name of a property: sets a property of the systemd scope.
     static let systemdProperty = "org.systemd.property."
+
+    /// The place of the rules of Landlock in a config.
+    static var landlockPath: JSONPath { JSONPath("annotations").appending(key: landlock) }
 
     /// All annotations, sorted; one that ends in a dot is a prefix.
     static var all: [String] {
         [
             systemdProperty, hookErrors, hookOutput, keepGroups, labelOption,
             failOnUnknownSystemCall, seccompReceiver, seccompProgram, pidfdReceiver,
-            systemdSubgroup, delegatedCgroup, criuConfig,
+            systemdSubgroup, delegatedCgroup, criuConfig, landlock,
         ].sorted()
     }
 
@@ -58,6 +63,7 @@ extension Spec {
     /// - Throws: `invalidSpec` for an invalid annotation.
     func followingAnnotations() throws(ContainerError) -> Spec {
         guard let annotations, !annotations.isEmpty else { return self }
+        _ = try landlock()
         var spec = self
         for name in [ConfigAnnotation.seccompReceiver, ConfigAnnotation.pidfdReceiver] {
             // A config cannot know the caller's working directory.
@@ -79,6 +85,23 @@ extension Spec {
             spec.linux?.seccomp?.listenerPath = receiver
         }
         return spec
+    }
+
+    /// The rules of Landlock in the annotation; nil if there are none.
+    ///
+    /// - Throws: `invalidSpec`.
+    func landlock() throws(ContainerError) -> Landlock? {
+        guard let text = annotations?[ConfigAnnotation.landlock] else { return nil }
+        let path = ConfigAnnotation.landlockPath
+        do throws(SpecDecodingError) {
+            return try Landlock(json: Array(text.utf8), at: path)
+        } catch {
+            switch error {
+            case .syntax(let error):
+                throw ContainerError(.invalidSpec, "\(error)", field: path.description)
+            case .fields(let errors): throw ContainerError(errors)
+            }
+        }
     }
 }
 #endif

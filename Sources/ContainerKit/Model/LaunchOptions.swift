@@ -104,6 +104,16 @@ public struct LaunchOptions: Sendable {
     /// Whether `exec` reads the number of OOM kills before it starts, so that the termination of
     /// its process counts only later ones.
     public var countsOutOfMemoryAnew = false
+    /// How long a create, run or exec may take until the program is started, or waits for `start`;
+    /// nil means for ever.
+    ///
+    /// After that the call fails with `timedOut`, names the step that init or a hook is at, and
+    /// leaves nothing behind. The program's own time is not limited, poststart hooks are. A call of
+    /// the kernel's that nothing ends, such as opening a file on a dead network file system, is not
+    /// broken off: the time is checked behind it. `restore` refuses a limit.
+    public var timeout: Duration?
+    /// The limit of the call that these options are given to, once that has begun.
+    var timeLimit: TimeLimit?
     /// Returns how a child has ended, by its pid, if another part of this program has taken its
     /// status.
     ///
@@ -126,6 +136,14 @@ public struct LaunchOptions: Sendable {
 }
 
 extension LaunchOptions {
+    /// These options for a call that begins now.
+    func beginning() throws(ContainerError) -> LaunchOptions {
+        guard let timeout else { return self }
+        var options = self
+        options.timeLimit = try TimeLimit(checking: timeout)
+        return options
+    }
+
     /// Checks the descriptors to preserve, before the runtime opens any of its own.
     ///
     /// If one of them is not open or is close-on-exec, a descriptor of the runtime could take its
@@ -147,6 +165,25 @@ extension LaunchOptions {
                         + "close-on-exec")
             }
         }
+    }
+}
+
+extension TimeLimit {
+    /// A limit that begins now.
+    ///
+    /// - Throws: `invalidArgument` for one that leaves no time.
+    init(checking length: Duration) throws(ContainerError) {
+        guard length > .zero else {
+            throw ContainerError(.invalidArgument, "a timeout must be longer than 0")
+        }
+        self.init(length)
+    }
+
+    /// The error when the time is over: what is still done, and the config field that asks for it.
+    func passed(_ what: String, field: String? = nil, failure: SystemCallError? = nil)
+        -> ContainerError
+    {
+        ContainerError(.timedOut, "timeout of \(self): \(what)", field: field, failure: failure)
     }
 }
 #endif

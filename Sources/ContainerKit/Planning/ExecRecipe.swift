@@ -38,8 +38,9 @@ private struct ExecRecipe {
         self.facts = facts
         let isInUserNamespace = facts.namespaces.contains(.user)
         identity = IdentityPlan(
-            process: process, linux: linux, filter: filter, home: facts.caller.home,
-            grantable: facts.host.grantableCapabilities, isInUserNamespace: isInUserNamespace,
+            process: process, linux: linux, filter: filter, landlock: facts.landlock,
+            home: facts.caller.home, grantable: facts.host.grantableCapabilities,
+            isInUserNamespace: isInUserNamespace,
             mayDenyGroups: facts.host.rights.isInUserNamespace,
             keepsGroups: facts.caller.keepsGroups,
             streams: StreamPlan(

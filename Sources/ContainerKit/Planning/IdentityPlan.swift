@@ -11,12 +11,16 @@ internal import RuntimeSpec
 /// The order is dictated by the kernel: dropping from the bounding set needs CAP_SETPCAP, so it
 /// comes before the change of user; setuid(2) clears the effective set, so the sets come after it.
 /// A filter without no_new_privs needs CAP_SYS_ADMIN, so it comes before the last capset; with
-/// no_new_privs it comes last.
+/// no_new_privs it comes last. So does Landlock, but always before the report that everything is
+/// prepared: it denies nothing that init does afterwards, hooks of init are to be under it, and no
+/// filter has to allow its calls.
 struct IdentityPlan {
     let process: Process
     /// The container's own settings, which apply to all of its processes.
     let linux: Linux
     let filter: SeccompFilter?
+    /// What the process gives up by Landlock.
+    private let landlock: LandlockPlan?
     /// What is done with the standard streams.
     let streams: StreamPlan
     /// Limits of the caller for those that the config does not set.
@@ -41,8 +45,9 @@ struct IdentityPlan {
     private let grantable: UInt64
 
     init(
-        process: Process, linux: Linux = Linux(), filter: SeccompFilter?, home: String,
-        grantable: UInt64 = .max, isInUserNamespace: Bool = false,
+        process: Process, linux: Linux = Linux(), filter: SeccompFilter?,
+        landlock: LandlockPlan? = nil, home: String, grantable: UInt64 = .max,
+        isInUserNamespace: Bool = false,
         mayDenyGroups: Bool = false, keepsGroups: Bool = false, listenerNeedsPtrace: Bool = false,
         streams: StreamPlan = StreamPlan(), callerLimits: [Rlimit] = []
     ) {
@@ -55,6 +60,7 @@ struct IdentityPlan {
         self.keepsGroups = keepsGroups
         self.listenerNeedsPtrace = listenerNeedsPtrace
         self.filter = filter
+        self.landlock = landlock
         self.grantable = grantable
         sets = CapabilityMasks(process.capabilities, grantable: grantable)
         environment = Self.environment(process.envBytes ?? [], home: home)
@@ -85,6 +91,9 @@ struct IdentityPlan {
         steps.add(
             .identity(.limitBoundingSet(keeping: sets.bounding, last: 63)),
             from: "process.capabilities.bounding")
+        // As root of the container, whose paths the process itself may not be able to search.
+        landlock?.addRuleset(to: &steps)
+        if !process.noNewPrivileges { landlock?.addRestriction(to: &steps) }
         if !keepsGroups { addGroups(to: &steps) }
         steps.add(.identity(.setGroupID(user.gid)), from: "process.user.gid")
         steps.add(.identity(.setUserID(user.uid)), from: "process.user.uid")
@@ -104,6 +113,7 @@ struct IdentityPlan {
         }
         if process.noNewPrivileges {
             steps.add(.identity(.forbidNewPrivileges), from: "process.noNewPrivileges")
+            landlock?.addRestriction(to: &steps)
         }
         steps.add(.process(.resetSignals), from: .runtime)
         if !leavingSignalsBlocked { steps.add(.process(.unblockSignals), from: .runtime) }

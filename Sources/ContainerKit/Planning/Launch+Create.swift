@@ -44,8 +44,8 @@ extension Launch {
             userNamespace: userNamespace, facts: facts, cgroups: cgroups,
             resctrl: try ResctrlPlan(linux.intelRdt, id: facts.id, tree: facts.host.resctrl),
             identity: IdentityPlan(
-                process: process, linux: linux, filter: filter, home: facts.caller.home,
-                grantable: facts.host.grantableCapabilities,
+                process: process, linux: linux, filter: filter, landlock: facts.landlock,
+                home: facts.caller.home, grantable: facts.host.grantableCapabilities,
                 isInUserNamespace: userNamespace != nil,
                 mayDenyGroups: facts.host.rights.isInUserNamespace,
                 keepsGroups: facts.caller.keepsGroups,
@@ -63,7 +63,7 @@ extension Launch {
         self.init(
             plan: LaunchPlan(
                 parentSteps: parent, childSteps: child, laterSteps: recipe.laterSteps),
-            cgroups: cgroups.layout, warnings: mounts.warnings)
+            cgroups: cgroups.layout, warnings: mounts.warnings + (facts.landlock?.warnings ?? []))
     }
 
     /// Whether the container has neither a cgroup nor a pid namespace by which its processes can be

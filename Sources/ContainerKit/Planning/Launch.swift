@@ -11,6 +11,7 @@
 //   ExecRecipe             the recipe for another process in a running container
 //   AttributePlan          scheduler, I/O priority, CPU affinity, memory policy, personality
 //   IdentityPlan           user, groups, capabilities, seccomp, the program: shared by both recipes
+//   LandlockPlan           rules of Landlock, as far as a kernel knows them
 //   StreamPlan             the standard streams: their owner, and the container's own devices
 //   SecurityLabels         AppArmor profile and SELinux label
 //   HookPlan               hooks, by the point at which they run

@@ -83,6 +83,8 @@ struct CreateFacts {
     /// The attributes of mounts that contain sources of bind mounts, by the index in `mounts`, if
     /// the container may not clear them.
     var sourceAttributes: MountFacts<MountAttributes> = [:]
+    /// The rules of Landlock, as far as this kernel knows their rights.
+    var landlock: LandlockPlan?
     /// Whether the config joins the runtime's own user namespace, which setns(2) refuses.
     var isInUserNamespace = false
     /// Whether the rootfs or a source is on an unbindable mount, which cannot be cloned: the child
@@ -113,6 +115,8 @@ struct ExecFacts {
     var scopeToEnter: (SystemdScope, path: String)?
     /// The groups of resctrl to enter.
     var resctrlGroups: [String] = []
+    /// The container's rules of Landlock, as far as this kernel knows their rights.
+    var landlock: LandlockPlan?
     /// The listener of seccomp notifications for the process.
     var listener: SeccompListener?
 

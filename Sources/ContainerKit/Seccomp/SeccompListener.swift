@@ -52,9 +52,9 @@ struct SeccompListener: Equatable, Sendable {
         }
     }
 
-    func connect() throws(ContainerError) -> OwnedDescriptor {
+    func connect(before deadline: Deadline? = nil) throws(ContainerError) -> OwnedDescriptor {
         try reporting("failed to connect with seccomp agent", field: Self.field) {
-            () throws(SystemCallError) in try connectUnixSocket(path: path)
+            () throws(SystemCallError) in try connectUnixSocket(path: path, before: deadline)
         }
     }
 

@@ -149,7 +149,18 @@ struct StateDirectory: ~Copyable {
     }
 
     /// Waits for the lock, which is released when the descriptor is closed.
-    func lock() throws(ContainerError) {
+    ///
+    /// - Throws: `timedOut` if another command has it beyond the limit.
+    func lock(within limit: TimeLimit? = nil) throws(ContainerError) {
+        if let limit {
+            while try !tryLock() {
+                guard !limit.isOver else {
+                    throw limit.passed("another command is at work on the container")
+                }
+                wait(milliseconds: 5)
+            }
+            return
+        }
         _ = try reporting("unable to lock the container") { () throws(SystemCallError) in
             try systemCall(
                 "flock", __NR_flock, Int(descriptor), LockOperation.exclusive.rawValue,

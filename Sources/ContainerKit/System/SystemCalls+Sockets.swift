@@ -94,8 +94,30 @@ func makeSocket(
 /// Connects to a listening stream socket; the path may be longer than 107 bytes.
 ///
 /// Kernel: connect(2), unix(7).
-func connectUnixSocket(path: String) throws(SystemCallError) -> OwnedDescriptor {
-    let socket = try makeSocket(.stream())
+///
+/// A listener whose queue is full is waited for, at most until the deadline.
+func connectUnixSocket(path: String, before deadline: Deadline? = nil) throws(SystemCallError)
+    -> OwnedDescriptor
+{
+    guard let deadline else { return try connectUnixSocket(path: path, .stream()) }
+    while true {
+        do throws(SystemCallError) {
+            let socket = try connectUnixSocket(path: path, .stream(.nonBlocking))
+            try makeBlocking(socket.number)
+            return socket
+        } catch  where error.errno == .resourceTemporarilyUnavailable {
+            guard deadline.remainingMilliseconds > 0 else {
+                throw SystemCallError("connect", "\"\(path)\"", errno: .timedOut)
+            }
+            wait(milliseconds: 10)
+        }
+    }
+}
+
+private func connectUnixSocket(path: String, _ type: SocketType) throws(SystemCallError)
+    -> OwnedDescriptor
+{
+    let socket = try makeSocket(type)
     if path.utf8.count <= UnixAddress.longestPath {
         try connect(socket.number, to: path, named: path)
         return socket

@@ -7,17 +7,40 @@ internal import KernelVocabulary
 internal import SystemPackage
 
 /// A deadline for an answer.
-struct Deadline: Equatable {
-    private let nanoseconds: Int
+struct Deadline: Equatable, Sendable {
+    /// On the monotonic clock.
+    let nanoseconds: Int
 
     /// A deadline some seconds from now.
     init(secondsAhead seconds: Int) {
         nanoseconds = ClockTime.monotonic.totalNanoseconds + seconds * 1_000_000_000
     }
 
+    /// A deadline at the end of a time that begins now; one that is too long for the clock is its
+    /// last moment.
+    init(_ length: Duration) {
+        let (seconds, attoseconds) = length.components
+        let (whole, overflow) = Int(clamping: seconds).multipliedReportingOverflow(
+            by: 1_000_000_000)
+        let (rest, isLater) = whole.addingReportingOverflow(Int(attoseconds / 1_000_000_000))
+        let (time, isLate) = ClockTime.monotonic.totalNanoseconds.addingReportingOverflow(rest)
+        nanoseconds = overflow || isLater || isLate ? .max : time
+    }
+
+    private init(nanoseconds: Int) {
+        self.nanoseconds = nanoseconds
+    }
+
+    /// This deadline, or the other if that is earlier.
+    func limited(by other: Deadline?) -> Deadline {
+        guard let other else { return self }
+        return Deadline(nanoseconds: min(nanoseconds, other.nanoseconds))
+    }
+
     /// The time left, rounded up; 0 after the deadline.
     var remainingMilliseconds: Int {
-        max(0, (nanoseconds - ClockTime.monotonic.totalNanoseconds + 999_999) / 1_000_000)
+        let left = nanoseconds - ClockTime.monotonic.totalNanoseconds
+        return left <= 0 ? 0 : (left - 1) / 1_000_000 + 1
     }
 }
 

@@ -20,6 +20,7 @@
 //   SystemCalls+Mounts     mount trees
 //   SystemCalls+Processes  pidfds, signals, wait, poll, limits, the start time of a process
 //   SystemCalls+Streams    stream sockets with a deadline
+//   TimeLimit              a caller's limit for the time of a whole call
 //   ReadinessQueue         epoll, for many descriptors at once
 //   ExitStatus             how a process ended
 //   ProcessEnd             the end of a child or of another process, and its resource usage
@@ -29,6 +30,7 @@
 //   FilePathText           paths as text
 //   MountTable             the kernel's table of mounts
 //   Netlink                messages of rtnetlink and their socket
+//   LandlockVersion        what the kernel knows of Landlock
 //   OuterFilter            the seccomp filter that the runtime itself runs under
 //   CallerRights, HeldCapabilities, StartingUser, FilesystemUser  users and rights of this process
 

@@ -26,6 +26,8 @@ internal import SystemPackage
 final class SystemdClient {
     /// The systemd that is called.
     let instance: SystemdInstance
+    /// The caller's limit for all calls together; nil for what undoes others.
+    var limit: TimeLimit?
     private var connection: DBusConnection
     /// The bus name of systemd; nil if connected to systemd itself.
     private var destination: String?
@@ -52,10 +54,18 @@ final class SystemdClient {
     }
 
     /// Connects to systemd, or to the bus if its own socket cannot be used.
-    init(_ instance: SystemdInstance) throws(SystemdError) {
+    init(_ instance: SystemdInstance, within limit: TimeLimit? = nil) throws(SystemdError) {
         self.instance = instance
-        (connection, destination) = try Self.connect(instance)
+        self.limit = limit
+        (connection, destination) = try Self.connect(instance, before: Self.deadline(limit))
     }
+
+    private static func deadline(_ limit: TimeLimit?) -> Deadline {
+        Deadline(secondsAhead: timeoutSeconds).limited(by: limit?.deadline)
+    }
+
+    /// When a call that begins now fails.
+    private var deadline: Deadline { Self.deadline(limit) }
 
     /// A socket to try, and whether a bus or systemd itself listens there.
     private struct Endpoint {
@@ -87,10 +97,9 @@ final class SystemdClient {
         }
     }
 
-    private static func connect(_ instance: SystemdInstance) throws(SystemdError)
-        -> (DBusConnection, destination: String?)
+    private static func connect(_ instance: SystemdInstance, before deadline: Deadline)
+        throws(SystemdError) -> (DBusConnection, destination: String?)
     {
-        let deadline = Deadline(secondsAhead: timeoutSeconds)
         var first: SystemdError?
         if instance == .system {
             // Try systemd's own socket first: it avoids the bus daemon, which may be busy.
@@ -152,9 +161,9 @@ final class SystemdClient {
             // systemd is unavailable for a moment while it restarts itself.
             for attempt in 0..<50 {
                 do throws(SystemdError) {
-                    (connection, destination) = try Self.connect(instance)
+                    (connection, destination) = try Self.connect(instance, before: deadline)
                     break
-                } catch  where attempt < 49 {
+                } catch  where attempt < 49 && limit?.isOver != true {
                     wait(milliseconds: 100)
                 }
             }
@@ -174,7 +183,7 @@ final class SystemdClient {
     }
 
     private func property(_ name: String) throws(SystemdError) -> String {
-        let deadline = Deadline(secondsAhead: Self.timeoutSeconds)
+        let deadline = deadline
         let values = try reconnecting { () throws(SystemdError) in
             try connection.call(
                 DBusMessage(
@@ -215,7 +224,7 @@ final class SystemdClient {
             .string(unit), .string("replace"), UnitProperty.arguments(properties + [processes]),
             .array(of: "(sa(sv))", []),
         ]
-        let deadline = Deadline(secondsAhead: Self.timeoutSeconds)
+        let deadline = deadline
         var mayReset = true
         while true {
             do throws(SystemdError) {
@@ -245,7 +254,7 @@ final class SystemdClient {
 
     /// Stops a unit and returns when it is gone; a missing unit is no error.
     func stop(_ unit: String) throws(SystemdError) {
-        let deadline = Deadline(secondsAhead: Self.timeoutSeconds)
+        let deadline = deadline
         do throws(SystemdError) {
             try reconnecting { () throws(SystemdError) in
                 try runJob("StopUnit", [.string(unit), .string("replace")], before: deadline)
@@ -258,7 +267,7 @@ final class SystemdClient {
 
     /// Moves a process into the cgroup of a unit, or into one below it.
     func attach(_ pid: Int32, to unit: String, below path: String) throws(SystemdError) {
-        let deadline = Deadline(secondsAhead: Self.timeoutSeconds)
+        let deadline = deadline
         _ = try reconnecting { () throws(SystemdError) in
             try call(
                 "AttachProcessesToUnit",
@@ -269,7 +278,7 @@ final class SystemdClient {
 
     /// Changes properties of a unit for its lifetime: all of them, or none.
     func set(_ properties: [UnitProperty], of unit: String) throws(SystemdError) {
-        let deadline = Deadline(secondsAhead: Self.timeoutSeconds)
+        let deadline = deadline
         _ = try reconnecting { () throws(SystemdError) in
             try call(
                 "SetUnitProperties",
@@ -282,7 +291,7 @@ final class SystemdClient {
     private func resetFailed(_ unit: String) {
         _ = try? call(
             "ResetFailedUnit", [.string(unit)],
-            before: Deadline(secondsAhead: Self.timeoutSeconds))
+            before: deadline)
     }
 
     /// Calls a method that queues a job, and waits until the job has ended.

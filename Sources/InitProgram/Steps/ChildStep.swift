@@ -17,6 +17,7 @@
 //   StreamStep      the standard streams
 //   IdentityStep    IDs, groups, capabilities
 //   LabelStep       labels of security modules
+//   LandlockStep    access that the process gives up itself
 //   FilterStep      the filter of system calls
 //   ExecutionStep   the working directory and the program
 

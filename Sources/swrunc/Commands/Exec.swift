@@ -69,7 +69,7 @@ enum ExecFlags {
     static var all: [Flag] {
         [process, LaunchFlags.detach] + overrides + [
             LaunchFlags.consoleSocket, LaunchFlags.pidFile, LaunchFlags.preserveDescriptors,
-            LaunchFlags.pidfdSocket, cgroup, ignorePaused,
+            LaunchFlags.pidfdSocket, cgroup, ignorePaused, LaunchFlags.timeout,
         ]
     }
 

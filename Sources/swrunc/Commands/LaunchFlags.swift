@@ -28,6 +28,8 @@ enum LaunchFlags {
         "pidfd-socket", nil, .text, "unix socket that is sent a pidfd of the process")
     static let noPivot = Flag(
         "no-pivot", nil, .toggle, "move the root over the host's instead of pivot_root(2)")
+    static let timeout = Flag(
+        "timeout", nil, .text, "time for the set-up, such as 500ms or 1m30s, then it is undone")
     static let noNewKeyring = Flag(
         "no-new-keyring", nil, .toggle, "keep the caller's session keyring")
 
@@ -35,7 +37,7 @@ enum LaunchFlags {
     static var ofContainers: [Flag] {
         [
             bundle, config, consoleSocket, pidFile, preserveDescriptors, pidfdSocket, noPivot,
-            noNewKeyring,
+            noNewKeyring, timeout,
         ]
     }
 }
@@ -69,7 +71,20 @@ extension Invocation {
         options.movesRoot = arguments.has(LaunchFlags.noPivot)
         options.keepsSessionKeyring = arguments.has(LaunchFlags.noNewKeyring)
         options.startsAgainSealed = true
+        options.timeout = try timeout()
         return options
+    }
+
+    /// The time of `--timeout`.
+    func timeout() throws(ContainerError) -> Duration? {
+        guard let text = arguments.text(LaunchFlags.timeout) else { return nil }
+        guard let time = Duration(goText: text), time > .zero else {
+            throw ContainerError(
+                .invalidArgument,
+                "--timeout \(text.debugDescription): expected a time longer than 0",
+                hint: "a number and a unit, such as 500ms, 5s or 1m30s")
+        }
+        return time
     }
 
     /// Where the master of the terminal goes; both error messages are runc's.

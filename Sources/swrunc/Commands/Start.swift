@@ -7,8 +7,10 @@ extension Command {
         Command(
             name: "start", summary: "start the process of a created container",
             operands: containerOperand,
+            flags: [LaunchFlags.timeout],
             perform: { invocation throws(ContainerError) in
-                try invocation.container().start(notifySocket: invocation.notifySocket)
+                try invocation.container().start(
+                    notifySocket: invocation.notifySocket, timeout: invocation.timeout())
                 return 0
             })
     }

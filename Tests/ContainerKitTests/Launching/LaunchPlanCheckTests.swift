@@ -64,7 +64,7 @@ extension [PlannedStep] {
 }
 
 extension BrokenPlan {
-    static let all = childStarts + descriptors + hooks + ends + waits
+    static let all = childStarts + descriptors + hooks + rulesets + ends + waits
 
     private static let childStarts: [BrokenPlan] = [
         BrokenPlan(name: "started twice", kind: .childStart, text: "was not started") {
@@ -124,6 +124,30 @@ extension BrokenPlan {
             text: "take over standard streams 0"
         ) {
             try $0.child.prepareHooks(with: .stream(.setStandardStreams([0])))
+        },
+    ]
+
+    private static let ruleset = PlannedStep(
+        .runtime,
+        .landlock(
+            .makeRuleset(LandlockRights(files: .execute, ports: .empty, scopes: .empty))))
+    private static let restriction = PlannedStep(.runtime, .landlock(.restrict))
+
+    private static let rulesets: [BrokenPlan] = [
+        BrokenPlan(
+            name: "rules without a ruleset", kind: .ruleset, text: "without a ruleset: put this"
+        ) {
+            $0.child.insert(restriction, at: 0)
+        },
+        BrokenPlan(
+            name: "a ruleset without effect", kind: .ruleset, text: "a ruleset is made that never"
+        ) {
+            $0.child.insert(ruleset, at: 0)
+        },
+        BrokenPlan(
+            name: "a ruleset behind the filter", kind: .ruleset, text: "after the filter: put this"
+        ) {
+            $0.child.insert(contentsOf: [ruleset, restriction], at: $0.child.count - 1)
         },
     ]
 

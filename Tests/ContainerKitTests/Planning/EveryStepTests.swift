@@ -88,7 +88,7 @@ struct EveryStepTests {
     @Test("every instruction of every step can be printed", arguments: EveryStep.ofTheChild)
     func instructionsPrint(_ step: InitStep) {
         let image = ProgramImage(of: step)
-        for index in image.instructionsOfStep(1) {
+        for index in image.instructionsOfStep(image.place) {
             let text = image.rendered(index)
             #expect(!text.isEmpty)
             #expect(!text.contains("Operand") && !text.contains("InitProgram"))
@@ -126,6 +126,10 @@ extension ProgramImage {
             let mount = FilesystemMount(type: "tmpfs", source: "tmpfs", destination: path)
             steps.append(.mount(.mountFilesystem(mount)))
         }
+        if case .landlock = step {
+            let rights = LandlockRights(files: .execute, ports: .empty, scopes: .empty)
+            steps.append(.landlock(.makeRuleset(rights)))
+        }
         steps.append(step)
         if case .execution(.execute) = step {
         } else {
@@ -135,13 +139,11 @@ extension ProgramImage {
         self.init(lowering: steps)
     }
 
+    /// The place of that step: the last but for the end, unless it is the end.
+    fileprivate var place: Int { max((stepOfInstruction.last ?? 0) - 1, 1) }
+
     /// The instructions of that step.
-    fileprivate var ofStep: [Instruction] {
-        // The step is the last one, or stands before the end.
-        let last = stepOfInstruction.max() ?? 0
-        return instructionsOfStep(last == 1 ? 1 : last - 1)
-            .map { instructions[$0] }
-    }
+    fileprivate var ofStep: [Instruction] { instructionsOfStep(place).map { instructions[$0] } }
 }
 
 extension Instruction {

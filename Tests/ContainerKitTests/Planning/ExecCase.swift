@@ -68,6 +68,9 @@ extension ExecCase {
                 process.apparmorProfile = "docker-default"
                 process.selinuxLabel = "system_u:system_r:container_t:s0"
             }),
+        ExecCase(
+            name: "exec-landlock", namespaces: [.mount, .pid], filter: PlanCase.smallFilter,
+            change: { _, facts in facts.landlock = PlanCase.landlockPlan }),
         // Every field that the specification has, so that a new one shows here by itself.
         ExecCase(
             name: "exec-full", namespaces: [.user, .mount, .pid, .network, .cgroup, .time],

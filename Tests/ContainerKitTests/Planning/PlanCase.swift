@@ -81,7 +81,7 @@ extension CgroupHierarchies {
 extension PlanCase {
     static let all: [PlanCase] =
         launches + scopes + namespaces + userNamespaces + rootless + identities + filesystems
-        + hooks + full
+        + hooks + landlock + full
 
     private static let everyHook = Hooks(
         prestart: [Hook(path: "/h/prestart")],

@@ -101,6 +101,7 @@ extension Launcher {
         start.kinds = kinds
         start.rendezvous = rendezvous
         start.cgroup = intoCgroup ? cgroupForClone : nil
+        start.deadline = options.timeLimit?.deadline
         start.preservedDescriptorCount = options.preservedDescriptorCount
         takeBackOnFailure(whileOpen: true) { $0.killChild() }
         let begun: ChildStart.Begun
@@ -231,8 +232,14 @@ extension Launcher {
     /// Takes over the second process; the first ends once it has cloned it.
     fileprivate func adoptSecondChild() throws(ContainerError) {
         let (first, socket) = (pidfd, rendezvous)
-        guard let progress, let second = try? progress.receive(.second, of: first, from: socket)
-        else { throw childFailure() }
+        let limit = options.timeLimit
+        guard let progress,
+            let second = try? progress.receive(
+                .second, of: first, from: socket, before: limit?.deadline)
+        else {
+            if let limit, limit.isOver { throw overdue(limit) }
+            throw childFailure()
+        }
         pid = second.pid
         pidfd = own(OwnedDescriptor(taking: second.pidfd))
         // The first process has nothing left to do, and may be stopped. Another thread of the host
@@ -247,6 +254,7 @@ extension Launcher {
     /// Waits for the rendezvous to close, by execve or by the child's end; the progress page shows
     /// which.
     fileprivate func awaitLastStep() throws(ContainerError) {
+        try awaitChild()
         _ = receiveByte()
         guard let progress, progress.error == 0 else { throw childFailure() }
         // The first instruction of the last step.

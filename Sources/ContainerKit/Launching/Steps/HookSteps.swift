@@ -47,13 +47,15 @@ extension Launcher {
         // The container runs: its poststart hooks may run commands that need the lock.
         if isRunning { state?.unlock() }
         let status: State.Status = isRunning ? .running : .creating
-        try HookRun(record, status, pid: pid).run(hooks, initProcess: isRunning ? -1 : pidfd)
+        try HookRun(record, status, pid: pid, within: options.timeLimit)
+            .run(hooks, initProcess: isRunning ? -1 : pidfd)
     }
 
     fileprivate func supervise(_ hooks: [PlannedHook]) throws(ContainerError) {
         guard let record else { return }
         let status: State.Status = hooks.first?.point == .startContainer ? .created : .creating
-        let run = HookRun(record, status, pid: try record.pidInside())
+        let run = HookRun(
+            record, status, pid: try record.pidInside(), within: options.timeLimit)
         guard try run.supervise(hooks, over: rendezvous) else { throw childFailure() }
     }
 }

@@ -37,7 +37,8 @@ enum ListenerStep: ParentAction {
         case .find(let listener): try listener.find()
         case .connect(let listener):
             try launcher.decideOnSealedStart()
-            launcher.listenerConnection = launcher.own(try listener.connect())
+            launcher.listenerConnection = launcher.own(
+                try listener.connect(before: launcher.options.timeLimit?.deadline))
         case .send(let listener): try launcher.send(listener)
         }
     }
@@ -45,6 +46,7 @@ enum ListenerStep: ParentAction {
 
 extension Launcher {
     fileprivate func send(_ listener: SeccompListener) throws(ContainerError) {
+        try awaitChild()
         guard let number = SeccompListener.receiveNumber(from: rendezvous) else {
             throw childFailure()
         }

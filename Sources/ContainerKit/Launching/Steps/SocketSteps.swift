@@ -59,9 +59,10 @@ enum SocketStep: ParentAction {
 extension Launcher {
     fileprivate func connectConsole(_ path: String) throws(ContainerError) {
         try decideOnSealedStart()
+        let deadline = options.timeLimit?.deadline
         let socket = try reporting("unable to connect to the console socket") {
             () throws(SystemCallError) in
-            try connectUnixSocket(path: path)
+            try connectUnixSocket(path: path, before: deadline)
         }
         inputs[.consoleSocket] = own(socket)
     }
@@ -95,9 +96,9 @@ extension Launcher {
     /// The pidfd cannot be another process's: the child is this launcher's, which has not waited
     /// for it.
     fileprivate func sendPidfd(to path: String, named name: String) throws(ContainerError) {
-        let process = pidfd
+        let (process, deadline) = (pidfd, options.timeLimit?.deadline)
         try reporting("unable to send the pidfd") { () throws(SystemCallError) in
-            let socket = try connectUnixSocket(path: path)
+            let socket = try connectUnixSocket(path: path, before: deadline)
             try sendDescriptor(process, text: name, over: socket.number)
         }
     }
