@@ -146,7 +146,7 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "ContainerKit", "swrunc",
+                "ContainerKit", "ContainerKitInspection", "swrunc",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

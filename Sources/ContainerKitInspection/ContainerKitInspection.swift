@@ -4,8 +4,11 @@
 //
 // A separate target, so that programs that only run containers do not contain this code.
 //
+//   Validation/        everything that is wrong with a config, with hints (validate)
+//   Audit/             what makes a container weaker than Docker's default (audit)
 //   Host/              what a machine can run (doctor): findings, and a report that judges them
 //   Metrics/           what containers use, as OpenMetrics
 //   Timestamp+Reading  times as states have them
+//   TextSearch         parts of texts
 
 @_exported public import ContainerKit

@@ -20,7 +20,7 @@ struct Session {
             return try session.perform(words.dropFirst())
         } catch {
             error.tell(program: session.program, command: session.command, to: session.outlet)
-            return error.status
+            return session.command?.failureStatus ?? error.status
         }
     }
 

@@ -17,6 +17,7 @@
 //   Container+Mounts        mounts that are added and removed while it runs
 //   Container+Files         files in and out of it, by descriptor
 //   Container+Checkpoint, Container+Restore  saves a running container to files, and restores it
+//   HostLook, PlanCheck     what reports on configs ask of the host and of plans
 //   Container+ForcedDelete  delete --force: a stuck command, a damaged record
 //   ContainerObserver       the events of a container, by descriptors that can be polled
 //   ContainerStore          the directory that remembers containers (runc's --root)

@@ -213,7 +213,7 @@ extension String {
     }
 
     /// Whether this equals `name` but for ASCII case; Go's decoder accepts such names.
-    fileprivate func isName(_ name: String) -> Bool {
+    func isName(_ name: String) -> Bool {
         guard utf8.count == name.utf8.count else { return false }
         // Field names are letters only, and bit 0x20 is the case of an ASCII letter.
         return zip(utf8, name.utf8).allSatisfy { byte, letter in

@@ -12,6 +12,8 @@ protocol SpecValue {
     static func decode(_ value: JSONValue, _ context: inout DecodingContext) -> Self?
     /// The JSON form that `decode` takes back.
     func encode() -> JSONValue
+    /// Searches a value of this type for fields that the specification does not have.
+    static func findUnknownFields(in value: JSONValue, _ search: inout UnknownFieldSearch)
 }
 
 extension Bool: SpecValue {

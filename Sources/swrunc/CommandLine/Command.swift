@@ -32,6 +32,8 @@ struct Command: Sendable {
     /// pipe.
     var isQuery = false
     var failureText = FailureText.plain
+    /// The status of every failure, if it is not that of the message; 2 where 1 is an answer.
+    var failureStatus: Int32?
     /// Runs the command and returns its exit status.
     let perform: @Sendable (Invocation) throws(ContainerError) -> Int32
 
@@ -48,12 +50,13 @@ struct Command: Sendable {
 
     /// All commands, in the order of the help.
     enum Name: String, CaseIterable {
-        case checkpoint, completion, create, delete, doctor, events, exec, explain, features, kill
-        case list, manual, metrics, mounts, pause, ps, restore, resume, run, spec, start, state
-        case update
+        case audit, checkpoint, completion, create, delete, doctor, events, exec, explain, features
+        case kill, list, manual, metrics, mounts, pause, ps, restore, resume, run, spec, start, state
+        case update, validate
 
         var command: Command {
             switch self {
+            case .audit: .audit
             case .checkpoint: .checkpoint
             case .completion: .completion
             case .create: .create
@@ -77,6 +80,7 @@ struct Command: Sendable {
             case .start: .start
             case .state: .state
             case .update: .update
+            case .validate: .validate
             }
         }
     }
