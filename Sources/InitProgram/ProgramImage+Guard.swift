@@ -12,16 +12,19 @@ extension ProgramImage {
     /// A process that kills init, whose pidfd is `.kept(0)`, when the parent ends or closes its end
     /// of the rendezvous; and CRIU, whose pidfd is `.kept(1)`, if that does not end then.
     ///
-    /// CRIU may wait for ever for a process that was killed while CRIU traced it.
+    /// It also has the runtime's end of CRIU's socket, `.kept(2)`: CRIU lets the processes run when
+    /// that closes, so it stays open until init is killed. And CRIU may wait for ever for a process
+    /// that was killed while CRIU traced it.
     package static var guardian: ProgramImage {
         var code = Assembler()
         code.prctl(.setDumpable, 0)
-        code.closeDescriptors(0, gapCount: 4)
+        code.closeDescriptors(0, gapCount: 5)
         let byte = code.scratch()
         code.call(
             .read, [.cell(code.input(.rendezvous)), .address(byte), .literal(1)],
             into: code.cell("received"), retries: 1000)
         code.kill(.kept(0))
+        code.close(code.input(.kept(2)))
         let criu = code.input(.kept(1))
         let polled = code.pollEntries(criu, .readable, criu, .readable)
         let limit = code.words([Self.patienceSeconds, 0])

@@ -68,7 +68,9 @@ struct CheckpointInterruptionTests {
                     #expect(bundle.counts())
                     break
                 }
-                #expect(waits(2) { bundle.leftovers.processes().isEmpty }, "round \(delay)")
+                #expect(
+                    waits(5) { bundle.leftovers.processes().isEmpty },
+                    "round \(delay): \(bundle.leftovers.processes())")
                 _ = try bundle.swrunc("delete", "--force", bundle.id)
                 #expect(bundle.leftovers.found() == [])
             }
@@ -87,6 +89,12 @@ struct CheckpointInterruptionTests {
             try bundle.writeConfig()
             #expect(try bundle.restore().status == 128 + SIGKILL)
             #expect(waits { bundle.leftovers.processes().isEmpty })
+            // A process that is ending has no environment any more, by which it was looked for.
+            #expect(
+                waits {
+                    (try? bundle.swrunc("explain", "--container", bundle.id))?.output
+                        .contains("init has ended") == true
+                })
             let told = try bundle.swrunc("explain", "--container", bundle.id)
             for words in [
                 "its restore began at", "init has ended before the restore was complete",

@@ -29,8 +29,6 @@ internal import SystemPackage
 final class CriuSession {
     let pid: Int32
     private let process: OwnedDescriptor
-    /// The pidfd of CRIU.
-    var pidfd: CInt { process.number }
     private let socket: OwnedDescriptor
     /// CRIU's output before it has a log.
     private var said: CInt = -1
@@ -107,6 +105,15 @@ final class CriuSession {
         } catch {
             throw ContainerError(error, "unable to run criu")
         }
+    }
+
+    /// A process that ends this session, with the processes that it restores, if this one dies.
+    ///
+    /// - Parameter process: the first restored process.
+    /// - Returns: the guardian, which guards until it is dismissed.
+    /// - Throws: the refusal of a call.
+    func guardian(over process: CInt) throws(ContainerError) -> Guardian {
+        try Guardian(over: process, restoredBy: self.process.number, socket: socket.number)
     }
 
     /// A descriptor that is closed when this object is released.

@@ -223,7 +223,7 @@ final class Restoration {
             return try startTime(of: pid)
         }
         guard let started else { throw ContainerError(.criu, "the restored process has ended") }
-        guardian = try Guardian(over: launcher.pidfd, restoredBy: session?.pidfd ?? -1)
+        guardian = try session?.guardian(over: launcher.pidfd)
         launcher.pid = pid
         launcher.record?.pid = pid
         launcher.record?.startTime = started

@@ -358,14 +358,14 @@ struct HelperChild: ~Copyable {
     /// Starts the child; may be called once.
     ///
     /// In addition to `inputs`, its program has the rendezvous, and the gaps around that and
-    /// `.kept(0)` and `.kept(1)`, so that it can close all other descriptors.
+    /// `.kept` ones, so that it can close all other descriptors.
     mutating func start(
         _ image: ProgramImage, inputs: DescriptorTable<CInt> = [:], _ kinds: NamespaceSet = [],
         intoCgroup cgroup: CInt? = nil
     ) throws(SystemCallError) -> ChildProcess {
         guard let end = childEnd.take() else { preconditionFailure("started before") }
         var inputs = inputs
-        let kept = [end.number, inputs[.kept(0)], inputs[.kept(1)]].compactMap(\.self).sorted()
+        let kept = ([end.number] + (0..<3).compactMap { inputs[.kept($0)] }).sorted()
         inputs[.rendezvous] = end.number
         for index in 0...kept.count {
             inputs[.gapStart(phase: 0, index)] = index == 0 ? 0 : kept[index - 1] + 1

@@ -17,11 +17,15 @@ final class Guardian {
     /// - Parameters:
     ///   - process: the first restored process.
     ///   - criu: the CRIU that restores it.
+    ///   - socket: this process's end of CRIU's socket, which the guardian shares.
     /// - Throws: the refusal of a call.
-    init(over process: CInt, restoredBy criu: CInt) throws(ContainerError) {
+    init(over process: CInt, restoredBy criu: CInt, socket: CInt) throws(ContainerError) {
         var helper = try reporting { () throws(SystemCallError) in try HelperChild() }
         do throws(SystemCallError) {
-            pidfd = try helper.start(.guardian, inputs: [.kept(0): process, .kept(1): criu]).pidfd
+            let inputs: DescriptorTable<CInt> = [
+                .kept(0): process, .kept(1): criu, .kept(2): socket,
+            ]
+            pidfd = try helper.start(.guardian, inputs: inputs).pidfd
         } catch {
             throw ContainerError(error, "unable to start the process that guards another one")
         }

@@ -51,7 +51,8 @@ struct Command: Sendable {
     /// All commands, in the order of the help.
     enum Name: String, CaseIterable {
         case audit, checkpoint, completion, create, delete, doctor, events, exec, explain, features
-        case kill, list, manual, metrics, mounts, pause, ps, restore, resume, run, spec, start, state
+        case kill, list, manual, metrics, mounts, pause, ps, restore, resume, run, spec, start,
+            state
         case update, validate
 
         var command: Command {
