@@ -50,7 +50,7 @@ struct CheckpointLabelTests {
     }
 
     @Test(
-        "restored processes have their SELinux label again",
+        "restored processes have their SELinux label again, or are not let run",
         .enabled(if: LabelTests.hasSELinux, "this kernel has no SELinux turned on"))
     func seLinux() throws {
         try TestBundle.use { bundle throws in
@@ -60,7 +60,12 @@ struct CheckpointLabelTests {
             #expect(try self.label(bundle) == label)
             #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
             let done = try bundle.restore()
-            #expect(done.status == 0, "\(done)\n\(bundle.log("restore"))")
+            // A CRIU that was built without libselinux, as Debian's, restores no label.
+            guard done.status == 0 else {
+                bundle.expectFailure(done, naming: ["process.selinuxLabel", label])
+                #expect(bundle.leftovers.found() == [])
+                return
+            }
             #expect(try self.label(bundle) == label)
             #expect(bundle.counts())
         }
