@@ -58,13 +58,13 @@ final class Watchdog: Sendable {
     /// The launches that hung so far.
     var hung: [String] { watch.withLock { $0.hung } }
 
-    /// Calls `body`, and counts it as hung if it takes longer.
+    /// Calls `body`, and counts it as hung if it takes longer; on a slow machine it may.
     func limit<Result>(_ name: String, seconds: Double = 30, _ body: () throws -> Result) rethrows
         -> Result
     {
         watch.withLock {
             $0.name = name
-            $0.end = .now + .seconds(seconds)
+            $0.end = .now + .seconds(seconds * Double(Host.slowness))
         }
         defer { watch.withLock { $0.end = nil } }
         return try body()
@@ -79,7 +79,7 @@ final class Watchdog: Sendable {
             guard let end = watch.end, end < .now else { return nil }
             let again = watch.hung.last == watch.name
             watch.hung.append(watch.name)
-            watch.end = .now + .seconds(5)
+            watch.end = .now + .seconds(5 * Double(Host.slowness))
             return (watch.name, again)
         }
         guard let late else { return }
