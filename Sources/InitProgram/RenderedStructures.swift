@@ -19,6 +19,10 @@ extension ProgramImage {
         case ("openat2", 2): memory.openHow(offset)
         case ("mount_setattr", 3): memory.mountAttributes(offset)
         case ("clone3", 0): memory.cloneArguments(offset)
+        case ("landlock_create_ruleset", 0): memory.landlockRuleset(offset)
+        case ("landlock_add_rule", 2):
+            memory.landlockRule(
+                offset, isOfPort: number(operands[1]) == LandlockRule.port.number)
         case ("sched_setattr", 1): memory.schedulingAttributes(offset)
         case ("prlimit64", 2): memory.limit(offset)
         case ("capset", 0):
@@ -174,6 +178,29 @@ private struct PreparedMemory {
             "attr_set": nonempty(MountAttributes(rawValue: word(offset))),
             "attr_clr": nonempty(MountAttributes(rawValue: word(offset + 8))),
             "propagation": nonempty(MountFlags(rawValue: word(offset + 16))),
+        ])
+    }
+
+    /// `struct landlock_ruleset_attr`.
+    func landlockRuleset(_ offset: Int) -> String {
+        fields([
+            "handled_access_fs": nonempty(LandlockFileAccess(rawValue: word(offset))),
+            "handled_access_net": nonempty(LandlockNetworkAccess(rawValue: word(offset + 8))),
+            "scoped": nonempty(LandlockScopes(rawValue: word(offset + 16))),
+        ])
+    }
+
+    /// `struct landlock_net_port_attr` or `struct landlock_path_beneath_attr`.
+    func landlockRule(_ offset: Int, isOfPort: Bool) -> String {
+        guard isOfPort else {
+            return fields([
+                "allowed_access": nonempty(LandlockFileAccess(rawValue: word(offset))),
+                "parent_fd": cell(offset + LandlockLayout.descriptor),
+            ])
+        }
+        return fields([
+            "allowed_access": nonempty(LandlockNetworkAccess(rawValue: word(offset))),
+            "port": String(word(offset + 8)),
         ])
     }
 

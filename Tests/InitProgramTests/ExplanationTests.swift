@@ -67,6 +67,30 @@ struct ExplanationTests {
                 + "resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_IN_ROOT}, 24) -> $working-directory")
     }
 
+    @Test("the structures of Landlock show rights, scopes and ports by name")
+    func landlock() {
+        let rights = LandlockRights(files: .execute, ports: .connect, scopes: .signal)
+        let image = ProgramImage(lowering: [
+            .root(.attachRootfs(hostPath: "/rootfs")), .landlock(.makeRuleset(rights)),
+            .landlock(.allowBeneath("/bin", .execute, isOptional: false)),
+            .landlock(.allowPort(443, .connect)),
+            .execution(.execute(candidates: ["/bin/true"], arguments: [], environment: [])),
+        ])
+        let calls = image.instructions.indices.map(image.rendered).filter {
+            $0.hasPrefix("landlock_")
+        }
+        #expect(
+            calls == [
+                "landlock_create_ruleset({handled_access_fs=LANDLOCK_ACCESS_FS_EXECUTE, "
+                    + "handled_access_net=LANDLOCK_ACCESS_NET_CONNECT_TCP, "
+                    + "scoped=LANDLOCK_SCOPE_SIGNAL}, 24, 0) -> $landlock-ruleset",
+                "landlock_add_rule($landlock-ruleset, LANDLOCK_RULE_PATH_BENEATH, "
+                    + "{allowed_access=LANDLOCK_ACCESS_FS_EXECUTE, parent_fd=$landlock-path}, 0)",
+                "landlock_add_rule($landlock-ruleset, LANDLOCK_RULE_NET_PORT, "
+                    + "{allowed_access=LANDLOCK_ACCESS_NET_CONNECT_TCP, port=443}, 0)",
+            ])
+    }
+
     @Test("the attributes of a process show their structures, lists and names")
     func attributes() {
         let scheduler = SchedulingAttributes(
