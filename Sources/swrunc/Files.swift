@@ -50,6 +50,11 @@ func readFile(_ path: FilePath) throws(ContainerError) -> [UInt8] {
     }
 }
 
+/// Reads all bytes of a file, or of standard input for `-`; with the name for messages.
+func readFileOrInput(_ path: FilePath) throws(ContainerError) -> (bytes: [UInt8], name: String) {
+    try path == "-" ? (readStandardInput(), "standard input") : (readFile(path), path.string)
+}
+
 /// Reads all bytes of standard input.
 func readStandardInput() throws(ContainerError) -> [UInt8] {
     do {

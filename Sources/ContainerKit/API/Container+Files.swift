@@ -118,9 +118,7 @@ extension Container {
         _ body: (_ root: CInt, _ pid: Int32) throws(ContainerError) -> Result
     ) throws(ContainerError) -> Result {
         let found = try find(locking: false)
-        guard let record = found.record, found.status != .creating, found.status != .stopped else {
-            throw ContainerError(.notRunning, "container not running")
-        }
+        let record = try found.recordOfLiving()
         // While it is open, and has not ended, no other process has its number.
         let process = try record.openInit()
         do throws(ContainerError) {

@@ -21,7 +21,7 @@ extension Container {
     ///   `initFailed`. Kernel: open_tree(2), fsmount(2), setns(2), move_mount(2).
     public func addMounts(_ mounts: [Mount]) throws(ContainerError) {
         let found = try find(locking: true)
-        var record = try Self.present(found)
+        var record = try found.recordOfLiving()
         var spec = try Self.recordedSpec(found.state)
         spec.mounts = mounts
         try reporting { () throws(SpecErrors) in try spec.check() }
@@ -53,7 +53,7 @@ extension Container {
     ///   `wrongState` if the container has covered or moved the mount. Kernel: umount2(2).
     public func removeMounts(_ destinations: [FilePath]) throws(ContainerError) {
         let found = try find(locking: true)
-        var record = try Self.present(found)
+        var record = try found.recordOfLiving()
         let process = try record.openInit()
         let paths = destinations.map(\.text.rootedPath)
         for path in paths where !record.addedMounts.contains(where: { $0.isAt(path) }) {
@@ -88,15 +88,6 @@ extension Container {
             throw ContainerError(.notFound, "container does not exist")
         }
         return record.addedMounts.map(\.mount)
-    }
-
-    private static func present(_ found: borrowing FoundContainer) throws(ContainerError)
-        -> ContainerRecord
-    {
-        guard let record = found.record, found.status != .creating, found.status != .stopped else {
-            throw ContainerError(.notRunning, "container not running")
-        }
-        return record
     }
 
     private func attach(

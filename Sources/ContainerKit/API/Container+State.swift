@@ -11,6 +11,16 @@ struct FoundContainer: ~Copyable {
     /// Nil if a creation failed before its first record.
     let record: ContainerRecord?
     let status: State.Status
+
+    /// The record of a container that is created, running or paused.
+    ///
+    /// - Throws: `notRunning` for any other.
+    func recordOfLiving() throws(ContainerError) -> ContainerRecord {
+        guard let record, status != .creating, status != .stopped else {
+            throw ContainerError(.notRunning, "container not running")
+        }
+        return record
+    }
 }
 
 extension Container {

@@ -21,8 +21,7 @@ extension Container {
     ) throws(ContainerError) {
         try reporting { () throws(SpecErrors) in try resources.check() }
         let found = try find(locking: true)
-        guard var record = found.record, found.status != .stopped, found.status != .creating
-        else { throw ContainerError(.notRunning, "container not running") }
+        var record = try found.recordOfLiving()
         var spec = try Self.recordedSpec(found.state)
         let current = spec.linux?.resources ?? Resources()
         let change = ResourceChange(

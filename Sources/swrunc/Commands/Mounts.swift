@@ -58,12 +58,10 @@ extension Command {
                 .invalidArgument, "mounts \(words[0]) needs a file with the mounts",
                 hint: "- is standard input")
         }
-        let isInput = words[2] == "-"
-        let bytes = try isInput ? readStandardInput() : readFile(FilePath(words[2]))
+        let (bytes, name) = try readFileOrInput(FilePath(words[2]))
         do {
             return try Mount.list(json: bytes)
         } catch {
-            let name = isInput ? "standard input" : words[2]
             throw ContainerError(.invalidSpec, "\(name): \(error)")
         }
     }

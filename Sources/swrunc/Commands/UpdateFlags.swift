@@ -61,11 +61,10 @@ enum UpdateFlags {
                     .invalidArgument, "--resources and --\(flag.name) exclude each other",
                     hint: "say it in the file of --resources")
             }
-            let bytes = try path == "-" ? readStandardInput() : readFile(path)
+            let (bytes, name) = try readFileOrInput(path)
             do {
                 return try Resources(json: bytes)
             } catch {
-                let name = path == "-" ? "standard input" : path.string
                 throw ContainerError(.invalidSpec, "\(name): \(error)")
             }
         }

@@ -272,9 +272,7 @@ extension Launcher {
     fileprivate func openAttached(
         _ index: Int, _ path: String, _ identity: UInt64, _ field: String?
     ) throws(ContainerError) {
-        try openRootOfInit()
-        let root = inputs[.rootOfInit] ?? -1
-        inputs[.rootOfInit] = nil
+        let root = try rootOfInit()
         let mount = own(
             try reporting("unable to open the mount at \(path)", field: field) {
                 () throws(SystemCallError) in try openInRoot(root, path, .pathOnly)

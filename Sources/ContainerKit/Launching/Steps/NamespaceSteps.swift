@@ -52,7 +52,7 @@ enum ParentNamespaceStep: ParentAction {
         case .open(let kind, let path, let mustDiffer):
             try launcher.openNamespace(kind, path, mustDiffer, origin)
         case .openProcess: launcher.inputs[.process] = launcher.joinedInit
-        case .openRootOfInit: try launcher.openRootOfInit()
+        case .openRootOfInit: launcher.inputs[.rootOfInit] = try launcher.rootOfInit()
         case .moveNetDevices(let devices): try launcher.moveNetDevices(devices)
         }
     }
@@ -101,7 +101,7 @@ extension Launcher {
     }
 
     /// Opens init's root directory.
-    func openRootOfInit() throws(ContainerError) {
+    func rootOfInit() throws(ContainerError) -> CInt {
         let (pid, process) = (joinedPid, joinedInit)
         let root = try reporting("unable to open the container's root") {
             () throws(SystemCallError) in
@@ -110,7 +110,7 @@ extension Launcher {
             if let process { try sendSignal(process, 0) }
             return root
         }
-        inputs[.rootOfInit] = own(root)
+        return own(root)
     }
 
     fileprivate func moveNetDevices(_ devices: [NetDeviceMove]) throws(ContainerError) {
