@@ -74,19 +74,9 @@ public struct ContainerStore: Sendable {
     public func states(skipping skip: (_ id: String, _ reason: ContainerError) -> Void)
         throws(ContainerError) -> [State]
     {
-        let names: [String]
-        do throws(SystemCallError) {
-            names = try directoryEntries(path.text)
-        } catch  where error.errno == .noSuchFileOrDirectory {
-            if path == Self.ownPath { return [] }
-            throw ContainerError(.notFound, "the store does not exist", failure: error)
-        } catch {
-            throw ContainerError(error)
-        }
         var states: [State] = []
         var users: [UInt8]?
-        for name in names.sorted() {
-            guard (try? Container.check(name)) != nil else { continue }
+        for name in try names() {
             do throws(ContainerError) {
                 var state = try Container(id: name, store: self).state()
                 if users == nil { users = (try? readFile("/etc/passwd")) ?? [] }
