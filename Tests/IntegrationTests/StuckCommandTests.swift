@@ -99,6 +99,29 @@ struct StuckCommandTests {
         }
     }
 
+    @Test(
+        "a run whose runtime is stopped until init gives up says so, and leaves nothing",
+        InnerRun.traced)
+    func lateRuntime() throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["/bin/true"]
+            try bundle.writeConfig()
+            let tracer = [
+                InnerRun.strace, "-qq", "-o", "/dev/null", "-e", "trace=ppoll", "-e",
+                "inject=ppoll:delay_enter=11000000:when=1",
+            ]
+            let done = try RunningCommand(
+                tracer + [
+                    Host.runtime, "--root", bundle.store, "run", "--bundle", bundle.directory,
+                    bundle.id,
+                ], token: bundle.token
+            ).wait()
+            #expect(done.status == 1, "\(done)")
+            #expect(done.error.contains("init waited 10 seconds for the runtime"), "\(done)")
+            #expect(bundle.leftovers.found() == [])
+        }
+    }
+
     @Test("a forged progress page of the child leads the runtime to no other process")
     func writtenPage() throws {
         try TestBundle.use { bundle throws in

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+internal import InitMachine
 internal import InitProgram
 internal import SystemPackage
 
@@ -48,6 +49,13 @@ extension Launcher {
                 .initFailed,
                 "container init was OOM-killed (memory limit too low?), signal \(number)",
                 field: "linux.resources.memory.limit")
+        }
+        // Without a failed call, this status is that of an init whose wait for the runtime ran out.
+        if status == .exited(Int32(machine_failure_status)) {
+            return ContainerError(
+                .initFailed,
+                "init waited 10 seconds for the runtime, which was stopped or got no CPU time; "
+                    + "try again")
         }
         let step = plan.recordedInstructions(image, from: progress.index).first
         return ContainerError(

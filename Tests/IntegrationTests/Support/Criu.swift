@@ -85,8 +85,10 @@ extension TestBundle {
         ).wait()
     }
 
-    /// The end of CRIU's log, if something has failed.
+    /// The errors in CRIU's log, and its end: the cause is often told long before the end.
     func log(_ name: String) -> String {
-        ((try? readText("\(work)/\(name).log")) ?? "").lines.suffix(12).joined(separator: "\n")
+        let lines = ((try? readText("\(work)/\(name).log")) ?? "").lines
+        let errors = lines.filter { $0.contains("Error (") || $0.contains("Warn  (") }
+        return (errors.suffix(12) + ["..."] + lines.suffix(12)).joined(separator: "\n")
     }
 }
