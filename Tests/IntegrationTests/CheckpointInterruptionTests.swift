@@ -71,8 +71,9 @@ struct CheckpointInterruptionTests {
                 #expect(
                     waits(5) { bundle.leftovers.processes().isEmpty },
                     "round \(delay): \(bundle.leftovers.processes())")
-                _ = try bundle.swrunc("delete", "--force", bundle.id)
-                #expect(bundle.leftovers.found() == [])
+                let deleted = try bundle.swrunc("delete", "--force", bundle.id)
+                #expect(deleted.status == 0, "round \(delay): \(deleted)")
+                #expect(bundle.leftovers.found() == [], "round \(delay): \(deleted)")
             }
             #expect(killed > 0, "the restores ended before they were killed")
         }

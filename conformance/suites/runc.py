@@ -15,8 +15,8 @@ import sources
 import tap
 from results import Result
 
-SUITE = "sid"
-PACKAGES = "bats jq gawk criu gcc libc6-dev libseccomp-dev pkg-config busybox-static iproute2 procps uidmap"
+SUITE = sources.NEWEST
+PACKAGES = "bats jq gawk gcc libc6-dev libseccomp-dev pkg-config busybox-static iproute2 procps uidmap"
 # The source is newer than this machine's Go and its libraries.
 GO_PACKAGES = """
     golang-go

@@ -36,7 +36,7 @@ def built():
     if checkout := os.environ.get("RUNTIME_TOOLS"):
         tree, version = pathlib.Path(checkout).resolve(), f"checkout {checkout}"
     else:
-        tree, version = sources.debian_source(PACKAGE, "sid")
+        tree, version = sources.debian_source(PACKAGE, sources.NEWEST)
         version = f"{PACKAGE} {version}"
     sources.install("golang-go", *LIBRARIES)
     workspace = sources.Workspace("runtime-tools")

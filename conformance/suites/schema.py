@@ -128,7 +128,7 @@ class Container:
 
 def run(runtime, only, logs):
     sources.install("python3-jsonschema", "busybox-static")
-    tree, version = sources.debian_source("golang-github-opencontainers-specs", "sid")
+    tree, version = sources.debian_source("golang-github-opencontainers-specs", sources.NEWEST)
     schemas = Schemas(tree / "schema")
     found = {}
 

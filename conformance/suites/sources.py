@@ -10,6 +10,9 @@ CACHE = pathlib.Path(
     os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
 ) / "swrunc-conformance"
 
+# The release of Debian that has the newest of everything.
+NEWEST = "sid"
+
 SOURCES = """\
 Types: deb deb-src
 URIs: http://deb.debian.org/debian
@@ -108,12 +111,11 @@ def debian_source(package, suite):
     return home / "tree", done.read_text()
 
 
-def go_packages(suite, *packages):
-    """Unpacks Go and libraries from a Debian release other than this machine's; returns the folder.
+def unpacked(suite, home, packages, prefixes):
+    """Unpacks packages of another Debian release, and those of their dependencies whose names begin with a prefix.
 
-    They are not installed: they work without the maintainers' scripts.
+    They are not installed: these work without the maintainers' scripts. Returns the folder.
     """
-    home = CACHE / "packages" / suite
     done = home / "unpacked"
     wanted = " ".join(sorted(packages))
     if not done.exists() or done.read_text() != wanted:
@@ -123,13 +125,38 @@ def go_packages(suite, *packages):
         kinds = ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
         narrowed = [f"--no-{kind}" for kind in kinds]
         listed = checked("apt-cache", *options, "depends", "--recurse", *narrowed, *packages)
-        names = {line for line in listed.splitlines() if line.startswith("golang-")}
+        names = {line for line in listed.splitlines() if line.startswith(prefixes)}
         checked("apt-get", "-qq", *options, "download", *sorted(names), cwd=home)
         for archive in home.glob("*.deb"):
             checked("dpkg-deb", "-x", archive, home)
             archive.unlink()
         done.write_text(wanted)
     return home
+
+
+def go_packages(suite, *packages):
+    """Go and libraries from another Debian release."""
+    return unpacked(suite, CACHE / "packages" / suite, packages, ("golang-",))
+
+
+def criu():
+    """The folder of a command `criu` that is Debian's newest: older ones cannot dump on newer kernels.
+
+    It runs with the C library and the other libraries of its own release.
+    """
+    root = unpacked(NEWEST, CACHE / "packages/criu", ["criu"], ("criu", "lib", "gcc-"))
+    folder = root / "bin-here"
+    command = folder / "criu"
+    if not command.exists():
+        (loader,) = root.glob("usr/lib*/ld-linux-*.so.*")
+        (libraries,) = {file.parent for file in root.glob("usr/lib/*/libc.so.6")}
+        folder.mkdir(exist_ok=True)
+        new = folder / "new"
+        new.write_text(f'#!/bin/sh\nexec {loader} --library-path {libraries} {root}/usr/sbin/criu "$@"\n')
+        new.chmod(0o755)
+        new.rename(command)
+    checked(command, "--version")
+    return folder
 
 
 def version_of(go):
