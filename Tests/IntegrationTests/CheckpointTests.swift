@@ -108,6 +108,19 @@ struct CheckpointTests {
         }
     }
 
+    @Test("a stream of the caller that the program has moved to another descriptor is restored there")
+    func movedStream() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startCounting("exec 5>&1 >/tmp/log")
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            let restored = try bundle.restore()
+            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+            #expect(bundle.counts())
+            let look = try bundle.swrunc("exec", bundle.id, "readlink", "/proc/1/fd/1")
+            #expect(look.text == "/tmp/log", "\(look)")
+        }
+    }
+
     @Test("restore makes the mount points that a fresh rootfs lacks")
     func freshRoot() throws {
         try TestBundle.use { bundle throws in

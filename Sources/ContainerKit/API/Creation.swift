@@ -18,9 +18,9 @@ struct Creation {
     let launch: Launch
     /// The connection to the systemd that manages the cgroup, if one does.
     let systemd: SystemdClient?
-    /// The pipes among the standard streams, which a checkpoint must distinguish from the
-    /// container's own.
-    private let pipes: [String]
+    /// CRIU's names of the standard streams, which a checkpoint must distinguish from the
+    /// container's own files.
+    private let externalStreams: [String]
     /// What the record keeps in order to make the plan again.
     private let choices: CallerChoices
 
@@ -94,9 +94,7 @@ struct Creation {
         } else {
             facts.caller.lookAtStreams(options.io, takesTerminal: spec.process?.terminal == true)
         }
-        pipes = facts.caller.streams.compactMap {
-            $0.kind == .pipe ? "pipe:[\($0.inode)]" : nil
-        }
+        externalStreams = facts.caller.externalStreams
         choices = CallerChoices(options, facts, looksAtRights: looksAtRights)
         var cache = SeccompCache(in: store.path.text)
         cache.keeps = !explainsOnly
@@ -281,7 +279,7 @@ struct Creation {
             created: Timestamp.now.description, annotations: spec.annotations ?? [:],
             cgroups: layout)
         record.hooks = spec.hooks?.afterCreate
-        record.pipes = pipes
+        record.externalStreams = externalStreams
         for planned in launch.plan.parentSteps {
             guard case .resctrl(.make(let plan)) = planned.step else { continue }
             record.resctrlGroups = plan.entered

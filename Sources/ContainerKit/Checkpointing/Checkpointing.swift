@@ -168,9 +168,10 @@ struct Checkpointing {
 
         let mounts = try ContainerMounts(of: record, spec, bundlePath: record.bundle)
         result.externalMounts = mounts.external.map { ($0.mountPoint, $0.name) }
-        let streams = streams(mounts)
-        result.external += streams.filter { $0.hasPrefix("file[") }
-        try image.write(streams: streams)
+        // As they were at the creation: a shell may be redirecting one at this moment, and then has
+        // the original under another number.
+        result.external += record.externalStreams.filter { $0.hasPrefix("file[") }
+        try image.write(streams: record.externalStreams)
         try image.write(
             CheckpointNotes(
                 id: record.id, mounts: mounts.external, joined: joined.map(\.0.rawValue)))
@@ -196,43 +197,6 @@ struct Checkpointing {
             found.append((kind, inode))
         }
         return found
-    }
-
-    /// The standard streams of init, one text for each; empty for a pipe that the container itself
-    /// made.
-    ///
-    /// Pipes that the runtime was given, and files of the host, are external, and are replaced at a
-    /// restore.
-    private func streams(_ mounts: ContainerMounts) -> [String] {
-        let pid = record.pid
-        return (0..<3).map { number in
-            let path = "/proc/\(pid)/fd/\(number)"
-            guard let link = try? openFile(path, .pathOnly | .noFollow),
-                let bytes = try? readLink(link.number),
-                let file = try? status(at: path)
-            else { return "" }
-            let target = String(decoding: bytes, as: UTF8.self)
-            guard target.hasPrefix("/") else { return target }
-            guard let mount = Self.mount(of: number, pid), mounts.lacks(mount: mount) else {
-                return target
-            }
-            return "file[\(String(mount, radix: 16)):\(String(file.stx_ino, radix: 16))]"
-        }.map { stream in
-            // A pipe that the container itself made is restored with the container.
-            stream.hasPrefix("pipe:") && !record.pipes.contains(stream) ? "" : stream
-        }
-    }
-
-    /// The ID of the mount of a process's open file.
-    ///
-    /// Source: proc_pid_fdinfo(5).
-    private static func mount(of descriptor: Int, _ pid: Int32) -> UInt64? {
-        guard let text = try? readFile("/proc/\(pid)/fdinfo/\(descriptor)", limitBytes: 64 << 10)
-        else { return nil }
-        let words = words(of: text)
-        return words.firstIndex(of: "mnt_id:").flatMap { place in
-            words.indices.contains(place + 1) ? UInt64(words[place + 1]) : nil
-        }
     }
 }
 

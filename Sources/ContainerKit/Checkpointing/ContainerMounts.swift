@@ -183,8 +183,5 @@ struct ContainerMounts {
             add(entry.mountPoint, .mask)
         }
     }
-
-    /// Whether an open file of a process is on none of the container's mounts.
-    func lacks(mount id: UInt64) -> Bool { !table.contains { $0.id == id } }
 }
 #endif

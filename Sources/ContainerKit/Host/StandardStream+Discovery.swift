@@ -15,17 +15,36 @@ extension CallerFacts {
             numbers = [input, output, error]
         }
         guard !takesTerminal else { return }
-        streams = numbers.enumerated().compactMap { StandardStream($0.offset, at: $0.element) }
+        for (number, descriptor) in numbers.enumerated() {
+            let status = try? status(of: descriptor)
+            externalStreams.append(status.map(Self.externalKey) ?? "")
+            guard let status, let stream = StandardStream(number, at: descriptor, status) else {
+                continue
+            }
+            streams.append(stream)
+        }
+    }
+
+    /// CRIU's name of a stream that is not the container's own; empty for a socket.
+    ///
+    /// A pipe has its name in procfs, a file is named by its mount and its inode.
+    ///
+    /// Source: criu(8), `--inherit-fd`.
+    private static func externalKey(_ status: clinux_statx) -> String {
+        switch status.kind {
+        case .fifo: "pipe:[\(status.stx_ino)]"
+        case .socket: ""
+        default:
+            "file[\(String(status.stx_mnt_id, radix: 16)):\(String(status.stx_ino, radix: 16))]"
+        }
     }
 }
 
 extension StandardStream {
     /// The type of a descriptor; nil if nothing needs to be done about it.
-    fileprivate init?(_ stream: Int, at descriptor: CInt) {
-        guard let status = try? status(of: descriptor) else { return nil }
+    fileprivate init?(_ stream: Int, at descriptor: CInt, _ status: clinux_statx) {
         number = stream
         owner = status.stx_uid
-        inode = status.stx_ino
         switch status.kind {
         case .fifo: kind = .pipe
         case .socket: kind = .socket

@@ -43,6 +43,8 @@ struct CallerFacts {
     var replacedStreams: [Int] = []
     /// The types of the standard streams, unless a terminal replaces them.
     var streams: [StandardStream] = []
+    /// CRIU's names of the three standard streams; none if a terminal replaces them.
+    var externalStreams: [String] = []
     /// The receiver of the terminal's master.
     var terminal: TerminalOutlet?
     /// The unix socket to which a pidfd is sent.

@@ -13,8 +13,6 @@ struct StandardStream: Equatable, Sendable {
     let kind: Kind
     /// The owner as the runtime sees it.
     let owner: UInt32
-    /// The inode, which identifies it among others of its kind.
-    var inode: UInt64 = 0
 
     enum Kind: Equatable, Sendable {
         /// A device of `StatelessDevice`, and the status flags with which it is open.

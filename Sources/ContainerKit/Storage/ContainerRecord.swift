@@ -47,8 +47,8 @@ struct ContainerRecord: Equatable, Sendable {
     var cgroups: CgroupLayout
     /// The number of OOM kills in its cgroup before it was created.
     var outOfMemoryKillsBefore: UInt64 = 0
-    /// The pipes among its original standard streams, named like links in procfs.
-    var pipes: [String] = []
+    /// CRIU's names of its original three standard streams; none if it has a terminal.
+    var externalStreams: [String] = []
     /// Whether its processes come from a checkpoint, not from a plan.
     var isRestored = false
     /// Whether it was paused before it was started.
@@ -110,7 +110,7 @@ struct ContainerRecord: Equatable, Sendable {
         fields.value("hooks", &hooks, { try? Hooks(encoded: $0) }, { $0.encoded })
         fields.list("resctrlGroups", &resctrlGroups, { $0.text }, { .string($0) })
         fields.list("ownResctrlGroups", &ownResctrlGroups, { $0.text }, { .string($0) })
-        fields.list("pipes", &pipes, { $0.text }, { .string($0) })
+        fields.list("externalStreams", &externalStreams, { $0.text }, { .string($0) })
         fields.required("cgroups", &cgroups, CgroupLayout.init(record:), \.record)
         var kills = String(outOfMemoryKillsBefore)
         fields.text(
