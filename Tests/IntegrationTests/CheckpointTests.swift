@@ -108,7 +108,8 @@ struct CheckpointTests {
         }
     }
 
-    @Test("a stream of the caller that the program has moved to another descriptor is restored there")
+    @Test(
+        "a stream of the caller that the program has moved to another descriptor is restored there")
     func movedStream() throws {
         try TestBundle.use { bundle throws in
             try bundle.startCounting("exec 5>&1 >/tmp/log")
