@@ -21,12 +21,12 @@ from sources import Unavailable
 # Files that need the VM; the others would give the same results there as here.
 WAYS = {
     "v2": (
-        "cgroup_delegation", "cgroups", "cpu_affinity", "delete", "dev", "events", "exec", "kill",
-        "mounts", "pause", "pidfd-socket", "ps", "run", "start_hello", "update", "userns",
+        "cgroup_delegation", "cgroups", "checkpoint", "cpu_affinity", "delete", "dev", "events", "exec",
+        "kill", "mounts", "pause", "pidfd-socket", "ps", "run", "start_hello", "update", "userns",
     ),
     "systemd": (
-        "cgroup_delegation", "cgroups", "cpu_affinity", "delete", "dev", "events", "exec", "kill",
-        "pause", "pidfd-socket", "ps", "run", "start_hello", "update",
+        "cgroup_delegation", "cgroups", "checkpoint", "cpu_affinity", "delete", "dev", "events", "exec",
+        "kill", "pause", "pidfd-socket", "ps", "run", "start_hello", "update",
     ),
     "rootless": (
         "cgroups", "create", "cwd", "delete", "events", "exec", "kill", "mask", "pause", "ps", "run",
