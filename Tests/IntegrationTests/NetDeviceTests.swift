@@ -66,6 +66,26 @@ struct NetDeviceTests {
         }
     }
 
+    @Test("devices that a hook made are not in a checkpoint: it makes them again", Criu.needed)
+    func hookAtRestore() throws {
+        try TestBundle.use { bundle throws in
+            let tool = DevicePair.tool ?? "ip"
+            let name = "sw" + bundle.token.suffix(6) + "h"
+            let script =
+                "pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'); "
+                + "\(tool) link add \(name) type veth peer name eth0 netns $pid"
+            bundle.spec.hooks = Hooks(prestart: [Hook(path: "/bin/sh", args: ["sh", "-c", script])])
+            try bundle.startCounting()
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            #expect(waits(5) { !exists("/sys/class/net/\(name)") })
+            let restored = try bundle.restore()
+            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+            #expect(bundle.counts())
+            let look = try bundle.swrunc("exec", bundle.id, "ls", "/sys/class/net")
+            #expect(look.output.contains("eth0"), "\(look)")
+        }
+    }
+
     @Test("a network device moves into a joined network namespace")
     func joined() throws {
         try TestBundle.use { bundle throws in

@@ -337,11 +337,14 @@ struct CheckpointNotes: Equatable {
     var mounts: [ExternalMount]
     /// The kinds of namespaces that were joined.
     var joined: [String]
+    /// Whether the contents of the network namespace were left out.
+    var hasEmptyNetwork = false
 
-    init(id: String, mounts: [ExternalMount], joined: [String]) {
+    init(id: String, mounts: [ExternalMount], joined: [String], hasEmptyNetwork: Bool = false) {
         self.id = id
         self.mounts = mounts
         self.joined = joined
+        self.hasEmptyNetwork = hasEmptyNetwork
     }
 
     var json: JSONValue {
@@ -349,6 +352,7 @@ struct CheckpointNotes: Equatable {
             "version": .integer(Self.version), "id": .string(id),
             "mounts": .array(mounts.map(\.json)),
             "joinedNamespaces": .array(joined.map { .string($0) }),
+            "emptyNetwork": .bool(hasEmptyNetwork),
         ])
     }
 
@@ -361,6 +365,7 @@ struct CheckpointNotes: Equatable {
         self.id = id
         mounts = items.compactMap(ExternalMount.init)
         joined = kinds.compactMap { if case .string(let kind) = $0 { kind } else { nil } }
+        hasEmptyNetwork = object["emptyNetwork"] == .bool(true)
         guard mounts.count == items.count, joined.count == kinds.count else { return nil }
     }
 }

@@ -151,6 +151,7 @@ struct Checkpointing {
         var result = CriuOptions(imageDirectory: Int(image.number), logFile: image.log.name)
         result.workDirectory = image.workNumber.map(Int.init)
         result.take(options.connections, annotations: record.annotations)
+        if spec.hooksMakeNetwork { result.emptyNetwork() }
         result.pid = Int(record.pid)
         result.root = record.rootfs
         result.leavesRunning = options.leavesRunning
@@ -174,7 +175,8 @@ struct Checkpointing {
         try image.write(streams: record.externalStreams)
         try image.write(
             CheckpointNotes(
-                id: record.id, mounts: mounts.external, joined: joined.map(\.0.rawValue)))
+                id: record.id, mounts: mounts.external, joined: joined.map(\.0.rawValue),
+                hasEmptyNetwork: result.emptyNamespaces != nil))
         return result
     }
 
@@ -230,6 +232,14 @@ extension NamespaceKind {
     }
 }
 
+extension Spec {
+    /// Whether hooks may give the container its network, as Docker's does; they do so again at a
+    /// restore, so CRIU must not.
+    var hooksMakeNetwork: Bool {
+        !(hooks?.prestart ?? []).isEmpty || !(hooks?.createRuntime ?? []).isEmpty
+    }
+}
+
 extension CriuOptions {
     /// Sets the options that checkpoint and restore have in common.
     mutating func take(_ options: ConnectionOptions, annotations: [String: String]) {
@@ -241,8 +251,13 @@ extension CriuOptions {
         removesDuplicates = options.removesDuplicates
         cgroupsMode = options.cgroupsMode
         networkLock = options.networkLock
-        emptyNamespaces = options.emptiesNetwork ? NamespaceKind.network.cloneFlag.rawValue : nil
+        if options.emptiesNetwork { emptyNetwork() }
         configFile = Self.configFile(annotations)
+    }
+
+    /// Leaves the contents of the network namespace out.
+    mutating func emptyNetwork() {
+        emptyNamespaces = NamespaceKind.network.cloneFlag.rawValue
     }
 
     /// The file of settings that override CRIU's options: the container's, or one of the host's.

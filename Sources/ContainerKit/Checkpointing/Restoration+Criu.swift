@@ -54,6 +54,8 @@ struct RestoreRequest {
     ) throws(ContainerError) -> CriuOptions {
         var result = CriuOptions(imageDirectory: -1, logFile: logFile)
         result.take(options.connections, annotations: record.annotations)
+        // runc, whose images have no notes, always leaves the network out.
+        if spec.hooksMakeNetwork || notes?.hasEmptyNetwork ?? true { result.emptyNetwork() }
         result.root = rootPath
         result.evasiveDevices = true
         result.isSibling = true

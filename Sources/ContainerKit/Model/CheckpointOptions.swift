@@ -52,6 +52,9 @@ public struct ConnectionOptions: Sendable {
     /// Whether memory pages are transferred on first use, by CRIU's lazy-pages daemon.
     public var usesLazyPages = false
     /// Whether the contents of the network namespace are left out, so that it is restored empty.
+    ///
+    /// They are always left out if the config has prestart or createRuntime hooks: these make the
+    /// network again at a restore.
     public var emptiesNetwork = false
     /// Whether pages are removed from an earlier image when a later one contains them.
     public var removesDuplicates = false
