@@ -122,6 +122,28 @@ struct CheckpointTests {
         }
     }
 
+    @Test(
+        "a read-only root is restored, and a bind mount whose source is named with dots or links",
+        arguments: [".", "link"])
+    func readOnlyRoot(_ source: String) throws {
+        try TestBundle.use { bundle throws in
+            try check(symlink(".", "\(bundle.directory)/link"), "symlink")
+            bundle.addMount("bind", source, at: "/data", "bind")
+            bundle.addMount("tmpfs", "tmpfs", at: "/tmp")
+            bundle.spec.root?.readonly = true
+            bundle.script("while :; do sleep 0.05; done")
+            try bundle.create()
+            #expect(try bundle.swrunc("start", bundle.id).status == 0)
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            let restored = try bundle.restore()
+            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+            let look = try bundle.swrunc(
+                "exec", bundle.id, "sh", "-c", "touch /new 2>/dev/null || echo ro; ls /data")
+            #expect(look.text.hasPrefix("ro"), "\(look)")
+            #expect(look.output.contains("config.json"), "\(look)")
+        }
+    }
+
     @Test("restore makes the mount points that a fresh rootfs lacks")
     func freshRoot() throws {
         try TestBundle.use { bundle throws in

@@ -140,8 +140,19 @@ struct RestoreRequest {
                     "the checkpoint has a bind mount on \(destination), which the config lacks",
                     field: "mounts")
             }
-            return (found.source ?? "").path(from: bundlePath) + below
+            return Self.withoutLinks((found.source ?? "").path(from: bundlePath) + below)
         }
+    }
+
+    /// The path without links and dots, as it is in the mount table, where CRIU looks for the mount
+    /// that a source is on; the same path if there is nothing.
+    private static func withoutLinks(_ path: String) -> String {
+        guard let file = try? openFile(path, .pathOnly),
+            let link = try? openFile("/proc/self/fd/\(file.number)", .pathOnly | .noFollow),
+            let bytes = try? readLink(link.number),
+            let text = String(validating: bytes, as: UTF8.self)
+        else { return path }
+        return text
     }
 
     /// A bind-mounted device node is the host's at the same path, and must be the same device.

@@ -131,6 +131,14 @@ final class Restoration {
             spec, bundlePath: record.bundle, rootPath: record.rootfs, root: launcher.rootTree)
         try points.make()
         try points.check(request.notes?.mounts ?? [])
+        // CRIU before 4.2 leaves a read-only root writable, unless what it binds is read-only.
+        if spec.root?.readonly == true {
+            let tree = launcher.rootTree
+            try reporting("unable to make the root read-only", field: "root.readonly") {
+                () throws(SystemCallError) in
+                try changeMount(tree, MountChange(set: .readOnly))
+            }
+        }
 
         var criu = try request.criuOptions(logFile: image.log.name) { kind in
             joined(kind).map {

@@ -194,6 +194,8 @@ struct RestoredTree {
             guard (namespace.path ?? "").isEmpty, found == (try Self.inode("self", kind)) else {
                 continue
             }
+            // CRIU restores no cgroup namespace if it is to ignore cgroups; runc takes that, too.
+            if kind == .cgroup, options.connections.cgroupsMode == .ignore { continue }
             throw Self.excess(
                 process, "is in the host's \(kind.rawValue) namespace", field: field)
         }
