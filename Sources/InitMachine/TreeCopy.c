@@ -217,7 +217,9 @@ MACHINE_FUNCTION void copy_data(struct job *job, int source, int target, int64_t
 MACHINE_FUNCTION const char *path_of(struct job *job, int number) {
     // "/proc/se" and "lf/fd/".
     const uint64_t first = 0x65732f636f72702f, second = 0x2f64662f666c;
-    char *to = job->descriptor_path + sizeof job->descriptor_path - 1;
+    // Volatile, so that the compiler for aarch64 does not make vectors of this, whose constants would be
+    // outside the section.
+    volatile char *to = job->descriptor_path + sizeof job->descriptor_path - 1;
     *to = 0;
     do {
         *--to = (char)('0' + number % 10);
@@ -225,7 +227,7 @@ MACHINE_FUNCTION const char *path_of(struct job *job, int number) {
     } while (number > 0);
     for (int at = 13; at >= 0; at--)
         *--to = (char)((at < 8 ? first : second) >> at % 8 * 8);
-    return to;
+    return (const char *)to;
 }
 
 MACHINE_FUNCTION void copy_file(
