@@ -5,10 +5,12 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := build
-.PHONY: help build demo test unit lint portable install clean prerequisites
+.PHONY: help build demo test unit lint portable install docs dist deb release-check campaign clean prerequisites
 
 PREFIX ?= /usr/local
 BINARY := .build/release/swrunc
+# Not beside the binary, whose folder a first build makes last.
+LINK_MAP := .build/swrunc.map
 # What --version tells as the commit, up to 48 bytes; without it the one that is checked out, if any.
 COMMIT ?=
 # Another runtime to show, for comparison: make demo RUNTIME=runc
@@ -28,7 +30,7 @@ RELEASE := -c release --product swrunc --static-swift-stdlib -Xswiftc -static-ex
 PREREQUISITES := g++ binutils git ca-certificates libseccomp-dev pkg-config busybox-static
 
 help: ## prints this
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 16
 
 # The commit goes into the link alone, as the values of symbols (Sources/BuildCommit).
 build: prerequisites ## the release binary, .build/release/swrunc: one static, stripped file
@@ -41,10 +43,13 @@ build: prerequisites ## the release binary, .build/release/swrunc: one static, s
 	for word in $$(printf %.48s "$$commit" | od -An -v -tx8); do
 		stamp+=(-Xlinker "--defsym=build_commit_$$((number++))=0x$$word")
 	done
+	# The linker itself tells what is linked (packaging/components.py).
+	stamp+=(-Xlinker -Map=$(CURDIR)/$(LINK_MAP))
 	# The linker's input is of no target, so that nobody else sees when it has changed.
 	for input in Sources/swrunc/{startup-order.txt,layout.ld}; do
 		if [ $$input -nt $(BINARY) ]; then rm -f $(BINARY); fi
 	done
+	[ -e $(LINK_MAP) ] || rm -f $(BINARY)
 	swift build $(RELEASE) "$${stamp[@]}"
 	if readelf -lSW $(BINARY) | grep -E '\.dynamic|INTERP|\.symtab'; then
 		echo '$(BINARY) is not one static, stripped file' >&2
@@ -137,6 +142,22 @@ lint: ## checks the formatting
 
 portable: ## compiles for Musl, for other systems, and without traits
 	@conformance/portable
+
+docs: prerequisites ## the articles and the library's reference, .build/docs/ContainerKit.doccarchive
+	@packaging/docs
+
+# COMMIT is the one that is checked out; packaging/dist --dirty tries what is not committed.
+dist: build ## tarball, checksums, bill of materials and provenance of a release, in .build/dist
+	@packaging/dist
+
+deb: build docs ## Debian packages of swrunc and the documentation, in .build/deb
+	@packaging/deb/build
+
+release-check: ## walks through the checklist of a release (CONTRIBUTING.md)
+	@packaging/release-check
+
+campaign: build ## the long parts of the tests, into a table with date and commit; PARTS="a b" chooses
+	@conformance/campaign $(PARTS)
 
 clean: ## removes what was built
 	@rm -rf .build

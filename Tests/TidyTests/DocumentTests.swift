@@ -84,6 +84,41 @@ struct DocumentTests {
         }
     }
 
+    @Test(
+        "the article on kernels has each version after the oldest supported that the sources name")
+    func kernels() throws {
+        let article = try lines(Self.catalog + "Kernels.md").joined(separator: "\n")
+        var found: Set<String> = []
+        for file in Project.files where file.isSource && (file.isSwift || file.isC) {
+            for line in file.lines where line.contains("Linux ") {
+                for match in line.matches(of: /Linux (\d+)\.(\d+)/) {
+                    guard let major = Int(match.1), let minor = Int(match.2) else { continue }
+                    if (major, minor) > (5, 14) { found.insert("\(major).\(minor)") }
+                }
+            }
+        }
+        #expect(found.count > 5)
+        for version in found.sorted() {
+            #expect(article.contains("| \(version) |"), "Linux \(version)")
+        }
+    }
+
+    @Test("documents name the version that the runtime has")
+    func version() throws {
+        let source = try lines("Sources/ContainerKit/Model/RuntimeVersion.swift")
+        let found = source.compactMap { $0.firstMatch(of: /static let string = "(\d+\.\d+)\./)?.1 }
+        let version = try #require(found.first)
+        for document in ["README.md", ".github/SECURITY.md"] {
+            #expect(
+                try lines(document).contains { $0.hasPrefix("This is version \(version)") },
+                "\(document)")
+        }
+        let changes = try lines("CHANGELOG.md").compactMap {
+            $0.firstMatch(of: /^## (Unreleased, to become )?(\d+\.\d+)\./)?.2
+        }
+        #expect(changes.first == version, "the newest version of the change log")
+    }
+
     @Test("make help lists every target")
     func help() throws {
         let makefile = try lines("Makefile")
@@ -91,7 +126,7 @@ struct DocumentTests {
         for target in phony.split(separator: " ").dropFirst() {
             #expect(
                 makefile.contains {
-                    $0.firstMatch(of: /^([a-z]+):.* ## \S/)?.1 == target
+                    $0.firstMatch(of: /^([a-z-]+):.* ## \S/)?.1 == target
                 }, "\(target)")
         }
     }

@@ -7,7 +7,7 @@ internal import RuntimeSpec
 /// The versions in the output of `swrunc --version` and in the features document.
 public enum RuntimeVersion {
     /// The version of this runtime, as SemVer.
-    public static let string = "0.1.0"
+    public static let string = "0.2.0"
 
     /// The commit that this runtime was built from; empty if the build did not set it.
     ///
