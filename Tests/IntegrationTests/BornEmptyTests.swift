@@ -35,7 +35,9 @@ struct BornEmptyTests {
 
     @Test(
         "init is a copy of the restarted, sealed runtime if files in memory cannot be executed",
-        .enabled(if: exists("/proc/sys/vm/memfd_noexec"), "needs vm.memfd_noexec"))
+        .enabled(
+            if: exists("/proc/sys/vm/memfd_noexec") && Host.kernelRelease >= (6, 3),
+            "needs vm.memfd_noexec, Linux 6.3"))
     func refused() throws {
         try TestBundle.use { bundle throws in
             bundle.script("echo it runs; exit 3")

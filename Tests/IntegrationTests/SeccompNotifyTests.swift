@@ -29,7 +29,7 @@ struct SeccompNotifyTests {
         try TestBundle.use { bundle throws in
             let agent = try notify(
                 bundle, makingDirectories, noNewPrivileges: noNewPrivileges,
-                flags: [.waitKillableReceive])
+                flags: Host.kernelRelease >= (5, 19) ? [.waitKillableReceive] : [])
             bundle.spec.annotations = ["who": "test"]
             bundle.process.user = User(uid: 1000, gid: 1000)
             bundle.script("mkdir /tmp/x; id -u; ls /proc/self/fd")
