@@ -268,13 +268,16 @@ struct StateDirectory: ~Copyable {
 
     /// Notes in the progress page the time at which init was told to run its program.
     ///
-    /// Only `ContainerProgress` uses it: an error leaves the time unknown.
+    /// Only `ContainerProgress` uses it: an error leaves the time unknown. The page of version 0.1
+    /// has no room for notes, and would be damaged if it grew.
     func noteOrder() {
         let directory = descriptor
         var time = Int64(ClockTime.wall.totalNanoseconds)
         try? withoutFileSizeSignal { () throws(SystemCallError) in
             let file = try openFile(
                 Self.progressName, .writeOnly | .noFollow | .nonBlocking, at: directory)
+            let room = try status(of: file.number).stx_size
+            guard room >= ProgressPage.offset(of: .ordered) + 8 else { return }
             try withAddress(of: &time) { (address) throws(SystemCallError) in
                 _ = try systemCall(
                     "pwrite64", __NR_pwrite64, Int(file.number), address, 8,
