@@ -5,7 +5,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := build
-.PHONY: help build demo test unit lint portable install docs dist deb release-check campaign clean prerequisites
+.PHONY: help build demo test unit lint portable code-runner code-runner-test install docs dist deb release-check
+.PHONY: campaign clean prerequisites
 
 PREFIX ?= /usr/local
 BINARY := .build/release/swrunc
@@ -30,7 +31,7 @@ RELEASE := -c release --product swrunc --static-swift-stdlib -Xswiftc -static-ex
 PREREQUISITES := g++ binutils git ca-certificates libseccomp-dev pkg-config busybox-static
 
 help: ## prints this
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 18
 
 # The commit goes into the link alone, as the values of symbols (Sources/BuildCommit).
 build: prerequisites ## the release binary, .build/release/swrunc: one static, stripped file
@@ -142,6 +143,12 @@ lint: ## checks the formatting
 
 portable: ## compiles for Musl, for other systems, and without traits
 	@conformance/portable
+
+code-runner: prerequisites ## starts the example, a service that runs programs, on port 8080; as root
+	@exec Tests/CodeRunner/start
+
+code-runner-test: prerequisites ## builds the example, and tests it over HTTP; as root
+	@exec Tests/CodeRunner/test
 
 docs: prerequisites ## the articles and the library's reference, .build/docs/ContainerKit.doccarchive
 	@packaging/docs
