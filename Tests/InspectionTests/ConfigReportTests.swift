@@ -156,6 +156,15 @@ struct WrongTypeReportTests {
         let report = try report(
             config(linux: #", "maskedPaths": [\#(numbers)], "readonlyPaths": [\#(numbers)]"#))
         #expect(report.errors.count == 20_000)
+        // Errors of both kinds: none is compared with all others.
+        let nodes = Array(
+            repeating: #"{"path": "x", "type": "c", "major": 1, "minor": 1}"#, count: 5_000)
+        let both = try self.report(
+            config(
+                linux: #", "maskedPaths": [\#(numbers)], "devices": [1, "#
+                    + #"\#(nodes.joined(separator: ","))]"#))
+        #expect(both.errors.count == 15_001)
+        #expect(both.errors.last?.path == "linux.devices[5000].path")
         let keys = (0..<2_000).map { #", "field\#($0)": 1"# }.joined()
         #expect(try self.report(config(process: keys)).warnings.count == 2_000)
     }

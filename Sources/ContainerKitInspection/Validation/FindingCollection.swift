@@ -14,6 +14,9 @@ struct FindingCollection {
     private let check: DocumentCheck
     /// Errors that have been found, so that a plan does not repeat a rule.
     private var known: Set<String> = []
+    /// The hints by message: a config with many errors has few messages, and to look through all
+    /// hints for each error takes longer than all else.
+    private var hints: [String: String] = [:]
 
     /// How many fields are taken out before a plan is given up: each time all is planned again.
     private let mostRefusals: Int
@@ -64,7 +67,14 @@ struct FindingCollection {
             ConfigReport.Finding(
                 kind: kind, severity: severity, path: error.path, subject: error.subject,
                 message: error.message, section: section,
-                hint: hint ?? Hint.text(for: error) ?? Hint.fallback))
+                hint: hint ?? usualHint(for: error)))
+    }
+
+    private mutating func usualHint(for error: SpecError) -> String {
+        if let known = hints[error.message] { return known }
+        let hint = Hint.text(for: error) ?? Hint.fallback
+        hints[error.message] = hint
+        return hint
     }
 
     // MARK: Plans

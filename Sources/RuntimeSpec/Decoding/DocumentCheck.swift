@@ -13,13 +13,9 @@ package struct DocumentCheck: Sendable {
     /// Fields that the specification does not have.
     package let unknownFields: [UnknownField]
     private let document: JSONValue
+    private let wrong: WrongPlaces
     /// The elements of lists that could not be decoded, so that later ones have moved up.
-    private let gaps: [Gap]
-
-    private struct Gap {
-        let list: String
-        var indices: [Int]
-    }
+    private let gaps: [String: [Int]]
 
     /// Decodes and searches a config.
     package init(_ document: JSONValue) {
@@ -28,11 +24,9 @@ package struct DocumentCheck: Sendable {
         typeErrors = context.violations.map { $0.naming(document) }
         unknownFields = UnknownFieldSearch.fields(of: document)
         self.document = document
-        gaps = typeErrors.count <= Self.mostTypeErrors ? Self.gaps(typeErrors) : []
+        wrong = WrongPlaces(typeErrors)
+        gaps = Self.gaps(typeErrors)
     }
-
-    /// With more of them the rules stay silent: each of their violations is compared with each.
-    private static let mostTypeErrors = 1000
 
     /// What violates the rules beyond types.
     package var ruleErrors: [SpecError] {
@@ -51,44 +45,101 @@ package struct DocumentCheck: Sendable {
     /// the wrong type.
     package func placed(_ error: SpecError) -> SpecError? {
         guard !typeErrors.isEmpty else { return error.naming(document) }
-        guard typeErrors.count <= Self.mostTypeErrors else { return nil }
         let path = original(error.path.description)
         let moved = SpecError(
             JSONPath(stringLiteral: path), error.message, section: error.section,
             subject: error.subject)
-        if typeErrors.contains(where: { moved.mayFollow(from: $0) }) { return nil }
+        if moved.mayFollow(from: wrong) { return nil }
         return moved.naming(document)
     }
 
-    /// The lists with elements that were not decoded; an error of that kind is at the element itself.
-    private static func gaps(_ errors: [SpecError]) -> [Gap] {
-        var gaps: [Gap] = []
+    /// The indices of elements that were not decoded, ascending, by their list; an error of that kind
+    /// is at the element itself.
+    private static func gaps(_ errors: [SpecError]) -> [String: [Int]] {
+        var gaps: [String: [Int]] = [:]
         for error in errors {
             guard let (list, index) = error.path.description.lastElement else { continue }
-            if let known = gaps.firstIndex(where: { $0.list == list }) {
-                gaps[known].indices.append(index)
-            } else {
-                gaps.append(Gap(list: list, indices: [index]))
-            }
+            gaps[list, default: []].append(index)
         }
-        // An outer list before those in its elements.
-        return gaps.sorted { $0.list.utf8.count < $1.list.utf8.count }
+        return gaps.mapValues { $0.sorted() }
     }
 
     /// The path in the document of a path in `spec`.
     private func original(_ path: String) -> String {
-        var path = path
-        for gap in gaps {
-            let start = gap.list + "["
-            guard path.hasPrefix(start) else { continue }
-            let rest = path.dropFirst(start.count)
-            guard let close = rest.firstIndex(of: "]"), var index = Int(rest[..<close]) else {
-                continue
+        guard !gaps.isEmpty else { return path }
+        var result = ""
+        var rest = path[...]
+        // Outer lists come first, so the text before an index is that of the document already.
+        while let open = rest.firstIndex(of: "[") {
+            result += rest[..<open]
+            rest = rest[rest.index(after: open)...]
+            if let missing = gaps[result], let close = rest.firstIndex(of: "]"),
+                let index = Int(rest[..<close])
+            {
+                result += "[\(index + Self.count(of: missing, beforeElement: index))"
+                rest = rest[close...]
+            } else {
+                result += "["
             }
-            for missing in gap.indices.sorted() where missing <= index { index += 1 }
-            path = "\(start)\(index)\(rest[close...])"
         }
-        return path
+        return result + rest
+    }
+
+    /// How many of the missing indices are before the element that has this index without them.
+    private static func count(of missing: [Int], beforeElement index: Int) -> Int {
+        var (low, high) = (0, missing.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if missing[middle] - middle <= index { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}
+
+/// The places of errors, to tell at once whether one of them concerns another place: a config may
+/// have very many errors of both kinds.
+private struct WrongPlaces {
+    /// The paths, and what is above them.
+    private var all = PathSet()
+    /// The objects in which a field is wrong that decides about others.
+    private var undecided = PathSet()
+
+    /// Fields that decide which others of their object are allowed.
+    private static let decidingFields: [Substring] = [
+        "type", "policy", "mode", "action", "defaultAction", "op", "options",
+    ]
+
+    init(_ errors: [SpecError]) {
+        for error in errors {
+            let path = error.path.description
+            all.insert(path)
+            if let (parent, key) = path.parentAndKey, Self.decidingFields.contains(key) {
+                undecided.insert(parent)
+            }
+        }
+    }
+
+    /// Whether an error is at the path, above it, or below it.
+    func concern(_ path: String) -> Bool { all.touches(path) }
+
+    /// Whether a field of an object at, above or below the path is wrong and decides about others.
+    func leaveOpen(_ path: String) -> Bool { undecided.touches(path) }
+}
+
+/// Paths, and all the places above them.
+private struct PathSet {
+    private var paths: Set<String> = []
+    private var above: Set<String> = []
+
+    mutating func insert(_ path: String) {
+        guard paths.insert(path).inserted else { return }
+        above.formUnion(path.placesAbove)
+    }
+
+    /// Whether one of the paths is this one, or one of the two leads into the other.
+    func touches(_ path: String) -> Bool {
+        paths.contains(path) || above.contains(path)
+            || path.placesAbove.contains { paths.contains($0) }
     }
 }
 
@@ -100,13 +151,11 @@ extension String {
         return (String(self[..<open]), index)
     }
 
-    /// Whether one of the two paths leads to or into the other.
-    fileprivate func isOnTheWay(to other: String) -> Bool {
-        let (short, long) = utf8.count < other.utf8.count ? (self, other) : (other, self)
-        guard long.utf8.starts(with: short.utf8) else { return false }
-        let next = long.utf8.dropFirst(short.utf8.count).first
-        return short.isEmpty || next == nil || next == UInt8(ascii: ".")
-            || next == UInt8(ascii: "[")
+    /// The paths that lead to this one, from the whole document on.
+    fileprivate var placesAbove: [String] {
+        [""]
+            + utf8.indices.filter { utf8[$0] == UInt8(ascii: ".") || utf8[$0] == UInt8(ascii: "[") }
+            .map { String(self[..<$0]) }
     }
 
     /// The path of the object that has the field, and the field's name.
@@ -117,26 +166,16 @@ extension String {
 }
 
 extension SpecError {
-    /// Fields that decide which others of their object are allowed.
-    private static let decidingFields: [Substring] = [
-        "type", "policy", "mode", "action", "defaultAction", "op", "options",
-    ]
-
-    /// Whether this violation of a rule may only exist because `wrong` was left out.
-    fileprivate func mayFollow(from wrong: SpecError) -> Bool {
-        let (own, other) = (path.description, wrong.path.description)
-        if own.isOnTheWay(to: other) { return true }
-        if let (parent, key) = other.parentAndKey, Self.decidingFields.contains(key),
-            parent.isOnTheWay(to: own)
-        {
-            return true
-        }
+    /// Whether this violation of a rule may only exist because something wrong was left out.
+    fileprivate func mayFollow(from wrong: WrongPlaces) -> Bool {
+        let own = path.description
+        if wrong.concern(own) || wrong.leaveOpen(own) { return true }
         if message.hasSuffix("listed twice"), let open = own.firstIndex(of: "["),
-            String(own[..<open]).isOnTheWay(to: other)
+            wrong.concern(String(own[..<open]))
         {
             return true
         }
-        return mentionedFields.contains { $0.isOnTheWay(to: other) }
+        return mentionedFields.contains { wrong.concern($0) }
     }
 
     /// The paths of other fields that the message names.
