@@ -75,19 +75,26 @@ public struct ContainerStore: Sendable {
         throws(ContainerError) -> [State]
     {
         var states: [State] = []
-        var users: [UInt8]?
-        for name in try names() {
+        let names = try names()
+        states.reserveCapacity(names.count)
+        // All containers of a store are this user's: those of others are refused.
+        var owner: String?
+        for name in names {
             do throws(ContainerError) {
                 var state = try Container(id: name, store: self).state()
-                if users == nil { users = (try? readFile("/etc/passwd")) ?? [] }
-                // All containers of a store are this user's: those of others are refused.
-                state.owner = PasswordFile.name(ofUser: effectiveUserID, in: users ?? [])
+                let user = owner ?? Self.nameOfUser()
+                owner = user
+                state.owner = user
                 states.append(state)
             } catch {
                 if error.code != .notFound { skip(name, error) }
             }
         }
         return states
+    }
+
+    private static func nameOfUser() -> String {
+        PasswordFile.name(ofUser: effectiveUserID, in: (try? readFile("/etc/passwd")) ?? [])
     }
 }
 #endif

@@ -119,7 +119,7 @@ extension Cgroup {
         get throws(CgroupError) {
             guard let freezer = freezer else { return false }
             do throws(SystemCallError) {
-                let state = words(of: try readFile(freezer.stateFile)).first
+                let state = words(of: try readLine(freezer.stateFile)).first
                 return state != freezer.thawed
             } catch  where Self.isGone(error.errno) {
                 return false

@@ -18,7 +18,8 @@ final class ProgressPage {
 
     /// One page for the child, and one for the notes.
     private static let pageBytes = Int(getauxval(UInt(AT_PAGESZ)))
-    private static let sizeBytes = 2 * pageBytes
+    /// The size of the file.
+    static let sizeBytes = 2 * pageBytes
 
     /// The page's file, which a child that is born empty maps; -1 if there is none, or it is
     /// closed.

@@ -263,7 +263,11 @@ struct StateDirectory: ~Copyable {
 
     /// Init's position from its progress page; nil if there is none that can be read.
     func readProgress() throws(ContainerError) -> (index: Int, error: CInt)? {
-        try read(Self.progressName).flatMap(ProgressPage.read)
+        let name = "\(path)/\(Self.progressName)"
+        // Its size is known, so a single read tells all.
+        return try read(Self.progressName) { (file) throws(SystemCallError) in
+            try readStart(of: file, atMost: ProgressPage.sizeBytes + 1, named: name)
+        }.flatMap(ProgressPage.read)
     }
 
     /// Notes in the progress page the time at which init was told to run its program.
@@ -308,10 +312,18 @@ struct StateDirectory: ~Copyable {
     ///
     /// - Throws: `state` if it is not a regular file; this never blocks.
     func read(_ name: String) throws(ContainerError) -> [UInt8]? {
+        let path = "\(path)/\(name)"
+        return try read(name) { (file) throws(SystemCallError) in
+            try readFile(file, limitBytes: Self.fileLimitBytes, named: path)
+        }
+    }
+
+    private func read(_ name: String, _ contents: (CInt) throws(SystemCallError) -> [UInt8])
+        throws(ContainerError) -> [UInt8]?
+    {
         do throws(SystemCallError) {
             let file = try openFile(name, .readOnly | .nonBlocking | .noFollow, at: descriptor)
-            return try readFile(
-                file.number, limitBytes: Self.fileLimitBytes, named: "\(path)/\(name)")
+            return try contents(file.number)
         } catch  where error.errno == .noSuchFileOrDirectory {
             return nil
         } catch  where Self.meansNoFile(error.errno) {

@@ -206,7 +206,7 @@ func stat(of pid: Int32) throws(SystemCallError) -> ProcessStat? {
     var attempts = 3
     while true {
         do throws(SystemCallError) {
-            let line = try readFile("/proc/\(pid)/stat", limitBytes: 4096)
+            let line = try readLine("/proc/\(pid)/stat")
             guard let stat = ProcessStat(parsing: line) else {
                 throw SystemCallError("read", "\"/proc/\(pid)/stat\"", errno: .ioError)
             }

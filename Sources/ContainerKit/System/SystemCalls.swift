@@ -169,6 +169,26 @@ package func readFile(
     return try readFile(file.number, limitBytes: limitBytes, named: path)
 }
 
+/// The contents of a file of procfs or cgroupfs that shows a single value or line, which one read
+/// returns: no further one looks for its end.
+///
+/// Kernel: openat(2), read(2).
+func readLine(_ path: String) throws(SystemCallError) -> [UInt8] {
+    let file = try openFile(path, .readOnly | .nonBlocking | .noTerminal)
+    return try readStart(of: file.number, atMost: 4096, named: path)
+}
+
+/// The first bytes of a file, by a single read.
+///
+/// Kernel: read(2).
+func readStart(of descriptor: CInt, atMost count: Int, named name: String)
+    throws(SystemCallError) -> [UInt8]
+{
+    try bytes(atMost: count) { (address, room) throws(SystemCallError) in
+        try readWaiting(descriptor, address, room, name)
+    }
+}
+
 /// Writes all of `bytes` to a descriptor.
 ///
 /// Kernel: write(2).
