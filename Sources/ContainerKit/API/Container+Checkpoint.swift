@@ -36,6 +36,12 @@ extension Container {
                 .wrongState, "mounts were added to the container since its creation: \(places)",
                 hint: "unmount them first: mounts remove")
         }
+        guard record.addedDevices.isEmpty else {
+            let places = record.addedDevices.map(\.device.node.path).joined(separator: ", ")
+            throw ContainerError(
+                .wrongState, "devices were added to the container since its creation: \(places)",
+                hint: "remove them first: devices remove")
+        }
         let spec = try Self.recordedSpec(found.state)
         let checkpointing = try Checkpointing(
             record, spec, to: try Bundle.absolute(path).text, options, store.logger)

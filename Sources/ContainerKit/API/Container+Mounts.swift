@@ -65,14 +65,11 @@ extension Container {
             guard let index = record.addedMounts.lastIndex(where: { $0.isAt(path) }) else {
                 continue
             }
-            let added = record.addedMounts[index]
             do throws(ContainerError) {
-                try detach(added, record, process.number)
+                try detachUnlessGone(record.addedMounts[index], record, process.number)
             } catch {
-                if record.isEnding(process) {
-                    throw ContainerError(.notRunning, "container not running")
-                }
-                guard try Self.isGone(added, record) else { throw error }
+                guard record.isEnding(process) else { throw error }
+                throw ContainerError(.notRunning, "container not running")
             }
             record.addedMounts.remove(at: index)
             try found.state.stage(record)
@@ -90,7 +87,8 @@ extension Container {
         return record.addedMounts.map(\.mount)
     }
 
-    private func attach(
+    /// Mounts what `index` names in errors; the caller records it.
+    func attach(
         _ mount: Mount, _ index: Int, _ spec: Spec, _ record: ContainerRecord, _ process: CInt
     ) throws(ContainerError) -> AddedMount {
         let facts = try Self.facts(of: mount, index, spec, record)
@@ -122,7 +120,19 @@ extension Container {
         try launcher(launch, record, process).run()
     }
 
-    private func launcher(_ launch: Launch, _ record: ContainerRecord, _ process: CInt)
+    /// Unmounts what was added; it is no error if the container has done that.
+    func detachUnlessGone(_ added: AddedMount, _ record: ContainerRecord, _ process: CInt)
+        throws(ContainerError)
+    {
+        do throws(ContainerError) {
+            try detach(added, record, process)
+        } catch {
+            guard let isGone = try? Self.isGone(added, record), isGone else { throw error }
+        }
+    }
+
+    /// The launcher of a process that changes the container's files.
+    func launcher(_ launch: Launch, _ record: ContainerRecord, _ process: CInt)
         -> Launcher
     {
         var options = LaunchOptions()
@@ -141,7 +151,8 @@ extension Container {
         }
     }
 
-    private static func facts(
+    /// The facts for a mount in the running container.
+    static func facts(
         of mount: Mount, _ index: Int, _ spec: Spec, _ record: ContainerRecord
     ) throws(ContainerError) -> MountingFacts {
         var creation = CreateFacts(

@@ -29,10 +29,14 @@ extension Container {
         spec.linux = spec.linux ?? Linux()
         spec.linux?.resources = change.result
 
+        // The devices that were added stay, whatever the rules of the config become.
+        let added = record.addedDeviceRules
+        var written = change.written
+        if let rules = written.devices { written.devices = rules + added }
         let (plan, present) = try reporting { () throws(SpecError) in
             try (
-                ResourcePlan(change.written, on: record.cgroups),
-                DeviceAccess(rules: current.devices ?? [])
+                ResourcePlan(written, on: record.cgroups),
+                DeviceAccess(rules: (current.devices ?? []) + added)
             )
         }
         let warnings = resources.warnings.map(\.description) + plan.warnings

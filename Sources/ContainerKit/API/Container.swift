@@ -15,6 +15,7 @@
 //   Container+Freeze        pause and resume
 //   Container+Events        statistics, out-of-memory events, its end
 //   Container+Mounts        mounts that are added and removed while it runs
+//   Container+Devices       devices that are added and removed while it runs
 //   Container+Files         files in and out of it, by descriptor
 //   Container+Checkpoint, Container+Restore  saves a running container to files, and restores it
 //   HostLook, PlanCheck     what reports on configs ask of the host and of plans

@@ -55,13 +55,7 @@ extension Launch {
         let user = userNamespace.map(\.user)
         let trees = TreeSupply(mounts, nil)
 
-        var child = StepList()
-        child.add(.process(.closeDescriptors(phase: 0, preserved: 0)), from: .runtime)
-        child.add(.process(.forbidPtrace), from: .runtime)
-        child.add(.identity(.setUmask(0)), from: .runtime)
-        child.add(.namespace(.joinProcess(facts.joined)), from: .runtime)
-        if let user { child.add(.namespace(.becomeNamespaceUser(user)), from: .runtime) }
-        child.add(.root(.openRoot), from: .runtime)
+        var child = StepList.joining(facts.joined, as: user)
         child.append(trees.mountSteps)
         child.append(mounts.readOnlySteps)
         child.add(.mount(.sendAttachedMount(at: destination)), from: field)

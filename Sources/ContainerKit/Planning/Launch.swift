@@ -6,6 +6,7 @@
 //   LaunchFacts            the facts that a plan depends on: host, caller, those of create or exec
 //   Launch+Create          a plan for a new container
 //   Launch+Mounts          plans for mounts that are added to a running container, and removed
+//   Launch+Devices         a plan that makes a device node in a running container
 //   CreateRecipe           the steps of the child for a new container
 //   CreateRecipe+Parent    the steps of the runtime for a new container
 //   ExecRecipe             the recipe for another process in a running container

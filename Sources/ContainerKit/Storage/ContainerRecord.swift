@@ -66,6 +66,8 @@ struct ContainerRecord: Equatable, Sendable {
     var choices: JSONValue?
     /// The mounts that were added since the container was created, in order.
     var addedMounts: [AddedMount] = []
+    /// The devices that were added since the container was created, in order.
+    var addedDevices: [RecordedDevice] = []
 
     /// Whether it is, or is to become, a restored container; complete records of earlier versions
     /// show it by what they lack.
@@ -123,6 +125,7 @@ struct ContainerRecord: Equatable, Sendable {
         fields.list("stepStarts", &stepStarts, \.index, { .integer(Int64($0)) })
         fields.value("choices", &choices, { $0 }, { $0 })
         fields.list("addedMounts", &addedMounts, AddedMount.init, \.json)
+        fields.list("addedDevices", &addedDevices, RecordedDevice.init, \.json)
     }
 
     init(

@@ -5,6 +5,7 @@
 //   StateDirectory   the container's directory in the store, and its lock
 //   ContainerRecord  state.json: pid, start time, cgroups, and what init does from its wait for start on
 //   AddedMount       a mount that was added since
+//   RecordedDevice   a device that was added since
 //   RecordFields     reads and writes the record's members by one list
 
 #if os(Linux)

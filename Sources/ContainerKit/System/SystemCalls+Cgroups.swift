@@ -12,6 +12,7 @@ enum DevicePrograms {
     private static let commandAttach = 8
     private static let commandDetach = 9
     private static let commandDescriptorOfID = 13
+    private static let commandInformation = 15
     private static let commandQuery = 16
     private static let typeCgroupDevice: UInt32 = 15
     private static let attachCgroupDevice: UInt32 = 6
@@ -56,6 +57,21 @@ enum DevicePrograms {
         var identifier: UInt32
         var nextIdentifier: UInt32 = 0
         var flags: UInt32 = 0
+    }
+
+    /// The members that BPF_OBJ_GET_INFO_BY_FD reads.
+    private struct InformationAttributes {
+        var program: UInt32
+        var size: UInt32
+        var information: UInt64
+    }
+
+    /// The first members of `struct bpf_prog_info`; the kernel fills as many as fit.
+    private struct Information {
+        var type: UInt32 = 0
+        var identifier: UInt32 = 0
+        /// A digest of the instructions.
+        var tag: UInt64 = 0
     }
 
     /// Verifies and loads a program.
@@ -125,6 +141,23 @@ enum DevicePrograms {
             return Int(attributes.count)
         }
         return Array(identifiers.prefix(count))
+    }
+
+    /// The digest of a program's instructions, which is equal for equal programs.
+    static func tag(of program: CInt) throws(SystemCallError) -> UInt64 {
+        var information = Information()
+        try withAddress(of: &information) { (address) throws(SystemCallError) in
+            var attributes = InformationAttributes(
+                program: UInt32(program), size: UInt32(MemoryLayout<Information>.size),
+                information: UInt64(address))
+            try bpf(commandInformation, &attributes, "BPF_OBJ_GET_INFO_BY_FD")
+        }
+        return information.tag
+    }
+
+    /// The digest of the program with that ID.
+    static func tag(ofID identifier: UInt32) throws(SystemCallError) -> UInt64 {
+        try tag(of: descriptor(of: identifier).number)
     }
 
     private static func descriptor(of identifier: UInt32) throws(SystemCallError)

@@ -46,19 +46,7 @@ extension Hooks {
 extension Mount {
     /// Reads a list of mounts, or a single one; paths in errors begin with `mounts`.
     public static func list(json: [UInt8]) throws(SpecDecodingError) -> [Mount] {
-        var value: JSONValue
-        do throws(JSONSyntaxError) {
-            value = try JSONValue(json: json)
-        } catch {
-            throw .syntax(error)
-        }
-        if case .object = value { value = .array([value]) }
-        var context = DecodingContext(section: section, startingAt: "mounts")
-        let mounts = [Mount].decode(value, &context)
-        if let errors = SpecErrors(context.violations) {
-            throw .fields(errors.naming(value, in: "mounts"))
-        }
-        return mounts ?? []
+        try decodeList(json, at: "mounts")
     }
 
     /// Decodes the result of `encoded`.
@@ -68,6 +56,42 @@ extension Mount {
 
     /// This mount as JSON; nil fields are left out, empty ones are kept.
     public var encoded: JSONValue { encode() }
+}
+
+extension DeviceNode {
+    /// Reads a list of devices, or a single one; paths in errors begin with `linux.devices`.
+    public static func list(json: [UInt8]) throws(SpecDecodingError) -> [DeviceNode] {
+        try decodeList(json, at: "linux.devices")
+    }
+
+    /// Decodes the result of `encoded`.
+    public init(encoded value: JSONValue) throws(SpecDecodingError) {
+        self = try Self.decodeDocument(value, at: "linux.devices")
+    }
+
+    /// This device as JSON; nil fields are left out, empty ones are kept.
+    public var encoded: JSONValue { encode() }
+}
+
+extension SpecObject {
+    /// Reads a list, or a single one of its elements; paths in errors begin with `path`.
+    fileprivate static func decodeList(
+        _ json: [UInt8], at path: String
+    ) throws(SpecDecodingError) -> [Self] {
+        var value: JSONValue
+        do throws(JSONSyntaxError) {
+            value = try JSONValue(json: json)
+        } catch {
+            throw .syntax(error)
+        }
+        if case .object = value { value = .array([value]) }
+        var context = DecodingContext(section: section, startingAt: path)
+        let elements = [Self].decode(value, &context)
+        if let errors = SpecErrors(context.violations) {
+            throw .fields(errors.naming(value, in: "\(path)"))
+        }
+        return elements ?? []
+    }
 }
 
 extension Resources {

@@ -50,7 +50,8 @@ struct Command: Sendable {
 
     /// All commands, in the order of the help.
     enum Name: String, CaseIterable {
-        case audit, checkpoint, completion, create, delete, doctor, events, exec, explain, features
+        case audit, checkpoint, completion, create, delete, devices, doctor, events, exec, explain
+        case features
         case kill, list, manual, metrics, mounts, pause, ps, restore, resume, run, spec, start,
             state
         case update, validate
@@ -62,6 +63,7 @@ struct Command: Sendable {
             case .completion: .completion
             case .create: .create
             case .delete: .delete
+            case .devices: .devices
             case .doctor: .doctor
             case .events: .events
             case .exec: .exec

@@ -7,7 +7,7 @@ import Testing
 
 @testable import ContainerKit
 
-/// A mount that is added to a running container, or removed, whose plan is kept as text in Plans.
+/// A mount or a device that is added to a running container, or a mount that is removed, whose plan is kept as text in Plans.
 struct MountCase: Sendable, CustomTestStringConvertible {
     /// The name of the file.
     var name: String
@@ -50,6 +50,10 @@ struct MountCase: Sendable, CustomTestStringConvertible {
             try adding(
                 Mount(destination: "/data", source: "/srv/data", options: ["bind", "idmap"]),
                 inUserNamespace: true)
+        },
+        MountCase(name: "added-device") {
+            let node = DeviceNode(kind: .character, path: "/dev/net/tun", major: 10, minor: 200)
+            return Launch(making: node, 1).plan
         },
         MountCase(name: "removed-mount") {
             Launch(unmountingAt: "/data", identity: 4711).plan
