@@ -10,7 +10,7 @@ let package = Package(
     targets: [
         .executableTarget(
             name: "instrumented-host",
-            dependencies: [.product(name: "ContainerKit", package: "swrunc")], path: "Sources")
+            dependencies: [.product(name: "ContainerKitAsync", package: "swrunc")], path: "Sources")
     ],
     swiftLanguageModes: [.v6]
 )
