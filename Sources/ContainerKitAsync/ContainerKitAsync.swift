@@ -14,6 +14,7 @@
 //   OutputSequence      the output of a process, as a sequence
 //   InputWriter         writes the input of a process
 //   BlockingPool        a few threads for calls that block
+//   DescriptorBudget    lets launches begin only while they leave room for descriptors
 //   DescriptorPoller    one thread that waits for all descriptors
 //   Waiter              a task that waits for an event that happens once
 //   HostCalls           system calls for descriptors and threads

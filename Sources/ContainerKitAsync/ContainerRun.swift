@@ -51,24 +51,24 @@ final class ContainerRun: Sendable {
     /// Creates and starts the container, unless the task is cancelled before its turn.
     static func launch(
         _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
-        _ streams: ContainerStreams, _ teardown: [TeardownStep], _ timeout: Duration?
+        _ choices: StreamChoices, _ teardown: [TeardownStep], _ timeout: Duration?
     ) async throws -> ContainerRun {
-        var (streams, options) = (streams, options)
-        options.io = streams.io
         let cancelled = CancellationMark()
-        let process = try await withTaskCancellationHandler { [options] in
-            try await BlockingPool.starting.run { () throws(ContainerError) -> ContainerProcess? in
-                // The task may have been cancelled while it waited for a thread.
+        let launched = try await withTaskCancellationHandler {
+            try await choices.launch {
+                (io) throws(ContainerError) -> ContainerProcess? in
+                // The task may have been cancelled while it waited for its turn.
                 if cancelled.isSet { return nil }
+                var options = options
+                options.io = io
                 return try Container.run(id, from: bundle, in: store, options: options)
             }
         } onCancel: {
             cancelled.set()
         }
-        streams.closeEndsOfProcess()
-        guard let process else { throw CancellationError() }
+        guard let process = launched.process else { throw CancellationError() }
         return ContainerRun(
-            Container(id: id, store: store), process, streams, teardown, timeout)
+            Container(id: id, store: store), process, launched.streams, teardown, timeout)
     }
 
     private func timeOut() {

@@ -3,6 +3,41 @@
 #if os(Linux)
 internal import ContainerKit
 
+/// The caller's choices for the standard streams of a process.
+struct StreamChoices: Sendable {
+    var input: ContainerInput
+    var output: ContainerOutput
+    var error: ContainerOutput
+
+    /// Whether a body must write or read one of the streams.
+    var needBody: Bool {
+        if case .writer = input.source { return true }
+        return [output, error].contains { if case .sequence = $0.outlet { true } else { false } }
+    }
+
+    /// Opens the streams and starts the process, on a thread for blocking calls.
+    ///
+    /// A launch that waits for its turn has no descriptor open.
+    ///
+    /// - Parameter start: starts the process with these streams, unless it is not wanted any more.
+    /// - Returns: the process, and the caller's ends of its streams.
+    /// - Throws: what `start` throws; `systemCall` with EMFILE if too few descriptors are left.
+    func launch(
+        _ start: @escaping @Sendable (ProcessIO) throws(ContainerError) -> ContainerProcess?
+    ) async throws(ContainerError) -> (process: ContainerProcess?, streams: ContainerStreams) {
+        try await BlockingPool.starting.run {
+            () throws(ContainerError) -> (process: ContainerProcess?, streams: ContainerStreams) in
+            try DescriptorBudget.shared.spend { () throws(ContainerError) in
+                var streams = try ContainerStreams(self)
+                let process = try start(streams.io)
+                // The process has its own copies by now.
+                streams.closeEndsOfProcess()
+                return (process, streams)
+            }
+        }
+    }
+}
+
 /// The standard streams of a process: its descriptors, and the caller's ends of its pipes.
 struct ContainerStreams: Sendable {
     /// The caller's numbers of the descriptors that become 0, 1 and 2 of the process.
@@ -15,10 +50,9 @@ struct ContainerStreams: Sendable {
     private let input: ContainerInput
     private let outlets: (output: ContainerOutput.Outlet, error: ContainerOutput.Outlet)
 
-    init(_ input: ContainerInput, _ output: ContainerOutput, _ error: ContainerOutput)
-        throws(ContainerError)
-    {
-        self.input = input
+    fileprivate init(_ choices: StreamChoices) throws(ContainerError) {
+        input = choices.input
+        let (output, error) = (choices.output, choices.error)
         outlets = (output.outlet, error.outlet)
         switch input.source {
         case .inherited: break
@@ -65,12 +99,12 @@ struct ContainerStreams: Sendable {
     }
 
     /// The streams as an option of a launch.
-    var io: ProcessIO {
+    fileprivate var io: ProcessIO {
         .descriptors(input: numbers.input, output: numbers.output, error: numbers.error)
     }
 
-    /// Closes the process's ends; the process has its own copies by now.
-    mutating func closeEndsOfProcess() { ofProcess = [] }
+    /// Closes the process's ends.
+    fileprivate mutating func closeEndsOfProcess() { ofProcess = [] }
 
     /// The writer of standard input, if the body writes it.
     var bodyInput: InputWriter? { if case .writer = input.source { writer } else { nil } }

@@ -12,20 +12,6 @@ internal import Glibc
 
 // MARK: - Descriptors
 
-/// A descriptor that is closed when its last owner goes, so that nobody reads or writes a closed
-/// one.
-final class HeldDescriptor: Sendable {
-    let number: CInt
-
-    init(taking number: CInt) {
-        self.number = number
-    }
-
-    deinit {
-        close(number)
-    }
-}
-
 /// The error of a call that has just failed.
 func refusal(_ call: String, _ arguments: String = "") -> ContainerError {
     refusal(SystemCallError(call, arguments, errno: Errno(rawValue: errno)))

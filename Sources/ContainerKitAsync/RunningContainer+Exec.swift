@@ -45,23 +45,24 @@ extension RunningContainer {
         output: ContainerOutput = .discarded, error: ContainerOutput = .discarded,
         timeout: Duration? = nil
     ) async throws -> ExecutionResult {
-        var streams = try ContainerStreams(input, output, error)
-        guard streams.bodyInput == nil, streams.bodyOutput == nil, streams.bodyError == nil else {
+        let choices = StreamChoices(input: input, output: output, error: error)
+        guard !choices.needBody else {
             throw ContainerError(
                 .invalidArgument, "exec has no body that could write or read a stream",
                 hint: "give bytes, and collect the output; or use Container.exec")
         }
         var options = LaunchOptions()
-        options.io = streams.io
         options.logger = self.options.logger
         options.reapedStatus = self.options.reapedStatus
         options.countsOutOfMemoryAnew = true
-        let launched = try await BlockingPool.starting.run {
-            [container, options] () throws(ContainerError) in
-            try container.exec(process, options: options)
+        let launched = try await choices.launch {
+            [container, options] (io) throws(ContainerError) in
+            var options = options
+            options.io = io
+            return try container.exec(process, options: options)
         }
-        streams.closeEndsOfProcess()
-        return try await Self.finish(launched, streams.begin(), timeout)
+        guard let started = launched.process else { throw CancellationError() }
+        return try await Self.finish(started, launched.streams.begin(), timeout)
     }
 
     private static func finish(

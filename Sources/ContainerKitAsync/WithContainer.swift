@@ -34,8 +34,8 @@ public func withContainer<Value>(
 ) async throws -> ContainerResult<Value> {
     try Task.checkCancellation()
     let run = try await ContainerRun.launch(
-        id ?? madeID(), bundle, store, options, ContainerStreams(input, output, error), teardown,
-        timeout)
+        id ?? madeID(), bundle, store, options,
+        StreamChoices(input: input, output: output, error: error), teardown, timeout)
     return try await withTaskCancellationHandler {
         do {
             let value = try await body(RunningContainer(run, options))

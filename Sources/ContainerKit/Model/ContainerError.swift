@@ -78,7 +78,9 @@ public struct ContainerError: Error, Sendable, CustomStringConvertible {
         self.subject = subject
         self.failure = failure
         // If a seccomp filter has refused the call, the kernel's usual reasons do not apply.
-        self.hint = failure.flatMap { OuterFilter.hint(for: $0) } ?? hint
+        self.hint =
+            failure.flatMap { OuterFilter.hint(for: $0) } ?? hint
+            ?? (failure?.errno == .tooManyOpenFiles ? Self.openFilesHint : nil)
     }
 
     /// Field, message, detail and call on one line, as far as present.
@@ -118,6 +120,11 @@ extension ContainerError {
         error.errno == .noSuchFileOrDirectory
             ? "is /proc mounted, without hidepid for the user who runs this?" : nil
     }
+
+    /// What to do about EMFILE.
+    package static let openFilesHint =
+        "this process has as many files open as it may: raise RLIMIT_NOFILE (ulimit -n), or have "
+        + "fewer containers at once"
 
     static let fileSizeHint =
         "the limit of the size of files is too low: raise RLIMIT_FSIZE (ulimit -f)"

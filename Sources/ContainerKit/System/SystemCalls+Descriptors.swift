@@ -24,6 +24,23 @@ func duplicate(_ descriptor: CInt, from lowest: Int) throws(SystemCallError) -> 
     return OwnedDescriptor(taking: CInt(copy))
 }
 
+/// The limit of open files of this process, and how many are open; nil if that cannot be known.
+///
+/// Kernel: proc_pid_fd(5); the size of the directory is the number of its entries from Linux 6.2
+/// on.
+package func openFileCount() -> (limit: Int, open: Int)? {
+    let path = "/proc/self/fd"
+    guard let limit = try? softLimit(of: .openFiles), let directory = try? status(at: path) else {
+        return nil
+    }
+    var count = Int(directory.stx_size)
+    if count == 0 {
+        guard let names = try? directoryEntries(path) else { return nil }
+        count = names.count
+    }
+    return (Int(clamping: limit), count)
+}
+
 /// Stops receiving from a socket, so that senders get an error.
 ///
 /// Kernel: shutdown(2), SHUT_RD.

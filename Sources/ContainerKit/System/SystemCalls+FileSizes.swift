@@ -16,14 +16,7 @@ internal import SystemPackage
 func withoutFileSizeSignal<Result: ~Copyable>(
     _ body: () throws(SystemCallError) -> Result
 ) throws(SystemCallError) -> Result {
-    let resource = ResourceLimit.fileSize
-    var limit: (soft: UInt64, hard: UInt64) = (.max, .max)
-    try withAddress(of: &limit) { (address) throws(SystemCallError) in
-        _ = try systemCall(
-            "prlimit64", __NR_prlimit64, 0, resource.rawValue, 0, address,
-            describing: "0, \(resource)")
-    }
-    guard limit.soft != .max else { return try body() }
+    guard try softLimit(of: .fileSize) != .max else { return try body() }
 
     let maskBytes = SignalNumber.maskBytes
     var signal = SignalNumber.fileSize.bit

@@ -149,6 +149,19 @@ func exchangeOwnLimit(_ limit: PlannedLimit) throws(SystemCallError) -> PlannedL
         name: limit.name, resource: limit.resource, soft: former.soft, hard: former.hard)
 }
 
+/// The soft limit of this process for a resource; the highest number if there is none.
+///
+/// Kernel: prlimit(2).
+func softLimit(of resource: ResourceLimit) throws(SystemCallError) -> UInt64 {
+    var limit: (soft: UInt64, hard: UInt64) = (.max, .max)
+    try withAddress(of: &limit) { (address) throws(SystemCallError) in
+        _ = try systemCall(
+            "prlimit64", __NR_prlimit64, 0, resource.rawValue, 0, address,
+            describing: "0, \(resource)")
+    }
+    return limit.soft
+}
+
 /// The contents of /proc/PID/stat.
 struct ProcessStat: Equatable {
     /// The state letter: "R", "S", "D", "T", "t", "Z", "X" ...
