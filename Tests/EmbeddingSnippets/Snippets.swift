@@ -66,6 +66,24 @@ func ask(_ questions: [String], of bundle: ContainerBundle, in store: ContainerS
     }.value
 }
 
+// Two programs at a time, which share 256 MiB.
+func pair(_ bundle: ContainerBundle, in store: ContainerStore) async throws -> Statistics {
+    let both = try ControlGroup.create(
+        "/judge/pair", limits: Resources(memory: MemoryResources(limit: 256 << 20)))
+    defer { try? both.remove() }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        for name in ["one", "two"] {
+            group.addTask {
+                var options = LaunchOptions()
+                options.adoptedCgroup = try both.makeChild(name).adopted
+                try await withContainer(bundle, in: store, options: options)
+            }
+        }
+        try await group.waitForAll()
+    }
+    return try both.statistics()
+}
+
 // Watches a running container, and runs another process in it.
 func watch(_ bundle: ContainerBundle, in store: ContainerStore) async throws {
     try await withContainer(bundle, in: store, error: .inherit) { container in

@@ -17,6 +17,8 @@ struct CallerChoices: Sendable {
     var hasUnbindableSources = false
     /// The options that the plan depends on; all others have their default values.
     var options = LaunchOptions()
+    /// The cgroup that the caller had made.
+    var adoptedCgroup: CgroupLayout?
     var replacedStreams: [Int] = []
     var streams: [StandardStream] = []
 
@@ -25,6 +27,7 @@ struct CallerChoices: Sendable {
         self.looksAtRights = looksAtRights
         hasUnbindableSources = facts.hasUnbindableSources
         self.options = options
+        adoptedCgroup = facts.host.adoptedCgroup
         replacedStreams = facts.caller.replacedStreams
         streams = facts.caller.streams
     }
@@ -62,6 +65,7 @@ struct CallerChoices: Sendable {
         fields.value("pidFile", &options.pidFile, \.path, { .string($0.text) })
         fields.value("pidfdSocket", &options.pidfdSocket, \.path, { .string($0.text) })
         fields.value("notifySocket", &options.notifySocket, \.text, { .string($0) })
+        fields.value("cgroup", &adoptedCgroup, CgroupLayout.init(record:), \.record)
         fields.list("limits", &options.limits, Rlimit.init(record:), \.record)
         fields.list("replacedStreams", &replacedStreams, \.index, { .integer(Int64($0)) })
         fields.list("streams", &streams, StandardStream.init(record:), \.record)

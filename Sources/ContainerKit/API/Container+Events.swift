@@ -79,7 +79,7 @@ struct StatisticsSource {
 
     /// Looks for the host's resctrl only if the container uses it.
     init(_ record: ContainerRecord) throws(ContainerError) {
-        cgroup = Cgroup(record.cgroups)
+        cgroup = try record.openCgroup()
         killsBefore = record.outOfMemoryKillsBefore
         resctrlGroups = record.resctrlGroups
         tree =

@@ -63,7 +63,7 @@ extension Container {
         try SecurityModules.check(process)
         try Creation.checkTerminal(process.terminal, options, startsAtOnce: true)
 
-        let cgroup = Cgroup(record.cgroups)
+        let cgroup = try record.openCgroup()
         let killsBefore =
             options.countsOutOfMemoryAnew
             ? cgroup.outOfMemoryKills ?? 0 : record.outOfMemoryKillsBefore

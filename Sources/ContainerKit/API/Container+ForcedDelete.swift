@@ -78,7 +78,7 @@ extension Container {
         guard record.isComplete || (try? state.holds(StateDirectory.progressName)) == true else {
             return
         }
-        let cgroup = Cgroup(record.cgroups)
+        guard let cgroup = try? record.openCgroup() else { return }
         if (try? cgroup.isFrozen) == true { try? cgroup.thaw() }
         try? cgroup.killAll()
     }

@@ -22,7 +22,7 @@ extension Container {
             try found.state.stage(record)
             try found.state.putRecordInPlace()
         }
-        let cgroup = Cgroup(record.cgroups)
+        let cgroup = try record.openCgroup()
         try reporting { () throws(CgroupError) in
             try cgroup.freeze()
             // The caller wants a container that stands still and can be resumed. One whose init has
@@ -45,7 +45,7 @@ extension Container {
         guard var record = found.record, found.status == .paused else {
             throw ContainerError(.wrongState, "container not paused")
         }
-        let cgroup = Cgroup(record.cgroups)
+        let cgroup = try record.openCgroup()
         try reporting { () throws(CgroupError) in try cgroup.thaw() }
         guard record.isPausedBeforeStart else { return }
         record.isPausedBeforeStart = false

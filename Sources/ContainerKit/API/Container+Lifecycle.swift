@@ -257,9 +257,9 @@ extension Container {
         guard let record = found.record, found.status != .creating else {
             throw ContainerError(.notRunning, "container not running")
         }
-        let cgroup = Cgroup(record.cgroups)
+        let cgroup = try record.openCgroup()
         if all || (signal == .kill && !record.hasPidNamespace) {
-            let processes = ContainerProcesses(record)
+            let processes = try ContainerProcesses(record)
             if found.status == .stopped, !all, try processes.isEmpty {
                 throw ContainerError(.notRunning, "container not running")
             }
@@ -304,9 +304,9 @@ extension Container {
             "delete a container that is \(found.status.rawValue), with its cgroups",
             metadata: [
                 "pid": "\(record.pid)",
-                "cgroups": "\(record.cgroups.directories.map(\.path).joined(separator: " "))",
+                "cgroups": "\(record.cgroups.directories.map(\.name).joined(separator: " "))",
             ])
-        let cgroup = Cgroup(record.cgroups)
+        let cgroup = try record.openCgroup()
         switch found.status {
         case .stopped: break
         case .created: try Self.end(record, cgroup)

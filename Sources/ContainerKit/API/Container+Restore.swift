@@ -27,6 +27,7 @@ extension Container {
         options: RestoreOptions = RestoreOptions()
     ) throws(ContainerError) -> RestorePlan {
         do throws(ContainerError) {
+            try options.refuseAdoption()
             let creation = try Creation(
                 id, bundle, store, options.launch, startsAtOnce: true, explainsOnly: true)
             let explanation = try RestoreExplanation(
@@ -63,6 +64,7 @@ extension Container {
         options: RestoreOptions = RestoreOptions()
     ) throws(ContainerError) -> ContainerProcess {
         do throws(ContainerError) {
+            try options.refuseAdoption()
             let launcher = try Creation(id, bundle, store, options.launch, startsAtOnce: true)
                 .launcher()
             try Restoration(
@@ -72,6 +74,16 @@ extension Container {
         } catch {
             throw error.naming(bundle.spec)
         }
+    }
+}
+
+extension RestoreOptions {
+    /// CRIU restores cgroups by the names that the checkpoint had.
+    fileprivate func refuseAdoption() throws(ContainerError) {
+        guard let cgroup = launch.adoptedCgroup else { return }
+        throw ContainerError(
+            .unsupported, "a restored container cannot adopt the cgroup \(cgroup.path)",
+            hint: "leave adoptedCgroup out: the cgroup is made for the container")
     }
 }
 #endif

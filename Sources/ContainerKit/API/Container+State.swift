@@ -81,9 +81,8 @@ extension Container {
         }
         let isWaiting = progress.index <= record.startWaitIndex
         guard !isWaiting || record.isPausedBeforeStart else { return .created }
-        let isFrozen = try reporting { () throws(CgroupError) in
-            try Cgroup(record.cgroups).isFrozen
-        }
+        let cgroup = try record.openCgroup()
+        let isFrozen = try reporting { () throws(CgroupError) in try cgroup.isFrozen }
         if isFrozen { return .paused }
         return isWaiting ? .created : .running
     }

@@ -46,7 +46,7 @@ extension Container {
         // The new config is staged first: with a full disk, no limits may be set that are not
         // recorded.
         try found.state.stage(config: spec.encoded.encoded())
-        let cgroup = Cgroup(record.cgroups)
+        let cgroup = try record.openCgroup()
         if !record.cgroups.directories.isEmpty,
             let inside = try? cgroup.processes(), !inside.contains(Int(record.pid)),
             (try? record.isAlive()) == true

@@ -30,6 +30,7 @@
 //   Termination             how it ended, its resource usage, and whether memory ran out
 //   ContainerProcesses      all processes of a container
 //   RuntimeFeatures         the output of `features`
+//   ControlGroup            a cgroup without a container
 //   Container+Sample        state and statistics by one read, for metrics
 //   HostProbe               trials of what this machine lets the runtime do, for doctor
 

@@ -54,13 +54,13 @@ public final class ContainerProcess: Sendable {
     init(
         _ process: consuming OwnedDescriptor, of record: ContainerRecord,
         _ reapedStatus: (@Sendable (Int32) -> ExitStatus?)?
-    ) {
+    ) throws(ContainerError) {
+        cgroup = try record.openCgroup()
         pid = record.pid
         pidfd = process.release()
         terminalMaster = nil
         readiness = nil
         givenTerminals = []
-        cgroup = Cgroup(record.cgroups)
         outOfMemoryKillsBefore = record.outOfMemoryKillsBefore
         self.reapedStatus = reapedStatus
     }
@@ -223,7 +223,7 @@ extension Container {
         guard let record = found.record, let process = try record.openInitEvenEnded() else {
             throw ContainerError(.notRunning, "container not running")
         }
-        return ContainerProcess(process, of: record, reapedStatus)
+        return try ContainerProcess(process, of: record, reapedStatus)
     }
 }
 

@@ -13,9 +13,9 @@ struct ContainerProcesses {
     private let record: ContainerRecord
     private let cgroup: Cgroup
 
-    init(_ record: ContainerRecord) {
+    init(_ record: ContainerRecord) throws(ContainerError) {
         self.record = record
-        cgroup = Cgroup(record.cgroups)
+        cgroup = try record.openCgroup()
     }
 
     private var hasCgroup: Bool { !record.cgroups.directories.isEmpty }

@@ -77,7 +77,7 @@ extension HostFacts {
         if let systemd, systemd.instance == .user, let own = cgroups.hierarchies.last?.ownPath {
             staysOutsideCgroup = !"\(own)/".begins(with: "\(systemd.controlGroup)/")
         }
-        guard rights.mayGoWithoutCgroups, systemd == nil else { return }
+        guard rights.mayGoWithoutCgroups, systemd == nil, adoptedCgroup == nil else { return }
         if let path, !path.isEmpty {
             cgroups = cgroups.withoutClosedUnified(for: id, at: path)
             return

@@ -67,6 +67,12 @@ struct Creation {
             facts.host.rights = RuntimeRights.discovered(mayGoWithoutCgroups: options.rootless)
         }
         facts.hasUnbindableSources = hasUnbindableSources && Self.hasOwnMounts(spec)
+        if let former {
+            facts.host.adoptedCgroup = former.adoptedCgroup
+        } else {
+            facts.host.adoptedCgroup = try Self.adopted(
+                options, spec.linux?.cgroupsPath, id, facts.host.cgroups)
+        }
         facts.host.limitCgroups(to: spec.linux?.cgroupsPath, of: id)
         facts.host.pageBytes = memoryPageBytes
         facts.caller = CallerFacts(options, spec.annotations)
@@ -178,6 +184,21 @@ struct Creation {
             }
             throw ContainerError(CgroupError(error, "unable to use systemd"))
         }
+    }
+
+    /// The cgroup that the caller has made, if there is one.
+    private static func adopted(
+        _ options: LaunchOptions, _ cgroupsPath: String?, _ id: String, _ host: CgroupHierarchies
+    ) throws(ContainerError) -> CgroupLayout? {
+        guard let adopted = options.adoptedCgroup else { return nil }
+        guard options.cgroupDriver == .cgroupfs else {
+            throw ContainerError(
+                .invalidArgument,
+                "the cgroup \(adopted.path) cannot be adopted with the cgroup driver of systemd, "
+                    + "which makes a scope for each container")
+        }
+        return try CgroupLayout(
+            adopting: adopted, cgroupsPath: cgroupsPath, id: id, in: host)
     }
 
     /// Whether the mount namespace is new, so that its mounts can be changed freely.

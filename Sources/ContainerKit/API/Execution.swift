@@ -81,7 +81,10 @@ struct Execution {
     private static func entered(_ record: ContainerRecord, _ subcgroups: [String: String])
         throws(ContainerError) -> CgroupLayout
     {
-        guard !subcgroups.isEmpty else { return presentCgroups(record) }
+        guard !subcgroups.isEmpty else { return try presentCgroups(record) }
+        guard try record.openCgroup().exists || record.cgroups.adopted == nil else {
+            throw ContainerError(.cgroup, "the container's cgroup is gone")
+        }
         let layout = try record.cgroups.entering(subcgroups)
         try Cgroup(layout).checkEntrance()
         return layout
@@ -93,11 +96,14 @@ struct Execution {
     /// A systemd in the container first moves to a child cgroup, so that its own can pass
     /// controllers on; a privileged one may have removed its own. On v1 a missing cgroup is an
     /// error, as with runc.
-    private static func presentCgroups(_ record: ContainerRecord) -> CgroupLayout {
-        guard record.cgroups.isUnified, let own = record.cgroups.directories.last,
+    private static func presentCgroups(_ record: ContainerRecord) throws(ContainerError)
+        -> CgroupLayout
+    {
+        let cgroup = try record.openCgroup()
+        guard record.cgroups.isUnified, let own = cgroup.layout.directories.last,
             !Cgroup.takesProcesses(own)
         else { return record.cgroups }
-        return Cgroup(record.cgroups).following(initProcess: record.pid)?.layout ?? record.cgroups
+        return cgroup.following(initProcess: record.pid)?.layout ?? record.cgroups
     }
 
     /// The user's home directory, read through init's root, so that mounts over /etc are seen.

@@ -12,7 +12,8 @@ extension Cgroup {
             return try CgroupTree.processes(in: mainDirectory)
         } catch {
             throw CgroupError(
-                failure: error, message: "unable to list the processes of the container's cgroup")
+                failure: layout.named(error),
+                message: "unable to list the processes of the cgroup")
         }
     }
 
@@ -24,7 +25,8 @@ extension Cgroup {
             return try CgroupTree.processes(in: layout.directories[index].path)
         } catch {
             throw CgroupError(
-                failure: error, message: "unable to list the processes of the container's cgroup")
+                failure: layout.named(error),
+                message: "unable to list the processes of the cgroup")
         }
     }
 
@@ -36,8 +38,12 @@ extension Cgroup {
     /// Sends SIGKILL to every process of the cgroup and below it, even if it is frozen.
     ///
     /// The processes may still be ending when this returns.
+    ///
+    /// In a cgroup of the caller's, which may be used again, the processes are killed one by one:
+    /// from Linux 6.14 on, a cgroup that was once killed as a whole also kills whatever is cloned
+    /// into it from another cgroup (seen on 6.18).
     func killAll() throws(CgroupError) {
-        if let index = layout.unifiedIndex {
+        if let index = layout.unifiedIndex, !layout.directories[index].isHeld {
             let file = "\(layout.directories[index].path)/cgroup.kill"
             do throws(SystemCallError) {
                 try writeControlFile(file, "1")
@@ -45,7 +51,8 @@ extension Cgroup {
                 // A kernel before Linux 5.14, or the cgroup is gone.
             } catch {
                 throw CgroupError(
-                    failure: error, message: "unable to kill the container's cgroup")
+                    failure: layout.named(error),
+                    message: "unable to kill the cgroup")
             }
             // A killed process may still be listed for a moment. In hybrid mode a process may also
             // be in the v1 cgroups alone, and dies only once these are thawed.
@@ -125,13 +132,14 @@ extension Cgroup {
                 return false
             } catch {
                 throw CgroupError(
-                    failure: error, message: "unable to tell whether the container is paused")
+                    failure: layout.named(error),
+                    message: "unable to tell whether the container is paused")
             }
         }
     }
 
     /// Whether a read failed because the cgroup does not exist, or is being removed.
-    private static func isGone(_ errno: Errno) -> Bool {
+    static func isGone(_ errno: Errno) -> Bool {
         errno == .noSuchFileOrDirectory || errno == .operationNotSupportedByDevice
     }
 
@@ -156,7 +164,7 @@ extension Cgroup {
         } catch {
             let isGone = error.errno == .noSuchFileOrDirectory && !exists
             throw CgroupError(
-                failure: error,
+                failure: layout.named(error),
                 message: isGone
                     ? "unable to freeze: the container's cgroup is gone" : "unable to freeze")
         }
@@ -175,7 +183,7 @@ extension Cgroup {
         } catch  where Self.isGone(error.errno) {
             return
         } catch {
-            throw CgroupError(failure: error, message: "unable to thaw")
+            throw CgroupError(failure: layout.named(error), message: "unable to thaw")
         }
     }
 

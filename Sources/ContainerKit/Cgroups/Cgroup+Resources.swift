@@ -41,7 +41,9 @@ extension Cgroup {
     /// nil for a new cgroup. Does nothing without a device controller.
     func apply(_ devices: DeviceAccess, from current: DeviceAccess?) throws(CgroupError) {
         if layout.isUnified {
-            return try applyProgram(of: devices, isNew: current == nil)
+            // The caller's own cgroup may have the program of an earlier container.
+            let isNew = current == nil && layout.directories.last?.isHeld != true
+            return try applyProgram(of: devices, isNew: isNew)
         }
         guard let index = layout.index(of: "devices") else { return }
         var files = ControlFile()
@@ -80,7 +82,8 @@ extension Cgroup {
             return true
         } catch {
             throw CgroupError(
-                field: write.field, failure: error, message: explanation(of: error, write),
+                field: write.field, failure: layout.named(error),
+                message: explanation(of: error, write),
                 hint: write.hint(for: error.errno))
         }
     }

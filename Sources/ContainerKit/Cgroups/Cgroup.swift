@@ -59,6 +59,7 @@ struct Cgroup: Equatable, Sendable {
     /// Parents that others use by now stay. If the cgroup belongs to somebody else, all directories
     /// stay.
     func removeMadeDirectories() {
+        guard layout.adopted == nil else { return }
         for directory in layout.directories.reversed()
         where isOurs && !madeDirectories.contains(directory.path) {
             try? CgroupTree.remove(directory.path)
@@ -76,7 +77,10 @@ struct Cgroup: Equatable, Sendable {
     var exists: Bool {
         layout.directories.contains { directory in
             do throws(SystemCallError) {
-                _ = try status(at: directory.path)
+                // A directory that is held open can be examined even if it has been removed; its
+                // files cannot.
+                let file = directory.isHeld ? "/cgroup.procs" : ""
+                _ = try status(at: directory.path + file)
                 return true
             } catch {
                 return error.errno != .noSuchFileOrDirectory && error.errno != .notDirectory
@@ -86,8 +90,10 @@ struct Cgroup: Equatable, Sendable {
 
     /// Removes the cgroup and the cgroups below it, whose processes must have ended or be ending.
     ///
-    /// Parents stay. A missing directory is not an error.
+    /// Parents stay, and so does an adopted cgroup, whose processes are killed. A missing directory
+    /// is not an error.
     func remove() throws(CgroupError) {
+        guard layout.adopted == nil else { return try vacate() }
         var refusal: CgroupError?
         do throws(CgroupError) {
             try stopScope()
@@ -96,22 +102,23 @@ struct Cgroup: Equatable, Sendable {
             refusal = error
         }
         var first: SystemCallError?
-        for directory in layout.directories.reversed() {
+        for directory in layout.directories.reversed() where directory.isNamedStill {
             do throws(SystemCallError) {
-                try CgroupTree.remove(directory.path)
+                try CgroupTree.remove(directory.name)
             } catch {
                 first = first ?? error
             }
         }
         if let first {
             throw refusal
-                ?? CgroupError(failure: first, message: "unable to remove the container's cgroup")
+                ?? CgroupError(failure: first, message: "unable to remove the cgroup")
         }
     }
 
     /// Removes the directories that are empty; used if it is not known whether the cgroup belongs
     /// to somebody else.
     func removeIfUnused() {
+        guard layout.adopted == nil else { return }
         for directory in layout.directories.reversed() { try? removeDirectory(directory.path) }
     }
 
@@ -130,7 +137,7 @@ struct Cgroup: Equatable, Sendable {
             } catch {
                 throw CgroupError(
                     field: "linux.cgroupsPath", failure: error,
-                    message: "unable to create the container's cgroup")
+                    message: "unable to create the cgroup")
             }
             // systemd makes sure that a scope is not shared.
             if layout.scope != nil { return }
@@ -143,6 +150,13 @@ struct Cgroup: Equatable, Sendable {
             outOfMemoryKillsBefore = outOfMemoryKills ?? 0
         }
         isOurs = true
+    }
+
+    /// Takes the lock on an existing cgroup, and refuses one in use.
+    mutating func occupy(_ lock: inout FileLock?) throws(CgroupError) {
+        lock = try lockMainDirectory()
+        try refuseOccupied()
+        outOfMemoryKillsBefore = outOfMemoryKills ?? 0
     }
 
     /// Takes the lock that excludes other creations: two at a time would both find the cgroup
@@ -161,14 +175,13 @@ struct Cgroup: Equatable, Sendable {
             return nil
         } catch {
             throw CgroupError(
-                field: "linux.cgroupsPath", failure: error,
-                message: "unable to lock the container's cgroup")
+                field: field, failure: layout.named(error),
+                message: "unable to lock the cgroup")
         }
         // The other creation now uses these directories.
         madeDirectories = []
         throw CgroupError(
-            field: "linux.cgroupsPath",
-            message: "container's cgroup is being used by another create")
+            field: field, message: "container's cgroup is being used by another create")
     }
 
     /// Makes a directory and its missing parents; returns false if it exists.
@@ -198,14 +211,18 @@ struct Cgroup: Equatable, Sendable {
         let count = try processes().count
         guard count == 0 else {
             throw CgroupError(
-                field: "linux.cgroupsPath",
-                message: "container's cgroup is not empty: \(count) process(es) found")
+                field: field,
+                message: "container's cgroup is not empty: \(count) process(es) found",
+                hint: layout.adopted == nil
+                    ? nil : "a cgroup is for one container at a time: make one below it for each")
         }
         guard try !isFrozen else {
-            throw CgroupError(
-                field: "linux.cgroupsPath", message: "container's cgroup unexpectedly frozen")
+            throw CgroupError(field: field, message: "container's cgroup unexpectedly frozen")
         }
     }
+
+    /// The field of the config that names the cgroup; nil for an adopted one.
+    private var field: JSONPath? { layout.adopted == nil ? "linux.cgroupsPath" : nil }
 
     // MARK: - Preparing
 
@@ -295,7 +312,7 @@ struct Cgroup: Equatable, Sendable {
         do throws(SystemCallError) {
             return try openFile(layout.directories[index].path, .pathOnly | .directory)
         } catch {
-            throw CgroupError(failure: error)
+            throw CgroupError(failure: layout.named(error))
         }
     }
 
@@ -307,7 +324,7 @@ struct Cgroup: Equatable, Sendable {
                 entrance.add(try openFile("\(directory.path)/tasks", .writeOnly))
             }
         } catch {
-            throw CgroupError(failure: error, message: "unable to enter the container's cgroup")
+            throw CgroupError(failure: error, message: "unable to enter the cgroup")
         }
         return entrance
     }
@@ -331,7 +348,8 @@ struct Cgroup: Equatable, Sendable {
                     wait(milliseconds: 10)
                 } catch {
                     throw CgroupError(
-                        failure: error, message: "unable to enter the container's cgroup")
+                        failure: layout.named(error),
+                        message: "unable to enter the cgroup")
                 }
             }
         }

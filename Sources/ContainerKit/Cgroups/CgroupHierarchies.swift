@@ -16,6 +16,7 @@
 //   Cgroup             the directories on disk: create, enter, freeze, kill, remove
 //   Cgroup+Processes, Cgroup+Resources, Cgroup+Update, Cgroup+Systemd  its processes, limits and scope
 //   Cgroup+DeviceRules  changes the access to devices of a living container
+//   Cgroup+Adopted     a cgroup of the caller's, which is left in place
 //   CgroupTree         a directory and all cgroups below it
 //   CgroupDelegation   makes a user the owner of a container's cgroup
 //   ControlFiles       reads the files of a cgroup: statistics

@@ -12,6 +12,7 @@ extension CgroupLayout {
     ///   present.
     func entering(_ paths: [String: String]) throws(ContainerError) -> CgroupLayout {
         var result = self
+        result.adopted = nil
         if let path = paths[""] {
             let inner = try Self.inner(path)
             for index in directories.indices { result.directories[index].cgroup += inner }

@@ -11,12 +11,59 @@ struct CgroupDirectory: Equatable, Sendable {
     /// The mount point of the hierarchy.
     var mountPoint: String
     /// The cgroup below `mountPoint`, as `/a/b`.
-    var cgroup: String
+    var cgroup: String {
+        didSet { access = .byName }
+    }
+    /// How the directory is reached.
+    var access = Access.byName
 
-    /// The absolute path of the directory.
-    var path: String { mountPoint + cgroup }
+    init(controllers: [String], mountPoint: String, cgroup: String) {
+        self.controllers = controllers
+        self.mountPoint = mountPoint
+        self.cgroup = cgroup
+    }
+
+    /// The ways to a directory.
+    enum Access: Sendable {
+        /// By its name, which may be another cgroup's some day.
+        case byName
+        /// By a descriptor, for a cgroup of the caller's.
+        case held(HeldDescriptor)
+        /// Not at all: it has been removed.
+        case gone
+    }
+
+    /// The absolute path of the directory, to use it.
+    var path: String {
+        switch access {
+        case .byName: name
+        case .held(let directory): descriptorPath(directory.number)
+        // No descriptor has this number, so every use finds nothing.
+        case .gone: descriptorPath(-1)
+        }
+    }
+    /// The absolute path of the directory, to show it.
+    var name: String { mountPoint + cgroup }
+    /// Whether a descriptor leads to the directory.
+    var isHeld: Bool {
+        if case .held = access { true } else { false }
+    }
+    /// Whether the name leads to the same directory as the descriptor, if there is one.
+    var isNamedStill: Bool {
+        switch access {
+        case .byName: true
+        case .held(let directory):
+            (try? status(of: directory.number).identity) == (try? status(at: name).identity)
+        case .gone: false
+        }
+    }
     /// Whether this is the v2 hierarchy.
     var isUnified: Bool { controllers.isEmpty }
+
+    static func == (one: CgroupDirectory, other: CgroupDirectory) -> Bool {
+        one.controllers == other.controllers && one.mountPoint == other.mountPoint
+            && one.cgroup == other.cgroup
+    }
 }
 
 /// The directories of one container's cgroup; also what the state file records of it.
@@ -29,6 +76,8 @@ struct CgroupLayout: Equatable, Sendable {
     var unifiedControllers: [String]
     /// The systemd unit of the cgroup, if systemd manages it.
     var scope: SystemdScope?
+    /// The cgroup of the caller's that this is, if it was not made for the container.
+    var adopted: AdoptedCgroup?
 
     /// The layout of a container without a known cgroup.
     static var empty: CgroupLayout {
@@ -50,6 +99,10 @@ struct CgroupLayout: Equatable, Sendable {
             // The second part is runc's text, which people search for.
             return "the container has no cgroup for this limit: rootless needs no limits + no "
                 + "cgrouppath when no permission is granted for cgroups (or have one delegated)"
+        }
+        if adopted != nil {
+            return "the adopted cgroup \(directories[0].name) does not have the controller "
+                + "\"\(controller)\": enable it in cgroup.subtree_control of the cgroup above"
         }
         return "the cgroup controller \"\(controller)\" is not available on this host "
             + "(cgroup \(mode.rawValue))"
@@ -114,6 +167,7 @@ extension CgroupLayout {
                 }))
         object.append("unifiedControllers", .array(unifiedControllers.map(JSONValue.string)))
         if let scope { object.append("systemd", scope.record) }
+        if let adopted { object.append("adopted", adopted.identity.record) }
         return .object(object)
     }
 
@@ -137,6 +191,9 @@ extension CgroupLayout {
         guard mode != .unified || !directories.isEmpty else { return nil }
         self.init(mode: mode, directories: directories, unifiedControllers: unifiedControllers)
         scope = object["systemd"].flatMap(SystemdScope.init(record:))
+        guard let value = object["adopted"] else { return }
+        guard let identity = FileIdentity(record: value), directories.count == 1 else { return nil }
+        adopted = AdoptedCgroup(path: directories[0].name, identity: identity)
     }
 
     private static func strings(_ value: JSONValue?) -> [String]? {
@@ -147,6 +204,22 @@ extension CgroupLayout {
             strings.append(text)
         }
         return strings
+    }
+}
+
+extension FileIdentity {
+    /// The numbers are written as texts: they may exceed the record's range of numbers.
+    fileprivate var record: JSONValue {
+        .object(["device": .string("\(device)"), "inode": .string("\(inode)")])
+    }
+
+    /// Decodes a record; nil if it is none.
+    fileprivate init?(record: JSONValue) {
+        guard case .object(let object) = record, case .string(let device)? = object["device"],
+            case .string(let inode)? = object["inode"], let device = UInt64(device),
+            let inode = UInt64(inode)
+        else { return nil }
+        self.init(device: device, inode: inode)
     }
 }
 
@@ -162,9 +235,12 @@ extension CgroupLayout {
             let path = String(decoding: line.dropFirst(3), as: UTF8.self)
             // The cgroup is outside our cgroup namespace, or it is the root, which is no
             // container's.
-            guard path.utf8.count > 1, !path.begins(with: "/..") else { return self }
+            guard path.utf8.count > 1, !path.begins(with: "/.."),
+                path != directories[index].cgroup
+            else { return self }
             var result = self
             result.directories[index].cgroup = path
+            result.adopted = nil
             return result
         }
         return self

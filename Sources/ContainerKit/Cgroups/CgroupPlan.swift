@@ -33,6 +33,11 @@ struct CgroupPlan: Equatable, Sendable {
             layout: CgroupLayout(cgroupsPath: cgroupsPath, id: id, in: host), resources: resources)
     }
 
+    /// Plans the use of a cgroup of the caller's.
+    init(adopting layout: CgroupLayout, resources: Resources?) throws(SpecError) {
+        try self.init(layout: layout, resources: resources)
+    }
+
     /// Plans the scope of the container `id`, which systemd will make.
     init(
         cgroupsPath: String?, id: String, resources: Resources?, annotations: [String: String],

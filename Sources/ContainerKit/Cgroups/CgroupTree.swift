@@ -22,7 +22,8 @@ enum CgroupTree {
         try removeOnceEmpty(path, at: currentDirectory)
     }
 
-    private static func removeChildren(of path: String) throws(SystemCallError) {
+    /// Removes the cgroups below `path`.
+    static func removeChildren(of path: String) throws(SystemCallError) {
         guard var directory = try openIfThere(path, at: currentDirectory) else { return }
         var descent: [String] = []
         while true {

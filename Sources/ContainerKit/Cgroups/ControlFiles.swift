@@ -24,7 +24,8 @@ struct ControlFiles {
         } catch  where Self.isMissing(error.errno) {
             return nil
         } catch {
-            throw CgroupError(failure: error, message: "unable to read the container's cgroup")
+            throw CgroupError(
+                failure: layout.named(error), message: "unable to read the cgroup")
         }
     }
 

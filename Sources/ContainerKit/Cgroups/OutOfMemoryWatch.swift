@@ -39,7 +39,9 @@ struct OutOfMemoryWatch: ~Copyable {
             return cgroup.layout.isUnified
                 ? try startUnified(cgroup, path) : try startLegacy(cgroup, path)
         } catch {
-            throw CgroupError(failure: error, message: "unable to watch the container's memory")
+            throw CgroupError(
+                failure: cgroup.layout.named(error),
+                message: "unable to watch the container's memory")
         }
     }
 

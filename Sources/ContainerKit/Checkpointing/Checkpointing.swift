@@ -111,9 +111,9 @@ struct Checkpointing {
     /// A process that freezes a cgroup and dies leaves it frozen.
     private func thaw(unless wasPaused: Bool) {
         guard !wasPaused else { return }
-        let cgroup = Cgroup(record.cgroups)
-        guard (try? cgroup.isFrozen) == true else { return }
         do throws(CgroupError) {
+            let cgroup = try Cgroup.open(record.cgroups)
+            guard (try? cgroup.isFrozen) == true else { return }
             try cgroup.thaw()
         } catch {
             logger.error("the container stays frozen: \(error)")

@@ -27,8 +27,9 @@ extension ParentStep {
 
     var momentOfRestore: RestoreMoment {
         switch self {
-        case .record(.begin), .cgroup(.startScope), .cgroup(.make), .cgroup(.setDevices),
-            .cgroup(.limit), .cgroup(.makeDelegated), .cgroup(.giveTo), .resctrl(.make),
+        case .record(.begin), .cgroup(.startScope), .cgroup(.make), .cgroup(.adopt),
+            .cgroup(.setDevices), .cgroup(.limit), .cgroup(.makeDelegated), .cgroup(.giveTo),
+            .resctrl(.make),
             .namespace(.open), .mount(.cloneRootfs), .socket(.connectConsole),
             .socket(.prepareReadiness):
             .before

@@ -60,7 +60,11 @@ extension Launcher {
         let step = plan.recordedInstructions(image, from: progress.index).first
         return ContainerError(
             .initFailed, "init ended unexpectedly (\(status.map(Self.words) ?? "gone"))",
-            field: step?.origin.path)
+            field: step?.origin.path,
+            hint: cgroup?.layout.adopted == nil
+                ? nil
+                : "from Linux 6.14 on, a cgroup whose cgroup.kill was ever written kills what is "
+                    + "started in it: make another cgroup")
     }
 
     /// The file system of the program's file: the rootfs with the config's mounts, or a running

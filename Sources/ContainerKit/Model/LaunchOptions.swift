@@ -88,6 +88,12 @@ public struct LaunchOptions: Sendable {
     public var movesRoot = false
     /// The manager of a new container's cgroup; later operations read it from the state.
     public var cgroupDriver = CgroupDriver.cgroupfs
+    /// An existing cgroup for a new container, instead of one that is made for it and removed with
+    /// it; for cgroup v2 and the driver `cgroupfs`.
+    ///
+    /// `linux.cgroupsPath` must be left out, or name the same cgroup. `exec` reads the cgroup from
+    /// the state, and `restore` refuses this option.
+    public var adoptedCgroup: AdoptedCgroup?
     /// Whether a new container without `linux.cgroupsPath` may do without cgroups that the runtime
     /// cannot make; limits that need them are then refused.
     ///

@@ -5,6 +5,7 @@
 //   ContainerError       an error: a code for programs, text and hint for people
 //   LaunchOptions        the caller's options for create, run and exec
 //   AddedDevice          a device that a container gets while it runs
+//   AdoptedCgroup        a cgroup of the caller's for a new container
 //   CheckpointOptions    the options of a checkpoint or a restore
 //   ConfigAnnotation     the annotations that change the runtime's behaviour
 //   ReadinessSocket      the socket by which a container's process reports readiness

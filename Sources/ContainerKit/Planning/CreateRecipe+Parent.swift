@@ -69,7 +69,11 @@ extension CreateRecipe {
             steps.add(.cgroup(.startScope(layout, plan.properties)), from: "linux.cgroupsPath")
         }
         if !layout.directories.isEmpty {
-            steps.add(.cgroup(.make(layout)), from: "linux.cgroupsPath")
+            if layout.adopted == nil {
+                steps.add(.cgroup(.make(layout)), from: "linux.cgroupsPath")
+            } else {
+                steps.add(.cgroup(.adopt(layout)))
+            }
             if let devices, !setsDevicesLate(trees) {
                 steps.add(.cgroup(devices), from: devicesOrigin)
             }
@@ -98,6 +102,7 @@ extension CreateRecipe {
         let isNeeded =
             isUnified
             ? cgroups.devices != DeviceAccess(allowsByDefault: true)
+                || cgroups.layout.adopted != nil
             : cgroups.layout.index(of: "devices") != nil
         guard isNeeded else { return nil }
         return .setDevices(

@@ -84,6 +84,8 @@ extension Launch {
             plan = try CgroupPlan(
                 cgroupsPath: linux.cgroupsPath, id: facts.id, resources: resources,
                 annotations: spec.annotations ?? [:], host: facts.host.cgroups, systemd: systemd)
+        } else if let adopted = facts.host.adoptedCgroup {
+            plan = try CgroupPlan(adopting: adopted, resources: resources)
         } else {
             plan = try CgroupPlan(
                 cgroupsPath: linux.cgroupsPath, id: facts.id, resources: resources,

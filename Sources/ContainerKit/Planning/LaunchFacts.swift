@@ -14,6 +14,8 @@ struct HostFacts {
     var systemd: SystemdHost?
     /// Whether the host has only cgroup v2, even if the container gets no cgroup.
     var hasUnifiedCgroups = false
+    /// The cgroup of the caller's that the container is to use.
+    var adoptedCgroup: CgroupLayout?
     /// The caller's own v1 cgroups, which a container without cgroups sees.
     var ownCgroups: [CgroupDirectory] = []
     /// Whether the child cannot enter its v2 cgroup: systemd moves it into its scope, or else it

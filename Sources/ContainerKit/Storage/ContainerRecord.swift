@@ -78,6 +78,11 @@ struct ContainerRecord: Equatable, Sendable {
         lastInstructions.contains(where: \.isExecution)
     }
 
+    /// Opens its cgroup; an adopted one is compared, since its owner may have replaced it.
+    func openCgroup() throws(ContainerError) -> Cgroup {
+        try reporting { () throws(CgroupError) in try Cgroup.open(cgroups) }
+    }
+
     var json: JSONValue {
         var copy = self
         var fields = RecordFields()

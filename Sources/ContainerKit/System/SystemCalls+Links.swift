@@ -3,6 +3,7 @@
 #if os(Linux)
 internal import ByteText
 internal import CLinux
+internal import KernelVocabulary
 
 /// The text of a symbolic link, by a descriptor opened with `pathOnly` and `noFollow`.
 ///
@@ -17,4 +18,17 @@ func readLink(_ descriptor: CInt) throws(SystemCallError) -> [UInt8] {
         }
     }
 }
+
+/// The present path of an open file, as text; of a removed one it ends in " (deleted)".
+///
+/// Kernel: proc_pid_fd(5).
+func presentPath(of descriptor: CInt) throws(SystemCallError) -> String {
+    let link = try openFile(descriptorPath(descriptor), .pathOnly | .noFollow)
+    return String(decoding: try readLink(link.number), as: UTF8.self)
+}
+
+/// A path that leads to an open file, whatever its name is now.
+///
+/// Kernel: proc_pid_fd(5).
+func descriptorPath(_ descriptor: CInt) -> String { "/proc/self/fd/\(descriptor)" }
 #endif

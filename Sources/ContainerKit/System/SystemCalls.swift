@@ -27,6 +27,7 @@
 //   SystemCallError        a refused call: its name, arguments and errno
 //   ErrnoWords             the texts of errnos that engines match
 //   OwnedDescriptor        a descriptor that is closed with its owner
+//   HeldDescriptor         a descriptor that is closed with the last of its owners
 //   FilePathText           paths as text
 //   MountTable             the kernel's table of mounts
 //   Netlink                messages of rtnetlink and their socket
@@ -385,7 +386,19 @@ extension StatusMask {
     fileprivate static var all: StatusMask { .basic | .birthTime | .mountID }
 }
 
+/// The device and inode number of a file: no two files that exist have the same.
+struct FileIdentity: Equatable, Sendable {
+    var device: UInt64
+    var inode: UInt64
+}
+
 extension clinux_statx {
+    /// The identity of the file.
+    var identity: FileIdentity {
+        FileIdentity(
+            device: UInt64(stx_dev_major) << 32 | UInt64(stx_dev_minor), inode: stx_ino)
+    }
+
     /// The type of the file.
     var kind: FileKind? { FileKind(mode: stx_mode) }
 

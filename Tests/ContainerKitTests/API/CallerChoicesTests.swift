@@ -32,6 +32,7 @@ struct CallerChoicesTests {
             options.notifySocket = "@notify"
             options.limits = [Rlimit(type: "RLIMIT_FSIZE", hard: .max, soft: 7)]
             facts.startsAtOnce = true
+            facts.host.adoptedCgroup = .ofCaller
             facts.hasUnbindableSources = true
             facts.caller.replacedStreams = [0, 1, 2]
             facts.caller.streams = [
@@ -50,6 +51,7 @@ struct CallerChoicesTests {
         #expect(read.options.pidFile == "/run/pid" && read.options.pidfdSocket == "/run/pidfd")
         #expect(read.options.notifySocket == "@notify")
         #expect(read.options.limits == kept.options.limits)
+        #expect(read.adoptedCgroup == .ofCaller)
         #expect(read.streams == kept.streams && read.replacedStreams == [0, 1, 2])
     }
 

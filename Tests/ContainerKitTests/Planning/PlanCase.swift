@@ -154,6 +154,10 @@ extension PlanCase {
                 ]
             }),
         PlanCase(
+            name: "adopted-cgroup",
+            facts: { $0.host.adoptedCgroup = .ofCaller },
+            change: { $0.linux?.resources = Resources(pids: .init(limit: 32)) }),
+        PlanCase(
             name: "limits-v2",
             change: {
                 $0.linux?.cgroupsPath = "/pods/one"
@@ -480,4 +484,17 @@ extension PlanCase {
             name: "cgroup-mount-without-namespace-v2",
             change: { $0.linux?.namespaces?.removeAll { $0.kind == .cgroup } }),
     ]
+}
+
+extension CgroupLayout {
+    /// A cgroup that the caller had made.
+    static var ofCaller: CgroupLayout {
+        let directory = CgroupDirectory(
+            controllers: [], mountPoint: "/sys/fs/cgroup", cgroup: "/judge/job-1")
+        var layout = CgroupLayout(
+            mode: .unified, directories: [directory], unifiedControllers: ["cpu", "pids"])
+        layout.adopted = AdoptedCgroup(
+            path: directory.name, identity: FileIdentity(device: 31, inode: UInt64.max - 1))
+        return layout
+    }
 }

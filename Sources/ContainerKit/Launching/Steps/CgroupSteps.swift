@@ -12,6 +12,8 @@ enum CgroupStep: ParentAction {
     case startScope(CgroupLayout, [UnitProperty])
     /// Makes the directories, or uses existing ones that are unused.
     case make(CgroupLayout)
+    /// Takes an empty cgroup of the caller's, which stays when the container is deleted.
+    case adopt(CgroupLayout)
     /// Sets the access to devices: by lines on v1, by a program on v2.
     ///
     /// With `mayBeRefused` a refusal is no error: in a user namespace no device nodes can be made
@@ -44,6 +46,9 @@ enum CgroupStep: ParentAction {
                 + properties.map(\.description).joined(separator: "; ")
         case .make(let layout):
             "make the cgroups \(layout.directories.map(\.path).joined(separator: ", "))"
+        case .adopt(let layout):
+            "use the caller's cgroup \(layout.directories.map(\.name).joined(separator: ", ")), "
+                + "which stays when the container is deleted"
         case .setDevices(let access, let byProgram, _):
             (byProgram ? "load a program that lets" : "let")
                 + " the cgroup use \(access.sentencePart)"
@@ -73,8 +78,8 @@ enum CgroupStep: ParentAction {
                 + (0..<max(layout.v1DirectoryCount, delegated.isEmpty ? 0 : 1)).map {
                     .cgroupTasks($0)
                 }
-        case .startScope, .make, .setDevices, .limit, .makeDelegated, .giveTo, .enableControllers,
-            .attachToScope, .leaveScope:
+        case .startScope, .make, .adopt, .setDevices, .limit, .makeDelegated, .giveTo,
+            .enableControllers, .attachToScope, .leaveScope:
             []
         }
     }
@@ -88,7 +93,7 @@ enum CgroupStep: ParentAction {
         case .enableControllers(let path): launcher.cgroup?.enableControllers(below: path)
         case .open(let layout, let delegated, let follows):
             try launcher.openCgroups(layout, delegated: delegated, follows: follows)
-        case .make, .setDevices, .limit, .makeDelegated, .giveTo, .leaveScope:
+        case .make, .adopt, .setDevices, .limit, .makeDelegated, .giveTo, .leaveScope:
             do throws(CgroupError) {
                 try performOnCgroup(launcher)
             } catch {
@@ -100,6 +105,7 @@ enum CgroupStep: ParentAction {
     private func performOnCgroup(_ launcher: Launcher) throws(CgroupError) {
         switch self {
         case .make(let layout): try launcher.makeCgroups(layout)
+        case .adopt(let layout): try launcher.adoptCgroup(layout)
         case .setDevices(let access, _, let mayBeRefused):
             do throws(CgroupError) {
                 try launcher.cgroup?.apply(access, from: nil)
@@ -129,10 +135,21 @@ extension Launcher {
         cgroup = made
     }
 
+    fileprivate func adoptCgroup(_ layout: CgroupLayout) throws(CgroupError) {
+        takeBackOnFailure { $0.takeCgroupBack() }
+        let adopted = try Cgroup.adopt(layout, holding: &cgroupLock)
+        record?.outOfMemoryKillsBefore = adopted.outOfMemoryKillsBefore
+        cgroup = adopted
+    }
+
     fileprivate func openCgroups(_ layout: CgroupLayout, delegated: String, follows: Bool)
         throws(ContainerError)
     {
-        let cgroup = self.cgroup ?? Cgroup(layout)
+        var found = self.cgroup
+        if found == nil {
+            found = try reporting { () throws(CgroupError) in try Cgroup.open(layout) }
+        }
+        let cgroup = found ?? Cgroup(layout)
         self.cgroup = cgroup
         do throws(ContainerError) {
             try openCgroups(of: cgroup, delegated)
@@ -171,7 +188,10 @@ extension Launcher {
     /// If the container was deleted meanwhile, no process is killed, since a cgroup of that path
     /// may be the next container's.
     private func takeCgroupBack() {
-        if !wasDeleted { try? cgroup?.killAll() }
+        if !wasDeleted {
+            try? cgroup?.killAll()
+            try? cgroup?.leave()
+        }
         endScopeKeeper()
         if let startedScope { try? systemd?.stop(startedScope) }
         cgroup?.removeMadeDirectories()
