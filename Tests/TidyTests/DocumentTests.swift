@@ -18,16 +18,18 @@ struct DocumentTests {
         #expect(try lines("README.md").joined(separator: "\n").contains(shown))
     }
 
-    @Test("every snippet in the article on embedding is compiled as it is printed")
-    func snippets() throws {
-        let program = try lines("Tests/EmbeddingSnippets/Snippets.swift").joined(separator: "\n")
-        let article = try lines(Self.catalog + "Embedding.md")
+    @Test(
+        "every snippet in the articles on embedding is compiled as it is printed",
+        arguments: [("Embedding", "Snippets", 8), ("JudgeService", "JudgeService", 7)])
+    func snippets(_ name: String, _ file: String, _ count: Int) throws {
+        let program = try lines("Tests/EmbeddingSnippets/\(file).swift").joined(separator: "\n")
+        let article = try lines(Self.catalog + "\(name).md")
         let starts = article.indices.filter { article[$0] == "```swift" }
-        #expect(starts.count >= 8)
+        #expect(starts.count >= count)
         for start in starts {
             let end = try #require(article[start...].firstIndex(of: "```"))
             let piece = article[(start + 1)..<end].joined(separator: "\n")
-            #expect(program.contains(piece), "Embedding.md:\(start + 1)")
+            #expect(program.contains(piece), "\(name).md:\(start + 1)")
         }
     }
 
