@@ -35,6 +35,7 @@ public struct ControlGroup: Sendable {
     ///     root of each hierarchy, any other is beside (on v1: below) the caller's own cgroup.
     ///   - limits: its limits, and with `devices` the access to devices.
     ///   - logger: gets a warning for each limit that cannot have an effect.
+    /// - Returns: the new cgroup.
     /// - Throws: `alreadyExists`; `invalidSpec` for a wrong limit, with its field; `cgroup`.
     public static func create(
         _ path: String, limits: Resources = Resources(), logger: Logger = LaunchOptions().logger
@@ -49,6 +50,7 @@ public struct ControlGroup: Sendable {
     /// - Parameters:
     ///   - name: its name, or several, separated by "/".
     ///   - limits: its limits.
+    /// - Returns: the new cgroup.
     /// - Throws: as `create`; `unavailable` if this cgroup has been removed.
     public func makeChild(_ name: String, limits: Resources = Resources()) throws(ContainerError)
         -> ControlGroup
@@ -62,6 +64,7 @@ public struct ControlGroup: Sendable {
     /// - Parameters:
     ///   - path: as for `create`.
     ///   - logger: as for `create`.
+    /// - Returns: the cgroup.
     /// - Throws: `notFound`; `cgroup`.
     public static func open(_ path: String, logger: Logger = LaunchOptions().logger)
         throws(ContainerError) -> ControlGroup

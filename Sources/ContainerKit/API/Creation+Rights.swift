@@ -68,6 +68,15 @@ private func lacksRights(_ error: ContainerError, _ launcher: Launcher) -> Bool 
     return isRefusal && (isInsideUserNamespace || !RuntimeRights.holdsRightOverDevices)
 }
 
+extension CreateFacts {
+    /// Notes the service manager's socket, if there is one, and where the container finds ours.
+    mutating func listen(_ socket: String?, _ stateDirectory: String) {
+        guard let socket else { return }
+        notifySocket = socket
+        readinessDirectory = "\(stateDirectory)/\(ReadinessSocket.directoryName)"
+    }
+}
+
 extension HostFacts {
     /// Drops the hierarchies in which no cgroup can be made, if the container may do without one.
     ///

@@ -67,21 +67,15 @@ struct Creation {
             facts.host.rights = RuntimeRights.discovered(mayGoWithoutCgroups: options.rootless)
         }
         facts.hasUnbindableSources = hasUnbindableSources && Self.hasOwnMounts(spec)
-        if let former {
-            facts.host.adoptedCgroup = former.adoptedCgroup
-        } else {
-            facts.host.adoptedCgroup = try Self.adopted(
-                options, spec.linux?.cgroupsPath, id, facts.host.cgroups)
-        }
+        facts.host.adoptedCgroup =
+            if let former { former.adoptedCgroup } else {
+                try Self.adopted(options, spec.linux?.cgroupsPath, id, facts.host.cgroups)
+            }
         facts.host.limitCgroups(to: spec.linux?.cgroupsPath, of: id)
         facts.host.pageBytes = memoryPageBytes
         facts.caller = CallerFacts(options, spec.annotations)
         facts.startsAtOnce = startsAtOnce
-        if let notifySocket = options.notifySocket {
-            facts.notifySocket = notifySocket
-            facts.readinessDirectory =
-                "\(store.path.text)/\(id)/\(ReadinessSocket.directoryName)"
-        }
+        facts.listen(options.notifySocket, "\(store.path.text)/\(id)")
         try Self.lookAtSources(spec, bundle, options, &facts)
         let userNamespace = spec.linux?.namespace(.user)
         facts.isInUserNamespace = Self.isOwn(userNamespace)

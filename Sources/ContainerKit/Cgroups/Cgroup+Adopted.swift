@@ -13,9 +13,9 @@ extension CgroupLayout {
     /// The layout of a container in a cgroup of the caller's.
     ///
     /// - Parameters:
+    ///   - adopted: the cgroup.
     ///   - cgroupsPath: the cgroup that the config names, if it names one.
     ///   - id: the container's ID.
-    ///   - adopted: the cgroup.
     ///   - host: the hierarchies.
     /// - Throws: `unsupported` unless cgroup v2 limits resources; `invalidArgument`, `cgroup`.
     init(
