@@ -216,7 +216,8 @@ extension ContainerRecord {
         let found = try reporting("unable to look at \(node.path) in the container", field: field) {
             () throws(SystemCallError) in
             try withEntry(node.path) { (directory, name) throws(SystemCallError) in
-                try status(of: openFile(name, .pathOnly | .noFollow, at: directory).number)
+                let entry = try openFile(name, .pathOnly | .noFollow, at: directory)
+                return try status(of: entry.number)
             }
         }
         guard let found else { return false }
@@ -278,7 +279,7 @@ extension AddedDevice {
     /// - Throws: `systemCall`, or `invalidArgument` if the file is not a device.
     public init(ofHost path: FilePath, access: String = "rwm") throws(ContainerError) {
         let found = try reporting { () throws(SystemCallError) in
-            try status(of: openFile(path.text, .pathOnly).number)
+            try status(at: path.text)
         }
         guard [.characterDevice, .blockDevice].contains(found.kind) else {
             throw ContainerError(.invalidArgument, "\(path.text) is not a device")
@@ -301,7 +302,7 @@ extension DeviceNode {
 }
 
 private func isDevice(_ node: DeviceNode, at path: String) -> Bool {
-    (try? status(of: openFile(path, .pathOnly).number).isDevice(node)) ?? false
+    (try? status(at: path).isDevice(node)) ?? false
 }
 
 extension clinux_statx {

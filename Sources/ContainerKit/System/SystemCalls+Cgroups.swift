@@ -157,7 +157,8 @@ enum DevicePrograms {
 
     /// The digest of the program with that ID.
     static func tag(ofID identifier: UInt32) throws(SystemCallError) -> UInt64 {
-        try tag(of: descriptor(of: identifier).number)
+        let program = try descriptor(of: identifier)
+        return try tag(of: program.number)
     }
 
     private static func descriptor(of identifier: UInt32) throws(SystemCallError)

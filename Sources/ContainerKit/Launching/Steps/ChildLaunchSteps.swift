@@ -81,6 +81,7 @@ enum ChildLaunchStep: ParentAction {
             try launcher.awaitLastStep()
             launcher.logChildSteps(untilEnd: true)
         case .awaitEnd:
+            try launcher.answerRequests()
             try launcher.awaitLastStep()
             launcher.logChildSteps(untilEnd: true)
             launcher.reapChild()
