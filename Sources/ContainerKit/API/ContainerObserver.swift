@@ -20,6 +20,8 @@ package final class ContainerObserver: Sendable {
     private struct Sight: ~Copyable {
         var watch: OutOfMemoryWatch?
         var kills: UInt64 = 0
+        /// Whether a kill was counted, and reported, before its notice was read.
+        var isAhead = false
         var high: UInt64 = 0
     }
 
@@ -67,9 +69,13 @@ package final class ContainerObserver: Sendable {
         }
         sight.withLock { sight in
             let isShort = sight.watch?.hasNews() == true
-            if let kills = kills(after: sight.kills, isShort), kills > sight.kills || isShort {
-                sight.kills = kills
-                news.outOfMemoryKills = kills
+            if let kills = kills(after: sight.kills, isShort) {
+                let hasRisen = kills > sight.kills
+                if hasRisen || isShort && !sight.isAhead {
+                    sight.kills = kills
+                    news.outOfMemoryKills = kills
+                }
+                if hasRisen || isShort { sight.isAhead = hasRisen && !isShort }
             }
             if let high = source.highEvents, high > sight.high {
                 sight.high = high

@@ -251,11 +251,14 @@ struct StateDirectory: ~Copyable {
 
     /// The record of the container `id`; nil if none was written yet.
     func readRecord(_ id: String) throws(ContainerError) -> ContainerRecord? {
-        guard let bytes = try read(Self.recordName) else {
-            // The progress page is made after the first record and removed before it.
-            if try holds(Self.progressName) { throw damage(to: Self.recordName) }
-            return nil
+        var found = try read(Self.recordName)
+        // The progress page is made after the first record and removed before it; a creation may
+        // have made both since the first look.
+        if found == nil, try holds(Self.progressName) {
+            found = try read(Self.recordName)
+            if found == nil, try holds(Self.progressName) { throw damage(to: Self.recordName) }
         }
+        guard let bytes = found else { return nil }
         guard let value = try? JSONValue(json: bytes), let record = ContainerRecord(value),
             record.id == id
         else { throw damage(to: Self.recordName) }
