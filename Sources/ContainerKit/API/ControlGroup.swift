@@ -188,7 +188,8 @@ public struct ControlGroup: Sendable {
     /// - Throws: `unavailable` if the cgroup has been removed; `cgroup`.
     public func processes() throws(ContainerError) -> [Int] {
         try onCgroup { (cgroup) throws(CgroupError) in
-            try cgroup.processes().filter { $0 > 0 }.sorted()
+            // The kernel may list a process twice while others move.
+            Set(try cgroup.processes()).filter { $0 > 0 }.sorted()
         }
     }
 
