@@ -18,11 +18,19 @@ extension Launch {
 
         var child = StepList.joining([.mount], as: nil)
         child.add(.device(.makeDevices(directory: directory, [device])), from: field)
-        child.add(.process(.end), from: .runtime)
 
         var parent = ParentStepList()
         parent.add(.namespace(.openProcess))
         parent.add(.mount(.makeMountPoints(for: nil)))
+        self.init(changingBy: child, after: parent)
+    }
+}
+
+extension Launch {
+    /// Plans a process that changes a running container and ends, after the runtime's own steps.
+    init(changingBy steps: StepList, after earlier: ParentStepList) {
+        var (child, parent) = (steps, earlier)
+        child.add(.process(.end), from: .runtime)
         parent.add(.child(.start([], intoCgroup: false)))
         parent.add(.child(.take))
         parent.add(.child(.awaitEnd))

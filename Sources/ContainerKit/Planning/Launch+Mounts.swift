@@ -88,18 +88,11 @@ extension Launch {
         child.add(.label(.openHostProc), from: .runtime)
         child.add(.namespace(.joinProcess([.mount])), from: .runtime)
         child.add(.mount(.detachMount(0, at: path)), from: .runtime)
-        child.add(.process(.end), from: .runtime)
 
         var parent = ParentStepList()
         parent.add(.namespace(.openProcess))
         parent.add(.mount(.openAttached(0, at: path, identity: identity)))
-        parent.add(.child(.start([], intoCgroup: false)))
-        parent.add(.child(.take))
-        parent.add(.child(.awaitEnd))
-        self.init(
-            plan: LaunchPlan(
-                parentSteps: parent.steps, childSteps: child.steps.keepingWhatIsNeeded()),
-            cgroups: nil)
+        self.init(changingBy: child, after: parent)
     }
 
     /// Refuses what only a new container can get.

@@ -30,11 +30,7 @@ extension Command {
             perform: { invocation throws(ContainerError) in
                 let words = invocation.arguments.operands
                 let container = try invocation.store.container(words[1])
-                guard let action = DevicesAction(rawValue: words[0]) else {
-                    throw ContainerError(
-                        .invalidArgument, "devices does not know \(words[0].debugDescription)",
-                        hint: "add, remove or list")
-                }
+                let action = try AdditionAction(words, of: "devices")
                 let letters = invocation.arguments.text(access)
                 guard letters == nil || action == .add else {
                     throw ContainerError(.invalidArgument, "--access is for devices add alone")
@@ -43,21 +39,12 @@ extension Command {
                 case .add: try container.addDevices(added(words, access: letters ?? "rwm"))
                 case .remove: try container.removeDevices(removed(words, from: container))
                 case .list:
-                    guard words.count == 2 else {
-                        throw ContainerError(
-                            .invalidArgument,
-                            "devices list takes no file, but got \"\(words[2])\"")
-                    }
+                    try AdditionAction.checkList(words, of: "devices")
                     try print(
                         container.addedDevices(), invocation.arguments.text(format) ?? "table")
                 }
                 return 0
             })
-    }
-
-    /// What `devices` does.
-    private enum DevicesAction: String {
-        case add, remove, list
     }
 
     private static func operand(_ words: [String]) throws(ContainerError) -> String {

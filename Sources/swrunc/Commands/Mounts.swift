@@ -26,30 +26,18 @@ extension Command {
             perform: { invocation throws(ContainerError) in
                 let words = invocation.arguments.operands
                 let container = try invocation.store.container(words[1])
-                guard let action = MountsAction(rawValue: words[0]) else {
-                    throw ContainerError(
-                        .invalidArgument, "mounts does not know \(words[0].debugDescription)",
-                        hint: "add, remove or list")
-                }
+                let action = try AdditionAction(words, of: "mounts")
                 switch action {
                 case .add: try container.addMounts(mounts(words))
                 case .remove:
                     try container.removeMounts(mounts(words).map { FilePath($0.destination) })
                 case .list:
-                    guard words.count == 2 else {
-                        throw ContainerError(
-                            .invalidArgument, "mounts list takes no file, but got \"\(words[2])\"")
-                    }
+                    try AdditionAction.checkList(words, of: "mounts")
                     try print(
                         container.addedMounts(), invocation.arguments.text(format) ?? "table")
                 }
                 return 0
             })
-    }
-
-    /// What `mounts` does.
-    private enum MountsAction: String {
-        case add, remove, list
     }
 
     private static func mounts(_ words: [String]) throws(ContainerError) -> [Mount] {
