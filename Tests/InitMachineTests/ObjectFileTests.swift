@@ -110,7 +110,7 @@ struct ObjectFileTests {
                 -ffunction-sections -I '\(sources)/InitMachine/include' \
                 -I '\(sources)/CLinux/include' -c '\(sources)/InitMachine/\(name)' -o '\(object)'
                 """
-            try #require(system(call) == 0, "\(call)")
+            try #require(try runInShell(call) == 0, "\(call)")
         }
         try body(objects)
     }

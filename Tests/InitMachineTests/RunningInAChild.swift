@@ -37,6 +37,22 @@ struct FinishedProgram {
     }
 }
 
+/// Runs a shell command and returns its wait status.
+///
+/// system(3) would ignore SIGINT and SIGQUIT in all of this process meanwhile, and the programs that
+/// other tests start then would ignore them, too.
+func runInShell(_ command: String) throws -> CInt {
+    var pid: pid_t = 0
+    let words: [String] = ["sh", "-c", command]
+    var pointers = words.map { strdup($0) } + [nil]
+    defer { pointers.forEach { free($0) } }
+    let refusal = posix_spawn(&pid, "/bin/sh", nil, nil, &pointers, environ)
+    try #require(refusal == 0)
+    var status: CInt = 0
+    while waitpid(pid, &status, 0) != pid { try #require(errno == EINTR) }
+    return status
+}
+
 /// Both ends of a pipe, which are closed by an exec.
 struct Pipe: ~Copyable {
     let reading: CInt

@@ -27,6 +27,18 @@ struct ProgressTests {
         try bundle.containerStore.container(bundle.id)
     }
 
+    /// Creates the container, and waits until init waits for start: create may return before.
+    private func createWaiting(_ bundle: TestBundle) throws {
+        try bundle.create()
+        var text = ""
+        let isThere = try waits {
+            text = try explain(bundle)
+            let lines = marked(text)
+            return lines.count == 1 && lines[0].contains("wait for start")
+        }
+        try #require(isThere, "\(text)")
+    }
+
     /// Starts a command that will hang, and waits until init has reached this state.
     private func hang(
         _ bundle: TestBundle, _ words: [String], until step: String
@@ -45,15 +57,8 @@ struct ProgressTests {
     @Test("explain marks the wait for start of a created container, with the time since when")
     func created() throws {
         try TestBundle.use { bundle throws in
-            try bundle.create()
-            // create may return before init is there.
-            var text = ""
-            let isThere = try waits {
-                text = try explain(bundle)
-                let lines = marked(text)
-                return lines.count == 1 && lines[0].contains("wait for start")
-            }
-            #expect(isThere, "\(text)")
+            try createWaiting(bundle)
+            let text = try explain(bundle)
             let pid = try bundle.state().pid
             #expect(text.contains("- init, process \(pid), waits for start since 20"), "\(text)")
             #expect(text.contains("is made anew"))
@@ -205,7 +210,7 @@ struct ProgressTests {
     @Test("explain marks the wait for start as the end of an init that was killed there")
     func killed() throws {
         try TestBundle.use { bundle throws in
-            try bundle.create()
+            try createWaiting(bundle)
             #expect(try bundle.swrunc("kill", bundle.id, "KILL").status == 0)
             #expect(try bundle.waits(for: .stopped))
             let text = try explain(bundle)
@@ -217,7 +222,7 @@ struct ProgressTests {
     @Test("explain reports that /proc is unusable, and claims neither running nor ended")
     func hiddenProcess() throws {
         try TestBundle.use { bundle throws in
-            try bundle.create()
+            try createWaiting(bundle)
             let words = "\(Host.runtime) --root \(bundle.store) explain --container \(bundle.id)"
             let done = try RunningCommand(
                 [
@@ -238,10 +243,7 @@ struct ProgressTests {
     @Test("explain in JSON has init's present step, and the container beside the columns")
     func json() throws {
         try TestBundle.use { bundle throws in
-            try bundle.create()
-            // Create returns a moment before init waits.
-            #expect(
-                waits { (try? explain(bundle, "--format", "json"))?.contains("waiting") == true })
+            try createWaiting(bundle)
             let text = try explain(bundle, "--format", "json", "--calls")
             guard case .object(let whole) = try JSONValue(json: Array(text.utf8)),
                 case .object(let container) = whole["container"],
@@ -266,7 +268,7 @@ struct ProgressTests {
     @Test("explain marks no step and says why if the config has changed the plan")
     func changed() throws {
         try TestBundle.use { bundle throws in
-            try bundle.create()
+            try createWaiting(bundle)
             let config = "\(bundle.store)/\(bundle.id)/config.json"
             bundle.linux.maskedPaths = nil
             bundle.linux.readonlyPaths = nil
