@@ -59,6 +59,26 @@ struct CheckpointTests {
         }
     }
 
+    @Test("a checkpoint that needs iptables names the package where it is missing")
+    func missingIptables() throws {
+        try TestBundle.use { bundle throws in
+            let programs = "\(bundle.directory)/programs"
+            try check(mkdir(programs, 0o755), "mkdir")
+            let criu = try #require(
+                Host.searchPath.split(separator: ":").map { "\($0)/criu" }.first(where: exists))
+            try check(symlink(criu, "\(programs)/criu"), "symlink")
+            try bundle.startCounting()
+            var options = CommandOptions()
+            options.environment["PATH"] = programs
+            let done = try bundle.start(
+                ["checkpoint", "--image-path", bundle.image, bundle.id], options
+            ).wait()
+            bundle.expectFailure(done, naming: ["criu failed: type DUMP", "tables-restore"])
+            #expect(done.error.contains("install the package iptables"), "\(done)")
+            #expect(bundle.counts())
+        }
+    }
+
     @Test("a failed checkpoint leaves the container running, and no files except CRIU's log")
     func failedCheckpoint() throws {
         try TestBundle.use { bundle throws in

@@ -291,10 +291,19 @@ final class CriuSession {
         var words = log?.lastErrors ?? response.message ?? ""
         while words.last?.isWhitespace == true { words.removeLast() }
         if !words.isEmpty { text += ": \(words)" }
-        let hint =
-            response.kind == .featureCheck
+        return ContainerError(
+            .criu, text + (log?.reference ?? ""), hint: hint(response.kind, words))
+    }
+
+    private static func hint(_ kind: CriuRequestKind?, _ words: String) -> String? {
+        // CRIU locks a container's network with these programs, which its package does not depend
+        // on.
+        for program in ["ip6tables-restore", "iptables-restore"]
+        where words.contains("execvp(\"\(program)\"") {
+            return "install the package iptables, or choose --network-lock nftables or skip"
+        }
+        return kind == .featureCheck
             ? "criu cannot tell what this kernel supports: `criu check --all` shows why" : nil
-        return ContainerError(.criu, text + (log?.reference ?? ""), hint: hint)
     }
 }
 

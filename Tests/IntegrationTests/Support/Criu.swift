@@ -6,7 +6,7 @@ import Testing
 
 /// The installed CRIU: some versions cannot dump on some kernels.
 enum Criu {
-    /// Whether a sleeping process can be dumped; tested once.
+    /// Whether a sleeping process with a network of its own can be dumped; tested once.
     static let works: Bool = {
         guard Host.isRoot else { return false }
         var template = Array("/tmp/swrunc-criu-XXXXXX".utf8CString)
@@ -16,7 +16,7 @@ enum Criu {
             _ = try? RunningCommand([Host.busybox, "rm", "-r", directory], token: "none").wait()
         }
         let dump =
-            "sleep 30 </dev/null >/dev/null 2>&1 & "
+            "unshare -n sleep 30 </dev/null >/dev/null 2>&1 & sleep 0.2; "
             + "criu dump -t $! -D \(directory) -j >/dev/null 2>&1; status=$?; kill $!; exit $status"
         let done = try? RunningCommand(
             [Host.busybox, "setsid", "/bin/sh", "-c", dump], token: "none"
@@ -25,7 +25,8 @@ enum Criu {
     }()
 
     static let needed: ConditionTrait = .enabled(
-        if: works, "needs a CRIU that can dump on this kernel (SWRUNC_CRIU names its directory)")
+        if: works,
+        "needs iptables, and a CRIU that can dump on this kernel (SWRUNC_CRIU names its directory)")
 }
 
 extension TestBundle {
