@@ -297,9 +297,9 @@ final class CriuSession {
 
     private static func hint(_ kind: CriuRequestKind?, _ words: String) -> String? {
         // CRIU locks a container's network with these programs, which its package does not depend
-        // on.
-        for program in ["ip6tables-restore", "iptables-restore"]
-        where words.contains("execvp(\"\(program)\"") {
+        // on; it quotes a program that cannot be executed.
+        for quoted in words.split(separator: "\"")
+        where quoted == "ip6tables-restore" || quoted == "iptables-restore" {
             return "install the package iptables, or choose --network-lock nftables or skip"
         }
         return kind == .featureCheck
