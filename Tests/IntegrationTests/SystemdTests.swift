@@ -2,6 +2,7 @@
 
 import ContainerKit
 import Glibc
+import SystemPackage
 import Testing
 
 extension Host {
@@ -196,6 +197,79 @@ struct SystemdTests {
             #expect(try waits(100) { try show(unit, "ActiveState") == ["failed"] })
             _ = try other.wait()
             #expect(try run(bundle).status == 0)
+        }
+    }
+}
+
+extension SystemdTests {
+    private func systemdOptions() -> LaunchOptions {
+        var options = LaunchOptions()
+        options.cgroupDriver = .systemd
+        options.keepsAccounting = true
+        return options
+    }
+
+    @Test("a scope with accounting stays until delete, with the container's statistics")
+    func accounting() throws {
+        try TestBundle.use { bundle throws in
+            let unit = "swr-\(bundle.token).scope"
+            let scope = "/sys/fs/cgroup/machine.slice/\(unit)"
+            bundle.linux.cgroupsPath = "machine.slice:swr:\(bundle.token)"
+            bundle.linux.resources = Resources(
+                memory: .init(limit: 32 << 20, swap: 32 << 20), pids: .init(limit: 3))
+            bundle.script("read word; dd if=/dev/zero of=/dev/null bs=100M count=1; exit 5")
+            let (input, writer) = try makePipe()
+            defer { close(writer) }
+            var options = systemdOptions()
+            options.io = .descriptors(input: input, output: 2, error: 2)
+            let process = try Container.run(
+                bundle.id, from: bundle.loaded(), in: bundle.containerStore, options: options)
+            close(input)
+            let container = try bundle.containerStore.container(bundle.id)
+            // The process that stays is in none of the container's lists and counts.
+            let keeper = try #require(
+                try readText("\(scope)/swrunc-keeper/cgroup.procs").lines.first)
+            #expect(try readText("\(scope)/container/cgroup.procs").lines == ["\(process.pid)"])
+            #expect(try container.processes() == [Int(process.pid)])
+            #expect(try container.statistics().pids.current == 1)
+            #expect(try readText("\(scope)/container/pids.max").trimmed == "3")
+            #expect(try show(unit, "TasksMax", "ActiveState") == ["4", "active"])
+            #expect(try bundle.swrunc("update", "--pids-limit", "5", bundle.id).status == 0)
+            #expect(try readText("\(scope)/container/pids.max").trimmed == "5")
+            #expect(try show(unit, "TasksMax") == ["6"])
+            try container.kill(.windowChange, all: true)
+            #expect(kill(try #require(pid_t(keeper)), 0) == 0)
+
+            _ = write(writer, "go\n", 3)
+            let end = try process.waitForTermination()
+            #expect(end.status == .exited(5) && end.outOfMemoryKills == 1, "\(end)")
+            #expect(try container.state().status == .stopped)
+            let total = try container.statistics()
+            #expect(total.pids.current == 0 && total.memory.outOfMemoryKills == 1, "\(total)")
+            #expect(try show(unit, "ActiveState") == ["active"])
+            try container.delete()
+            #expect(!exists(scope))
+            #expect(waits { kill(pid_t(keeper)!, 0) != 0 })
+            #expect(try show(unit, "LoadState") == ["not-found"])
+        }
+    }
+
+    @Test("a failed launch with accounting leaves no process and no scope")
+    func failedAccounting() throws {
+        try TestBundle.use { bundle throws in
+            let unit = "runc-\(bundle.token).scope"
+            bundle.process.args = ["/bin/true"]
+            // It runs after the process has been left in the scope.
+            bundle.spec.hooks = Hooks(startContainer: [Hook(path: "/bin/false")])
+            let error = #expect(throws: ContainerError.self) {
+                try Container.run(
+                    bundle.id, from: bundle.loaded(), in: bundle.containerStore,
+                    options: systemdOptions())
+            }
+            #expect("\(String(describing: error))".contains("hooks.startContainer[0]"))
+            #expect(!exists("/sys/fs/cgroup/system.slice/\(unit)"))
+            #expect(try show(unit, "LoadState") == ["not-found"])
+            #expect(bundle.leftovers.found() == [])
         }
     }
 }

@@ -59,6 +59,8 @@ struct CallerChoices: Sendable {
         var usesSystemd = options.cgroupDriver == .systemd
         fields.flag("systemd", &usesSystemd, isWritten: usesSystemd)
         options.cgroupDriver = usesSystemd ? .systemd : .cgroupfs
+        fields.flag(
+            "keepsAccounting", &options.keepsAccounting, isWritten: options.keepsAccounting)
         fields.number(
             "preserved", &options.preservedDescriptorCount, isOptional: true)
         fields.value("terminal", &options.terminal, TerminalOutlet.init(record:), \.record)

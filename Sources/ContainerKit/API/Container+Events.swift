@@ -18,7 +18,8 @@ extension Container {
     /// The container's resource usage now or, once it has ended and until `delete`, in total.
     ///
     /// - Throws: `notRunning` while it is being created; `unavailable` if its cgroup was removed
-    ///   with its last process, as a scope of systemd is; `cgroup`.
+    ///   with its last process, as a scope of systemd is without
+    ///   `LaunchOptions.keepsAccounting`; `cgroup`.
     public func statistics() throws(ContainerError) -> Statistics {
         let found = try find(locking: false)
         guard let record = found.record, found.status != .creating else {
@@ -29,7 +30,9 @@ extension Container {
             throw ContainerError(
                 .unavailable, "the container's cgroup went with its last process",
                 hint: record.cgroups.scope == nil
-                    ? nil : "systemd removes an empty scope: ask before the container ends")
+                    ? nil
+                    : "systemd removes an empty scope: ask before the container ends, or create it "
+                        + "with keepsAccounting")
         }
         return try source.read()
     }

@@ -27,7 +27,7 @@ extension Container {
         options: RestoreOptions = RestoreOptions()
     ) throws(ContainerError) -> RestorePlan {
         do throws(ContainerError) {
-            try options.refuseAdoption()
+            try options.refuseOtherCgroups()
             let creation = try Creation(
                 id, bundle, store, options.launch, startsAtOnce: true, explainsOnly: true)
             let explanation = try RestoreExplanation(
@@ -64,7 +64,7 @@ extension Container {
         options: RestoreOptions = RestoreOptions()
     ) throws(ContainerError) -> ContainerProcess {
         do throws(ContainerError) {
-            try options.refuseAdoption()
+            try options.refuseOtherCgroups()
             let launcher = try Creation(id, bundle, store, options.launch, startsAtOnce: true)
                 .launcher()
             try Restoration(
@@ -79,7 +79,12 @@ extension Container {
 
 extension RestoreOptions {
     /// CRIU restores cgroups by the names that the checkpoint had.
-    fileprivate func refuseAdoption() throws(ContainerError) {
+    fileprivate func refuseOtherCgroups() throws(ContainerError) {
+        guard !launch.keepsAccounting else {
+            throw ContainerError(
+                .unsupported, "a restored container cannot keep its accounting after its end",
+                hint: "leave keepsAccounting out")
+        }
         guard let cgroup = launch.adoptedCgroup else { return }
         throw ContainerError(
             .unsupported, "a restored container cannot adopt the cgroup \(cgroup.path)",

@@ -341,6 +341,7 @@ extension CallerFacts {
         pidfdSocket = options.pidfdSocket?.text ?? annotations?[ConfigAnnotation.pidfdReceiver]
         limits = options.limits
         joinsSessionKeyring = !options.keepsSessionKeyring
+        keepsAccounting = options.keepsAccounting
         keepsGroups = annotations?[ConfigAnnotation.keepGroups] != nil
     }
 }

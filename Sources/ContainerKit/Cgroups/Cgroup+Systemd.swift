@@ -7,11 +7,20 @@ extension Cgroup {
     /// Stops the container's scope; does nothing for a cgroup that systemd does not manage.
     func stopScope() throws(CgroupError) {
         guard let scope = layout.scope else { return }
+        endKeeper()
         do throws(SystemdError) {
             try SystemdClient(scope.instance).stop(scope.unit)
         } catch {
             throw CgroupError(error, "unable to stop \(scope.unit)")
         }
+    }
+
+    /// Kills the process that stays in the scope, if there is one, so that systemd need not wait for
+    /// its end.
+    private func endKeeper() {
+        guard let path = layout.keeperPath else { return }
+        let processes = try? CgroupTree.processes(in: path)
+        try? sendSignal(Signal.kill.rawValue, toEach: processes ?? [])
     }
 
     /// Tells systemd about changed limits; otherwise it would restore the old ones some day.
@@ -23,6 +32,7 @@ extension Cgroup {
         guard let scope = layout.scope, !properties.isEmpty else { return }
         let exact = exactFiles
         defer { putBack(exact) }
+        let properties = scope.keepsAccounting ? properties.map(\.withKeeper) : properties
         do throws(SystemdError) {
             try SystemdClient(scope.instance).set(properties, of: scope.unit)
         } catch {
@@ -63,10 +73,14 @@ extension CgroupError {
 
 extension CgroupPlan {
     /// This plan with room for the process that holds a new scope, if the limit allows only one
-    /// task.
+    /// task; for a process that stays, in every limit.
     var withRoomForKeeper: CgroupPlan {
-        guard layout.scope != nil else { return self }
+        guard let scope = layout.scope else { return self }
         var plan = self
+        guard !scope.keepsAccounting else {
+            plan.properties = properties.map(\.withKeeper)
+            return plan
+        }
         plan.resources.steps = resources.steps.map { step in
             guard case .write(var write) = step, write.isForOneTask else { return step }
             write.text = "2"
@@ -80,7 +94,7 @@ extension CgroupPlan {
 
     /// The steps that remove that extra room; nil if there is none.
     var withoutRoomForKeeper: ResourcePlan? {
-        guard layout.scope != nil else { return nil }
+        guard let scope = layout.scope, !scope.keepsAccounting else { return nil }
         var plan = resources
         plan.devices = nil
         plan.steps = resources.steps.filter { step in
@@ -98,6 +112,20 @@ extension ControlWrite {
 extension UnitProperty {
     fileprivate var isForOneTask: Bool {
         name == "TasksMax" && (value == .uint64(1) || value == .uint64(0))
+    }
+
+    /// This property with one more task, for the process that stays in the scope.
+    fileprivate var withKeeper: UnitProperty {
+        guard name == "TasksMax", case .uint64(let limit) = value, limit < .max else { return self }
+        return UnitProperty(name, .uint64(limit + 1))
+    }
+}
+
+extension CgroupLayout {
+    /// The cgroup of the process that stays in the scope; nil if none stays.
+    var keeperPath: String? {
+        guard let scope, scope.keepsAccounting, let own = directories.first else { return nil }
+        return own.path.dropLast(scope.subgroup.count) + SystemdScope.keeperSubgroup
     }
 }
 #endif

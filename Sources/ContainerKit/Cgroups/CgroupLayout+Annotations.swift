@@ -27,9 +27,18 @@ extension CgroupLayout {
     func inSubgroup(_ annotations: [String: String]) throws(SpecError) -> CgroupLayout {
         let path = try Self.annotated(ConfigAnnotation.systemdSubgroup, annotations)
         guard !path.isEmpty else { return self }
+        guard path.parts(between: "/").first != SystemdScope.keeperSubgroup.dropFirst() else {
+            throw SpecError(
+                "annotations.\(ConfigAnnotation.systemdSubgroup)",
+                "\(path) is the cgroup of the process that keeps a scope")
+        }
         var layout = self
+        let usual = layout.scope?.subgroup ?? ""
         layout.scope?.subgroup = path
-        for index in directories.indices { layout.directories[index].cgroup += path }
+        for index in directories.indices {
+            let unit = directories[index].cgroup.dropLast(usual.count)
+            layout.directories[index].cgroup = unit + path
+        }
         return layout
     }
 }
@@ -89,11 +98,18 @@ extension Cgroup {
         }
     }
 
-    /// Moves the process that holds a scope into the container's cgroup below it: a cgroup with
-    /// processes cannot pass controllers to its children.
-    func attachKeeper(_ keeper: Int32?) throws(CgroupError) {
+    /// Moves the process that holds a scope into a cgroup below it, which is the container's own
+    /// unless the process stays: a cgroup with processes cannot pass controllers to its children.
+    mutating func attachKeeper(_ keeper: Int32?) throws(CgroupError) {
         guard let keeper, layout.isUnified, layout.scope?.subgroup.isEmpty == false else { return }
-        try attach(Int(keeper))
+        guard let path = layout.keeperPath else { return try attach(Int(keeper)) }
+        do throws(SystemCallError) {
+            _ = try makeDirectory(path, below: layout.directories[0].mountPoint.utf8.count)
+            try writeControlFile("\(path)/cgroup.procs", "\(keeper)")
+        } catch {
+            throw CgroupError(
+                failure: error, message: "unable to make the cgroup of the scope's process")
+        }
     }
 }
 #endif

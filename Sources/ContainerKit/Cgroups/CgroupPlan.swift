@@ -41,9 +41,10 @@ struct CgroupPlan: Equatable, Sendable {
     /// Plans the scope of the container `id`, which systemd will make.
     init(
         cgroupsPath: String?, id: String, resources: Resources?, annotations: [String: String],
-        host: CgroupHierarchies, systemd: SystemdHost
+        host: CgroupHierarchies, systemd: SystemdHost, keepsAccounting: Bool = false
     ) throws(SpecError) {
-        let scope = try SystemdScope(cgroupsPath: cgroupsPath, id: id, host: systemd)
+        var scope = try SystemdScope(cgroupsPath: cgroupsPath, id: id, host: systemd)
+        if keepsAccounting { try scope.keepAccounting(host) }
         try self.init(
             layout: CgroupLayout(scope: scope, host: systemd, in: host).inSubgroup(annotations),
             resources: resources)

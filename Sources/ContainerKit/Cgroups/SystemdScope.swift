@@ -18,6 +18,11 @@ struct SystemdScope: Equatable, Sendable {
     var version: Int
     /// The container's cgroup below the unit's, as `/a`; usually empty.
     var subgroup = ""
+    /// Whether a process stays in the scope until the container is deleted, in the cgroup
+    /// `keeperSubgroup`.
+    var keepsAccounting = false
+    /// The cgroup, below the unit's, of the process that stays.
+    static let keeperSubgroup = "/swrunc-keeper"
 
     /// Parses `slice:prefix:name`; without a path the unit is `runc-ID.scope` in the default slice,
     /// where users of runc look for it.
@@ -61,6 +66,17 @@ struct SystemdScope: Equatable, Sendable {
             throw error("\"\(unit)\" is not the name of a systemd unit")
         }
         return unit
+    }
+
+    /// Keeps the scope until the container is deleted.
+    ///
+    /// The container gets a cgroup below it, beside that of the process that stays.
+    mutating func keepAccounting(_ host: CgroupHierarchies) throws(SpecError) {
+        guard host.mode == .unified else {
+            throw Self.error("accounting after a container's end needs cgroup v2 alone")
+        }
+        keepsAccounting = true
+        subgroup = "/container"
     }
 
     /// Letters, digits and `:-_.\@`; the `+` of a container's ID is not allowed.
@@ -108,6 +124,7 @@ extension SystemdScope {
             "instance": .string(instance.rawValue), "version": .integer(Int64(version)),
         ]
         if !subgroup.isEmpty { object.append("subgroup", .string(subgroup)) }
+        if keepsAccounting { object.append("keepsAccounting", .bool(true)) }
         return .object(object)
     }
 
@@ -122,6 +139,7 @@ extension SystemdScope {
         self.init(
             unit: unit, slice: slice, instance: instance, version: Int(version))
         if case .string(let path)? = object["subgroup"] { subgroup = path }
+        if case .bool(true)? = object["keepsAccounting"] { keepsAccounting = true }
     }
 }
 
@@ -134,7 +152,9 @@ extension CgroupLayout {
             throw SpecError(
                 "linux.cgroupsPath", "the systemd of a user keeps cgroups of cgroup v2 only")
         }
-        let cgroup = try host.controlGroup + SystemdScope.expanded(scope.slice) + "/\(scope.unit)"
+        let cgroup =
+            try host.controlGroup + SystemdScope.expanded(scope.slice)
+            + "/\(scope.unit)\(scope.subgroup)"
         self.init(
             mode: hierarchies.mode,
             directories: hierarchies.hierarchies.map {

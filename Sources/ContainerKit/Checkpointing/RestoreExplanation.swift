@@ -38,7 +38,7 @@ extension ParentStep {
             hooks.contains { $0.point == .prestart || $0.point == .createRuntime }
                 ? .namespaces : .never
         case .resctrl(.enter), .socket(.sendPidfd), .cgroup(.leaveScope),
-            .cgroup(.enableControllers), .record(.pidFile):
+            .cgroup(.keepScope), .cgroup(.enableControllers), .record(.pidFile):
             .after
         case .record(.process), .record(.stage), .record(.created), .cgroup(.open),
             .cgroup(.attachToScope), .namespace(.openProcess), .namespace(.openRootOfInit),

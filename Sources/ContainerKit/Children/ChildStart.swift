@@ -379,6 +379,20 @@ struct HelperChild: ~Copyable {
         withExtendedLifetime(end) {}
         return child
     }
+
+    /// Lets a child that keeps a scope leave another process in its place, and waits until that is
+    /// there.
+    borrowing func replaceByOrphan(_ child: CInt) throws(SystemCallError) {
+        try writeAll([1], to: rendezvous.number, named: "the process in the scope")
+        var entries = [PollEntry(rendezvous.number, .readable)]
+        // The end of both processes is readable, too.
+        while try poll(&entries) == 0 {}
+        guard try readAvailable(rendezvous.number, limitBytes: 1) == [1] else {
+            throw SystemCallError(
+                "clone3", "the process in the scope",
+                errno: page.error == 0 ? .canceled : Errno(rawValue: page.error))
+        }
+    }
 }
 
 extension DescriptorTable<CInt> {

@@ -7,7 +7,8 @@ internal import SystemPackage
 /// A process that stays in a scope until init is in it: systemd neither makes a scope without a
 /// process nor keeps an empty one.
 ///
-/// It ends with its owner, even if that is killed, since it waits for a socket to close.
+/// It ends with its owner, even if that is killed, since it waits for a socket to close; unless it is
+/// told to stay.
 final class ScopeKeeper {
     /// The pid, which systemd needs.
     private(set) var pid: Int32 = 0
@@ -25,6 +26,17 @@ final class ScopeKeeper {
                 field: "linux.cgroupsPath")
         }
         self.helper = consume helper
+    }
+
+    /// Leaves a process in its place that belongs to nobody, until it is killed.
+    func stay() throws(ContainerError) {
+        do throws(SystemCallError) {
+            try helper?.replaceByOrphan(pidfd)
+        } catch {
+            throw ContainerError(
+                error, "unable to leave a process in the scope", field: "linux.cgroupsPath")
+        }
+        end()
     }
 
     /// Ends the process and waits for it.

@@ -94,6 +94,15 @@ public struct LaunchOptions: Sendable {
     /// `linux.cgroupsPath` must be left out, or name the same cgroup. `exec` reads the cgroup from
     /// the state, and `restore` refuses this option.
     public var adoptedCgroup: AdoptedCgroup?
+    /// Whether the cgroup of a new container stays after its end and until `delete`, also with the
+    /// driver of systemd, which removes a scope without processes.
+    ///
+    /// Only then has such a container statistics, and a known number of OOM kills, after its end. A
+    /// process of the runtime stays in the scope, in a cgroup beside the container's: none of the
+    /// container's limits, counters and lists of processes include it, and systemd counts it as one
+    /// task. It needs cgroup v2 alone, and `restore` refuses it. With the driver `cgroupfs` the
+    /// cgroup stays anyway.
+    public var keepsAccounting = false
     /// Whether a new container without `linux.cgroupsPath` may do without cgroups that the runtime
     /// cannot make; limits that need them are then refused.
     ///

@@ -209,7 +209,9 @@ extension CreateRecipe {
         if let path = facts.caller.pidfdSocket {
             steps.add(.socket(.sendPidfd(path: path, name: "standard")))
         }
-        if cgroups.layout.scope != nil {
+        if cgroups.layout.scope?.keepsAccounting == true {
+            steps.add(.cgroup(.keepScope))
+        } else if cgroups.layout.scope != nil {
             let limits = cgroups.withoutRoomForKeeper
             steps.add(
                 .cgroup(.leaveScope(limits?.steps ?? [], limits?.properties ?? [])),

@@ -83,7 +83,8 @@ extension Launch {
         if let systemd = facts.host.systemd {
             plan = try CgroupPlan(
                 cgroupsPath: linux.cgroupsPath, id: facts.id, resources: resources,
-                annotations: spec.annotations ?? [:], host: facts.host.cgroups, systemd: systemd)
+                annotations: spec.annotations ?? [:], host: facts.host.cgroups, systemd: systemd,
+                keepsAccounting: facts.caller.keepsAccounting)
         } else if let adopted = facts.host.adoptedCgroup {
             plan = try CgroupPlan(adopting: adopted, resources: resources)
         } else {

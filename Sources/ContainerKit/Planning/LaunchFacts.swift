@@ -55,6 +55,8 @@ struct CallerFacts {
     var pidFile: String?
     /// Whether the container has its own session keyring instead of the caller's.
     var joinsSessionKeyring = true
+    /// Whether the cgroup stays after the container's end, even if systemd manages it.
+    var keepsAccounting = false
     /// The user's home directory inside the rootfs, for HOME.
     var home = "/"
 }

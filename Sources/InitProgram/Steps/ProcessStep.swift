@@ -100,20 +100,8 @@ extension ProcessStep {
         case .enterCgroups(let count): code.enterCgroups(count)
         case .enterDelegatedCgroup: code.enterCgroups(1)
         case .joinSessionKeyring(let name): code.joinSessionKeyring(name)
-        case .resetSignals:
-            let action = code.defaultAction()
-            for number in 1...SignalNumber.last
-            where ![.kill, .stop].contains(SignalNumber(rawValue: number)) {
-                code.setAction(.named(NamedNumber(number, of: SignalNumber.self)), action)
-            }
-        case .unblockSignals:
-            let none = code.words([0])
-            code.call(
-                .rtSigprocmask,
-                [
-                    .named(SignalMaskChange.set), .address(none), .literal(0),
-                    .literal(SignalNumber.maskBytes),
-                ])
+        case .resetSignals: code.resetSignals()
+        case .unblockSignals: code.unblockSignals()
         case .end:
             code.close(code.input(.rendezvous))
             code.call(.exitGroup, [.literal(0)])
@@ -143,6 +131,25 @@ extension Assembler {
                 .closeRange, [.cell(first), .cell(last), .literal(0)],
                 ignoring: [.invalidArgument])
         }
+    }
+
+    /// Gives every signal its default action.
+    mutating func resetSignals() {
+        let action = defaultAction()
+        for number in 1...SignalNumber.last
+        where ![.kill, .stop].contains(SignalNumber(rawValue: number)) {
+            setAction(.named(NamedNumber(number, of: SignalNumber.self)), action)
+        }
+    }
+
+    mutating func unblockSignals() {
+        let none = words([0])
+        call(
+            .rtSigprocmask,
+            [
+                .named(SignalMaskChange.set), .address(none), .literal(0),
+                .literal(SignalNumber.maskBytes),
+            ])
     }
 
     /// Writes "0", which means the writing process.

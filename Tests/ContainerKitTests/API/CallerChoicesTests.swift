@@ -28,6 +28,7 @@ struct CallerChoicesTests {
             options.preservedDescriptorCount = 3
             options.terminal = .consoleSocket("/run/console")
             options.pidFile = "/run/pid"
+            options.keepsAccounting = true
             options.pidfdSocket = "/run/pidfd"
             options.notifySocket = "@notify"
             options.limits = [Rlimit(type: "RLIMIT_FSIZE", hard: .max, soft: 7)]

@@ -107,3 +107,16 @@ struct AdoptedCgroupTests {
                 "/sys/fs/cgroup/judge/job-1 does not have the controller \"memory\""))
     }
 }
+
+extension CgroupLayout {
+    /// A cgroup that the caller had made.
+    static var ofCaller: CgroupLayout {
+        let directory = CgroupDirectory(
+            controllers: [], mountPoint: "/sys/fs/cgroup", cgroup: "/judge/job-1")
+        var layout = CgroupLayout(
+            mode: .unified, directories: [directory], unifiedControllers: ["cpu", "pids"])
+        layout.adopted = AdoptedCgroup(
+            path: directory.name, identity: FileIdentity(device: 31, inode: UInt64.max - 1))
+        return layout
+    }
+}

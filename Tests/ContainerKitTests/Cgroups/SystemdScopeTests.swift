@@ -147,6 +147,48 @@ struct SystemdScopeTests {
         #expect(plan.withoutRoomForKeeper == nil)
     }
 
+    @Test("a process that stays in the scope is one more task for systemd, not for the container")
+    func roomForStayingKeeper() throws {
+        let plan = try CgroupPlan(
+            cgroupsPath: nil, id: "box", resources: Resources(pids: .init(limit: 2)),
+            annotations: [:], host: .planV2, systemd: Self.system, keepsAccounting: true)
+        let scope = "/sys/fs/cgroup/system.slice/runc-box.scope"
+        #expect(plan.layout.directories.map(\.path) == ["\(scope)/container"])
+        #expect(plan.layout.keeperPath == "\(scope)/swrunc-keeper")
+        #expect(texts(plan.withRoomForKeeper.resources) == ["2"])
+        #expect(plan.withRoomForKeeper.properties.last == UnitProperty("TasksMax", .uint64(3)))
+        #expect(plan.withoutRoomForKeeper == nil)
+        let scopeRead = try #require(plan.layout.scope.flatMap { SystemdScope(record: $0.record) })
+        #expect(scopeRead == plan.layout.scope)
+    }
+
+    @Test("accounting after the end needs cgroup v2, and a cgroup apart from the keeper's")
+    func accountingRefusals() throws {
+        func plan(_ host: CgroupHierarchies, _ subgroup: String) throws(SpecError) -> CgroupPlan {
+            try CgroupPlan(
+                cgroupsPath: nil, id: "box", resources: nil,
+                annotations: ["run.oci.systemd.subgroup": subgroup], host: host,
+                systemd: Self.system, keepsAccounting: true)
+        }
+        #expect(
+            try plan(.planV2, "/own").layout.directories.map(\.cgroup)
+                == ["/system.slice/runc-box.scope/own"])
+        for (host, subgroup, message) in [
+            (
+                CgroupHierarchies.planV1, "",
+                "linux.cgroupsPath: accounting after a container's end needs cgroup v2 alone"
+            ),
+            (
+                .planV2, "swrunc-keeper/a",
+                "annotations.run.oci.systemd.subgroup: /swrunc-keeper/a is the cgroup of the process "
+                    + "that keeps a scope"
+            ),
+        ] {
+            let error = #expect(throws: SpecError.self) { try plan(host, subgroup) }
+            #expect(error?.description.hasPrefix(message) == true, "\(String(describing: error))")
+        }
+    }
+
     private func texts(_ plan: ResourcePlan) -> [String] {
         plan.steps.compactMap { step in
             if case .write(let write) = step { write.text } else { nil }

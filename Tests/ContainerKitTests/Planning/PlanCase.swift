@@ -187,6 +187,10 @@ extension PlanCase {
                 ]
                 $0.linux?.namespaces?.append(Namespace(kind: .cgroup))
             }),
+        PlanCase(
+            name: "scope-that-stays",
+            facts: { ($0.host.systemd, $0.caller.keepsAccounting) = (systemd, true) },
+            change: { $0.linux?.resources = Resources(pids: .init(limit: 32)) }),
         PlanCase(name: "systemd-v1", host: .planV1, facts: { $0.host.systemd = systemd }),
     ]
 
@@ -484,17 +488,4 @@ extension PlanCase {
             name: "cgroup-mount-without-namespace-v2",
             change: { $0.linux?.namespaces?.removeAll { $0.kind == .cgroup } }),
     ]
-}
-
-extension CgroupLayout {
-    /// A cgroup that the caller had made.
-    static var ofCaller: CgroupLayout {
-        let directory = CgroupDirectory(
-            controllers: [], mountPoint: "/sys/fs/cgroup", cgroup: "/judge/job-1")
-        var layout = CgroupLayout(
-            mode: .unified, directories: [directory], unifiedControllers: ["cpu", "pids"])
-        layout.adopted = AdoptedCgroup(
-            path: directory.name, identity: FileIdentity(device: 31, inode: UInt64.max - 1))
-        return layout
-    }
 }

@@ -38,6 +38,8 @@ enum CgroupStep: ParentAction {
     /// Ends the process that held the scope, which then contains only the container, and sets the
     /// limits that had to leave room for that process.
     case leaveScope([ControlStep], [UnitProperty])
+    /// Leaves a process in the scope, which systemd then keeps until the container is deleted.
+    case keepScope
 
     var sentence: String {
         switch self {
@@ -46,6 +48,7 @@ enum CgroupStep: ParentAction {
                 + properties.map(\.description).joined(separator: "; ")
         case .make(let layout):
             "make the cgroups \(layout.directories.map(\.path).joined(separator: ", "))"
+                + (layout.keeperPath.map { ", and \($0) for the process that waits" } ?? "")
         case .adopt(let layout):
             "use the caller's cgroup \(layout.directories.map(\.name).joined(separator: ", ")), "
                 + "which stays when the container is deleted"
@@ -66,6 +69,7 @@ enum CgroupStep: ParentAction {
                 + (properties.isEmpty
                     ? ""
                     : "; tell systemd \(properties.map(\.description).joined(separator: "; "))")
+        case .keepScope: "leave a process in the scope, which keeps it until delete"
         }
     }
 
@@ -79,7 +83,7 @@ enum CgroupStep: ParentAction {
                     .cgroupTasks($0)
                 }
         case .startScope, .make, .adopt, .setDevices, .limit, .makeDelegated, .giveTo,
-            .enableControllers, .attachToScope, .leaveScope:
+            .enableControllers, .attachToScope, .leaveScope, .keepScope:
             []
         }
     }
@@ -91,6 +95,7 @@ enum CgroupStep: ParentAction {
         case .startScope(let layout, let properties):
             try launcher.startScope(layout, properties)
         case .enableControllers(let path): launcher.cgroup?.enableControllers(below: path)
+        case .keepScope: try launcher.leaveKeeperInScope()
         case .open(let layout, let delegated, let follows):
             try launcher.openCgroups(layout, delegated: delegated, follows: follows)
         case .make, .adopt, .setDevices, .limit, .makeDelegated, .giveTo, .leaveScope:
@@ -120,7 +125,7 @@ enum CgroupStep: ParentAction {
             launcher.endScopeKeeper()
             try launcher.cgroup?.apply(steps)
             try launcher.cgroup?.setProperties(properties)
-        case .startScope, .open, .enableControllers, .attachToScope: break
+        case .startScope, .open, .enableControllers, .attachToScope, .keepScope: break
         }
     }
 }
@@ -233,6 +238,12 @@ extension Launcher {
         } catch {
             throw ContainerError(CgroupError(error, "unable to enter \(unit)"))
         }
+    }
+
+    /// Lets a process stay in the scope, which ends when the container is deleted.
+    fileprivate func leaveKeeperInScope() throws(ContainerError) {
+        try scopeKeeper?.stay()
+        scopeKeeper = nil
     }
 
     /// Ends the process that held the scope; by now init is in it.
