@@ -32,6 +32,7 @@
 //   RuntimeFeatures         the output of `features`
 //   ControlGroup            a cgroup without a container
 //   Container+Sample        state and statistics by one read, for metrics
+//   ContainerMeter          state and usage again and again, by few calls, for top
 //   HostProbe               trials of what this machine lets the runtime do, for doctor
 
 #if os(Linux)

@@ -20,6 +20,7 @@
 //   CgroupTree         a directory and all cgroups below it
 //   CgroupDelegation   makes a user the owner of a container's cgroup
 //   ControlFiles       reads the files of a cgroup: statistics
+//   Cgroup+Usage       reads the few values that people watch
 //   OutOfMemoryWatch   reports when memory has run out
 //   CgroupError        the error of all these, with the config field
 //   ControlHint        what the kernel demands of a value that it refuses

@@ -17,10 +17,18 @@ struct ControlFiles {
     ///
     /// On v2 an empty controller name means files that every cgroup has.
     func text(_ controller: String, _ file: String) throws(CgroupError) -> [UInt8]? {
+        try text(controller, file) { (path) throws(SystemCallError) in try readFile(path) }
+    }
+
+    /// The contents of a file as `read` returns them from its path.
+    func text(
+        _ controller: String, _ file: String,
+        by read: (_ path: String) throws(SystemCallError) -> [UInt8]
+    ) throws(CgroupError) -> [UInt8]? {
         let index = controller.isEmpty ? layout.unifiedIndex : layout.index(of: controller)
         guard let index else { return nil }
         do throws(SystemCallError) {
-            return try readFile("\(layout.directories[index].path)/\(file)")
+            return try read("\(layout.directories[index].path)/\(file)")
         } catch  where Self.isMissing(error.errno) {
             return nil
         } catch {

@@ -12,8 +12,8 @@ internal import KernelVocabulary
 ///
 /// Kernel: signalfd(2).
 public struct ForegroundSignals: ~Copyable, Sendable {
-    static let continuation: Int32 = 18
-    static let windowChange: Int32 = 28
+    package static let continuation: Int32 = 18
+    package static let windowChange: Int32 = 28
     /// SIGHUP, SIGINT, SIGQUIT and SIGTERM.
     static let ending: [Int32] = [1, 2, 3, 15]
 
@@ -27,7 +27,8 @@ public struct ForegroundSignals: ~Copyable, Sendable {
     private let former: UInt64
     private let descriptor: OwnedDescriptor
 
-    var number: CInt { descriptor.number }
+    /// Readable while signals wait.
+    package var number: CInt { descriptor.number }
 
     /// Blocks the signals that can be forwarded.
     ///
@@ -50,7 +51,7 @@ public struct ForegroundSignals: ~Copyable, Sendable {
 
     /// Calls `body` with every pending signal but SIGPIPE, which a failed write has already
     /// reported.
-    borrowing func take(_ body: (Int32) -> Void) {
+    package borrowing func take(_ body: (Int32) -> Void) {
         // struct signalfd_siginfo has 128 bytes and starts with the signal, which is below 65.
         let recordBytes = 128
         while let records = try? readAvailable(number, limitBytes: 8 * recordBytes),

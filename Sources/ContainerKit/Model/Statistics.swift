@@ -14,6 +14,7 @@
 //   Statistics+IntelRdt  the values of resctrl
 //   Statistics+JSON      the statistics with runc's keys
 //   Statistics+Reading   the statistics read from that JSON
+//   CgroupUsage          the few values of them that people watch
 //   Signal               a signal for a process
 //   Timestamp            a point in time, printed as RFC 3339
 
