@@ -8,6 +8,7 @@
 //   Audit/             what makes a container weaker than Docker's default (audit)
 //   Host/              what a machine can run (doctor): findings, and a report that judges them
 //   Metrics/           what containers use, as OpenMetrics
+//   Usage/             what containers use per second, read again and again (top)
 //   Timestamp+Reading  times as states have them
 //   TextSearch         parts of texts
 
