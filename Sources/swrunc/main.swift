@@ -4,6 +4,7 @@
 //
 //   CommandLine/    tables of flags; parsing, help, manual pages and completion are made from them
 //   Commands/       one file per command: its table, and its calls of ContainerKit
+//   Top/            the table of `top`: readings, keys, the terminal
 //   Output/         standard output, the log and its two formats, tables, error messages
 //   Session         one call of the binary, from its command line to its exit status
 //   Invocation      the input of a command: flags, store, logger

@@ -41,6 +41,7 @@ struct ModuleMap: Sendable, CustomTestStringConvertible {
         ModuleMap(folder: "Sources/KernelVocabulary", head: "KernelWord.swift"),
         ModuleMap(folder: "Sources/RuntimeSpec", head: "RuntimeSpec.swift"),
         ModuleMap(folder: "Sources/swrunc", head: "main.swift"),
+        ModuleMap(folder: "Sources/swrunc/Top", head: "TopLoop.swift"),
     ]
 
     /// The names in the first column of a head comment: `Name`, `Name+*` for several, `Folder/`, `Name.c`.

@@ -54,7 +54,7 @@ struct Command: Sendable {
         case features
         case kill, list, manual, metrics, mounts, pause, ps, restore, resume, run, spec, start,
             state
-        case update, validate
+        case top, update, validate
 
         var command: Command {
             switch self {
@@ -82,6 +82,7 @@ struct Command: Sendable {
             case .spec: .spec
             case .start: .start
             case .state: .state
+            case .top: .top
             case .update: .update
             case .validate: .validate
             }

@@ -34,10 +34,7 @@ struct TerminalStyle: Equatable, Sendable {
 
     /// The style for one of this process's streams.
     init(of descriptor: CInt) {
-        self.init(isTerminal: isatty(descriptor) == 1) { name in
-            guard let value = getenv(name) else { return nil }
-            return String(cString: value)
-        }
+        self.init(isTerminal: isatty(descriptor) == 1, variable: EnvironmentVariable.text)
     }
 
     /// The style for a stream.
@@ -48,9 +45,13 @@ struct TerminalStyle: Equatable, Sendable {
     init(isTerminal: Bool, variable: (String) -> String?) {
         // A NO_COLOR that is empty counts as not set.
         let isRefused = !(variable("NO_COLOR") ?? "").isEmpty
+        isOn = isTerminal && !isRefused && Self.isKnown(variable("TERM"))
+    }
+
+    /// Whether the terminal named by TERM interprets escape sequences.
+    static func isKnown(_ terminal: String?) -> Bool {
         // Without TERM, nothing is known of the terminal.
-        let isKnown = !["", "dumb"].contains(variable("TERM") ?? "")
-        isOn = isTerminal && !isRefused && isKnown
+        !["", "dumb"].contains(terminal ?? "")
     }
 
     /// The text, emphasised if the style is on.
@@ -58,5 +59,14 @@ struct TerminalStyle: Equatable, Sendable {
         guard isOn, !text.isEmpty, !emphases.isEmpty else { return text }
         let codes = emphases.map { "\($0.rawValue)" }.joined(separator: ";")
         return "\u{1b}[\(codes)m\(text)\u{1b}[0m"
+    }
+}
+
+/// A variable of this process's environment.
+enum EnvironmentVariable {
+    /// The value; nil if it is not set.
+    static func text(_ name: String) -> String? {
+        guard let value = getenv(name) else { return nil }
+        return String(cString: value)
     }
 }
