@@ -252,7 +252,9 @@ struct TopTests {
                 #expect(terminal.sees(seen), "\(key) \(terminal.text.debugDescription)")
             }
             try terminal.resize(rows: 20, columns: 30)
-            #expect(terminal.sees("swrunc top: 1 container (1 ru+"), "resized")
+            let program = try #require(Host.runtime.split(separator: "/").last)
+            let title = "\(program) top: 1 container (1 running), by id".prefix(29)
+            #expect(terminal.sees("\(title)+"), "resized")
             try terminal.type("q")
             try expectEnd(0, of: shell, on: terminal)
         }
@@ -309,6 +311,7 @@ struct TopTests {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
             var terminal: Terminal? = try Terminal()
+            try terminal?.resize(rows: 20, columns: 100)
             let running = try bundle.start(
                 ["top", "-d", "1h"], options(try #require(terminal)))
             #expect(terminal?.sees("\(bundle.id) running") == true)
@@ -346,7 +349,7 @@ struct TopTests {
             try check(rename(away, bundle.store), "rename")
             #expect(saw, "\(terminal.text.debugDescription)")
             let parts = terminal.text.split(separator: Self.ending, maxSplits: 1)
-            #expect(parts.count == 2 && parts[1].contains("swrunc top: the store does not exist"))
+            #expect(parts.count == 2 && parts[1].contains("the store does not exist"))
             try expectEnd(1, of: shell, on: terminal)
         }
     }
@@ -356,6 +359,7 @@ struct TopTests {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
             let terminal = try Terminal()
+            try terminal.resize(rows: 20, columns: 100)
             let script = """
                 set -m; "$@"; echo "status $?"; stty -a | tr ' ' '\\n' | grep -x -e '-*icanon'
                 read word; fg; echo "then $?"; read word
@@ -385,6 +389,7 @@ struct TopTests {
         try TestBundle.use { bundle throws in
             try bundle.startSleeping()
             let terminal = try Terminal()
+            try terminal.resize(rows: 20, columns: 100)
             let script = """
                 set -m; "$@" & pid=$!
                 until grep -q '^State:.T' /proc/$pid/status; do sleep 0.05; done
