@@ -79,4 +79,26 @@ struct TmpfsCopyTests {
             #expect(bundle.leftovers.cgroups().isEmpty)
         }
     }
+
+    @Test(
+        "delete --force ends the process that copies, and removes the cgroup, if create was killed",
+        InnerRun.traced)
+    func killedCreate() throws {
+        try TestBundle.use { bundle throws in
+            bundle.addMount("tmpfs", "tmpfs", at: "/etc", "tmpcopyup")
+            try bundle.writeConfig()
+            // The runtime wakes the copying process by a futex, and is killed instead.
+            let done = try RunningCommand(
+                [
+                    InnerRun.strace, "-qq", "-o", "/dev/null", "-e", "trace=futex", "-e",
+                    "inject=futex:signal=KILL:when=1", Host.runtime, "--root", bundle.store,
+                    "create", "--bundle", bundle.directory, bundle.id,
+                ], token: bundle.token
+            ).wait()
+            #expect(done.status == 128 + SIGKILL, "\(done)")
+            #expect(!bundle.leftovers.processes().isEmpty)
+            #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
+            #expect(bundle.leftovers.found() == [])
+        }
+    }
 }

@@ -75,9 +75,7 @@ extension Container {
             try? sendSignal(process.number, Signal.kill.rawValue)
         }
         // Before a creation has started init, its cgroup may still be shared with others.
-        guard record.isComplete || (try? state.holds(StateDirectory.progressName)) == true else {
-            return
-        }
+        guard (try? record.hasOwnCgroup(state)) == true else { return }
         guard let cgroup = try? record.openCgroup() else { return }
         if (try? cgroup.isFrozen) == true { try? cgroup.thaw() }
         try? cgroup.killAll()
@@ -189,6 +187,12 @@ extension Container {
 }
 
 extension ContainerRecord {
+    /// Whether the creation has got to know that the cgroup belongs to nobody else.
+    func hasOwnCgroup(_ state: borrowing StateDirectory) throws(ContainerError) -> Bool {
+        if isComplete || ownsCgroup { return true }
+        return try state.holds(StateDirectory.progressName)
+    }
+
     /// Takes init's pid from the progress page, where it is recorded as soon as init exists.
     ///
     /// - Returns: the page; nil if there is none that can be read.

@@ -321,7 +321,7 @@ extension Container {
         Self.reap(record, found.state)
         // A creation that ended before it started init may not have checked yet whether the
         // config's cgroup belongs to somebody else.
-        if !record.isComplete, try !found.state.holds(StateDirectory.progressName) {
+        if try !record.hasOwnCgroup(found.state) {
             cgroup.removeIfUnused()
             try reporting { () throws(SystemCallError) in try record.detachRootMount() }
             try found.state.remove()

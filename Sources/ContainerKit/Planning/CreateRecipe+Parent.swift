@@ -36,6 +36,9 @@ extension CreateRecipe {
                 .socket(.prepareReadiness(manager: notifySocket, listens: facts.startsAtOnce)))
         }
         addCgroups(to: &steps, trees)
+        if copiesTrees(trees), !cgroups.layout.directories.isEmpty {
+            steps.add(.record(.ownCgroup))
+        }
         for joined in namespaces.joined {
             steps.add(
                 .namespace(
@@ -115,10 +118,14 @@ extension CreateRecipe {
     /// Init is cloned into the cgroup but waits to be taken over, so the rules hold before it acts.
     /// Not possible with tmpcopyup, whose copying process enters the cgroup earlier.
     private func setsDevicesLate(_ trees: TreeSupply) -> Bool {
-        let copies = trees.earlyParentSteps.contains {
+        cgroups.layout.isUnified && startsInCgroup && !copiesTrees(trees)
+    }
+
+    /// Whether a process copies into a mount before there is an init: tmpcopyup.
+    private func copiesTrees(_ trees: TreeSupply) -> Bool {
+        trees.earlyParentSteps.contains {
             if case .mount(.copyIntoTmpfs) = $0.step { true } else { false }
         }
-        return cgroups.layout.isUnified && startsInCgroup && !copies
     }
 
     /// Whether the first process is in the v2 cgroup.

@@ -45,6 +45,9 @@ struct ContainerRecord: Equatable, Sendable {
     var ownResctrlGroups: [String] = []
     /// The directories of its cgroups.
     var cgroups: CgroupLayout
+    /// Whether its cgroup was found to be nobody else's, before a process that is not init entered
+    /// it; init's progress page tells the same.
+    var ownsCgroup = false
     /// The number of OOM kills in its cgroup before it was created.
     var outOfMemoryKillsBefore: UInt64 = 0
     /// CRIU's names of its original three standard streams; none if it has a terminal.
@@ -119,6 +122,7 @@ struct ContainerRecord: Equatable, Sendable {
         fields.list("ownResctrlGroups", &ownResctrlGroups, { $0.text }, { .string($0) })
         fields.list("externalStreams", &externalStreams, { $0.text }, { .string($0) })
         fields.required("cgroups", &cgroups, CgroupLayout.init(record:), \.record)
+        fields.flag("ownsCgroup", &ownsCgroup, isWritten: ownsCgroup)
         var kills = String(outOfMemoryKillsBefore)
         fields.text(
             "outOfMemoryKillsBefore", &kills, isWritten: outOfMemoryKillsBefore > 0)
@@ -183,6 +187,7 @@ extension ContainerRecord {
         if found.pid > 0, found.startTime > 0 { (pid, startTime) = (found.pid, found.startTime) }
         cgroups = found.cgroups
         isComplete = found.isComplete
+        ownsCgroup = found.ownsCgroup
         isRestored = found.isRestored
         hasPidNamespace = found.hasPidNamespace
         bundle = found.bundle

@@ -10,6 +10,9 @@ internal import SystemPackage
 enum RecordStep: ParentAction {
     /// Records that the container is being created.
     case begin
+    /// Records that the cgroup is the container's own, before another process than init enters it;
+    /// delete kills what is in it.
+    case ownCgroup
     /// Records the mount of the root tree, which will be on this path in the host's mount table;
     /// delete unmounts it.
     case rootMount(path: String)
@@ -25,6 +28,7 @@ enum RecordStep: ParentAction {
     var sentence: String {
         switch self {
         case .begin: "make the state directory"
+        case .ownCgroup: "record that the cgroup is the container's own"
         case .rootMount(let path): "record the mount that will be on \(path), among the host's"
         case .process: "record the process, so that it can be deleted while its hooks run"
         case .stage: "write the record of the container beside the old one"
@@ -39,6 +43,7 @@ enum RecordStep: ParentAction {
     func perform(on launcher: Launcher, for origin: Origin) throws(ContainerError) {
         switch self {
         case .begin: try launcher.recordCreating()
+        case .ownCgroup: try launcher.recordOwnCgroup()
         case .rootMount(let path): try launcher.recordRootMount(path, origin)
         case .process: try launcher.recordProcess()
         case .stage: try launcher.stageRecord()
@@ -53,6 +58,13 @@ extension Launcher {
         guard let record else { return }
         try state?.stage(record)
         try state?.putFirstRecordInPlace()
+    }
+
+    fileprivate func recordOwnCgroup() throws(ContainerError) {
+        record?.ownsCgroup = true
+        guard let record else { return }
+        try state?.stage(record)
+        try state?.putRecordInPlace()
     }
 
     /// Records the mount of the rootfs of a container that shares the host's mounts.
