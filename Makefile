@@ -6,7 +6,7 @@ SHELL := bash
 .ONESHELL:
 .DEFAULT_GOAL := build
 .PHONY: help build demo test unit lint portable code-runner code-runner-test install docs dist deb release-check
-.PHONY: campaign clean prerequisites
+.PHONY: soak campaign clean prerequisites
 
 PREFIX ?= /usr/local
 BINARY := .build/release/swrunc
@@ -14,6 +14,8 @@ BINARY := .build/release/swrunc
 LINK_MAP := .build/swrunc.map
 # What --version tells as the commit, up to 48 bytes; without it the one that is checked out, if any.
 COMMIT ?=
+# How long make soak takes.
+SOAK_SECONDS ?= 3600
 # Another runtime to show, for comparison: make demo RUNTIME=runc
 RUNTIME ?=
 
@@ -162,6 +164,9 @@ deb: build docs ## Debian packages of swrunc and the documentation, in .build/de
 
 release-check: ## walks through the checklist of a release (CONTRIBUTING.md)
 	@packaging/release-check
+
+soak: build ## hostile input, kills, failing calls and races for an hour, as root; SOAK_SECONDS=600
+	@conformance/security/run --seconds $(SOAK_SECONDS)
 
 campaign: build ## the long parts of the tests, into a table with date and commit; PARTS="a b" chooses
 	@conformance/campaign $(PARTS)

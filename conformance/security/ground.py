@@ -182,12 +182,9 @@ class Ground:
         (OUTSIDE / "file").write_text(CANARY)
         (OUTSIDE / "deep").mkdir()
         (OUTSIDE / "deep/file").write_text(CANARY)
-        # The cgroups above a container's stay, as with runc, and so does the directory of the states.
         self.tolerated = set()
-        self.make_bundle(base())
-        self.call("create", "--bundle", BUNDLE, "box")
-        self.call("delete", "--force", "box")
-        self.before = self.present()
+        # The cgroups above a container's stay, as with runc, and so does the directory of the states.
+        self.before = self.present() | {f"cgroup {target / 'part'}" for target, _, _ in sandbox.hierarchies()} | {f"file {STATE}"}
         self.signature = self.outside()
 
     # Bundles
