@@ -76,7 +76,8 @@ class Failures:
     def case(self, random):
         name, config = random.choice(list(CALLS)), random.choice(["base", "wide", "wide"])
         call, when = random.choice(self.trace(name, config))
-        return {"command": name, "config": config, "call": call, "when": when, "error": KILLED if random.random() < 0.3 else random.choice(ERRORS)}
+        error = KILLED if random.random() < 0.3 else random.choice(ERRORS)
+        return {"command": name, "config": config, "call": call, "when": when, "error": error}
 
     def all_cases(self):
         for name, config in [(name, config) for name in CALLS for config in ("base", "wide")]:

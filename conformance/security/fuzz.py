@@ -60,7 +60,8 @@ class Configs:
         document = random.choice([ground.base, ground.wide, ground.wide, ground.mapped])()
         image = []
         if random.random() < 0.35:
-            image = [[random.choice(ground.IMAGE_PATHS), *random.choice(ground.IMAGE_KINDS)] for _ in range(random.choice([1, 1, 2]))]
+            count = random.choice([1, 1, 2])
+            image = [[random.choice(ground.IMAGE_PATHS), *random.choice(ground.IMAGE_KINDS)] for _ in range(count)]
         if random.random() < 0.15:
             # The image alone: the launch gets to its end more often.
             config = mutation.text_of(document)
@@ -204,9 +205,10 @@ class Words:
                 words.append("--stats")
             at_front = []
             if random.random() < 0.2:
-                at_front = random.choice([["--log", str(CWD / "log")], ["--log-format", random.choice(VALUES)], ["--debug"], ["--rootless", "x"],
-                                          ["--log", "/nothing/log"], ["--log-level", random.choice(VALUES)], ["--systemd-cgroup"],
-                                          ["--root", random.choice(["", "/proc", "/nothing/x", "\udcff", str(CWD / "r"), "a" * 5000])]])
+                at_front = random.choice([
+                    ["--log", str(CWD / "log")], ["--log", "/nothing/log"], ["--log-format", random.choice(VALUES)],
+                    ["--log-level", random.choice(VALUES)], ["--debug"], ["--rootless", "x"], ["--systemd-cgroup"],
+                    ["--root", random.choice(["", "/proc", "/nothing/x", "\udcff", str(CWD / "r"), "a" * 5000])]])
             lines.append(at_front + words)
         return {"lines": lines}
 
@@ -214,7 +216,6 @@ class Words:
         site.make_bundle(live())
         faults = started(site)
         for words in case["lines"]:
-            # In an empty directory with a bundle in it for some.
             done = site.call(*words, cwd=CWD)
             program = any(word in ("exec", "run") for word in words)
             # What --debug writes, or another format of the log, has other lines.
@@ -257,7 +258,8 @@ class Damage:
             elif kind == 7:
                 damage.append(["remove", name])
             elif kind == 8:
-                damage.append(["stray", random.choice(["stray", "box/stray", ".stray", "-x", "a b", "\udcff", "x" * 255]), *random.choice(STRAY)])
+                stray = random.choice(["stray", "box/stray", ".stray", "-x", "a b", "\udcff", "x" * 255])
+                damage.append(["stray", stray, *random.choice(STRAY)])
             else:
                 damage.append(["mode", random.choice(["box", "box/state.json", "."]), random.choice([0, 0o777, 0o4755])])
         return {"config": random.choice(["sleeping", "wide"]), "status": random.choice(["created", "running", "running", "stopped"]),
@@ -290,7 +292,7 @@ class Damage:
         config["process"]["args"] = ["sleep", "1000"]
         site.make_bundle(config)
         # Whatever the record says, this process is not the container's.
-        bystander = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        bystander = subprocess.Popen(["sleep", "123456"], start_new_session=True)
         site.helpers.add(bystander.pid)
         made = site.call("create", "--bundle", BUNDLE, "box")
         faults = [] if made.status == 0 else [f"{made.told}: {made.err!r}"]

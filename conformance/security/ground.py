@@ -184,7 +184,8 @@ class Ground:
         (OUTSIDE / "deep/file").write_text(CANARY)
         self.tolerated = set()
         # The cgroups above a container's stay, as with runc, and so does the directory of the states.
-        self.before = self.present() | {f"cgroup {target / 'part'}" for target, _, _ in sandbox.hierarchies()} | {f"file {STATE}"}
+        above = {f"cgroup {target / 'part'}" for target, _, _ in sandbox.hierarchies()}
+        self.before = self.present() | above | {f"file {STATE}"}
         self.signature = self.outside()
 
     # Bundles
@@ -409,7 +410,8 @@ def error_faults(done):
     errors = [line for line in lines if b"level=error" in line]
     if not lines:
         # validate and audit tell what they found on standard output.
-        return [] if done.out and done.words[0] in ("validate", "audit", "doctor") else [f"failed with status {done.status} without a word"]
+        told = done.out and done.words[0] in ("validate", "audit", "doctor")
+        return [] if told else [f"failed with status {done.status} without a word"]
     others = [line for line in lines if b"level=" not in line]
     if len(errors) != 1 or others:
         return [f"told an error in {len(errors)} lines and {len(others)} others"]

@@ -86,7 +86,8 @@ class Kills:
     def case(self, random):
         name = random.choice(list(COMMANDS))
         config = random.choice(["base", "wide", "wide", "mapped"])
-        return {"command": name, "config": config, "microseconds": int(random.uniform(0, self.whole(name, config) * 1.1) * 1e6),
+        moment = random.uniform(0, self.whole(name, config) * 1.1)
+        return {"command": name, "config": config, "microseconds": int(moment * 1e6),
                 "twice": random.random() < 0.3, "second": int(random.uniform(0, 5000))}
 
     def judge(self, site, case):

@@ -72,12 +72,11 @@ class Races:
         config["process"]["args"] = ["sh", "-c", PROGRAM]
         config["mounts"].append({"destination": "/volume", "type": "bind", "source": str(VOLUME), "options": ["rbind", "rprivate"]})
         pairs = []
-        for name, link in (("a", "b"),):
-            (VOLUME / name / "deep").mkdir(parents=True)
-            (VOLUME / name / "file").write_text("volume\n")
-            (VOLUME / name / "deep/file").write_text("volume\n")
-            (VOLUME / link).symlink_to(case["target"])
-            pairs.append((VOLUME / name, VOLUME / link))
+        (VOLUME / "a/deep").mkdir(parents=True)
+        (VOLUME / "a/file").write_text("volume\n")
+        (VOLUME / "a/deep/file").write_text("volume\n")
+        (VOLUME / "b").symlink_to(case["target"])
+        pairs.append((VOLUME / "a", VOLUME / "b"))
         for number in case["shapes"]:
             shape = SHAPES[number]
             for key, value in shape.items():
@@ -127,7 +126,8 @@ class Races:
                 faults += site.judge(site.call("start", "box"))
         if CANARY.encode() in done.out + done.err:
             faults.append(f"{done.told}: the container has read a file of the host")
-        faults += [f"{done.told}: the container has a mount of the host: {line}" for line in done.out.decode(errors="replace").splitlines()
-                   if " - " in line and line.split()[3].startswith(ROOT_OF_OUTSIDE)]
+        for line in done.out.decode(errors="replace").splitlines():
+            if " - " in line and line.split()[3].startswith(ROOT_OF_OUTSIDE):
+                faults.append(f"{done.told}: the container has a mount of the host: {line}")
         faults += site.changed_outside()
         return faults + site.delete()

@@ -23,6 +23,7 @@ CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NE
 MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE, MS_SHARED = 2, 4, 0x4000, 0x40000, 0x100000
 PR_SET_PDEATHSIG, MNT_DETACH = 1, 2
 SYS_MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -167,6 +168,9 @@ def first_process(work, channel):
     libc.sethostname(b"sandbox", 7)
     worker = os.fork()
     if worker == 0:
+        # What the runtime inherits is the default.
+        for number in ENDING:
+            signal.signal(number, signal.SIG_DFL)
         try:
             work(lambda **message: os.write(channel, json.dumps(message).encode() + b"\n"))
             os._exit(0)
@@ -194,7 +198,7 @@ class Sandbox:
         parent = os.getpid()
         self.child = os.fork()
         if self.child == 0:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in ENDING:
                 signal.signal(number, signal.SIG_IGN)
             try:
                 self.enter(parent, channel)
