@@ -169,8 +169,8 @@ IMAGE_KINDS = [("link", str(OUTSIDE)), ("link", str(OUTSIDE / "file")), ("link",
 class Ground:
     """The place of one part: a bundle, a state directory, files outside of them, and what was there at the beginning."""
 
-    def __init__(self, runtime, limit, tell):
-        self.runtime, self.limit, self.tell = runtime, limit, tell
+    def __init__(self, runtime, limit, patience):
+        self.runtime, self.limit, self.patience = runtime, limit, patience
         self.helpers = set()  # Processes of the campaign itself.
         self.calls = self.refused = 0
         for folder in (PLACE, BUNDLE, CWD, OUTPUT):
@@ -315,9 +315,9 @@ class Ground:
         found |= {f"file {path}" for path in pathlib.Path("/run").iterdir()}
         return found
 
-    def left(self, seconds=3):
+    def left(self):
         """What was not there at the beginning; the kernel gets some time to end processes."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + self.patience
         while new := self.present() - self.before - self.tolerated:
             if time.monotonic() > deadline:
                 return sorted(f"left: {line}" for line in new)
