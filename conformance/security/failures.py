@@ -32,6 +32,13 @@ SPARED = {"execve", "exit_group", "exit", "brk", "mmap", "munmap", "mprotect", "
           "set_tid_address", "set_robust_list", "rseq", "futex", "gettid", "getpid"}
 ERRORS = ["EPERM", "EIO", "ENOMEM", "EINTR", "EAGAIN", "ENOSPC", "EMFILE", "EACCES", "ENOENT", "EINVAL", "EBUSY", "ENOSYS", "ESRCH"]
 KILLED = "SIGKILL"
+# These tell what others have done, and are believed: that a file is gone, a process has ended, a lock is held.
+BELIEVED = {"ENOENT", "ESRCH", "EAGAIN"}
+TELLING = {"openat", "openat2", "statx", "unlinkat", "readlink", "flock", "kill", "pidfd_open", "pidfd_send_signal", "waitid"}
+
+
+def errors_of(call):
+    return [error for error in ERRORS if not (call in TELLING and error in BELIEVED)]
 
 
 class Failures:
@@ -76,13 +83,14 @@ class Failures:
     def case(self, random):
         name, config = random.choice(list(CALLS)), random.choice(["base", "wide", "wide"])
         call, when = random.choice(self.trace(name, config))
-        error = KILLED if random.random() < 0.3 else random.choice(ERRORS)
+        error = KILLED if random.random() < 0.3 else random.choice(errors_of(call))
         return {"command": name, "config": config, "call": call, "when": when, "error": error}
 
     def all_cases(self):
         for name, config in [(name, config) for name in CALLS for config in ("base", "wide")]:
             for at, (call, when) in enumerate(self.trace(name, config)):
-                for error in (ERRORS[at % len(ERRORS)], KILLED):
+                errors = errors_of(call)
+                for error in (errors[at % len(errors)], KILLED):
                     yield {"command": name, "config": config, "call": call, "when": when, "error": error}
 
     def judge(self, site, case):
