@@ -100,11 +100,19 @@ def wide():
         "rootfsPropagation": "private", "personality": {"domain": "LINUX"}, "timeOffsets": {"monotonic": {"secs": 5}},
     }
     config["linux"]["namespaces"] += [{"type": "cgroup"}, {"type": "time"}]
-    config["linux"]["resources"] |= {
-        "pids": {"limit": 50}, "memory": {"limit": 64 << 20, "reservation": 32 << 20}, "cpu": {"shares": 100, "cpus": "0"},
-        "unified": {},
-    }
+    limits = {"pids": {"limit": 50}, "memory": {"limit": 64 << 20, "reservation": 32 << 20}, "cpu": {"shares": 100}}
+    if "cpuset" in controllers():
+        limits["cpu"]["cpus"] = "0"
+    config["linux"]["resources"] |= {"unified": {}} | {name: value for name, value in limits.items() if name in controllers()}
     return config
+
+
+def controllers():
+    """Those that the sandbox may use; on cgroup v2, systemd may have kept some for itself."""
+    found = set()
+    for target, kind, names in sandbox.hierarchies():
+        found |= set((target / "cgroup.controllers").read_text().split() if kind == "cgroup2" else names.split(","))
+    return found
 
 
 def mapped():
