@@ -218,6 +218,10 @@ class Sandbox:
             (folder / "cgroup.procs").write_text("0")
         check(libc.unshare(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET),
               "unshare")
+        # With a process in it, a cgroup v2 could not give its controllers to those below.
+        for folder in self.cgroups:
+            (folder / "waiting").mkdir()
+            (folder / "waiting/cgroup.procs").write_text("0")
         first = os.fork()
         if first == 0:
             die_with_parent(0)  # The parent is outside of the pid namespace.
