@@ -118,7 +118,12 @@ def remove_abandoned():
     for target, kind, names in hierarchies():
         parent = target if kind == "cgroup2" else own_cgroup(target, kind, names)
         for folder in parent.glob(f"{NAME}*"):
-            if not os.path.exists(f"/proc/{folder.name[len(NAME):]}"):
+            try:
+                # Empty for a zombie, which some machines keep for a while.
+                alive = pathlib.Path(f"/proc/{folder.name[len(NAME):]}/cmdline").read_bytes() != b""
+            except OSError:
+                alive = False
+            if not alive:
                 remove_cgroups([folder])
 
 
