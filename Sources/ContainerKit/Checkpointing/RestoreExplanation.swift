@@ -40,8 +40,9 @@ extension ParentStep {
         case .resctrl(.enter), .socket(.sendPidfd), .cgroup(.leaveScope),
             .cgroup(.keepScope), .cgroup(.enableControllers), .record(.pidFile):
             .after
-        case .record(.process), .record(.ownCgroup), .record(.stage), .record(.created), .cgroup(.open),
-            .cgroup(.attachToScope), .namespace(.openProcess), .namespace(.openRootOfInit),
+        case .record(.process), .record(.ownCgroup), .record(.stage), .record(.created),
+            .cgroup(.open), .cgroup(.attachToScope), .namespace(.openProcess),
+            .namespace(.openRootOfInit),
             .namespace(.moveNetDevices), .mount(.bind), .mount(.mappedFilesystem),
             .mount(.copyIntoTmpfs), .mount(.hostDevice), .mount(.makeDevice),
             .mount(.cgroupDirectory), .mount(.mapClonedTree), .mount(.send),
