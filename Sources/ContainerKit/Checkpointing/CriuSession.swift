@@ -240,7 +240,7 @@ final class CriuSession {
     private func send(_ request: CriuRequest) throws(ContainerError) {
         do throws(SystemCallError) {
             try sendPacket(request.encoded, over: socket.number)
-        } catch  where error.errno == .brokenPipe {
+        } catch  where error.errno == .brokenPipe || error.errno == .connectionReset {
             // CRIU has ended; the next read finds that there is no answer.
         } catch {
             throw ContainerError(error, "unable to send criu the request")

@@ -383,7 +383,7 @@ struct HelperChild: ~Copyable {
     /// Lets a child that keeps a scope leave another process in its place, and waits until that is
     /// there.
     borrowing func replaceByOrphan(_ child: CInt) throws(SystemCallError) {
-        try writeAll([1], to: rendezvous.number, named: "the process in the scope")
+        try sendPacket([1], over: rendezvous.number, named: "the process in the scope")
         var entries = [PollEntry(rendezvous.number, .readable)]
         // The end of both processes is readable, too.
         while try poll(&entries) == 0 {}

@@ -257,7 +257,8 @@ extension Launcher {
             return true
         } catch  where error.errno == .resourceTemporarilyUnavailable {
             return false
-        } catch  where error.errno == .brokenPipe {
+        } catch  where error.errno == .brokenPipe || error.errno == .connectionReset {
+            // With messages that it has not read, its end is a reset connection.
             throw childFailure()
         } catch {
             throw ContainerError(
