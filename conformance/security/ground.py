@@ -215,8 +215,11 @@ class Ground:
         (BUNDLE / "share").mkdir()
         (BUNDLE / "share/file").write_text("shared\n")
         for path, kind, target in image:
+            above = [root / part for part in pathlib.PurePath(path).parents]
             try:
-                make_special(root / path, kind, target)
+                # A link of an earlier change would lead out of the image here, too.
+                if not any(part.is_symlink() for part in above):
+                    make_special(root / path, kind, target)
             except OSError:
                 pass  # Below something that an earlier change has made no directory.
         if config is not None:
