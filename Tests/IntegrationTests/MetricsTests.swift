@@ -120,17 +120,7 @@ struct MetricsTests {
     @Test("metrics are read while containers come and go, without a warning")
     func racing() throws {
         try TestBundle.use { bundle throws in
-            bundle.script("exit 0")
-            try bundle.writeConfig()
-            try makeDirectory(bundle.store, mode: 0o700)
-            let loop = """
-                i=0; while [ $i -lt 20 ]; do i=$((i+1))
-                "$0" --root "$1" run --bundle "$2" "$3-$i" || exit 9
-                done
-                """
-            let running = try RunningCommand(
-                ["/bin/sh", "-c", loop, Host.runtime, bundle.store, bundle.directory, bundle.id],
-                token: bundle.token)
+            let running = try bundle.runInTurn(20)
             for _ in 0..<30 {
                 let done = try bundle.swrunc("metrics")
                 #expect(done.status == 0 && done.error == "" && isWhole(done.output), "\(done)")

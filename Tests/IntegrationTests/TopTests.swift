@@ -146,17 +146,7 @@ struct TopTests {
     @Test("containers come and go while they are read, without a warning")
     func racing() throws {
         try TestBundle.use { bundle throws in
-            bundle.script("exit 0")
-            try bundle.writeConfig()
-            try makeDirectory(bundle.store, mode: 0o700)
-            let loop = """
-                i=0; while [ $i -lt 40 ]; do i=$((i+1))
-                "$0" --root "$1" run --bundle "$2" "$3-$i" || exit 9
-                done
-                """
-            let running = try RunningCommand(
-                ["/bin/sh", "-c", loop, Host.runtime, bundle.store, bundle.directory, bundle.id],
-                token: bundle.token)
+            let running = try bundle.runInTurn(40)
             for _ in 0..<10 {
                 let done = try bundle.swrunc("top", "--once", "-d", "0.1", "--all")
                 #expect(done.status == 0 && done.error == "", "\(done)")

@@ -192,6 +192,20 @@ final class TestBundle {
         try #require(done.status == 0, "\(done)")
     }
 
+    /// Runs containers that end at once, one after the other; the status is 9 if one fails.
+    func runInTurn(_ count: Int) throws -> RunningCommand {
+        script("exit 0")
+        try writeConfig()
+        try makeDirectory(store, mode: 0o700)
+        let loop = """
+            i=0; while [ $i -lt \(count) ]; do i=$((i+1))
+            "$0" --root "$1" run --bundle "$2" "$3-$i" || exit 9
+            done
+            """
+        return try RunningCommand(
+            ["/bin/sh", "-c", loop, Host.runtime, store, directory, id], token: token)
+    }
+
     func state(_ id: String? = nil) throws -> State {
         let done = try swrunc("state", id ?? self.id)
         try #require(done.status == 0, "\(done)")
