@@ -9,6 +9,7 @@
 //   Host/              what a machine can run (doctor): findings, and a report that judges them
 //   Metrics/           what containers use, as OpenMetrics
 //   Usage/             what containers use per second, read again and again (top)
+//   Timing/            where the time of a launch went, as spans of OpenTelemetry (--trace)
 //   Timestamp+Reading  times as states have them
 //   TextSearch         parts of texts
 

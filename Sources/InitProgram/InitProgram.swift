@@ -22,6 +22,7 @@
 //   ProgramImage+ScopeKeeper, Program+Waiting  programs of processes that only keep a scope, a namespace
 //   ProgramImage+Guard      the program of the process that kills another one if the runtime dies
 //   ProgramImage+TreeCopy   the program of the process that fills a tmpfs: tmpcopyup
+//   TimeMark                where a child notes when its steps begin, if its launch is timed
 //   HashedPlaces            the places of a list's elements, by hash
 
 // Every file sees ByteText: its way to print a number in a text must be seen wherever one is printed,

@@ -68,16 +68,28 @@ extension ProgramImage {
     /// Lowers `steps` to a program.
     ///
     /// The last step must be `execute`.
-    package init(lowering steps: [InitStep]) {
+    ///
+    /// - Parameters:
+    ///   - steps: the steps.
+    ///   - isTimed: whether the program notes when its steps begin: see `TimeMark`.
+    package init(lowering steps: [InitStep], isTimed: Bool = false) {
         var code = Assembler()
         var state = LoweringState(of: steps)
+        let marked = isTimed ? TimeMark.steps(of: steps) : []
+        var marks = marked.enumerated().makeIterator()
+        var next = marks.next()
         for (index, step) in steps.enumerated() {
             code.beginStep(index)
+            if let mark = next, mark.element == index {
+                code.noteTime(mark.offset)
+                next = marks.next()
+            }
             step.lower(into: &code, &state)
         }
         // A skip reads eight bytes at a time, also at the end of the data.
         _ = code.reserve(8)
         self = code.image
+        timedSteps = marked
     }
 }
 #endif

@@ -196,6 +196,8 @@ package struct ProgramImage: Sendable {
     package internal(set) var notes: [ProgramNote] = []
     /// For each instruction, the index of its step among the plan's child steps.
     package internal(set) var stepOfInstruction: [Int] = []
+    /// The step of each time mark; none if the launch is not timed.
+    package internal(set) var timedSteps: [Int] = []
     /// The instruction at which a created container waits to be started.
     package internal(set) var startWaitIndex: Int?
 

@@ -118,7 +118,8 @@ extension ProgramImage {
         case .cell(let cell), .cellAddress(let cell): cellNames.indices.contains(cell.index)
         case .address(let offset), .text(let offset, _):
             offset >= 0 && offset + max(count, 1) <= data.count
-        case .progress(let offset): ProgressWords.offsets.contains(offset)
+        case .progress(let offset):
+            ProgressWords.offsets.contains(offset) || (count == 0 && TimeMark.isPlace(offset))
         }
     }
 }

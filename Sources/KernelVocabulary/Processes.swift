@@ -209,6 +209,21 @@ package enum FutexOperation: Int, KernelNumber {
     }
 }
 
+/// The clock of clock_gettime(2).
+///
+/// Source: linux/time.h.
+package enum ClockKind: Int, KernelNumber {
+    case wall = 0
+    case monotonic = 1
+
+    package var name: String {
+        switch self {
+        case .wall: "CLOCK_REALTIME"
+        case .monotonic: "CLOCK_MONOTONIC"
+        }
+    }
+}
+
 /// What the ID given to waitid(2) identifies.
 ///
 /// Source: linux/wait.h.

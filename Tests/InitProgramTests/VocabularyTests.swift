@@ -141,7 +141,7 @@ struct VocabularyTests {
         "sys/mount.h", "poll.h", "sched.h", "signal.h", "stdio.h", "sys/epoll.h", "sys/eventfd.h",
         "sys/file.h",
         "sys/inotify.h", "sys/mman.h", "sys/resource.h", "sys/signalfd.h", "sys/socket.h",
-        "sys/statvfs.h", "sys/wait.h", "termios.h", "unistd.h",
+        "sys/statvfs.h", "sys/wait.h", "termios.h", "time.h", "unistd.h",
     ]
 
     private static func values(

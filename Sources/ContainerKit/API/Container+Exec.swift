@@ -37,7 +37,10 @@ extension Container {
     {
         try options.checkPreservedDescriptors()
         let options = try options.beginning()
-        let found = try find(locking: false)
+        let found = try options.trace.measure("runtime.state", "read the container's state") {
+            () throws(ContainerError) in
+            try find(locking: false)
+        }
         try Self.checkThatItIsMade(found)
         switch found.status {
         case .created, .running: break
@@ -69,8 +72,11 @@ extension Container {
             ? cgroup.outOfMemoryKills ?? 0 : record.outOfMemoryKillsBefore
         let initProcess = try record.openInit()
         do throws(ContainerError) {
-            let execution = try Execution(process, in: record, of: spec, store, options)
-            let launcher = execution.launcher(joining: initProcess.number)
+            let launcher = try options.trace.measure("runtime.plan", Creation.planning) {
+                () throws(ContainerError) in
+                try Execution(process, in: record, of: spec, store, options)
+                    .launcher(joining: initProcess.number)
+            }
             try launcher.run()
             return ContainerProcess(taking: launcher, in: cgroup, killsBefore: killsBefore)
         } catch {

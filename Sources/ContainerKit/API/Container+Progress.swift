@@ -182,7 +182,7 @@ extension ContainerProgress {
         step = record.stepStarts.lastIndex { $0 <= reached.index }
         var known = record.lastInstructions.first { $0.index == reached.index }
         if let plan {
-            let image = plan.lowered()
+            let image = plan.lowered(isTimed: record.isTimed)
             if let difference = plan.difference(from: record, image) {
                 remarks.append("no step is marked: \(difference)")
             } else {

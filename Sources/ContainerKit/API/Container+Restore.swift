@@ -65,8 +65,11 @@ extension Container {
     ) throws(ContainerError) -> ContainerProcess {
         do throws(ContainerError) {
             try options.refuseOtherCgroups()
-            let launcher = try Creation(id, bundle, store, options.launch, startsAtOnce: true)
-                .launcher()
+            let trace = options.launch.trace
+            let launcher = try trace.measure("runtime.plan", Creation.planning) {
+                () throws(ContainerError) in
+                try Creation(id, bundle, store, options.launch, startsAtOnce: true).launcher()
+            }
             try Restoration(
                 launcher, bundle.spec, from: Bundle.absolute(path).text, options
             ).run()

@@ -7,7 +7,8 @@
 //   Execution               prepares another process for the launcher: facts, plan
 //   Creation+Sources        the facts that are read from the bundle
 //   Creation+Rights         a second plan, if the first assumed rights that are missing
-//   Container+Lifecycle     start, kill, delete
+//   Container+Start         lets the process of a created container run
+//   Container+Lifecycle     kill, delete
 //   Container+Exec          another process in a running container
 //   Container+State         its state, and how every command finds it
 //   Container+Progress      its plan, made again, and how far its init has come

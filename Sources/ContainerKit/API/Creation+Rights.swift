@@ -23,12 +23,17 @@ extension Creation {
         }
     }
 
+    /// What the span of a plan says.
+    static let planning = "look at the host, check the config, make the plan"
+
     private static func launch(
         _ id: String, _ bundle: Bundle, _ store: ContainerStore, _ options: LaunchOptions,
         startsAtOnce: Bool
     ) throws(ContainerError) -> Launcher {
-        let launcher = try Creation(id, bundle, store, options, startsAtOnce: startsAtOnce)
-            .launcher()
+        let launcher = try options.trace.measure("runtime.plan", Self.planning) {
+            () throws(ContainerError) in
+            try Creation(id, bundle, store, options, startsAtOnce: startsAtOnce).launcher()
+        }
         if options.rootless == nil, RuntimeRights.startedAsRoot {
             launcher.isTriedAgainAfter = { lacksRights($0, $1) || meetsUnbindableMount($0) }
         }
@@ -38,11 +43,14 @@ extension Creation {
         } catch {
             guard launcher.isToBeTriedAgain else { throw error }
             options.logger.debug("in another way again, since that was refused: \(error)")
-            let second = try Creation(
-                id, bundle, store, options, startsAtOnce: startsAtOnce,
-                looksAtRights: lacksRights(error, launcher),
-                hasUnbindableSources: meetsUnbindableMount(error)
-            ).launcher()
+            let second = try options.trace.measure("runtime.plan", Self.planning) {
+                () throws(ContainerError) in
+                try Creation(
+                    id, bundle, store, options, startsAtOnce: startsAtOnce,
+                    looksAtRights: lacksRights(error, launcher),
+                    hasUnbindableSources: meetsUnbindableMount(error)
+                ).launcher()
+            }
             try second.run()
             return second
         }

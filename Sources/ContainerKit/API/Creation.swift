@@ -132,7 +132,11 @@ struct Creation {
         }
         if options.movesRoot { facts.kernelTrees = try kernelTrees() }
         facts.caller.home = try home(spec, bundle)
-        if spec.hooks?.createContainer?.contains(where: { $0.env == nil }) == true {
+        facts.traceVariable = options.trace?.hookVariable
+        let hooks = spec.hooks
+        if hooks?.createContainer?.contains(where: { $0.env == nil }) == true
+            || facts.traceVariable != nil && hooks != nil
+        {
             facts.environment = ownEnvironment()
         }
     }

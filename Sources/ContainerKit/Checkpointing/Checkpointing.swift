@@ -206,21 +206,58 @@ struct Checkpointing {
 final class ProgressWatch {
     private let receive: (@Sendable (CheckpointProgress) -> Void)?
     private let image: CheckpointImage
+    private let trace: LaunchTrace?
     private var phase = CheckpointPhase.asked
+    /// When that phase was reached, in nanoseconds since 1970; nil before CRIU is asked, and
+    /// without a trace.
+    private var since: Int?
 
-    init(_ receive: (@Sendable (CheckpointProgress) -> Void)?, _ image: CheckpointImage) {
+    init(
+        _ receive: (@Sendable (CheckpointProgress) -> Void)?, _ image: CheckpointImage,
+        _ trace: LaunchTrace? = nil
+    ) {
         self.receive = receive
         self.image = image
+        self.trace = trace
     }
 
     func reach(_ phase: CheckpointPhase) {
+        record()
         self.phase = phase
         receive?(CheckpointProgress(phase: phase, memoryBytes: image.memoryBytes))
     }
 
+    /// Records how long the present phase has lasted.
+    func record(hasFailed: Bool = false) {
+        guard let trace, trace.recordsSpans else { return }
+        let now = LaunchTrace.now
+        if let since {
+            trace.add(
+                "runtime.criu", phase.work, nil, .runtime, from: since, to: now,
+                hasFailed: hasFailed)
+        }
+        since = now
+    }
+
     /// Is called while nothing happens; nil if no progress is reported.
     var tick: (() -> Void)? {
-        receive == nil ? nil : { [self] in reach(phase) }
+        guard let receive else { return nil }
+        return { [self] in
+            receive(CheckpointProgress(phase: phase, memoryBytes: image.memoryBytes))
+        }
+    }
+}
+
+extension CheckpointPhase {
+    /// What is done in this phase of a restore.
+    fileprivate var work: String {
+        switch self {
+        case .asked: "CRIU reads the image, and makes the namespaces"
+        case .namespaces: "hooks, and CRIU makes the processes"
+        case .restored: "the processes are compared with the config"
+        case .verified: "the processes are told to go on"
+        case .frozen, .dumped, .running: "CRIU ends"
+        }
     }
 }
 

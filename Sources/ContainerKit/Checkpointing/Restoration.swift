@@ -68,7 +68,7 @@ final class Restoration {
         image = try CheckpointImage(restoring: path, work: options.workPath?.text)
         request = try RestoreRequest(
             spec, options, record, image, statePath: "\(launcher.storePath)/\(record.id)")
-        watch = ProgressWatch(options.progress, image)
+        watch = ProgressWatch(options.progress, image, options.launch.trace)
         try image.checkSharing(spec, options)
     }
 
@@ -84,6 +84,7 @@ final class Restoration {
             try restore()
             launcher.cgroupLock = nil
         } catch {
+            watch.record(hasFailed: true)
             let isOutOfMemory = error.code == .criu && (launcher.cgroup?.oomKillCount ?? 0) > 0
             // A forced delete may have come first; then the cgroup may belong to the next
             // container.
@@ -101,7 +102,7 @@ final class Restoration {
     private func prepare() throws(ContainerError) {
         try launcher.state?.writeConfig(launcher.config)
         for planned in try launcher.plan.stepsBeforeRestore() {
-            try planned.step.action.perform(on: launcher, for: planned.origin)
+            try launcher.perform(planned)
         }
         launcher.progress = try makeProgress()
     }
@@ -240,7 +241,7 @@ final class Restoration {
 
     private func runHooks() throws(ContainerError) {
         for planned in launcher.plan.hooksOfRestore {
-            try planned.step.action.perform(on: launcher, for: planned.origin)
+            try launcher.perform(planned)
         }
     }
 
@@ -270,7 +271,7 @@ final class Restoration {
             watch.reach(.verified)
             try recordRunning()
             for planned in launcher.plan.stepsAfterRestore {
-                try planned.step.action.perform(on: launcher, for: planned.origin)
+                try launcher.perform(planned)
             }
             isVerified = true
             guardian?.dismiss()

@@ -97,6 +97,31 @@ final class ProgressPage {
     /// The errno that stopped the child, or 0.
     var error: CInt { pointer.pointee.error }
 
+    /// The time of a mark, in nanoseconds since 1970; nil if the child has not noted it.
+    func time(ofMark mark: Int) -> Int? {
+        Self.time(
+            ofMark: mark,
+            UnsafeRawBufferPointer(start: UnsafeRawPointer(pointer), count: Self.sizeBytes))
+    }
+
+    /// The time of a mark, from the file in a state directory.
+    static func time(ofMark mark: Int, _ bytes: [UInt8]) -> Int? {
+        bytes.withUnsafeBytes { time(ofMark: mark, $0) }
+    }
+
+    private static func time(ofMark mark: Int, _ bytes: UnsafeRawBufferPointer) -> Int? {
+        let offset = TimeMark.offset(mark)
+        guard (0..<TimeMark.limit).contains(mark), offset + TimeMark.sizeBytes <= bytes.count else {
+            return nil
+        }
+        let seconds = bytes.loadUnaligned(fromByteOffset: offset, as: Int.self)
+        let rest = bytes.loadUnaligned(fromByteOffset: offset + 8, as: Int.self)
+        // A process that may trace the child can write anything there.
+        let (whole, isLate) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        guard seconds > 0, !isLate, (0..<1_000_000_000).contains(rest) else { return nil }
+        return whole &+ rest
+    }
+
     /// Tells a waiting sibling to go on or to end.
     func tell(_ sibling: Sibling, goOn: Bool) {
         let word = UnsafeMutableRawPointer(pointer) + sibling.wordOffset

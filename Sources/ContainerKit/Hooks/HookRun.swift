@@ -22,12 +22,15 @@ struct HookRun {
     private let outlets: HookOutlets
     /// The caller's limit for all of them.
     private let limit: TimeLimit?
+    private let trace: LaunchTrace?
 
     /// The hooks of the container of `record`; its state says `status` and `pid`.
     init(
-        _ record: ContainerRecord, _ status: State.Status, pid: Int32, within limit: TimeLimit?
+        _ record: ContainerRecord, _ status: State.Status, pid: Int32, within limit: TimeLimit?,
+        _ trace: LaunchTrace? = nil
     ) {
         self.limit = limit
+        self.trace = trace
         let state = State(
             ociVersion: record.ociVersion, id: record.id, pid: Int(pid), status: status,
             bundle: record.bundle,
@@ -46,7 +49,12 @@ struct HookRun {
     ///   - initProcess: the pidfd of an init whose end also ends the hooks; -1 for none.
     /// - Throws: `hookFailed`, `timedOut`.
     func run(_ hooks: [PlannedHook], initProcess: CInt = -1) throws(ContainerError) {
-        for hook in hooks { try run(hook, initProcess) }
+        for hook in hooks {
+            try trace.measure(hook.spanName, hook.path, field: hook.field) {
+                () throws(ContainerError) in
+                try run(hook, initProcess)
+            }
+        }
     }
 
     private func run(_ hook: PlannedHook, _ initProcess: CInt) throws(ContainerError) {
@@ -103,24 +111,34 @@ struct HookRun {
     /// - Throws: `hookFailed`, `timedOut`; after a timeout, the hook still runs.
     func supervise(_ hooks: [PlannedHook], over socket: CInt) throws(ContainerError) -> Bool {
         for hook in hooks {
-            let streams = try makeStreams(for: hook)
-            for number in streams.hookEnds {
-                do throws(SystemCallError) {
-                    try sendDescriptor(number, text: "+", over: socket)
-                } catch {
-                    return false
-                }
+            let hasEnded = try trace.measure(
+                hook.spanName, "\(hook.path) in the container's namespaces", field: hook.field
+            ) { () throws(ContainerError) in
+                try supervise(hook, over: socket)
             }
-            streams.closeOutputEnds()
-            let outcome = try reporting(hook.failureText, field: hook.field) {
-                () throws(SystemCallError) in
-                try streams.attend(
-                    until: socket, timeoutSeconds: hook.timeoutSeconds, before: limit?.deadline)
-            }
-            guard outcome == .ended else { throw tooSlow(hook, streams) }
-            guard let status = Self.receiveStatus(from: socket) else { return false }
-            if let words = status.failureWords { throw streams.failure(of: hook, words) }
+            guard hasEnded else { return false }
         }
+        return true
+    }
+
+    private func supervise(_ hook: PlannedHook, over socket: CInt) throws(ContainerError) -> Bool {
+        let streams = try makeStreams(for: hook)
+        for number in streams.hookEnds {
+            do throws(SystemCallError) {
+                try sendDescriptor(number, text: "+", over: socket)
+            } catch {
+                return false
+            }
+        }
+        streams.closeOutputEnds()
+        let outcome = try reporting(hook.failureText, field: hook.field) {
+            () throws(SystemCallError) in
+            try streams.attend(
+                until: socket, timeoutSeconds: hook.timeoutSeconds, before: limit?.deadline)
+        }
+        guard outcome == .ended else { throw tooSlow(hook, streams) }
+        guard let status = Self.receiveStatus(from: socket) else { return false }
+        if let words = status.failureWords { throw streams.failure(of: hook, words) }
         return true
     }
 
@@ -139,6 +157,11 @@ struct HookRun {
     private static func word(_ bytes: [UInt8], _ offset: Int) -> Int32 {
         (0..<4).reduce(0) { $0 | Int32(bytes[offset + $1]) << (8 * $1) }
     }
+}
+
+extension PlannedHook {
+    /// The name of the hook's span.
+    fileprivate var spanName: String { "hook.\(point.rawValue)" }
 }
 
 extension DescriptorTable<CInt> {

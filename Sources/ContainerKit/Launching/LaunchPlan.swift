@@ -23,9 +23,9 @@ struct LaunchPlan: Equatable, Sendable {
         self.laterSteps = laterSteps
     }
 
-    /// The child's steps as a program of the machine.
-    func lowered() -> ProgramImage {
-        ProgramImage(lowering: childSteps.map(\.step))
+    /// The child's steps as a program of the machine; a timed one notes when its steps begin.
+    func lowered(isTimed: Bool = false) -> ProgramImage {
+        ProgramImage(lowering: childSteps.map(\.step), isTimed: isTimed)
     }
 }
 

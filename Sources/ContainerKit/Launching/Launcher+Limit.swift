@@ -8,11 +8,21 @@ internal import SystemPackage
 // The caller's limit for the time of a launch. Without one, none of this makes a system call.
 
 extension Launcher {
+    /// Performs a step in the caller's time, if that is limited.
+    func performInTime(_ planned: PlannedParentStep) throws(ContainerError) {
+        guard let limit = options.timeLimit else {
+            return try planned.step.action.perform(on: self, for: planned.origin)
+        }
+        try perform(planned, within: limit)
+    }
+
     /// Performs a step, and names it if the time is over then.
     ///
     /// A step that waits ends in time by itself; another, such as the preparation of a mount, is
     /// not broken off. Once the program runs, its time does not count.
-    func perform(_ planned: PlannedParentStep, within limit: TimeLimit) throws(ContainerError) {
+    private func perform(_ planned: PlannedParentStep, within limit: TimeLimit)
+        throws(ContainerError)
+    {
         let action = planned.step.action
         do throws(ContainerError) {
             try action.perform(on: self, for: planned.origin)

@@ -12,6 +12,7 @@
 //   Launcher+Rendezvous  the socket between the runtime and its child, and the child's requests
 //   Launcher+Limit       what is still done when the caller's time is over
 //   Launcher+Failure     the reason why the child ended
+//   Launcher+Trace       records how long the steps take, the child's by what it has noted
 //   Launcher+Log         logs the steps at level debug, the child's later than they happen
 //   InitFailure, InitHint  turns instruction and errno into an error with field, call and hint
 
@@ -30,7 +31,7 @@ internal import SystemPackage
 final class Launcher {
     let plan: LaunchPlan
     /// The child's program, lowered while the kernel makes the child.
-    private(set) lazy var image = plan.lowered()
+    private(set) lazy var image = plan.lowered(isTimed: options.trace?.recordsSpans == true)
     let options: LaunchOptions
     /// The path of the store, which has the state directories.
     let storePath: String
@@ -100,6 +101,8 @@ final class Launcher {
     var startTime: UInt64 = 0
     /// The owner, in the child's user namespace, of the mount points that the child asks for.
     var mountPointOwner: NamespaceUser?
+    /// When the program began, in nanoseconds since 1970; only noted if the launch is traced.
+    var executionTime: Int?
     /// Whether the program runs; only noted if the time is limited.
     var hasStarted = false
     /// How many of the child's steps are logged; nil if debug lines are off.
@@ -203,13 +206,11 @@ final class Launcher {
         do throws(ContainerError) {
             for planned in plan.parentSteps {
                 if loggedChildStepCount != nil { log(planned) }
-                if let limit = options.timeLimit {
-                    try perform(planned, within: limit)
-                } else {
-                    try planned.step.action.perform(on: self, for: planned.origin)
-                }
+                try perform(planned)
             }
+            recordChildSteps()
         } catch {
+            recordChildSteps(hasFailed: true)
             if loggedChildStepCount != nil { logStop() }
             isToBeTriedAgain = !isToBeSealed && isTriedAgainAfter(error, self)
             // A forced delete may have removed the directory. If that is unknown, everything is

@@ -127,6 +127,9 @@ public struct LaunchOptions: Sendable {
     /// the kernel's that nothing ends, such as opening a file on a dead network file system, is not
     /// broken off: the time is checked behind it. `restore` refuses a limit.
     public var timeout: Duration?
+    /// Records where the time goes, and tells hooks of the trace that this launch is part of; nil
+    /// costs nothing.
+    public var trace: LaunchTrace?
     /// The limit of the call that these options are given to, once that has begun.
     var timeLimit: TimeLimit?
     /// Returns how a child has ended, by its pid, if another part of this program has taken its

@@ -4,6 +4,8 @@
 //
 //   ContainerError       an error: a code for programs, text and hint for people
 //   LaunchOptions        the caller's options for create, run and exec
+//   LaunchTrace          where the time of a launch goes
+//   TraceContext         the identity of a span, in the form that programs pass on
 //   AddedDevice          a device that a container gets while it runs
 //   AdoptedCgroup        a cgroup of the caller's for a new container
 //   CheckpointOptions    the options of a checkpoint or a restore

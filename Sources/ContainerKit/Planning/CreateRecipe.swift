@@ -134,9 +134,10 @@ struct CreateRecipe {
             switch point {
             case .startContainer: identity.environment
             case .createContainer: facts.environment
-            default: nil
+            default: facts.traceVariable == nil ? nil : facts.environment
             }
-        return spec.hooks?.planned(point, inheriting: inherited) ?? []
+        return spec.hooks?.planned(
+            point, inheriting: inherited, tracedBy: facts.traceVariable) ?? []
     }
 
     /// Runs before masks, read-only paths and the change of root, so that a hook can still change

@@ -10,7 +10,17 @@ extension Hooks {
     ///
     /// A hook without arguments gets its path as the only one; a hook without an environment gets
     /// `inherited`, or if nil the environment of the process that runs it.
-    func planned(_ point: HookPoint, inheriting inherited: [ByteText]? = nil) -> [PlannedHook] {
+    ///
+    /// - Parameters:
+    ///   - point: the list.
+    ///   - inherited: the environment for hooks without one.
+    ///   - variable: the variable of a trace, for each hook that does not set it; hooks without an
+    ///     environment get it only with `inherited`.
+    /// - Returns: the hooks.
+    func planned(
+        _ point: HookPoint, inheriting inherited: [ByteText]? = nil,
+        tracedBy variable: ByteText? = nil
+    ) -> [PlannedHook] {
         let list =
             switch point {
             case .prestart: prestart
@@ -26,9 +36,20 @@ extension Hooks {
                 point, index, path: hook.path,
                 arguments: arguments.isEmpty
                     ? [ByteText(hook.path)] : arguments.map { ByteText($0) },
-                environment: hook.env?.map { ByteText($0) } ?? inherited,
+                environment: Self.environment(hook, inherited, variable),
                 timeoutSeconds: hook.timeout)
         }
+    }
+
+    private static func environment(
+        _ hook: Hook, _ inherited: [ByteText]?, _ variable: ByteText?
+    ) -> [ByteText]? {
+        let own = hook.env?.map { ByteText($0) }
+        let name = "\(LaunchTrace.variableName)="
+        guard let variable, own?.contains(where: { $0.begins(with: name) }) != true,
+            let environment = own ?? inherited?.filter({ !$0.begins(with: name) })
+        else { return own ?? inherited }
+        return environment + [variable]
     }
 
     /// The lists that `start` and `delete` need; nil if all of them are empty.

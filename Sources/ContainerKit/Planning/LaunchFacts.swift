@@ -77,8 +77,11 @@ struct CreateFacts {
     var notifySocket: String?
     /// The mount option for SELinux labels.
     var labelOption = "context"
-    /// The environment of the runtime, for hooks of init that inherit it.
+    /// The environment of the runtime, for hooks of init that inherit it, and for all hooks that
+    /// inherit it and also get the variable of a trace.
     var environment: [ByteText] = []
+    /// The variable that tells hooks of the trace that the launch is part of.
+    var traceVariable: ByteText?
     /// With `--no-pivot`, the mount points of procfs and sysfs on the host, each after the mount
     /// that contains it; nil if the root is changed by pivot_root(2).
     var kernelTrees: [String]?

@@ -65,6 +65,10 @@ struct ContainerRecord: Equatable, Sendable {
 
     /// The index of the first instruction of each of init's steps; empty if init was restored.
     var stepStarts: [Int] = []
+    /// Whether init notes when its steps begin.
+    var isTimed = false
+    /// The steps after the wait for start that do so.
+    var timedSteps: [TimedStep] = []
     /// The caller's choices that the plan depends on, to make the plan again.
     var choices: JSONValue?
     /// The mounts that were added since the container was created, in order.
@@ -132,6 +136,8 @@ struct ContainerRecord: Equatable, Sendable {
             "lastInstructions", &lastInstructions, RecordedInstruction.init, \.json,
             isWritten: true)
         fields.list("stepStarts", &stepStarts, \.index, { .integer(Int64($0)) })
+        fields.flag("timed", &isTimed, isWritten: isTimed)
+        fields.list("timedSteps", &timedSteps, TimedStep.init(record:), \.record)
         fields.value("choices", &choices, { $0 }, { $0 })
         fields.list("addedMounts", &addedMounts, AddedMount.init, \.json)
         fields.list("addedDevices", &addedDevices, RecordedDevice.init, \.json)
@@ -206,6 +212,24 @@ extension ContainerRecord {
         } catch  where error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
             // The directory is gone, so the mount must have been removed before.
         }
+    }
+}
+
+extension TimedStep {
+    fileprivate var record: JSONValue {
+        var object: JSONObject = [
+            "mark": .integer(Int64(mark)), "name": .string(name), "step": .string(sentence),
+        ]
+        if let field { object.append("field", .string(field)) }
+        return .object(object)
+    }
+
+    fileprivate init?(record value: JSONValue) {
+        guard case .object(let object) = value, case .integer(let mark)? = object["mark"],
+            let number = Int(exactly: mark), case .string(let name)? = object["name"],
+            case .string(let sentence)? = object["step"]
+        else { return nil }
+        self.init(mark: number, name: name, sentence: sentence, field: object["field"]?.text)
     }
 }
 

@@ -267,11 +267,33 @@ struct StateDirectory: ~Copyable {
 
     /// Init's position from its progress page; nil if there is none that can be read.
     func readProgress() throws(ContainerError) -> (index: Int, error: CInt)? {
+        try readProgressPage().flatMap(ProgressPage.read)
+    }
+
+    /// The contents of the progress page; nil if there is none.
+    private func readProgressPage() throws(ContainerError) -> [UInt8]? {
         let name = "\(path)/\(Self.progressName)"
         // Its size is known, so a single read tells all.
         return try read(Self.progressName) { (file) throws(SystemCallError) in
             try readStart(of: file, atMost: ProgressPage.sizeBytes + 1, named: name)
-        }.flatMap(ProgressPage.read)
+        }
+    }
+
+    /// Records the steps that init took since it was told to go on, if it notes its times.
+    ///
+    /// - Parameters:
+    ///   - record: the container.
+    ///   - trace: receives the spans; an error leaves them out.
+    ///   - end: the time at which the program began; nil if init has failed or is late.
+    func recordInitSteps(of record: ContainerRecord, in trace: LaunchTrace?, until end: Int?) {
+        guard let trace, trace.recordsSpans, record.isTimed,
+            let page = try? readProgressPage(), ProgressPage.isWhole(page)
+        else { return }
+        let steps = record.timedSteps.compactMap { step in
+            ProgressPage.time(ofMark: step.mark, page).map { (step: step, start: $0) }
+        }
+        trace.add(
+            steps, until: end ?? LaunchTrace.now, hasFailed: end == nil)
     }
 
     /// Notes in the progress page the time at which init was told to run its program.

@@ -285,19 +285,19 @@ struct ClockTime: Equatable {
     var nanoseconds: Int
 
     /// Seconds and nanoseconds since 1970 in UTC.
-    static var wall: ClockTime { read(0) }
+    static var wall: ClockTime { read(.wall) }
     /// The time of a clock that never goes backwards.
-    static var monotonic: ClockTime { read(1) }
+    static var monotonic: ClockTime { read(.monotonic) }
 
     /// The time in nanoseconds.
     var totalNanoseconds: Int { seconds &* 1_000_000_000 &+ nanoseconds }
 
-    private static func read(_ clock: Int) -> ClockTime {
+    private static func read(_ clock: ClockKind) -> ClockTime {
         var time = ClockTime(seconds: 0, nanoseconds: 0)
         withUnsafeMutablePointer(to: &time) { pointer in
             // Both clocks always exist, so there is no error to handle.
             _ = raw_system_call(
-                Int(__NR_clock_gettime), clock, Int(bitPattern: pointer), 0, 0, 0, 0)
+                Int(__NR_clock_gettime), clock.rawValue, Int(bitPattern: pointer), 0, 0, 0, 0)
         }
         return time
     }

@@ -18,12 +18,15 @@ extension Command {
             ],
             failureText: .create,
             perform: { invocation throws(ContainerError) in
-                let id = invocation.containerID
-                let bundle = try invocation.bundle()
-                let terminal = bundle.spec.process?.terminal ?? false
-                try Container.create(
-                    id, from: bundle, in: invocation.store,
-                    options: invocation.containerOptions(terminal: terminal, detached: true))
+                try invocation.traced("create") { trace throws(ContainerError) in
+                    let bundle = try invocation.bundle(in: trace)
+                    var options = try invocation.containerOptions(
+                        terminal: bundle.spec.process?.terminal ?? false, detached: true)
+                    options.trace = trace
+                    try Container.create(
+                        invocation.containerID, from: bundle, in: invocation.store,
+                        options: options)
+                }
                 return 0
             })
     }

@@ -16,21 +16,21 @@ extension Command {
                 """,
             flags: ExecFlags.all, stopsAtOperand: true, failureText: .exec,
             perform: { invocation throws(ContainerError) in
-                let container = try invocation.container()
-                let process = try ExecFlags.process(invocation.arguments, in: container)
                 let detached = invocation.arguments.has(LaunchFlags.detach)
-                var options = try invocation.launchOptions(
-                    terminal: process.terminal, detached: detached)
-                options.subcgroups = try ExecFlags.subcgroups(
-                    invocation.arguments.texts(ExecFlags.cgroup))
-                options.ignoresPause = invocation.arguments.has(ExecFlags.ignorePaused)
-                if detached {
-                    _ = try container.exec(process, options: options)
-                    return 0
+                let signals = detached ? nil : try ForegroundSignals()
+                let started = try invocation.traced("exec") { trace throws(ContainerError) in
+                    let container = try invocation.container()
+                    let process = try ExecFlags.process(invocation.arguments, in: container)
+                    var options = try invocation.launchOptions(
+                        terminal: process.terminal, detached: detached)
+                    options.subcgroups = try ExecFlags.subcgroups(
+                        invocation.arguments.texts(ExecFlags.cgroup))
+                    options.ignoresPause = invocation.arguments.has(ExecFlags.ignorePaused)
+                    options.trace = trace
+                    return try container.exec(process, options: options)
                 }
-                let signals = try ForegroundSignals()
-                return try container.exec(process, options: options)
-                    .waitInForeground(signals).shellCode
+                guard let signals else { return 0 }
+                return try started.waitInForeground(signals).shellCode
             })
     }
 }
@@ -70,7 +70,7 @@ enum ExecFlags {
         [process, LaunchFlags.detach] + overrides + [
             LaunchFlags.consoleSocket, LaunchFlags.pidFile, LaunchFlags.preserveDescriptors,
             LaunchFlags.pidfdSocket, cgroup, ignorePaused, LaunchFlags.timeout,
-        ]
+        ] + TraceFlags.all
     }
 
     /// The process of `--process`, or the container's own process changed by the flags.

@@ -38,7 +38,7 @@ enum LaunchFlags {
         [
             bundle, config, consoleSocket, pidFile, preserveDescriptors, pidfdSocket, noPivot,
             noNewKeyring, timeout,
-        ]
+        ] + TraceFlags.all
     }
 }
 

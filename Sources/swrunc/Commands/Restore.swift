@@ -35,23 +35,14 @@ extension Command {
                     support: .only(["true"])),
                 Flag(
                     "no-pivot", nil, .toggle, "leave to CRIU how it changes the root, as always"),
-            ],
+            ] + TraceFlags.all,
             failureText: .plain,
             perform: performRestore)
     }
 
     private static func performRestore(_ invocation: Invocation) throws(ContainerError) -> Int32 {
-        let id = invocation.containerID
-        let bundle = try invocation.bundle()
-        let detached = invocation.arguments.has(LaunchFlags.detach)
-        let options = try invocation.restoreOptions(
-            terminal: bundle.spec.process?.terminal ?? false, detached: detached)
-        let image = try invocation.imagePath()
         if invocation.arguments.has(explains) {
-            let plan = try Container.planRestore(
-                id, from: image, bundle: bundle, in: invocation.store, options: options)
-            try StandardOutput.write(
-                invocation.explanation(format, text: plan.explained, json: plan.explainedJSON))
+            try explain(invocation)
             return 0
         }
         guard invocation.arguments.text(format) == nil else {
@@ -59,18 +50,40 @@ extension Command {
                 .invalidArgument, "--format belongs to --explain",
                 hint: "a restore prints nothing that has a format")
         }
-        guard !detached else {
-            _ = try Container.restore(
-                id, from: image, bundle: bundle, in: invocation.store, options: options)
-            return 0
+        let id = invocation.containerID
+        let detached = invocation.arguments.has(LaunchFlags.detach)
+        let signals = detached ? nil : try ForegroundSignals()
+        let process = try invocation.traced("restore") { trace throws(ContainerError) in
+            let bundle = try invocation.bundle(in: trace)
+            var options = try invocation.restoreOptions(
+                terminal: bundle.spec.process?.terminal ?? false, detached: detached)
+            options.launch.trace = trace
+            return try Container.restore(
+                id, from: invocation.imagePath(), bundle: bundle, in: invocation.store,
+                options: options)
         }
-        let signals = try ForegroundSignals()
-        let process = try Container.restore(
-            id, from: image, bundle: bundle, in: invocation.store, options: options)
+        guard let signals else { return 0 }
         let status = Result { () throws(ContainerError) in
             try process.waitInForeground(signals).shellCode
         }
         invocation.removeAfterRun(id)
         return try status.get()
+    }
+
+    private static func explain(_ invocation: Invocation) throws(ContainerError) {
+        guard TraceFlags.all.allSatisfy({ invocation.arguments.text($0) == nil }) else {
+            throw ContainerError(
+                .invalidArgument, "--explain excludes --timings and --trace",
+                hint: "what is only explained takes no time")
+        }
+        let bundle = try invocation.bundle()
+        let options = try invocation.restoreOptions(
+            terminal: bundle.spec.process?.terminal ?? false,
+            detached: invocation.arguments.has(LaunchFlags.detach))
+        let plan = try Container.planRestore(
+            invocation.containerID, from: invocation.imagePath(), bundle: bundle,
+            in: invocation.store, options: options)
+        try StandardOutput.write(
+            invocation.explanation(format, text: plan.explained, json: plan.explainedJSON))
     }
 }

@@ -26,18 +26,19 @@ extension Command {
 
     private static func performRun(_ invocation: Invocation) throws(ContainerError) -> Int32 {
         let id = invocation.containerID
-        let bundle = try invocation.bundle()
         let detached = invocation.arguments.has(LaunchFlags.detach)
-        let options = try invocation.containerOptions(
-            terminal: bundle.spec.process?.terminal ?? false, detached: detached)
-        if detached {
-            let process = try Container.run(
-                id, from: bundle, in: invocation.store, options: options)
+        let signals = detached ? nil : try ForegroundSignals()
+        let process = try invocation.traced("run") { trace throws(ContainerError) in
+            let bundle = try invocation.bundle(in: trace)
+            var options = try invocation.containerOptions(
+                terminal: bundle.spec.process?.terminal ?? false, detached: detached)
+            options.trace = trace
+            return try Container.run(id, from: bundle, in: invocation.store, options: options)
+        }
+        guard let signals else {
             try process.waitUntilReady()
             return 0
         }
-        let signals = try ForegroundSignals()
-        let process = try Container.run(id, from: bundle, in: invocation.store, options: options)
         let status = Result { () throws(ContainerError) in
             try process.waitInForeground(signals).shellCode
         }

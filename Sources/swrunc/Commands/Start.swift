@@ -7,10 +7,13 @@ extension Command {
         Command(
             name: "start", summary: "start the process of a created container",
             operands: containerOperand,
-            flags: [LaunchFlags.timeout],
+            flags: [LaunchFlags.timeout] + TraceFlags.all,
             perform: { invocation throws(ContainerError) in
-                try invocation.container().start(
-                    notifySocket: invocation.notifySocket, timeout: invocation.timeout())
+                try invocation.traced("start") { trace throws(ContainerError) in
+                    try invocation.container().start(
+                        notifySocket: invocation.notifySocket, timeout: invocation.timeout(),
+                        trace: trace)
+                }
                 return 0
             })
     }

@@ -105,12 +105,8 @@ final class TopTerminal {
 
     /// Rows and columns; the usual ones of a terminal that does not know.
     var size: (rows: Int, columns: Int) {
-        var size = winsize()
-        let isKnown = ioctl(1, UInt(TIOCGWINSZ), &size) == 0
-        return (
-            isKnown && size.ws_row > 0 ? Int(size.ws_row) : 24,
-            isKnown && size.ws_col > 0 ? Int(size.ws_col) : 80
-        )
+        let size = TerminalSize(of: 1)
+        return (size?.rows ?? 24, size?.columns ?? 80)
     }
 
     // MARK: Bytes

@@ -47,7 +47,7 @@ extension Launcher {
         // The container runs: its poststart hooks may run commands that need the lock.
         if isRunning { state?.unlock() }
         let status: State.Status = isRunning ? .running : .creating
-        try HookRun(record, status, pid: pid, within: options.timeLimit)
+        try HookRun(record, status, pid: pid, within: options.timeLimit, options.trace)
             .run(hooks, initProcess: isRunning ? -1 : pidfd)
     }
 
@@ -55,7 +55,7 @@ extension Launcher {
         guard let record else { return }
         let status: State.Status = hooks.first?.point == .startContainer ? .created : .creating
         let run = HookRun(
-            record, status, pid: try record.pidInside(), within: options.timeLimit)
+            record, status, pid: try record.pidInside(), within: options.timeLimit, options.trace)
         guard try run.supervise(hooks, over: rendezvous) else { throw childFailure() }
     }
 }

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+internal import InitProgram
+internal import KernelVocabulary
+
+// How long the steps take. Without a trace, none of this makes a system call.
+
+extension Launcher {
+    /// Performs a step, and records how long it took if the caller wants to know.
+    func perform(_ planned: PlannedParentStep) throws(ContainerError) {
+        // Hooks are recorded one by one.
+        if case .hooks = planned.step { return try performInTime(planned) }
+        let launcher = self
+        try options.trace.measure(
+            planned.step.spanName, planned.step.action.sentence, field: planned.origin.path
+        ) { () throws(ContainerError) in
+            try launcher.performInTime(planned)
+        }
+        if case .child(.awaitExecution) = planned.step, options.trace != nil {
+            executionTime = LaunchTrace.now
+        }
+    }
+
+    /// Records the child's steps, by the times that it has noted: up to its wait for `start`, or up
+    /// to its program.
+    func recordChildSteps(hasFailed: Bool = false) {
+        guard let trace = options.trace, trace.recordsSpans, let progress else { return }
+        var steps = plan.timedSteps(image).compactMap { step in
+            progress.time(ofMark: step.mark).map { (step: step, start: $0) }
+        }
+        var end = executionTime ?? LaunchTrace.now
+        if !hasFailed, let index = image.startWaitIndex {
+            let wait = image.stepOfInstruction[index]
+            let before = steps.prefix { image.timedSteps[$0.step.mark] < wait }
+            if before.count < steps.count { end = steps[before.count].start }
+            steps = Array(before)
+        }
+        trace.add(steps, until: end, hasFailed: hasFailed)
+    }
+}
+
+extension LaunchPlan {
+    /// The child's steps that note when they begin.
+    func timedSteps(_ image: ProgramImage) -> [TimedStep] {
+        image.timedSteps.enumerated().map { mark, index in
+            let planned = childSteps[index]
+            let isLast = mark == image.timedSteps.count - 1
+            let next = isLast ? childSteps.count : image.timedSteps[mark + 1]
+            let more = next - index - 1
+            return TimedStep(
+                mark: mark, name: "init.\(StepTheme(planned.step).rawValue)",
+                sentence: planned.step.sentence + (more == 0 ? "" : ", and \(more) steps more"),
+                field: planned.origin.path)
+        }
+    }
+
+    /// The steps that follow the wait for `start`, which the record keeps.
+    func timedStepsAfterWait(_ image: ProgramImage) -> [TimedStep] {
+        guard let index = image.startWaitIndex else { return [] }
+        let wait = image.stepOfInstruction[index]
+        return timedSteps(image).filter { image.timedSteps[$0.mark] > wait }
+    }
+}
+
+extension ParentStep {
+    /// The name of the step's span, which later versions keep.
+    fileprivate var spanName: String {
+        switch self {
+        case .record: "runtime.record"
+        case .cgroup: "runtime.cgroup"
+        case .resctrl: "runtime.resctrl"
+        case .namespace: "runtime.namespace"
+        case .mount: "runtime.mount"
+        case .socket: "runtime.socket"
+        case .listener: "runtime.listener"
+        case .child: "runtime.child"
+        case .userNamespace: "runtime.userNamespace"
+        case .streams: "runtime.stream"
+        case .hooks: "runtime.hook"
+        }
+    }
+}
+#endif

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Testing
+
+@testable internal import ContainerKit
+@testable import swrunc
+
+@Suite("The chart of --timings")
+struct TimeChartTests {
+    private func chart(
+        width: Int? = nil, style: TerminalStyle = .plain, _ fill: (LaunchTrace, Int) -> Void
+    ) -> [String] {
+        let trace = LaunchTrace()
+        fill(trace, trace.start)
+        return TimeChart(
+            title: "swrunc run box", start: trace.start, end: trace.start + 10_000_000,
+            spans: trace.spans, width: width, style: style
+        ).text.split(separator: "\n").map { String($0) }
+    }
+
+    @Test("each step is a line: its time, its part of the axis, the process, what, which field")
+    func lines() {
+        let lines = chart { trace, start in
+            trace.add("a", "read the config", nil, .runtime, from: start, to: start + 5_000_000)
+            trace.add(
+                "b", "mount proc", "mounts[0]", .initProcess, from: start + 5_000_000,
+                to: start + 5_001_000)
+            trace.add(
+                "c", "the rest", nil, .runtime, from: start + 6_000_000, to: start + 10_000_000)
+        }
+        #expect(
+            lines == [
+                "swrunc run box: 10.00 ms",
+                "  ms  0                        10.00  in       step",
+                "5.00  ###############                 runtime  read the config",
+                "0.00                 .                init     mount proc (mounts[0])",
+                "4.00                    ############  runtime  the rest",
+            ])
+    }
+
+    @Test("a failed step says so, and a text of the config cannot control the terminal")
+    func failures() {
+        let lines = chart { trace, start in
+            trace.add(
+                "a", "mount \u{1b}[2J", nil, .initProcess, from: start, to: start + 1,
+                hasFailed: true)
+        }
+        #expect(lines[2].hasSuffix("init     FAILED: mount \\x1b[2J"))
+    }
+
+    @Test("on a terminal a line is cut at its width; long and failed steps are emphasised")
+    func terminals() {
+        func fill(_ trace: LaunchTrace, _ start: Int) {
+            trace.add(
+                "a", "a step with a long text", nil, .runtime, from: start, to: start + 9_000_000)
+            trace.add(
+                "b", "short", nil, .initProcess, from: start + 9_000_000, to: start + 9_100_000)
+            trace.add(
+                "c", "broken", nil, .runtime, from: start + 9_500_000, to: start + 9_900_000,
+                hasFailed: true)
+        }
+        let cut = chart(width: 50, fill)
+        #expect(cut.dropFirst(2).allSatisfy { $0.unicodeScalars.count <= 50 })
+        let styled = chart(style: TerminalStyle(isOn: true), fill)
+        #expect(styled[0].hasPrefix("\u{1b}[1m") && styled[2].hasPrefix("\u{1b}[1m"))
+        #expect(!styled[3].contains("\u{1b}"))
+        #expect(styled[4].hasPrefix("\u{1b}[31m"))
+    }
+
+    @Test("a span outside of the axis, by a clock that was set, stays on it")
+    func clocks() {
+        let lines = chart { trace, start in
+            trace.add("a", "early", nil, .runtime, from: start - 9_000_000_000, to: start)
+            trace.add("b", "late", nil, .runtime, from: start + 9_000_000_000, to: 0)
+        }
+        #expect(lines.count == 4)
+        #expect(lines[2].contains("  .   ") && lines[3].contains("   .  "))
+    }
+}
