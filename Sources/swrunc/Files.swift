@@ -76,13 +76,24 @@ private func readAll(_ descriptor: FileDescriptor) throws -> [UInt8] {
             let count = try descriptor.read(into: chunk)
             if count == 0 { return bytes }
             bytes += chunk.prefix(count)
-        } catch Errno.resourceTemporarilyUnavailable {
+        } catch Errno.resourceTemporarilyUnavailable where isWaitedFor(descriptor) {
             // A FIFO opened with O_NONBLOCK, whose writer is slow.
             var entry = pollfd(fd: descriptor.rawValue, events: Int16(POLLIN), revents: 0)
             _ = poll(&entry, 1, -1)
         }
     }
     throw Errno.fileTooLarge
+}
+
+/// Whether more can come of a file that has nothing to read now; others, such as /proc/kmsg, have no
+/// end.
+private func isWaitedFor(_ descriptor: FileDescriptor) -> Bool {
+    var status = stat()
+    guard fstat(descriptor.rawValue, &status) == 0 else { return false }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG, S_IFCHR: return isatty(descriptor.rawValue) == 1
+    default: return true
+    }
 }
 
 /// Creates a file; fails if it exists.

@@ -111,7 +111,7 @@ class Files:
         if choice < 0.15:
             kind, target = random.choice([
                 ("link", "config.json"), ("link", "nothing"), ("link", "/dev/null"), ("link", "/dev/zero"), ("link", "/dev/full"),
-                ("link", "/proc/self/mem"), ("link", "/proc/self/fd/0"), ("link", "."), ("fifo", ""),
+                ("link", "/proc/self/mem"), ("link", "/proc/self/fd/0"), ("link", "/dev/kmsg"), ("link", "."), ("fifo", ""),
                 ("socket", ""), ("directory", ""), ("sparse", str(1 << 20)), ("sparse", str(5 << 30)), ("file", ""), ("file", "\ufeff{}"),
             ])
         elif choice < 0.5:

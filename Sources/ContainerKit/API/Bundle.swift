@@ -41,6 +41,8 @@ public struct Bundle: Sendable {
             var hint: String?
             if error.errno == .noSuchFileOrDirectory, !configName.begins(with: "/") {
                 hint = "\(configName) is missing in the bundle; `spec` writes a template"
+            } else if error.errno == .resourceTemporarilyUnavailable {
+                hint = "the file has no end: it is one of the kernel's, or a device"
             }
             throw ContainerError(
                 .systemCall, "unable to read the config", failure: error, hint: hint)

@@ -143,7 +143,10 @@ func readFile(_ descriptor: CInt, limitBytes: Int = longestFileBytes, named name
     }
 }
 
-/// Reads once; for a non-blocking pipe, waits until its writer has written.
+/// Reads once; for a non-blocking pipe or terminal, waits until there is something to read.
+///
+/// - Throws: EAGAIN for a file without an end, such as /proc/kmsg or /dev/kmsg: nobody is waited
+///   for.
 private func readWaiting(_ descriptor: CInt, _ address: Int, _ count: Int, _ name: String)
     throws(SystemCallError) -> Int
 {
@@ -152,6 +155,11 @@ private func readWaiting(_ descriptor: CInt, _ address: Int, _ count: Int, _ nam
             return try systemCall(
                 "read", __NR_read, Int(descriptor), address, count, describing: "\"\(name)\"")
         } catch  where error.errno == .resourceTemporarilyUnavailable {
+            switch try status(of: descriptor).kind {
+            case .characterDevice where isTerminal(descriptor): break
+            case .regular, .characterDevice: throw error
+            default: break
+            }
             var entries = [PollEntry(descriptor, .readable)]
             try poll(&entries)
         }
