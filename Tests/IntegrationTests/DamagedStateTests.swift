@@ -117,6 +117,23 @@ struct DamagedStateTests {
         }
     }
 
+    @Test("delete --force tells that cgroups may remain if neither record nor config names them")
+    func lostCgroup() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startSleeping()
+            #expect(try bundle.swrunc("kill", bundle.id, "KILL").status == 0)
+            #expect(try bundle.waits(for: .stopped))
+            let state = "\(bundle.store)/\(bundle.id)"
+            try writeText("{}", to: "\(state)/state.json")
+            try check(truncate("\(state)/config.json", 100), "truncate")
+            let done = try bundle.swrunc("delete", "--force", bundle.id)
+            #expect(done.status == 0 && done.error.lines.count == 1, "\(done)")
+            #expect(done.message.contains("cgroups of the container are not known"), "\(done)")
+            #expect(bundle.leftovers.states() == [] && bundle.leftovers.processes().isEmpty)
+            for cgroup in bundle.leftovers.cgroups() { rmdir(cgroup) }
+        }
+    }
+
     @Test("delete --regex --force also deletes containers whose state is damaged")
     func regex() throws {
         try TestBundle.use { bundle throws in

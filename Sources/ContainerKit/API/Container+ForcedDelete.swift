@@ -128,6 +128,13 @@ extension Container {
         guard record.pid > 0 || !record.cgroups.directories.isEmpty else {
             throw state.noProcessKnown
         }
+        if record.cgroups.directories.isEmpty {
+            store.logger.warning(
+                """
+                the cgroups of the container are not known, since its record and its config are \
+                damaged: empty ones may remain
+                """)
+        }
         // If init is not known, every process in the cgroup is killed.
         if record.pid == 0 { record.hasPidNamespace = false }
         return record
