@@ -19,8 +19,11 @@ struct DocumentTests {
     }
 
     @Test(
-        "every snippet in the articles on embedding is compiled as it is printed",
-        arguments: [("Embedding", "Snippets", 8), ("JudgeService", "JudgeService", 7)])
+        "every snippet in the articles is compiled as it is printed",
+        arguments: [
+            ("Embedding", "Snippets", 8), ("JudgeService", "JudgeService", 7),
+            ("Timings", "Timings", 1),
+        ])
     func snippets(_ name: String, _ file: String, _ count: Int) throws {
         let program = try lines("Tests/EmbeddingSnippets/\(file).swift").joined(separator: "\n")
         let article = try lines(Self.catalog + "\(name).md")
