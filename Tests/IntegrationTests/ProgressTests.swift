@@ -28,8 +28,12 @@ struct ProgressTests {
     }
 
     /// Creates the container, and waits until init waits for start: create may return before.
-    private func createWaiting(_ bundle: TestBundle) throws {
-        try bundle.create()
+    private func createWaiting(_ bundle: TestBundle, _ words: [String] = []) throws {
+        try bundle.writeConfig()
+        let done = try bundle.start(
+            ["create", "--bundle", bundle.directory] + words + [bundle.id]
+        ).wait()
+        try #require(done.status == 0, "\(done)")
         var text = ""
         let isThere = try waits {
             text = try explain(bundle)
@@ -54,10 +58,12 @@ struct ProgressTests {
         return stuck
     }
 
-    @Test("explain marks the wait for start of a created container, with the time since when")
-    func created() throws {
+    @Test(
+        "explain marks the wait for start of a created container, with the time since when",
+        arguments: [[], ["--timings"]])
+    func created(_ words: [String]) throws {
         try TestBundle.use { bundle throws in
-            try createWaiting(bundle)
+            try createWaiting(bundle, words)
             let text = try explain(bundle)
             let pid = try bundle.state().pid
             #expect(text.contains("- init, process \(pid), waits for start since 20"), "\(text)")

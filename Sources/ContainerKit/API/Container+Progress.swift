@@ -160,6 +160,7 @@ extension ContainerProgress {
         self.id = id
         created = record.created
         isRestored = record.followsNoPlan
+        isTimed = record.isTimed
         pid = life == .ended || life == .unborn ? nil : record.pid
         self.plan = plan.map { ContainerPlan(launch: $0) }
         let reached = page.flatMap { record.canHave($0) ? ProgressPage.read($0) : nil }

@@ -47,6 +47,8 @@ public struct ContainerProgress: Sendable {
     public internal(set) var step: Int?
     /// Whether `plan` is the plan that init follows, so that its step can be marked.
     public internal(set) var isMarked = false
+    /// Whether init notes when its steps begin.
+    var isTimed = false
     /// The config field behind the step, if known.
     public internal(set) var field: String?
     /// The system call that init makes, or made last.
@@ -110,7 +112,7 @@ extension ContainerProgress {
 
     private var mark: PlanMark? {
         guard isMarked, let step, let instruction else { return nil }
-        return PlanMark(step: step, instruction: instruction)
+        return PlanMark(step: step, instruction: instruction, isTimed: isTimed)
     }
 
     /// One line on the state of init.

@@ -13,7 +13,7 @@ extension LaunchPlan {
 
     /// The columns by name; the step that the child has reached gets `"here": true`.
     func columns(includingCalls: Bool, mark: PlanMark? = nil) -> JSONObject {
-        let image = includingCalls ? lowered() : nil
+        let image = includingCalls ? lowered(isTimed: mark?.isTimed == true) : nil
         let child = childSteps.enumerated().map { index, planned in
             var step = Self.json(planned.origin, planned.step.sentence)
             if index == mark?.step { step.append("here", .bool(true)) }

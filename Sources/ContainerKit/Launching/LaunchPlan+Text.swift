@@ -8,6 +8,8 @@ internal import InitProgram
 struct PlanMark {
     let step: Int
     let instruction: Int
+    /// Whether the child notes when its steps begin, so that its program has more instructions.
+    let isTimed: Bool
 }
 
 extension LaunchPlan {
@@ -21,7 +23,7 @@ extension LaunchPlan {
         lines.append("The runtime:")
         lines += Self.lines(parentSteps.map { ($0.origin, $0.step.action.sentence) })
         lines += ["", "The init process:"]
-        let image = includingCalls ? lowered() : nil
+        let image = includingCalls ? lowered(isTimed: mark?.isTimed == true) : nil
         let child = Self.lines(childSteps.map { ($0.origin, $0.step.sentence) })
         let blank = mark == nil ? "" : "   "
         for (index, line) in child.enumerated() {
