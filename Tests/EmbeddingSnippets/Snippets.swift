@@ -84,6 +84,15 @@ func pair(_ bundle: ContainerBundle, in store: ContainerStore) async throws -> S
     return try both.statistics()
 }
 
+// Runs a container in cgroups that another program has made: one on cgroup v2, one for each hierarchy on v1.
+func run(
+    _ bundle: ContainerBundle, in store: ContainerStore, with received: [FileDescriptor]
+) async throws -> Statistics? {
+    var options = LaunchOptions()
+    options.adoptedCgroup = try AdoptedCgroup(received)
+    return try await withContainer(bundle, in: store, options: options).statistics
+}
+
 // Watches a running container, and runs another process in it.
 func watch(_ bundle: ContainerBundle, in store: ContainerStore) async throws {
     try await withContainer(bundle, in: store, error: .inherit) { container in

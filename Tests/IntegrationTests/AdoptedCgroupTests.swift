@@ -24,83 +24,60 @@ struct AdoptedCgroupHostTests {
             "adopted", Self.words, filter: "^IntegrationTests\\.AdoptedCgroupTests/", count: 8)
     }
 
-    @Test("what is no cgroup of cgroup v2 cannot be adopted, and the error says why")
+    @Test("what is no cgroup below the root cannot be adopted, and the error says why")
     func refused() throws {
-        let ordinary = #expect(throws: ContainerError.self) {
-            try AdoptedCgroup(at: "/tmp")
+        func refusal(_ paths: [FilePath]) -> ContainerError? {
+            #expect(throws: ContainerError.self) { try AdoptedCgroup(at: paths) }
         }
+        let ordinary = refusal(["/tmp"])
         #expect(ordinary?.code == .invalidArgument)
         #expect("\(ordinary as Any)".contains("\"/tmp\" is not the directory of a cgroup"))
-        let missing = #expect(throws: ContainerError.self) { try AdoptedCgroup(at: "/no/such") }
-        #expect(missing?.code == .systemCall)
-        guard let legacy = Host.hierarchies.first(where: { !$0.isUnified }) else { return }
-        let error = #expect(throws: ContainerError.self) {
-            try AdoptedCgroup(at: FilePath(legacy.mountPoint))
-        }
-        #expect(error?.code == .unsupported && error?.hint?.contains("linux.cgroupsPath") == true)
-    }
-
-    @Test(
-        "on a hybrid host a cgroup of cgroup v2 cannot be adopted either",
-        .enabled(if: !Host.isUnified && Host.hierarchies.contains { $0.isUnified }))
-    func hybrid() throws {
+        #expect(refusal(["/no/such"])?.code == .systemCall)
+        #expect(refusal([])?.code == .invalidArgument)
+        let root = try #require(Host.hierarchies.first?.mountPoint)
+        let twice = refusal([FilePath(root), FilePath(root)])
+        #expect("\(twice as Any)".contains("is given twice"))
         try TestBundle.use { bundle throws in
-            let root = Host.hierarchies.first { $0.isUnified }?.mountPoint ?? ""
-            let path = "\(root)/\(bundle.token)-own"
-            try check(mkdir(path, 0o755), "mkdir")
-            defer { rmdir(path) }
             var options = LaunchOptions()
-            options.adoptedCgroup = try AdoptedCgroup(at: FilePath(path))
+            options.adoptedCgroup = try AdoptedCgroup(at: FilePath(root))
             let error = #expect(throws: ContainerError.self) {
                 try Container.run(
                     bundle.id, from: bundle.loaded(), in: bundle.containerStore, options: options)
             }
-            #expect(error?.code == .unsupported)
-            #expect("\(error as Any)".contains("limits resources by cgroup v1"))
+            #expect(error?.code == .invalidArgument)
+            #expect("\(error as Any)".contains("the cgroup \(root) cannot be adopted"))
         }
     }
 }
 
-@Suite("Adopted cgroups", Host.root, .enabled(if: Host.isUnified, "needs cgroup v2 alone"))
+@Suite("Adopted cgroups", Host.root)
 struct AdoptedCgroupTests {
-    /// A cgroup that is adopted by a test's containers, and removed after it.
-    private func use(_ body: (TestBundle, ControlGroup, LaunchOptions) throws -> Void) throws {
-        try TestBundle.use { bundle throws in
-            let group = try ControlGroup.create("/\(bundle.token)-own")
-            defer {
-                for id in entries(of: bundle.store) {
-                    _ = try? bundle.swrunc("delete", "--force", id)
-                }
-                try? group.kill()
-                try? group.remove()
-            }
-            var options = LaunchOptions()
-            options.adoptedCgroup = try group.adopted
-            bundle.linux.resources = nil
-            try body(bundle, group, options)
+    /// Its directories: one on cgroup v2.
+    private func paths(_ group: ControlGroup) -> [String] { group.paths.map(\.string) }
+
+    /// The directory of a controller, which on cgroup v2 is that of all.
+    private func path(_ group: ControlGroup, _ controller: String) throws -> String {
+        let all = paths(group)
+        guard all.count > 1 else { return all[0] }
+        let hierarchy = try #require(
+            Host.hierarchies.first { $0.controllers.contains(controller) })
+        return try #require(all.first { $0.hasPrefix("\(hierarchy.mountPoint)/") })
+    }
+
+    /// Whether the cgroup is in place, and its directories contain these processes and no others.
+    private func holds(_ processes: [Int], _ group: ControlGroup) throws -> Bool {
+        try paths(group).allSatisfy { path in
+            let found = try readText("\(path)/cgroup.procs").lines.compactMap { Int($0) }
+            return found.sorted() == processes.sorted()
         }
-    }
-
-    private func path(_ group: ControlGroup) -> String { group.paths[0].string }
-
-    /// The cgroup of a process.
-    private func cgroup(of pid: Int) throws -> String {
-        try #require(try Host.cgroup(of: pid, controller: ""))
-    }
-
-    private func start(
-        _ bundle: TestBundle, _ options: LaunchOptions, _ id: String? = nil
-    ) throws -> ContainerProcess {
-        try Container.run(
-            id ?? bundle.id, from: bundle.loaded(), in: bundle.containerStore, options: options)
     }
 
     @Test("commands of other processes act on a container in an adopted cgroup, and leave it")
     func wholeLife() throws {
-        try use { bundle, group, options throws in
+        try TestBundle.useOwnCgroup { bundle, group, options throws in
             bundle.process.args = ["/bin/sleep", "100"]
-            let process = try start(bundle, options)
-            #expect(try cgroup(of: Int(process.pid)) == path(group))
+            let process = try bundle.launch(options)
+            #expect(try holds([Int(process.pid)], group))
             #expect(try group.processes() == [Int(process.pid)])
             #expect(try bundle.state().status == .running)
             let file = "\(bundle.directory)/pid"
@@ -108,7 +85,7 @@ struct AdoptedCgroupTests {
                 "exec", "--detach", "--pid-file", file, bundle.id, "/bin/sleep", "100")
             #expect(exec.status == 0, "\(exec)")
             let second = try #require(Int(readText(file)))
-            #expect(try cgroup(of: second) == path(group))
+            #expect(try holds([Int(process.pid), second], group))
             let listed = try bundle.swrunc("ps", "--format", "json", bundle.id).text
             #expect(
                 listed
@@ -122,41 +99,42 @@ struct AdoptedCgroupTests {
             #expect(try bundle.swrunc("events", "--stats", bundle.id).status == 0)
             let plan = try bundle.swrunc("explain", "--container", bundle.id)
             #expect(
-                plan.output.contains("use the caller's cgroup \(path(group)), which stays"),
+                plan.output.contains(
+                    "use the caller's cgroup \(paths(group).joined(separator: ", ")), which stays"),
                 "\(plan)")
             #expect(try bundle.swrunc("kill", "--all", bundle.id, "KILL").status == 0)
             #expect(try process.wait() == .signaled(SIGKILL))
             #expect(try bundle.swrunc("delete", bundle.id).status == 0)
-            #expect(try exists(path(group)) && group.processes() == [])
+            #expect(try holds([], group))
         }
     }
 
     @Test("delete kills what is left in an adopted cgroup, removes what is below, and leaves it")
     func delete() throws {
-        try use { bundle, group, options throws in
+        try TestBundle.useOwnCgroup { bundle, group, options throws in
             bundle.removeNamespace(.pid)
             bundle.addMount("cgroup", "cgroup", at: "/sys/fs/cgroup")
+            let inner = "\(try path(group, "pids"))/inner"
             bundle.script(
                 """
-                cd /sys/fs/cgroup && mkdir -p inner/deeper && echo 0 >inner/deeper/cgroup.procs
-                sleep 100 & exec sleep 100
+                cd /sys/fs/cgroup/\(Host.isUnified ? "" : "pids") && mkdir -p inner/deeper
+                echo 0 >inner/deeper/cgroup.procs; sleep 100 & exec sleep 100
                 """)
-            let process = try start(bundle, options)
-            #expect(waits { exists("\(path(group))/inner/deeper") })
+            let process = try bundle.launch(options)
+            #expect(waits { exists("\(inner)/deeper") })
             #expect(waits { (try? group.processes().count) == 2 })
             #expect(try bundle.swrunc("delete", "--force", bundle.id).status == 0)
             #expect(try process.wait() == .signaled(SIGKILL))
-            #expect(exists(path(group)) && !exists("\(path(group))/inner"))
-            #expect(try group.processes() == [])
+            #expect(try holds([], group) && !exists(inner))
             // It can be used again.
             bundle.script("exit 3")
-            #expect(try start(bundle, options).wait() == .exited(3))
+            #expect(try bundle.launch(options).wait() == .exited(3))
         }
     }
 
     @Test("an adopted cgroup has one container at a time, whose device rules replace the former's")
     func again() throws {
-        try use { bundle, group, options throws in
+        try TestBundle.useOwnCgroup { bundle, group, options throws in
             let kmsg = { (isAllowed: Bool) in
                 DeviceCgroupRule(
                     allow: isAllowed, kind: .character, major: 1, minor: 11, access: "r")
@@ -171,11 +149,11 @@ struct AdoptedCgroupTests {
                     DeviceCgroupRule(allow: false, access: "rwm"), kmsg(isAllowed),
                 ])
                 bundle.script("(exec 3</dev/kmsg) || exit 5; exec sleep 100")
-                let process = try start(bundle, options)
+                let process = try bundle.launch(options)
                 // A container that may not read has ended by now.
                 if isAllowed {
                     let second = #expect(throws: ContainerError.self) {
-                        try start(bundle, options, "\(bundle.id)-2")
+                        try bundle.launch(options, "\(bundle.id)-2")
                     }
                     #expect("\(second as Any)".contains("container's cgroup is not empty"))
                     #expect(second?.hint?.contains("one container at a time") == true)
@@ -183,34 +161,38 @@ struct AdoptedCgroupTests {
                 }
                 #expect(try process.wait() == (isAllowed ? .signaled(SIGKILL) : .exited(5)))
                 try bundle.containerStore.container(bundle.id).delete()
-                #expect(exists(path(group)))
+                #expect(try holds([], group))
             }
         }
     }
 
     @Test("a cgroup that replaces the adopted one under its name is never touched")
     func replaced() throws {
-        try use { bundle, group, options throws in
+        try TestBundle.useOwnCgroup { bundle, group, options throws in
             // Without a pid namespace, delete also kills what is in the cgroup.
             bundle.removeNamespace(.pid)
             bundle.process.args = ["/bin/sleep", "100"]
-            let process = try start(bundle, options)
+            let process = try bundle.launch(options)
             try process.signal(.kill)
             _ = try process.wait()
-            #expect(waits { rmdir(path(group)) == 0 })
-            try check(mkdir(path(group), 0o755), "mkdir")
+            for path in paths(group) { #expect(waits { rmdir(path) == 0 }) }
+            #expect(throws: ContainerError.self) { try group.adopted }
+            let again = try ControlGroup.create("/\(bundle.token)-own")
             let stranger = try RunningCommand(
                 [Host.busybox, "sleep", "100"], token: bundle.token)
-            try writeText("\(stranger.pid)", to: "\(path(group))/cgroup.procs")
+            try again.add(stranger.pid)
             defer {
                 kill(stranger.pid, SIGKILL)
                 _ = try? stranger.wait()
-                #expect(waits { rmdir(path(group)) == 0 })
+                #expect(throws: Never.self) { try again.remove() }
             }
-            #expect(throws: ContainerError.self) { try group.processes() }
-            #expect(throws: ContainerError.self) { try group.kill() }
-            #expect(throws: ContainerError.self) { try group.adopted }
-            try group.remove()
+            // On v1 a handle uses the path.
+            if Host.isUnified {
+                #expect(throws: ContainerError.self) { try group.processes() }
+                #expect(throws: ContainerError.self) { try group.kill() }
+                #expect(throws: ContainerError.self) { try group.adopted }
+                try group.remove()
+            }
             #expect(try bundle.state().status == .stopped)
             let listed = try bundle.swrunc("ps", "--format", "json", bundle.id)
             #expect(!listed.output.contains("\(stranger.pid)"), "\(listed)")
@@ -219,23 +201,25 @@ struct AdoptedCgroupTests {
             #expect(refusal?.code == .unavailable)
             _ = try bundle.swrunc("kill", "--all", bundle.id, "KILL")
             #expect(try bundle.swrunc("delete", bundle.id).status == 0)
-            #expect(!hasEnded(stranger.pid) && exists(path(group)))
-            let launch = #expect(throws: ContainerError.self) { try start(bundle, options) }
-            #expect("\(launch as Any)".contains("has been removed"))
+            #expect(try !hasEnded(stranger.pid) && holds([Int(stranger.pid)], again))
+            let error = #expect(throws: ContainerError.self) { try bundle.launch(options) }
+            #expect("\(error as Any)".contains("has been removed"))
         }
     }
 
     @Test("a failed launch leaves the adopted cgroup empty and in place")
     func failed() throws {
-        try use { bundle, group, options throws in
+        try TestBundle.useOwnCgroup { bundle, group, options throws in
             bundle.process.args = ["no-such-program"]
-            let error = #expect(throws: ContainerError.self) { try start(bundle, options) }
+            let error = #expect(throws: ContainerError.self) { try bundle.launch(options) }
             #expect(error?.code == .executableNotFound)
-            #expect(try exists(path(group)) && group.processes() == [])
+            #expect(try holds([], group))
             #expect(try bundle.containerStore.states().isEmpty)
+            guard Host.isUnified else { return }
             // A limit that the cgroup has no controller for.
+            let path = paths(group)[0]
             let missing = ["memory", "pids", "cpu"].first {
-                !((try? readText("\(path(group))/cgroup.controllers")) ?? "").contains($0)
+                !((try? readText("\(path)/cgroup.controllers")) ?? "").contains($0)
             }
             bundle.process.args = ["/bin/true"]
             guard let missing else { return }
@@ -243,42 +227,51 @@ struct AdoptedCgroupTests {
                 memory: missing == "memory" ? MemoryResources(limit: 64 << 20) : nil,
                 cpu: missing == "cpu" ? CPUResources(quota: 50_000, period: 100_000) : nil,
                 pids: missing == "pids" ? PidsResources(limit: 20) : nil)
-            let limit = #expect(throws: ContainerError.self) { try start(bundle, options) }
+            let limit = #expect(throws: ContainerError.self) { try bundle.launch(options) }
             #expect(
                 "\(limit as Any)".contains(
-                    "the adopted cgroup \(path(group)) does not have the controller \"\(missing)\""
+                    "the adopted cgroup \(path) does not have the controller \"\(missing)\""
                 ))
         }
     }
 
     @Test("a config or a driver that contradicts the adopted cgroup is refused")
     func contradiction() throws {
-        try use { bundle, group, options throws in
+        try TestBundle.useOwnCgroup { bundle, group, options throws in
             bundle.process.args = ["/bin/true"]
             bundle.linux.cgroupsPath = "/elsewhere"
-            let other = #expect(throws: ContainerError.self) { try start(bundle, options) }
+            let other = #expect(throws: ContainerError.self) { try bundle.launch(options) }
             #expect(other?.code == .invalidArgument && other?.field == "linux.cgroupsPath")
             bundle.linux.cgroupsPath = "/\(bundle.token)-own/"
-            #expect(try start(bundle, options).wait() == .exited(0))
+            #expect(try bundle.launch(options).wait() == .exited(0))
             var options = options
             options.cgroupDriver = .systemd
-            #expect(throws: ContainerError.self) { try start(bundle, options, "\(bundle.id)-2") }
+            #expect(throws: ContainerError.self) { try bundle.launch(options, "\(bundle.id)-2") }
         }
     }
 
-    @Test("a cgroup can be adopted by a descriptor, which its owner may close")
-    func descriptor() throws {
-        try use { bundle, group, _ throws in
-            let number = try check(open(path(group), O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open")
+    @Test("a cgroup can be adopted by descriptors in any order, which its owner may close")
+    func descriptors() throws {
+        try TestBundle.useOwnCgroup { bundle, group, _ throws in
+            let numbers = try paths(group).reversed().map { path in
+                try check(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open")
+            }
             var options = LaunchOptions()
-            options.adoptedCgroup = try AdoptedCgroup(FileDescriptor(rawValue: number))
-            close(number)
-            #expect(options.adoptedCgroup?.path.string == path(group))
+            let descriptors = numbers.map { FileDescriptor(rawValue: $0) }
+            options.adoptedCgroup =
+                numbers.count == 1
+                ? try AdoptedCgroup(descriptors[0]) : try AdoptedCgroup(descriptors)
+            for number in numbers { close(number) }
+            #expect(options.adoptedCgroup?.paths == group.paths.reversed())
+            #expect(try options.adoptedCgroup == group.adopted)
             bundle.script("exit 7")
-            let limits = Resources(unified: ["cgroup.max.depth": "3"])
-            bundle.linux.resources = limits
-            #expect(try start(bundle, options).wait() == .exited(7))
-            #expect(try readText("\(path(group))/cgroup.max.depth").trimmed == "3")
+            bundle.linux.resources =
+                Host.isUnified
+                ? Resources(unified: ["cgroup.max.depth": "3"])
+                : Resources(pids: PidsResources(limit: 3))
+            #expect(try bundle.launch(options).wait() == .exited(7))
+            let file = Host.isUnified ? "cgroup.max.depth" : "pids.max"
+            #expect(try readText("\(path(group, "pids"))/\(file)").trimmed == "3")
         }
     }
 

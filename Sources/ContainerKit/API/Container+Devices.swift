@@ -205,7 +205,7 @@ extension ContainerRecord {
                 DeviceAccess(rules: config + addedDeviceRules)
             )
         }
-        let cgroup = Cgroup(cgroups)
+        let cgroup = try openCgroup()
         try reporting { () throws(CgroupError) in try cgroup.change(wanted, from: present) }
     }
 

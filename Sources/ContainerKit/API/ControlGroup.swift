@@ -245,21 +245,15 @@ public struct ControlGroup: Sendable {
 
     /// The cgroup for `LaunchOptions.adoptedCgroup`: for one container at a time.
     ///
-    /// For several at a time, make a child for each.
-    /// - Throws: `unsupported` unless cgroup v2 limits resources; `unavailable` if the cgroup has
-    ///   been removed.
+    /// It holds all directories open. For several containers at a time, make a child for each.
+    /// - Throws: `unavailable` if the cgroup has been removed.
     public var adopted: AdoptedCgroup {
         get throws(ContainerError) {
             try checkThatItExists()
-            guard cgroup.layout.isUnified, let directory = cgroup.layout.directories.last,
-                case .held(let descriptor) = directory.access
-            else {
-                throw ContainerError(
-                    .unsupported,
-                    "a cgroup cannot be adopted on this host, which limits resources by cgroup v1",
-                    hint: "name it in linux.cgroupsPath: an existing one is used if it is empty")
+            if case .held(let directory) = cgroup.layout.directories.first?.access {
+                return try AdoptedCgroup(FileDescriptor(rawValue: directory.number))
             }
-            return try AdoptedCgroup(FileDescriptor(rawValue: descriptor.number))
+            return try AdoptedCgroup(at: paths)
         }
     }
 

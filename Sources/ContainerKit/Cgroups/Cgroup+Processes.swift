@@ -8,6 +8,14 @@ extension Cgroup {
     /// The processes of the cgroup and the cgroups below it, unordered; none if it is gone.
     func processes() throws(CgroupError) -> [Int] {
         do throws(SystemCallError) {
+            guard layout.adopted == nil else {
+                // Each directory must be empty for the next container.
+                var found: Set<Int> = []
+                for directory in layout.directories {
+                    found.formUnion(try CgroupTree.processes(in: directory.path))
+                }
+                return Array(found)
+            }
             guard let mainDirectory else { return [] }
             return try CgroupTree.processes(in: mainDirectory)
         } catch {
@@ -145,10 +153,7 @@ extension Cgroup {
 
     /// Stops every process of the cgroup, and returns once all have stopped.
     func freeze() throws(CgroupError) {
-        guard let freezer = freezer else {
-            throw CgroupError(
-                message: "cannot toggle freezer: cgroups not configured for container")
-        }
+        guard let freezer = freezer else { throw freezerIsMissing }
         do throws(SystemCallError) {
             // A process in an uninterruptible sleep stops only when it wakes. On v1 a forking
             // process may escape a single order.
@@ -174,10 +179,7 @@ extension Cgroup {
 
     /// Resumes the processes of the cgroup; does nothing if it is gone.
     func thaw() throws(CgroupError) {
-        guard let freezer = freezer else {
-            throw CgroupError(
-                message: "cannot toggle freezer: cgroups not configured for container")
-        }
+        guard let freezer = freezer else { throw freezerIsMissing }
         do throws(SystemCallError) {
             try writeControlFile(freezer.stateFile, freezer.thawed)
         } catch  where Self.isGone(error.errno) {
@@ -185,6 +187,16 @@ extension Cgroup {
         } catch {
             throw CgroupError(failure: layout.named(error), message: "unable to thaw")
         }
+    }
+
+    /// The text is runc's.
+    private var freezerIsMissing: CgroupError {
+        CgroupError(
+            message: "cannot toggle freezer: cgroups not configured for container",
+            hint: layout.adopted == nil
+                ? nil
+                : "the adopted cgroup has no directory of the controller \"freezer\": create the "
+                    + "container with one")
     }
 
     /// The file names and values of the v1 or v2 freezer.

@@ -75,16 +75,19 @@ struct Cgroup: Equatable, Sendable {
 
     /// Whether one of the directories exists, or cannot be checked.
     var exists: Bool {
-        layout.directories.contains { directory in
-            do throws(SystemCallError) {
-                // A directory that is held open can be examined even if it has been removed; its
-                // files cannot.
-                let file = directory.isHeld ? "/cgroup.procs" : ""
-                _ = try status(at: directory.path + file)
-                return true
-            } catch {
-                return error.errno != .noSuchFileOrDirectory && error.errno != .notDirectory
-            }
+        layout.directories.contains(where: Self.isPresent)
+    }
+
+    /// Whether a directory exists, or cannot be checked.
+    static func isPresent(_ directory: CgroupDirectory) -> Bool {
+        do throws(SystemCallError) {
+            // A directory that is held open can be examined even if it has been removed; its files
+            // cannot.
+            let file = directory.isHeld ? "/cgroup.procs" : ""
+            _ = try status(at: directory.path + file)
+            return true
+        } catch {
+            return error.errno != .noSuchFileOrDirectory && error.errno != .notDirectory
         }
     }
 
@@ -262,7 +265,7 @@ struct Cgroup: Equatable, Sendable {
         }
     }
 
-    private func isBlank(_ text: [UInt8]) -> Bool {
+    func isBlank(_ text: [UInt8]) -> Bool {
         text.allSatisfy { $0 == UInt8(ascii: "\n") }
     }
 

@@ -58,7 +58,7 @@ extension Cgroup {
     func checkEntrance() throws(ContainerError) {
         for directory in layout.directories {
             // The texts are runc's.
-            let text = "error adding pid of the process to cgroups: \(directory.path)/cgroup.procs"
+            let text = "error adding pid of the process to cgroups: \(directory.name)/cgroup.procs"
             guard (try? status(at: directory.path)) != nil else {
                 throw ContainerError(.cgroup, "\(text): no such file or directory")
             }

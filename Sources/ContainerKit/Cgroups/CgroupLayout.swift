@@ -102,7 +102,10 @@ struct CgroupLayout: Equatable, Sendable {
         }
         if adopted != nil {
             return "the adopted cgroup \(directories[0].name) does not have the controller "
-                + "\"\(controller)\": enable it in cgroup.subtree_control of the cgroup above"
+                + "\"\(controller)\": "
+                + (isUnified
+                    ? "enable it in cgroup.subtree_control of the cgroup above"
+                    : "also adopt a directory in the hierarchy of that controller")
         }
         return "the cgroup controller \"\(controller)\" is not available on this host "
             + "(cgroup \(mode.rawValue))"
@@ -167,7 +170,10 @@ extension CgroupLayout {
                 }))
         object.append("unifiedControllers", .array(unifiedControllers.map(JSONValue.string)))
         if let scope { object.append("systemd", scope.record) }
-        if let adopted { object.append("adopted", adopted.identity.record) }
+        if let adopted {
+            let identities = adopted.directories.map(\.identity.record)
+            object.append("adopted", isUnified ? identities[0] : .array(identities))
+        }
         return .object(object)
     }
 
@@ -192,8 +198,17 @@ extension CgroupLayout {
         self.init(mode: mode, directories: directories, unifiedControllers: unifiedControllers)
         scope = object["systemd"].flatMap(SystemdScope.init(record:))
         guard let value = object["adopted"] else { return }
-        guard let identity = FileIdentity(record: value), directories.count == 1 else { return nil }
-        adopted = AdoptedCgroup(path: directories[0].name, identity: identity)
+        var values = [value]
+        // On v1 one for each directory.
+        if case .array(let list) = value { values = list }
+        let identities = values.compactMap(FileIdentity.init(record:))
+        guard !values.isEmpty, identities.count == values.count,
+            identities.count == directories.count
+        else { return nil }
+        adopted = AdoptedCgroup(
+            recorded: zip(directories, identities).map { directory, identity in
+                AdoptedCgroup.Directory(path: directory.name, identity: identity)
+            })
     }
 
     private static func strings(_ value: JSONValue?) -> [String]? {

@@ -34,8 +34,14 @@ struct CgroupPlan: Equatable, Sendable {
     }
 
     /// Plans the use of a cgroup of the caller's.
-    init(adopting layout: CgroupLayout, resources: Resources?) throws(SpecError) {
+    ///
+    /// With `needsDeviceRules` something must enforce them, also if the config has none: the default
+    /// ones keep a container from the host's devices.
+    init(adopting layout: CgroupLayout, resources: Resources?, needsDeviceRules: Bool = true)
+        throws(SpecError)
+    {
         try self.init(layout: layout, resources: resources)
+        if needsDeviceRules { try DeviceController.check(layout) }
     }
 
     /// Plans the scope of the container `id`, which systemd will make.

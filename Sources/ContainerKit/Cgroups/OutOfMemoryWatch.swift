@@ -67,7 +67,8 @@ struct OutOfMemoryWatch: ~Copyable {
 
     private var isGone: Bool {
         do throws(SystemCallError) {
-            _ = try status(at: directory)
+            // A removed directory that is held open can still be examined.
+            _ = try status(at: "\(directory)/memory.oom_control")
             return false
         } catch {
             return error.errno == .noSuchFileOrDirectory

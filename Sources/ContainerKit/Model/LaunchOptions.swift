@@ -89,7 +89,7 @@ public struct LaunchOptions: Sendable {
     /// The manager of a new container's cgroup; later operations read it from the state.
     public var cgroupDriver = CgroupDriver.cgroupfs
     /// An existing cgroup for a new container, instead of one that is made for it and removed with
-    /// it; for cgroup v2 and the driver `cgroupfs`.
+    /// it; for the driver `cgroupfs`.
     ///
     /// `linux.cgroupsPath` must be left out, or name the same cgroup. `exec` reads the cgroup from
     /// the state, and `restore` refuses this option.

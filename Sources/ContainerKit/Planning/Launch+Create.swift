@@ -86,7 +86,9 @@ extension Launch {
                 annotations: spec.annotations ?? [:], host: facts.host.cgroups, systemd: systemd,
                 keepsAccounting: facts.caller.keepsAccounting)
         } else if let adopted = facts.host.adoptedCgroup {
-            plan = try CgroupPlan(adopting: adopted, resources: resources)
+            plan = try CgroupPlan(
+                adopting: adopted, resources: resources,
+                needsDeviceRules: !facts.host.rights.mayGoWithoutCgroups)
         } else {
             plan = try CgroupPlan(
                 cgroupsPath: linux.cgroupsPath, id: facts.id, resources: resources,

@@ -19,10 +19,36 @@ struct AdoptedCgroupTests {
         let layout = CgroupLayout.ofCaller
         let read = try #require(CgroupLayout(record: layout.record))
         #expect(read == layout && read.adopted?.path == "/sys/fs/cgroup/judge/job-1")
-        #expect(read.adopted?.identity == FileIdentity(device: 31, inode: .max - 1))
+        #expect(read.adopted?.directories[0].identity == .ofCaller(0))
         guard case .object(var object) = layout.record else { return }
         for damaged in [JSONValue.bool(true), .object(["device": .string("31")])] {
             // The last one counts.
+            object.append("adopted", damaged)
+            #expect(CgroupLayout(record: .object(object)) == nil)
+        }
+    }
+
+    @Test("a record names the inode of each directory of an adopted v1 cgroup, in their order")
+    func legacyRecord() throws {
+        let layout = CgroupLayout.ofCallerV1
+        let read = try #require(CgroupLayout(record: layout.record))
+        #expect(read == layout && read.mode == .legacy)
+        #expect(
+            read.adopted?.paths == [
+                "/sys/fs/cgroup/memory/judge/job-1", "/sys/fs/cgroup/devices/judge/job-1",
+            ])
+        #expect(read.adopted?.directories.map(\.identity) == [.ofCaller(0), .ofCaller(1)])
+        guard case .object(var object) = layout.record,
+            case .array(let identities)? = object["adopted"]
+        else {
+            Issue.record("no list")
+            return
+        }
+        // Each directory needs its own, or a later cgroup of its name could be taken for it.
+        let damages: [JSONValue] = [
+            .array([]), .array([identities[0]]), .array(identities + [.null]), identities[0],
+        ]
+        for damaged in damages {
             object.append("adopted", damaged)
             #expect(CgroupLayout(record: .object(object)) == nil)
         }
@@ -32,14 +58,14 @@ struct AdoptedCgroupTests {
     func identity() throws {
         let path = "/usr"
         let own = try status(at: path).identity
-        #expect(try AdoptedCgroup(path: path, identity: own).opened() != nil)
+        #expect(try AdoptedCgroup.Directory(path: path, identity: own).opened() != nil)
         let other = FileIdentity(device: own.device, inode: own.inode &+ 1)
-        #expect(try AdoptedCgroup(path: path, identity: other).opened() == nil)
-        #expect(try AdoptedCgroup(path: "/usr/none", identity: own).opened() == nil)
+        #expect(try AdoptedCgroup.Directory(path: path, identity: other).opened() == nil)
+        #expect(try AdoptedCgroup.Directory(path: "/usr/none", identity: own).opened() == nil)
         // What cannot be examined is not taken for gone.
         let name = String(repeating: "a", count: 300)
         #expect(throws: SystemCallError.self) {
-            try AdoptedCgroup(path: "/\(name)", identity: own).opened()
+            try AdoptedCgroup.Directory(path: "/\(name)", identity: own).opened()
         }
     }
 
@@ -80,31 +106,63 @@ struct AdoptedCgroupTests {
         try cgroup.remove()
     }
 
-    @Test("a cgroup can be adopted where cgroup v2 limits, and if the config names no other one")
+    @Test("a cgroup can be adopted from the host's hierarchies, if the config names no other")
     func adopting() throws {
-        let adopted = try #require(CgroupLayout.ofCaller.adopted)
-        func refusal(_ host: CgroupHierarchies, _ path: String? = nil) -> ContainerError? {
-            #expect(throws: ContainerError.self) {
-                try CgroupLayout(adopting: adopted, cgroupsPath: path, id: "box", in: host)
-            }
+        func refusal(
+            _ layout: CgroupLayout, _ host: CgroupHierarchies, _ path: String? = nil
+        ) throws -> ContainerError {
+            let adopted = try #require(layout.adopted)
+            return try #require(
+                #expect(throws: ContainerError.self) {
+                    try CgroupLayout(adopting: adopted, cgroupsPath: path, id: "box", in: host)
+                })
         }
         var host = CgroupHierarchies.planV2
-        #expect(refusal(.planV1)?.code == .unsupported)
-        let other = refusal(host, "/judge/job-2")
-        #expect(other?.code == .invalidArgument && other?.field == "linux.cgroupsPath")
+        for (layout, host) in [(CgroupLayout.ofCaller, host), (.ofCallerV1, .planV1)] {
+            let other = try refusal(layout, host, "/judge/job-2")
+            #expect(other.code == .invalidArgument && other.field == "linux.cgroupsPath")
+            // The name is right, but there is no such cgroup.
+            let gone = try refusal(layout, host, "/judge/job-1")
+            #expect(gone.code == .cgroup && gone.message.contains("/judge/job-1 has been removed"))
+        }
         host.hierarchies[0].mountPoint = "/elsewhere"
-        #expect(refusal(host)?.message.contains("is not below /elsewhere") == true)
+        #expect(try refusal(.ofCaller, host).message.contains("is not below /elsewhere"))
+        #expect(try refusal(.ofCallerV1, .planV2).message.contains("in the same hierarchy"))
     }
 
-    @Test("a limit without a controller in the adopted cgroup says where to enable it")
+    @Test("a limit without a controller in the adopted cgroup says what to do about it")
     func lack() {
-        let error = #expect(throws: SpecError.self) {
-            try CgroupPlan(
-                adopting: .ofCaller, resources: Resources(memory: .init(limit: 64 << 20)))
+        func refusal(_ layout: CgroupLayout, _ resources: Resources) -> String {
+            let error = #expect(throws: SpecError.self) {
+                try CgroupPlan(adopting: layout, resources: resources)
+            }
+            return "\(error as Any)"
         }
+        let memory = refusal(.ofCaller, Resources(memory: .init(limit: 64 << 20)))
+        #expect(memory.contains("linux.resources.memory.limit"))
         #expect(
-            "\(error as Any)".contains(
-                "/sys/fs/cgroup/judge/job-1 does not have the controller \"memory\""))
+            memory.contains("/sys/fs/cgroup/judge/job-1 does not have the controller \"memory\""))
+        #expect(memory.contains("cgroup.subtree_control"))
+        let pids = refusal(.ofCallerV1, Resources(pids: .init(limit: 20)))
+        #expect(pids.contains("linux.resources.pids.limit"))
+        #expect(pids.contains("does not have the controller \"pids\": also adopt a directory"))
+    }
+
+    @Test("without the v1 controller of devices a cgroup is adopted only by who may do without it")
+    func devices() throws {
+        var layout = CgroupLayout.ofCallerV1
+        layout.directories.removeLast()
+        let error = #expect(throws: SpecError.self) {
+            try CgroupPlan(adopting: layout, resources: nil)
+        }
+        #expect("\(error as Any)".contains("linux.resources.devices"))
+        _ = try CgroupPlan(adopting: layout, resources: nil, needsDeviceRules: false)
+    }
+
+    @Test("without the v1 freezer an adopted cgroup cannot be paused, and the error says why")
+    func freezer() {
+        let error = #expect(throws: CgroupError.self) { try Cgroup(.ofCallerV1).freeze() }
+        #expect(error?.hint?.contains("\"freezer\"") == true)
     }
 }
 
@@ -113,10 +171,34 @@ extension CgroupLayout {
     static var ofCaller: CgroupLayout {
         let directory = CgroupDirectory(
             controllers: [], mountPoint: "/sys/fs/cgroup", cgroup: "/judge/job-1")
-        var layout = CgroupLayout(
+        let layout = CgroupLayout(
             mode: .unified, directories: [directory], unifiedControllers: ["cpu", "pids"])
+        return layout.adopted()
+    }
+
+    /// One on cgroup v1, in two of its hierarchies.
+    static var ofCallerV1: CgroupLayout {
+        let directories = ["memory", "devices"].map { controller in
+            CgroupDirectory(
+                controllers: [controller], mountPoint: "/sys/fs/cgroup/\(controller)",
+                cgroup: "/judge/job-1")
+        }
+        let layout = CgroupLayout(mode: .legacy, directories: directories, unifiedControllers: [])
+        return layout.adopted()
+    }
+
+    private func adopted() -> CgroupLayout {
+        var layout = self
         layout.adopted = AdoptedCgroup(
-            path: directory.name, identity: FileIdentity(device: 31, inode: UInt64.max - 1))
+            recorded: directories.enumerated().map { index, directory in
+                AdoptedCgroup.Directory(path: directory.name, identity: .ofCaller(index))
+            })
         return layout
+    }
+}
+
+extension FileIdentity {
+    fileprivate static func ofCaller(_ index: Int) -> FileIdentity {
+        FileIdentity(device: 31 + UInt64(index), inode: UInt64.max - 1 - UInt64(index))
     }
 }

@@ -158,6 +158,10 @@ extension PlanCase {
             facts: { $0.host.adoptedCgroup = .ofCaller },
             change: { $0.linux?.resources = Resources(pids: .init(limit: 32)) }),
         PlanCase(
+            name: "adopted-cgroup-v1", host: .planV1,
+            facts: { $0.host.adoptedCgroup = .ofCallerV1 },
+            change: { $0.linux?.resources = Resources(memory: .init(limit: 64 << 20)) }),
+        PlanCase(
             name: "limits-v2",
             change: {
                 $0.linux?.cgroupsPath = "/pods/one"
