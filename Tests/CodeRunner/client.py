@@ -10,6 +10,8 @@ import subprocess
 import time
 
 START = pathlib.Path(__file__).resolve().parent / "start"
+# The root file system that `start` makes.
+ROOTFS = START.parents[2] / ".build/code-runner/rootfs"
 # A cgroup, and the state directory of a container, have the container's ID in their names.
 PREFIX = "code-runner-"
 
@@ -62,6 +64,42 @@ class Service:
         with concurrent.futures.ThreadPoolExecutor(in_flight) as threads:
             return list(threads.map(timed, jobs))
 
+    def hold_together(self, rootfs, in_flight):
+        """Runs so many sandboxes at once, all of which are there before one may end.
+
+        Each must answer with its own input. Returns the seconds, and how many cgroups and descriptors of the service
+        there were meanwhile. `rootfs` is that of the programs, on the host.
+        """
+        name = f"go-{self.process.pid}"
+        gate = pathlib.Path(rootfs) / name
+        # The programs see the file of the host appear, which they cannot make.
+        jobs = [(f"read word; while [ ! -e /{name} ]; do sleep 1; done; echo $word", f"{number}\n")
+                for number in range(in_flight)]
+        before = self.descriptors()
+        began = time.perf_counter()
+        try:
+            with concurrent.futures.ThreadPoolExecutor(1) as thread:
+                running = thread.submit(self.run_together, jobs, in_flight)
+                try:
+                    # A slot is taken before the launch. Without the check, an error would not be told.
+                    while not running.done() and len(set(cgroup_names(self.prefix))) < in_flight:
+                        time.sleep(0.2)
+                    living = len(set(cgroup_names(self.prefix)))
+                    within = self.descriptors()
+                finally:
+                    gate.touch()
+                answers = running.result()
+        finally:
+            gate.unlink()
+        spent = time.perf_counter() - began
+        wrong = [verdict for (_, verdict), (_, text) in zip(answers, jobs) if verdict["output"] != text]
+        if wrong:
+            raise RuntimeError(f"{len(wrong)} answers are wrong, such as {wrong[:1]}")
+        peak = self.counts()["peak"]
+        if peak != in_flight or living != in_flight:
+            raise RuntimeError(f"{living} sandboxes were there together, and {peak} programs, not {in_flight}")
+        return spent, living, within - before
+
     def config(self, rootfs, program):
         """The config.json that a shell program runs with."""
         binary = os.readlink(f"/proc/{self.process.pid}/exe")
@@ -108,6 +146,11 @@ def cgroups(prefix):
     # crun makes directories also where no hierarchy is mounted: those are in no cgroup.
     return [f"cgroup {os.path.join(folder, name)}" for folder, names, _ in os.walk("/sys/fs/cgroup")
             for name in names if name.startswith(prefix) and os.path.exists(os.path.join(folder, "cgroup.procs"))]
+
+
+def cgroup_names(prefix):
+    """The names alone: on cgroup v1 a container has one in each hierarchy."""
+    return [path.rpartition("/")[2] for path in cgroups(prefix)]
 
 
 def mounts(word):
