@@ -39,11 +39,12 @@ package enum TimeMark {
 }
 
 extension Assembler {
-    /// Notes the time in a mark; without the right to read the clock, the mark stays empty.
+    /// Notes the time in a mark; where a filter of the runtime's own refuses that, the mark stays
+    /// empty.
     mutating func noteTime(_ number: Int) {
         call(
             .clockGetTime, [.named(ClockKind.wall), .progress(TimeMark.offset(number))],
-            ignoring: [.notPermitted, .permissionDenied, .noFunction])
+            ignoring: [.notPermitted, .permissionDenied, .noFunction, .invalidArgument])
     }
 }
 

@@ -60,11 +60,32 @@ struct TimeChartTests {
                 hasFailed: true)
         }
         let cut = chart(width: 50, fill)
-        #expect(cut.dropFirst(2).allSatisfy { $0.unicodeScalars.count <= 50 })
+        #expect(cut.allSatisfy { $0.unicodeScalars.count <= 50 })
+        #expect(cut[2] == "9.00  runtime  a step with a long text")
+        let narrow = chart(width: 20, fill)
+        #expect(narrow[2] == "9.00  runtime  a ste")
         let styled = chart(style: TerminalStyle(isOn: true), fill)
         #expect(styled[0].hasPrefix("\u{1b}[1m") && styled[2].hasPrefix("\u{1b}[1m"))
         #expect(!styled[3].contains("\u{1b}"))
         #expect(styled[4].hasPrefix("\u{1b}[31m"))
+    }
+
+    @Test(
+        "equal steps that follow each other are one line; a failed call without steps has a title")
+    func rows() {
+        let lines = chart { trace, start in
+            for number in 0..<3 {
+                trace.add(
+                    "a", "take the tree", "mounts[1]", .initProcess,
+                    from: start + number * 1_000_000, to: start + number * 1_000_000 + 500_000)
+            }
+        }
+        #expect(lines.count == 3 && lines[2].hasPrefix("2.50  "))
+        let text = TimeChart(
+            title: "swrunc exec a\u{1b}b", start: 0, end: 1_000_000, hasFailed: true, spans: [],
+            width: nil, style: .plain
+        ).text
+        #expect(text == "swrunc exec a\\x1bb: 1.00 ms, FAILED\n")
     }
 
     @Test("a span outside of the axis, by a clock that was set, stays on it")

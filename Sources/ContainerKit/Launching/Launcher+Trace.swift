@@ -22,15 +22,20 @@ extension Launcher {
         }
     }
 
-    /// Records the child's steps, by the times that it has noted: up to its wait for `start`, or up
-    /// to its program.
-    func recordChildSteps(hasFailed: Bool = false) {
+    /// Records the child's steps, by the times that it has noted: up to its wait for `start`, up to
+    /// its program, or up to the step that failed.
+    func recordChildSteps() {
         guard let trace = options.trace, trace.recordsSpans, let progress else { return }
+        let hasFailed = progress.error != 0
         var steps = plan.timedSteps(image).compactMap { step in
             progress.time(ofMark: step.mark).map { (step: step, start: $0) }
         }
         var end = executionTime ?? LaunchTrace.now
-        if !hasFailed, let index = image.startWaitIndex {
+        if hasFailed, !steps.isEmpty, image.stepOfInstruction.indices.contains(progress.index) {
+            // Not each step has a mark.
+            let planned = plan.childSteps[image.stepOfInstruction[progress.index]]
+            steps[steps.count - 1].step.become(planned)
+        } else if let index = image.startWaitIndex {
             let wait = image.stepOfInstruction[index]
             let before = steps.prefix { image.timedSteps[$0.step.mark] < wait }
             if before.count < steps.count { end = steps[before.count].start }
@@ -47,11 +52,14 @@ extension LaunchPlan {
             let planned = childSteps[index]
             let isLast = mark == image.timedSteps.count - 1
             let next = isLast ? childSteps.count : image.timedSteps[mark + 1]
-            let more = next - index - 1
-            return TimedStep(
-                mark: mark, name: "init.\(StepTheme(planned.step).rawValue)",
-                sentence: planned.step.sentence + (more == 0 ? "" : ", and \(more) steps more"),
-                field: planned.origin.path)
+            var step = TimedStep(mark: mark)
+            step.become(planned)
+            switch next - index - 1 {
+            case 0: break
+            case 1: step.sentence += ", and the step after it"
+            case let more: step.sentence += ", and the \(more) steps after it"
+            }
+            return step
         }
     }
 
@@ -60,6 +68,14 @@ extension LaunchPlan {
         guard let index = image.startWaitIndex else { return [] }
         let wait = image.stepOfInstruction[index]
         return timedSteps(image).filter { image.timedSteps[$0.mark] > wait }
+    }
+}
+
+extension TimedStep {
+    fileprivate mutating func become(_ planned: PlannedStep) {
+        name = "init.\(StepTheme(planned.step).rawValue)"
+        sentence = planned.step.sentence
+        field = planned.origin.path
     }
 }
 

@@ -210,7 +210,7 @@ final class Launcher {
             }
             recordChildSteps()
         } catch {
-            recordChildSteps(hasFailed: true)
+            recordChildSteps()
             if loggedChildStepCount != nil { logStop() }
             isToBeTriedAgain = !isToBeSealed && isTriedAgainAfter(error, self)
             // A forced delete may have removed the directory. If that is unknown, everything is

@@ -147,9 +147,9 @@ struct TimedStep: Equatable, Sendable {
     /// The number of its mark in the progress page.
     var mark: Int
     /// The name of its span.
-    var name: String
+    var name = ""
     /// What it does, and how many steps without a mark follow.
-    var sentence: String
+    var sentence = ""
     /// The config field that asks for it.
     var field: String?
 }

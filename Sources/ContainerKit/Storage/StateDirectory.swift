@@ -293,7 +293,7 @@ struct StateDirectory: ~Copyable {
             ProgressPage.time(ofMark: step.mark, page).map { (step: step, start: $0) }
         }
         trace.add(
-            steps, until: end ?? LaunchTrace.now, hasFailed: end == nil)
+            steps, until: end ?? LaunchTrace.now, hasFailed: ProgressPage.read(page)?.error != 0)
     }
 
     /// Notes in the progress page the time at which init was told to run its program.

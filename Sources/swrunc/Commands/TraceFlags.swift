@@ -19,7 +19,8 @@ enum TraceFlags {
     static let timings = Flag(
         "timings", nil, .toggle, "print to standard error how long each step took")
     static let file = Flag(
-        "trace", nil, .text, "file to append the same to, as OTLP spans, one line of JSON",
+        "trace", nil, .text,
+        "file to append these times to, as OTLP spans, a line of JSON a command",
         standard: "the variable \(variable)")
 
     static let all = [timings, file]
@@ -40,7 +41,7 @@ extension Invocation {
         let parent = EnvironmentVariable.text(LaunchTrace.variableName)
             .flatMap(TraceContext.init(traceparent:))
         let file = try openTrace()
-        defer { try? file?.close() }
+        defer { file?.close() }
         let prints = arguments.has(TraceFlags.timings)
         guard prints || file != nil else {
             return try launch(parent.map { LaunchTrace(parent: $0, recordsSpans: false) })
@@ -66,37 +67,33 @@ extension Invocation {
     }
 
     /// Opens the file of `--trace` before anything is done.
-    private func openTrace() throws(ContainerError) -> FileDescriptor? {
-        let given = arguments.text(TraceFlags.file)
-        guard let text = given ?? EnvironmentVariable.text(TraceFlags.variable) else { return nil }
-        let origin = given == nil ? TraceFlags.variable : "--\(TraceFlags.file.name)"
-        guard !text.isEmpty else {
-            // An empty variable is as good as none.
-            guard given != nil else { return nil }
-            throw ContainerError(.invalidArgument, "\(origin): expected a file")
+    ///
+    /// A file of the variable that cannot be opened is only warned of: it may be set for all commands
+    /// of an engine.
+    private func openTrace() throws(ContainerError) -> TraceFile? {
+        if let text = arguments.text(TraceFlags.file) {
+            return try TraceFile(text, named: "--\(TraceFlags.file.name)")
         }
-        do {
-            return try FileDescriptor.open(
-                FilePath(text), .writeOnly,
-                options: [
-                    .append, .create, .closeOnExec, .nonBlocking,
-                    FileDescriptor.OpenOptions(rawValue: O_NOCTTY),
-                ],
-                permissions: [.ownerReadWrite, .groupRead, .otherRead])
+        guard let text = EnvironmentVariable.text(TraceFlags.variable), !text.isEmpty else {
+            return nil
+        }
+        do throws(ContainerError) {
+            return try TraceFile(text, named: TraceFlags.variable)
         } catch {
-            throw .file("\(origin): cannot open the file", call: "open", text, error)
+            logger.warning("nothing is traced: \(error)")
+            return nil
         }
     }
 
     private func tell(
-        _ trace: LaunchTrace, of command: String, _ prints: Bool, _ file: FileDescriptor?,
+        _ trace: LaunchTrace, of command: String, _ prints: Bool, _ file: TraceFile?,
         _ error: ContainerError?
     ) {
         let end = LaunchTrace.now
         if prints {
             let chart = TimeChart(
                 title: "\(program) \(command) \(containerID)", start: trace.start, end: end,
-                spans: trace.spans, width: TerminalSize(of: 2)?.columns,
+                hasFailed: error != nil, spans: trace.spans, width: TerminalSize(of: 2)?.columns,
                 style: TerminalStyle(of: 2))
             StandardError.write(chart.text)
         }
@@ -105,10 +102,83 @@ extension Invocation {
             named: "swrunc \(command)", container: containerID, until: end,
             failure: error.map { "\($0)" }, service: "swrunc")
         do {
-            // In a single write, so that lines of commands that share a file are not mixed.
-            try file.writeAll(line.utf8)
+            try file.append(line)
         } catch {
-            logger.warning("the trace is lost: \(error)")
+            logger.error("the trace is lost: \(error)")
         }
+    }
+}
+
+/// A file to which commands append lines.
+private struct TraceFile {
+    private let descriptor: FileDescriptor
+
+    /// Opens a regular file, which is made if it is missing, or a device.
+    ///
+    /// In a pipe, lines longer than PIPE_BUF of several commands would be mixed, and a slow reader
+    /// would hold up the launch.
+    /// - Parameters:
+    ///   - text: the path.
+    ///   - origin: the flag or variable, for messages.
+    /// - Throws: `invalidArgument`, or the error of a file that cannot be opened.
+    init(_ text: String, named origin: String) throws(ContainerError) {
+        guard !text.isEmpty else {
+            throw ContainerError(.invalidArgument, "\(origin): expected a file")
+        }
+        do {
+            descriptor = try Self.open(text)
+        } catch {
+            throw .file("\(origin): cannot open the file", call: "open", text, error)
+        }
+        var status = stat()
+        guard fstat(descriptor.rawValue, &status) == 0 else { return }
+        guard ![S_IFIFO, S_IFSOCK].contains(status.st_mode & S_IFMT) else {
+            try? descriptor.close()
+            throw ContainerError(
+                .invalidArgument, "\(origin): \(text.debugDescription) is a pipe",
+                hint: "give a regular file: in a pipe the lines of several commands would be mixed")
+        }
+    }
+
+    /// For reading too, if possible, to find a line that was cut.
+    private static func open(_ text: String) throws -> FileDescriptor {
+        func open(_ mode: FileDescriptor.AccessMode) throws -> FileDescriptor {
+            try FileDescriptor.open(
+                FilePath(text), mode,
+                options: [
+                    .append, .create, .closeOnExec, .nonBlocking,
+                    FileDescriptor.OpenOptions(rawValue: O_NOCTTY),
+                ],
+                permissions: [.ownerReadWrite, .groupRead, .otherRead])
+        }
+        do {
+            return try open(.readWrite)
+        } catch Errno.permissionDenied {
+            return try open(.writeOnly)
+        }
+    }
+
+    func close() {
+        try? descriptor.close()
+    }
+
+    /// Appends a line by a single write, so that the lines of several commands are not mixed.
+    ///
+    /// If a full disk has cut the line before, this one begins on a new line.
+    func append(_ line: String) throws {
+        var text = Array(line.utf8)
+        if lastByte ?? UInt8(ascii: "\n") != UInt8(ascii: "\n") {
+            text.insert(UInt8(ascii: "\n"), at: 0)
+        }
+        try descriptor.writeAll(text)
+    }
+
+    private var lastByte: UInt8? {
+        guard let size = try? descriptor.seek(offset: 0, from: .end), size > 0 else { return nil }
+        var byte: UInt8 = 0
+        let count = try? withUnsafeMutableBytes(of: &byte) {
+            try descriptor.read(fromAbsoluteOffset: size - 1, into: $0)
+        }
+        return count == 1 ? byte : nil
     }
 }

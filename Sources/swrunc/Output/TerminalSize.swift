@@ -9,13 +9,15 @@ internal import Glibc
 /// The size of a terminal, in characters.
 struct TerminalSize: Equatable {
     var columns: Int
+    /// 0 if it is not known.
     var rows: Int
 
     /// The size of the terminal behind a descriptor; nil if there is none, or it has no size.
     init?(of descriptor: CInt) {
         var size = winsize()
-        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0
-        else { return nil }
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else {
+            return nil
+        }
         columns = Int(size.ws_col)
         rows = Int(size.ws_row)
     }

@@ -106,7 +106,8 @@ final class TopTerminal {
     /// Rows and columns; the usual ones of a terminal that does not know.
     var size: (rows: Int, columns: Int) {
         let size = TerminalSize(of: 1)
-        return (size?.rows ?? 24, size?.columns ?? 80)
+        let rows = size?.rows ?? 0
+        return (rows > 0 ? rows : 24, size?.columns ?? 80)
     }
 
     // MARK: Bytes
