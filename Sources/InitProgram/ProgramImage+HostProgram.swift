@@ -18,10 +18,13 @@ extension ProgramImage {
     ///     a mount namespace of its own, so that nobody else sees them; if empty, the program keeps
     ///     the caller's namespace.
     ///   - parent: the ID of its parent process, if it must end with the thread that starts it.
+    ///   - blocksFileSizeSignal: whether a write beyond RLIMIT_FSIZE is an error for it, not the
+    ///     end, since SIGXFSZ is blocked.
     /// - Returns: the program, and the step that says which descriptors it closes.
     package static func hostProgram(
         _ path: ByteText, _ arguments: [ByteText], _ environment: [ByteText], streams: [Int],
-        kept: Int, keyring: String?, mounting: [String], endingWith parent: Int32?
+        kept: Int, keyring: String?, mounting: [String], endingWith parent: Int32?,
+        blocksFileSizeSignal: Bool = false
     ) -> (image: ProgramImage, closing: InitStep) {
         let trees = mounting.indices.map { InheritedDescriptor.mountTree($0) }
         let closing = InitStep.process(
@@ -37,12 +40,13 @@ extension ProgramImage {
         }
         if let keyring { steps.append(.process(.joinSessionKeyring(keyring))) }
         steps += [
-            .hook(.enterHostDirectory("/")), .process(.resetSignals), .process(.unblockSignals),
+            .hook(.enterHostDirectory("/")), .process(.resetSignals),
         ]
         var code = Assembler()
         var state = LoweringState()
         if let parent { code.endWithParent(parent) }
         for step in steps { step.lower(into: &code, &state) }
+        code.unblockSignals(except: blocksFileSizeSignal ? [.fileSize] : [])
         for (index, path) in mounting.enumerated() {
             let place = code.openDirectory(path, "directory-\(index)")
             code.moveMount(code.input(.mountTree(index)), onto: place)

@@ -18,11 +18,14 @@ extension Container {
     ///   - path: the directory of the image.
     ///   - options: what the image may include, and whether the container goes on.
     /// - Throws: `criu` with CRIU's own message and the path of its log, or `wrongState` if the
-    ///   container is not running; the container then goes on as before.
+    ///   container is not running; `timedOut` after `options.timeout`; the container then goes on
+    ///   as before.
     public func checkpoint(
         to path: FilePath, options: CheckpointOptions = CheckpointOptions()
     ) throws(ContainerError) {
-        let found = try find(locking: true)
+        var limit: TimeLimit?
+        if let timeout = options.timeout { limit = try TimeLimit(checking: timeout) }
+        let found = try find(locking: true, within: limit)
         guard let record = found.record, found.status == .running || found.status == .paused else {
             // The text is runc's.
             throw ContainerError(
@@ -44,7 +47,8 @@ extension Container {
         }
         let spec = try Self.recordedSpec(found.state)
         let checkpointing = try Checkpointing(
-            record, spec, to: try Bundle.absolute(path).text, options, store.logger)
+            record, spec, to: try Bundle.absolute(path).text, options, within: limit,
+            store.logger)
         try checkpointing.run(wasPaused: found.status == .paused)
         guard !options.leavesRunning, !options.dumpsMemoryOnly else { return }
         // The checkpoint is complete, so a failure to delete the container is only a warning.

@@ -57,7 +57,8 @@ extension Container {
     ///   - store: the store of the new container.
     ///   - options: what the checkpoint allowed, and the streams and terminal to use.
     /// - Returns: the first process, a child of the caller.
-    /// - Throws: `criu` with CRIU's own message and the path of its log, or the errors of `create`;
+    /// - Throws: `criu` with CRIU's own message and the path of its log, or the errors of `create`,
+    ///   such as `timedOut` with what CRIU is doing;
     ///   nothing is left behind then but mount points in the root filesystem.
     public static func restore(
         _ id: String, from path: FilePath, bundle: Bundle, in store: ContainerStore,
@@ -65,10 +66,12 @@ extension Container {
     ) throws(ContainerError) -> ContainerProcess {
         do throws(ContainerError) {
             try options.refuseOtherCgroups()
-            let trace = options.launch.trace
-            let launcher = try trace.measure("runtime.plan", Creation.planning) {
+            var options = options
+            options.launch = try options.launch.beginning()
+            let launch = options.launch
+            let launcher = try launch.trace.measure("runtime.plan", Creation.planning) {
                 () throws(ContainerError) in
-                try Creation(id, bundle, store, options.launch, startsAtOnce: true).launcher()
+                try Creation(id, bundle, store, launch, startsAtOnce: true).launcher()
             }
             try Restoration(
                 launcher, bundle.spec, from: Bundle.absolute(path).text, options

@@ -18,28 +18,30 @@ struct Checkpointing {
     let spec: Spec
     let options: CheckpointOptions
     let logger: Logger
+    private let limit: TimeLimit?
     private let image: CheckpointImage
 
     init(
         _ record: ContainerRecord, _ spec: Spec, to path: String, _ options: CheckpointOptions,
-        _ logger: Logger
+        within limit: TimeLimit?, _ logger: Logger
     ) throws(ContainerError) {
         self.record = record
         self.spec = spec
         self.options = options
+        self.limit = limit
         self.logger = logger
         try Self.check(options)
         try spec.refuseLandlock()
         try CriuRights.check(logger)
         try options.checkParent(of: path)
-        let version = try CriuSession.checkVersion()
+        let version = try CriuSession.checkVersion(within: limit)
         if options.connections.networkLock != nil {
             try CriuSession.require(version, .withNetworkLock, for: "a choice of the network lock")
         }
         var features = CriuFeatures()
         features.tracksMemory = options.dumpsMemoryOnly
         features.lazyPages = options.connections.usesLazyPages
-        try CriuSession.check(features)
+        try CriuSession.check(features, within: limit)
         image = try CheckpointImage(
             making: path, work: options.workPath?.text,
             inPlace: options.connections.usesLazyPages)
@@ -68,30 +70,39 @@ struct Checkpointing {
     ///
     /// - Throws: what went wrong; the container then goes on as before.
     func run(wasPaused: Bool) throws(ContainerError) {
+        var session: CriuSession?
         do throws(ContainerError) {
             var request = CriuRequest(options.dumpsMemoryOnly ? .preDump : .dump)
             request.options = try criuOptions()
             var provision = CriuSession.Provision()
             // The process that should fetch the pages may never come.
             provision.endsWithRuntime = options.connections.usesLazyPages
-            let session = try CriuSession(provision)
+            provision.survivesFileSizeLimit = limit != nil
+            let criu = try CriuSession(provision)
+            session = criu
             let watch = ProgressWatch(options.progress, image)
             watch.reach(.asked)
-            _ = try session.serve(request, log: image.log, meanwhile: watch.tick) {
-                (response, _) throws(ContainerError) in
+            _ = try criu.serve(
+                request, log: image.log,
+                // CRIU ends the processes of a complete image: nothing brings them back.
+                within: watch.hasDumped && !options.connections.usesLazyPages ? nil : limit,
+                meanwhile: watch.tick
+            ) { (response, _) throws(ContainerError) in
                 try attend(response, watch)
             }
             // After a dump of memory only, CRIU waits for another request.
             if options.dumpsMemoryOnly {
                 try image.putInPlace()
-            } else if let words = try session.awaitEnd().failureWords {
+            } else if let words = try criu.awaitEnd(within: limit).failureWords {
                 // The answer reported success.
                 logger.warning("criu ended with \(words) after the checkpoint")
             }
             if !options.leavesRunning, !options.dumpsMemoryOnly { awaitNumber() }
         } catch {
+            session?.end()
             image.discard()
             thaw(unless: wasPaused)
+            if session?.leavesNetworkLocked == true { unlockNetwork() }
             throw error
         }
     }
@@ -117,6 +128,14 @@ struct Checkpointing {
             try cgroup.thaw()
         } catch {
             logger.error("the container stays frozen: \(error)")
+        }
+    }
+
+    private func unlockNetwork() {
+        do throws(ContainerError) {
+            try NetworkUnlock(of: record.pid, options.connections.networkLock).run()
+        } catch {
+            logger.warning("the container's network may stay locked: \(error)")
         }
     }
 
@@ -220,6 +239,9 @@ final class ProgressWatch {
         self.image = image
         self.trace = trace
     }
+
+    /// Whether the image is complete.
+    var hasDumped: Bool { phase == .dumped }
 
     func reach(_ phase: CheckpointPhase) {
         record()

@@ -3,6 +3,8 @@
 // Checkpointing: saving a running container to files and restoring it from them, with CRIU.
 //
 //   CriuSession      `criu swrk`, a child that serves one request; CRIU's version
+//   CriuSession+Limit  what CRIU hangs at when the caller's time is over, and how it is ended
+//   NetworkUnlock    unlocks a network that CRIU has left locked
 //   CriuMessages     the requests to CRIU and its answers
 //   ProtobufMessage  the format of these messages
 //   CheckpointImage  the directory of an image, and our own files in it
@@ -33,6 +35,15 @@ final class CriuSession {
     /// CRIU's output before it has a log.
     private var said: CInt = -1
     private var isReaped = false
+    /// The name of the last notification.
+    private(set) var lastScript: String?
+    /// Whether CRIU may have locked the container's network and not unlocked it.
+    private(set) var leavesNetworkLocked = false
+    /// Whether the caller's time is over, so that the end of CRIU is not waited for without limit.
+    private var isOverdue = false
+
+    var processNumber: CInt { process.number }
+    var socketNumber: CInt { socket.number }
 
     /// The size limit of an answer; runc's is 40 KiB.
     private static let answerLimitBytes = 64 << 10
@@ -53,6 +64,8 @@ final class CriuSession {
         /// undoes its work. A signal would prevent that; it is for cases in which CRIU may wait for
         /// another process.
         var endsWithRuntime = false
+        /// Whether a write beyond RLIMIT_FSIZE is only an error for CRIU, not the end.
+        var survivesFileSizeLimit = false
     }
 
     /// Starts CRIU.
@@ -137,7 +150,8 @@ final class CriuSession {
             ByteText(path), ["criu", "swrk", ByteText("\(socket)")], environment,
             streams: streams, kept: provision.kept.count + 1, keyring: provision.keyring,
             mounting: provision.trees.map(\.path),
-            endingWith: provision.endsWithRuntime ? ownProcessID : nil)
+            endingWith: provision.endsWithRuntime ? ownProcessID : nil,
+            blocksFileSizeSignal: provision.survivesFileSizeLimit)
         guard (try? image.check()) != nil else {
             throw SystemCallError("execve", "\"\(path)\"", errno: .argListTooLong)
         }
@@ -165,8 +179,12 @@ final class CriuSession {
         isReaped = true
         // After some requests it waits for further ones.
         shutDown(socket.number)
-        var entries = [PollEntry(process.number, .readable)]
-        if (try? poll(&entries, timeoutMilliseconds: 10_000)) ?? 0 == 0 { kill() }
+        if (try? hasEnded(process.number, withinMilliseconds: isOverdue ? 200 : 10_000)) != true {
+            kill()
+        }
+        // In a call of the kernel's that nothing ends, it dies later.
+        guard !isOverdue || (try? hasEnded(process.number, withinMilliseconds: 200)) == true
+        else { return }
         _ = try? waitProcess(process.number)
     }
 
@@ -175,8 +193,13 @@ final class CriuSession {
         try? sendSignal(process.number, Signal.kill.rawValue)
     }
 
-    /// Waits until CRIU has ended by itself.
-    func awaitEnd() throws(ContainerError) -> ExitStatus {
+    /// Waits until CRIU has ended by itself, after its answer; when the time is over, ends it.
+    func awaitEnd(within limit: TimeLimit? = nil) throws(ContainerError) -> ExitStatus {
+        if let limit {
+            // It has nothing left to do.
+            let patience = max(limit.deadline.remainingMilliseconds, 500)
+            if (try? hasEnded(process.number, withinMilliseconds: patience)) != true { killAll() }
+        }
         isReaped = true
         return try reporting("unable to wait for criu") { () throws(SystemCallError) in
             try waitProcess(process.number)
@@ -190,19 +213,34 @@ final class CriuSession {
     /// - Parameters:
     ///   - request: the request.
     ///   - log: CRIU's log, for the text of an error.
+    ///   - limit: the caller's limit for the time; asked again before each wait, since a request
+    ///     may come to a point after which it must not be broken off.
     ///   - meanwhile: called twice a second while CRIU works.
     ///   - attend: called for each notification, with a descriptor that came with it (or -1), which
     ///     is closed afterwards; if it throws, the answer to CRIU is that it failed.
     /// - Returns: CRIU's answer, which reports success.
-    /// - Throws: `criu` with CRIU's own message, or the error that `attend` has thrown.
+    /// - Throws: `criu` with CRIU's own message, or the error that `attend` has thrown; `timedOut`
+    ///   with what CRIU is doing, which has then let the processes of a dump go on.
     func serve(
-        _ request: CriuRequest, log: @autoclosure () -> CriuLog?, meanwhile: (() -> Void)? = nil,
+        _ request: CriuRequest, log: @autoclosure () -> CriuLog?,
+        within limit: @autoclosure () -> TimeLimit? = nil, meanwhile: (() -> Void)? = nil,
         attend: (CriuResponse, CInt) throws(ContainerError) -> Void
     ) throws(ContainerError) -> CriuResponse {
         try send(request)
         var failure: ContainerError?
         while true {
-            if let meanwhile { try wait(meanwhile) }
+            if let limit = limit(), try !awaitMessage(meanwhile, before: limit.deadline) {
+                isOverdue = true
+                let error = failure ?? overdue(limit, request.kind, log())
+                guard request.kind.stopsProcesses else {
+                    killAll()
+                    throw error
+                }
+                guard let response = breakOff(request.kind), failure == nil else { throw error }
+                return response
+            } else if limit() == nil, let meanwhile {
+                _ = try awaitMessage(meanwhile, before: nil)
+            }
             guard let (response, descriptor) = try receive() else {
                 throw failure ?? endedWithoutAnswer(log())
             }
@@ -214,6 +252,7 @@ final class CriuSession {
                 }
                 return response
             }
+            note(response.script)
             var answer = CriuRequest(.notify)
             do throws(ContainerError) {
                 // After a failure, further notifications are ignored: CRIU is about to give up.
@@ -227,14 +266,37 @@ final class CriuSession {
         }
     }
 
-    /// Waits for a message from CRIU.
-    private func wait(_ meanwhile: () -> Void) throws(ContainerError) {
+    /// Waits for a message from CRIU, or its end; false if neither has come before the deadline.
+    private func awaitMessage(_ meanwhile: (() -> Void)?, before deadline: Deadline?)
+        throws(ContainerError) -> Bool
+    {
         var entries = [PollEntry(socket.number, .readable)]
         do throws(SystemCallError) {
-            while try poll(&entries, timeoutMilliseconds: 500) == 0 { meanwhile() }
+            while true {
+                let left = deadline?.remainingMilliseconds ?? .max
+                let pause = meanwhile == nil ? left : min(left, 500)
+                if try poll(&entries, timeoutMilliseconds: pause) > 0 { return true }
+                if deadline?.remainingMilliseconds == 0 { return false }
+                meanwhile?()
+            }
         } catch {
             throw ContainerError(error, "unable to read the answer of criu")
         }
+    }
+
+    private func note(_ script: String?) {
+        lastScript = script
+        if script == "network-lock" { leavesNetworkLocked = true }
+        // After the time is over, a program that unlocks it may have been killed.
+        if script == "network-unlock", !isOverdue { leavesNetworkLocked = false }
+    }
+
+    /// Answers a notification by the word that it has failed.
+    func refuse(_ script: String) {
+        note(script)
+        var answer = CriuRequest(.notify)
+        answer.acknowledges = false
+        try? send(answer)
     }
 
     private func send(_ request: CriuRequest) throws(ContainerError) {
@@ -248,7 +310,7 @@ final class CriuSession {
     }
 
     /// CRIU's next message, with the descriptor that came with it or -1; nil if CRIU has ended.
-    private func receive() throws(ContainerError) -> (CriuResponse, descriptor: CInt)? {
+    func receive() throws(ContainerError) -> (CriuResponse, descriptor: CInt)? {
         let (bytes, descriptors): ([UInt8], [CInt])
         do throws(SystemCallError) {
             (bytes, descriptors) = try receivePacket(
@@ -318,9 +380,11 @@ extension CriuSession.Provision {
 
 extension CriuSession {
     /// The version of the installed CRIU, which must be recent enough.
-    static func checkVersion() throws(ContainerError) -> CriuVersion {
+    static func checkVersion(within limit: TimeLimit? = nil) throws(ContainerError)
+        -> CriuVersion
+    {
         let session = try CriuSession(.passing)
-        let answer = try session.serve(CriuRequest(.version), log: nil) { _, _ in }
+        let answer = try session.serve(CriuRequest(.version), log: nil, within: limit) { _, _ in }
         guard let version = answer.version else {
             throw ContainerError(.criu, "criu sent no version")
         }
@@ -341,12 +405,16 @@ extension CriuSession {
     /// Checks whether CRIU and the kernel support some features.
     ///
     /// - Throws: `unsupported` with the names of the missing features.
-    static func check(_ wanted: CriuFeatures) throws(ContainerError) {
+    static func check(_ wanted: CriuFeatures, within limit: TimeLimit? = nil)
+        throws(ContainerError)
+    {
         guard wanted.tracksMemory || wanted.lazyPages else { return }
         let session = try CriuSession(.passing)
         var request = CriuRequest(.featureCheck)
         request.features = wanted
-        let found = try session.serve(request, log: nil) { _, _ in }.features ?? CriuFeatures()
+        let found =
+            try session.serve(request, log: nil, within: limit) { _, _ in }.features
+            ?? CriuFeatures()
         // The names are runc's.
         var missing: [String] = []
         if wanted.tracksMemory, !found.tracksMemory { missing.append("MemTrack") }

@@ -32,6 +32,7 @@ final class Restoration {
     private let watch: ProgressWatch
 
     private var logger: Logger { options.launch.logger }
+    private var limit: TimeLimit? { options.launch.timeLimit }
 
     /// Prepares the restore of a container that the launcher would otherwise create.
     ///
@@ -52,19 +53,15 @@ final class Restoration {
         self.options = options
         self.record = record
         try spec.refuseLandlock()
-        guard options.launch.timeout == nil else {
-            throw ContainerError(
-                .unsupported, "the time of a restore cannot be limited",
-                hint: "leave LaunchOptions.timeout out")
-        }
         try CriuRights.check(options.launch.logger)
-        let version = try CriuSession.checkVersion()
+        let limit = options.launch.timeLimit
+        let version = try CriuSession.checkVersion(within: limit)
         if options.connections.networkLock != nil {
             try CriuSession.require(version, .withNetworkLock, for: "a choice of the network lock")
         }
         var features = CriuFeatures()
         features.lazyPages = options.connections.usesLazyPages
-        try CriuSession.check(features)
+        try CriuSession.check(features, within: limit)
         image = try CheckpointImage(restoring: path, work: options.workPath?.text)
         request = try RestoreRequest(
             spec, options, record, image, statePath: "\(launcher.storePath)/\(record.id)")
@@ -182,12 +179,13 @@ final class Restoration {
         var message = CriuRequest(.restore)
         message.options = criu
         watch.reach(.asked)
-        _ = try session.serve(message, log: image.log, meanwhile: watch.tick) {
-            (response, descriptor) throws(ContainerError) in
+        _ = try session.serve(
+            message, log: image.log, within: limit, meanwhile: watch.tick
+        ) { (response, descriptor) throws(ContainerError) in
             try attend(response, descriptor)
         }
         _ = consume directories
-        if let words = try session.awaitEnd().failureWords {
+        if let words = try session.awaitEnd(within: limit).failureWords {
             logger.warning("criu ended with \(words) after the restore")
         }
         guard isVerified else {
@@ -290,7 +288,7 @@ final class Restoration {
     }
 
     private func takeProcessesBack(_ launcher: Launcher) {
-        session?.kill()
+        session?.killAll()
         session?.end()
         guardian?.dismiss()
         if launcher.wasDeleted { return launcher.killChild() }

@@ -158,6 +158,9 @@ final class HookStreams {
         return ContainerError(.hookFailed, parts.joined(separator: ", "), field: hook.field)
     }
 
+    /// The kept part of standard output.
+    var outputText: String { Self.trimmed(String(decoding: texts[0], as: UTF8.self)) }
+
     /// The kept part of standard error.
     var errorText: String { Self.trimmed(String(decoding: texts[1], as: UTF8.self)) }
 

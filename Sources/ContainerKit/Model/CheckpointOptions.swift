@@ -89,6 +89,13 @@ public struct CheckpointOptions: Sendable {
     /// With lazy pages, a descriptor that gets a NUL byte when their server is ready, and is then
     /// closed.
     public var readyDescriptor: CInt?
+    /// How long the checkpoint may take, from the call to the complete image, and with lazy pages
+    /// until these are fetched; nil means for ever.
+    ///
+    /// After that the call fails with `timedOut` and tells what CRIU is doing. The container goes on,
+    /// and the image is removed, as after any failure. A call of the kernel's that nothing ends, such
+    /// as opening a directory on a dead network file system, is not broken off.
+    public var timeout: Duration?
     /// Called with the progress of the checkpoint: at each phase, and twice a second during long
     /// ones.
     public var progress: (@Sendable (CheckpointProgress) -> Void)?
@@ -146,6 +153,8 @@ public struct CopySharing: OptionSet, Sendable {
 /// The options of a restore.
 public struct RestoreOptions: Sendable {
     /// Streams, terminal, pid file, cgroup driver and logger, as for a new container.
+    ///
+    /// Its `timeout` limits the restore until the processes go on.
     public var launch = LaunchOptions()
     /// The options that the checkpoint was given.
     public var connections = ConnectionOptions()

@@ -119,13 +119,13 @@ public struct LaunchOptions: Sendable {
     /// Whether `exec` reads the number of OOM kills before it starts, so that the termination of
     /// its process counts only later ones.
     public var countsOutOfMemoryAnew = false
-    /// How long a create, run or exec may take until the program is started, or waits for `start`;
-    /// nil means for ever.
+    /// How long a create, run or exec may take until the program is started, or waits for `start`,
+    /// and a restore until the processes go on; nil means for ever.
     ///
     /// After that the call fails with `timedOut`, names the step that init or a hook is at, and
     /// leaves nothing behind. The program's own time is not limited, poststart hooks are. A call of
     /// the kernel's that nothing ends, such as opening a file on a dead network file system, is not
-    /// broken off: the time is checked behind it. `restore` refuses a limit.
+    /// broken off: the time is checked behind it.
     public var timeout: Duration?
     /// Records where the time goes, and tells hooks of the trace that this launch is part of; nil
     /// costs nothing.

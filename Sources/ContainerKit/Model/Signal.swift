@@ -27,6 +27,8 @@ public struct Signal: RawRepresentable, Hashable, Sendable, CustomStringConverti
     public static let interrupt = Signal(2)
     /// SIGKILL, which no process can catch.
     public static let kill = Signal(9)
+    /// SIGALRM.
+    public static let alarm = Signal(14)
     /// SIGTERM, what `kill` sends by default.
     public static let terminate = Signal(15)
     /// SIGCHLD.

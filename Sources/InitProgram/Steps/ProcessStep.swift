@@ -142,12 +142,12 @@ extension Assembler {
         }
     }
 
-    mutating func unblockSignals() {
-        let none = words([0])
+    mutating func unblockSignals(except blocked: [SignalNumber] = []) {
+        let mask = words([blocked.reduce(0) { $0 | $1.bit }])
         call(
             .rtSigprocmask,
             [
-                .named(SignalMaskChange.set), .address(none), .literal(0),
+                .named(SignalMaskChange.set), .address(mask), .literal(0),
                 .literal(SignalNumber.maskBytes),
             ])
     }

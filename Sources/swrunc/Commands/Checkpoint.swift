@@ -23,6 +23,7 @@ extension Command {
                 CheckpointFlags.parentPath, CheckpointFlags.leaveRunning, CheckpointFlags.preDump,
                 CheckpointFlags.skipInFlight, CheckpointFlags.linkRemap,
                 CheckpointFlags.statusDescriptor, CheckpointFlags.pageServer,
+                CheckpointFlags.timeout,
             ],
             perform: { invocation throws(ContainerError) in
                 try invocation.container().checkpoint(

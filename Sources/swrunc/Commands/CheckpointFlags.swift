@@ -64,6 +64,9 @@ enum CheckpointFlags {
         "with lazy pages, descriptor that gets a NUL when their server is ready")
     static let pageServer = Flag(
         "page-server", nil, .text, "ADDRESS:PORT of the server that takes the pages")
+    static let timeout = Flag(
+        LaunchFlags.timeout.name, nil, .text,
+        "time for the image, such as 30s or 1m30s, then the container goes on without one")
 
     // Only for restore.
 
@@ -132,6 +135,7 @@ extension Invocation {
         var options = CheckpointOptions()
         options.connections = try connectionOptions()
         options.workPath = try workPath()
+        options.timeout = try timeout()
         options.progress = progress(doing: "checkpoint")
         options.parentPath = arguments.path(CheckpointFlags.parentPath)
         options.leavesRunning = arguments.has(CheckpointFlags.leaveRunning)

@@ -26,7 +26,7 @@ extension Command {
             flags: CheckpointFlags.shared + [
                 LaunchFlags.bundle, LaunchFlags.config, LaunchFlags.consoleSocket,
                 LaunchFlags.pidFile, LaunchFlags.pidfdSocket, LaunchFlags.detach,
-                LaunchFlags.noNewKeyring,
+                LaunchFlags.noNewKeyring, LaunchFlags.timeout,
                 CheckpointFlags.closeTCP, CheckpointFlags.lsmProfile,
                 CheckpointFlags.lsmMountContext, CheckpointFlags.copy, CheckpointFlags.copyShares,
                 explains, format,
