@@ -30,7 +30,7 @@ RELEASE := -c release --product swrunc --static-swift-stdlib -Xswiftc -static-ex
 	-Xlinker --symbol-ordering-file=$(CURDIR)/Sources/swrunc/startup-order.txt \
 	-Xlinker -T -Xlinker $(CURDIR)/Sources/swrunc/layout.ld
 # g++ brings the C library and C++ runtime archives that the static link takes.
-PREREQUISITES := g++ binutils git ca-certificates libseccomp-dev pkg-config busybox-static
+PREREQUISITES := g++ binutils git ca-certificates libcap-dev libseccomp-dev pkg-config busybox-static
 
 help: ## prints this
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 18

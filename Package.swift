@@ -22,7 +22,10 @@ let package = Package(
         .executable(name: "swrunc", targets: ["swrunc"]),
     ],
     traits: [
-        .default(enabledTraits: ["Seccomp"]),
+        .default(enabledTraits: ["Libcap", "Seccomp"]),
+        .trait(
+            name: "Libcap",
+            description: "Names of capabilities, by libcap; without it those of RuntimeSpec."),
         .trait(
             name: "Seccomp",
             description: "Profiles of system calls, by libseccomp; without it each is an error."),
@@ -38,6 +41,7 @@ let package = Package(
         .target(name: "ProgramArguments"),
         // The commit that the binary was built from, which the link tells.
         .target(name: "BuildCommit"),
+        .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
         .systemLibrary(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         // The child: the clones, and the machine, which refers to nothing outside of its section.
@@ -64,6 +68,7 @@ let package = Package(
             dependencies: [
                 "BuildCommit", "ByteText", "CLinux", "InitMachine", "InitProgram",
                 "KernelVocabulary", "RuntimeSpec",
+                .target(name: "CCap", condition: .when(traits: ["Libcap"])),
                 .target(name: "CSeccomp", condition: .when(traits: ["Seccomp"])),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -130,9 +135,8 @@ let package = Package(
         .testTarget(
             name: "ContainerKitTests",
             dependencies: [
-                "CLinux", "CSeccomp", "ContainerKit", "ContainerKitCodable", "InitProgram",
-                "KernelVocabulary",
-                "RuntimeSpec",
+                "CCap", "CLinux", "CSeccomp", "ContainerKit", "ContainerKitCodable", "InitProgram",
+                "KernelVocabulary", "RuntimeSpec",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             exclude: ["Plans"], swiftSettings: strict),

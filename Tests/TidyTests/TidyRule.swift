@@ -71,7 +71,7 @@ extension TidyRule {
         "KernelVocabulary": ["SystemPackage"],
         "InitProgram": ["ByteText", "CLinux", "KernelVocabulary", "SystemPackage"],
         "ContainerKit": [
-            "BuildCommit", "ByteText", "CLinux", "CSeccomp", "InitMachine", "InitProgram",
+            "BuildCommit", "ByteText", "CCap", "CLinux", "CSeccomp", "InitMachine", "InitProgram",
             "KernelVocabulary", "Logging", "RuntimeSpec", "Synchronization", "SystemPackage",
         ],
         // The C library for threads, reads and writes.
@@ -185,6 +185,7 @@ extension TidyRule {
         ("Sources/ContainerKit/Children/LoadedProgram.swift", "the program at its address"),
         ("Sources/ContainerKit/Children/ProgressPage.swift", "memory shared with the child"),
         ("Sources/ContainerKit/Rootfs/TreeCopy.swift", "memory shared with the child"),
+        ("Sources/ContainerKit/Host/CapabilityNames.swift", "libcap's calls"),
         ("Sources/ContainerKit/Seccomp/LibseccompFilter.swift", "libseccomp's calls"),
         ("Sources/swrunc/main.swift", "the command line as C has it"),
     ]

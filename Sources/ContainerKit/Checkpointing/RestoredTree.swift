@@ -243,13 +243,10 @@ struct RestoredTree {
             guard let text = value(name), let mask = UInt64(text, radix: 16) else { continue }
             let excess = mask & ~limit
             guard excess != 0 else { continue }
-            let names = Capability.all.filter { excess & 1 << UInt64($0.number) != 0 }
-                .map(\.description)
             throw Self.excess(
                 process,
                 "has capabilities that the config does not grant: "
-                    + (names.isEmpty
-                        ? "0x" + String(excess, radix: 16) : names.joined(separator: " ")),
+                    + CapabilityNames.names(in: excess).joined(separator: " "),
                 field: "process.capabilities")
         }
         if rules.contains(.noNewPrivileges), value("NoNewPrivs:") == "0" {

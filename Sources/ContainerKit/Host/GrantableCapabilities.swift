@@ -16,9 +16,9 @@ extension HostFacts {
         let asked = CapabilityMasks(process?.capabilities)
         let refused =
             (asked.permitted | asked.effective | asked.inheritable) & ~grantableCapabilities
-        let names = Capability.all.filter { refused & 1 << UInt64($0.number) != 0 }
+        let names = CapabilityNames.names(in: refused)
         guard !names.isEmpty else { return }
-        let text = names.map(\.description).joined(separator: ", ")
+        let text = names.joined(separator: ", ")
         logger.info("process.capabilities: not granted, as the runtime lacks them: \(text)")
     }
 }

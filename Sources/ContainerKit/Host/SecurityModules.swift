@@ -5,6 +5,7 @@
 //   SecurityModules          the security modules that are enabled
 //   RuntimeRights+Discovery  the user and rights of this process on the host
 //   GrantableCapabilities    the capabilities that it can grant
+//   CapabilityNames          capabilities by name, by libcap
 //   StandardStream+Discovery  the types of its standard streams
 
 #if os(Linux)

@@ -55,6 +55,8 @@ struct HostFindings: Equatable {
     var isInUserNamespace = false
     /// The sets of /proc/self/status by their keys, such as `CapEff`.
     var capabilities: [String: UInt64] = [:]
+    /// Three of them as libcap writes them.
+    var capabilityText: String?
     var noNewPrivileges = false
     /// 2 if a seccomp filter applies.
     var seccompMode = 0
@@ -176,6 +178,7 @@ extension HostFindings {
                 limits.append(Limit(name: name, soft: UInt64(words[0]), hard: UInt64(words[1])))
             }
         }
+        capabilityText = CapabilityNames.ownText
         keyUse = Self.keyUse(of: userID, in: Self.text("/proc/key-users") ?? "")
     }
 

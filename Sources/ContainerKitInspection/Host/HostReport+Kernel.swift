@@ -17,7 +17,7 @@ extension HostReport {
                 + found.cgroupChecks + found.securityChecks + found.resourceChecks,
             capabilities: sets.compactMap { name, key in
                 found.capabilities[key].map { Capabilities(name, $0) }
-            })
+            }, capabilityText: found.capabilityText)
     }
 }
 

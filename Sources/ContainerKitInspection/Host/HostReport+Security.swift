@@ -33,7 +33,7 @@ extension HostFindings {
             "CAP_SETUID", "CAP_SYS_ADMIN", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_RESOURCE",
         ]
         let lacks = used.filter { name in
-            Capability(name: name).map { !has(UInt64($0.number), in: "CapEff") } ?? false
+            CapabilityNames.number(of: name).map { !has($0, in: "CapEff") } ?? false
         }
         guard lacks.isEmpty else {
             return HostReport.Check(

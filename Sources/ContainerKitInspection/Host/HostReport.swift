@@ -63,9 +63,7 @@ public struct HostReport: Equatable, Sendable {
 
         /// The capabilities in the set, in their order; one without a name as its number.
         public var names: [String] {
-            (0..<64).filter { mask & 1 << UInt64($0) != 0 }.map { number in
-                number < Capability.all.count ? Capability.all[number].description : "\(number)"
-            }
+            CapabilityNames.names(in: mask)
         }
     }
 
@@ -73,10 +71,14 @@ public struct HostReport: Equatable, Sendable {
     public let checks: [Check]
     /// The capability sets of this process.
     public let capabilities: [Capabilities]
+    /// The permitted, effective and inheritable sets in libcap's notation, such as `=ep`, which
+    /// getpcaps(8) and setpriv(1) users know; nil without the package trait Libcap.
+    public let capabilityText: String?
 
-    init(checks: [Check], capabilities: [Capabilities]) {
+    init(checks: [Check], capabilities: [Capabilities], capabilityText: String? = nil) {
         self.checks = checks
         self.capabilities = capabilities
+        self.capabilityText = capabilityText
     }
 
     /// Looks at this machine.
@@ -125,6 +127,9 @@ public struct HostReport: Equatable, Sendable {
             text += padded("capabilities.\(set.set)", to: width + 9)
             text += names.isEmpty ? "none\n" : String.joined(names, by: " ") + "\n"
         }
+        if let capabilityText {
+            text += padded("capabilities.text", to: width + 9) + capabilityText + "\n"
+        }
         return text + verdict + "\n"
     }
 
@@ -142,14 +147,16 @@ public struct HostReport: Equatable, Sendable {
 
     /// The report as JSON.
     public var encoded: JSONValue {
-        .object([
+        var object: JSONObject = [
             "canRunContainers": .bool(canRunContainers),
             "checks": .array(checks.map(\.encoded)),
             "capabilities": .object(
                 capabilities.reduce(into: [:]) { object, set in
                     object.append(set.set, .array(set.names.map(JSONValue.string)))
                 }),
-        ])
+        ]
+        if let capabilityText { object.append("capabilityText", .string(capabilityText)) }
+        return .object(object)
     }
 }
 
