@@ -169,6 +169,31 @@ struct JSONTests {
             #expect(throws: JSONSyntaxError.self) { try JSONValue(json: Array(json[0..<count])) }
         }
     }
+
+    @Test("members that are left out are stepped over, whatever they contain")
+    func leftOut() throws {
+        let text = #"""
+            {"a": 1, "long": [{"x": "]}\""}, "\\", "\u007d", [[]], {}], "b": {"long": 2},
+             "long": true, "text": "{[", "c": null}
+            """#
+        let read = try JSONValue(json: Array(text.utf8), leavingOut: ["long", "text", "none"])
+        let written = String(decoding: read.encoded(), as: UTF8.self)
+        #expect(written == #"{"a":1,"b":{"long":2},"c":null}"#)
+        let whole = try JSONValue(json: Array(text.utf8), leavingOut: [])
+        #expect(whole == (try JSONValue(json: Array(text.utf8))))
+    }
+
+    @Test(
+        "a text that ends within a member that is left out is an error",
+        arguments: [
+            #"{"long": [1, 2"#, #"{"long": {"a": "b}"#, #"{"long": "a"#, #"{"long":"#,
+            #"{"long": [1]"#, #"{"long": tru}"#, #"{"long": }"#, #"{"long": ]}"#, #"{"long": ["\"#,
+        ])
+    func leftOutWithoutEnd(_ text: String) {
+        #expect(throws: JSONSyntaxError.self) {
+            try JSONValue(json: Array(text.utf8), leavingOut: ["long"])
+        }
+    }
 }
 
 /// A small random generator, so that a failing seed can be run again.

@@ -5,6 +5,9 @@ import pathlib
 import shutil
 import sys
 
+# The variable that marks the second start of a program with --unified.
+UNIFIED = "BENCH_UNIFIED"
+
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -12,6 +15,15 @@ def need_root_and_busybox():
     """Ends the program with an error."""
     if os.geteuid() != 0 or not shutil.which("busybox"):
         sys.exit(f"{pathlib.Path(sys.argv[0]).name}: needs root and busybox-static")
+
+
+def run_unified():
+    """Runs this program again in a mount namespace with only cgroup v2; returns in the second run."""
+    if os.environ.get(UNIFIED) == "yes":
+        return
+    script = 'umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$0" "$@"'
+    os.environ[UNIFIED] = "yes"
+    os.execvp("unshare", ["unshare", "--mount", "sh", "-c", script, *sys.argv])
 
 
 def chosen_runtimes(given):

@@ -76,6 +76,11 @@ struct ContainerRecord: Equatable, Sendable {
     /// The devices that were added since the container was created, in order.
     var addedDevices: [RecordedDevice] = []
 
+    /// The names of long members that do not matter to a container's state.
+    static let namesBesideState = [
+        "lastInstructions", "stepStarts", "choices", "hooks", "addedMounts", "addedDevices",
+    ]
+
     /// Whether it is, or is to become, a restored container; complete records of earlier versions
     /// show it by what they lack.
     var followsNoPlan: Bool { isRestored || isComplete && lastInstructions.isEmpty }

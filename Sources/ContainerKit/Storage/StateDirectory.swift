@@ -250,7 +250,15 @@ struct StateDirectory: ~Copyable {
     }
 
     /// The record of the container `id`; nil if none was written yet.
-    func readRecord(_ id: String) throws(ContainerError) -> ContainerRecord? {
+    ///
+    /// - Parameters:
+    ///   - id: the ID.
+    ///   - names: members that the caller does without, which has them empty.
+    /// - Returns: the record.
+    /// - Throws: `state` if it is damaged.
+    func readRecord(_ id: String, leavingOut names: [String] = []) throws(ContainerError)
+        -> ContainerRecord?
+    {
         var found = try read(Self.recordName)
         // The progress page is made after the first record and removed before it; a creation may
         // have made both since the first look.
@@ -259,8 +267,8 @@ struct StateDirectory: ~Copyable {
             if found == nil, try holds(Self.progressName) { throw damage(to: Self.recordName) }
         }
         guard let bytes = found else { return nil }
-        guard let value = try? JSONValue(json: bytes), let record = ContainerRecord(value),
-            record.id == id
+        guard let value = try? JSONValue(json: bytes, leavingOut: names),
+            let record = ContainerRecord(value), record.id == id
         else { throw damage(to: Self.recordName) }
         return record
     }

@@ -30,6 +30,12 @@ public enum JSONValue: Hashable, Sendable {
         self = try JSONReader.read(json.span)
     }
 
+    /// Reads one JSON text whose outermost object may lack some members, which spares the time to
+    /// read them; of an array or object that is left out, only brackets and strings are looked at.
+    package init(json: [UInt8], leavingOut names: [String]) throws(JSONSyntaxError) {
+        self = try JSONReader.read(json.span, leavingOut: names)
+    }
+
     /// This value as compact or pretty UTF-8 text, without a newline at the end.
     ///
     /// Pretty text has the shape of Go's `json.MarshalIndent` with two spaces; neither form escapes
