@@ -86,7 +86,7 @@ extension CriuSession {
             guard let now, now.isWaiting, now == before else { continue }
             blockedLooks += 1
             // The programs by which it undoes its work get more time.
-            let grace = lastScript == "network-unlock" ? Self.lastBlockedLook : 0
+            let grace = lastScript == "network-unlock" ? 2 : 0
             guard blockedLooks < grace + Self.lastBlockedLook else { break }
             try? sendSignal(processNumber, Signal.continue.rawValue)
             guard blockedLooks > grace else { continue }
