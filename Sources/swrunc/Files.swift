@@ -96,6 +96,17 @@ private func isWaitedFor(_ descriptor: FileDescriptor) -> Bool {
     }
 }
 
+extension FileDescriptor {
+    /// The last byte of a file; nil if it is empty, or cannot be read.
+    var lastByte: UInt8? {
+        guard let size = try? seek(offset: 0, from: .end), size > 0 else { return nil }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1, alignment: 1)
+        defer { buffer.deallocate() }
+        let count = try? read(fromAbsoluteOffset: size - 1, into: buffer)
+        return count == 1 ? buffer[0] : nil
+    }
+}
+
 /// Creates a file; fails if it exists.
 func writeNewFile(_ path: FilePath, _ bytes: [UInt8]) throws(Errno) {
     do {

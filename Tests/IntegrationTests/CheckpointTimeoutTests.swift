@@ -40,8 +40,10 @@ struct CheckpointTimeoutTests {
         bundle.expectFailure(
             done, naming: ["timeout of \(Self.limit): criu "] + named,
             sourceLocation: sourceLocation)
+        // A second is what an idle machine takes at most.
+        let patience = 10 * Host.slowness
         #expect(
-            time >= .seconds(Self.seconds) && time < .seconds(Self.seconds + Host.slowness),
+            time >= .seconds(Self.seconds) && time < .seconds(Self.seconds + patience),
             "\(time)", sourceLocation: sourceLocation)
     }
 
@@ -289,7 +291,7 @@ struct CheckpointTimeoutTests {
                 done, naming: ["timeout of \(Self.limit): "] + words,
                 sourceLocation: sourceLocation)
             #expect(
-                time < .seconds(Self.seconds + Host.slowness), "\(time)",
+                time < .seconds(Self.seconds + 10 * Host.slowness), "\(time)",
                 sourceLocation: sourceLocation)
             #expect(
                 bundle.leftovers.found() == [] && entries(of: bundle.store).isEmpty,

@@ -167,18 +167,9 @@ private struct TraceFile {
     /// If a full disk has cut the line before, this one begins on a new line.
     func append(_ line: String) throws {
         var text = Array(line.utf8)
-        if lastByte ?? UInt8(ascii: "\n") != UInt8(ascii: "\n") {
+        if descriptor.lastByte ?? UInt8(ascii: "\n") != UInt8(ascii: "\n") {
             text.insert(UInt8(ascii: "\n"), at: 0)
         }
         try descriptor.writeAll(text)
-    }
-
-    private var lastByte: UInt8? {
-        guard let size = try? descriptor.seek(offset: 0, from: .end), size > 0 else { return nil }
-        var byte: UInt8 = 0
-        let count = try? withUnsafeMutableBytes(of: &byte) {
-            try descriptor.read(fromAbsoluteOffset: size - 1, into: $0)
-        }
-        return count == 1 ? byte : nil
     }
 }
