@@ -85,8 +85,9 @@ extension CriuSession {
             defer { before = now }
             guard let now, now.isWaiting, now == before else { continue }
             blockedLooks += 1
-            // The programs by which it undoes its work get more time.
-            let grace = lastScript == "network-unlock" ? 2 : 0
+            // The programs by which it undoes its work get more time: without them, the network of
+            // the container stays locked.
+            let grace = lastScript == "network-unlock" ? 30 : 0
             guard blockedLooks < grace + Self.lastBlockedLook else { break }
             try? sendSignal(processNumber, Signal.continue.rawValue)
             guard blockedLooks > grace else { continue }
@@ -110,7 +111,7 @@ extension CriuSession {
     /// At how many looks CRIU may be found in one and the same wait.
     private static let lastBlockedLook = 4
     /// How long CRIU may take to undo its work if it gets on with it.
-    private static let undoSeconds = 5
+    private static let undoSeconds = 10
 
     /// Whether a process gets on: it does not if it waits, and has not run since the last look.
     private struct Pace: Equatable {
