@@ -97,6 +97,23 @@ private func isWaitedFor(_ descriptor: FileDescriptor) -> Bool {
 }
 
 extension FileDescriptor {
+    /// Opens a file to which several commands append, which is made if it is missing.
+    ///
+    /// A FIFO without a reader is refused with ENXIO, and a full one takes nothing: a command must
+    /// not wait for a reader.
+    static func openForAppending(
+        _ path: FilePath, _ mode: AccessMode = .writeOnly, options: OpenOptions = []
+    ) throws(Errno) -> FileDescriptor {
+        do {
+            return try open(
+                path, mode,
+                options: options.union([.append, .create, .closeOnExec, .nonBlocking]),
+                permissions: [.ownerReadWrite, .groupRead, .otherRead])
+        } catch {
+            throw error as? Errno ?? .ioError
+        }
+    }
+
     /// The last byte of a file; nil if it is empty, or cannot be read.
     var lastByte: UInt8? {
         guard let size = try? seek(offset: 0, from: .end), size > 0 else { return nil }

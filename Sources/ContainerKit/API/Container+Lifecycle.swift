@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
-internal import CLinux
-internal import InitProgram
 internal import KernelVocabulary
 internal import Logging
 internal import SystemPackage

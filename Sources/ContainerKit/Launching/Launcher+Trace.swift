@@ -9,17 +9,15 @@ internal import KernelVocabulary
 extension Launcher {
     /// Performs a step, and records how long it took if the caller wants to know.
     func perform(_ planned: PlannedParentStep) throws(ContainerError) {
+        guard let trace = options.trace else { return try performInTime(planned) }
         // Hooks are recorded one by one.
         if case .hooks = planned.step { return try performInTime(planned) }
-        let launcher = self
-        try options.trace.measure(
+        try trace.measure(
             planned.step.spanName, planned.step.action.sentence, field: planned.origin.path
         ) { () throws(ContainerError) in
-            try launcher.performInTime(planned)
+            try performInTime(planned)
         }
-        if case .child(.awaitExecution) = planned.step, options.trace != nil {
-            executionTime = LaunchTrace.now
-        }
+        if case .child(.awaitExecution) = planned.step { executionTime = LaunchTrace.now }
     }
 
     /// Records the child's steps, by the times that it has noted: up to its wait for `start`, up to
@@ -27,9 +25,7 @@ extension Launcher {
     func recordChildSteps() {
         guard let trace = options.trace, trace.recordsSpans, let progress else { return }
         let hasFailed = progress.error != 0
-        var steps = plan.timedSteps(image).compactMap { step in
-            progress.time(ofMark: step.mark).map { (step: step, start: $0) }
-        }
+        var steps = plan.timedSteps(image).begun { progress.time(ofMark: $0) }
         var end = executionTime ?? LaunchTrace.now
         if hasFailed, !steps.isEmpty, image.stepOfInstruction.indices.contains(progress.index) {
             // Not each step has a mark.

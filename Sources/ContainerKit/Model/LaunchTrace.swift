@@ -154,6 +154,13 @@ struct TimedStep: Equatable, Sendable {
     var field: String?
 }
 
+extension [TimedStep] {
+    /// The steps that were begun, each with its time.
+    func begun(_ time: (_ mark: Int) -> Int?) -> [(step: TimedStep, start: Int)] {
+        compactMap { step in time(step.mark).map { (step: step, start: $0) } }
+    }
+}
+
 extension LaunchTrace? {
     /// Does a part of the launch, and records how long it took, if somebody wants to know.
     func measure<Result: ~Copyable, Failure: Error>(

@@ -297,11 +297,9 @@ struct StateDirectory: ~Copyable {
         guard let trace, trace.recordsSpans, record.isTimed,
             let page = try? readProgressPage(), ProgressPage.isWhole(page)
         else { return }
-        let steps = record.timedSteps.compactMap { step in
-            ProgressPage.time(ofMark: step.mark, page).map { (step: step, start: $0) }
-        }
         trace.add(
-            steps, until: end ?? LaunchTrace.now, hasFailed: ProgressPage.read(page)?.error != 0)
+            record.timedSteps.begun { ProgressPage.time(ofMark: $0, page) },
+            until: end ?? LaunchTrace.now, hasFailed: ProgressPage.read(page)?.error != 0)
     }
 
     /// Notes in the progress page the time at which init was told to run its program.

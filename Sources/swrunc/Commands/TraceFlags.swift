@@ -142,19 +142,12 @@ private struct TraceFile {
 
     /// For reading too, if possible, to find a line that was cut.
     private static func open(_ text: String) throws -> FileDescriptor {
-        func open(_ mode: FileDescriptor.AccessMode) throws -> FileDescriptor {
-            try FileDescriptor.open(
-                FilePath(text), mode,
-                options: [
-                    .append, .create, .closeOnExec, .nonBlocking,
-                    FileDescriptor.OpenOptions(rawValue: O_NOCTTY),
-                ],
-                permissions: [.ownerReadWrite, .groupRead, .otherRead])
-        }
+        let noTerminal = FileDescriptor.OpenOptions(rawValue: O_NOCTTY)
         do {
-            return try open(.readWrite)
+            return try FileDescriptor.openForAppending(
+                FilePath(text), .readWrite, options: noTerminal)
         } catch Errno.permissionDenied {
-            return try open(.writeOnly)
+            return try FileDescriptor.openForAppending(FilePath(text), options: noTerminal)
         }
     }
 

@@ -18,18 +18,11 @@ struct LogOutlet: Sendable {
 
     /// A log in a file, which is created at once: engines expect it even if nothing is logged.
     ///
-    /// A FIFO without a reader is refused with ENXIO, and a full one loses the record: a command
-    /// must not wait for the reader of its log.
+    /// A full FIFO loses the record: a command must not wait for the reader of its log.
     static func file(_ path: FilePath, _ format: LogRecord.Format) throws(Errno) -> LogOutlet {
-        let descriptor: FileDescriptor
-        do {
-            descriptor = try FileDescriptor.open(
-                path, .writeOnly, options: [.append, .create, .closeOnExec, .nonBlocking],
-                permissions: [.ownerReadWrite, .groupRead, .otherRead])
-        } catch {
-            throw error as? Errno ?? .ioError
-        }
-        return LogOutlet(format: format, isFile: true, descriptor: descriptor)
+        LogOutlet(
+            format: format, isFile: true,
+            descriptor: try FileDescriptor.openForAppending(path))
     }
 
     /// Writes a record; if this fails, the record is lost, as there is nowhere to report it.
