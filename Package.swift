@@ -22,13 +22,15 @@ let package = Package(
         .executable(name: "swrunc", targets: ["swrunc"]),
     ],
     traits: [
-        .default(enabledTraits: ["Libcap", "Seccomp"]),
+        .default(enabledTraits: ["CLibraries"]),
+        // One for both: of several, SwiftPM 6.3 passes the names to the compiler in an order that
+        // changes, and then compiles everything again.
         .trait(
-            name: "Libcap",
-            description: "Names of capabilities, by libcap; without it those of RuntimeSpec."),
-        .trait(
-            name: "Seccomp",
-            description: "Profiles of system calls, by libseccomp; without it each is an error."),
+            name: "CLibraries",
+            description: """
+                Profiles of system calls by libseccomp, without which each is an error, and names \
+                of capabilities by libcap, without which they are those of RuntimeSpec.
+                """),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -68,8 +70,8 @@ let package = Package(
             dependencies: [
                 "BuildCommit", "ByteText", "CLinux", "InitMachine", "InitProgram",
                 "KernelVocabulary", "RuntimeSpec",
-                .target(name: "CCap", condition: .when(traits: ["Libcap"])),
-                .target(name: "CSeccomp", condition: .when(traits: ["Seccomp"])),
+                .target(name: "CCap", condition: .when(traits: ["CLibraries"])),
+                .target(name: "CSeccomp", condition: .when(traits: ["CLibraries"])),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

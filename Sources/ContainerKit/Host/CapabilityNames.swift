@@ -3,7 +3,7 @@
 #if os(Linux)
 internal import RuntimeSpec
 
-#if Libcap
+#if CLibraries
 internal import CCap
 #endif
 
@@ -11,7 +11,7 @@ internal import CCap
 ///
 /// For what people read: a capability that the kernel or libcap has and `Capability` does not is
 /// named all the same. What a config may name is in `Capability` alone. Without the package trait
-/// Libcap, all names are from there. Source: cap_to_name(3), cap_to_text(3).
+/// CLibraries, all names are from there. Source: cap_to_name(3), cap_to_text(3).
 package enum CapabilityNames {
     /// The names of the capabilities in a mask, in the order of their numbers; one without a name
     /// as its number.
@@ -19,7 +19,7 @@ package enum CapabilityNames {
         (0..<64).filter { mask & 1 << UInt64($0) != 0 }.map { name(of: $0) ?? "\($0)" }
     }
 
-    #if Libcap
+    #if CLibraries
     /// The name of a capability, such as `CAP_KILL`; nil if it has none.
     package static func name(of number: Int) -> String? {
         guard let number = cap_value_t(exactly: number), number >= 0,

@@ -3,7 +3,7 @@
 #if os(Linux)
 internal import RuntimeSpec
 
-#if Seccomp
+#if CLibraries
 internal import CLinux
 internal import CSeccomp
 internal import SystemPackage

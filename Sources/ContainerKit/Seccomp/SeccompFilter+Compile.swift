@@ -3,7 +3,7 @@
 #if os(Linux)
 internal import RuntimeSpec
 
-#if Seccomp
+#if CLibraries
 internal import CLinux
 internal import CSeccomp
 internal import KernelVocabulary
@@ -277,7 +277,7 @@ extension SeccompFilter {
         throw SeccompError(
             .unsupported, path,
             """
-            ContainerKit was built without its package trait Seccomp, and compiles no profile: \
+            ContainerKit was built without its package trait CLibraries, and compiles no profile: \
             build it with the trait, or leave linux.seccomp out
             """)
     }

@@ -85,7 +85,7 @@ extension HostFindings {
             return HostReport.Check(
                 name, .missing, "this program was built without libseccomp",
                 consequence: "a config with linux.seccomp is refused",
-                remedy: "build it with the package trait Seccomp")
+                remedy: "build it with the package trait CLibraries")
         }
         return HostReport.Check(
             name, .ok,

@@ -72,7 +72,7 @@ public struct HostReport: Equatable, Sendable {
     /// The capability sets of this process.
     public let capabilities: [Capabilities]
     /// The permitted, effective and inheritable sets in libcap's notation, such as `=ep`, which
-    /// getpcaps(8) and setpriv(1) users know; nil without the package trait Libcap.
+    /// getpcaps(8) and setpriv(1) users know; nil without the package trait CLibraries.
     public let capabilityText: String?
 
     init(checks: [Check], capabilities: [Capabilities], capabilityText: String? = nil) {
