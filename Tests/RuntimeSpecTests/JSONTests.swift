@@ -170,28 +170,25 @@ struct JSONTests {
         }
     }
 
-    @Test("members that are left out are stepped over, whatever they contain")
-    func leftOut() throws {
-        let text = #"""
-            {"a": 1, "long": [{"x": "]}\""}, "\\", "\u007d", [[]], {}], "b": {"long": 2},
-             "long": true, "text": "{[", "c": null}
-            """#
-        let read = try JSONValue(json: Array(text.utf8), leavingOut: ["long", "text", "none"])
-        let written = String(decoding: read.encoded(), as: UTF8.self)
-        #expect(written == #"{"a":1,"b":{"long":2},"c":null}"#)
-        let whole = try JSONValue(json: Array(text.utf8), leavingOut: [])
-        #expect(whole == (try JSONValue(json: Array(text.utf8))))
+    @Test("an object that is read up to a member has those before it, if it ends at all")
+    func upTo() throws {
+        let text = #"{"a": 1, "b": {"rest": 2}, "rest": [{"x": "]}"}, tru], "c": null} "# + "\n"
+        let read = try JSONValue(json: Array(text.utf8), upTo: "rest")
+        #expect(String(decoding: read.encoded(), as: UTF8.self) == #"{"a":1,"b":{"rest":2}}"#)
+        let plain = #"{"a":1,"b":[{"rest":2}]}"#
+        let whole = try JSONValue(json: Array(plain.utf8), upTo: "rest")
+        #expect(String(decoding: whole.encoded(), as: UTF8.self) == plain)
     }
 
     @Test(
-        "a text that ends within a member that is left out is an error",
+        "an object that is read up to a member must be right before it, and end with its bracket",
         arguments: [
-            #"{"long": [1, 2"#, #"{"long": {"a": "b}"#, #"{"long": "a"#, #"{"long":"#,
-            #"{"long": [1]"#, #"{"long": tru}"#, #"{"long": }"#, #"{"long": ]}"#, #"{"long": ["\"#,
+            #"{"rest": [1, 2"#, #"{"rest": [1]"#, #"{"rest":"#, #"{"rest""#,
+            #"{"a": tru, "rest": 1}"#,
         ])
-    func leftOutWithoutEnd(_ text: String) {
+    func upToWithoutEnd(_ text: String) {
         #expect(throws: JSONSyntaxError.self) {
-            try JSONValue(json: Array(text.utf8), leavingOut: ["long"])
+            try JSONValue(json: Array(text.utf8), upTo: "rest")
         }
     }
 }

@@ -31,7 +31,7 @@ extension Container {
     public func state() throws(ContainerError) -> State {
         // The rest of the record takes most of the time to read it, which a list of many containers
         // would spend for each.
-        let found = try find(locking: false, leavingOut: ContainerRecord.namesBesideState)
+        let found = try find(locking: false, upTo: ContainerRecord.firstBesideState)
         guard let record = found.record else {
             throw ContainerError(.notFound, "container does not exist")
         }
@@ -51,9 +51,9 @@ extension Container {
     /// Opens the container's directory and determines the state of its init.
     ///
     /// With `locking` it takes the lock by which commands that change the container exclude each
-    /// other, and waits for it at most within the limit. The record lacks the members of `names`.
+    /// other, and waits for it at most within the limit. The record is read up to the member `name`.
     func find(
-        locking: Bool, within limit: TimeLimit? = nil, leavingOut names: [String] = []
+        locking: Bool, within limit: TimeLimit? = nil, upTo name: String? = nil
     ) throws(ContainerError) -> FoundContainer {
         guard let state = try StateDirectory.open(id, in: store.path.text) else {
             throw ContainerError(.notFound, "container does not exist")
@@ -64,7 +64,7 @@ extension Container {
                 throw ContainerError(.notFound, "container does not exist")
             }
         }
-        let record = try state.readRecord(id, leavingOut: names)
+        let record = try state.readRecord(id, upTo: name)
         let status = try Self.standing(record, state)
         return FoundContainer(state: state, record: record, status: status)
     }

@@ -76,10 +76,8 @@ struct ContainerRecord: Equatable, Sendable {
     /// The devices that were added since the container was created, in order.
     var addedDevices: [RecordedDevice] = []
 
-    /// The names of long members that do not matter to a container's state.
-    static let namesBesideState = [
-        "lastInstructions", "stepStarts", "choices", "hooks", "addedMounts", "addedDevices",
-    ]
+    /// The first of the members that do not matter to a container's state, which are long and last.
+    static let firstBesideState = "lastInstructions"
 
     /// Whether it is, or is to become, a restored container; complete records of earlier versions
     /// show it by what they lack.
@@ -126,7 +124,6 @@ struct ContainerRecord: Equatable, Sendable {
         var mount = rootMount.map { String($0) } ?? ""
         fields.text("rootMount", &mount, isWritten: rootMount != nil)
         rootMount = UInt64(mount)
-        fields.value("hooks", &hooks, { try? Hooks(encoded: $0) }, { $0.encoded })
         fields.list("resctrlGroups", &resctrlGroups, { $0.text }, { .string($0) })
         fields.list("ownResctrlGroups", &ownResctrlGroups, { $0.text }, { .string($0) })
         fields.list("externalStreams", &externalStreams, { $0.text }, { .string($0) })
@@ -138,8 +135,9 @@ struct ContainerRecord: Equatable, Sendable {
         outOfMemoryKillsBefore = UInt64(kills) ?? 0
         fields.number("startWaitIndex", &startWaitIndex, isOptional: true)
         fields.list(
-            "lastInstructions", &lastInstructions, RecordedInstruction.init, \.json,
+            Self.firstBesideState, &lastInstructions, RecordedInstruction.init, \.json,
             isWritten: true)
+        fields.value("hooks", &hooks, { try? Hooks(encoded: $0) }, { $0.encoded })
         fields.list("stepStarts", &stepStarts, \.index, { .integer(Int64($0)) })
         fields.flag("timed", &isTimed, isWritten: isTimed)
         fields.list("timedSteps", &timedSteps, TimedStep.init(record:), \.record)

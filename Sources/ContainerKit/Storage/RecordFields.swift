@@ -9,6 +9,8 @@ internal import RuntimeSpec
 /// whose generic code would be compiled again for this module.
 struct RecordFields {
     private let source: JSONObject?
+    /// The place in `source` after the member that was read last.
+    private var position = 0
     private var object = JSONObject()
     /// Whether all required members were present, and all members had the right type.
     private(set) var areWhole = true
@@ -35,10 +37,15 @@ struct RecordFields {
         _ name: String, isOptional: Bool, _ read: (JSONValue) -> Value?
     ) -> Value? {
         guard let source else { return nil }
-        guard let value = source[name] else {
+        // Most members follow each other as they were written.
+        let members = source.members
+        let isNext = position < members.count && members[position].isNamed(name)
+        guard let place = isNext ? position : source.lastIndex(of: name) else {
             if !isOptional { areWhole = false }
             return nil
         }
+        position = place + 1
+        let value = members[place].value
         let result = read(value)
         if result == nil { areWhole = false }
         return result

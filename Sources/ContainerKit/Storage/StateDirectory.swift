@@ -253,10 +253,10 @@ struct StateDirectory: ~Copyable {
     ///
     /// - Parameters:
     ///   - id: the ID.
-    ///   - names: members that the caller does without, which has them empty.
+    ///   - name: the first member that the caller does without; it and those after it are empty.
     /// - Returns: the record.
     /// - Throws: `state` if it is damaged.
-    func readRecord(_ id: String, leavingOut names: [String] = []) throws(ContainerError)
+    func readRecord(_ id: String, upTo name: String? = nil) throws(ContainerError)
         -> ContainerRecord?
     {
         var found = try read(Self.recordName)
@@ -267,10 +267,19 @@ struct StateDirectory: ~Copyable {
             if found == nil, try holds(Self.progressName) { throw damage(to: Self.recordName) }
         }
         guard let bytes = found else { return nil }
-        guard let value = try? JSONValue(json: bytes, leavingOut: names),
-            let record = ContainerRecord(value), record.id == id
+        guard let record = Self.record(bytes, upTo: name), record.id == id
         else { throw damage(to: Self.recordName) }
         return record
+    }
+
+    private static func record(_ bytes: [UInt8], upTo name: String?) -> ContainerRecord? {
+        if let name, let start = try? JSONValue(json: bytes, upTo: name),
+            let record = ContainerRecord(start)
+        {
+            return record
+        }
+        // Other versions may write what is needed after it.
+        return (try? JSONValue(json: bytes)).flatMap { ContainerRecord($0) }
     }
 
     /// Init's position from its progress page; nil if there is none that can be read.

@@ -189,20 +189,45 @@ struct ProcessStat: Equatable {
     /// parenthesis: it ends at the last one.
     init?(parsing line: [UInt8]) {
         guard let end = line.lastIndex(of: UInt8(ascii: ")")) else { return nil }
-        let fields = line[(end + 1)...].split(separator: UInt8(ascii: " "))
-        // The first field here is number 3, so field 22 is the 20th.
-        guard fields.count > 19, let state = fields[0].first, fields[0].count == 1,
-            let parent = Int32(String(decoding: fields[1], as: UTF8.self)),
-            let flags = UInt32(String(decoding: fields[6], as: UTF8.self)),
-            let threads = Int(String(decoding: fields[17], as: UTF8.self)),
-            let time = UInt64(String(decoding: fields[19], as: UTF8.self))
+        // Where fields 3 to 22 begin, and where the last one ends.
+        var starts = InlineArray<21, Int>(repeating: 0)
+        var (count, position) = (0, end + 1)
+        while position < line.count, count < 21 {
+            if line[position] != UInt8(ascii: " "), line[position - 1] == UInt8(ascii: " ") {
+                starts[count] = position
+                count += 1
+            }
+            position += 1
+        }
+        guard count == 21 else { return nil }
+        func number<Number: FixedWidthInteger>(ofField field: Int) -> Number? {
+            Self.number(line, from: starts[field - 3], to: starts[field - 2] - 1)
+        }
+        guard starts[1] == starts[0] + 2, let parent: Int32 = number(ofField: 4),
+            let flags: UInt32 = number(ofField: 9), let threads: Int = number(ofField: 20),
+            let time: UInt64 = number(ofField: 22)
         else { return nil }
         self.parent = parent
         isEnding = flags & 4 != 0
         hasExecuted = flags & 64 == 0
         threadCount = threads
-        self.state = Character(Unicode.Scalar(state))
+        state = Character(Unicode.Scalar(line[starts[0]]))
         startTime = time
+    }
+
+    /// The number that digits are; nil if something else is among them.
+    private static func number<Number: FixedWidthInteger>(
+        _ line: [UInt8], from start: Int, to end: Int
+    ) -> Number? {
+        var value: UInt64 = 0
+        for byte in line[start..<end] {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
+            let (tens, isTooLarge) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carries) = tens.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+            guard !isTooLarge, !carries else { return nil }
+            value = sum
+        }
+        return Number(exactly: value)
     }
 
     /// Whether the whole process has ended: if only the first thread is a zombie, others may still

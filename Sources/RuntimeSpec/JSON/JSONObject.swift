@@ -11,6 +11,13 @@ public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
         public let key: String
         /// The value.
         public let value: JSONValue
+
+        /// Whether this is its name.
+        ///
+        /// Lengths come first: most names differ in them, and texts are compared more slowly.
+        package func isNamed(_ name: String) -> Bool {
+            key.utf8.count == name.utf8.count && key == name
+        }
     }
 
     /// All members in order; no name occurs twice if the object was read from text.
@@ -38,7 +45,12 @@ public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
 
     /// The value of `key`, or nil if there is no such member; `null` is returned as `.null`.
     public subscript(key: String) -> JSONValue? {
-        members.last { $0.key == key }?.value
+        lastIndex(of: key).map { members[$0].value }
+    }
+
+    /// The place of the last member with this name.
+    package func lastIndex(of key: String) -> Int? {
+        members.lastIndex { $0.isNamed(key) }
     }
 
     /// Adds a member at the end; the caller makes sure that the name is new.
@@ -52,7 +64,7 @@ public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
             return Set(members.map(\.key)).count != members.count
         }
         for last in members.indices {
-            for first in 0..<last where members[first].key == members[last].key {
+            for first in 0..<last where members[first].isNamed(members[last].key) {
                 return true
             }
         }

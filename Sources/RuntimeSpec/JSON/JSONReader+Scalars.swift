@@ -80,21 +80,24 @@ extension JSONReader {
     /// Reads a string whose opening quote is at the current position.
     mutating func readString(_ bytes: Span<UInt8>) throws(JSONSyntaxError) -> String {
         let opening = index
-        index += 1
-        let start = index
-        while index < bytes.count {
-            switch bytes[index] {
-            case UInt8(ascii: "\""):
-                let text = try validated(bytes.extracting(start..<index), at: start, bytes)
-                index += 1
-                return text
-            case UInt8(ascii: "\\"):
-                return try readEscapedString(from: start, opening: opening, bytes)
-            case 0..<0x20: throw controlCharacter(bytes)
-            default: index += 1
-            }
+        let start = index + 1
+        // A variable of its own stays in a register.
+        var end = start
+        while end < bytes.count, bytes[end] >= 0x20, bytes[end] != UInt8(ascii: "\""),
+            bytes[end] != UInt8(ascii: "\\")
+        {
+            end += 1
         }
-        throw unterminated(opening, bytes)
+        index = end
+        guard end < bytes.count else { throw unterminated(opening, bytes) }
+        switch bytes[end] {
+        case UInt8(ascii: "\""):
+            index += 1
+            return try validated(bytes.extracting(start..<end), at: start, bytes)
+        case UInt8(ascii: "\\"):
+            return try readEscapedString(from: start, opening: opening, bytes)
+        default: throw controlCharacter(bytes)
+        }
     }
 
     /// Reads the rest of a string from its first escape on, and returns it unescaped.

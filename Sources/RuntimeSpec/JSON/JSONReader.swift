@@ -9,15 +9,15 @@ struct JSONReader {
 
     var index = 0
     private var depth = 0
-    /// Members of the outermost object that are stepped over.
-    private var leftOut: [String] = []
+    /// The name of the first member of the outermost object that is not read.
+    private var end: String?
 
-    /// Reads the only value of `bytes`, without some members if it is an object.
-    static func read(_ bytes: Span<UInt8>, leavingOut names: [String] = [])
+    /// Reads the only value of `bytes`; if it is an object, the members before `name`.
+    static func read(_ bytes: Span<UInt8>, upTo name: String? = nil)
         throws(JSONSyntaxError) -> JSONValue
     {
         var reader = JSONReader()
-        reader.leftOut = names
+        reader.end = name
         if bytes.count >= 3, bytes[0] == 0xEF, bytes[1] == 0xBB, bytes[2] == 0xBF {
             throw reader.failure("found a byte order mark, expected a value", bytes)
         }
@@ -66,11 +66,11 @@ struct JSONReader {
             let key = try readString(bytes)
             skipSpace(bytes)
             guard accept(UInt8(ascii: ":"), bytes) else { throw unexpected("\":\"", bytes) }
-            if depth == 1, !leftOut.isEmpty, leftOut.contains(key) {
-                try skipValue(bytes)
-            } else {
-                members.append(JSONObject.Member(key: key, value: try readValue(bytes)))
+            if let end, depth == 1, key == end {
+                try skipToEnd(bytes)
+                break
             }
+            members.append(JSONObject.Member(key: key, value: try readValue(bytes)))
             skipSpace(bytes)
             if accept(UInt8(ascii: "}"), bytes) { break }
             guard accept(UInt8(ascii: ","), bytes) else {
@@ -95,33 +95,12 @@ struct JSONReader {
         }
     }
 
-    /// Steps over a value.
-    private mutating func skipValue(_ bytes: Span<UInt8>) throws(JSONSyntaxError) {
-        var open = 0
-        repeat {
-            guard index < bytes.count else { throw unexpected("the end of a value", bytes) }
-            switch bytes[index] {
-            case UInt8(ascii: "{"), UInt8(ascii: "["): open += 1
-            case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                guard open > 0 else { throw unexpected("a value", bytes) }
-                open -= 1
-            case UInt8(ascii: "\""): skipString(bytes)
-            default:
-                guard open > 0 else {
-                    _ = try readValue(bytes)
-                    return
-                }
-            }
-            index += 1
-        } while open > 0
-    }
-
-    /// Steps from the opening quote of a string to the closing one, or to the end of the text.
-    private mutating func skipString(_ bytes: Span<UInt8>) {
-        index += 1
-        while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
-            index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
-        }
+    /// Steps to the end of the text, where at least the outermost object must end.
+    private mutating func skipToEnd(_ bytes: Span<UInt8>) throws(JSONSyntaxError) {
+        var last = bytes.count - 1
+        while [0x20, 0x09, 0x0A, 0x0D].contains(bytes[last]) { last -= 1 }
+        index = bytes.count
+        guard bytes[last] == UInt8(ascii: "}") else { throw unexpected("\"}\"", bytes) }
     }
 
     /// Steps over an opening bracket and the space after it.

@@ -30,10 +30,10 @@ public enum JSONValue: Hashable, Sendable {
         self = try JSONReader.read(json.span)
     }
 
-    /// Reads one JSON text whose outermost object may lack some members, which spares the time to
-    /// read them; of an array or object that is left out, only brackets and strings are looked at.
-    package init(json: [UInt8], leavingOut names: [String]) throws(JSONSyntaxError) {
-        self = try JSONReader.read(json.span, leavingOut: names)
+    /// Reads one JSON text, of an object only the members before the one with this name: of the
+    /// rest only the last bracket is looked at.
+    package init(json: [UInt8], upTo name: String) throws(JSONSyntaxError) {
+        self = try JSONReader.read(json.span, upTo: name)
     }
 
     /// This value as compact or pretty UTF-8 text, without a newline at the end.

@@ -15,20 +15,26 @@ struct ColumnTable {
     var text: String {
         var widths: [Int] = []
         for column in rows.first?.indices ?? 0..<0 {
-            let widest = rows.reduce(0) { max($0, $1[column].unicodeScalars.count) }
+            let widest = rows.reduce(0) { max($0, Self.width(of: $1[column])) }
             widths.append(max(Self.leastWidth, widest + Self.gap))
         }
-        var text = ""
+        // Bytes, since adding to a string costs several times as much.
+        var text: [UInt8] = []
         for row in rows {
             for (column, cell) in row.enumerated() {
-                text += cell
+                text += cell.utf8
                 if column < row.count - 1 {
-                    let padding = widths[column] - cell.unicodeScalars.count
-                    text += String(repeating: " ", count: padding)
+                    let padding = widths[column] - Self.width(of: cell)
+                    text.append(contentsOf: repeatElement(UInt8(ascii: " "), count: padding))
                 }
             }
-            text += "\n"
+            text.append(UInt8(ascii: "\n"))
         }
-        return text
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// The number of scalars: of bytes, but for those that continue one.
+    private static func width(of cell: String) -> Int {
+        cell.utf8.reduce(0) { $1 & 0xC0 == 0x80 ? $0 : $0 + 1 }
     }
 }
