@@ -164,6 +164,23 @@ struct CheckpointTests {
         }
     }
 
+    @Test("a read-only root is restored whose image has no /tmp")
+    func readOnlyRootWithoutTmp() throws {
+        try TestBundle.use { bundle throws in
+            bundle.spec.root?.readonly = true
+            try check(rmdir("\(bundle.rootfs)/tmp"), "rmdir")
+            bundle.script("while :; do sleep 0.05; done")
+            try bundle.create()
+            #expect(try bundle.swrunc("start", bundle.id).status == 0)
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            let restored = try bundle.restore()
+            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+            let look = try bundle.swrunc(
+                "exec", bundle.id, "sh", "-c", "touch /new 2>/dev/null || echo ro")
+            #expect(look.text == "ro", "\(look)")
+        }
+    }
+
     @Test("restore makes the mount points that a fresh rootfs lacks")
     func freshRoot() throws {
         try TestBundle.use { bundle throws in

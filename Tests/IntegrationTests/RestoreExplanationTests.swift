@@ -25,6 +25,8 @@ struct RestoreExplanationTests {
             bundle.spec.hooks = Hooks(createRuntime: [Hook(path: "/bin/true")])
             try bundle.startCounting()
             #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            bundle.spec.root?.readonly = true
+            try bundle.writeConfig()
             let done = try explained(bundle, "--tcp-established", "--copy")
             #expect(done.status == 0 && done.error == "", "\(done)")
             let lines = done.output.lines.map { $0.split(separator: " ").joined(separator: " ") }
@@ -32,6 +34,8 @@ struct RestoreExplanationTests {
                 "ext_mnt key \"/data\", val \"\(source)\"", "tcp_established true",
                 "tcp_close false", "root \"\(bundle.rootfs)\"", "/data \(source)",
                 "linux.readonlyPaths these paths are read-only",
+                "mounts make the mount points that the root lacks",
+                "root.readonly make /tmp if the root lacks it, and make the root's mount read-only",
             ] {
                 #expect(lines.contains(line), "\(line) in \(done.output)")
             }

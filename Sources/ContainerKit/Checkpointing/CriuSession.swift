@@ -229,7 +229,8 @@ final class CriuSession {
         try send(request)
         var failure: ContainerError?
         while true {
-            if let limit = limit(), try !awaitMessage(meanwhile, before: limit.deadline) {
+            let limit = limit()
+            if try !awaitMessage(meanwhile, before: limit?.deadline), let limit {
                 isOverdue = true
                 let error = failure ?? overdue(limit, request.kind, log())
                 guard request.kind.stopsProcesses else {
@@ -238,8 +239,6 @@ final class CriuSession {
                 }
                 guard let response = breakOff(request.kind), failure == nil else { throw error }
                 return response
-            } else if limit() == nil, let meanwhile {
-                _ = try awaitMessage(meanwhile, before: nil)
             }
             guard let (response, descriptor) = try receive() else {
                 throw failure ?? endedWithoutAnswer(log())

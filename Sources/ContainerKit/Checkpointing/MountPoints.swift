@@ -54,6 +54,29 @@ struct MountPoints {
         }
     }
 
+    /// Makes `/tmp` if it is missing.
+    ///
+    /// CRIU enters the root through it, or else through a directory that it makes there, which a
+    /// read-only root refuses. An error is left to CRIU, which may do without it.
+    func makeEntrance() {
+        try? MissingMountPoint("/tmp", isDirectory: true).make(below: root)
+    }
+
+    /// What `make`, and for a read-only root `makeEntrance`, will do.
+    static func lines(for spec: Spec) -> [RestoreExplanation.Line] {
+        var lines: [RestoreExplanation.Line] = []
+        if spec.mounts?.isEmpty == false {
+            lines.append(.init(field: "mounts", text: "make the mount points that the root lacks"))
+        }
+        if spec.root?.readonly == true {
+            lines.append(
+                .init(
+                    field: "root.readonly",
+                    text: "make /tmp if the root lacks it, and make the root's mount read-only"))
+        }
+        return lines
+    }
+
     private static func below(_ parent: String?, _ destination: String) -> String {
         guard let parent else { return destination }
         return String(destination.dropFirst(parent.count))

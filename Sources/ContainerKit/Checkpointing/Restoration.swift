@@ -131,6 +131,7 @@ final class Restoration {
         try points.check(request.notes?.mounts ?? [])
         // CRIU before 4.2 leaves a read-only root writable, unless what it binds is read-only.
         if spec.root?.readonly == true {
+            points.makeEntrance()
             let tree = launcher.rootTree
             try reporting("unable to make the root read-only", field: "root.readonly") {
                 () throws(SystemCallError) in

@@ -124,7 +124,7 @@ struct RestoreExplanation: Equatable {
         sections = [
             Section(
                 key: "before", title: "The runtime, before CRIU:",
-                lines: Self.lines(try plan.stepsBeforeRestore())),
+                lines: Self.lines(try plan.stepsBeforeRestore()) + MountPoints.lines(for: spec)),
             Section(
                 key: "mounts", title: "Mounts that are connected to the host:",
                 lines: criu.externalMounts.map { Line(field: $0.key, text: $0.value) }
