@@ -29,8 +29,8 @@ class Result:
 
     @property
     def reason(self):
-        """The reason, as far as the output shows it."""
-        if self.status == "skip":
+        """The reason, as far as the output shows it; of a skip without one, it is written into the table by hand."""
+        if self.status == "skip" and self.detail:
             return self.detail if self.detail.startswith("machine: ") else f"suite: {self.detail}"
         missing = [
             match[1] or match[2]

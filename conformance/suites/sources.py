@@ -139,24 +139,27 @@ def go_packages(suite, *packages):
     return unpacked(suite, CACHE / "packages" / suite, packages, ("golang-",))
 
 
-def criu():
-    """The folder of a command `criu` that is Debian's newest: older ones cannot dump on newer kernels.
-
-    It runs with the C library and the other libraries of its own release.
-    """
-    root = unpacked(NEWEST, CACHE / "packages/criu", ["criu"], ("criu", "lib", "gcc-"))
+def foreign(command, suite, *packages):
+    """The folder of a command of another Debian release: it runs with the C library and the others of that release."""
+    root = unpacked(suite, CACHE / f"packages/{command}", packages, (command, "lib", "gcc-"))
     folder = root / "bin-here"
-    command = folder / "criu"
-    if not command.exists():
+    script = folder / command
+    if not script.exists():
         (loader,) = root.glob("usr/lib*/ld-linux-*.so.*")
         (libraries,) = {file.parent for file in root.glob("usr/lib/*/libc.so.6")}
+        (program,) = root.glob(f"usr/*bin/{command}")
         folder.mkdir(exist_ok=True)
         new = folder / "new"
-        new.write_text(f'#!/bin/sh\nexec {loader} --library-path {libraries} {root}/usr/sbin/criu "$@"\n')
+        new.write_text(f'#!/bin/sh\nexec {loader} --library-path {libraries} {program} "$@"\n')
         new.chmod(0o755)
-        new.rename(command)
-    checked(command, "--version")
+        new.rename(script)
+    checked(script, "--version")
     return folder
+
+
+def criu():
+    """The folder of a command `criu` that is Debian's newest: older ones cannot dump on newer kernels."""
+    return foreign("criu", NEWEST, "criu")
 
 
 def version_of(go):
