@@ -141,7 +141,8 @@ def go_packages(suite, *packages):
 
 def foreign(command, suite, *packages):
     """The folder of a command of another Debian release: it runs with the C library and the others of that release."""
-    root = unpacked(suite, CACHE / f"packages/{command}", packages, (command, "lib", "gcc-"))
+    home = CACHE / "packages" / (command if suite == NEWEST else f"{command}-{suite}")
+    root = unpacked(suite, home, packages, (command, "lib", "gcc-"))
     folder = root / "bin-here"
     script = folder / command
     if not script.exists():
