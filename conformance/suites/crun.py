@@ -18,7 +18,7 @@ import sources
 import tap
 from results import Result
 
-# The newest whose source all mirrors have; sid's is sometimes missing.
+# Debian's stable release: its source package does not give way to another version, as in sid.
 SUITE = "trixie"
 PACKAGES = "bsdutils gcc libc6-dev libseccomp-dev linux-libc-dev"
 # What crun's configure would find here, as far as init.c asks.
