@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
 
 // Scheduling, memory and resource limits of a process.
 
@@ -6,7 +7,7 @@
 /// The scheduling policy of a process.
 ///
 /// Kernel: sched(7). Source: linux/sched.h.
-package enum SchedulingPolicy: Int, KernelNumber {
+public enum SchedulingPolicy: Int, KernelNumber {
     case other = 0
     case fifo = 1
     case roundRobin = 2
@@ -16,7 +17,7 @@ package enum SchedulingPolicy: Int, KernelNumber {
     case idle = 5
     case deadline = 6
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .other: "SCHED_OTHER"
         case .fifo: "SCHED_FIFO"
@@ -32,20 +33,20 @@ package enum SchedulingPolicy: Int, KernelNumber {
 /// Flags of sched_setattr.
 ///
 /// Source: linux/sched.h.
-@frozen package struct SchedulingFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct SchedulingFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var resetOnFork: Self { Self(rawValue: 0x01) }
-    @inlinable package static var reclaim: Self { Self(rawValue: 0x02) }
-    @inlinable package static var deadlineOverrun: Self { Self(rawValue: 0x04) }
-    @inlinable package static var keepPolicy: Self { Self(rawValue: 0x08) }
-    @inlinable package static var keepParameters: Self { Self(rawValue: 0x10) }
-    @inlinable package static var utilizationClampMinimum: Self { Self(rawValue: 0x20) }
-    @inlinable package static var utilizationClampMaximum: Self { Self(rawValue: 0x40) }
+    @inlinable public static var resetOnFork: Self { Self(rawValue: 0x01) }
+    @inlinable public static var reclaim: Self { Self(rawValue: 0x02) }
+    @inlinable public static var deadlineOverrun: Self { Self(rawValue: 0x04) }
+    @inlinable public static var keepPolicy: Self { Self(rawValue: 0x08) }
+    @inlinable public static var keepParameters: Self { Self(rawValue: 0x10) }
+    @inlinable public static var utilizationClampMinimum: Self { Self(rawValue: 0x20) }
+    @inlinable public static var utilizationClampMaximum: Self { Self(rawValue: 0x40) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.resetOnFork, "SCHED_FLAG_RESET_ON_FORK"), (.reclaim, "SCHED_FLAG_RECLAIM"),
             (.deadlineOverrun, "SCHED_FLAG_DL_OVERRUN"), (.keepPolicy, "SCHED_FLAG_KEEP_POLICY"),
@@ -59,12 +60,12 @@ package enum SchedulingPolicy: Int, KernelNumber {
 /// The I/O scheduling class of a process.
 ///
 /// Kernel: ioprio_set(2). Source: linux/ioprio.h.
-package enum IOPriorityClass: Int, KernelNumber {
+public enum IOPriorityClass: Int, KernelNumber {
     case realTime = 1
     case bestEffort = 2
     case idle = 3
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .realTime: "IOPRIO_CLASS_RT"
         case .bestEffort: "IOPRIO_CLASS_BE"
@@ -76,15 +77,15 @@ package enum IOPriorityClass: Int, KernelNumber {
 /// An I/O priority: class and level in one number.
 ///
 /// Source: linux/ioprio.h, IOPRIO_PRIO_VALUE.
-package struct IOPriorityWord: KernelWord {
-    package let number: Int
+public struct IOPriorityWord: KernelWord {
+    public let number: Int
 
     /// A level within a class.
-    package init(_ priorityClass: IOPriorityClass, _ level: Int) {
+    public init(_ priorityClass: IOPriorityClass, _ level: Int) {
         number = priorityClass.rawValue << 13 | level
     }
 
-    package static func spelling(of number: Int) -> String {
+    public static func spelling(of number: Int) -> String {
         let name = IOPriorityClass.spelling(of: number >> 13)
         return "IOPRIO_PRIO_VALUE(\(name), \(number & 0x1fff))"
     }
@@ -93,16 +94,16 @@ package struct IOPriorityWord: KernelWord {
 /// How the kernel interprets the nodes of a memory policy.
 ///
 /// Kernel: set_mempolicy(2). Source: linux/mempolicy.h.
-@frozen package struct MemoryPolicyFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct MemoryPolicyFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var staticNodes: Self { Self(rawValue: 1 << 15) }
-    @inlinable package static var relativeNodes: Self { Self(rawValue: 1 << 14) }
-    @inlinable package static var numaBalancing: Self { Self(rawValue: 1 << 13) }
+    @inlinable public static var staticNodes: Self { Self(rawValue: 1 << 15) }
+    @inlinable public static var relativeNodes: Self { Self(rawValue: 1 << 14) }
+    @inlinable public static var numaBalancing: Self { Self(rawValue: 1 << 13) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.staticNodes, "MPOL_F_STATIC_NODES"), (.relativeNodes, "MPOL_F_RELATIVE_NODES"),
             (.numaBalancing, "MPOL_F_NUMA_BALANCING"),
@@ -113,7 +114,7 @@ package struct IOPriorityWord: KernelWord {
 /// The NUMA nodes that memory is allocated from.
 ///
 /// Kernel: set_mempolicy(2). Source: linux/mempolicy.h.
-package enum MemoryPolicyMode: Int, KernelNumber {
+public enum MemoryPolicyMode: Int, KernelNumber {
     case systemDefault = 0
     case preferred = 1
     case bind = 2
@@ -122,7 +123,7 @@ package enum MemoryPolicyMode: Int, KernelNumber {
     case preferredMany = 5
     case weightedInterleave = 6
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .systemDefault: "MPOL_DEFAULT"
         case .preferred: "MPOL_PREFERRED"
@@ -136,15 +137,15 @@ package enum MemoryPolicyMode: Int, KernelNumber {
 }
 
 /// The mode of a memory policy with its flags.
-package struct MemoryPolicyWord: KernelWord {
-    package let number: Int
+public struct MemoryPolicyWord: KernelWord {
+    public let number: Int
 
     /// A mode and its flags.
-    package init(_ mode: MemoryPolicyMode, _ flags: MemoryPolicyFlags = .empty) {
+    public init(_ mode: MemoryPolicyMode, _ flags: MemoryPolicyFlags = .empty) {
         number = mode.rawValue | flags.rawValue
     }
 
-    package static func spelling(of number: Int) -> String {
+    public static func spelling(of number: Int) -> String {
         let flags = MemoryPolicyFlags(rawValue: number & ~0xfff)
         let mode = MemoryPolicyMode.spelling(of: number & 0xfff)
         return flags.isEmpty ? mode : "\(mode)|\(flags)"
@@ -154,11 +155,11 @@ package struct MemoryPolicyWord: KernelWord {
 /// An execution domain.
 ///
 /// Kernel: personality(2). Source: linux/personality.h.
-package enum ExecutionDomain: Int, KernelNumber {
+public enum ExecutionDomain: Int, KernelNumber {
     case linux = 0
     case linux32 = 8
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .linux: "PER_LINUX"
         case .linux32: "PER_LINUX32"
@@ -169,10 +170,10 @@ package enum ExecutionDomain: Int, KernelNumber {
 /// What the ID given to ioprio_set(2) identifies.
 ///
 /// Source: linux/ioprio.h.
-package enum PriorityTarget: Int, KernelNumber {
+public enum PriorityTarget: Int, KernelNumber {
     case process = 1
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .process: "IOPRIO_WHO_PROCESS"
         }
@@ -182,7 +183,7 @@ package enum PriorityTarget: Int, KernelNumber {
 /// The resource that a limit is for.
 ///
 /// Kernel: getrlimit(2). Source: asm-generic/resource.h.
-package enum ResourceLimit: Int, KernelNumber {
+public enum ResourceLimit: Int, KernelNumber {
     case cpu = 0
     case fileSize = 1
     case data = 2
@@ -200,7 +201,7 @@ package enum ResourceLimit: Int, KernelNumber {
     case realTimePriority = 14
     case realTime = 15
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .cpu: "RLIMIT_CPU"
         case .fileSize: "RLIMIT_FSIZE"
@@ -225,16 +226,16 @@ package enum ResourceLimit: Int, KernelNumber {
 /// The permitted accesses to mapped memory.
 ///
 /// Kernel: mmap(2). Source: asm-generic/mman-common.h.
-@frozen package struct ProtectionFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct ProtectionFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var read: Self { Self(rawValue: 0x1) }
-    @inlinable package static var write: Self { Self(rawValue: 0x2) }
-    @inlinable package static var execute: Self { Self(rawValue: 0x4) }
+    @inlinable public static var read: Self { Self(rawValue: 0x1) }
+    @inlinable public static var write: Self { Self(rawValue: 0x2) }
+    @inlinable public static var execute: Self { Self(rawValue: 0x4) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.read, "PROT_READ"), (.write, "PROT_WRITE"), (.execute, "PROT_EXEC"),
         ]
@@ -244,16 +245,16 @@ package enum ResourceLimit: Int, KernelNumber {
 /// How memory is mapped.
 ///
 /// Kernel: mmap(2). Source: linux/mman.h, asm-generic/mman-common.h.
-@frozen package struct MappingFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct MappingFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var shared: Self { Self(rawValue: 0x1) }
-    @inlinable package static var `private`: Self { Self(rawValue: 0x2) }
-    @inlinable package static var anonymous: Self { Self(rawValue: 0x20) }
+    @inlinable public static var shared: Self { Self(rawValue: 0x1) }
+    @inlinable public static var `private`: Self { Self(rawValue: 0x2) }
+    @inlinable public static var anonymous: Self { Self(rawValue: 0x20) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.shared, "MAP_SHARED"), (.private, "MAP_PRIVATE"), (.anonymous, "MAP_ANONYMOUS"),
         ]
@@ -263,10 +264,10 @@ package enum ResourceLimit: Int, KernelNumber {
 /// The advice that madvise(2) gives about memory.
 ///
 /// Source: asm-generic/mman-common.h.
-package enum MemoryAdvice: Int, KernelNumber {
+public enum MemoryAdvice: Int, KernelNumber {
     case notInChildren = 10
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .notInChildren: "MADV_DONTFORK"
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
 
 // Capabilities by number and as sets: linux/capability.h.
 
@@ -6,22 +7,22 @@
 /// The number of a capability.
 ///
 /// Kernel: capabilities(7). Source: linux/capability.h.
-package struct CapabilityNumber: KernelWord {
-    package let number: Int
+public struct CapabilityNumber: KernelWord {
+    public let number: Int
 
     /// The capability with this number, whether it has a name or not.
-    package init(_ number: Int) {
+    public init(_ number: Int) {
         self.number = number
     }
 
-    package static func spelling(of number: Int) -> String {
+    public static func spelling(of number: Int) -> String {
         names.indices.contains(number) ? names[number] : String(number)
     }
 
     /// The names in the order of their numbers.
     ///
     /// RuntimeSpec has them too, for every system; a test compares both.
-    package static let names = [
+    public static let names = [
         "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
         "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE",
         "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW",
@@ -37,15 +38,15 @@ package struct CapabilityNumber: KernelWord {
 /// A set of capabilities, one bit each.
 ///
 /// Kernel: capset(2).
-package struct CapabilityWord: KernelWord {
-    package let number: Int
+public struct CapabilityWord: KernelWord {
+    public let number: Int
 
     /// The set with these bits.
-    package init(_ mask: UInt64) {
+    public init(_ mask: UInt64) {
         number = Int(bitPattern: UInt(mask))
     }
 
-    package static func spelling(of number: Int) -> String {
+    public static func spelling(of number: Int) -> String {
         let held = (0..<64).filter { number >> $0 & 1 == 1 }
         return held.isEmpty
             ? "0" : held.map { CapabilityNumber.spelling(of: $0) }.joined(separator: "|")

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
 
 // Types and attributes of files and file systems: linux/stat.h, linux/magic.h.
 
@@ -6,7 +7,7 @@
 /// The type of a file, as the upper bits of its mode.
 ///
 /// Kernel: inode(7). Source: linux/stat.h.
-package enum FileKind: Int, KernelNumber {
+public enum FileKind: Int, KernelNumber {
     case fifo = 0o010_000
     case characterDevice = 0o020_000
     case directory = 0o040_000
@@ -15,7 +16,7 @@ package enum FileKind: Int, KernelNumber {
     case link = 0o120_000
     case socket = 0o140_000
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .fifo: "S_IFIFO"
         case .characterDevice: "S_IFCHR"
@@ -30,58 +31,58 @@ package enum FileKind: Int, KernelNumber {
 
 extension FileKind {
     /// S_IFMT: the bits of a mode that hold the type.
-    @inlinable package static var mask: Int { 0o170_000 }
+    @inlinable public static var mask: Int { 0o170_000 }
 
     /// The type in a mode; nil if its bits are no known type.
-    @inlinable package init?(mode: some BinaryInteger) {
+    @inlinable public init?(mode: some BinaryInteger) {
         self.init(rawValue: Int(truncatingIfNeeded: mode) & Self.mask)
     }
 }
 
 /// The type and permissions of a file to make; mkdirat(2) takes permissions alone.
-package struct FileMode: KernelWord {
-    package let number: Int
+public struct FileMode: KernelWord {
+    public let number: Int
 
     /// Permission bits.
-    @inlinable package init(_ permissions: Int) {
+    @inlinable public init(_ permissions: Int) {
         number = permissions
     }
 
     /// A type with permission bits.
-    @inlinable package init(_ type: FileKind, _ permissions: Int) {
+    @inlinable public init(_ type: FileKind, _ permissions: Int) {
         number = type.rawValue | permissions
     }
 
-    package static func spelling(of number: Int) -> String {
+    public static func spelling(of number: Int) -> String {
         let permissions = "0" + String(number & permissionMask, radix: 8)
         return FileKind(mode: number).map { "\($0.name)|\(permissions)" } ?? permissions
     }
 
     /// Permissions with set-user-ID, set-group-ID and the sticky bit.
-    @inlinable package static var permissionMask: Int { 0o7777 }
+    @inlinable public static var permissionMask: Int { 0o7777 }
     /// The bits that say who may read, write and execute.
-    @inlinable package static var accessMask: Int { 0o777 }
+    @inlinable public static var accessMask: Int { 0o777 }
     /// Those by which group and others may write.
-    @inlinable package static var writableByOthers: Int { 0o022 }
+    @inlinable public static var writableByOthers: Int { 0o022 }
 }
 
 /// The fields of statx(2): those asked for, and those filled in.
 ///
 /// Kernel: statx(2), STATX_*. Source: linux/stat.h.
-@frozen package struct StatusMask: KernelFlags {
-    package let rawValue: Int
+@frozen public struct StatusMask: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var basic: Self { Self(rawValue: 0x7ff) }
-    @inlinable package static var birthTime: Self { Self(rawValue: 0x800) }
-    @inlinable package static var mountID: Self { Self(rawValue: 0x1000) }
+    @inlinable public static var basic: Self { Self(rawValue: 0x7ff) }
+    @inlinable public static var birthTime: Self { Self(rawValue: 0x800) }
+    @inlinable public static var mountID: Self { Self(rawValue: 0x1000) }
     /// STATX_MNT_ID_UNIQUE: a mount ID that is never reused; Linux 6.8.
-    @inlinable package static var uniqueMountID: Self { Self(rawValue: 0x4000) }
+    @inlinable public static var uniqueMountID: Self { Self(rawValue: 0x4000) }
     /// STATX__RESERVED, which every kernel refuses.
-    @inlinable package static var reserved: Self { Self(rawValue: 0x8000_0000) }
+    @inlinable public static var reserved: Self { Self(rawValue: 0x8000_0000) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.basic, "STATX_BASIC_STATS"), (.birthTime, "STATX_BTIME"), (.mountID, "STATX_MNT_ID"),
             (.uniqueMountID, "STATX_MNT_ID_UNIQUE"),
@@ -93,14 +94,14 @@ package struct FileMode: KernelWord {
 /// The `stx_attributes` of statx(2).
 ///
 /// Source: linux/stat.h.
-@frozen package struct StatusAttributes: KernelFlags {
-    package let rawValue: Int
+@frozen public struct StatusAttributes: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var mountRoot: Self { Self(rawValue: 0x2000) }
+    @inlinable public static var mountRoot: Self { Self(rawValue: 0x2000) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.mountRoot, "STATX_ATTR_MOUNT_ROOT")
         ]
@@ -110,7 +111,7 @@ package struct FileMode: KernelWord {
 /// The type of a file system, as statfs(2) reports it.
 ///
 /// Source: linux/magic.h.
-package enum FilesystemMagic: Int, KernelNumber {
+public enum FilesystemMagic: Int, KernelNumber {
     case proc = 0x9fa0
     case sysfs = 0x6265_6572
     case devpts = 0x1cd1
@@ -121,7 +122,7 @@ package enum FilesystemMagic: Int, KernelNumber {
     case configfs = 0x6265_6570
     case securityfs = 0x7363_6673
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .proc: "PROC_SUPER_MAGIC"
         case .sysfs: "SYSFS_MAGIC"
@@ -139,17 +140,17 @@ package enum FilesystemMagic: Int, KernelNumber {
 /// The options of a new memory file.
 ///
 /// Kernel: memfd_create(2). Source: linux/memfd.h.
-@frozen package struct MemoryFileFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct MemoryFileFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var closeOnExec: Self { Self(rawValue: 0x1) }
-    @inlinable package static var allowSealing: Self { Self(rawValue: 0x2) }
-    @inlinable package static var noExecution: Self { Self(rawValue: 0x8) }
-    @inlinable package static var execution: Self { Self(rawValue: 0x10) }
+    @inlinable public static var closeOnExec: Self { Self(rawValue: 0x1) }
+    @inlinable public static var allowSealing: Self { Self(rawValue: 0x2) }
+    @inlinable public static var noExecution: Self { Self(rawValue: 0x8) }
+    @inlinable public static var execution: Self { Self(rawValue: 0x10) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.closeOnExec, "MFD_CLOEXEC"), (.allowSealing, "MFD_ALLOW_SEALING"),
             (.noExecution, "MFD_NOEXEC_SEAL"), (.execution, "MFD_EXEC"),
@@ -160,17 +161,17 @@ package enum FilesystemMagic: Int, KernelNumber {
 /// The changes to a memory file that its seals forbid.
 ///
 /// Kernel: F_ADD_SEALS of fcntl(2). Source: linux/fcntl.h.
-@frozen package struct FileSeals: KernelFlags {
-    package let rawValue: Int
+@frozen public struct FileSeals: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var sealing: Self { Self(rawValue: 0x1) }
-    @inlinable package static var shrinking: Self { Self(rawValue: 0x2) }
-    @inlinable package static var growing: Self { Self(rawValue: 0x4) }
-    @inlinable package static var writing: Self { Self(rawValue: 0x8) }
+    @inlinable public static var sealing: Self { Self(rawValue: 0x1) }
+    @inlinable public static var shrinking: Self { Self(rawValue: 0x2) }
+    @inlinable public static var growing: Self { Self(rawValue: 0x4) }
+    @inlinable public static var writing: Self { Self(rawValue: 0x8) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.sealing, "F_SEAL_SEAL"), (.shrinking, "F_SEAL_SHRINK"), (.growing, "F_SEAL_GROW"),
             (.writing, "F_SEAL_WRITE"),
@@ -181,17 +182,17 @@ package enum FilesystemMagic: Int, KernelNumber {
 /// Major and minor number of a device encoded as one, as mknod(2) takes them.
 ///
 /// Source: makedev(3).
-package struct DeviceNumber: KernelWord {
-    package let number: Int
+public struct DeviceNumber: KernelWord {
+    public let number: Int
 
     /// The number of the device `major:minor`.
-    package init(major: UInt32, minor: UInt32) {
+    public init(major: UInt32, minor: UInt32) {
         let low = UInt64(major & 0xfff) << 8 | UInt64(minor & 0xff)
         let high = UInt64(minor & ~0xff) << 12 | UInt64(major & ~0xfff) << 32
         number = Int(bitPattern: UInt(low | high))
     }
 
-    package static func spelling(of number: Int) -> String {
+    public static func spelling(of number: Int) -> String {
         let word = UInt64(UInt(bitPattern: number))
         let major = word >> 8 & 0xfff | word >> 32 & ~0xfff
         let minor = word & 0xff | word >> 12 & 0xffff_ff00
@@ -202,8 +203,8 @@ package struct DeviceNumber: KernelWord {
 /// The inode numbers of the initial namespaces.
 ///
 /// Source: linux/proc_ns.h; in the headers since Linux 6.18.
-package enum FirstNamespace {
+public enum FirstNamespace {
     /// PROC_USER_INIT_INO.
-    package static var user: UInt64 { 0xefff_fffd }
+    public static var user: UInt64 { 0xefff_fffd }
 }
 #endif

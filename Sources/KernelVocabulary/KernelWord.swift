@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
 
 // The kernel's numbers with the names from its headers: one vocabulary for the programs that a
 // child runs, for the parent's system calls, and for errors.
@@ -15,13 +16,16 @@
 //   Terminals         modes of terminals
 //   ErrnoName         errnos by name
 //
-// A test compares every number with the Linux headers.
+// A test compares every number with the Linux headers, whose names say what each is for.
+//
+// Public, although no product has this module: the compiler inlines nothing that is `package` into
+// other modules, and would look up witness tables at run time for every `|` (Decisions/0028).
 
 #if os(Linux)
 /// A number that the kernel's headers name.
 ///
 /// The text is made only when somebody reads it.
-package protocol KernelWord: Hashable, Sendable, CustomStringConvertible {
+public protocol KernelWord: Hashable, Sendable, CustomStringConvertible {
     /// The number, as a call takes it.
     var number: Int { get }
 
@@ -30,14 +34,14 @@ package protocol KernelWord: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension KernelWord {
-    package var description: String { Self.spelling(of: number) }
+    public var description: String { Self.spelling(of: number) }
 }
 
 /// Bits that can be combined with `|`; unknown ones print in hexadecimal.
 ///
 /// Not an `OptionSet`: its literals are arrays, and a launch would have to build the metadata of
 /// each array type (half a millisecond in total, a twentieth of `run`: Decisions/0028).
-package protocol KernelFlags: KernelWord {
+public protocol KernelFlags: KernelWord {
     /// The bits.
     var rawValue: Int { get }
 
@@ -52,49 +56,49 @@ package protocol KernelFlags: KernelWord {
 
 extension KernelFlags {
     /// No bit at all.
-    @inlinable @inline(__always) package static var empty: Self { Self(rawValue: 0) }
+    @inlinable @inline(__always) public static var empty: Self { Self(rawValue: 0) }
 
-    @inlinable @inline(__always) package var number: Int { rawValue }
+    @inlinable @inline(__always) public var number: Int { rawValue }
 
     /// Whether no bit is set.
-    @inlinable @inline(__always) package var isEmpty: Bool { rawValue == 0 }
+    @inlinable @inline(__always) public var isEmpty: Bool { rawValue == 0 }
 
     /// The bits of both; the method form of `|`.
-    @inlinable @inline(__always) package func union(_ other: Self) -> Self { self | other }
+    @inlinable @inline(__always) public func union(_ other: Self) -> Self { self | other }
 
     /// The bits of both.
-    @inlinable @inline(__always) package static func | (one: Self, other: Self) -> Self {
+    @inlinable @inline(__always) public static func | (one: Self, other: Self) -> Self {
         Self(rawValue: one.rawValue | other.rawValue)
     }
 
     /// Adds the bits of the other.
-    @inlinable @inline(__always) package static func |= (one: inout Self, other: Self) {
+    @inlinable @inline(__always) public static func |= (one: inout Self, other: Self) {
         one = one | other
     }
 
     /// Whether every bit of the other is set.
-    @inlinable @inline(__always) package func contains(_ other: Self) -> Bool {
+    @inlinable @inline(__always) public func contains(_ other: Self) -> Bool {
         rawValue & other.rawValue == other.rawValue
     }
 
     /// Whether no bit of the other is set.
-    @inlinable @inline(__always) package func isDisjoint(with other: Self) -> Bool {
+    @inlinable @inline(__always) public func isDisjoint(with other: Self) -> Bool {
         rawValue & other.rawValue == 0
     }
 
     /// The bits that both have.
-    @inlinable @inline(__always) package func intersection(_ other: Self) -> Self {
+    @inlinable @inline(__always) public func intersection(_ other: Self) -> Self {
         Self(rawValue: rawValue & other.rawValue)
     }
 
     /// The bits that the other does not have.
-    @inlinable @inline(__always) package func subtracting(_ other: Self) -> Self {
+    @inlinable @inline(__always) public func subtracting(_ other: Self) -> Self {
         Self(rawValue: rawValue & ~other.rawValue)
     }
 
-    package static var emptySpelling: String { "0" }
+    public static var emptySpelling: String { "0" }
 
-    package static func spelling(of number: Int) -> String {
+    public static func spelling(of number: Int) -> String {
         var rest = number
         var parts: [String] = []
         for (flag, name) in names where rest & flag.rawValue == flag.rawValue {
@@ -107,40 +111,40 @@ extension KernelFlags {
 }
 
 /// One number of a closed list, such as a command.
-package protocol KernelNumber: KernelWord, RawRepresentable, CaseIterable where RawValue == Int {
+public protocol KernelNumber: KernelWord, RawRepresentable, CaseIterable where RawValue == Int {
     /// Its name.
     var name: String { get }
 }
 
 extension KernelNumber {
-    @inlinable package var number: Int { rawValue }
+    @inlinable public var number: Int { rawValue }
 
-    package static func spelling(of number: Int) -> String {
+    public static func spelling(of number: Int) -> String {
         Self(rawValue: number)?.name ?? String(number)
     }
 }
 
 /// A number with its kind, which gives its name.
-package struct NamedNumber: Equatable, Sendable, CustomStringConvertible {
+public struct NamedNumber: Equatable, Sendable, CustomStringConvertible {
     /// The number.
-    package let number: Int
+    public let number: Int
     private let kind: any KernelWord.Type
 
     /// The number of a word.
-    package init<Word: KernelWord>(_ word: Word) {
+    public init<Word: KernelWord>(_ word: Word) {
         number = word.number
         kind = Word.self
     }
 
     /// A number of the given kind, whether the kind knows it or not.
-    package init<Word: KernelWord>(_ number: Int, of kind: Word.Type) {
+    public init<Word: KernelWord>(_ number: Int, of kind: Word.Type) {
         self.number = number
         self.kind = kind
     }
 
-    package var description: String { kind.spelling(of: number) }
+    public var description: String { kind.spelling(of: number) }
 
-    package static func == (one: NamedNumber, other: NamedNumber) -> Bool {
+    public static func == (one: NamedNumber, other: NamedNumber) -> Bool {
         one.number == other.number && one.kind == other.kind
     }
 }

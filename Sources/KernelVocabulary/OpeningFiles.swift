@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
 
 // How files are opened and found: fcntl.h, linux/openat2.h.
 
@@ -6,33 +7,33 @@
 /// How a file is opened.
 ///
 /// Kernel: open(2). Source: asm-generic/fcntl.h, asm/fcntl.h.
-@frozen package struct OpenFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct OpenFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var pathOnly: Self { Self(rawValue: 0o10_000_000) }
-    @inlinable package static var writeOnly: Self { Self(rawValue: 0o1) }
-    @inlinable package static var readWrite: Self { Self(rawValue: 0o2) }
-    @inlinable package static var create: Self { Self(rawValue: 0o100) }
-    @inlinable package static var exclusive: Self { Self(rawValue: 0o200) }
-    @inlinable package static var noTerminal: Self { Self(rawValue: 0o400) }
-    @inlinable package static var truncate: Self { Self(rawValue: 0o1000) }
-    @inlinable package static var append: Self { Self(rawValue: 0o2000) }
-    @inlinable package static var nonBlocking: Self { Self(rawValue: 0o4000) }
+    @inlinable public static var pathOnly: Self { Self(rawValue: 0o10_000_000) }
+    @inlinable public static var writeOnly: Self { Self(rawValue: 0o1) }
+    @inlinable public static var readWrite: Self { Self(rawValue: 0o2) }
+    @inlinable public static var create: Self { Self(rawValue: 0o100) }
+    @inlinable public static var exclusive: Self { Self(rawValue: 0o200) }
+    @inlinable public static var noTerminal: Self { Self(rawValue: 0o400) }
+    @inlinable public static var truncate: Self { Self(rawValue: 0o1000) }
+    @inlinable public static var append: Self { Self(rawValue: 0o2000) }
+    @inlinable public static var nonBlocking: Self { Self(rawValue: 0o4000) }
     #if arch(arm64)
-    @inlinable package static var directory: Self { Self(rawValue: 0o40_000) }
+    @inlinable public static var directory: Self { Self(rawValue: 0o40_000) }
     #else
-    @inlinable package static var directory: Self { Self(rawValue: 0o200_000) }
+    @inlinable public static var directory: Self { Self(rawValue: 0o200_000) }
     #endif
     #if arch(arm64)
-    @inlinable package static var noFollow: Self { Self(rawValue: 0o100_000) }
+    @inlinable public static var noFollow: Self { Self(rawValue: 0o100_000) }
     #else
-    @inlinable package static var noFollow: Self { Self(rawValue: 0o400_000) }
+    @inlinable public static var noFollow: Self { Self(rawValue: 0o400_000) }
     #endif
-    @inlinable package static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
+    @inlinable public static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.pathOnly, "O_PATH"), (.writeOnly, "O_WRONLY"), (.readWrite, "O_RDWR"),
             (.create, "O_CREAT"), (.exclusive, "O_EXCL"), (.noTerminal, "O_NOCTTY"),
@@ -41,29 +42,29 @@
         ]
     }
 
-    package static var emptySpelling: String { "O_RDONLY" }
+    public static var emptySpelling: String { "O_RDONLY" }
 }
 
 extension OpenFlags {
     /// O_RDONLY, whose value is zero.
-    @inlinable package static var readOnly: Self { .empty }
+    @inlinable public static var readOnly: Self { .empty }
 }
 
 /// How openat2 resolves a path.
 ///
 /// Kernel: openat2(2), `open_how.resolve`. Source: linux/openat2.h.
-@frozen package struct Resolution: KernelFlags {
-    package let rawValue: Int
+@frozen public struct Resolution: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var noCrossing: Self { Self(rawValue: 0x01) }
-    @inlinable package static var noMagicLinks: Self { Self(rawValue: 0x02) }
-    @inlinable package static var noSymbolicLinks: Self { Self(rawValue: 0x04) }
-    @inlinable package static var staysBeneath: Self { Self(rawValue: 0x08) }
-    @inlinable package static var staysInRoot: Self { Self(rawValue: 0x10) }
+    @inlinable public static var noCrossing: Self { Self(rawValue: 0x01) }
+    @inlinable public static var noMagicLinks: Self { Self(rawValue: 0x02) }
+    @inlinable public static var noSymbolicLinks: Self { Self(rawValue: 0x04) }
+    @inlinable public static var staysBeneath: Self { Self(rawValue: 0x08) }
+    @inlinable public static var staysInRoot: Self { Self(rawValue: 0x10) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.noCrossing, "RESOLVE_NO_XDEV"), (.noMagicLinks, "RESOLVE_NO_MAGICLINKS"),
             (.noSymbolicLinks, "RESOLVE_NO_SYMLINKS"), (.staysBeneath, "RESOLVE_BENEATH"),
@@ -74,39 +75,39 @@ extension OpenFlags {
 
 extension Resolution {
     /// Like a chroot: no link leads out, and magic links of procfs are not followed.
-    @inlinable package static var inRoot: Self { .staysInRoot | .noMagicLinks }
+    @inlinable public static var inRoot: Self { .staysInRoot | .noMagicLinks }
     /// Like `inRoot`, but follows no symbolic link.
-    @inlinable package static var noLinks: Self { .inRoot | .noSymbolicLinks }
+    @inlinable public static var noLinks: Self { .inRoot | .noSymbolicLinks }
     /// Below a directory, on its own file system, following no link.
-    @inlinable package static var beneath: Self { .name | .noCrossing }
+    @inlinable public static var beneath: Self { .name | .noCrossing }
     /// Like `beneath`, but follows symbolic links: `self` of a procfs is one.
-    @inlinable package static var beneathThroughLinks: Self {
+    @inlinable public static var beneathThroughLinks: Self {
         .staysBeneath | .noMagicLinks | .noCrossing
     }
     /// A name in a directory; it may be a mount point.
-    @inlinable package static var name: Self { .staysBeneath | .noMagicLinks | .noSymbolicLinks }
+    @inlinable public static var name: Self { .staysBeneath | .noMagicLinks | .noSymbolicLinks }
 }
 
 /// How a call interprets a path relative to a directory's descriptor.
 ///
 /// Some of the flags belong to a single call. Kernel: AT_* of openat(2), open_tree(2), statx(2),
 /// execveat(2). Source: linux/fcntl.h, linux/mount.h.
-@frozen package struct PathFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct PathFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
     /// OPEN_TREE_CLONE; for open_tree(2) alone.
-    @inlinable package static var cloneTree: Self { Self(rawValue: 0x1) }
+    @inlinable public static var cloneTree: Self { Self(rawValue: 0x1) }
     /// OPEN_TREE_CLOEXEC; for open_tree(2) alone.
-    @inlinable package static var treeCloseOnExec: Self { Self(rawValue: 0o2_000_000) }
-    @inlinable package static var noFollow: Self { Self(rawValue: 0x100) }
-    @inlinable package static var emptyPath: Self { Self(rawValue: 0x1000) }
-    @inlinable package static var recursive: Self { Self(rawValue: 0x8000) }
+    @inlinable public static var treeCloseOnExec: Self { Self(rawValue: 0o2_000_000) }
+    @inlinable public static var noFollow: Self { Self(rawValue: 0x100) }
+    @inlinable public static var emptyPath: Self { Self(rawValue: 0x1000) }
+    @inlinable public static var recursive: Self { Self(rawValue: 0x8000) }
     /// AT_EXECVE_CHECK; for execveat(2) alone, Linux 6.14.
-    @inlinable package static var checkExecution: Self { Self(rawValue: 0x1_0000) }
+    @inlinable public static var checkExecution: Self { Self(rawValue: 0x1_0000) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.cloneTree, "OPEN_TREE_CLONE"), (.treeCloseOnExec, "OPEN_TREE_CLOEXEC"),
             (.noFollow, "AT_SYMLINK_NOFOLLOW"), (.emptyPath, "AT_EMPTY_PATH"),
@@ -118,11 +119,11 @@ extension Resolution {
 /// A special value in place of a directory's descriptor.
 ///
 /// Source: linux/fcntl.h.
-package enum DirectoryDescriptor: Int, KernelNumber {
+public enum DirectoryDescriptor: Int, KernelNumber {
     /// The current directory.
     case current = -100
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .current: "AT_FDCWD"
         }
@@ -132,11 +133,11 @@ package enum DirectoryDescriptor: Int, KernelNumber {
 /// What unlinkat removes.
 ///
 /// Source: linux/fcntl.h.
-package enum RemovalFlag: Int, KernelNumber {
+public enum RemovalFlag: Int, KernelNumber {
     /// AT_REMOVEDIR: an empty directory, not a file.
     case directory = 0x200
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .directory: "AT_REMOVEDIR"
         }
@@ -146,11 +147,11 @@ package enum RemovalFlag: Int, KernelNumber {
 /// Whose rights faccessat2(2) checks.
 ///
 /// Source: linux/fcntl.h.
-package enum AccessFlag: Int, KernelNumber {
+public enum AccessFlag: Int, KernelNumber {
     /// The rights of the effective IDs, not of the real ones.
     case effective = 0x200
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .effective: "AT_EACCESS"
         }
@@ -160,13 +161,13 @@ package enum AccessFlag: Int, KernelNumber {
 /// The access that is checked.
 ///
 /// Kernel: access(2). Source: unistd.h.
-package enum AccessMode: Int, KernelNumber {
+public enum AccessMode: Int, KernelNumber {
     case exists = 0
     case execute = 1
     case write = 2
     case read = 4
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .exists: "F_OK"
         case .execute: "X_OK"
@@ -179,14 +180,14 @@ package enum AccessMode: Int, KernelNumber {
 /// How renameat2(2) treats an existing target.
 ///
 /// Kernel: renameat2(2). Source: linux/fs.h.
-@frozen package struct RenameFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct RenameFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var exchange: Self { Self(rawValue: 1 << 1) }
+    @inlinable public static var exchange: Self { Self(rawValue: 1 << 1) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.exchange, "RENAME_EXCHANGE")
         ]
@@ -196,7 +197,7 @@ package enum AccessMode: Int, KernelNumber {
 /// The command of fcntl(2).
 ///
 /// Source: asm-generic/fcntl.h, linux/fcntl.h.
-package enum FileCommand: Int, KernelNumber {
+public enum FileCommand: Int, KernelNumber {
     case setDescriptorFlags = 2
     case getStatusFlags = 3
     case setStatusFlags = 4
@@ -205,7 +206,7 @@ package enum FileCommand: Int, KernelNumber {
     case addSeals = 1033
     case getSeals = 1034
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .setDescriptorFlags: "F_SETFD"
         case .getStatusFlags: "F_GETFL"
@@ -220,14 +221,14 @@ package enum FileCommand: Int, KernelNumber {
 /// The flags of one descriptor.
 ///
 /// Kernel: F_SETFD of fcntl(2).
-@frozen package struct DescriptorFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct DescriptorFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var closeOnExec: Self { Self(rawValue: 1) }
+    @inlinable public static var closeOnExec: Self { Self(rawValue: 1) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.closeOnExec, "FD_CLOEXEC")
         ]
@@ -237,15 +238,15 @@ package enum FileCommand: Int, KernelNumber {
 /// The options of close_range(2).
 ///
 /// Source: linux/close_range.h.
-@frozen package struct CloseRangeFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct CloseRangeFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
     /// Only marks the descriptors close-on-exec.
-    @inlinable package static var closeOnExec: Self { Self(rawValue: 1 << 2) }
+    @inlinable public static var closeOnExec: Self { Self(rawValue: 1 << 2) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.closeOnExec, "CLOSE_RANGE_CLOEXEC")
         ]
@@ -255,13 +256,13 @@ package enum FileCommand: Int, KernelNumber {
 /// The operation of flock(2).
 ///
 /// Source: asm-generic/fcntl.h.
-package enum LockOperation: Int, KernelNumber {
+public enum LockOperation: Int, KernelNumber {
     case exclusive = 2
     case unlock = 8
     /// LOCK_EX with LOCK_NB: fails instead of waiting.
     case exclusiveNow = 6
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .exclusive: "LOCK_EX"
         case .unlock: "LOCK_UN"

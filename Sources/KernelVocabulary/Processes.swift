@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
 
 // Processes, their rights and their signals.
 
@@ -6,28 +7,28 @@
 /// What a new process shares with its parent, and which namespaces it gets.
 ///
 /// Kernel: clone3(2), unshare(2), setns(2). Source: linux/sched.h.
-@frozen package struct CloneFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct CloneFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var newTime: Self { Self(rawValue: 0x80) }
-    @inlinable package static var memory: Self { Self(rawValue: 0x100) }
-    @inlinable package static var tellsPidfd: Self { Self(rawValue: 0x1000) }
-    @inlinable package static var waitsForExec: Self { Self(rawValue: 0x4000) }
-    @inlinable package static var sibling: Self { Self(rawValue: 0x8000) }
-    @inlinable package static var newMount: Self { Self(rawValue: 0x2_0000) }
-    @inlinable package static var tellsParentNumber: Self { Self(rawValue: 0x10_0000) }
-    @inlinable package static var newCgroup: Self { Self(rawValue: 0x200_0000) }
-    @inlinable package static var newUTS: Self { Self(rawValue: 0x400_0000) }
-    @inlinable package static var newIPC: Self { Self(rawValue: 0x800_0000) }
-    @inlinable package static var newUser: Self { Self(rawValue: 0x1000_0000) }
-    @inlinable package static var newPid: Self { Self(rawValue: 0x2000_0000) }
-    @inlinable package static var newNetwork: Self { Self(rawValue: 0x4000_0000) }
-    @inlinable package static var clearHandlers: Self { Self(rawValue: 0x1_0000_0000) }
-    @inlinable package static var intoCgroup: Self { Self(rawValue: 0x2_0000_0000) }
+    @inlinable public static var newTime: Self { Self(rawValue: 0x80) }
+    @inlinable public static var memory: Self { Self(rawValue: 0x100) }
+    @inlinable public static var tellsPidfd: Self { Self(rawValue: 0x1000) }
+    @inlinable public static var waitsForExec: Self { Self(rawValue: 0x4000) }
+    @inlinable public static var sibling: Self { Self(rawValue: 0x8000) }
+    @inlinable public static var newMount: Self { Self(rawValue: 0x2_0000) }
+    @inlinable public static var tellsParentNumber: Self { Self(rawValue: 0x10_0000) }
+    @inlinable public static var newCgroup: Self { Self(rawValue: 0x200_0000) }
+    @inlinable public static var newUTS: Self { Self(rawValue: 0x400_0000) }
+    @inlinable public static var newIPC: Self { Self(rawValue: 0x800_0000) }
+    @inlinable public static var newUser: Self { Self(rawValue: 0x1000_0000) }
+    @inlinable public static var newPid: Self { Self(rawValue: 0x2000_0000) }
+    @inlinable public static var newNetwork: Self { Self(rawValue: 0x4000_0000) }
+    @inlinable public static var clearHandlers: Self { Self(rawValue: 0x1_0000_0000) }
+    @inlinable public static var intoCgroup: Self { Self(rawValue: 0x2_0000_0000) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.newTime, "CLONE_NEWTIME"), (.memory, "CLONE_VM"), (.tellsPidfd, "CLONE_PIDFD"),
             (.waitsForExec, "CLONE_VFORK"), (.sibling, "CLONE_PARENT"), (.newMount, "CLONE_NEWNS"),
@@ -42,7 +43,7 @@
 /// The operation of prctl(2).
 ///
 /// Source: linux/prctl.h.
-package enum ProcessControl: Int, KernelNumber {
+public enum ProcessControl: Int, KernelNumber {
     case endWithParent = 1
     case setDumpable = 4
     case keepCapabilities = 8
@@ -52,7 +53,7 @@ package enum ProcessControl: Int, KernelNumber {
     case noNewPrivileges = 38
     case ambientSet = 47
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .endWithParent: "PR_SET_PDEATHSIG"
         case .setDumpable: "PR_SET_DUMPABLE"
@@ -69,12 +70,12 @@ package enum ProcessControl: Int, KernelNumber {
 /// The operation of PR_CAP_AMBIENT.
 ///
 /// Source: linux/prctl.h.
-package enum AmbientCommand: Int, KernelNumber {
+public enum AmbientCommand: Int, KernelNumber {
     case isSet = 1
     case raise = 2
     case clearAll = 4
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .isSet: "PR_CAP_AMBIENT_IS_SET"
         case .raise: "PR_CAP_AMBIENT_RAISE"
@@ -86,14 +87,14 @@ package enum AmbientCommand: Int, KernelNumber {
 /// How capabilities change when user IDs change.
 ///
 /// Kernel: capabilities(7). Source: linux/securebits.h.
-@frozen package struct SecureBits: KernelFlags {
-    package let rawValue: Int
+@frozen public struct SecureBits: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var noRoot: Self { Self(rawValue: 0x1) }
+    @inlinable public static var noRoot: Self { Self(rawValue: 0x1) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.noRoot, "SECBIT_NOROOT")
         ]
@@ -103,11 +104,11 @@ package enum AmbientCommand: Int, KernelNumber {
 /// The version of the structures that capset(2) takes.
 ///
 /// Source: linux/capability.h.
-package enum CapabilityVersion: Int, KernelNumber {
+public enum CapabilityVersion: Int, KernelNumber {
     /// Two words of 32 bits for each set.
     case third = 0x2008_0522
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .third: "_LINUX_CAPABILITY_VERSION_3"
         }
@@ -117,11 +118,11 @@ package enum CapabilityVersion: Int, KernelNumber {
 /// The operation of keyctl(2).
 ///
 /// Source: linux/keyctl.h.
-package enum KeyCommand: Int, KernelNumber {
+public enum KeyCommand: Int, KernelNumber {
     case joinSession = 1
     case setPermissions = 5
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .joinSession: "KEYCTL_JOIN_SESSION_KEYRING"
         case .setPermissions: "KEYCTL_SETPERM"
@@ -132,18 +133,18 @@ package enum KeyCommand: Int, KernelNumber {
 /// Who may do what with a key.
 ///
 /// Kernel: keyctl_setperm(3). Source: include/linux/key.h.
-@frozen package struct KeyPermissions: KernelFlags {
-    package let rawValue: Int
+@frozen public struct KeyPermissions: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var possessorAll: Self { Self(rawValue: 0x3f00_0000) }
-    @inlinable package static var userView: Self { Self(rawValue: 0x1_0000) }
-    @inlinable package static var userRead: Self { Self(rawValue: 0x2_0000) }
-    @inlinable package static var userSearch: Self { Self(rawValue: 0x8_0000) }
-    @inlinable package static var userLink: Self { Self(rawValue: 0x10_0000) }
+    @inlinable public static var possessorAll: Self { Self(rawValue: 0x3f00_0000) }
+    @inlinable public static var userView: Self { Self(rawValue: 0x1_0000) }
+    @inlinable public static var userRead: Self { Self(rawValue: 0x2_0000) }
+    @inlinable public static var userSearch: Self { Self(rawValue: 0x8_0000) }
+    @inlinable public static var userLink: Self { Self(rawValue: 0x10_0000) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.possessorAll, "KEY_POS_ALL"), (.userView, "KEY_USR_VIEW"),
             (.userRead, "KEY_USR_READ"), (.userSearch, "KEY_USR_SEARCH"),
@@ -155,11 +156,11 @@ package enum KeyCommand: Int, KernelNumber {
 /// The operation of seccomp(2).
 ///
 /// Source: linux/seccomp.h.
-package enum SeccompOperation: Int, KernelNumber {
+public enum SeccompOperation: Int, KernelNumber {
     case setFilter = 1
     case isActionKnown = 2
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .setFilter: "SECCOMP_SET_MODE_FILTER"
         case .isActionKnown: "SECCOMP_GET_ACTION_AVAIL"
@@ -170,21 +171,21 @@ package enum SeccompOperation: Int, KernelNumber {
 /// The options for loading a filter.
 ///
 /// Kernel: seccomp(2). Source: linux/seccomp.h.
-@frozen package struct SeccompFilterFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct SeccompFilterFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var threadSync: Self { Self(rawValue: 1 << 0) }
+    @inlinable public static var threadSync: Self { Self(rawValue: 1 << 0) }
     /// Linux 4.14.
-    @inlinable package static var log: Self { Self(rawValue: 1 << 1) }
-    @inlinable package static var speculationAllow: Self { Self(rawValue: 1 << 2) }
+    @inlinable public static var log: Self { Self(rawValue: 1 << 1) }
+    @inlinable public static var speculationAllow: Self { Self(rawValue: 1 << 2) }
     /// Linux 5.0; makes seccomp(2) return the listener's descriptor.
-    @inlinable package static var newListener: Self { Self(rawValue: 1 << 3) }
+    @inlinable public static var newListener: Self { Self(rawValue: 1 << 3) }
     /// Linux 5.19; valid only with a listener.
-    @inlinable package static var waitKillableReceive: Self { Self(rawValue: 1 << 5) }
+    @inlinable public static var waitKillableReceive: Self { Self(rawValue: 1 << 5) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.threadSync, "SECCOMP_FILTER_FLAG_TSYNC"), (.log, "SECCOMP_FILTER_FLAG_LOG"),
             (.speculationAllow, "SECCOMP_FILTER_FLAG_SPEC_ALLOW"),
@@ -197,11 +198,11 @@ package enum SeccompOperation: Int, KernelNumber {
 /// The operation of futex(2).
 ///
 /// Source: linux/futex.h.
-package enum FutexOperation: Int, KernelNumber {
+public enum FutexOperation: Int, KernelNumber {
     case wait = 0
     case wake = 1
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .wait: "FUTEX_WAIT"
         case .wake: "FUTEX_WAKE"
@@ -212,11 +213,11 @@ package enum FutexOperation: Int, KernelNumber {
 /// The clock of clock_gettime(2).
 ///
 /// Source: linux/time.h.
-package enum ClockKind: Int, KernelNumber {
+public enum ClockKind: Int, KernelNumber {
     case wall = 0
     case monotonic = 1
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .wall: "CLOCK_REALTIME"
         case .monotonic: "CLOCK_MONOTONIC"
@@ -227,11 +228,11 @@ package enum ClockKind: Int, KernelNumber {
 /// What the ID given to waitid(2) identifies.
 ///
 /// Source: linux/wait.h.
-package enum WaitTarget: Int, KernelNumber {
+public enum WaitTarget: Int, KernelNumber {
     case process = 1
     case descriptor = 3
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .process: "P_PID"
         case .descriptor: "P_PIDFD"
@@ -242,17 +243,17 @@ package enum WaitTarget: Int, KernelNumber {
 /// The events that waitid(2) waits for.
 ///
 /// Source: linux/wait.h.
-@frozen package struct WaitOptions: KernelFlags {
-    package let rawValue: Int
+@frozen public struct WaitOptions: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var noHang: Self { Self(rawValue: 0x1) }
-    @inlinable package static var exited: Self { Self(rawValue: 0x4) }
+    @inlinable public static var noHang: Self { Self(rawValue: 0x1) }
+    @inlinable public static var exited: Self { Self(rawValue: 0x4) }
     /// Also waits for a child whose clone asked for no exit signal.
-    @inlinable package static var allChildren: Self { Self(rawValue: 0x4000_0000) }
+    @inlinable public static var allChildren: Self { Self(rawValue: 0x4000_0000) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.noHang, "WNOHANG"), (.exited, "WEXITED"), (.allChildren, "__WALL"),
         ]
@@ -262,11 +263,11 @@ package enum WaitTarget: Int, KernelNumber {
 /// How a child ended, as waitid(2) reports it.
 ///
 /// Source: asm-generic/siginfo.h.
-package enum ChildCode: Int, KernelNumber {
+public enum ChildCode: Int, KernelNumber {
     /// CLD_EXITED; the other codes come with a signal.
     case exited = 1
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .exited: "CLD_EXITED"
         }
@@ -276,11 +277,11 @@ package enum ChildCode: Int, KernelNumber {
 /// How rt_sigprocmask(2) changes the blocked signals.
 ///
 /// Source: asm-generic/signal-defs.h.
-package enum SignalMaskChange: Int, KernelNumber {
+public enum SignalMaskChange: Int, KernelNumber {
     case block = 0
     case set = 2
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .block: "SIG_BLOCK"
         case .set: "SIG_SETMASK"
@@ -291,7 +292,7 @@ package enum SignalMaskChange: Int, KernelNumber {
 /// The signals that the runtime itself uses.
 ///
 /// Kernel: signal(7). Source: asm-generic/signal.h.
-package enum SignalNumber: Int, KernelNumber {
+public enum SignalNumber: Int, KernelNumber {
     case hangUp = 1
     case interrupt = 2
     case quit = 3
@@ -302,7 +303,7 @@ package enum SignalNumber: Int, KernelNumber {
     case stop = 19
     case fileSize = 25
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .hangUp: "SIGHUP"
         case .interrupt: "SIGINT"
@@ -319,20 +320,20 @@ package enum SignalNumber: Int, KernelNumber {
 
 extension SignalNumber {
     /// SIGRTMAX, the highest signal.
-    @inlinable package static var last: Int { 64 }
+    @inlinable public static var last: Int { 64 }
     /// The size of the kernel's signal masks, in bytes.
-    @inlinable package static var maskBytes: Int { 8 }
+    @inlinable public static var maskBytes: Int { 8 }
     /// The signal's bit in a mask.
-    @inlinable package var bit: UInt64 { 1 << UInt64(rawValue - 1) }
+    @inlinable public var bit: UInt64 { 1 << UInt64(rawValue - 1) }
 }
 
 /// The parts of a wait status.
 ///
 /// Kernel: wait(2).
-package enum WaitStatus {
+public enum WaitStatus {
     /// The signal that ended the process, or 0.
-    package static func signal(_ status: Int32) -> Int32 { status & 0x7f }
+    public static func signal(_ status: Int32) -> Int32 { status & 0x7f }
     /// The exit status, if no signal ended the process.
-    package static func exitStatus(_ status: Int32) -> Int32 { status >> 8 & 0xff }
+    public static func exitStatus(_ status: Int32) -> Int32 { status >> 8 & 0xff }
 }
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
 
 // Sockets, polling and device requests.
 
@@ -6,12 +7,12 @@
 /// The kind of addresses that a socket uses.
 ///
 /// Kernel: socket(2). Source: include/linux/socket.h.
-package enum AddressFamily: Int, KernelNumber {
+public enum AddressFamily: Int, KernelNumber {
     case unix = 1
     case internet = 2
     case netlink = 16
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .unix: "AF_UNIX"
         case .internet: "AF_INET"
@@ -23,23 +24,23 @@ package enum AddressFamily: Int, KernelNumber {
 /// The type of a socket with its flags.
 ///
 /// Kernel: socket(2). Source: include/linux/net.h.
-package struct SocketType: KernelWord {
-    package let number: Int
+public struct SocketType: KernelWord {
+    public let number: Int
 
     private init(_ type: Int, _ flags: OpenFlags) {
         number = type | flags.union(.closeOnExec).rawValue
     }
 
     /// SOCK_STREAM, always close-on-exec.
-    package static func stream(_ flags: OpenFlags = .empty) -> Self { Self(1, flags) }
+    public static func stream(_ flags: OpenFlags = .empty) -> Self { Self(1, flags) }
     /// SOCK_DGRAM, always close-on-exec.
-    package static func datagram(_ flags: OpenFlags = .empty) -> Self { Self(2, flags) }
+    public static func datagram(_ flags: OpenFlags = .empty) -> Self { Self(2, flags) }
     /// SOCK_RAW, always close-on-exec.
-    package static func raw(_ flags: OpenFlags = .empty) -> Self { Self(3, flags) }
+    public static func raw(_ flags: OpenFlags = .empty) -> Self { Self(3, flags) }
     /// SOCK_SEQPACKET, always close-on-exec.
-    package static func packets(_ flags: OpenFlags = .empty) -> Self { Self(5, flags) }
+    public static func packets(_ flags: OpenFlags = .empty) -> Self { Self(5, flags) }
 
-    package static func spelling(of number: Int) -> String {
+    public static func spelling(of number: Int) -> String {
         let types = ["SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW", "SOCK_RDM", "SOCK_SEQPACKET"]
         let type = number & 0xf
         let name = types.indices.contains(type - 1) ? types[type - 1] : "\(type)"
@@ -52,10 +53,10 @@ package struct SocketType: KernelWord {
 /// The kernel subsystem that a netlink socket talks to.
 ///
 /// Source: linux/netlink.h.
-package enum NetlinkProtocol: Int, KernelNumber {
+public enum NetlinkProtocol: Int, KernelNumber {
     case route = 0
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .route: "NETLINK_ROUTE"
         }
@@ -65,19 +66,19 @@ package enum NetlinkProtocol: Int, KernelNumber {
 /// How a message is sent or received.
 ///
 /// Kernel: send(2), recv(2). Source: include/linux/socket.h.
-@frozen package struct MessageFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct MessageFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var peek: Self { Self(rawValue: 0x2) }
-    @inlinable package static var truncatedControl: Self { Self(rawValue: 0x8) }
-    @inlinable package static var truncated: Self { Self(rawValue: 0x20) }
-    @inlinable package static var noWait: Self { Self(rawValue: 0x40) }
-    @inlinable package static var noSignal: Self { Self(rawValue: 0x4000) }
-    @inlinable package static var closeOnExec: Self { Self(rawValue: 0x4000_0000) }
+    @inlinable public static var peek: Self { Self(rawValue: 0x2) }
+    @inlinable public static var truncatedControl: Self { Self(rawValue: 0x8) }
+    @inlinable public static var truncated: Self { Self(rawValue: 0x20) }
+    @inlinable public static var noWait: Self { Self(rawValue: 0x40) }
+    @inlinable public static var noSignal: Self { Self(rawValue: 0x4000) }
+    @inlinable public static var closeOnExec: Self { Self(rawValue: 0x4000_0000) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.peek, "MSG_PEEK"), (.truncatedControl, "MSG_CTRUNC"), (.truncated, "MSG_TRUNC"),
             (.noWait, "MSG_DONTWAIT"), (.noSignal, "MSG_NOSIGNAL"),
@@ -89,31 +90,31 @@ package enum NetlinkProtocol: Int, KernelNumber {
 /// The level and type of a control message that carries descriptors.
 ///
 /// Kernel: unix(7).
-package enum DescriptorMessageType {
+public enum DescriptorMessageType {
     /// SOL_SOCKET.
-    @inlinable package static var level: Int32 { 1 }
+    @inlinable public static var level: Int32 { 1 }
     /// SCM_RIGHTS.
-    @inlinable package static var type: Int32 { 1 }
+    @inlinable public static var type: Int32 { 1 }
 }
 
 /// The events that poll(2) waits for and reports.
 ///
 /// Source: asm-generic/poll.h.
-@frozen package struct PollEvents: KernelFlags {
-    package let rawValue: Int
+@frozen public struct PollEvents: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var readable: Self { Self(rawValue: 0x1) }
-    @inlinable package static var writable: Self { Self(rawValue: 0x4) }
+    @inlinable public static var readable: Self { Self(rawValue: 0x1) }
+    @inlinable public static var writable: Self { Self(rawValue: 0x4) }
     /// Reported even if not asked for.
-    @inlinable package static var error: Self { Self(rawValue: 0x8) }
+    @inlinable public static var error: Self { Self(rawValue: 0x8) }
     /// Reported even if not asked for.
-    @inlinable package static var hungUp: Self { Self(rawValue: 0x10) }
+    @inlinable public static var hungUp: Self { Self(rawValue: 0x10) }
     /// Reported even if not asked for.
-    @inlinable package static var invalid: Self { Self(rawValue: 0x20) }
+    @inlinable public static var invalid: Self { Self(rawValue: 0x20) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.readable, "POLLIN"), (.writable, "POLLOUT"), (.error, "POLLERR"),
             (.hungUp, "POLLHUP"), (.invalid, "POLLNVAL"),
@@ -124,12 +125,12 @@ package enum DescriptorMessageType {
 /// The operation of epoll_ctl(2).
 ///
 /// Source: linux/eventpoll.h.
-package enum QueueCommand: Int, KernelNumber {
+public enum QueueCommand: Int, KernelNumber {
     case add = 1
     case remove = 2
     case change = 3
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .add: "EPOLL_CTL_ADD"
         case .remove: "EPOLL_CTL_DEL"
@@ -141,14 +142,14 @@ package enum QueueCommand: Int, KernelNumber {
 /// The changes of a file that inotify reports.
 ///
 /// Kernel: inotify(7). Source: linux/inotify.h.
-@frozen package struct ChangeEvents: KernelFlags {
-    package let rawValue: Int
+@frozen public struct ChangeEvents: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var modified: Self { Self(rawValue: 0x2) }
+    @inlinable public static var modified: Self { Self(rawValue: 0x2) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.modified, "IN_MODIFY")
         ]
@@ -158,15 +159,15 @@ package enum QueueCommand: Int, KernelNumber {
 /// The options of eventfd2(2).
 ///
 /// Source: include/linux/eventfd.h.
-@frozen package struct EventCounterFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct EventCounterFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var nonBlocking: Self { Self(rawValue: 0o4000) }
-    @inlinable package static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
+    @inlinable public static var nonBlocking: Self { Self(rawValue: 0o4000) }
+    @inlinable public static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.nonBlocking, "EFD_NONBLOCK"), (.closeOnExec, "EFD_CLOEXEC"),
         ]
@@ -176,15 +177,15 @@ package enum QueueCommand: Int, KernelNumber {
 /// The options of signalfd4(2).
 ///
 /// Source: linux/signalfd.h.
-@frozen package struct SignalQueueFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct SignalQueueFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var nonBlocking: Self { Self(rawValue: 0o4000) }
-    @inlinable package static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
+    @inlinable public static var nonBlocking: Self { Self(rawValue: 0o4000) }
+    @inlinable public static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.nonBlocking, "SFD_NONBLOCK"), (.closeOnExec, "SFD_CLOEXEC"),
         ]
@@ -194,15 +195,15 @@ package enum QueueCommand: Int, KernelNumber {
 /// The options of inotify_init1(2).
 ///
 /// Source: linux/inotify.h.
-@frozen package struct ChangeQueueFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct ChangeQueueFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var nonBlocking: Self { Self(rawValue: 0o4000) }
-    @inlinable package static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
+    @inlinable public static var nonBlocking: Self { Self(rawValue: 0o4000) }
+    @inlinable public static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.nonBlocking, "IN_NONBLOCK"), (.closeOnExec, "IN_CLOEXEC"),
         ]
@@ -212,15 +213,15 @@ package enum QueueCommand: Int, KernelNumber {
 /// The options of accept4(2).
 ///
 /// Source: include/linux/net.h.
-@frozen package struct AcceptFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct AcceptFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var nonBlocking: Self { Self(rawValue: 0o4000) }
-    @inlinable package static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
+    @inlinable public static var nonBlocking: Self { Self(rawValue: 0o4000) }
+    @inlinable public static var closeOnExec: Self { Self(rawValue: 0o2_000_000) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.nonBlocking, "SOCK_NONBLOCK"), (.closeOnExec, "SOCK_CLOEXEC"),
         ]
@@ -231,7 +232,7 @@ package enum QueueCommand: Int, KernelNumber {
 ///
 /// Kernel: ioctl_tty(2), netdevice(7), ioctl_ns(2), ioctl_pidfd(2). Source: asm-generic/ioctls.h,
 /// linux/sockios.h, linux/nsfs.h, linux/pidfd.h.
-package enum DeviceRequest: Int, KernelNumber {
+public enum DeviceRequest: Int, KernelNumber {
     case becomeControllingTerminal = 0x540e
     case setWindowSize = 0x5414
     case openPeer = 0x5441
@@ -243,7 +244,7 @@ package enum DeviceRequest: Int, KernelNumber {
     /// PIDFD_GET_INFO with the first version of its structure, which has 64 bytes.
     case processInfo = 0xc040_ff0b
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .becomeControllingTerminal: "TIOCSCTTY"
         case .setWindowSize: "TIOCSWINSZ"
@@ -261,15 +262,15 @@ package enum DeviceRequest: Int, KernelNumber {
 /// The state of a network interface.
 ///
 /// Source: linux/if.h.
-@frozen package struct InterfaceFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct InterfaceFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var up: Self { Self(rawValue: 0x1) }
-    @inlinable package static var running: Self { Self(rawValue: 0x40) }
+    @inlinable public static var up: Self { Self(rawValue: 0x1) }
+    @inlinable public static var running: Self { Self(rawValue: 0x40) }
 
-    package static var names: [(flag: Self, name: String)] {
+    public static var names: [(flag: Self, name: String)] {
         [
             (.up, "IFF_UP"), (.running, "IFF_RUNNING"),
         ]
@@ -279,13 +280,13 @@ package enum DeviceRequest: Int, KernelNumber {
 /// The state of an address of a network interface.
 ///
 /// Source: linux/if_addr.h.
-@frozen package struct AddressFlags: KernelFlags {
-    package let rawValue: Int
+@frozen public struct AddressFlags: KernelFlags {
+    public let rawValue: Int
 
-    @inlinable package init(rawValue: Int) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
-    @inlinable package static var permanent: Self { Self(rawValue: 0x80) }
+    @inlinable public static var permanent: Self { Self(rawValue: 0x80) }
 
-    package static var names: [(flag: Self, name: String)] { [(.permanent, "IFA_F_PERMANENT")] }
+    public static var names: [(flag: Self, name: String)] { [(.permanent, "IFA_F_PERMANENT")] }
 }
 #endif
