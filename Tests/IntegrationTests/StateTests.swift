@@ -206,4 +206,26 @@ struct StateTests {
                     != nil)
         }
     }
+
+    @Test("the state of a running container needs no progress page, that of a waiting init does")
+    func withoutProgressPage() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startSleeping()
+            let page = "\(bundle.store)/\(bundle.id)/progress"
+            try check(rename(page, page + ".kept"), "rename")
+            #expect(try bundle.state().status == .running)
+            #expect(try bundle.swrunc("pause", bundle.id).status == 0)
+            #expect(try bundle.state().status == .paused)
+            #expect(try bundle.swrunc("resume", bundle.id).status == 0)
+            try check(rename(page + ".kept", page), "rename")
+        }
+        try TestBundle.use { bundle throws in
+            try bundle.create()
+            let page = "\(bundle.store)/\(bundle.id)/progress"
+            try check(rename(page, page + ".kept"), "rename")
+            bundle.expectFailure(try bundle.swrunc("state", bundle.id), naming: ["progress"])
+            try check(rename(page + ".kept", page), "rename")
+            #expect(try bundle.state().status == .created)
+        }
+    }
 }

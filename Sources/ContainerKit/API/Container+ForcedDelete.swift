@@ -34,7 +34,9 @@ extension Container {
         ContainerRecord?, State.Status
     ) {
         do throws(ContainerError) {
-            guard var record = try state.readRecord(id) else { return (nil, .creating) }
+            guard var record = try state.readRecord(id, whole: false) else {
+                return (nil, .creating)
+            }
             guard record.isComplete else {
                 try record.takeProcess(from: state)
                 return (record, .creating)

@@ -12,7 +12,7 @@ extension Container {
     /// the whole cgroup. Spec: runtime.md, Kill.
     /// - Throws: `notRunning` if init has ended (not an error with `all`), `notFound`.
     public func kill(_ signal: Signal, all: Bool = false) throws(ContainerError) {
-        let found = try find(locking: false)
+        let found = try find(locking: false, wholeRecord: false)
         guard let record = found.record, found.status != .creating else {
             throw ContainerError(.notRunning, "container not running")
         }
@@ -53,7 +53,7 @@ extension Container {
     ///   left.
     /// - Throws: `wrongState` if the container runs and `force` is not given, `notFound`.
     public func delete(force: Bool = false) throws(ContainerError) {
-        let found = try force ? findForForcedDelete() : find(locking: true)
+        let found = try force ? findForForcedDelete() : find(locking: true, wholeRecord: false)
         guard let record = found.record else {
             guard try found.state.isOfNoContainer() else { throw found.state.noProcessKnown }
             try found.state.remove()

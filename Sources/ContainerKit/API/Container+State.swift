@@ -31,7 +31,7 @@ extension Container {
     public func state() throws(ContainerError) -> State {
         // The rest of the record takes most of the time to read it, which a list of many containers
         // would spend for each.
-        let found = try find(locking: false, upTo: ContainerRecord.firstBesideState)
+        let found = try find(locking: false, wholeRecord: false)
         guard let record = found.record else {
             throw ContainerError(.notFound, "container does not exist")
         }
@@ -51,9 +51,10 @@ extension Container {
     /// Opens the container's directory and determines the state of its init.
     ///
     /// With `locking` it takes the lock by which commands that change the container exclude each
-    /// other, and waits for it at most within the limit. The record is read up to the member `name`.
+    /// other, and waits for it at most within the limit. A record that is not read whole lacks
+    /// `ContainerRecord.firstOfRest` and what follows, and must not be written.
     func find(
-        locking: Bool, within limit: TimeLimit? = nil, upTo name: String? = nil
+        locking: Bool, within limit: TimeLimit? = nil, wholeRecord: Bool = true
     ) throws(ContainerError) -> FoundContainer {
         guard let state = try StateDirectory.open(id, in: store.path.text) else {
             throw ContainerError(.notFound, "container does not exist")
@@ -64,25 +65,30 @@ extension Container {
                 throw ContainerError(.notFound, "container does not exist")
             }
         }
-        let record = try state.readRecord(id, upTo: name)
+        let record = try state.readRecord(id, whole: wholeRecord)
         let status = try Self.standing(record, state)
         return FoundContainer(state: state, record: record, status: status)
     }
 
-    /// Determines the state of init from its pid and start time, then the progress page, then the
-    /// freezer.
+    /// Determines the state of init from its pid and start time, then whether it has executed a
+    /// program or the progress page, then the freezer.
     static func standing(_ record: ContainerRecord?, _ state: borrowing StateDirectory)
         throws(ContainerError) -> State.Status
     {
         guard let record, record.isComplete else { return .creating }
-        guard try record.isAlive() else { return .stopped }
-        guard let progress = try state.readProgress() else {
-            // A delete kills init before it removes the page.
-            guard try record.isAlive() else { return .stopped }
-            throw state.damage(to: StateDirectory.progressName)
+        guard let process = try record.livingInit() else { return .stopped }
+        var isWaiting = false
+        // An init that was cloned into a pid namespace executes nothing but the program, before
+        // which it waits. A list of many containers needs no page of those.
+        if !record.hasPidNamespace || !process.hasExecuted {
+            guard let progress = try state.readProgress() else {
+                // A delete kills init before it removes the page.
+                guard try record.isAlive() else { return .stopped }
+                throw state.damage(to: StateDirectory.progressName)
+            }
+            isWaiting = progress.index <= record.startWaitIndex
+            guard !isWaiting || record.isPausedBeforeStart else { return .created }
         }
-        let isWaiting = progress.index <= record.startWaitIndex
-        guard !isWaiting || record.isPausedBeforeStart else { return .created }
         let cgroup = try record.openCgroup()
         let isFrozen = try reporting { () throws(CgroupError) in try cgroup.isFrozen }
         if isFrozen { return .paused }
@@ -95,10 +101,19 @@ extension ContainerRecord {
     ///
     /// - Throws: `systemCall` if this cannot be determined.
     func isAlive() throws(ContainerError) -> Bool {
+        try livingInit() != nil
+    }
+
+    /// What the kernel tells of init; nil if it has ended.
+    ///
+    /// - Throws: `systemCall` if this cannot be determined.
+    func livingInit() throws(ContainerError) -> ProcessStat? {
         let number = pid
         do throws(SystemCallError) {
-            guard let now = try stat(of: number) else { return false }
-            return now.startTime == startTime && !now.hasEnded
+            guard let now = try stat(of: number), now.startTime == startTime, !now.hasEnded else {
+                return nil
+            }
+            return now
         } catch {
             throw ContainerError(
                 error, "unable to tell whether the container's process runs",

@@ -76,8 +76,10 @@ struct ContainerRecord: Equatable, Sendable {
     /// The devices that were added since the container was created, in order.
     var addedDevices: [RecordedDevice] = []
 
-    /// The first of the members that do not matter to a container's state, which are long and last.
-    static let firstBesideState = "lastInstructions"
+    /// The first of the members that neither a container's state nor its end needs.
+    ///
+    /// They are long, and come last.
+    static let firstOfRest = "lastInstructions"
 
     /// Whether it is, or is to become, a restored container; complete records of earlier versions
     /// show it by what they lack.
@@ -124,6 +126,7 @@ struct ContainerRecord: Equatable, Sendable {
         var mount = rootMount.map { String($0) } ?? ""
         fields.text("rootMount", &mount, isWritten: rootMount != nil)
         rootMount = UInt64(mount)
+        fields.value("hooks", &hooks, { try? Hooks(encoded: $0) }, { $0.encoded })
         fields.list("resctrlGroups", &resctrlGroups, { $0.text }, { .string($0) })
         fields.list("ownResctrlGroups", &ownResctrlGroups, { $0.text }, { .string($0) })
         fields.list("externalStreams", &externalStreams, { $0.text }, { .string($0) })
@@ -135,9 +138,8 @@ struct ContainerRecord: Equatable, Sendable {
         outOfMemoryKillsBefore = UInt64(kills) ?? 0
         fields.number("startWaitIndex", &startWaitIndex, isOptional: true)
         fields.list(
-            Self.firstBesideState, &lastInstructions, RecordedInstruction.init, \.json,
+            Self.firstOfRest, &lastInstructions, RecordedInstruction.init, \.json,
             isWritten: true)
-        fields.value("hooks", &hooks, { try? Hooks(encoded: $0) }, { $0.encoded })
         fields.list("stepStarts", &stepStarts, \.index, { .integer(Int64($0)) })
         fields.flag("timed", &isTimed, isWritten: isTimed)
         fields.list("timedSteps", &timedSteps, TimedStep.init(record:), \.record)

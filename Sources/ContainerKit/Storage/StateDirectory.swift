@@ -253,12 +253,11 @@ struct StateDirectory: ~Copyable {
     ///
     /// - Parameters:
     ///   - id: the ID.
-    ///   - name: the first member that the caller does without; it and those after it are empty.
+    ///   - whole: whether the caller needs all of it; else `ContainerRecord.firstOfRest` and what
+    ///     follows may be empty.
     /// - Returns: the record.
     /// - Throws: `state` if it is damaged.
-    func readRecord(_ id: String, upTo name: String? = nil) throws(ContainerError)
-        -> ContainerRecord?
-    {
+    func readRecord(_ id: String, whole: Bool = true) throws(ContainerError) -> ContainerRecord? {
         var found = try read(Self.recordName)
         // The progress page is made after the first record and removed before it; a creation may
         // have made both since the first look.
@@ -267,19 +266,19 @@ struct StateDirectory: ~Copyable {
             if found == nil, try holds(Self.progressName) { throw damage(to: Self.recordName) }
         }
         guard let bytes = found else { return nil }
-        guard let record = Self.record(bytes, upTo: name), record.id == id
+        guard let record = whole ? Self.record(bytes) : Self.start(bytes), record.id == id
         else { throw damage(to: Self.recordName) }
         return record
     }
 
-    private static func record(_ bytes: [UInt8], upTo name: String?) -> ContainerRecord? {
-        if let name, let start = try? JSONValue(json: bytes, upTo: name),
-            let record = ContainerRecord(start)
-        {
-            return record
-        }
-        // Other versions may write what is needed after it.
-        return (try? JSONValue(json: bytes)).flatMap { ContainerRecord($0) }
+    private static func record(_ bytes: [UInt8]) -> ContainerRecord? {
+        (try? JSONValue(json: bytes)).flatMap { ContainerRecord($0) }
+    }
+
+    private static func start(_ bytes: [UInt8]) -> ContainerRecord? {
+        let start = try? JSONValue(json: bytes, upTo: ContainerRecord.firstOfRest)
+        // Other versions may write what is needed behind the rest.
+        return start.flatMap { ContainerRecord($0) } ?? record(bytes)
     }
 
     /// Init's position from its progress page; nil if there is none that can be read.

@@ -119,17 +119,19 @@ func checkUmask(_ process: Process, _ found: inout [SpecError]) {
 /// Spec: config.md, POSIX process. Kernel: getrlimit(2).
 func checkRlimits(_ process: Process, _ found: inout [SpecError]) {
     let section = "config.md, POSIX process"
-    var seen: Set<String> = []
+    // A bit for each resource.
+    var seen: UInt32 = 0
     for (index, rlimit) in (process.rlimits ?? []).enumerated() {
         let path: JSONPath = "process.rlimits[\(index)]"
-        let type = path.appending(key: "type")
-        if rlimit.resourceNumber == nil {
+        if let number = rlimit.resourceNumber {
+            if seen & 1 << number != 0 {
+                let message = "\(quoted(rlimit.type)) is listed twice"
+                found.append(SpecError(path.appending(key: "type"), message, section: section))
+            }
+            seen |= 1 << number
+        } else {
             let message = "\(quoted(rlimit.type)) is not a resource limit of Linux"
-            found.append(SpecError(type, message, section: section))
-        }
-        if !seen.insert(rlimit.type).inserted {
-            let message = "\(quoted(rlimit.type)) is listed twice"
-            found.append(SpecError(type, message, section: section))
+            found.append(SpecError(path.appending(key: "type"), message, section: section))
         }
         if rlimit.soft > rlimit.hard {
             let message = "the soft limit \(rlimit.soft) is above the hard limit \(rlimit.hard)"
@@ -259,9 +261,11 @@ func warnOfUnknownCapabilities(_ process: Process, _ found: inout [SpecError]) {
 ///
 /// One warning for all; its first words are runc's. Kernel: capabilities(7).
 func warnOfLostAmbientCapabilities(_ process: Process, _ found: inout [SpecError]) {
-    guard let capabilities = process.capabilities else { return }
+    guard let capabilities = process.capabilities, let ambient = capabilities.ambient,
+        !ambient.isEmpty
+    else { return }
     let kept = Set(capabilities.permitted ?? []).intersection(capabilities.inheritable ?? [])
-    let lost = Set(capabilities.ambient ?? []).subtracting(kept)
+    let lost = Set(ambient).subtracting(kept)
         .filter { Capability(name: $0) != nil }
     guard !lost.isEmpty else { return }
     let names = lost.sorted().joined(separator: ", ")
