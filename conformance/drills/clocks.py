@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clocks jump. No clock of the machine is changed: strace gives the runtime other answers of clock_gettime(2).
 
-The runtime calls the kernel for the time and not the vDSO, or strace would not see it; that the answers arrive is shown by
-the times of a state and of an error. Only CLOCK_REALTIME jumps, as clocks do. Then a container that was created at any
-time is managed as usual; a limit of time is neither over too early nor never; and the times of a launch are no nonsense.
+The runtime calls the kernel for the time and not the vDSO, or strace would not see it; that the answers arrive is shown
+by the times of a state and of an error. Only CLOCK_REALTIME jumps, as clocks do. Then a container that was created at
+any time is managed as usual; a limit of time is neither over too early nor never; and the times of a launch are no
+nonsense.
 
 The start time of a process, by which init is known, is counted from boot and follows no jump of the wall clock. It does
 follow the time namespace of who reads it: so commands also run in one whose boot time differs.
 
-Not shown: a jump that the kernel sees itself (timers, the times of files), or that reaches the container's own init, which
-is not traced; the boot-time clock after a suspend of the machine.
+Not shown: a jump that the kernel sees itself (timers, the times of files), or that reaches the container's own init,
+which is not traced; the boot-time clock after a suspend of the machine.
 """
 
 import datetime
@@ -26,7 +27,6 @@ from kills import afterwards
 
 # The first and the last second that a Linux clock can be set to, the end of 32 bits, signed and not, and a year ago.
 TIMES = [0, 1, 946684800, 2**31 - 1, 2**31, 2**32, 8277292035]
-HUNDRED_YEARS = 100 * 365 * 86400
 LAUNCHES = {"create": (["create", "--bundle", "/run/s/bundle"], None), "start": (["start"], "created"),
             "run --detach": (["run", "--detach", "--bundle", "/run/s/bundle"], None), "exec": (["exec"], "running")}
 TRACE = CWD / "spans"
@@ -47,7 +47,7 @@ def words_of(name, *flags):
 
 
 class Clocks:
-    # Faults of the runtime that are known: they are told, and count when they are gone, so that they are taken out here.
+    # Faults of the runtime that are known: they are told, and count as soon as they are gone, to be taken out here.
     KNOWN = {
         "timings": "--timings traps if the clock jumps by more than 29 years (TimeChart: duration * 10)",
         "boot": "the start time of init is read by the time namespace of the caller, so that init is taken for ended",
@@ -84,7 +84,7 @@ class Clocks:
     def points(self, name):
         """Some of the calls that ask for the wall clock: the first ones, the last ones, and some between."""
         found = [number for number, clock in self.clocks(name, "--timings") if clock == "CLOCK_REALTIME"]
-        return sorted({*found[:3], *found[3:-2:12], *found[-2:]})
+        return sorted({*found[:3], *found[3:-2:20], *found[-2:]})
 
     def clocks(self, name, *flags):
         """Number and clock of each call of an undisturbed launch."""
@@ -105,7 +105,8 @@ class Clocks:
     def expect(self, site, words, *, status=0, before=()):
         done = site.call(*words, before=before)
         told = done.err.decode(errors="replace").strip()
-        return done, site.judge(done, one_line=status != 0) + ([] if done.status == status else [f"{done.told}: {done.status}: {told}"])
+        other = [] if done.status == status else [f"{done.told}: {done.status}: {told}"]
+        return done, site.judge(done, one_line=status != 0) + other
 
     def manage(self, site, case):
         """A container of another time, seen at a third one."""
@@ -114,7 +115,8 @@ class Clocks:
         if faults:
             return faults
         seen = at(case["seen"])
-        expected = (datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=case["created"])).strftime("%Y-%m-%dT%H:%M:%S")
+        moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=case["created"])
+        expected = moment.strftime("%Y-%m-%dT%H:%M:%S")
         for step, status in ((None, "created"), (["start", "box"], "running"), (["kill", "box", "KILL"], None)):
             if step:
                 faults += self.expect(site, step, before=seen)[1]
@@ -195,7 +197,7 @@ class Clocks:
         if inside == "timeOffsets":
             # The container's own boot time is another; the commands' is the same.
             made["linux"]["namespaces"].append({"type": "time"})
-            made["linux"]["timeOffsets"] = {"boottime": {"secs": case["seconds"]}, "monotonic": {"secs": case["seconds"]}}
+            made["linux"]["timeOffsets"] = {clock: {"secs": case["seconds"]} for clock in ("boottime", "monotonic")}
         site.make_bundle(made)
         first, later = {"create": (other, ()), "later commands": ((), other), "timeOffsets": ((), ())}[inside]
         faults = self.expect(site, ["create", "--bundle", "/run/s/bundle", "box"], before=first)[1]
@@ -218,8 +220,10 @@ class Clocks:
     def sum_up(self):
         missing = [name for name in LAUNCHES if not self.points(name)]
         works = subprocess.run([*OTHER_BOOT, "5", "true"]).returncode == 0
-        return [f"{missing} ask for no time: nothing is shown"] * bool(missing) + ["no time namespaces here"] * (not works)
+        faults = [f"{missing} ask for no time: nothing is shown"] if missing else []
+        return faults + ([] if works else ["no time namespaces here"])
 
     @property
     def told(self):
-        return [f"{name} {' '.join(flags)}: asks for the time {len(calls)} times" for (name, flags), calls in self.calls.items()]
+        return ["asked for the time: " + ", ".join(
+            f"{name} {' '.join(flags)} {len(calls)} times" for (name, flags), calls in self.calls.items())]

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many containers, one after the other, leave nothing that grows: not on the disk, not in the kernel.
 
-A cycle is `create`, `start`, `exec`, `delete --force`, or, each other time, `run` in the foreground; with a plain config, one
-with much in it, or one with a user namespace, and with 50 ids by turns. Levels are read 21 times, when what the kernel
-removes later has settled; the middle of the last tenth must not be above that of the first one by more than a share of
-the cycles: a leak of one in ten cycles is found. A level of the whole machine, which others change too, counts only if it
-has grown in a second series as well. What needs no share must be equal: processes, mounts, cgroups, states and files of
-the sandbox.
+A cycle is `create`, `start`, `exec`, `delete --force`, or, each other time, `run` in the foreground; with a plain
+config, one with much in it, or one with a user namespace, and with 50 ids by turns. Levels are read 21 times, when what
+the kernel removes later has settled; the middle of the last tenth must not be above that of the first one by more than
+a share of the cycles, so that a leak of one in ten cycles is found, if there are enough cycles (SLACK). A level of the
+whole machine, which others change too, counts only if it has grown in a second series as well. Processes, mounts,
+cgroups, states and files of the sandbox must be the same as before.
 
 The memory of a program that embeds the library is not looked at here: StressTests does.
 """
 
 import os
 import pathlib
+import resource
 import statistics
 import time
 
@@ -23,12 +24,12 @@ from ground import BUNDLE, PLACE
 SAMPLES = 20
 IDS = 50
 LEAK = 0.1  # of a thing in each cycle.
-# Name: how much of it one leaked thing may be; levels of memory are in bytes, and noisier than counts.
-KERNEL_BYTES = 400
+KERNEL_BYTES = 400  # What one thing in the kernel takes, about.
 SLABS = ("mnt_cache", "pid_namespace", "net_namespace", "user_namespace", "task_struct", "filp")
-# A slab counts the objects of half-empty pages of each CPU, too.
-SLACK = {"dentries": 3000, "kernel memory": 1 << 20, "slab": 200, "file handles": 64, "keys": 8, "cgroups": 16}
-LEVELS_OF_MACHINE = ("cgroups", "keys", "file handles", "dentries", "slab")
+# What may be more at the end in any case. A slab counts the objects of half-empty pages of each CPU, too.
+SLACK = {"dentries": 3000, "kernel memory": 1 << 20, "slab": 200, "file handles": 256, "keys": 8, "cgroups": 16}
+LEVELS_OF_MACHINE = ("cgroups", "keys", "file handles", "dentries", "slab", "cpu")
+SLOWER = 2  # So many times the time of a CPU for a cycle; less may be due to what else the machine does.
 
 
 def first_number(path, index=0):
@@ -42,8 +43,7 @@ class Cycles:
     def __init__(self, options):
         self.count = options.cycles
         self.series = {}
-        self.seconds = []
-        self.pids = []
+        self.seconds, self.cpu, self.pids = [], [], []
 
     def prepare(self, site):
         self.site = site
@@ -84,7 +84,7 @@ class Cycles:
 
     def judge(self, site, case):
         for attempt in range(2):
-            self.series, self.seconds, self.pids = {}, [], []
+            self.series, self.seconds, self.cpu, self.pids = {}, [], [], []
             if faults := self.run():
                 for number in range(IDS):
                     site.call("delete", "--force", f"box-{number}")
@@ -104,16 +104,18 @@ class Cycles:
         self.read()
         done = IDS
         for sample in range(1, SAMPLES + 1):
-            began, last = time.monotonic(), self.count * sample // SAMPLES + IDS
+            self.tell(alive=done)
+            began, last, cpu = time.monotonic(), self.count * sample // SAMPLES + IDS, children()
             pid = first_number("/proc/sys/kernel/ns_last_pid")
             for number in range(done, last):
                 if faults := self.cycle(number):
                     return faults
-            self.seconds.append((time.monotonic() - began) / max(1, last - done))
+            self.seconds.append((time.monotonic() - began) / (last - done))
+            self.cpu.append((children() - cpu) / (last - done))
             used = first_number("/proc/sys/kernel/ns_last_pid") - pid
             # The numbers of processes begin anew at their end.
             if used > 0:
-                self.pids.append(used / max(1, last - done))
+                self.pids.append(used / (last - done))
             done = last
             self.read()
         return []
@@ -136,27 +138,27 @@ class Cycles:
         found = {
             "dentries": first_number("/proc/sys/fs/dentry-state") - first_number("/proc/sys/fs/dentry-state", 1),
             "file handles": first_number("/proc/sys/fs/file-nr"),
-            "keys": sum(int(line.split()[2].split("/")[0]) for line in pathlib.Path("/proc/key-users").read_text().splitlines()),
+            "keys": sum(int(line.split()[2].split("/")[0]) for line in lines_of("/proc/key-users")),
             "processes": len(self.site.processes()),
-            "mounts": len(pathlib.Path("/proc/self/mountinfo").read_text().splitlines()),
+            "mounts": len(lines_of("/proc/self/mountinfo")),
             "sockets": first_number("/proc/net/sockstat", 2),
             "files on /run": used_inodes("/run"),
             "memory of /run": used_blocks("/run"),
         }
-        for line in pathlib.Path("/proc/cgroups").read_text().splitlines()[1:]:
+        for line in lines_of("/proc/cgroups")[1:]:
             controller, hierarchy, count, _ = line.split()
             if hierarchy != "0":
                 found[f"cgroups of {controller}"] = int(count)
         for target, kind, names in sandbox.hierarchies():
             found[f"own cgroups of {names or 'v2'}"] = sum(1 for _ in os.walk(target))
             if kind == "cgroup2":
-                for line in (target / "cgroup.stat").read_text().splitlines():
+                for line in lines_of(target / "cgroup.stat"):
                     found[f"cgroup.stat {line.split()[0]}"] = int(line.split()[1])
             level = kernel_memory(target) if "memory" in names.split(",") or kind == "cgroup2" else None
             if level is not None:
                 found["kernel memory"] = level
         try:
-            for line in pathlib.Path("/proc/slabinfo").read_text().splitlines()[2:]:
+            for line in lines_of("/proc/slabinfo")[2:]:
                 name, active = line.split()[:2]
                 if name in SLABS:
                     found[f"slab {name}"] = int(active)
@@ -174,6 +176,9 @@ class Cycles:
             slack = next((value for begin, value in SLACK.items() if name.startswith(begin)), 0)
             if last - first > max(slack, self.count * LEAK * share if slack else 0):
                 faults[name] = f"{name}: from {first:g} to {last:g} in {self.count} cycles: {levels}"
+        first, last = statistics.median(self.cpu[:3]), statistics.median(self.cpu[-3:])
+        if last > first * SLOWER:
+            faults["cpu"] = f"a cycle takes {first * 1000:.1f} ms of a CPU at first, and {last * 1000:.1f} later"
         return faults
 
     def rates(self):
@@ -181,19 +186,33 @@ class Cycles:
         if len(self.pids) < 4:
             return []
         first, last = statistics.median(self.pids[:2]), statistics.median(self.pids[-2:])
-        return [f"a cycle uses {first:.2f} process numbers at first, and {last:.2f} later"] if last > first * 1.1 + 0.5 else []
+        grows = last > first * 1.1 + 0.5
+        return [f"a cycle uses {first:.2f} process numbers at first, and {last:.2f} later"] if grows else []
 
     def sum_up(self):
-        lost = [name for name in ("dentries", "keys", "mounts", "processes") if len(self.series.get(name, ())) != SAMPLES + 1]
-        return [f"not read: {lost}"] * bool(lost)
+        known = {name: len(self.series.get(name, ())) for name in ("dentries", "keys", "mounts", "processes")}
+        return [f"read too seldom: {known}"] if set(known.values()) != {SAMPLES + 1} else []
 
     @property
     def told(self):
-        shown = [f"{name} {levels[0]} to {levels[-1]}" for name, levels in self.series.items()]
-        lines = [f"{self.count} cycles, {statistics.median(self.seconds[:2]) * 1000:.1f} ms each at first and "
-                 f"{statistics.median(self.seconds[-2:]) * 1000:.1f} ms at last, {statistics.median(self.pids or [0]):.1f} process "
-                 "numbers each"] if self.seconds else []
+        shown = [f"{name} {levels[0]} to {levels[-1]}" for name, levels in self.series.items() if len(set(levels)) > 1]
+        shown.append(f"{len(self.series) - len(shown)} levels have always been the same")
+        if not self.seconds:
+            return []
+        whole, cpu = ([statistics.median(part) * 1000 for part in (of[:3], of[-3:])] for of in (self.seconds, self.cpu))
+        lines = [f"{self.count} cycles; at first and at last, each took {whole[0]:.1f} and {whole[1]:.1f} ms, "
+                 f"{cpu[0]:.1f} and {cpu[1]:.1f} ms of a CPU; {statistics.median(self.pids or [0]):.1f} process "
+                 "numbers each"]
         return lines + [", ".join(shown[at:at + 6]) for at in range(0, len(shown), 6)]
+
+
+def lines_of(path):
+    return pathlib.Path(path).read_text().splitlines()
+
+
+def children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def used_inodes(path):
@@ -210,7 +229,7 @@ def kernel_memory(target):
     """Bytes of the kernel that are charged to the sandbox, also by cgroups that are gone."""
     level = first_number(target / "memory.kmem.usage_in_bytes")
     if level is None and (target / "memory.stat").exists():
-        for line in (target / "memory.stat").read_text().splitlines():
+        for line in lines_of(target / "memory.stat"):
             if line.startswith("kernel "):
                 level = int(line.split()[1])
     return level

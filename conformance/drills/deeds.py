@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of the drills, each with the status that a container has before, and what must be true when it succeeds."""
+"""The commands of the drills, the status that a container has before each, and what must be true when it succeeds."""
 
 import json
 import time
@@ -83,7 +83,9 @@ def deed(site, name, done):
             return [f"create has succeeded, and start says {started.status}: {started.err!r}"]
         return []
     if name in ("run --detach", "start"):
-        return [] if now == "running" and becomes((ROOTFS / "ran").exists) else [f"{name} has succeeded: the container is {now}"]
+        ran = becomes((ROOTFS / "ran").exists)
+        told = f"{name} has succeeded: the container is {now}, its program ran: {ran}"
+        return [] if now == "running" and ran else [told]
     if name == "exec":
         return [] if (ROOTFS / "done").exists() and now == "running" else [f"exec has succeeded without a deed; {now}"]
     if name in ("delete", "delete --force"):
@@ -93,9 +95,11 @@ def deed(site, name, done):
     if name == "update":
         limits = list(ground.sandbox.CGROUPS.glob("**/part/box/pids.max"))
         wrong = [path for path in limits if path.read_text().strip() != "30"]
-        return [f"update has succeeded: {wrong} is not 30"] if wrong or not limits and "pids" in ground.controllers() else []
+        unseen = not limits and "pids" in ground.controllers()
+        return [f"update has succeeded: {wrong or 'no limit'} is not 30"] if wrong or unseen else []
     if name == "kill":
-        return [] if becomes(lambda: status_of(site) == "stopped") else ["kill KILL has succeeded: the container is not stopped"]
+        stopped = becomes(lambda: status_of(site) == "stopped")
+        return [] if stopped else ["kill KILL has succeeded: the container is not stopped"]
     expected = {"pause": "paused", "resume": "running"}[name]
     return [] if now == expected else [f"{name} has succeeded: the container is {now}"]
 

@@ -147,5 +147,8 @@ class Full:
 
     @property
     def told(self):
-        return [f"{kind} needed: " + ", ".join(f"{name} {free}" for (name, other), free in self.needed.items() if other == kind and free)
-                for kind in ("blocks", "inodes")]
+        lines = []
+        for kind in ("blocks", "inodes"):
+            needs = [f"{name} {free}" for (name, other), free in self.needed.items() if other == kind and free]
+            lines.append(f"{kind} needed: {', '.join(needs)}")
+        return lines

@@ -28,7 +28,7 @@ class Memory:
     def prepare(self, site):
         self.site = site
         places = [(target, kind) for target, kind, names in sandbox.hierarchies()
-                  if "memory" in names.split(",") or kind == "cgroup2" and "memory" in (target / "cgroup.controllers").read_text()]
+                  if "memory" in (names or (target / "cgroup.controllers").read_text()).replace(",", " ").split()]
         if not places:
             raise RuntimeError("no memory controller")
         target, kind = places[0]

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The power fails at each write to the directory of the states, and the machine boots with what is on the disk.
 
-Each command is traced for the calls that change something in that directory. It is killed before each of these calls, and
-after the last; the directory as it is then is what the disk keeps. The machine boots: no process, mount or cgroup of
-before is there, and where the record names a process, another program has its number. Also, what was not on the disk yet:
-each file empty, cut in the middle, or missing, one at a time, of what each command leaves.
+Each command is traced for the calls that change something in that directory. It is killed before each of these calls;
+the directory as it is then, and after the command, is what the disk keeps. The machine boots: no process, mount or
+cgroup of before is there, and where the record names a process, another program has its number. Also, what was not on
+the disk yet: each file empty, cut in the middle, or missing, one at a time.
 
-Then `list`, `state`, `create` with the same id, and `delete --force` give a right answer or a clear error; none says that
-the container lives; the other program is not killed; and after `delete --force` the directory is empty and the id is free.
+Then `list`, `state`, `start`, `exec`, `create` with the same id, and `delete --force` give a right answer or a clear
+error; none says that the container lives; the other program is not killed; and after `delete --force` the directory is
+empty and the id is free. What init writes into its progress page is no call, and is seen only by the damages.
 """
 
 import json
@@ -25,8 +26,8 @@ from ground import BUNDLE, OUTPUT, STATE, make_special, remove
 
 DISK = OUTPUT / "disk"
 CHOSEN = ("create", "run --detach", "start", "pause", "resume", "update", "delete", "delete --force")
-CHANGING = ("mkdirat", "openat", "write", "pwrite64", "renameat2", "unlinkat", "bind", "fchmod", "fchmodat", "ftruncate",
-            "fallocate", "linkat", "symlinkat", "fsync", "fdatasync")
+CHANGING = ("mkdirat", "openat", "write", "pwrite64", "renameat2", "unlinkat", "bind", "fchmod", "fchmodat",
+            "ftruncate", "fallocate", "linkat", "symlinkat", "fsync", "fdatasync")
 # The files of one that was only created, of one that runs, and of one whose config has changed.
 DAMAGED = ("create", "run --detach", "update")
 DAMAGES = ("empty", "half", "missing")
@@ -146,7 +147,8 @@ class Power:
             faults.append(f"state says {told}, and create makes another in its place")
         if made.status == 0:
             started = site.call("start", "box")
-            faults += site.judge(started) + ([] if started.status == 0 else [f"created anew, and start says {started.err!r}"])
+            faults += site.judge(started)
+            faults += [f"created anew, and start says {started.err!r}"] if started.status else []
         return faults + self.survives(decoy) + site.delete() + self.empty()
 
     def delete(self, site):
@@ -178,7 +180,8 @@ class Power:
             pathlib.Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1))
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        child = subprocess.Popen(["sleep", "4321"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+        child = subprocess.Popen(["sleep", "4321"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 start_new_session=True)
         site.helpers.add(child.pid)
         self.decoys += child.pid == pid
         return child
@@ -202,7 +205,8 @@ class Power:
 
     @property
     def told(self):
-        return ["calls that change the directory: " + ", ".join(f"{name} {count}" for name, count in self.points_of.items()),
+        points = ", ".join(f"{name} {count}" for name, count in self.points_of.items())
+        return [f"calls that change the directory: {points}",
                 "state said: " + ", ".join(f"{answer} {count}" for answer, count in sorted(self.answers.items()))
                 + f"; {self.decoys} programs had the number of an init"]
 
