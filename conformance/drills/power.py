@@ -49,7 +49,7 @@ class Power:
         for name in CHOSEN:
             points = self.points(name)
             self.points_of[name] = len(points)
-            step = -(-len(points) // self.most) if self.most else 1
+            step = max(1, -(-len(points) // self.most)) if self.most else 1
             for call, number in points[::step]:
                 yield {"command": name, "before": call, "number": number}
             yield {"command": name, "before": None}
