@@ -7,37 +7,37 @@ import pathlib
 import time
 
 import containerd_daemon
-from containerd_daemon import IMAGE, SOCKET, ctr
+from containerd_daemon import IMAGE, SOCKET, VERSION, article_block, ctr
 from harness import (
     Failed,
     NotRun,
+    call,
     case,
     cgroups,
     eventually,
     expect,
     expect_in,
     mounts,
+    needs_swrunc,
     nothing_left,
     processes,
     states,
 )
+from page import block
 
 PAUSE = "docker.io/local/pause:1"
-# The lines from `containerd]` on are those of the article on engines.
-CONFIG = """
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "docker.io/local/pause:1"
-[plugins."io.containerd.grpc.v1.cri".cni]
+# Beside the lines of the article.
+IMAGES = {
+    2: '[plugins."io.containerd.grpc.v1.cri"]\n  sandbox_image = "docker.io/local/pause:1"\n',
+    3: '[plugins."io.containerd.cri.v1.images".pinned_images]\n  sandbox = "docker.io/local/pause:1"\n',
+}
+CNI = """
+[plugins."{section}".cni]
   bin_dir = "/usr/lib/cni"
-  conf_dir = "{scratch}/cni"
-[plugins."io.containerd.grpc.v1.cri".containerd]
-  default_runtime_name = "swrunc"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.swrunc]
-  runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.swrunc.options]
-  BinaryName = "{runtime}"
-  SystemdCgroup = true
+  conf_dir = "{{scratch}}/cni"
 """
+SECTION = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime"}[VERSION]
+CONFIG = IMAGES[VERSION] + CNI.format(section=SECTION)
 NETWORK = """
 {{
   "cniVersion": "0.4.0", "name": "engines",
@@ -63,15 +63,16 @@ def cri(method, **values):
     return current["client"].call(method, **values)
 
 
-def pod(name="pod", **options):
+def pod(name="pod", handler="swrunc", logs="", **options):
     """Runs a pod; returns its ID and its config."""
     config = {
         "metadata": {"name": name, "uid": f"uid-{name}", "namespace": "default"},
+        "log_directory": str(logs),
         # As in the kubelet: a pod that shares the host's network has its host name.
         "hostname": "" if options.get("network") == NODE else name,
         "linux": {"cgroup_parent": SLICE, "security_context": {"namespace_options": options}},
     }
-    made = cri("RunPodSandbox", config=config, runtime_handler="swrunc")
+    made = cri("RunPodSandbox", config=config, runtime_handler=handler)
     return made["pod_sandbox_id"], config
 
 
@@ -204,6 +205,17 @@ def pid(identifier):
     return next(line.split()[1] for line in lines if line.startswith(identifier))
 
 
+@case("CRI, the article's proof that swrunc is used", group="cri", limit=300)
+def proves():
+    needs_swrunc()
+    mine = [container(pod(f"pod-{name}", handler=name), "one", "sleep", "1000") for name in ("swrunc", "")]
+    other = container(pod("other", handler="runc"), "other", "sleep", "1000")
+    said = call("sh", "-ec", block("containerd/proof-cri.sh"))
+    listed = [line.split()[0] for line in said.splitlines() if " running " in line]
+    expect(set(mine) - set(listed), set(), "containers of the handler swrunc and of the default that are not listed")
+    expect(other in listed, False, "a container of runc's is listed")
+
+
 @case("CRI, a runtime handler that is not there", group="cri")
 def no_handler():
     try:
@@ -240,7 +252,7 @@ def nothing():
 
 
 @contextlib.contextmanager
-def opened(runtime):
+def opened(runtime, configuration=lambda runtime: article_block(runtime) + CONFIG):
     """A containerd with its CRI service, the images of a pod, and a separate network."""
     try:
         import cri as client
@@ -249,7 +261,7 @@ def opened(runtime):
         return
     images = {IMAGE: ["/bin/sh"], PAUSE: ["/bin/sleep", "100000"]}
     files = {"cni/10-engines.conflist": NETWORK}
-    with containerd_daemon.opened(runtime, images, CONFIG, "k8s.io", files):
+    with containerd_daemon.opened(runtime, images, configuration(runtime), "k8s.io", files):
         current["client"] = client.Client(SOCKET)
         try:
             cri("Version", version="v1")

@@ -6,15 +6,19 @@ import hashlib
 import io
 import json
 import os
+import re
+import shutil
 import tarfile
 
 from harness import BUSYBOX, Failed, Unit, call, eventually, processes, scratch_folder
+from page import BINARY, block, extended, linked
 
 IMAGE = "docker.io/local/bb:1"
 FOLDER = "/run/engines-containerd"
 SOCKET = f"{FOLDER}/containerd.sock"
+# The version of the configuration file: that of the article's block.
+VERSION = 3 if shutil.which("containerd") and re.search(r" v?2\.\d+\.\d", call("containerd", "--version")) else 2
 BASE = """
-version = 2
 root = "{scratch}/root"
 state = "{folder}/state"
 """
@@ -26,6 +30,11 @@ LISTENERS = """
 """
 
 current = {}
+
+
+def article_block(runtime):
+    """The article's lines for this version of containerd."""
+    return block(f"containerd/config-{VERSION}.toml", (BINARY, runtime.path))
 
 
 def ctr(*arguments, **options):
@@ -56,19 +65,27 @@ def make_image(path, tag, command):
 
 @contextlib.contextmanager
 def opened(runtime, images, configuration, namespace="default", files=()):
-    """Runs containerd with images (each a tag and its command), and with its files in a folder on the disk."""
+    """Runs containerd with images (each a tag and its command), and with its files in a folder on the disk.
+
+    The configuration begins with its version.
+    """
     current["runtime"] = runtime
     os.makedirs(FOLDER, exist_ok=True)
     with scratch_folder("engines-containerd") as scratch:
         places = {"scratch": scratch, "socket": SOCKET, "folder": FOLDER, "runtime": runtime.path}
-        for name, text in {"config.toml": BASE + configuration + LISTENERS, **dict(files)}.items():
+        for name, text in files:
             (scratch / name).parent.mkdir(exist_ok=True)
             (scratch / name).write_text(text.format(**places))
+        text = extended(configuration.format(**places), f"version = {VERSION}", BASE.format(**places))
+        (scratch / "config.toml").write_text(text + LISTENERS.format(**places))
+        os.environ["PATH"] = linked(runtime.path, scratch / "commands")
         unit = Unit(
-            f"engines-containerd-{os.getpid()}", "containerd", "--config", scratch / "config.toml",
+            f"engines-containerd-{os.getpid()}", shutil.which("containerd"), "--config", scratch / "config.toml",
+            # containerd finds its shim there.
+            Environment=f"PATH={os.environ['PATH']}",
             Type="notify", Delegate="yes", KillMode="process", TimeoutStartSec="240",
         )  # fmt: skip
-        current["unit"] = unit
+        current.update(unit=unit, scratch=scratch)
         try:
             for tag, command in images.items():
                 make_image(scratch / "image.tar", tag, command)

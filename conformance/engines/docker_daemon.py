@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import time
@@ -24,6 +25,7 @@ from harness import (
     root_filesystem,
     scratch_folder,
 )
+from page import BINARY, block, linked
 
 IMAGE = "bb"
 SOCKET = pathlib.Path("/run/engines-docker.sock")
@@ -100,6 +102,11 @@ def release():
     return min(int(version.split(".")[0]) for version in (api("GET", "/version")["Version"], client))
 
 
+def shipped_runtime():
+    """The machine's own runc, if it is installed."""
+    return shutil.which("runc", path="/usr/local/sbin:/usr/sbin:/usr/bin")
+
+
 def everything():
     """All capabilities that this daemon can grant, in the kernel's format."""
     text = pathlib.Path("/proc/self/status").read_text()
@@ -162,12 +169,11 @@ class Daemon:
     def __init__(self, runtime, scratch, **configuration):
         self.scratch = scratch
         self.configuration = {
+            **json.loads(block("docker/daemon.json", (BINARY, runtime.path))),
             "data-root": str(scratch / "data"),
             "exec-root": str(EXEC_ROOT),
             "pidfile": str(scratch / "docker.pid"),
             "hosts": [f"unix://{SOCKET}"],
-            "runtimes": {"tested": {"path": runtime.path}},
-            "default-runtime": "tested",
             "shutdown-timeout": 5,
             **({} if SYSTEMD else BARE),
             **configuration,
@@ -220,8 +226,10 @@ def opened(runtime, **configuration):
     """A daemon with the test image, for a group of cases."""
     with scratch_folder("engines-docker") as scratch, put_back(network=SYSTEMD):
         os.environ.update(DOCKER_HOST=f"unix://{SOCKET}", DOCKER_CONFIG=str(scratch / "client"))
+        os.environ["PATH"] = linked(runtime.path, scratch / "commands")
         (scratch / "path").mkdir()
-        (scratch / "path/runc").symlink_to(runtime.path)
+        link = (BINARY, runtime.path), ("/usr/local/sbin/runc", scratch / "path/runc")
+        call("sh", "-ec", block("docker/buildkit.sh", *link))
         daemon = Daemon(runtime, scratch, **configuration)
         opened.current = daemon
         try:

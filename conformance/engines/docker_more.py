@@ -33,7 +33,7 @@ services:
     command: sh -c "mkdir /www; echo composed >/www/page; exec httpd -f -p 80 -h /www"
   client:
     image: bb
-    runtime: tested
+    runtime: swrunc
     depends_on: [web]
     command: sh -c "until wget -T 5 -qO- http://web/page; do sleep 0.5; done; sleep 1000"
 """

@@ -34,8 +34,8 @@ def shell(text):
 @case("the daemon knows the runtime")
 def known():
     info = api("GET", "/info")
-    expect(info["DefaultRuntime"], "tested", "default runtime")
-    expect_in("tested", info["Runtimes"], "runtimes")
+    expect(info["DefaultRuntime"], "swrunc", "default runtime")
+    expect_in("swrunc", info["Runtimes"], "runtimes")
     version = docker("version", "--format", "{{range .Server.Components}}{{.Name}} {{.Version}}\n{{end}}")
     name = next((x for x in version.splitlines() if not x.startswith(("Engine", "containerd", "docker-init"))), "")
     if len(name.split()) < 2:
@@ -49,7 +49,7 @@ def run_once():
 
 @case("run --runtime")
 def run_by_name():
-    expect(run("--runtime", "tested", IMAGE, "hostname", "-s") != "", True)
+    expect(run("--runtime", "swrunc", IMAGE, "hostname", "-s") != "", True)
 
 
 @case("run -i takes standard input")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shared code of the engines' scripts: cases with a time limit, calls of programs, a terminal, leftovers.
 
-A script names an engine, declares cases with @case, and ends in main(). It prints a line for each case:
+A script names an engine, declares cases with @case, and ends in main(). It prints what it runs with, a line for each
+case:
 
     ok         3.2 s  NAME
     FAILED     0.4 s  NAME: reason
@@ -252,6 +253,22 @@ def find_runtime(given):
     return Runtime(path, os.path.basename(given), match[1] if match else "unknown")
 
 
+def needs_swrunc(program="swrunc"):
+    """Skips a case that proves that swrunc is used, if the tested runtime is another one."""
+    if "swrunc" not in call(program, "--version").splitlines()[0]:
+        raise NotRun("the article proves that swrunc is used, and the tested runtime is another")
+
+
+def versions(programs):
+    """The engine's programs with their versions, and the machine's cgroups, as the suite records them."""
+    told = []
+    for program in programs:
+        match = re.search(r"\d+(\.\d+)+[^\s,)]*", call(program, "--version"))
+        told.append(f"{program} {match[0].removesuffix('+unknown') if match else 'of unknown version'}")
+    unified = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+    return f"{', '.join(told)}; cgroup {'v2' if unified else 'v1'}{', systemd' if SYSTEMD else ''}"
+
+
 def processes(part):
     """The processes whose command line contains a text, except this one."""
     found = {}
@@ -406,8 +423,8 @@ def run_group(engine, chosen, after):
     return words
 
 
-def main(engine, groups, description):
-    """Runs the cases of an engine.
+def main(engine, groups, description, programs):
+    """Runs the cases of an engine, which is made of programs.
 
     `groups` has a context manager for each group of cases. It is called with the runtime, and the cases run
     in it; its value is called after each case with the result.
@@ -429,7 +446,7 @@ def main(engine, groups, description):
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
     runtime = find_runtime(arguments.runtime)
-    print(f"{engine} with {runtime.name} {runtime.version}", flush=True)
+    print(f"{engine} with {runtime.name} {runtime.version}", f"run by {versions(programs)}", sep="\n", flush=True)
     words = []
     for group, opened in groups.items():
         if of_group := [one for one in chosen if one.group == group]:

@@ -3,8 +3,10 @@
 
 import json
 import pathlib
+import re
 
-from harness import call
+from harness import Failed, call, expect, expect_in
+from page import block
 
 IMAGE = "localhost/bb"
 SLEEP = (IMAGE, "sleep", "1000")
@@ -36,3 +38,16 @@ def state(name="box"):
 
 def cgroup(name="box"):
     return pathlib.Path("/sys/fs/cgroup" + state(name)["CgroupPath"])
+
+
+def proves(shell):
+    """The article's proof, in a shell of root or of a user; and that it is none for another runtime."""
+    image = ("busybox", IMAGE)
+    said = shell(block("podman/proof.sh", image))
+    expect(re.findall(r"^swrunc", said, re.M), ["swrunc"] * 2, "the runtime's name")
+    expect_in('"status": "running"', said)
+    said = shell(block("podman/proof.sh", image, ("podman run -d", "podman --runtime crun run -d")))
+    shell("podman rm -f -t 0 proof")
+    expect_in("does not exist", said, "what swrunc says of crun's container")
+    if '"status"' in said:
+        raise Failed(f"the proof holds for another runtime\n{said}")

@@ -12,10 +12,14 @@ import subprocess
 
 import image
 from results import OURS, Result
-from sources import Unavailable, checked, install
+from sources import CACHE, NEWEST, Unavailable, checked, install, unpacked
 
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
-ENGINES = ("docker", "containerd", "podman", "rootless-podman", "rootless-docker", "buildah")
+ENGINES = (
+    "docker", "containerd", "containerd-2", "podman", "rootless-podman", "rootless-docker", "buildah", "systemd",
+)  # fmt: skip
+# The programs of a newer package than the VM's, which work there without its other files.
+NEWER = {"containerd-2": ("containerd", ("containerd", "containerd-shim-runc-v2", "ctr"))}
 LIMIT_SECONDS = 3000
 # Packages on this machine: Docker itself, and what its image is made of.
 PACKAGES = ("docker.io", "containerd", "busybox-static")
@@ -24,6 +28,7 @@ MACHINE = "test VM: cgroup v2, systemd"
 STATUS = {"ok": "pass", "FAILED": "fail", "not run": "skip"}
 LINE = re.compile(r"^(ok|FAILED|not run) +[\d.]+ s  (.+?)(?:: (.*))?$")
 HEADER = re.compile(r"^[\w-]+ with (\S+) (\S+)$", re.M)
+VERSIONS = re.compile(r"^run by (.+); (cgroup .+)$", re.M)
 
 
 def results(text):
@@ -46,12 +51,28 @@ def command(runtime, engine, only):
     if not runtime.path.startswith("/usr/"):
         vm += ["--copy", runtime.path]
         given = f"./{pathlib.Path(runtime.path).name}"
+    for program in newer(engine):
+        vm += ["--copy", program]
     # The number of containers in the cases with many.
     counts = [f"{name}={os.environ[name]}" for name in ("COUNT", "ROUNDS") if name in os.environ]
     script = ["env", *counts, REPO / "conformance/engines" / engine, "--runtime", given]
     if only:
         script += ["--only", only.pattern]
     return [str(word) for word in [*vm, "--", *script]]
+
+
+def newer(engine):
+    """The files of an engine that the VM does not have, from Debian's newest package."""
+    if engine not in NEWER:
+        return []
+    package, programs = NEWER[engine]
+    root = unpacked(NEWEST, CACHE / "packages" / engine, [package], (package,))
+    return [root / "usr/bin" / program for program in programs]
+
+
+def articles():
+    """Fails unless the programs use all lines of the articles, and no others."""
+    checked(REPO / "conformance/pages")
 
 
 def packages():
@@ -62,33 +83,43 @@ def packages():
 
 
 def run(runtime, only, logs):
+    articles()
     image.build()
     found = {}
     for engine in ENGINES:
         script = REPO / "conformance/engines" / engine
         if not script.exists():
             continue
-        listed = subprocess.run([script, "--list"], capture_output=True, text=True).stdout
-        if only and not any(only.search(f"{engine}: {name}") for name in listed.splitlines()):
+        cases = listed(script)
+        if only and not any(only.search(f"{engine}: {name}") for name in cases):
             continue
         print(f"engines: {engine}", flush=True)
-        found.update(perform(runtime, engine, command(runtime, engine, only), logs))
+        found.update(perform(runtime, engine, command(runtime, engine, only), logs, cases))
     return packages(), found
+
+
+def listed(script):
+    """The names of a program's cases."""
+    return checked(script, "--list").splitlines()
 
 
 def run_here(runtime, only, logs):
     """Docker's cases on this machine, with a separate daemon."""
+    articles()
     install(*PACKAGES)
     script = [REPO / "conformance/engines/docker", "--runtime", runtime.path]
     if only:
         script += ["--only", only.pattern]
-    found = perform(runtime, "docker", script, logs)
+    found = perform(runtime, "docker", script, logs, listed(script[0]))
     versions = checked("dpkg-query", "-W", "-f", "${Package} ${Version}\n", *PACKAGES[:2])
     return ", ".join(versions.splitlines()), found
 
 
-def perform(runtime, engine, command, logs):
-    """Runs an engine's program; returns the result of each case."""
+def perform(runtime, engine, command, logs, cases):
+    """Runs an engine's program; returns the result of each case.
+
+    If all cases have run, the runtime's `engines` tells with which versions, as the program has said.
+    """
     with open(logs / engine, "w+") as log:
         done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT)
         log.seek(0)
@@ -96,4 +127,7 @@ def perform(runtime, engine, command, logs):
     if done.returncode not in (0, 1) or not (header := HEADER.search(text)):
         raise Unavailable(f"{engine}: status {done.returncode}\n{text[-2000:]}")
     runtime.version = header[2]
-    return {f"{engine}: {name}": one for name, one in results(text).items()}
+    found = results(text)
+    if set(found) >= set(cases) and (told := VERSIONS.search(text)):
+        runtime.engines[engine] = {"versions": told[1], "cgroups": told[2]}
+    return {f"{engine}: {name}": one for name, one in found.items()}

@@ -18,6 +18,8 @@ README = EXPECTED.parent / "README.md"
 ENGINES = EXPECTED.parent.parent / "Sources/ContainerKit/ContainerKit.docc/Engines.md"
 OURS = "swrunc"
 UNEXPLAINED = "unexplained"
+# Of results from before runs told it.
+UNRECORDED = "not recorded"
 
 
 @dataclasses.dataclass
@@ -94,10 +96,13 @@ class Table:
     def expected(self, runtime):
         return {name: test[runtime] for name, test in self.tests.items() if runtime in test}
 
-    def renew(self, runtime, version, source, results, whole):
+    def renew(self, tested, source, results, whole):
         """Adds results; if they are of the `whole` suite, tests that no longer exist are removed."""
+        runtime = tested.name
         self.all["source"] = source
-        self.machine["runtimes"][runtime] = version
+        self.machine["runtimes"][runtime] = tested.version
+        for engine, described in tested.engines.items():
+            self.machine.setdefault("engines", {}).setdefault(engine, {})[runtime] = described
         for name, result in results.items():
             test = self.tests.setdefault(name, {})
             before = test.get(runtime)
@@ -128,10 +133,15 @@ class Table:
                 f"{json.dumps(name)}: {json.dumps(order(test), ensure_ascii=False)}"
                 for name, test in sorted(machine["tests"].items())
             )
+            engines = ",\n".join(
+                f"{json.dumps(name)}: {json.dumps(order(engine), ensure_ascii=False)}"
+                for name, engine in sorted(machine.get("engines", {}).items())
+            )
             machines.append(
                 f"{json.dumps(kind)}: {{\n"
                 f'"runtimes": {json.dumps(dict(sorted(machine["runtimes"].items())))},\n'
-                f'"tests": {{\n{tests}\n}}\n}}'
+                + (f'"engines": {{\n{engines}\n}},\n' if engines else "")
+                + f'"tests": {{\n{tests}\n}}\n}}'
             )
         text += [",\n".join(machines), "}", "}", ""]
         EXPECTED.mkdir(exist_ok=True)
@@ -164,27 +174,30 @@ def summarize():
 
 
 def summarize_engines():
-    """Writes the counts of each engine's cases, ours and runc's, into the article on engines."""
-    rows = ["| engine | cases | swrunc | runc |", "|---" * 4 + "|"]
+    """Writes versions and counts of each engine's cases, ours and runc's, into the article on engines."""
+    rows = ["| engine | versions | machine | cases | swrunc | runc |", "|---" * 6 + "|"]
     for suite in ("engines", "engines-here"):
         path = EXPECTED / f"{suite}.json"
         machines = json.loads(path.read_text())["machines"] if path.exists() else {}
         for kind, machine in machines.items():
-            # All engines run in the test VM.
-            where = "" if suite == "engines" else f", {kind}"
-            rows += engine_rows(machine["tests"], where)
+            rows += engine_rows(machine, kind)
     replace(ENGINES, "engines", rows)
 
 
-def engine_rows(tests, where):
+def engine_rows(machine, kind):
+    tests = machine["tests"]
     for engine in dict.fromkeys(name.split(": ")[0] for name in tests):
         cases = [test for name, test in tests.items() if name.startswith(f"{engine}: ")]
-        cells = []
+        described = machine.get("engines", {}).get(engine, {})
+        ours = described.get(OURS, {"versions": UNRECORDED, "cgroups": kind.removeprefix("test VM: ")})
+        cells = [engine, ours["versions"], ours["cgroups"], str(len(cases))]
         for runtime in (OURS, "runc"):
             words = [test[runtime].split()[0] for test in cases if runtime in test]
             numbers = ", ".join(str(words.count(word)) for word in ("pass", "fail", "skip"))
-            cells.append(numbers if words else "not run")
-        yield f"| {engine}{where} | {len(cases)} | {' | '.join(cells)} |"
+            versions = described.get(runtime, ours)["versions"]
+            other = "" if versions == ours["versions"] else f" ({versions})"
+            cells.append(numbers + other if words else "not run")
+        yield f"| {' | '.join(cells)} |"
 
 
 def replace(path, name, rows):
