@@ -212,7 +212,7 @@ def proves():
     other = container(pod("other", handler="runc"), "other", "sleep", "1000")
     said = call("sh", "-ec", block("containerd/proof-cri.sh"))
     listed = [line.split()[0] for line in said.splitlines() if " running " in line]
-    expect(set(mine) - set(listed), set(), "containers of the handler swrunc and of the default that are not listed")
+    expect(set(mine) - set(listed), set(), "containers of swrunc and of the default that are not listed")
     expect(other in listed, False, "a container of runc's is listed")
 
 

@@ -77,7 +77,8 @@ def ready(identifier):
     """What the DaemonSet's readiness probe asks; fails if the container has ended."""
     if found := status(identifier).get("state") == EXITED:
         raise Failed(f"the pod ended: {found}\n{log()}")
-    return cri("ExecSync", container_id=identifier, cmd=["test", "-e", "/tmp/done"], timeout=60).get("exit_code", 0) == 0
+    probe = cri("ExecSync", container_id=identifier, cmd=["test", "-e", "/tmp/done"], timeout=60)
+    return probe.get("exit_code", 0) == 0
 
 
 def log():

@@ -178,6 +178,8 @@ class Daemon:
             **({} if SYSTEMD else BARE),
             **configuration,
         }
+        if other := shipped_runtime():
+            self.configuration["runtimes"]["shipped"] = {"path": other}
         self.unit = None
         self.starts = 0
 

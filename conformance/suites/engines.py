@@ -11,7 +11,7 @@ import re
 import subprocess
 
 import image
-from results import OURS, Result
+from results import Result
 from sources import CACHE, NEWEST, Unavailable, checked, install, unpacked
 
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
