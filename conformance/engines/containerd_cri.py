@@ -63,14 +63,17 @@ def cri(method, **values):
     return current["client"].call(method, **values)
 
 
-def pod(name="pod", handler="swrunc", logs="", **options):
+def pod(name="pod", handler="swrunc", logs="", privileged=False, **options):
     """Runs a pod; returns its ID and its config."""
     config = {
         "metadata": {"name": name, "uid": f"uid-{name}", "namespace": "default"},
         "log_directory": str(logs),
         # As in the kubelet: a pod that shares the host's network has its host name.
         "hostname": "" if options.get("network") == NODE else name,
-        "linux": {"cgroup_parent": SLICE, "security_context": {"namespace_options": options}},
+        "linux": {
+            "cgroup_parent": SLICE,
+            "security_context": {"namespace_options": options, "privileged": privileged},
+        },
     }
     made = cri("RunPodSandbox", config=config, runtime_handler=handler)
     return made["pod_sandbox_id"], config

@@ -73,7 +73,7 @@ def opened(runtime, images, configuration, namespace="default", files=()):
     os.makedirs(FOLDER, exist_ok=True)
     with scratch_folder("engines-containerd") as scratch:
         places = {"scratch": scratch, "socket": SOCKET, "folder": FOLDER, "runtime": runtime.path}
-        for name, text in files:
+        for name, text in dict(files).items():
             (scratch / name).parent.mkdir(exist_ok=True)
             (scratch / name).write_text(text.format(**places))
         text = extended(configuration.format(**places), f"version = {VERSION}", BASE.format(**places))

@@ -8,7 +8,7 @@ import textwrap
 import containerd_cri
 import containerd_daemon
 from containerd_cri import CONFIG, EXITED, NODE, container, cri, execute, pod, status
-from containerd_daemon import IMAGE, VERSION, ctr
+from containerd_daemon import IMAGE, VERSION
 from harness import Failed, call, case, eventually, expect, expect_in, needs_swrunc
 from page import BINARY, block
 
@@ -51,7 +51,7 @@ def daemonset(action):
     if not match or "hostPID: true" not in text or "privileged: true" not in text:
         raise Failed(f"the DaemonSet's commands are not found\n{text}")
     folder = payload()
-    sandbox, sandbox_config = pod(f"node-{action}", handler="", logs=folder, pid=NODE)
+    sandbox, sandbox_config = pod(f"node-{action}", handler="", logs=folder, privileged=True, pid=NODE)
     made = cri(
         "CreateContainer",
         pod_sandbox_id=sandbox,
@@ -104,7 +104,8 @@ def roll_out():
     installer = daemonset("install")
     eventually(lambda: reached(ready, installer), "the roll-out is ready", 200, 1)
     expect("# begin of swrunc" in config(), True, "a section of swrunc")
-    one = container(pod("one"), "one", "sleep", "1000")
+    sandbox = pod("one")
+    one = container(sandbox, "one", "sleep", "1000")
     expect(execute(one, "echo entered"), "entered")
     expect_in(one, listed())
     expect(first in listed() or installer in listed(), False, "a container of runc is listed")
@@ -119,7 +120,8 @@ def roll_out():
     said = call("sh", scratch() / "node/node.sh", "remove", status=1)
     expect_in(one, said, "what is left")
     expect(config(), text, "the configuration while containers are left")
-    remove_pods_of("swrunc")
+    cri("StopPodSandbox", pod_sandbox_id=sandbox[0])
+    cri("RemovePodSandbox", pod_sandbox_id=sandbox[0])
     call("sh", scratch() / "node/node.sh", "remove")
     expect(config(), before, "the configuration afterwards")
     expect(installed().exists(), False, "the binary is there")
@@ -138,13 +140,6 @@ def reached(function, *arguments):
         if "UNAVAILABLE" in str(error) or "connect" in str(error):
             return None
         raise
-
-
-def remove_pods_of(handler):
-    for one in cri("ListPodSandbox").get("items", []):
-        if handler in ctr("--namespace", "k8s.io", "containers", "info", one["id"]):
-            cri("StopPodSandbox", pod_sandbox_id=one["id"])
-            cri("RemovePodSandbox", pod_sandbox_id=one["id"])
 
 
 def opened(runtime):

@@ -47,7 +47,7 @@ FIELDS = {
     "Resources": "cpu_period=1 cpu_quota=2 cpu_shares=3 memory_limit_in_bytes=4 oom_score_adj=5 cpuset_cpus=6",
     "RunPodSandboxRequest": "config=1:PodSandboxConfig runtime_handler=2",
     "RunPodSandboxResponse": "pod_sandbox_id=1",
-    "SandboxSecurityContext": "namespace_options=1:NamespaceOption seccomp=9:SecurityProfile",
+    "SandboxSecurityContext": "namespace_options=1:NamespaceOption privileged=6 seccomp=9:SecurityProfile",
     "SecurityContext": "capabilities=1:Capability privileged=2 namespace_options=3:NamespaceOption"
     " run_as_user=5:Value readonly_rootfs=7 supplemental_groups=8 no_new_privs=11 masked_paths=13"
     " readonly_paths=14 seccomp=15:SecurityProfile apparmor=16:SecurityProfile",
