@@ -97,4 +97,14 @@ struct TimeChartTests {
         #expect(lines.count == 4)
         #expect(lines[2].contains("  .   ") && lines[3].contains("   .  "))
     }
+
+    @Test("a clock that is set by centuries is no error")
+    func centuries() {
+        let lines = chart { trace, start in
+            trace.add("a", "set", nil, .runtime, from: start, to: .max)
+            trace.add("b", "wrapped", nil, .runtime, from: .min, to: .max)
+        }
+        #expect(lines.count == 4)
+        #expect(lines[2].contains("wrapped") && lines[3].contains("set"))
+    }
 }

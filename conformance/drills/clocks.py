@@ -49,7 +49,6 @@ def words_of(name, *flags):
 class Clocks:
     # Faults of the runtime that are known: they are told, and count as soon as they are gone, to be taken out here.
     KNOWN = {
-        "timings": "--timings traps if the clock jumps by more than 29 years (TimeChart: duration * 10)",
         "boot": "the start time of init is read by the time namespace of the caller, so that init is taken for ended",
     }
 
@@ -57,8 +56,6 @@ class Clocks:
         self.calls = {}
 
     def known(self, case):
-        if case["what"] == "launch" and case["to"] == TIMES[-1]:
-            return "timings"
         return "boot" if case["what"] == "boot" and case["inside"] != "timeOffsets" else None
 
     def prepare(self, site):

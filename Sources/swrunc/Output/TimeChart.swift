@@ -28,8 +28,8 @@ struct TimeChart {
 
     var text: String {
         let rows = rows
-        let total = max(end - start, 1)
-        let times = rows.map { Self.milliseconds($0.end - $0.start) }
+        let total = max(end &- start, 1)
+        let times = rows.map { Self.milliseconds(duration($0)) }
         let timeWidth = times.reduce(2) { max($0, $1.utf8.count) }
         let works = rows.indices.filter { !rows[$0].step.utf8.starts(with: "wait ".utf8) }
         let longest = Set(
@@ -50,7 +50,7 @@ struct TimeChart {
             let bar = axisWidth == 0 ? "" : bar(row, of: total) + Self.gap
             let line = cut(
                 Self.right(times[index], timeWidth) + Self.gap + bar + place + Self.gap + step)
-            let isLong = longest.contains(index) && duration(row) * 10 > total
+            let isLong = longest.contains(index) && duration(row) > total / 10
             if row.hasFailed {
                 lines.append(style.apply(.red, to: line))
             } else {
@@ -76,7 +76,8 @@ struct TimeChart {
         return rows
     }
 
-    private func duration(_ span: LaunchTrace.Span) -> Int { span.end - span.start }
+    /// Wrong but no error if a clock was set further than the numbers reach.
+    private func duration(_ span: LaunchTrace.Span) -> Int { span.end &- span.start }
 
     private func cut(_ line: String) -> String {
         guard let width else { return line }
@@ -86,7 +87,7 @@ struct TimeChart {
     /// The part of the axis that the span takes; one too short for a character is a point.
     private func bar(_ span: LaunchTrace.Span, of total: Int) -> String {
         func place(_ time: Int) -> Double {
-            let share = Double(time - start) / Double(total)
+            let share = Double(time &- start) / Double(total)
             return min(max(share, 0), 1) * Double(axisWidth)
         }
         let (from, to) = (place(span.start), place(span.end))
@@ -99,7 +100,7 @@ struct TimeChart {
 
     /// A time with two decimals.
     private static func milliseconds(_ nanoseconds: Int) -> String {
-        let hundredths = (nanoseconds + 5000) / 10_000
+        let hundredths = nanoseconds / 10_000 + (nanoseconds % 10_000 < 5000 ? 0 : 1)
         let rest = String(hundredths % 100)
         return "\(hundredths / 100)." + (rest.utf8.count == 1 ? "0" : "") + rest
     }
