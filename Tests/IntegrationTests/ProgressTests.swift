@@ -316,6 +316,19 @@ struct ProgressTests {
         }
     }
 
+    @Test("explain says that the progress page of a running container is missing")
+    func missingPage() throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startSleeping()
+            let page = "\(bundle.store)/\(bundle.id)/progress"
+            try check(rename(page, "\(page).kept"), "rename")
+            let done = try explain(bundle)
+            let words = "\(page) is missing, damaged or of a later version"
+            #expect(done.ranges(of: words).count == 1, "\(done)")
+            try check(rename("\(page).kept", page), "rename")
+        }
+    }
+
     @Test("explain refuses an unknown container, an invalid id, and two containers")
     func refusals() throws {
         try TestBundle.use { bundle throws in

@@ -104,11 +104,12 @@ extension Container {
     /// Waits for an init that never ran its program, if it is a child of this process: `create`
     /// returned no process to wait for.
     private static func reap(_ record: ContainerRecord, _ state: borrowing StateDirectory) {
-        let instructions = record.lastInstructions
-        guard record.pid > 0,
+        guard record.pid > 0, let process = try? openProcess(record.pid),
+            let now = try? stat(of: record.pid), now.startTime == record.startTime,
+            now.parent == ownProcessID,
+            // Only here is the rest of the record needed.
+            let instructions = (try? state.readRecord(record.id))?.lastInstructions,
             let last = instructions.first(where: \.isExecution) ?? instructions.last,
-            let process = try? openProcess(record.pid),
-            (try? startTime(of: record.pid)) == record.startTime,
             let page = try? state.read(StateDirectory.progressName),
             let progress = ProgressPage.read(page), progress.index < last.index
         else { return }

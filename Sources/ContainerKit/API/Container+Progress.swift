@@ -33,7 +33,13 @@ extension Container {
         }
         progress.remarks += again.remarks
         // While the page is being made, it is empty.
-        if progress.status != nil, let page, !page.isEmpty, !record.canHave(page) {
+        let isPageWrong =
+            switch progress.status {
+            case nil: false
+            case .running, .paused: !record.canHave(page ?? [])
+            default: page.map { !$0.isEmpty && !record.canHave($0) } ?? false
+            }
+        if isPageWrong {
             progress.remarks.append(state.damage(to: StateDirectory.progressName).message)
         }
         if let remark = Self.remark(on: state, progress.status, record, page) {

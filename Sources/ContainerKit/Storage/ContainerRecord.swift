@@ -76,7 +76,8 @@ struct ContainerRecord: Equatable, Sendable {
     /// The devices that were added since the container was created, in order.
     var addedDevices: [RecordedDevice] = []
 
-    /// The first of the members that neither a container's state nor its end needs.
+    /// The first of the members that neither a container's state nor its end needs, but for the
+    /// status of a child of the caller.
     ///
     /// They are long, and come last.
     static let firstOfRest = "lastInstructions"
