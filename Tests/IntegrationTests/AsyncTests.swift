@@ -57,7 +57,8 @@ private final class Ticks: Sendable {
 
 private typealias Ended = ContainerKit.ExitStatus
 
-@Suite("Containers in async tasks", Host.root, .timeLimit(.minutes(5)))
+// An async test waits behind all others for its turn, half an hour on an emulated machine.
+@Suite("Containers in async tasks", Host.root, .timeLimit(.minutes(60)))
 struct AsyncTests {
     @Test("containers run at the same time and do not block unrelated tasks")
     func together() async throws {

@@ -78,6 +78,9 @@ enum Host {
         return min(max(Int((.now - start) / .milliseconds(50)), 1), 10)
     }()
 
+    /// Whether QEMU emulates the processor, as in the test VM.
+    static let isEmulated = ((try? readText("/proc/cpuinfo")) ?? "").contains("QEMU")
+
     /// The number of rounds of a race: fewer if each is slow.
     static func rounds(_ count: Int) -> Range<Int> {
         0..<max(count / slowness, 3)
