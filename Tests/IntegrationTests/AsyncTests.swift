@@ -57,8 +57,7 @@ private final class Ticks: Sendable {
 
 private typealias Ended = ContainerKit.ExitStatus
 
-// An async test waits behind all others for its turn, half an hour on an emulated machine.
-@Suite("Containers in async tasks", Host.root, .timeLimit(.minutes(60)))
+@Suite("Containers in async tasks", Host.root, .patience)
 struct AsyncTests {
     @Test("containers run at the same time and do not block unrelated tasks")
     func together() async throws {

@@ -150,15 +150,7 @@ struct CheckpointTests {
             try check(symlink(".", "\(bundle.directory)/link"), "symlink")
             bundle.addMount("bind", source, at: "/data", "bind")
             bundle.addMount("tmpfs", "tmpfs", at: "/tmp")
-            bundle.spec.root?.readonly = true
-            bundle.script("while :; do sleep 0.05; done")
-            try bundle.create()
-            #expect(try bundle.swrunc("start", bundle.id).status == 0)
-            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
-            let restored = try bundle.restore()
-            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
-            let look = try bundle.swrunc(
-                "exec", bundle.id, "sh", "-c", "touch /new 2>/dev/null || echo ro; ls /data")
+            let look = try restoreReadOnly(bundle, "ls /data")
             #expect(look.text.hasPrefix("ro"), "\(look)")
             #expect(look.output.contains("config.json"), "\(look)")
         }
@@ -167,18 +159,28 @@ struct CheckpointTests {
     @Test("a read-only root is restored whose image has no /tmp")
     func readOnlyRootWithoutTmp() throws {
         try TestBundle.use { bundle throws in
-            bundle.spec.root?.readonly = true
             try check(rmdir("\(bundle.rootfs)/tmp"), "rmdir")
-            bundle.script("while :; do sleep 0.05; done")
-            try bundle.create()
-            #expect(try bundle.swrunc("start", bundle.id).status == 0)
-            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
-            let restored = try bundle.restore()
-            #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
-            let look = try bundle.swrunc(
-                "exec", bundle.id, "sh", "-c", "touch /new 2>/dev/null || echo ro")
+            let look = try restoreReadOnly(bundle)
             #expect(look.text == "ro", "\(look)")
         }
+    }
+
+    /// Restores a container with a read-only root.
+    ///
+    /// - Returns: what a shell in it prints: "ro" if it cannot write to the root, and more by
+    ///   `script`.
+    private func restoreReadOnly(
+        _ bundle: TestBundle, _ script: String = ""
+    ) throws -> FinishedCommand {
+        bundle.spec.root?.readonly = true
+        bundle.script("while :; do sleep 0.05; done")
+        try bundle.create()
+        #expect(try bundle.swrunc("start", bundle.id).status == 0)
+        #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+        let restored = try bundle.restore()
+        #expect(restored.status == 0, "\(restored)\n\(bundle.log("restore"))")
+        return try bundle.swrunc(
+            "exec", bundle.id, "sh", "-c", "touch /new 2>/dev/null || echo ro\n\(script)")
     }
 
     @Test("restore makes the mount points that a fresh rootfs lacks")

@@ -6,8 +6,7 @@ import Glibc
 import SystemPackage
 import Testing
 
-// An async test waits behind all others for its turn, half an hour on an emulated machine.
-@Suite("A host with few descriptors", Host.root, .timeLimit(.minutes(60)))
+@Suite("A host with few descriptors", Host.root, .patience)
 struct FewDescriptorsTests {
     /// Sets the soft limit of open files, RLIMIT_NOFILE.
     private static func limitFiles(_ count: Int) {

@@ -5,8 +5,7 @@ import ContainerKitAsync
 import SystemPackage
 import Testing
 
-// An async test waits behind all others for its turn, half an hour on an emulated machine.
-@Suite("Sandboxes", Host.root, .timeLimit(.minutes(60)))
+@Suite("Sandboxes", Host.root, .patience)
 struct SandboxTests {
     /// Runs a script in a sandbox, and gives what it wrote, or how it ended.
     private func output(

@@ -6,7 +6,6 @@ only `init`, crun's own static test program.
 """
 
 import ast
-import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -120,12 +119,7 @@ def run(runtime, only, logs):
             return title(*test), run_test(*test, temporary, environment, logs)
 
         # Each has containers and a state directory of its own.
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            try:
-                found = dict(pool.map(one, chosen))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        found = dict(scratch.three_at_once(one, chosen))
     return version, found
 
 

@@ -4,7 +4,6 @@
 The source is the package of Debian sid, or the checkout that RUNTIME_TOOLS names.
 """
 
-import concurrent.futures
 import os
 import pathlib
 import subprocess
@@ -104,12 +103,7 @@ def run(runtime, only, logs):
             result = judge(done.returncode, done.stdout, done.stderr)
             return name, result
 
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            try:
-                found = dict(pool.map(one, names))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        found = dict(scratch.three_at_once(one, names))
         listed = subprocess.run([command, "list", "-q"], capture_output=True, text=True).stdout
         for left in listed.split():
             subprocess.run([command, "delete", "--force", left], stderr=subprocess.DEVNULL)

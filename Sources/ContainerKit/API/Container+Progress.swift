@@ -32,14 +32,10 @@ extension Container {
             progress.remarks.append("its state cannot be told: \(error)")
         }
         progress.remarks += again.remarks
-        // While the page is being made, it is empty.
-        let isPageWrong =
-            switch progress.status {
-            case nil: false
-            case .running, .paused: !record.canHave(page ?? [])
-            default: page.map { !$0.isEmpty && !record.canHave($0) } ?? false
-            }
-        if isPageWrong {
+        // Unless the container runs, the page may be about to be made or removed.
+        if let status = progress.status, !record.canHave(page ?? []),
+            status == .running || status == .paused || page?.isEmpty == false
+        {
             progress.remarks.append(state.damage(to: StateDirectory.progressName).message)
         }
         if let remark = Self.remark(on: state, progress.status, record, page) {

@@ -201,7 +201,8 @@ struct ProcessStat: Equatable {
         }
         guard count == 21 else { return nil }
         func number<Number: FixedWidthInteger>(ofField field: Int) -> Number? {
-            Self.number(line, from: starts[field - 3], to: starts[field - 2] - 1)
+            let digits = line[starts[field - 3]..<starts[field - 2] - 1]
+            return Number(String(decoding: digits, as: UTF8.self))
         }
         guard starts[1] == starts[0] + 2, let parent: Int32 = number(ofField: 4),
             let flags: UInt32 = number(ofField: 9), let threads: Int = number(ofField: 20),
@@ -213,21 +214,6 @@ struct ProcessStat: Equatable {
         threadCount = threads
         state = Character(Unicode.Scalar(line[starts[0]]))
         startTime = time
-    }
-
-    /// The number that digits are; nil if something else is among them.
-    private static func number<Number: FixedWidthInteger>(
-        _ line: [UInt8], from start: Int, to end: Int
-    ) -> Number? {
-        var value: UInt64 = 0
-        for byte in line[start..<end] {
-            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
-            let (tens, isTooLarge) = value.multipliedReportingOverflow(by: 10)
-            let (sum, carries) = tens.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
-            guard !isTooLarge, !carries else { return nil }
-            value = sum
-        }
-        return Number(exactly: value)
     }
 
     /// Whether the whole process has ended: if only the first thread is a zombie, others may still

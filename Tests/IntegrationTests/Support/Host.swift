@@ -287,3 +287,9 @@ func readLink(_ path: String) -> String {
     let count = readlink(path, &buffer, buffer.count)
     return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
 }
+
+extension Trait where Self == TimeLimitTrait {
+    /// A limit for async tests: each waits behind all others for its turn, half an hour on an
+    /// emulated machine, and that counts.
+    static var patience: Self { .timeLimit(.minutes(60)) }
+}
