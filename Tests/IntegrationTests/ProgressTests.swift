@@ -138,9 +138,15 @@ struct ProgressTests {
             let stuck = try hang(
                 bundle, ["create", "--bundle", bundle.directory, bundle.id],
                 until: "wait for the runtime: its hooks have run")
+            // Init waits before the hook has started.
+            var hook: pid_t?
+            _ = waits {
+                hook = (try? readText(number)).flatMap { pid_t($0.trimmed) }
+                return hook != nil
+            }
             kill(stuck.pid, SIGKILL)
             _ = try stuck.wait()
-            kill(try #require(pid_t(readText(number).trimmed)), SIGKILL)
+            kill(try #require(hook), SIGKILL)
             // Init exits when it notices that all other processes have ended.
             #expect(waits { (try? container(bundle).progress().standing) == .ended })
             let text = try explain(bundle)
