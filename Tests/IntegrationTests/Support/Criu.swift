@@ -15,8 +15,11 @@ enum Criu {
         defer {
             _ = try? RunningCommand([Host.busybox, "rm", "-r", directory], token: "none").wait()
         }
+        // CRIU must not look before unshare has become sleep, however busy the machine is.
         let dump =
-            "unshare -n sleep 30 </dev/null >/dev/null 2>&1 & sleep 0.2; "
+            "unshare -n sleep 300 </dev/null >/dev/null 2>&1 & "
+            + "while [ \"$(cat /proc/$!/comm)\" = unshare ] || [ \"$(cat /proc/$!/comm)\" = sh ]; "
+            + "do sleep 0.1; done; "
             + "criu dump -t $! -D \(directory) -j >/dev/null 2>&1; status=$?; kill $!; exit $status"
         let done = try? RunningCommand(
             [Host.busybox, "setsid", "/bin/sh", "-c", dump], token: "none"
