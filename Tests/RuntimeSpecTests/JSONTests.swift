@@ -51,14 +51,41 @@ struct JSONTests {
     }
 
     @Test(
+        "a text may have every character at every place, but a quote, a backslash or a control character",
+        arguments: 0..<20)
+    func characters(_ place: Int) throws {
+        // Beside the character stand those with neighboring codes.
+        let (before, after) = (Array(" !#[]\u{7F}".utf8), Array("]!\u{7F}#[".utf8))
+        for code in UInt8(0)..<128 {
+            let text =
+                (0..<place).map { before[$0 % before.count] } + [code]
+                + (place..<20).map { after[$0 % after.count] }
+            let read = Result { try JSONValue(json: bytes("\"") + text + bytes("\"")) }
+            switch code {
+            case 0..<0x20, UInt8(ascii: "\""):
+                let error = #expect(throws: JSONSyntaxError.self) { try read.get() }
+                #expect(error?.column == place + (code < 0x20 ? 2 : 3), "\(code)")
+            case UInt8(ascii: "\\"):
+                let error = #expect(throws: JSONSyntaxError.self) { try read.get() }
+                #expect(error?.column == place + 3)
+            default:
+                #expect(try read.get() == .string(String(decoding: text, as: UTF8.self)))
+            }
+        }
+    }
+
+    @Test(
         "invalid UTF-8 in JSON is refused",
         arguments: [[0xC3], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xFF]])
     func invalidUTF8(_ bad: [UInt8]) {
-        let error = #expect(throws: JSONSyntaxError.self) {
-            try JSONValue(json: bytes("[\"ok ") + bad + bytes("\"]"))
+        for place in 0..<20 {
+            let error = #expect(throws: JSONSyntaxError.self) {
+                try JSONValue(
+                    json: bytes("[\"" + String(repeating: "-", count: place)) + bad + bytes("\"]"))
+            }
+            #expect(error?.message == "found bytes that are not UTF-8")
+            #expect(error?.column == place + 3)
         }
-        #expect(error?.message == "found bytes that are not UTF-8")
-        #expect(error?.column == 6)
     }
 
     @Test(

@@ -8,6 +8,7 @@ of these files there is no image until conformance/vm/build makes one.
 import contextlib
 import fcntl
 import hashlib
+import lzma
 import os
 import pathlib
 import shutil
@@ -23,7 +24,7 @@ CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / "
 DESCRIPTION = ("guest.py", "guest-setup", "guest-init")
 
 # Packages that the host needs to build and start the image.
-HOST_PACKAGES = ("mmdebstrap", "qemu-system-x86", "e2fsprogs", "openssh-client", "xz-utils")
+HOST_PACKAGES = ("mmdebstrap", "qemu-system-x86", "e2fsprogs", "openssh-client")
 APT = ("apt-get", "-qq", "-oDPkg::Lock::Timeout=300")
 
 
@@ -39,11 +40,13 @@ def folder():
     return CACHE / digest.hexdigest()[:16]
 
 
-def ready():
-    """The folder of the complete image."""
+def ready(suite=None):
+    """The folder of the complete image, or of that with the kernel of another release of Debian."""
     image = folder()
+    if suite:
+        image = image.with_name(f"{image.name}-{suite}")
     if not image.is_dir():
-        raise Unavailable(f"no image in {image}; as root: {HERE / 'build'}")
+        raise Unavailable(f"no image in {image}; as root: {HERE / 'build'}{f' {suite}' if suite else ''}")
     return image
 
 
@@ -139,9 +142,8 @@ def set_up(root, key):
         file.unlink()
 
 
-def make_initramfs(root, file):
-    """An archive of busybox, the modules for the disk, and guest-init."""
-    (release,) = os.listdir(root / "lib/modules")
+def make_initramfs(root, release, file):
+    """An archive of busybox, a kernel's modules for the disk, and guest-init."""
     with tempfile.TemporaryDirectory(dir=root / "tmp") as place:
         early = pathlib.Path(place)
         for name in ("bin", "dev", "proc", "sys", "newroot"):
@@ -153,10 +155,11 @@ def make_initramfs(root, file):
         modules = dict.fromkeys(line.split()[1] for line in lines if line.startswith("insmod "))
         for number, module in enumerate(modules):
             # They are loaded in the order of their names.
-            copy = early / f"{number:02}-{pathlib.Path(module).name}"
-            shutil.copy(root / module[1:], copy)
-            if copy.suffix == ".xz":
-                checked("xz", "-d", copy)
+            source = root / module[1:]
+            copy = early / f"{number:02}-{source.name.removesuffix('.xz')}"
+            opened = lzma.open if source.suffix == ".xz" else open
+            with opened(source) as packed:
+                copy.write_bytes(packed.read())
         pack = "cd /tmp/$0 && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1"
         with open(file, "wb") as output:
             checked("chroot", root, "sh", "-c", pack, early.name, stdout=output)
@@ -180,7 +183,7 @@ def make(place):
     set_up(root, place / "key.pub")
     (kernel,) = (root / "boot").glob("vmlinuz-*")
     shutil.copy(kernel, place / "vmlinuz")
-    make_initramfs(root, place / "initrd")
+    make_initramfs(root, kernel.name.removeprefix("vmlinuz-"), place / "initrd")
     label(root)
     step("disk")
     with open(place / "packages", "wb") as output:

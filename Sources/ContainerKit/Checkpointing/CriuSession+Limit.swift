@@ -101,7 +101,7 @@ extension CriuSession {
 
     /// Kills CRIU and the programs that it runs: its work stays half-done.
     func killAll() {
-        let programs = CriuPrograms(of: pid)
+        let programs = CriuPrograms(of: pid, stopping: processNumber)
         kill()
         programs.kill()
     }
@@ -128,61 +128,6 @@ extension CriuSession {
                 words.firstIndex(of: name).flatMap { $0 + 1 < words.count ? words[$0 + 1] : nil }
                     ?? ""
             }
-        }
-    }
-}
-
-/// The processes that CRIU has made, such as iptables-restore and tar, with their descendants.
-///
-/// The processes of a dumped container are not among them: CRIU is their tracer, not their parent.
-struct CriuPrograms: ~Copyable {
-    private let pids: [Int32]
-    private let processes: [CInt]
-
-    init(of criu: Int32) {
-        var pids: [Int32] = []
-        var processes: [CInt] = []
-        var parents = [criu]
-        while let parent = parents.popLast(), pids.count < Self.limit {
-            for child in Self.children(of: parent) {
-                // Once it is open, its number is its own; so then it is asked for its parent.
-                guard let process = try? openProcess(child) else { continue }
-                guard let stat = try? stat(of: child), stat.parent == parent else { continue }
-                pids.append(child)
-                processes.append(process.release())
-                parents.append(child)
-            }
-        }
-        self.pids = pids
-        self.processes = processes
-    }
-
-    deinit {
-        for process in processes { _ = OwnedDescriptor(taking: process) }
-    }
-
-    /// More than CRIU ever runs.
-    private static let limit = 1000
-
-    private static func children(of pid: Int32) -> [Int32] {
-        guard let text = try? readFile("/proc/\(pid)/task/\(pid)/children") else { return [] }
-        return words(of: text).compactMap { Int32($0) }
-    }
-
-    func kill() {
-        for process in processes { try? sendSignal(process, Signal.kill.rawValue) }
-    }
-
-    /// The command lines of those that run another program than CRIU, shortened.
-    var commands: [String] {
-        pids.compactMap { pid in
-            guard (try? stat(of: pid))?.hasExecuted == true,
-                let line = try? readFile("/proc/\(pid)/cmdline", limitBytes: 1 << 20)
-            else { return nil }
-            let words = line.split(separator: 0).prefix(4).map {
-                String(decoding: $0.prefix(60), as: UTF8.self)
-            }
-            return words.isEmpty ? nil : words.joined(separator: " ").debugDescription
         }
     }
 }

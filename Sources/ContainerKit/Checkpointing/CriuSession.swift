@@ -3,6 +3,7 @@
 // Checkpointing: saving a running container to files and restoring it from them, with CRIU.
 //
 //   CriuSession      `criu swrk`, a child that serves one request; CRIU's version
+//   CriuPrograms     the programs that CRIU runs, and how they are ended with it
 //   CriuSession+Limit  what CRIU hangs at when the caller's time is over, and how it is ended
 //   NetworkUnlock    unlocks a network that CRIU has left locked
 //   CriuMessages     the requests to CRIU and its answers

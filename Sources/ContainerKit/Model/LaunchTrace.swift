@@ -140,6 +140,11 @@ public final class LaunchTrace: Sendable {
     ///
     /// Source: the OpenTelemetry specification, environment variables as carriers.
     public static let variableName = "TRACEPARENT"
+
+    /// The variable beside it in which vendors keep what they know of the same trace.
+    ///
+    /// Source: W3C Trace Context, tracestate.
+    static let stateName = "TRACESTATE"
 }
 
 /// A step of init that notes when it begins.

@@ -49,7 +49,17 @@ extension Hooks {
         guard let variable, own?.contains(where: { $0.begins(with: name) }) != true,
             let environment = own ?? inherited?.filter({ !$0.begins(with: name) })
         else { return own ?? inherited }
-        return environment + [variable]
+        if own != nil { return environment + [variable] }
+        // A vendor's state says nothing of another trace.
+        let replaced = inherited?.first { $0.begins(with: name) }
+        if let replaced, traceID(replaced) == traceID(variable) { return environment + [variable] }
+        return environment.filter { !$0.begins(with: LaunchTrace.stateName + "=") } + [variable]
+    }
+
+    /// The trace that the variable names; nil if its value is invalid.
+    private static func traceID(_ variable: ByteText) -> String? {
+        let value = variable.bytes.dropFirst(LaunchTrace.variableName.utf8.count + 1)
+        return TraceContext(traceparent: String(decoding: value, as: UTF8.self))?.traceID
     }
 
     /// The lists that `start` and `delete` need; nil if all of them are empty.

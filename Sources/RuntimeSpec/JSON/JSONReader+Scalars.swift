@@ -81,23 +81,55 @@ extension JSONReader {
     mutating func readString(_ bytes: Span<UInt8>) throws(JSONSyntaxError) -> String {
         let opening = index
         let start = index + 1
-        // A variable of its own stays in a register.
-        var end = start
-        while end < bytes.count, bytes[end] >= 0x20, bytes[end] != UInt8(ascii: "\""),
-            bytes[end] != UInt8(ascii: "\\")
-        {
-            end += 1
-        }
+        let (end, isASCII) = Self.plainRun(from: start, bytes)
         index = end
         guard end < bytes.count else { throw unterminated(opening, bytes) }
         switch bytes[end] {
         case UInt8(ascii: "\""):
             index += 1
-            return try validated(bytes.extracting(start..<end), at: start, bytes)
+            let part = bytes.extracting(start..<end)
+            if isASCII { return String(copying: UTF8Span(unchecked: part, isKnownASCII: true)) }
+            return try validated(part, at: start, bytes)
         case UInt8(ascii: "\\"):
             return try readEscapedString(from: start, opening: opening, bytes)
         default: throw controlCharacter(bytes)
         }
+    }
+
+    /// The next quote, backslash or control character, or the end of the text; and whether all
+    /// bytes before it are ASCII.
+    private static func plainRun(
+        from start: Int, _ bytes: Span<UInt8>
+    ) -> (end: Int, isASCII: Bool) {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let tops = ones << 7
+        var seen: UInt64 = 0
+        var end = start
+        // Eight bytes at a time. In each term, the lowest of the top bits that are set is that of the
+        // first such byte: a borrow only reaches the bytes above it.
+        while end + 8 <= bytes.count {
+            let word = UInt64(
+                littleEndian: bytes.bytes.unsafeLoadUnaligned(fromByteOffset: end, as: UInt64.self))
+            let quote = word ^ (ones &* 0x22)
+            let backslash = word ^ (ones &* 0x5C)
+            let control = (word &- (ones &* 0x20)) & ~word
+            let found =
+                (control | (quote &- ones) & ~quote | (backslash &- ones) & ~backslash) & tops
+            if found != 0 {
+                let count = found.trailingZeroBitCount / 8
+                seen |= word & ~(UInt64.max << (8 * UInt64(count)))
+                return (end + count, seen & tops == 0)
+            }
+            seen |= word
+            end += 8
+        }
+        while end < bytes.count, bytes[end] >= 0x20, bytes[end] != UInt8(ascii: "\""),
+            bytes[end] != UInt8(ascii: "\\")
+        {
+            seen |= UInt64(bytes[end])
+            end += 1
+        }
+        return (end, seen & tops == 0)
     }
 
     /// Reads the rest of a string from its first escape on, and returns it unescaped.

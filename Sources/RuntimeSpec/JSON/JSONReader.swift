@@ -59,6 +59,8 @@ struct JSONReader {
         defer { depth -= 1 }
         if accept(UInt8(ascii: "}"), bytes) { return JSONObject() }
         var members: [JSONObject.Member] = []
+        // Of most objects, the array then grows no more.
+        members.reserveCapacity(4)
         while true {
             guard index < bytes.count, bytes[index] == UInt8(ascii: "\"") else {
                 throw unexpected("a member name in double quotes", bytes)

@@ -29,4 +29,20 @@ struct HookTraceTests {
         #expect(environment(nil, inheriting: ["TRACEPARENT=old"], nil) == ["TRACEPARENT=old"])
         #expect(environment(["A=b"], inheriting: nil, nil) == ["A=b"])
     }
+
+    @Test("an inherited TRACESTATE stays only beside the trace that it came with")
+    func state() {
+        func variable(_ trace: Character) -> ByteText {
+            ByteText("TRACEPARENT=00-\(String(repeating: trace, count: 32))-00f067aa0ba902b7-01")
+        }
+        let state: ByteText = "TRACESTATE=vendor=1"
+        let own = variable("a")
+        let same: ByteText = ByteText(own.description.replacing("00f067aa", with: "11f067aa"))
+        #expect(environment(nil, inheriting: [own, state], same) == [state, same])
+        #expect(environment(nil, inheriting: [variable("b"), state], own) == [own])
+        #expect(environment(nil, inheriting: ["TRACEPARENT=", state], own) == [own])
+        #expect(environment(nil, inheriting: [state], own) == [own])
+        #expect(environment(["TRACESTATE=own"], inheriting: nil, own) == ["TRACESTATE=own", own])
+        #expect(environment(nil, inheriting: [own, state], nil) == [own, state])
+    }
 }

@@ -36,7 +36,7 @@ final class Terminal {
     }
 
     /// Reads until `word` appears, for at most `seconds`.
-    func sees(_ word: String, seconds: Double = 5) -> Bool {
+    func sees(_ word: String, seconds: Double = 10) -> Bool {
         let end = ContinuousClock.now + .seconds(seconds * Double(Host.slowness))
         var buffer = [UInt8](repeating: 0, count: 4096)
         while !text.contains(word) {

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image of the test VM with the kernel of another release of Debian: a copy of the image, changed by its guest."""
+
+import pathlib
+import shutil
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "suites"))
+
+import image  # noqa: E402
+import sources  # noqa: E402
+from machine import Failed, Machine  # noqa: E402
+
+# Where the guest finds the package, and leaves the kernel and the initramfs.
+SHARE = "/mnt/kernel"
+
+
+def fetch(suite, place):
+    """Downloads the kernel that the release's package linux-image-amd64 depends on."""
+    options = sources.apt(suite)
+    listed = sources.checked("apt-cache", *options, "depends", "linux-image-amd64")
+    (package,) = [line.split()[1] for line in listed.splitlines() if "Depends: linux-image-" in line]
+    image.step(f"{package} of Debian {suite}")
+    sources.checked("apt-get", "-qq", *options, "download", package, cwd=place)
+    (archive,) = place.glob("*.deb")
+    return archive
+
+
+def build(suite):
+    """Makes the image if there is none."""
+    image.build()
+    with image.only_builder():
+        base = image.ready()
+        done = base.with_name(f"{base.name}-{suite}")
+        if done.is_dir():
+            return
+        place = pathlib.Path(tempfile.mkdtemp(prefix="new.", dir=image.CACHE))
+        try:
+            archive = fetch(suite, place)
+            for name in ("key", "key.pub", "vmlinuz", "initrd"):
+                shutil.copy(base / name, place)
+            image.checked("cp", "--sparse=always", base / "disk.raw", place)
+            shares = [(HERE, HERE), (place, SHARE)]
+            with Machine(place, shares, keep=True) as machine:
+                command = [HERE / "guest-kernel", f"{SHARE}/{archive.name}", SHARE]
+                if status := machine.run(command, limit_seconds=900):
+                    raise image.Unavailable(f"guest-kernel ended with status {status}")
+            for name in ("vmlinuz", "initrd"):
+                (place / f"{name}.new").rename(place / name)
+            archive.unlink()
+            place.rename(done)
+        except (Failed, OSError, ValueError, sources.Unavailable) as error:
+            raise image.Unavailable(str(error)) from None
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        image.step(f"ready: {done}")
