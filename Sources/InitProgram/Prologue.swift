@@ -108,22 +108,47 @@ extension Assembler {
         let sibling = cell(name)
         call(.clone3, [.address(arguments), .literal(CloneLayout.sizeBytes)], into: sibling)
         let inSibling = skip(when: .equals(sibling, 0))
-        // EPIPE, ECONNRESET: the parent is gone; the sibling times out and ends.
+        // EPIPE, ECONNRESET: the parent is gone; the sibling notices it and ends.
         sendDescriptor(
             pidfd, named: "p", over: input(.rendezvous),
             ignoring: [.brokenPipe, .connectionReset])
         call(.exitGroup, [.literal(0)])
         place(inSibling)
-        // EAGAIN: the word is already written. ETIMEDOUT: the parent does not know of this process.
-        call(
-            .futex,
-            [
-                .progress(which.wordOffset), .named(FutexOperation.wait), .literal(0),
-                .address(words([10, 0])),
-            ], ignoring: [.resourceTemporarilyUnavailable, .timedOut, .interrupted])
-        let goesOn = skip(when: .progress(which.wordOffset, mask: Int(UInt32.max), value: 1))
+        awaitWord(which, named: name)
+    }
+
+    /// Waits until the parent writes its word.
+    ///
+    /// If the parent has ended, or is stopped for a minute, this process ends.
+    private mutating func awaitWord(_ which: Sibling, named name: String) {
+        // `struct pollfd` without events: poll(2) always reports that the other end is closed.
+        let polled = words32([0, 0])
+        copy(input(.rendezvous), to: polled, width: 4)
+        let noTime = words([0, 0])
+        let isAlone = cell("\(name)-alone")
+        var whenWritten: [Label] = []
+        for seconds in [1, 9, 50] as [UInt64] {
+            // EAGAIN: the word is already written.
+            call(
+                .futex,
+                [
+                    .progress(which.wordOffset), .named(FutexOperation.wait), .literal(0),
+                    .address(words([seconds, 0])),
+                ], ignoring: [.resourceTemporarilyUnavailable, .timedOut, .interrupted])
+            whenWritten.append(
+                skip(when: .progress(which.wordOffset, mask: Int(UInt32.max), value: 1)))
+            call(
+                .ppoll,
+                [
+                    .address(polled), .literal(1), .address(noTime), .literal(0),
+                    .literal(SignalNumber.maskBytes),
+                ], into: isAlone, retries: 1000)
+            let goesOn = skip(when: .equals(isAlone, 0))
+            call(.exitGroup, [.literal(125)])
+            place(goesOn)
+        }
         call(.exitGroup, [.literal(125)])
-        place(goesOn)
+        for label in whenWritten { place(label) }
     }
 }
 #endif

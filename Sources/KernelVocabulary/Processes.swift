@@ -336,4 +336,12 @@ public enum WaitStatus {
     /// The exit status, if no signal ended the process.
     public static func exitStatus(_ status: Int32) -> Int32 { status >> 8 & 0xff }
 }
+
+/// Inodes of namespaces that have the same one on every machine.
+///
+/// Kernel: include/linux/proc_ns.h.
+public enum NamespaceInode {
+    /// The time namespace in which the machine has booted: PROC_TIME_INIT_INO.
+    public static let firstTime: UInt64 = 0xEFFF_FFFA
+}
 #endif

@@ -43,6 +43,33 @@ struct StateTests {
         }
     }
 
+    @Test(
+        "a container is the same from every time namespace, whichever it was created in",
+        .enabled(if: exists("/proc/self/ns/time"), "needs time namespaces"),
+        arguments: [true, false])
+    func timeNamespaces(_ createsInOther: Bool) throws {
+        try TestBundle.use { bundle throws in
+            bundle.process.args = ["/bin/sleep", "100"]
+            try bundle.writeConfig()
+            let other = ["/usr/bin/unshare", "--time", "--fork", "--boottime", "100000"]
+            func call(_ isInOther: Bool, _ words: String...) throws -> FinishedCommand {
+                try RunningCommand(
+                    (isInOther ? other : []) + [Host.runtime, "--root", bundle.store] + words,
+                    token: bundle.token
+                ).wait()
+            }
+            let created = try call(
+                createsInOther, "run", "-d", "--bundle", bundle.directory, bundle.id)
+            try #require(created.status == 0, "\(created)")
+            let seen = try call(!createsInOther, "state", bundle.id)
+            #expect(try State(json: Array(seen.output.utf8)).status == .running)
+            let refused = try call(!createsInOther, "delete", bundle.id)
+            #expect(refused.status == 1 && refused.message.contains("running"), "\(refused)")
+            #expect(try call(!createsInOther, "exec", bundle.id, "true").status == 0)
+            #expect(try call(!createsInOther, "delete", "--force", bundle.id).status == 0)
+        }
+    }
+
     @Test("list prints a table, JSON, or only ids")
     func list() throws {
         try TestBundle.use { bundle throws in

@@ -47,16 +47,8 @@ def words_of(name, *flags):
 
 
 class Clocks:
-    # Faults of the runtime that are known: they are told, and count as soon as they are gone, to be taken out here.
-    KNOWN = {
-        "boot": "the start time of init is read by the time namespace of the caller, so that init is taken for ended",
-    }
-
     def __init__(self, _):
         self.calls = {}
-
-    def known(self, case):
-        return "boot" if case["what"] == "boot" and case["inside"] != "timeOffsets" else None
 
     def prepare(self, site):
         self.site = site

@@ -110,9 +110,9 @@ extension Container {
 enum InitLife: Equatable {
     /// No init process is known.
     case unborn
-    /// Init has not executed its program yet.
+    /// Init lives, and has executed nothing since it was cloned.
     case preparing
-    /// Init has executed its program.
+    /// Init has executed its program; without a pid namespace of its own perhaps only the machine.
     case executed
     case ended
     case unknown(String)
@@ -200,17 +200,26 @@ extension ContainerProgress {
         call = known.map { $0.call.isEmpty ? $0.note : "\($0.call)(\($0.arguments))" }
     }
 
-    private static func standing(
+    /// How far init has come.
+    ///
+    /// - Parameters:
+    ///   - record: the container's record.
+    ///   - reached: what its progress page shows; nil if it has none.
+    ///   - life: whether init lives.
+    /// - Returns: the state of init.
+    static func standing(
         _ record: ContainerRecord, _ reached: (index: Int, error: CInt)?, _ life: InitLife
     ) -> Standing {
+        let execution = record.lastInstructions.first(where: \.isExecution)
         switch life {
         case .unborn: return .unborn
         case .unknown: return .unknown
-        case .executed: return .running
-        case .preparing:
+        case .executed where record.hasPidNamespace: return .running
+        case .executed, .preparing:
             if record.followsNoPlan { return record.isComplete ? .running : .preparing }
-            guard let reached else { return .unknown }
+            guard let reached else { return life == .executed ? .running : .unknown }
             if reached.error != 0 { return .failed }
+            if life == .executed, reached.index == execution?.index { return .running }
             guard record.isComplete, reached.index >= record.startWaitIndex else {
                 return .preparing
             }
@@ -219,7 +228,6 @@ extension ContainerProgress {
             if record.followsNoPlan { return record.isComplete ? .finished : .ended }
             guard let reached else { return .unknown }
             if reached.error != 0 { return .failed }
-            let execution = record.lastInstructions.first(where: \.isExecution)
             guard let execution, reached.index >= execution.index else { return .ended }
             return .finished
         }

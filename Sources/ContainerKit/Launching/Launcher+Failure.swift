@@ -54,7 +54,7 @@ extension Launcher {
         if status == .exited(Int32(machine_failure_status)) {
             return ContainerError(
                 .initFailed,
-                "init waited 10 seconds for the runtime, which was stopped or got no CPU time; "
+                "init waited a minute for the runtime, which was stopped or got no CPU time; "
                     + "try again")
         }
         let step = plan.recordedInstructions(image, from: progress.index).first

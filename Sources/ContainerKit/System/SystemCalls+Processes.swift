@@ -181,7 +181,7 @@ struct ProcessStat: Equatable {
     /// The number of threads.
     let threadCount: Int
     /// The start time, in clock ticks after boot.
-    let startTime: UInt64
+    fileprivate(set) var startTime: UInt64
 
     /// Parses the line; nil if it has another format.
     ///
@@ -231,9 +231,10 @@ func stat(of pid: Int32) throws(SystemCallError) -> ProcessStat? {
     while true {
         do throws(SystemCallError) {
             let line = try readLine("/proc/\(pid)/stat")
-            guard let stat = ProcessStat(parsing: line) else {
+            guard var stat = ProcessStat(parsing: line) else {
                 throw SystemCallError("read", "\"/proc/\(pid)/stat\"", errno: .ioError)
             }
+            stat.startTime &-= startTimeShift
             return stat
         } catch  where error.errno == .noSuchFileOrDirectory || error.errno == .noSuchProcess {
             guard try processExists(pid) else { return nil }
@@ -243,6 +244,24 @@ func stat(of pid: Int32) throws(SystemCallError) -> ProcessStat? {
         }
     }
 }
+
+/// The clock ticks that this process's time namespace adds to the start times that it reads: without
+/// them, a process has the same start time for all.
+///
+/// A part of a tick cannot be taken out again; unshare(1) and the config's `timeOffsets` are in
+/// whole seconds as a rule.
+///
+/// Kernel: time_namespaces(7), /proc/PID/timens_offsets.
+private let startTimeShift: UInt64 = {
+    guard let own = try? status(at: "/proc/self/ns/time"), own.stx_ino != NamespaceInode.firstTime,
+        let text = try? readFile("/proc/self/timens_offsets", limitBytes: 4096)
+    else { return 0 }
+    let words = words(of: text)
+    guard let place = words.firstIndex(of: "boottime"), place + 2 < words.count,
+        let seconds = Int64(words[place + 1]), let nanoseconds = Int64(words[place + 2])
+    else { return 0 }
+    return UInt64(bitPattern: seconds &* 100 &+ nanoseconds / 10_000_000)
+}()
 
 /// The pid of a process that is a child of this one; nil if it is not, or was waited for.
 ///
