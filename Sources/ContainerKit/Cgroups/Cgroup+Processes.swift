@@ -57,6 +57,9 @@ extension Cgroup {
                 try writeControlFile(file, "1")
             } catch  where Self.isGone(error.errno) {
                 // A kernel before Linux 5.14, or the cgroup is gone.
+            } catch  where error.errno == .notSupported {
+                // A threaded cgroup can hold a part of a process, and is not killed as a whole.
+                return try killOneByOne()
             } catch {
                 throw CgroupError(
                     failure: layout.named(error),
