@@ -117,6 +117,9 @@ extension Assembler {
         awaitWord(which, named: name)
     }
 
+    /// How long the parent may take, in parts, after which it is looked at: it may have ended.
+    private static let patienceSeconds: [UInt64] = [1, 9, 50]
+
     /// Waits until the parent writes its word.
     ///
     /// If the parent has ended, or is stopped for a minute, this process ends.
@@ -127,7 +130,7 @@ extension Assembler {
         let noTime = words([0, 0])
         let isAlone = cell("\(name)-alone")
         var whenWritten: [Label] = []
-        for seconds in [1, 9, 50] as [UInt64] {
+        for seconds in Self.patienceSeconds {
             // EAGAIN: the word is already written.
             call(
                 .futex,
@@ -137,6 +140,7 @@ extension Assembler {
                 ], ignoring: [.resourceTemporarilyUnavailable, .timedOut, .interrupted])
             whenWritten.append(
                 skip(when: .progress(which.wordOffset, mask: Int(UInt32.max), value: 1)))
+            if seconds == Self.patienceSeconds.last { break }
             call(
                 .ppoll,
                 [

@@ -193,6 +193,23 @@ struct ChildTests {
         #expect(try waitProcess(second.number) == .exited(125))
     }
 
+    @Test("a second process whose parent has ended does not wait for a minute")
+    func orphan() throws {
+        let (ours, theirs) = try socketPair().numbers()
+        defer { close(theirs) }
+        var pipe = try Pipe()
+        let program = try startTwo(theirs, pipe.writing)
+        pipe.closeWriting()
+        let second = try receiveDescriptor(from: ours)
+        #expect(try program.finish() == .exited(0))
+        // It is born empty, so the other end is only here. While that is open, it waits on.
+        #expect(try !hasEnded(second.number, withinMilliseconds: 2000))
+        close(ours)
+        #expect(try hasEnded(second.number, withinMilliseconds: 20_000))
+        #expect(try waitProcess(second.number) == .exited(125))
+        #expect(try readFile(pipe.reading, named: "output") == [])
+    }
+
     @Test("the pid behind a pidfd is looked up only for child processes")
     func numberOfOthers() throws {
         let (child, socket) = try waitingChild()

@@ -46,12 +46,12 @@ struct StateTests {
     @Test(
         "a container is the same from every time namespace, whichever it was created in",
         .enabled(if: exists("/proc/self/ns/time"), "needs time namespaces"),
-        arguments: [true, false])
-    func timeNamespaces(_ createsInOther: Bool) throws {
+        arguments: [true, false], ["100000", "-100000"])
+    func timeNamespaces(_ createsInOther: Bool, _ seconds: String) throws {
         try TestBundle.use { bundle throws in
             bundle.process.args = ["/bin/sleep", "100"]
             try bundle.writeConfig()
-            let other = ["/usr/bin/unshare", "--time", "--fork", "--boottime", "100000"]
+            let other = ["/usr/bin/unshare", "--time", "--fork", "--boottime", seconds]
             func call(_ isInOther: Bool, _ words: String...) throws -> FinishedCommand {
                 try RunningCommand(
                     (isInOther ? other : []) + [Host.runtime, "--root", bundle.store] + words,

@@ -110,7 +110,7 @@ struct StuckCommandTests {
             options.timeLimitSeconds = 300
             let tracer = [
                 InnerRun.strace, "-qq", "-o", "/dev/null", "-e", "trace=ppoll", "-e",
-                "inject=ppoll:delay_enter=61000000:when=1",
+                "inject=ppoll:delay_enter=75000000:when=1",
             ]
             let done = try RunningCommand(
                 tracer + [

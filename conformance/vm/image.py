@@ -44,9 +44,13 @@ def ready(suite=None):
     """The folder of the complete image, or of that with the kernel of another release of Debian."""
     image = folder()
     if suite:
-        image = image.with_name(f"{image.name}-{suite}")
+        # The name ends with that of the kernel's package.
+        made = sorted(CACHE.glob(f"{image.name}-{suite}-*"))
+        if not made:
+            raise Unavailable(f"no image in {CACHE} with a kernel of {suite}; as root: {HERE / 'build'} {suite}")
+        return made[0]
     if not image.is_dir():
-        raise Unavailable(f"no image in {image}; as root: {HERE / 'build'}{f' {suite}' if suite else ''}")
+        raise Unavailable(f"no image in {image}; as root: {HERE / 'build'}")
     return image
 
 
@@ -158,7 +162,7 @@ def make_initramfs(root, release, file):
             source = root / module[1:]
             copy = early / f"{number:02}-{source.name.removesuffix('.xz')}"
             opened = lzma.open if source.suffix == ".xz" else open
-            with opened(source) as packed:
+            with opened(source, "rb") as packed:
                 copy.write_bytes(packed.read())
         pack = "cd /tmp/$0 && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1"
         with open(file, "wb") as output:

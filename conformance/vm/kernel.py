@@ -17,28 +17,40 @@ from machine import Failed, Machine  # noqa: E402
 SHARE = "/mnt/kernel"
 
 
-def fetch(suite, place):
-    """Downloads the kernel that the release's package linux-image-amd64 depends on."""
+def newest(suite):
+    """The kernel that the release's package linux-image-amd64 depends on now."""
     options = sources.apt(suite)
+    sources.checked("apt-get", "-qq", *options, "update")
     listed = sources.checked("apt-cache", *options, "depends", "linux-image-amd64")
     (package,) = [line.split()[1] for line in listed.splitlines() if "Depends: linux-image-" in line]
+    return package
+
+
+def fetch(suite, package, place):
+    """Downloads a kernel's package."""
     image.step(f"{package} of Debian {suite}")
-    sources.checked("apt-get", "-qq", *options, "download", package, cwd=place)
+    sources.checked("apt-get", "-qq", *sources.apt(suite), "download", package, cwd=place)
     (archive,) = place.glob("*.deb")
     return archive
 
 
 def build(suite):
-    """Makes the image if there is none."""
+    """Makes the image if there is none with the newest kernel of that release, and removes those with others."""
     image.build()
     with image.only_builder():
         base = image.ready()
-        done = base.with_name(f"{base.name}-{suite}")
+        try:
+            package = newest(suite)
+        except (ValueError, sources.Unavailable) as error:
+            raise image.Unavailable(str(error)) from None
+        done = base.with_name(f"{base.name}-{suite}-{package}")
         if done.is_dir():
             return
+        for old in image.CACHE.glob(f"{base.name}-{suite}-*"):
+            shutil.rmtree(old)
         place = pathlib.Path(tempfile.mkdtemp(prefix="new.", dir=image.CACHE))
         try:
-            archive = fetch(suite, place)
+            archive = fetch(suite, package, place)
             for name in ("key", "key.pub", "vmlinuz", "initrd"):
                 shutil.copy(base / name, place)
             image.checked("cp", "--sparse=always", base / "disk.raw", place)

@@ -105,7 +105,7 @@ extension Container {
     /// returned no process to wait for.
     private static func reap(_ record: ContainerRecord, _ state: borrowing StateDirectory) {
         guard record.pid > 0, let process = try? openProcess(record.pid),
-            let now = try? stat(of: record.pid), now.startTime == record.startTime,
+            let now = try? stat(of: record.pid), now.hasStarted(at: record.startTime),
             now.parent == ownProcessID,
             // Only here is the rest of the record needed.
             let instructions = (try? state.readRecord(record.id))?.lastInstructions,

@@ -123,7 +123,7 @@ enum InitLife: Equatable {
             return
         }
         do throws(SystemCallError) {
-            guard let now = try stat(of: record.pid), now.startTime == record.startTime,
+            guard let now = try stat(of: record.pid), now.hasStarted(at: record.startTime),
                 !now.hasEnded
             else {
                 self = .ended
@@ -219,7 +219,10 @@ extension ContainerProgress {
             if record.followsNoPlan { return record.isComplete ? .running : .preparing }
             guard let reached else { return life == .executed ? .running : .unknown }
             if reached.error != 0 { return .failed }
-            if life == .executed, reached.index == execution?.index { return .running }
+            // A name without a slash has an execve for each directory of PATH.
+            if life == .executed, let execution, reached.index >= execution.index {
+                return .running
+            }
             guard record.isComplete, reached.index >= record.startWaitIndex else {
                 return .preparing
             }

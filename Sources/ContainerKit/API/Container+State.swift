@@ -110,9 +110,8 @@ extension ContainerRecord {
     func livingInit() throws(ContainerError) -> ProcessStat? {
         let number = pid
         do throws(SystemCallError) {
-            guard let now = try stat(of: number), now.startTime == startTime, !now.hasEnded else {
-                return nil
-            }
+            guard let now = try stat(of: number), now.hasStarted(at: startTime), !now.hasEnded
+            else { return nil }
             return now
         } catch {
             throw ContainerError(

@@ -234,7 +234,7 @@ extension ContainerRecord {
         guard pid > 0 else { return nil }
         do throws(SystemCallError) {
             let process = try openProcess(pid)
-            guard try ContainerKit.startTime(of: pid) == startTime else { return nil }
+            guard try stat(of: pid)?.hasStarted(at: startTime) == true else { return nil }
             return consume process
         } catch
             where [.noSuchProcess, .invalidArgument, .noSuchFileOrDirectory].contains(error.errno)

@@ -112,9 +112,8 @@ struct Checkpointing {
     private func awaitNumber() {
         guard !record.hasPidNamespace else { return }
         for _ in 0..<200 {
-            guard let found = try? startTime(of: record.pid), found == record.startTime else {
-                return
-            }
+            guard let found = try? stat(of: record.pid), found.hasStarted(at: record.startTime)
+            else { return }
             wait(milliseconds: 10)
         }
     }

@@ -13,23 +13,26 @@ struct CriuPrograms: ~Copyable {
 
     /// - Parameters:
     ///   - criu: CRIU's pid.
-    ///   - process: CRIU's descriptor, if all shall be stopped first. They must be killed then; one
-    ///     that runs could start another program between this look and the kill.
-    init(of criu: Int32, stopping process: CInt? = nil) {
+    ///   - process: CRIU's descriptor, if it shall be killed; then `kill` must follow. All are stopped
+    ///     before their children are looked up: one that runs could start another program after it.
+    init(of criu: Int32, killing process: CInt? = nil) {
         var pids: [Int32] = []
         var processes: [CInt] = []
-        var parents = [criu]
-        let stops = process != nil
-        if let process { Self.stop(criu, process) }
+        var parents = [(pid: criu, process: process)]
         while let parent = parents.popLast(), pids.count < Self.limit {
-            for child in Self.children(of: parent) {
+            if process != nil, let opened = parent.process { Self.stop(parent.pid, opened) }
+            for child in Self.children(of: parent.pid) {
                 // Once it is open, its number is its own; so then it is asked for its parent.
-                guard let process = try? openProcess(child) else { continue }
-                guard let stat = try? stat(of: child), stat.parent == parent else { continue }
-                if stops { Self.stop(child, process.number) }
+                guard let opened = try? openProcess(child) else { continue }
+                guard let stat = try? stat(of: child), stat.parent == parent.pid else { continue }
+                let number = opened.release()
                 pids.append(child)
-                processes.append(process.release())
-                parents.append(child)
+                processes.append(number)
+                parents.append((child, number))
+            }
+            // At once: if this program is killed, nobody lets a stopped CRIU go on.
+            if parent.pid == criu, let process {
+                try? sendSignal(process, Signal.kill.rawValue)
             }
         }
         self.pids = pids
@@ -43,14 +46,14 @@ struct CriuPrograms: ~Copyable {
     /// More than CRIU ever runs.
     private static let limit = 1000
 
-    /// Stops a process, and waits until it makes no further call: at most a tenth of a second.
+    /// Stops a process, and waits until it makes no further call: at most a tenth of a second, which
+    /// a process whose call cannot be interrupted may exceed.
     private static func stop(_ pid: Int32, _ process: CInt) {
         do {
             try sendSignal(process, Signal.stop.rawValue)
             for _ in 0..<100 {
-                guard let state = try stat(of: pid)?.state, state == "R" || state == "S" else {
-                    return
-                }
+                guard let state = try stat(of: pid)?.state, ["R", "S", "D"].contains(state)
+                else { return }
                 wait(milliseconds: 1)
             }
         } catch {

@@ -101,9 +101,7 @@ extension CriuSession {
 
     /// Kills CRIU and the programs that it runs: its work stays half-done.
     func killAll() {
-        let programs = CriuPrograms(of: pid, stopping: processNumber)
-        kill()
-        programs.kill()
+        CriuPrograms(of: pid, killing: processNumber).kill()
     }
 
     /// How often CRIU is looked at.

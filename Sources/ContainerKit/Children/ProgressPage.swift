@@ -77,9 +77,11 @@ final class ProgressPage {
         file = -1
     }
 
-    /// Clears the page for another start.
+    /// Clears the page for another start, but for the words: a process of the former start may still
+    /// have to read that it must end.
     func reset() {
-        pointer.pointee = machine_progress()
+        pointer.pointee.index = 0
+        pointer.pointee.error = 0
     }
 
     /// The report of a process that copies a tree.

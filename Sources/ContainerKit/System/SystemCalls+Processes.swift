@@ -180,7 +180,8 @@ struct ProcessStat: Equatable {
     let hasExecuted: Bool
     /// The number of threads.
     let threadCount: Int
-    /// The start time, in clock ticks after boot.
+    /// The start time, in clock ticks after boot; `stat(of:)` takes out what this process's time
+    /// namespace adds.
     fileprivate(set) var startTime: UInt64
 
     /// Parses the line; nil if it has another format.
@@ -216,6 +217,25 @@ struct ProcessStat: Equatable {
         startTime = time
     }
 
+    /// Takes out what this process's time namespace adds to the start time.
+    fileprivate mutating func removeShift() {
+        guard startTimeShift != 0 else { return }
+        // The kernel adds in nanoseconds: for a start before the namespace's zero, the sum is below
+        // zero, and wraps at 64 bits before it becomes ticks.
+        if startTime > .max / 20_000_000 { startTime &-= .max / 10_000_000 }
+        startTime &-= startTimeShift
+    }
+
+    /// Whether this is the process whose start time was recorded.
+    func hasStarted(at recorded: UInt64) -> Bool {
+        if recorded == startTime { return true }
+        guard startTimeShift != 0 else { return false }
+        // A shift that is no whole number of ticks leaves one too many or too few. Version 0.1
+        // recorded what it saw.
+        let difference = recorded &- startTime
+        return difference == 1 || difference == .max || difference == startTimeShift
+    }
+
     /// Whether the whole process has ended: if only the first thread is a zombie, others may still
     /// run.
     var hasEnded: Bool { (state == "Z" || state == "X") && threadCount <= 1 }
@@ -234,7 +254,7 @@ func stat(of pid: Int32) throws(SystemCallError) -> ProcessStat? {
             guard var stat = ProcessStat(parsing: line) else {
                 throw SystemCallError("read", "\"/proc/\(pid)/stat\"", errno: .ioError)
             }
-            stat.startTime &-= startTimeShift
+            stat.removeShift()
             return stat
         } catch  where error.errno == .noSuchFileOrDirectory || error.errno == .noSuchProcess {
             guard try processExists(pid) else { return nil }
@@ -247,9 +267,6 @@ func stat(of pid: Int32) throws(SystemCallError) -> ProcessStat? {
 
 /// The clock ticks that this process's time namespace adds to the start times that it reads: without
 /// them, a process has the same start time for all.
-///
-/// A part of a tick cannot be taken out again; unshare(1) and the config's `timeOffsets` are in
-/// whole seconds as a rule.
 ///
 /// Kernel: time_namespaces(7), /proc/PID/timens_offsets.
 private let startTimeShift: UInt64 = {

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("How far init has come")
 struct ProgressStandingTests {
-    /// A complete record whose init waits for start at 5, and executes its program at 7.
+    /// A complete record whose init waits for start at 5, and executes its program at 7 or 8.
     private func record(hasPidNamespace: Bool) -> ContainerRecord {
         var record = ContainerRecord(
             id: "c", ociVersion: "", bundle: "", rootfs: "", created: "", annotations: [:],
@@ -15,11 +15,12 @@ struct ProgressStandingTests {
         record.isComplete = true
         record.hasPidNamespace = hasPidNamespace
         record.startWaitIndex = 5
-        record.lastInstructions = [(5, "ppoll"), (6, "close"), (7, "execve")].map { index, call in
-            RecordedInstruction(
-                index: index, origin: "process.args", theme: nil, call: call, arguments: "",
-                note: "")
-        }
+        record.lastInstructions = [(5, "ppoll"), (6, "close"), (7, "execve"), (8, "execve")]
+            .map { index, call in
+                RecordedInstruction(
+                    index: index, origin: "process.args", theme: nil, call: call, arguments: "",
+                    note: "")
+            }
         return record
     }
 
@@ -28,7 +29,7 @@ struct ProgressStandingTests {
         "an init without a pid namespace that has executed something runs if it was at its program",
         arguments: [
             (3, ContainerProgress.Standing.preparing), (5, .waiting), (6, .starting),
-            (7, .running),
+            (7, .running), (8, .running),
         ])
     func withoutNamespace(_ index: Int, _ expected: ContainerProgress.Standing) {
         let found = ContainerProgress.standing(
