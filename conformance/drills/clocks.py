@@ -67,7 +67,7 @@ class Clocks:
         for seconds in (TIMES[0], TIMES[-1]):
             yield {"what": "late", "to": seconds}
         for inside in ("create", "later commands", "timeOffsets"):
-            for seconds in (60, 100_000, -100_000):
+            for seconds in (60, 100_000):
                 yield {"what": "boot", "inside": inside, "seconds": seconds}
 
     def points(self, name):
