@@ -64,7 +64,8 @@ struct Cgroup: Equatable, Sendable {
         where isOurs && !madeDirectories.contains(directory.path) {
             try? CgroupTree.remove(directory.path)
         }
-        for path in madeDirectories.reversed() {
+        // Twice: killed processes may end while the first directories are given up.
+        for path in madeDirectories.reversed() + madeDirectories.reversed() {
             if layout.directories.contains(where: { $0.path == path }) {
                 try? CgroupTree.remove(path)
             } else {
