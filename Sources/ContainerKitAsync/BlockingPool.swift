@@ -2,7 +2,6 @@
 
 #if os(Linux)
 internal import ContainerKit
-internal import Synchronization
 internal import SystemPackage
 
 /// A few threads for blocking calls: set-up, hooks, cgroup files, deletion.
@@ -23,7 +22,7 @@ final class BlockingPool: Sendable {
     }
 
     private let threadLimit: Int
-    private let work = Mutex(Work())
+    private let work = GuardedValue(Work())
     private let signal = Semaphore()
 
     init(threads: Int) {

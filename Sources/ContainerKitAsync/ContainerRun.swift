@@ -2,7 +2,6 @@
 
 #if os(Linux)
 internal import ContainerKit
-internal import Synchronization
 internal import SystemPackage
 
 /// The life of the container of `withContainer`; it is ended only once, however often this is asked
@@ -13,7 +12,7 @@ final class ContainerRun: Sendable {
     let streams: ContainerStreams
     private let tasks: StreamTasks
     private let teardown: [TeardownStep]
-    private let progress = Mutex(Progress())
+    private let progress = GuardedValue(Progress())
 
     private struct Progress {
         var teardown: Task<Void, Never>?
@@ -169,7 +168,7 @@ final class ContainerRun: Sendable {
 
 /// Whether a task was cancelled, for code that runs on another thread.
 final class CancellationMark: Sendable {
-    private let mark = Mutex(false)
+    private let mark = GuardedValue(false)
 
     var isSet: Bool { mark.withLock { $0 } }
 

@@ -2,7 +2,6 @@
 
 #if os(Linux)
 internal import ContainerKit
-internal import Synchronization
 internal import SystemPackage
 
 /// Lets launches begin only while the limit of open files leaves room for them, and for the end of
@@ -25,7 +24,7 @@ final class DescriptorBudget: Sendable {
         var waiting: [Semaphore] = []
     }
 
-    private let claims = Mutex(Claims())
+    private let claims = GuardedValue(Claims())
 
     /// Calls `body`, which launches a process, once there is room for it.
     ///

@@ -2,7 +2,6 @@
 
 #if os(Linux)
 internal import ContainerKit
-internal import Synchronization
 internal import SystemPackage
 
 /// One thread that waits for the descriptors of all tasks.
@@ -21,7 +20,7 @@ final class DescriptorPoller: Sendable {
         var ofDescriptors: [CInt: [Wish]] = [:]
     }
 
-    private let wishes = Mutex(Wishes())
+    private let wishes = GuardedValue(Wishes())
 
     /// A descriptor, and the kind of readiness to wait for.
     typealias Wanted = (descriptor: CInt, readiness: Readiness)

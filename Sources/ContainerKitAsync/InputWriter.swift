@@ -2,14 +2,13 @@
 
 #if os(Linux)
 internal import ContainerKit
-internal import Synchronization
 
 /// Writes the standard input of a process.
 public final class InputWriter: Sendable {
-    private let descriptor: Mutex<HeldDescriptor?>
+    private let descriptor: GuardedValue<HeldDescriptor?>
 
     init(_ descriptor: HeldDescriptor) {
-        self.descriptor = Mutex(descriptor)
+        self.descriptor = GuardedValue(descriptor)
     }
 
     /// Writes all bytes, as fast as the process reads.

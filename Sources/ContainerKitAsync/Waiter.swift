@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
-internal import Synchronization
 
 /// A task that waits for an event that happens once; the first outcome counts.
 final class Waiter: Sendable {
@@ -13,7 +12,7 @@ final class Waiter: Sendable {
         case over(Outcome)
     }
 
-    private let stage = Mutex(Stage.fresh)
+    private let stage = GuardedValue(Stage.fresh)
 
     func finish(_ outcome: Outcome) {
         let continuation = stage.withLock { stage -> CheckedContinuation<Outcome, Never>? in

@@ -3,7 +3,6 @@
 #if os(Linux)
 internal import KernelVocabulary
 internal import RuntimeSpec
-internal import Synchronization
 internal import SystemPackage
 
 /// Observes a container for a caller that polls its descriptors; no event is missed.
@@ -11,7 +10,7 @@ package final class ContainerObserver: Sendable {
     private let record: ContainerRecord
     private let source: StatisticsSource
     private let process: OwnedDescriptor
-    private let sight: Mutex<Sight>
+    private let sight: GuardedValue<Sight>
     /// Becomes readable when init has ended.
     package var exitDescriptor: CInt { process.number }
     /// Becomes readable when memory events may have occurred; nil without a memory controller.
@@ -51,7 +50,7 @@ package final class ContainerObserver: Sendable {
         self.record = record
         self.source = source
         self.process = process
-        sight = Mutex(Sight(watch: watch))
+        sight = GuardedValue(Sight(watch: watch))
     }
 
     /// The container's resource usage.

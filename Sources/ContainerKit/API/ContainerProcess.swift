@@ -2,7 +2,6 @@
 
 #if os(Linux)
 internal import KernelVocabulary
-internal import Synchronization
 public import SystemPackage
 
 /// A process of a container: one started by `run`, `createProcess` or `exec`, which is a child of
@@ -25,7 +24,7 @@ public final class ContainerProcess: Sendable {
     private let cgroup: Cgroup?
     private let outOfMemoryKillsBefore: UInt64
     private let reapedStatus: (@Sendable (Int32) -> ExitStatus?)?
-    private let end = Mutex(KeptEnd())
+    private let end = GuardedValue(KeptEnd())
 
     private struct KeptEnd {
         var end: ProcessEnd?

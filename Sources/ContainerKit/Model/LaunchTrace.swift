@@ -2,7 +2,6 @@
 
 #if os(Linux)
 internal import ByteText
-internal import Synchronization
 
 /// Where the time of a launch goes: a span for each step of the runtime and of init.
 ///
@@ -49,7 +48,7 @@ public final class LaunchTrace: Sendable {
     public let recordsSpans: Bool
     /// The time at which the trace was made, in nanoseconds since 1970.
     public let start = LaunchTrace.now
-    private let collected = Mutex<[Span]>([])
+    private let collected = GuardedValue<[Span]>([])
 
     /// A trace that begins now.
     ///

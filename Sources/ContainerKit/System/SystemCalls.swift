@@ -21,6 +21,7 @@
 //   SystemCalls+Processes  pidfds, signals, wait, poll, limits, the start time of a process
 //   SystemCalls+Streams    stream sockets with a deadline
 //   TimeLimit              a caller's limit for the time of a whole call
+//   GuardedValue           a value behind a mutex
 //   ReadinessQueue         epoll, for many descriptors at once
 //   ExitStatus             how a process ended
 //   ProcessEnd             the end of a child or of another process, and its resource usage
