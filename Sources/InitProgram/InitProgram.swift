@@ -19,6 +19,7 @@
 //   ProgramChecker          the rules that the machine relies on
 //   Prologue                what a child that is born empty does before its program
 //   ProgramImage+HostProgram  a program of the host that keeps descriptors, perhaps with mounts of its own
+//   ProgramImage+PathLook  the program of a process that looks at paths
 //   ProgramImage+ScopeKeeper, Program+Waiting  programs of processes that only keep a scope, a namespace
 //   ProgramImage+Guard      the program of the process that kills another one if the runtime dies
 //   ProgramImage+TreeCopy   the program of the process that fills a tmpfs: tmpcopyup

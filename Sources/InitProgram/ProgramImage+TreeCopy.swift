@@ -29,7 +29,13 @@ extension ProgramImage {
         // -1 leaves a value unchanged; the kernel's IDs have 32 bits.
         let words = [owner, group, mode.map(UInt32.init)].map { $0.map(UInt64.init) ?? .max }
         let order = code.words([0, 0] + words)
-        code.copy(code.input(.copySource), to: order, width: 8)
+        // Opened for reading here: on a file system that does not answer, this process waits, not the
+        // runtime.
+        let source = code.cell("directory")
+        code.open(
+            code.text("."), at: .cell(code.input(.copySource)), .readOnly | .directory, into: source
+        )
+        code.copy(source, to: order, width: 8)
         code.copy(code.input(.copyTarget), to: order + 8, width: 8)
         code.copyTree(order: order)
         code.call(.exitGroup, [.literal(0)])

@@ -30,10 +30,15 @@ public struct Bundle: Sendable {
     /// - Parameters:
     ///   - path: the directory; a relative path is resolved against the current directory.
     ///   - configName: the name of the config file in the directory, or an absolute path.
-    /// - Throws: `invalidSpec` with every violation, or `systemCall` when a file cannot be read.
-    public init(at path: FilePath, configName: String = "config.json") throws(ContainerError) {
+    ///   - timeout: how long its file system may take to answer; nil means for ever.
+    /// - Throws: `invalidSpec` with every violation, or `systemCall` when a file cannot be read;
+    ///   `timedOut`.
+    public init(
+        at path: FilePath, configName: String = "config.json", timeout: Duration? = nil
+    ) throws(ContainerError) {
         let absolute = try Self.absolute(path)
         let file = configName.path(from: absolute.text)
+        if let timeout { try PathLook(file).check(within: TimeLimit(checking: timeout)) }
         let bytes: [UInt8]
         do {
             bytes = try readFile(file)

@@ -25,6 +25,9 @@ extension Container {
     ) throws(ContainerError) {
         var limit: TimeLimit?
         if let timeout = options.timeout { limit = try TimeLimit(checking: timeout) }
+        if let limit {
+            try PathLook(path.string, options.workPath?.string).check(within: limit)
+        }
         let found = try find(locking: true, within: limit)
         guard let record = found.record, found.status == .running || found.status == .paused else {
             // The text is runc's.

@@ -143,16 +143,18 @@ extension Container {
         // A process outside of its pid namespace may hold it up: the CRIU of a killed restore traces
         // init's children, and without its runtime it waits for ever.
         try reporting { () throws(CgroupError) in try cgroup.killAll() }
-        try awaitEnd(of: process)
+        try awaitEnd(of: process, record.pid)
     }
 
-    /// Waits at most ten seconds for the end of init.
-    static func awaitEnd(of process: borrowing OwnedDescriptor) throws(ContainerError) {
-        let number = process.number
-        let hasEnded = try reporting { () throws(SystemCallError) in
-            try ContainerKit.hasEnded(number, withinMilliseconds: 10_000)
-        }
-        guard hasEnded else { throw ContainerError(.wrongState, "container init still running") }
+    /// Waits at most ten seconds for the end of an init that is killed or ends by itself.
+    ///
+    /// - Throws: `wrongState`, which names the process, if it does not end.
+    static func awaitEnd(of process: borrowing OwnedDescriptor, _ pid: Int32)
+        throws(ContainerError)
+    {
+        guard !killedEnds(process.number, pid) else { return }
+        throw ContainerError(
+            .wrongState, "container init still running", hint: stuckHint(pid))
     }
 }
 #endif

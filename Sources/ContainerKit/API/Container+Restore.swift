@@ -69,6 +69,9 @@ extension Container {
             var options = options
             options.launch = try options.launch.beginning()
             let launch = options.launch
+            if let limit = launch.timeLimit {
+                try PathLook(path.string, options.workPath?.string).check(within: limit)
+            }
             let launcher = try launch.trace.measure("runtime.plan", Creation.planning) {
                 () throws(ContainerError) in
                 try Creation(id, bundle, store, launch, startsAtOnce: true).launcher()

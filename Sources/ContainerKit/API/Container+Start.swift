@@ -166,7 +166,7 @@ extension Container {
         // A process closes its connections before it has ended. Wait for the end, so that the
         // caller finds a stopped container after this error; if that is not possible, the error is
         // the same.
-        if let process = try? record.openInit() { try awaitEnd(of: process) }
+        if let process = try? record.openInit() { try awaitEnd(of: process, record.pid) }
         guard wasKilled else {
             let mounts = (try? recordedSpec(state))?.mounts ?? []
             throw ContainerError(
@@ -238,12 +238,14 @@ extension Container {
         guard !isReady else { return }
         let index = try state.readProgress()?.index ?? -1
         killAll(record, process)
-        if let process = try? record.openInit() { try awaitEnd(of: process) }
+        let hint: String? =
+            if let process, !killedEnds(process, record.pid) { stuckHint(record.pid) } else { nil }
         guard let last = record.lastInstructions.first(where: { $0.index == index }) else {
-            throw limit.passed("init does not begin")
+            throw limit.passed("init does not begin", hint: hint)
         }
         throw limit.passed(
-            "init is at the call \(last.call)(\(last.arguments))", field: last.origin.path)
+            "init is at the call \(last.call)(\(last.arguments))", field: last.origin.path,
+            hint: hint)
     }
 
     /// Kills init and the processes that do not end with it.

@@ -2,6 +2,7 @@
 
 #if os(Linux)
 internal import CLinux
+internal import InitProgram
 internal import KernelVocabulary
 internal import RuntimeSpec
 internal import SystemPackage
@@ -82,6 +83,34 @@ extension Creation {
             found[index] = try? mountAttributes(at: sourcePath(of: mount, bundle))
         }
         return found
+    }
+}
+
+extension PathLook {
+    /// The host's paths that a launch of a container uses.
+    init(_ spec: Spec, _ bundle: Bundle) {
+        let root = Creation.rootPath(spec, bundle)
+        add(root, "root.path")
+        for (index, mount) in (spec.mounts ?? []).enumerated() {
+            // A tmpfs takes over the mode, or with tmpcopyup the contents, of what it covers.
+            if mount.type == "tmpfs" {
+                add(mount.destination, below: root, "mounts[\(index)].destination")
+            }
+            let source = mount.source ?? ""
+            // A name that stands for no path, such as that of a tmpfs, is relative.
+            let options = MountOptions(mount.options ?? [], type: mount.type)
+            guard options.isBind || source.begins(with: "/") else { continue }
+            add(bundle.absolute(source), "mounts[\(index)].source")
+        }
+        for (index, namespace) in (spec.linux?.namespaces ?? []).enumerated() {
+            add(namespace.path, "linux.namespaces[\(index)].path")
+        }
+        let points: [HookPoint] = [.prestart, .createRuntime, .createContainer, .poststart]
+        for point in points {
+            for hook in spec.hooks?.planned(point) ?? [] {
+                add(hook.path, "\(hook.field).path")
+            }
+        }
     }
 }
 #endif

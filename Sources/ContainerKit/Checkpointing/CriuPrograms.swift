@@ -21,7 +21,7 @@ struct CriuPrograms: ~Copyable {
         var parents = [(pid: criu, process: process)]
         while let parent = parents.popLast(), pids.count < Self.limit {
             if process != nil, let opened = parent.process { Self.stop(parent.pid, opened) }
-            for child in Self.children(of: parent.pid) {
+            for child in childIDs(of: parent.pid) {
                 // Once it is open, its number is its own; so then it is asked for its parent.
                 guard let opened = try? openProcess(child) else { continue }
                 guard let stat = try? stat(of: child), stat.parent == parent.pid else { continue }
@@ -59,11 +59,6 @@ struct CriuPrograms: ~Copyable {
         } catch {
             // It has ended.
         }
-    }
-
-    private static func children(of pid: Int32) -> [Int32] {
-        guard let text = try? readFile("/proc/\(pid)/task/\(pid)/children") else { return [] }
-        return words(of: text).compactMap { Int32($0) }
     }
 
     func kill() {

@@ -7,6 +7,7 @@
 //   SealedExecutable   starts the runtime again from a sealed file, if children must be copies
 //   LoadedProgram      a child's program, laid out at its address
 //   ProgressPage       the page to which a child writes its progress
+//   PathLook           a process that finds out whether file systems answer
 //   Guardian           a process that kills another one if the runtime dies
 //   ScopeKeeper        a process that holds a systemd scope until init is in it
 

@@ -87,7 +87,13 @@ struct HostProgram {
         let outcome = try streams.attend(
             until: process.number, initProcess: initProcess, timeoutSeconds: timeoutSeconds,
             before: limit)
-        if outcome != .ended { try? sendSignal(process.number, 9) }
+        if outcome != .ended {
+            try? sendSignal(process.number, Signal.kill.rawValue)
+            // If it is stuck in the kernel, it ends later, and nobody needs to know how.
+            guard killedEnds(process.number, child.pid) else {
+                return outcome == .lostInit ? .lostInit : .tooSlow
+            }
+        }
         let status = try? waitProcess(process.number)
         switch outcome {
         case .tooSlow: return .tooSlow

@@ -19,7 +19,8 @@ extension Launcher {
     /// Performs a step, and names it if the time is over then.
     ///
     /// A step that waits ends in time by itself; another, such as the preparation of a mount, is
-    /// not broken off. Once the program runs, its time does not count.
+    /// not broken off, so `PathLook` has made sure that its file system answers. Once the program
+    /// runs, its time does not count.
     private func perform(_ planned: PlannedParentStep, within limit: TimeLimit)
         throws(ContainerError)
     {

@@ -39,16 +39,18 @@ extension Launcher {
         guard pidfd >= 0 else { return }
         try? sendSignal(pidfd, Signal.kill.rawValue)
         // In a frozen v1 cgroup, or in a call of the kernel's that nothing ends, it dies later.
-        if options.timeLimit != nil,
-            (try? hasEnded(pidfd, withinMilliseconds: 10_000)) != true
-        {
+        if options.timeLimit != nil, !killedEnds(pidfd, pid) {
+            stuckChild = pid
             return
         }
         _ = try? waitProcess(pidfd)
     }
 
     /// Removes the state directory, then runs the poststop hooks, unless another launch follows.
+    ///
+    /// As long as init does not end, both are left to `delete`.
     func removeState() {
+        if stuckChild != nil { return }
         try? state?.remove()
         if isToBeTriedAgain || isToBeSealed || wasDeleted { return }
         let logger = options.logger

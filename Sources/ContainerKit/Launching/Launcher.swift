@@ -117,6 +117,8 @@ final class Launcher {
     var isToBeSealed = false
     /// Whether it failed in a way that makes the caller try another plan.
     private(set) var isToBeTriedAgain = false
+    /// A process in the container's cgroup, such as the child, that was killed and does not end.
+    var stuckChild: Int32?
     /// Whether the container was deleted while it was being created.
     var wasDeleted = false
 
@@ -188,6 +190,16 @@ final class Launcher {
         }
     }
 
+    /// An error that also names the process that is left.
+    private func remaining(_ process: Int32, after error: ContainerError) -> ContainerError {
+        let hint = stuckHint(process)
+        return ContainerError(
+            error.code, error.message, field: error.field, subject: error.subject,
+            failure: error.failure,
+            hint: record.map { "\(hint); after that, delete --force \($0.id) removes the rest" }
+                ?? hint, detail: error.detail)
+    }
+
     /// Performs the parent's steps; the state directory is locked meanwhile.
     func run() throws(ContainerError) {
         do throws(PlanFault) {
@@ -225,7 +237,7 @@ final class Launcher {
             if isToBeSealed {
                 try SealedExecutable.reenterIfNeeded(restoring: options.limits)
             }
-            throw error
+            throw stuckChild.map { remaining($0, after: error) } ?? error
         }
         undoList = UndoList()
         cgroupLock = nil

@@ -93,8 +93,8 @@ public struct CheckpointOptions: Sendable {
     /// until these are fetched; nil means for ever.
     ///
     /// After that the call fails with `timedOut` and tells what CRIU is doing. The container goes on,
-    /// and the image is removed, as after any failure. A call of the kernel's that nothing ends, such
-    /// as opening a directory on a dead network file system, is not broken off.
+    /// and the image is removed, as after any failure. Directories on a file system that does not
+    /// answer are noticed before CRIU begins; a call that waits for one later is not broken off.
     public var timeout: Duration?
     /// Called with the progress of the checkpoint: at each phase, and twice a second during long
     /// ones.

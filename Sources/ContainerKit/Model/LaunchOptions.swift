@@ -123,9 +123,11 @@ public struct LaunchOptions: Sendable {
     /// and a restore until the processes go on; nil means for ever.
     ///
     /// After that the call fails with `timedOut`, names the step that init or a hook is at, and
-    /// leaves nothing behind. The program's own time is not limited, poststart hooks are. A call of
-    /// the kernel's that nothing ends, such as opening a file on a dead network file system, is not
-    /// broken off: the time is checked behind it.
+    /// leaves nothing behind. The program's own time is not limited, poststart hooks are.
+    ///
+    /// Where the kernel does not let go of a process, as on a file system that does not answer, the
+    /// error says so and names it. If that is the container's init, the container remains, for
+    /// `delete` to remove once the process has ended.
     public var timeout: Duration?
     /// Records where the time goes, and tells hooks of the trace that this launch is part of; nil
     /// costs nothing.
@@ -198,10 +200,11 @@ extension TimeLimit {
     }
 
     /// The error when the time is over: what is still done, and the config field that asks for it.
-    func passed(_ what: String, field: String? = nil, failure: SystemCallError? = nil)
-        -> ContainerError
-    {
-        ContainerError(.timedOut, "timeout of \(self): \(what)", field: field, failure: failure)
+    func passed(
+        _ what: String, field: String? = nil, failure: SystemCallError? = nil, hint: String? = nil
+    ) -> ContainerError {
+        ContainerError(
+            .timedOut, "timeout of \(self): \(what)", field: field, failure: failure, hint: hint)
     }
 }
 #endif

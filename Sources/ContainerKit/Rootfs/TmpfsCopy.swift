@@ -66,7 +66,7 @@ private func existingDirectory(_ path: String, below root: CInt) throws(SystemCa
     -> OwnedDescriptor?
 {
     do {
-        return try openInRoot(root, path, .readOnly | .directory)
+        return try openInRoot(root, path, .pathOnly | .directory)
     } catch  where error.errno == .noSuchFileOrDirectory {
         return nil
     }

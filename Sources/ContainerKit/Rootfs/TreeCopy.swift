@@ -15,9 +15,13 @@ struct TreeCopyPlace {
     var directory: CInt?
     /// The `tasks` files of cgroup v1 through which it enters.
     var entrances: [CInt] = []
+    /// The caller's limit, after which the copy is given up.
+    var limit: TimeLimit?
+    /// Is told the process if that does not end after SIGKILL.
+    var isStuck: (Int32) -> Void = { _ in }
 
     /// The runtime's own cgroup.
-    static let own = TreeCopyPlace()
+    static var own: TreeCopyPlace { TreeCopyPlace() }
 }
 
 /// Copies a directory of an image into a file system that nobody else can see yet, by a process of
@@ -27,8 +31,9 @@ struct TreeCopyPlace {
 /// (InitMachine/TreeCopy.c). It has ended when `run` returns, and it ends with the thread that
 /// called it.
 struct TreeCopy {
-    /// Both directories, open for reading.
+    /// The directory to copy, open at least by its path.
     let source: CInt
+    /// The new directory, open for reading.
     let target: CInt
     /// The path inside the rootfs, for error messages.
     let destination: String
@@ -40,7 +45,7 @@ struct TreeCopy {
     /// Copies, and returns once the copy is complete.
     ///
     /// - Throws: the refused call with its path; ENOMEM of `copy` if the process was killed for
-    ///   lack of memory, ECANCELED if it was killed otherwise.
+    ///   lack of memory, ETIMEDOUT if the time is over, ECANCELED if it was killed otherwise.
     func run(in place: TreeCopyPlace) throws(SystemCallError) {
         var helper = try HelperChild()
         let page = helper.page
@@ -48,12 +53,19 @@ struct TreeCopy {
             by: ownProcessID, entrances: place.entrances.count, owner: owner, group: group,
             mode: mode)
         let killsBefore = place.cgroup?.oomKillCount ?? 0
-        let process = try start(&helper, image, in: place)
+        let child = try start(&helper, image, in: place)
+        let process = OwnedDescriptor(taking: child.pidfd)
         // The process is ended even if the wait fails.
         let ended = Result { () throws(SystemCallError) in
-            try Self.awaitEnd(of: process, in: place.cgroup)
+            try Self.awaitEnd(of: process, in: place)
         }
-        if case .failure = ended { try? sendSignal(process.number, Signal.kill.rawValue) }
+        if case .failure(let error) = ended {
+            try? sendSignal(process.number, Signal.kill.rawValue)
+            guard error.errno != .timedOut || killedEnds(process.number, child.pid) else {
+                place.isStuck(child.pid)
+                throw error
+            }
+        }
         // The host program may have taken its status; the page has the result.
         _ = try? waitProcess(process.number)
         let ranOut = try ended.get()
@@ -62,10 +74,13 @@ struct TreeCopy {
         let text = "\"\(destination)\(report.path)\""
         if page.error != 0 {
             let errno = Errno(rawValue: page.error)
-            guard case .copyTree = image.instructions[page.index] else {
+            switch image.instructions[page.index] {
+            case .copyTree: throw report.failure(at: text, errno)
+            case .call(let call, _, _, _, _) where call.name == "openat":
+                throw SystemCallError("openat", text, errno: errno)
+            default:
                 throw SystemCallError("write", "tasks of the container's cgroup", errno: errno)
             }
-            throw report.failure(at: text, errno)
         }
         let wasForMemory = ranOut || (place.cgroup?.oomKillCount ?? 0) > killsBefore
         throw SystemCallError("copy", text, errno: wasForMemory ? .noMemory : .canceled)
@@ -73,26 +88,32 @@ struct TreeCopy {
 
     private func start(
         _ helper: inout HelperChild, _ image: ProgramImage, in place: TreeCopyPlace
-    ) throws(SystemCallError) -> OwnedDescriptor {
+    ) throws(SystemCallError) -> ChildProcess {
         var inputs: DescriptorTable<CInt> = [.copySource: source, .copyTarget: target]
         for (index, entrance) in place.entrances.enumerated() {
             inputs[.cgroupTasks(index)] = entrance
         }
-        let child = try helper.start(image, inputs: inputs, intoCgroup: place.directory)
-        return OwnedDescriptor(taking: child.pidfd)
+        return try helper.start(image, inputs: inputs, intoCgroup: place.directory)
     }
 
     /// Waits for the end of the copy.
     ///
     /// - Returns: whether it had to be killed, because it waited for memory in a v1 cgroup with the
     ///   OOM killer disabled.
-    private static func awaitEnd(of process: borrowing OwnedDescriptor, in cgroup: Cgroup?)
+    private static func awaitEnd(of process: borrowing OwnedDescriptor, in place: TreeCopyPlace)
         throws(SystemCallError) -> Bool
     {
-        let mayStall = cgroup?.stallsWithoutMemory ?? false
+        let mayStall = place.cgroup?.stallsWithoutMemory ?? false
         var entries = [PollEntry(process.number, .readable)]
-        while try poll(&entries, timeoutMilliseconds: mayStall ? 100 : -1) == 0 {
-            guard cgroup?.isWaitingForMemory == true else { continue }
+        func time() -> Int {
+            let remaining = place.limit?.deadline.remainingMilliseconds
+            return mayStall ? min(100, remaining ?? 100) : remaining ?? -1
+        }
+        while try poll(&entries, timeoutMilliseconds: time()) == 0 {
+            if place.limit?.isOver == true {
+                throw SystemCallError("copy", "", errno: .timedOut)
+            }
+            guard place.cgroup?.isWaitingForMemory == true else { continue }
             try sendSignal(process.number, Signal.kill.rawValue)
             return true
         }

@@ -77,6 +77,33 @@ func hasEnded(_ pidfd: CInt, withinMilliseconds limit: Int = 0) throws(SystemCal
     return try poll(&entries, timeoutMilliseconds: limit) > 0
 }
 
+/// Waits for the end of a process that has got SIGKILL.
+///
+/// On a slow machine that takes seconds. But a process that stays in one uninterruptible call, as on
+/// a file system that does not answer, or in a frozen cgroup of v1, may never end.
+/// - Returns: whether it has ended; false after about half a second if it is stuck, and after ten
+///   seconds otherwise.
+func killedEnds(_ pidfd: CInt, _ pid: Int32) -> Bool {
+    var looks = 0
+    let deadline = Deadline(secondsAhead: 10)
+    while deadline.remainingMilliseconds > 0 {
+        if (try? hasEnded(pidfd, withinMilliseconds: 100)) == true { return true }
+        let isUninterruptible = (try? stat(of: pid))?.state == "D"
+        looks = isUninterruptible ? looks + 1 : 0
+        if looks == 5 { return false }
+    }
+    return false
+}
+
+/// What to do about a process that does not end.
+func stuckHint(_ pid: Int32) -> String {
+    let place = (try? readFile("/proc/\(pid)/wchan", limitBytes: 256))
+        .map { String(decoding: $0, as: UTF8.self) }
+    let words = place.map { $0 == "0" || $0.isEmpty ? "" : " (in \($0))" } ?? ""
+    return "process \(pid) is stuck in a call of the kernel's\(words), and ends when the file "
+        + "system that it waits for answers or is given up (umount --force)"
+}
+
 /// How a process has ended if this process cannot wait for it; nil if that is unknown.
 func toldStatus(of pidfd: CInt, pid: Int32) -> ExitStatus? {
     // If its parent waits for it between the first two checks, the kernel then keeps the status.

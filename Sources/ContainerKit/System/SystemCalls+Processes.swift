@@ -373,4 +373,12 @@ func changeSignalMask(_ change: SignalMaskChange, _ mask: UInt64) -> UInt64 {
     }
     return former
 }
+
+/// The children of a process's first thread; none if that is unknown.
+///
+/// Kernel: proc_pid_task_children(5), which a kernel may lack.
+func childIDs(of pid: Int32) -> [Int32] {
+    guard let text = try? readFile("/proc/\(pid)/task/\(pid)/children") else { return [] }
+    return words(of: text).compactMap { Int32($0) }
+}
 #endif

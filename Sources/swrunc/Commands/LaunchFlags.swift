@@ -44,10 +44,12 @@ enum LaunchFlags {
 
 extension Invocation {
     /// The bundle of `--bundle`, with the config of `--config` if given.
-    func bundle() throws(ContainerError) -> Bundle {
+    func bundle(timeout: Duration? = nil) throws(ContainerError) -> Bundle {
         let directory = try absolutePath(arguments.text(LaunchFlags.bundle) ?? ".")
-        guard let config = try path(LaunchFlags.config) else { return try Bundle(at: directory) }
-        return try Bundle(at: directory, configName: config.string)
+        guard let config = try path(LaunchFlags.config) else {
+            return try Bundle(at: directory, timeout: timeout)
+        }
+        return try Bundle(at: directory, configName: config.string, timeout: timeout)
     }
 
     /// The options for a process with or without a terminal, detached or waited for.

@@ -59,10 +59,11 @@ extension Invocation {
 
     /// The bundle, read as a part of the launch.
     func bundle(in trace: LaunchTrace?) throws(ContainerError) -> Bundle {
-        guard let trace else { return try bundle() }
+        let timeout = try timeout()
+        guard let trace else { return try bundle(timeout: timeout) }
         return try trace.measure("runtime.config", "read and check the config") {
             () throws(ContainerError) in
-            try bundle()
+            try bundle(timeout: timeout)
         }
     }
 

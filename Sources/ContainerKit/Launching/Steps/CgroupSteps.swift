@@ -192,7 +192,10 @@ extension Launcher {
     ///
     /// If the container was deleted meanwhile, no process is killed, since a cgroup of that path
     /// may be the next container's.
+    ///
+    /// While init does not end, `delete` needs them.
     private func takeCgroupBack() {
+        if stuckChild != nil { return endScopeKeeper() }
         if !wasDeleted {
             try? cgroup?.killAll()
             try? cgroup?.leave()

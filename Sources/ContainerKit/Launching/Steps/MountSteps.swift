@@ -205,7 +205,8 @@ extension Launcher {
         let message = "unable to prepare the mount on \(mount.destination)"
         let place = TreeCopyPlace(
             cgroup: cgroup, directory: entry.isBornInside ? cgroupForClone : nil,
-            entrances: (0..<entry.tasksCount).compactMap { inputs[.cgroupTasks($0)] })
+            entrances: (0..<entry.tasksCount).compactMap { inputs[.cgroupTasks($0)] },
+            limit: options.timeLimit, isStuck: { self.stuckChild = $0 })
         do throws(SystemCallError) {
             let tree = try tmpfsCopy(of: mount, from: rootTree, owner: owner, in: place)
             inputs[.mountTree(index)] = own(tree)

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+internal import CLinux
+internal import KernelVocabulary
+internal import SystemPackage
+
+/// A path at which a process looks, before anything depends on it.
+package struct LookedPath: Equatable, Sendable {
+    /// An absolute path.
+    package var path: String
+    /// The path of the root below which it is resolved; nil for the host's own.
+    package var root: String?
+
+    package init(_ path: String, below root: String? = nil) {
+        self.path = path
+        self.root = root
+    }
+}
+
+extension ProgramImage {
+    /// A process whose child looks at paths of the host, as a launch will, but with nothing to lose.
+    ///
+    /// Path `index` is looked at in step `index + 1`; a refusal ends both processes, with an error in
+    /// the progress page. A call on a file system that does not answer may be one that not even SIGKILL ends. Then only the
+    /// child remains, which belongs to nobody once this process is killed.
+    /// - Parameters:
+    ///   - paths: the paths; few enough for one program.
+    ///   - parent: the ID of the process that starts this one, without which both end.
+    /// - Returns: the program.
+    package static func look(at paths: [LookedPath], parent: Int32) -> ProgramImage {
+        var code = Assembler()
+        code.prctl(.setDumpable, 0)
+        code.endWithParent(parent)
+        code.closeDescriptors(0, gapCount: 2)
+        let child = code.cell("child")
+        // Both write to the page, so this one waits meanwhile.
+        let arguments = code.cloneArguments(.waitsForExec)
+        code.call(.clone3, [.address(arguments), .literal(CloneLayout.sizeBytes)], into: child)
+        let inChild = code.skip(when: .equals(child, 0))
+        code.call(
+            .waitid,
+            [
+                .named(WaitTarget.process), .cell(child), .address(code.scratch()),
+                .named(.exited | .allChildren as WaitOptions), .literal(0),
+            ], retries: 1000)
+        code.call(.exitGroup, [.literal(0)])
+        code.place(inChild)
+        code.prctl(.endWithParent, .named(SignalNumber.kill))
+        let (root, file) = (code.cell("root"), code.cell("file"))
+        for (index, looked) in paths.enumerated() {
+            code.beginStep(index + 1)
+            if let place = looked.root {
+                code.openMounted(place, into: root)
+                code.resolve(looked.path, below: root, into: file)
+                code.close(root)
+            } else {
+                code.openMounted(looked.path, into: file)
+            }
+            // All that the runtime asks for: a file system may answer for a part of it.
+            code.call(
+                .statx,
+                [
+                    .cell(file), code.text(""), .named(PathFlags.emptyPath),
+                    .named(.basic | .birthTime | .mountID as StatusMask), .address(code.scratch()),
+                ])
+            code.close(file)
+        }
+        code.call(.exitGroup, [.literal(0)])
+        return code.image
+    }
+}
+
+extension Assembler {
+    /// Opens a path of the host by the same call as a bind mount's source, which also mounts what
+    /// waits for its first use.
+    fileprivate mutating func openMounted(_ path: String, into file: Cell) {
+        call(
+            .openTree,
+            [
+                .named(DirectoryDescriptor.current), text(path), .named(PathFlags.treeCloseOnExec),
+            ], into: file)
+    }
+}
+#endif
