@@ -29,13 +29,17 @@ extension Container {
     /// Spec: runtime.md, State.
     /// - Throws: `notFound`, or `state` when the record is damaged.
     public func state() throws(ContainerError) -> State {
-        // The rest of the record takes most of the time to read it, which a list of many containers
-        // would spend for each.
-        let found = try find(locking: false, wholeRecord: false)
-        guard let record = found.record else {
-            throw ContainerError(.notFound, "container does not exist")
+        guard let directory = try StateDirectory.open(id, in: store.path.text),
+            let text = try directory.readRecordText()
+        else { throw ContainerError(.notFound, "container does not exist") }
+        // The start of a record is enough for most containers, which run.
+        if let start = ContainerRecord(stateOf: text), start.id == id {
+            let process = try start.livingInit()
+            guard let process else { return state(start, .stopped) }
+            if start.runs(process) { return state(start, try Self.runningOrPaused(start)) }
         }
-        return state(record, found.status)
+        let record = try directory.record(text, of: id, whole: false)
+        return state(record, try Self.standing(record, directory))
     }
 
     /// The state that a record and the status of init give.
@@ -77,26 +81,39 @@ extension Container {
     {
         guard let record, record.isComplete else { return .creating }
         guard let process = try record.livingInit() else { return .stopped }
-        var isWaiting = false
-        // An init that was cloned into a pid namespace executes nothing but the program, before
-        // which it waits. A list of many containers needs no page of those.
-        if !record.hasPidNamespace || !process.hasExecuted {
-            guard let progress = try state.readProgress() else {
-                // A delete kills init before it removes the page.
-                guard try record.isAlive() else { return .stopped }
-                throw state.damage(to: StateDirectory.progressName)
-            }
-            isWaiting = progress.index <= record.startWaitIndex
-            guard !isWaiting || record.isPausedBeforeStart else { return .created }
+        // A list of many containers needs no page of those that run.
+        guard !record.runs(process) else { return try runningOrPaused(record) }
+        guard let progress = try state.readProgress() else {
+            // A delete kills init before it removes the page.
+            guard try record.isAlive() else { return .stopped }
+            throw state.damage(to: StateDirectory.progressName)
         }
+        let isWaiting = progress.index <= record.startWaitIndex
+        guard !isWaiting || record.isPausedBeforeStart else { return .created }
+        let status = try runningOrPaused(record)
+        return isWaiting && status == .running ? .created : status
+    }
+
+    /// The status of a container whose init is alive, as its freezer tells.
+    private static func runningOrPaused(_ record: ContainerRecord) throws(ContainerError)
+        -> State.Status
+    {
         let cgroup = try record.openCgroup()
-        let isFrozen = try reporting { () throws(CgroupError) in try cgroup.isFrozen }
-        if isFrozen { return .paused }
-        return isWaiting ? .created : .running
+        return try reporting { () throws(CgroupError) in
+            try cgroup.isFrozen ? .paused : .running
+        }
     }
 }
 
 extension ContainerRecord {
+    /// Whether a living init shows by itself that its program runs.
+    ///
+    /// An init that was cloned into a pid namespace executes nothing but the program, before which
+    /// it waits.
+    fileprivate func runs(_ process: ProcessStat) -> Bool {
+        hasPidNamespace && process.hasExecuted
+    }
+
     /// Whether init still runs; a process with its pid but another start time is not init.
     ///
     /// - Throws: `systemCall` if this cannot be determined.

@@ -93,6 +93,16 @@ struct CgroupLayout: Equatable, Sendable {
         return directories.firstIndex { $0.controllers.contains(controller) }
     }
 
+    /// The layout with nothing but the directory of the freezer; nil if there is none, or if the
+    /// directories are to be compared before they are used.
+    var ofFreezer: CgroupLayout? {
+        guard adopted == nil else { return nil }
+        let place = isUnified ? 0 : index(of: "freezer")
+        guard let place, directories.indices.contains(place) else { return nil }
+        return CgroupLayout(
+            mode: mode, directories: [directories[place]], unifiedControllers: [])
+    }
+
     /// The error for a limit whose controller is missing.
     func lack(of controller: String) -> String {
         guard mode != .none else {

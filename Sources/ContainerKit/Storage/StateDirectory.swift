@@ -258,6 +258,21 @@ struct StateDirectory: ~Copyable {
     /// - Returns: the record.
     /// - Throws: `state` if it is damaged.
     func readRecord(_ id: String, whole: Bool = true) throws(ContainerError) -> ContainerRecord? {
+        guard let bytes = try readRecordText() else { return nil }
+        return try record(bytes, of: id, whole: whole)
+    }
+
+    /// Decodes the text of a record.
+    func record(_ bytes: [UInt8], of id: String, whole: Bool) throws(ContainerError)
+        -> ContainerRecord
+    {
+        guard let record = whole ? Self.record(bytes) : Self.start(bytes), record.id == id
+        else { throw damage(to: Self.recordName) }
+        return record
+    }
+
+    /// The text of the record; nil if there is none yet.
+    func readRecordText() throws(ContainerError) -> [UInt8]? {
         var found = try read(Self.recordName)
         // The progress page is made after the first record and removed before it; a creation may
         // have made both since the first look.
@@ -265,10 +280,7 @@ struct StateDirectory: ~Copyable {
             found = try read(Self.recordName)
             if found == nil, try holds(Self.progressName) { throw damage(to: Self.recordName) }
         }
-        guard let bytes = found else { return nil }
-        guard let record = whole ? Self.record(bytes) : Self.start(bytes), record.id == id
-        else { throw damage(to: Self.recordName) }
-        return record
+        return found
     }
 
     private static func record(_ bytes: [UInt8]) -> ContainerRecord? {

@@ -55,11 +55,13 @@ struct EarlierVersionTests {
         #expect(record.cgroups.directories.count == 10 && paths == ["/\(record.id)"])
     }
 
-    @Test("a record is written back as version 0.1 wrote it, which can read it", arguments: records)
+    @Test(
+        "a record is written back as version 0.1 wrote it, with members that 0.1 ignores",
+        arguments: records)
     func writtenBack(_ kept: Kept) throws {
         let bytes = try kept.json
         let record = try #require(try ContainerRecord(JSONValue(json: bytes)))
-        #expect(record.json.encoded() == bytes)
+        #expect(record.json.asInFirstVersion.encoded() == bytes)
     }
 
     @Test("a start leaves the progress page of version 0.1 as it is: it has no room for notes")
@@ -76,5 +78,17 @@ struct EarlierVersionTests {
         #expect(index == 7)
         try FileManager.default.removeItem(atPath: path)
         try state.remove()
+    }
+}
+
+extension JSONValue {
+    /// The record without what later versions have added.
+    var asInFirstVersion: JSONValue {
+        guard case .object(let object) = self else { return self }
+        var kept = JSONObject()
+        for member in object.members where member.key != "freezer" {
+            kept.append(member.key, member.value)
+        }
+        return .object(kept)
     }
 }

@@ -115,14 +115,38 @@ struct StateDirectoryTests {
         """
 
     @Test(
-        "a record is written byte for byte as earlier versions write it, and can be read",
+        "but for added members a record is written byte for byte as by 0.1, and can be read",
         arguments: [whole, least])
     func writtenAsBefore(_ text: String) throws {
         let record = try #require(try ContainerRecord(JSONValue(json: Array(text.utf8))))
-        #expect(String(decoding: record.json.encoded(), as: UTF8.self) == text)
+        #expect(String(decoding: record.json.asInFirstVersion.encoded(), as: UTF8.self) == text)
         guard text == Self.whole else { return }
         #expect(record.pid == 7 && record.startTime == 9 && record.rootMount == 12)
         #expect(record.hooks?.poststop?.first?.path == "/h" && record.hasProgram)
+    }
+
+    @Test("the start of a record tells the state of a running container: freezer, no other cgroup")
+    func startOfRecord() throws {
+        let directories = ["cpu", "freezer"].map {
+            CgroupDirectory(controllers: [$0], mountPoint: "/\($0)", cgroup: "/c")
+        }
+        var record = ContainerRecord(
+            id: "c", ociVersion: "1.3.0", bundle: "/b", rootfs: "/r", created: "",
+            annotations: ["a": "1"],
+            cgroups: CgroupLayout(mode: .legacy, directories: directories, unifiedControllers: []))
+        (record.pid, record.startTime, record.hasPidNamespace) = (7, 9, true)
+        // It is being created: the whole record is needed.
+        #expect(ContainerRecord(stateOf: record.json.encoded()) == nil)
+        record.isComplete = true
+        let text = record.json.encoded()
+        let start = try #require(ContainerRecord(stateOf: text))
+        #expect(start.cgroups.directories == [directories[1]] && start.annotations == ["a": "1"])
+        #expect(start.pid == 7 && start.startTime == 9 && start.hasPidNamespace)
+        #expect(try ContainerRecord(JSONValue(json: text)) == record)
+        // Without a freezer the state needs the rest: version 0.1 wrote none.
+        record.cgroups = CgroupLayout(
+            mode: .legacy, directories: [directories[0]], unifiedControllers: [])
+        #expect(ContainerRecord(stateOf: record.json.encoded()) == nil)
     }
 
     @Test("fields that were added in later versions may be missing in a record")
