@@ -7,7 +7,7 @@ internal import SystemPackage
 
 /// A path at which a process looks, before anything depends on it.
 package struct LookedPath: Equatable, Sendable {
-    /// An absolute path.
+    /// The path; below a root, it need not begin with a slash.
     package var path: String
     /// The path of the root below which it is resolved; nil for the host's own.
     package var root: String?
@@ -19,11 +19,12 @@ package struct LookedPath: Equatable, Sendable {
 }
 
 extension ProgramImage {
-    /// A process whose child looks at paths of the host, as a launch will, but with nothing to lose.
+    /// A process whose child looks at paths of the host, as a launch will, but with nothing to lose;
+    /// in the end the child writes a byte to the rendezvous.
     ///
-    /// Path `index` is looked at in step `index + 1`; a refusal ends both processes, with an error in
-    /// the progress page. A call on a file system that does not answer may be one that not even SIGKILL ends. Then only the
-    /// child remains, which belongs to nobody once this process is killed.
+    /// Path `index` is looked at in step `index + 1`. A call on a file system that does not answer may
+    /// be one that not even SIGKILL ends. Then only the child remains: once this process is killed,
+    /// it belongs to init, or to a subreaper above.
     /// - Parameters:
     ///   - paths: the paths; few enough for one program.
     ///   - parent: the ID of the process that starts this one, without which both end.
@@ -52,20 +53,18 @@ extension ProgramImage {
             code.beginStep(index + 1)
             if let place = looked.root {
                 code.openMounted(place, into: root)
-                code.resolve(looked.path, below: root, into: file)
+                let isMissing = code.skip(when: .isNegative(root))
+                code.resolve(looked.path, below: root, into: file, ignoring: .unusable)
                 code.close(root)
+                code.look(at: file)
+                code.place(isMissing)
             } else {
                 code.openMounted(looked.path, into: file)
+                code.look(at: file)
             }
-            // All that the runtime asks for: a file system may answer for a part of it.
-            code.call(
-                .statx,
-                [
-                    .cell(file), code.text(""), .named(PathFlags.emptyPath),
-                    .named(.basic | .birthTime | .mountID as StatusMask), .address(code.scratch()),
-                ])
-            code.close(file)
         }
+        code.call(
+            .write, [.cell(code.input(.rendezvous)), .address(code.bytes([1])), .literal(1)])
         code.call(.exitGroup, [.literal(0)])
         return code.image
     }
@@ -79,7 +78,29 @@ extension Assembler {
             .openTree,
             [
                 .named(DirectoryDescriptor.current), text(path), .named(PathFlags.treeCloseOnExec),
-            ], into: file)
+            ], into: file, ignoring: .unusable)
+    }
+
+    /// Asks for the status of a file, if it could be opened, and closes it.
+    fileprivate mutating func look(at file: Cell) {
+        let isMissing = skip(when: .isNegative(file))
+        // All that the runtime asks for, since a file system may answer for a part of it; and not
+        // from the kernel's cache.
+        call(
+            .statx,
+            [
+                .cell(file), text(""), .named(.emptyPath | .forcesSync as PathFlags),
+                .named(.basic | .birthTime | .mountID as StatusMask), .address(scratch()),
+            ], ignoring: .unusable)
+        close(file)
+        place(isMissing)
+    }
+}
+
+extension [Errno] {
+    /// The errnos of a path that is missing or refused.
+    fileprivate static var unusable: [Errno] {
+        [.noSuchFileOrDirectory, .permissionDenied, .notDirectory, .tooManySymbolicLinkLevels]
     }
 }
 #endif

@@ -103,6 +103,8 @@ extension Resolution {
     @inlinable public static var treeCloseOnExec: Self { Self(rawValue: 0o2_000_000) }
     @inlinable public static var noFollow: Self { Self(rawValue: 0x100) }
     @inlinable public static var emptyPath: Self { Self(rawValue: 0x1000) }
+    /// AT_STATX_FORCE_SYNC; for statx(2) alone.
+    @inlinable public static var forcesSync: Self { Self(rawValue: 0x2000) }
     @inlinable public static var recursive: Self { Self(rawValue: 0x8000) }
     /// AT_EXECVE_CHECK; for execveat(2) alone, Linux 6.14.
     @inlinable public static var checkExecution: Self { Self(rawValue: 0x1_0000) }
@@ -111,6 +113,7 @@ extension Resolution {
         [
             (.cloneTree, "OPEN_TREE_CLONE"), (.treeCloseOnExec, "OPEN_TREE_CLOEXEC"),
             (.noFollow, "AT_SYMLINK_NOFOLLOW"), (.emptyPath, "AT_EMPTY_PATH"),
+            (.forcesSync, "AT_STATX_FORCE_SYNC"),
             (.recursive, "AT_RECURSIVE"), (.checkExecution, "AT_EXECVE_CHECK"),
         ]
     }

@@ -26,7 +26,8 @@ extension Container {
         var limit: TimeLimit?
         if let timeout = options.timeout { limit = try TimeLimit(checking: timeout) }
         if let limit {
-            try PathLook(path.string, options.workPath?.string).check(within: limit)
+            let parent = options.parentPath.map { path.appending($0.components) }
+            try PathLook(path.string, options.workPath?.string, parent?.string).check(within: limit)
         }
         let found = try find(locking: true, within: limit)
         guard let record = found.record, found.status == .running || found.status == .paused else {

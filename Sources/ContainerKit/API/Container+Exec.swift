@@ -56,6 +56,9 @@ extension Container {
         }
         let spec = try Self.recordedSpec(found.state)
         let process = Self.completed(process, from: spec.process)
+        if let limit = options.timeLimit {
+            try PathLook(process, rootOf: record.pid, options).check(within: limit)
+        }
         do {
             try process.check()
             try process.checkMapping(in: spec)

@@ -53,6 +53,7 @@ extension Container {
     ///   left.
     /// - Throws: `wrongState` if the container runs and `force` is not given, `notFound`.
     public func delete(force: Bool = false) throws(ContainerError) {
+        StuckChildren.reap()
         let found = try force ? findForForcedDelete() : find(locking: true, wholeRecord: false)
         guard let record = found.record else {
             guard try found.state.isOfNoContainer() else { throw found.state.noProcessKnown }
@@ -89,7 +90,15 @@ extension Container {
         }
         // If a process survives this, removing the cgroup fails.
         if !record.hasPidNamespace || !record.isComplete { try? cgroup.killAll() }
-        try reporting { () throws(CgroupError) in try cgroup.remove() }
+        do throws(CgroupError) {
+            try cgroup.remove()
+        } catch {
+            let error = ContainerError(error)
+            guard error.failure?.errno == .resourceBusy, error.hint == nil,
+                let process = try? cgroup.processes().first
+            else { throw error }
+            throw error.with(hint: stuckHint(Int32(process)))
+        }
         try reporting("unable to remove the container's groups of resctrl") {
             () throws(SystemCallError) in
             try ResctrlGroup.remove(record.ownResctrlGroups)
@@ -152,7 +161,11 @@ extension Container {
     static func awaitEnd(of process: borrowing OwnedDescriptor, _ pid: Int32)
         throws(ContainerError)
     {
-        guard !killedEnds(process.number, pid) else { return }
+        let number = process.number
+        let hasEnded = try reporting { () throws(SystemCallError) in
+            try ContainerKit.hasEnded(number, withinMilliseconds: 10_000)
+        }
+        guard !hasEnded else { return }
         throw ContainerError(
             .wrongState, "container init still running", hint: stuckHint(pid))
     }

@@ -166,7 +166,7 @@ extension Container {
         // A process closes its connections before it has ended. Wait for the end, so that the
         // caller finds a stopped container after this error; if that is not possible, the error is
         // the same.
-        if let process = try? record.openInit() { try awaitEnd(of: process, record.pid) }
+        if let process = try? record.openInit() { try? awaitEnd(of: process, record.pid) }
         guard wasKilled else {
             let mounts = (try? recordedSpec(state))?.mounts ?? []
             throw ContainerError(

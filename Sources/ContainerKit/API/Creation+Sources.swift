@@ -88,9 +88,11 @@ extension Creation {
 
 extension PathLook {
     /// The host's paths that a launch of a container uses.
-    init(_ spec: Spec, _ bundle: Bundle) {
+    init(_ spec: Spec, _ bundle: Bundle, _ options: LaunchOptions) {
         let root = Creation.rootPath(spec, bundle)
         add(root, "root.path")
+        if spec.process?.lacksHome == true { add(passwordFile, below: root, "root.path") }
+        add(options.pidFile?.removingLastComponent().text)
         for (index, mount) in (spec.mounts ?? []).enumerated() {
             // A tmpfs takes over the mode, or with tmpcopyup the contents, of what it covers.
             if mount.type == "tmpfs" {
@@ -112,5 +114,13 @@ extension PathLook {
             }
         }
     }
+
+    /// The paths that an exec uses.
+    init(_ process: Process, rootOf pid: Int32, _ options: LaunchOptions) {
+        if process.lacksHome { add(passwordFile, below: "/proc/\(pid)/root") }
+        add(options.pidFile?.removingLastComponent().text)
+    }
+
+    private var passwordFile: String { "/etc/passwd" }
 }
 #endif

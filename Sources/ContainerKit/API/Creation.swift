@@ -44,7 +44,9 @@ struct Creation {
         try Container.check(id)
         if former == nil { try options.checkPreservedDescriptors() }
         let spec = bundle.spec
-        if let limit = options.timeLimit { try PathLook(spec, bundle).check(within: limit) }
+        if let limit = options.timeLimit {
+            try PathLook(spec, bundle, options).check(within: limit)
+        }
         if startsAtOnce, spec.process == nil {
             // The text is runc's.
             throw ContainerError(

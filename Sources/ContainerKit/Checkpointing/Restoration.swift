@@ -87,7 +87,7 @@ final class Restoration {
             // container.
             launcher.wasDeleted = (try? launcher.state?.isCurrent()) == false
             launcher.undo()
-            guard isOutOfMemory else { throw error }
+            guard isOutOfMemory else { throw launcher.namingStuckChild(in: error) }
             throw ContainerError(
                 .criu, "\(error.message) (OOM-killed: memory limit too low?)",
                 field: "linux.resources.memory.limit",

@@ -381,6 +381,11 @@ struct HelperChild: ~Copyable {
         return child
     }
 
+    /// Whether the child has written a byte, and nothing else.
+    borrowing func hasTold() -> Bool {
+        (try? readAvailable(rendezvous.number, limitBytes: 1)) == [1]
+    }
+
     /// Lets a child that keeps a scope leave another process in its place, and waits until that is
     /// there.
     borrowing func replaceByOrphan(_ child: CInt) throws(SystemCallError) {

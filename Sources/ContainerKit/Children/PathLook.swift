@@ -7,8 +7,8 @@ internal import SystemPackage
 /// Looks in time whether file systems answer that a call will use.
 ///
 /// A call of the kernel's on a dead network file system or a silent FUSE cannot be broken off, so a
-/// process that can be given up makes it first. A file system that answers then and not a moment
-/// later still holds the caller up.
+/// process that can be given up looks first. A file system that answers that look, and not what
+/// follows, still holds the caller up.
 struct PathLook {
     /// A path, and its field of the config.
     private struct Place {
@@ -18,8 +18,8 @@ struct PathLook {
 
     private var places: [Place] = []
 
-    /// A program has a limited size.
-    private static let mostPathsAtOnce = 128
+    /// A program has a limited size, and a path at most 4 KiB.
+    private static let mostPathsAtOnce = 64
     /// How long a killed process may take to end before it counts as stuck.
     private static let patienceMilliseconds = 300
 
@@ -36,67 +36,103 @@ struct PathLook {
     /// - Throws: `timedOut` with the path that did not answer.
     func check(within limit: TimeLimit) throws(ContainerError) {
         var rest = places[...]
-        var count = Self.mostPathsAtOnce
-        while let first = rest.first {
-            guard !limit.isOver else { throw Self.overdue(first, limit, stuck: nil) }
-            let part = rest.prefix(count)
-            guard try look(at: part, limit) || count == 1 else {
-                count = 1
-                continue
-            }
+        while !rest.isEmpty {
+            let part = rest.prefix(Self.mostPathsAtOnce)
             rest = rest.dropFirst(part.count)
+            guard try !look(at: part, limit) else { continue }
+            // Once more for each: behind a failed call, the process looks at nothing.
+            for place in part { _ = try look(at: [place], limit) }
         }
     }
 
-    /// Looks at some paths; returns false if one is refused, since those behind it are not looked at
-    /// then.
-    private func look(
-        at part: ArraySlice<Place>, _ limit: TimeLimit
-    ) throws(ContainerError) -> Bool {
-        var helper = try reporting { () throws(SystemCallError) in try HelperChild() }
-        let image = ProgramImage.look(at: part.map(\.looked), parent: ownProcessID)
-        let child: ChildProcess
+    /// Looks at some paths.
+    ///
+    /// - Returns: false if a call failed with an errno that is not expected of a path.
+    private func look(at part: ArraySlice<Place>, _ limit: TimeLimit) throws(ContainerError)
+        -> Bool
+    {
+        let seen: Sight
         do throws(SystemCallError) {
-            child = try helper.start(image)
+            seen = try Self.look(at: part.map(\.looked), before: limit.deadline)
         } catch {
             throw ContainerError(
                 error, "unable to start the process that looks at the paths of the config")
         }
-        let process = OwnedDescriptor(taking: child.pidfd)
-        let time = limit.deadline.remainingMilliseconds
-        let number = process.number
-        let hasEnded = try reporting { () throws(SystemCallError) in
-            try ContainerKit.hasEnded(number, withinMilliseconds: time)
+        switch seen {
+        case .all: return true
+        case .failure: return false
+        case .silence(let step, let stuck):
+            let place = step > 0 ? part[part.startIndex + step - 1] : nil
+            throw Self.overdue(place, limit, stuck: stuck)
         }
-        guard hasEnded else {
+    }
+
+    /// What a process has seen.
+    private enum Sight {
+        /// All paths, whatever is there.
+        case all
+        /// An unexpected errno.
+        case failure
+        /// It was killed at this step; the process that does not end even then.
+        case silence(step: Int, stuck: Int32?)
+    }
+
+    private static func look(at paths: [LookedPath], before deadline: Deadline)
+        throws(SystemCallError) -> Sight
+    {
+        let image = ProgramImage.look(at: paths, parent: ownProcessID)
+        var helper = try HelperChild()
+        let child = try helper.start(image)
+        let process = OwnedDescriptor(taking: child.pidfd)
+        let time = deadline.remainingMilliseconds
+        guard try hasEnded(process.number, withinMilliseconds: time) else {
             let index = helper.page.index
             let steps = image.stepOfInstruction
-            let step = steps.indices.contains(index) ? steps[index] : 0
-            let stuck = Self.end(child.pid, number)
-            throw Self.overdue(part[part.startIndex + max(step - 1, 0)], limit, stuck: stuck)
+            return .silence(
+                step: steps.indices.contains(index) ? steps[index] : 0,
+                stuck: end(child.pid, process.number))
         }
-        _ = try? waitProcess(number)
-        return helper.page.error == 0
+        _ = try? waitProcess(process.number)
+        if helper.hasTold() { return .all }
+        let (index, error) = (helper.page.index, helper.page.error)
+        // It waits for its child only once that exists, so then the error is the child's.
+        if error != 0, image.instructions.indices.contains(index),
+            case .call(let call, _, _, _, _) = image.instructions[index], call.name == "waitid"
+        {
+            return .failure
+        }
+        throw SystemCallError(
+            "clone3", "the process that looks at paths",
+            errno: error == 0 ? .canceled : Errno(rawValue: error))
     }
 
     /// Kills the process and its child; returns the child's pid if that does not end.
     private static func end(_ pid: Int32, _ pidfd: CInt) -> Int32? {
-        // Opened before its parent ends, until when its pid is not used again.
         let child = childIDs(of: pid).first ?? 0
         let looking = (child > 0 ? try? openProcess(child).release() : nil) ?? -1
         defer { if looking >= 0 { _ = OwnedDescriptor(taking: looking) } }
-        if looking >= 0 { try? sendSignal(looking, Signal.kill.rawValue) }
+        var stuck: Int32?
+        // Once it is open, its number is its own; so then it is asked for its parent.
+        if looking >= 0, (try? stat(of: child))?.parent == pid {
+            try? sendSignal(looking, Signal.kill.rawValue)
+            let ends = (try? hasEnded(looking, withinMilliseconds: patienceMilliseconds)) == true
+            if !ends { stuck = child }
+        }
+        // A child that has ended is waited for by the process itself, which then ends.
+        if stuck == nil, (try? hasEnded(pidfd, withinMilliseconds: patienceMilliseconds)) == true {
+            _ = try? waitProcess(pidfd)
+            return nil
+        }
         try? sendSignal(pidfd, Signal.kill.rawValue)
         _ = try? waitProcess(pidfd)
-        guard looking >= 0 else { return nil }
-        let ends = (try? hasEnded(looking, withinMilliseconds: patienceMilliseconds)) == true
-        return ends ? nil : child
+        return stuck
     }
 
     private static func overdue(
-        _ place: Place, _ limit: TimeLimit, stuck: Int32?
+        _ place: Place?, _ limit: TimeLimit, stuck: Int32?
     ) -> ContainerError {
-        limit.passed(
+        guard let place else { return limit.passed("the runtime looks at the config's paths") }
+        return limit.passed(
             "the file system of \(place.looked.root ?? "")\(place.looked.path) does not answer",
             field: place.field,
             hint: stuck.map(stuckHint) ?? "look at what is mounted there")

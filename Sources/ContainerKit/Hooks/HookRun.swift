@@ -74,7 +74,9 @@ struct HookRun {
         switch outcome {
         case .ended(let status):
             if let words = status.failureWords { throw streams.failure(of: hook, words) }
-        case .tooSlow: throw tooSlow(hook, streams)
+        case .tooSlow(let stuck):
+            let error = tooSlow(hook, streams)
+            throw stuck.map { error.with(hint: stuckHint($0)) } ?? error
         case .lostInit: throw streams.failure(of: hook, "init ended meanwhile")
         case .lostStatus:
             throw ContainerError(

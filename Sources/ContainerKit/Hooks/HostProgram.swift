@@ -23,7 +23,8 @@ struct HostProgram {
     /// How the program ended.
     enum Outcome {
         case ended(ExitStatus)
-        case tooSlow
+        /// It was killed; its pid, if it has not ended since.
+        case tooSlow(stuck: Int32?)
         /// The container's init has ended first.
         case lostInit
         /// Another part of this program has waited for the child.
@@ -45,7 +46,7 @@ struct HostProgram {
     ///   - initProcess: the pidfd of an init whose end also ends the program; -1 for none.
     ///   - timeoutSeconds: how long it may take; nil means for ever.
     ///   - limit: when it is ended in any case.
-    /// - Returns: how it ended; it does not run any more.
+    /// - Returns: how it ended; it does not run any more, but may be stuck in the kernel.
     /// - Throws: the refusal of a call before the program ran.
     func run(
         _ streams: HookStreams, initProcess: CInt = -1, timeoutSeconds: Int? = nil,
@@ -84,19 +85,20 @@ struct HostProgram {
             throw Self.failure(image, page)
         }
         streams.closeOutputEnds()
-        let outcome = try streams.attend(
+        let end = try streams.attend(
             until: process.number, initProcess: initProcess, timeoutSeconds: timeoutSeconds,
             before: limit)
-        if outcome != .ended {
+        var stuck: Int32?
+        if end != .ended {
             try? sendSignal(process.number, Signal.kill.rawValue)
-            // If it is stuck in the kernel, it ends later, and nobody needs to know how.
-            guard killedEnds(process.number, child.pid) else {
-                return outcome == .lostInit ? .lostInit : .tooSlow
+            if !killedEnds(process.number, child.pid) {
+                stuck = child.pid
+                StuckChildren.add(process.number)
             }
         }
-        let status = try? waitProcess(process.number)
-        switch outcome {
-        case .tooSlow: return .tooSlow
+        let status = stuck == nil ? try? waitProcess(process.number) : nil
+        switch end {
+        case .tooSlow: return .tooSlow(stuck: stuck)
         case .lostInit: return .lostInit
         case .ended: return status.map { .ended($0) } ?? .lostStatus
         }

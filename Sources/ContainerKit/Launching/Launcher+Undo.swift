@@ -41,9 +41,18 @@ extension Launcher {
         // In a frozen v1 cgroup, or in a call of the kernel's that nothing ends, it dies later.
         if options.timeLimit != nil, !killedEnds(pidfd, pid) {
             stuckChild = pid
+            StuckChildren.add(pidfd)
             return
         }
         _ = try? waitProcess(pidfd)
+    }
+
+    /// An error of a launch that is undone, which also names the process that is left.
+    func namingStuckChild(in error: ContainerError) -> ContainerError {
+        guard let stuckChild else { return error }
+        var hint = stuckHint(stuckChild)
+        if let record { hint += "; after that, delete --force \(record.id) removes the rest" }
+        return error.with(hint: [error.hint, hint].compactMap(\.self).joined(separator: "; "))
     }
 
     /// Removes the state directory, then runs the poststop hooks, unless another launch follows.

@@ -27,7 +27,8 @@ internal import SystemPackage
 /// Executes a planned launch, and holds the state that its steps share.
 ///
 /// Each step knows how to perform itself. A launcher is used once. A failed launch leaves nothing
-/// behind: no process, cgroup, state or pid file.
+/// behind: no process, cgroup, state or pid file; but for a process that does not end after SIGKILL,
+/// and what it holds.
 final class Launcher {
     let plan: LaunchPlan
     /// The child's program, lowered while the kernel makes the child.
@@ -190,16 +191,6 @@ final class Launcher {
         }
     }
 
-    /// An error that also names the process that is left.
-    private func remaining(_ process: Int32, after error: ContainerError) -> ContainerError {
-        let hint = stuckHint(process)
-        return ContainerError(
-            error.code, error.message, field: error.field, subject: error.subject,
-            failure: error.failure,
-            hint: record.map { "\(hint); after that, delete --force \($0.id) removes the rest" }
-                ?? hint, detail: error.detail)
-    }
-
     /// Performs the parent's steps; the state directory is locked meanwhile.
     func run() throws(ContainerError) {
         do throws(PlanFault) {
@@ -211,6 +202,7 @@ final class Launcher {
         }
         if config.count > Self.largeConfigBytes { try checkImage() }
         defer { state = nil }
+        StuckChildren.reap()
         if let record {
             state = try StateDirectory.make(record.id, in: storePath)
             takeBackOnFailure { $0.removeState() }
@@ -232,12 +224,12 @@ final class Launcher {
             guard !wasDeleted else {
                 throw ContainerError(
                     .wrongState, "the container was deleted while it was being created",
-                    failure: error.failure)
+                    failure: error.failure, hint: stuckChild.map(stuckHint))
             }
             if isToBeSealed {
                 try SealedExecutable.reenterIfNeeded(restoring: options.limits)
             }
-            throw stuckChild.map { remaining($0, after: error) } ?? error
+            throw namingStuckChild(in: error)
         }
         undoList = UndoList()
         cgroupLock = nil

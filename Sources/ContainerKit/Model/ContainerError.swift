@@ -176,4 +176,13 @@ func reporting<Result: ~Copyable>(
         throw ContainerError(error, message(), field: field)
     }
 }
+
+extension ContainerError {
+    /// The same error with another hint.
+    func with(hint: String) -> ContainerError {
+        ContainerError(
+            code, message, field: field, subject: subject, failure: failure, hint: hint,
+            detail: detail)
+    }
+}
 #endif

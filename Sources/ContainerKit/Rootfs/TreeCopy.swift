@@ -62,6 +62,7 @@ struct TreeCopy {
         if case .failure(let error) = ended {
             try? sendSignal(process.number, Signal.kill.rawValue)
             guard error.errno != .timedOut || killedEnds(process.number, child.pid) else {
+                StuckChildren.add(process.number)
                 place.isStuck(child.pid)
                 throw error
             }

@@ -77,31 +77,69 @@ func hasEnded(_ pidfd: CInt, withinMilliseconds limit: Int = 0) throws(SystemCal
     return try poll(&entries, timeoutMilliseconds: limit) > 0
 }
 
-/// Waits for the end of a process that has got SIGKILL.
+/// Waits for the end of a process that has got SIGKILL, under a limit that has passed.
 ///
-/// On a slow machine that takes seconds. But a process that stays in one uninterruptible call, as on
-/// a file system that does not answer, or in a frozen cgroup of v1, may never end.
-/// - Returns: whether it has ended; false after about half a second if it is stuck, and after ten
+/// On a slow machine that takes seconds. But a process that stays in uninterruptible calls, as on a
+/// file system that does not answer, or in a frozen cgroup of v1, may never end.
+/// - Returns: whether it has ended; false after most of a second if it is stuck, and after ten
 ///   seconds otherwise.
 func killedEnds(_ pidfd: CInt, _ pid: Int32) -> Bool {
     var looks = 0
     let deadline = Deadline(secondsAhead: 10)
     while deadline.remainingMilliseconds > 0 {
         if (try? hasEnded(pidfd, withinMilliseconds: 100)) == true { return true }
-        let isUninterruptible = (try? stat(of: pid))?.state == "D"
-        looks = isUninterruptible ? looks + 1 : 0
-        if looks == 5 { return false }
+        looks = stuckProcess(pid) == nil ? 0 : looks + 1
+        if looks == 7 { return false }
     }
     return false
 }
 
-/// What to do about a process that does not end.
+/// The process in an uninterruptible call: this one, or a child that it waits for, as the first of a
+/// pid namespace does before it ends.
+private func stuckProcess(_ pid: Int32) -> Int32? {
+    ([pid] + childIDs(of: pid)).first { (try? stat(of: $0))?.state == "D" }
+}
+
+/// What to do about a process that does not end after SIGKILL.
 func stuckHint(_ pid: Int32) -> String {
-    let place = (try? readFile("/proc/\(pid)/wchan", limitBytes: 256))
-        .map { String(decoding: $0, as: UTF8.self) }
-    let words = place.map { $0 == "0" || $0.isEmpty ? "" : " (in \($0))" } ?? ""
-    return "process \(pid) is stuck in a call of the kernel's\(words), and ends when the file "
-        + "system that it waits for answers or is given up (umount --force)"
+    guard let stuck = stuckProcess(pid) else {
+        return "process \(pid) does not end: /proc/\(pid)/stack may tell why"
+    }
+    let place =
+        (try? readFile("/proc/\(stuck)/wchan", limitBytes: 256))
+        .map { String(decoding: $0, as: UTF8.self) } ?? ""
+    guard !place.contains("freez"), !place.contains("refrigerator") else {
+        return "process \(stuck) is frozen, and ends when its cgroup is thawed"
+    }
+    return "process \(stuck) is stuck in a call of the kernel's"
+        + (place.isEmpty || place == "0" ? "" : " (\(place))")
+        + ", and ends when the file system that it waits for answers or is given up "
+        + "(umount --force)"
+}
+
+/// Processes that were killed and left, since they were stuck; each is waited for once it has ended.
+///
+/// Otherwise a program that embeds the library would collect zombies.
+enum StuckChildren {
+    private static let processes = GuardedValue<[CInt]>([])
+
+    /// Keeps a copy of the pidfd of a child of this process.
+    static func add(_ pidfd: CInt) {
+        guard let copy = try? duplicate(pidfd, from: 3).release() else { return }
+        processes.withLock { $0.append(copy) }
+    }
+
+    /// Waits for those that have ended.
+    static func reap() {
+        processes.withLock { processes in
+            processes.removeAll { process in
+                guard (try? hasEnded(process)) == true else { return false }
+                _ = try? waitProcess(process)
+                _ = OwnedDescriptor(taking: process)
+                return true
+            }
+        }
+    }
 }
 
 /// How a process has ended if this process cannot wait for it; nil if that is unknown.
