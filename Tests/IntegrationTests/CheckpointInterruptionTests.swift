@@ -79,6 +79,28 @@ struct CheckpointInterruptionTests {
         }
     }
 
+    @Test(
+        "a restore that is killed while it writes its state can be deleted",
+        InnerRun.traced, arguments: 1...2)
+    func early(_ rename: Int) throws {
+        try TestBundle.use { bundle throws in
+            try bundle.startCounting()
+            #expect(try bundle.checkpoint().status == 0, "\(bundle.log("dump"))")
+            let command = try RunningCommand(
+                [
+                    InnerRun.strace, "-qq", "-o", "/dev/null", "-e", "trace=renameat2", "-e",
+                    "inject=renameat2:signal=KILL:when=\(rename)", Host.runtime, "--root",
+                    bundle.store, "restore", "-d", "--bundle", bundle.directory, "--image-path",
+                    bundle.image, "--work-path", bundle.work, bundle.id,
+                ], token: bundle.token)
+            #expect(try command.wait().status == 128 + SIGKILL)
+            #expect(waits { bundle.leftovers.processes().isEmpty })
+            let deleted = try bundle.swrunc("delete", "--force", bundle.id)
+            #expect(deleted.status == 0, "\(deleted)")
+            #expect(bundle.leftovers.found() == [] && entries(of: bundle.store).isEmpty)
+        }
+    }
+
     @Test("a restore whose runtime dies once the namespaces exist leaves no process")
     func dyingRuntime() throws {
         try TestBundle.use { bundle throws in

@@ -97,10 +97,12 @@ final class Restoration {
 
     /// Makes the surroundings of a restored process, by the same steps as a creation.
     private func prepare() throws(ContainerError) {
-        try launcher.state?.writeConfig(launcher.config)
         for planned in try launcher.plan.stepsBeforeRestore() {
             try launcher.perform(planned)
         }
+        // After the record: a directory with a config alone tells nobody which processes are the
+        // container's.
+        try launcher.state?.writeConfig(launcher.config)
         launcher.progress = try makeProgress()
     }
 
