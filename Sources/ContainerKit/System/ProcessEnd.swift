@@ -108,7 +108,8 @@ func stuckHint(_ pid: Int32) -> String {
     let place =
         (try? readFile("/proc/\(stuck)/wchan", limitBytes: 256))
         .map { String(decoding: $0, as: UTF8.self) } ?? ""
-    guard !place.contains("freez"), !place.contains("refrigerator") else {
+    // v1, v2.
+    guard !place.begins(with: "__refrigerator"), !place.begins(with: "do_freezer_trap") else {
         return "process \(stuck) is frozen, and ends when its cgroup is thawed"
     }
     return "process \(stuck) is stuck in a call of the kernel's"
