@@ -11,10 +11,13 @@ package struct LookedPath: Equatable, Sendable {
     package var path: String
     /// The path of the root below which it is resolved; nil for the host's own.
     package var root: String?
+    /// Whether it is a file that is read or executed.
+    package var isRead: Bool
 
-    package init(_ path: String, below root: String? = nil) {
+    package init(_ path: String, below root: String? = nil, isRead: Bool = false) {
         self.path = path
         self.root = root
+        self.isRead = isRead
     }
 }
 
@@ -61,6 +64,7 @@ extension ProgramImage {
             } else {
                 code.openMounted(looked.path, into: file)
                 code.look(at: file)
+                if looked.isRead { code.read(looked.path, into: file) }
             }
         }
         code.call(
@@ -81,6 +85,17 @@ extension Assembler {
             ], into: file, ignoring: .unusable)
     }
 
+    /// Reads a byte, if the file can be opened and has a place to read from; a pipe keeps its bytes.
+    fileprivate mutating func read(_ path: String, into file: Cell) {
+        open(text(path), .readOnly | .nonBlocking | .noTerminal, into: file, ignoring: .unusable)
+        let isMissing = skip(when: .isNegative(file))
+        call(
+            .pread64, [.cell(file), .address(scratch()), .literal(1), .literal(0)],
+            ignoring: [.illegalSeek, .isDirectory, .invalidArgument, .permissionDenied])
+        close(file)
+        place(isMissing)
+    }
+
     /// Asks for the status of a file, if it could be opened, and closes it.
     fileprivate mutating func look(at file: Cell) {
         let isMissing = skip(when: .isNegative(file))
@@ -95,6 +110,10 @@ extension Assembler {
         close(file)
         place(isMissing)
     }
+}
+
+extension SystemCall {
+    fileprivate static var pread64: SystemCall { SystemCall("pread64", __NR_pread64) }
 }
 
 extension [Errno] {

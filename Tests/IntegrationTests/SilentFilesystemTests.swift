@@ -41,7 +41,7 @@ struct SilentFilesystemTests {
     }
 
     enum Place: String, CaseIterable, Sendable {
-        case source, root, namespace, hook, bundle
+        case source, root, namespace, hook, agent, bundle
     }
 
     private func put(_ path: String, at place: Place, of bundle: TestBundle) -> String {
@@ -58,6 +58,11 @@ struct SilentFilesystemTests {
         case .hook:
             bundle.spec.hooks = Hooks(poststart: [Hook(path: "\(path)/hook")])
             return "hooks.poststart[0].path"
+        case .agent:
+            bundle.linux.seccomp = Seccomp(
+                defaultAction: .allow, listenerPath: "\(path)/agent",
+                syscalls: [SeccompRule(names: ["execve"], action: .notify)])
+            return "linux.seccomp.listenerPath"
         case .bundle: return "config.json"
         }
     }

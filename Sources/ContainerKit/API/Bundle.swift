@@ -38,7 +38,7 @@ public struct Bundle: Sendable {
     ) throws(ContainerError) {
         let absolute = try Self.absolute(path)
         let file = configName.path(from: absolute.text)
-        if let timeout { try PathLook(file).check(within: TimeLimit(checking: timeout)) }
+        if let timeout { try PathLook(reading: file).check(within: TimeLimit(checking: timeout)) }
         let bytes: [UInt8]
         do {
             bytes = try readFile(file)

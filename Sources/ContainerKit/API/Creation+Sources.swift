@@ -92,7 +92,8 @@ extension PathLook {
         let root = Creation.rootPath(spec, bundle)
         add(root, "root.path")
         if spec.process?.lacksHome == true { add(passwordFile, below: root, "root.path") }
-        add(options.pidFile?.removingLastComponent().text)
+        addFiles(of: options)
+        add(spec.linux?.seccomp?.listenerPath, SeccompListener.field)
         for (index, mount) in (spec.mounts ?? []).enumerated() {
             // A tmpfs takes over the mode, or with tmpcopyup the contents, of what it covers.
             if mount.type == "tmpfs" {
@@ -110,7 +111,7 @@ extension PathLook {
         let points: [HookPoint] = [.prestart, .createRuntime, .createContainer, .poststart]
         for point in points {
             for hook in spec.hooks?.planned(point) ?? [] {
-                add(hook.path, "\(hook.field).path")
+                add(hook.path, isRead: true, "\(hook.field).path")
             }
         }
     }
@@ -118,7 +119,15 @@ extension PathLook {
     /// The paths that an exec uses.
     init(_ process: Process, rootOf pid: Int32, _ options: LaunchOptions) {
         if process.lacksHome { add(passwordFile, below: "/proc/\(pid)/root") }
+        addFiles(of: options)
+    }
+
+    /// The files and sockets that the caller names.
+    private mutating func addFiles(of options: LaunchOptions) {
         add(options.pidFile?.removingLastComponent().text)
+        add(options.pidFile?.text)
+        add(options.pidfdSocket?.text)
+        if case .consoleSocket(let path)? = options.terminal { add(path.text) }
     }
 
     private var passwordFile: String { "/etc/passwd" }

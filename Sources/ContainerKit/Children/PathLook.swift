@@ -25,10 +25,11 @@ struct PathLook {
 
     /// Adds a path, of the host or below a root; an empty one is left out.
     mutating func add(
-        _ path: String?, below root: String? = nil, _ field: String? = nil
+        _ path: String?, below root: String? = nil, isRead: Bool = false, _ field: String? = nil
     ) {
         guard let path, !path.isEmpty else { return }
-        places.append(Place(looked: LookedPath(path, below: root), field: field))
+        places.append(
+            Place(looked: LookedPath(path, below: root, isRead: isRead), field: field))
     }
 
     /// Looks at all paths; that one is missing or refused is no error here.
@@ -143,6 +144,11 @@ extension PathLook {
     /// Some paths of the host; nil is none.
     init(_ paths: String?...) {
         for path in paths { add(path) }
+    }
+
+    /// A file of the host that is read.
+    init(reading path: String) {
+        add(path, isRead: true)
     }
 }
 #endif
