@@ -27,11 +27,13 @@ def newest(suite):
 
 
 def fetch(suite, package, place):
-    """Downloads a kernel's package."""
+    """Downloads a kernel's packages: one, or since Linux 7 of Debian one that names those with kernel and modules."""
     image.step(f"{package} of Debian {suite}")
-    sources.checked("apt-get", "-qq", *sources.apt(suite), "download", package, cwd=place)
-    (archive,) = place.glob("*.deb")
-    return archive
+    release = package.removeprefix("linux-image-")
+    listed = sources.checked("apt-cache", *sources.apt(suite), "depends", package)
+    parts = [f"linux-{part}-{release}" for part in ("binary", "modules") if f"linux-{part}-{release}" in listed.split()]
+    sources.checked("apt-get", "-qq", *sources.apt(suite), "download", package, *parts, cwd=place)
+    return sorted(place.glob("*.deb"))
 
 
 def build(suite):
@@ -50,18 +52,19 @@ def build(suite):
             shutil.rmtree(old)
         place = pathlib.Path(tempfile.mkdtemp(prefix="new.", dir=image.CACHE))
         try:
-            archive = fetch(suite, package, place)
+            archives = fetch(suite, package, place)
             for name in ("key", "key.pub", "vmlinuz", "initrd"):
                 shutil.copy(base / name, place)
             image.checked("cp", "--sparse=always", base / "disk.raw", place)
             shares = [(HERE, HERE), (place, SHARE)]
             with Machine(place, shares, keep=True) as machine:
-                command = [HERE / "guest-kernel", f"{SHARE}/{archive.name}", SHARE]
+                command = [HERE / "guest-kernel", SHARE, *[f"{SHARE}/{archive.name}" for archive in archives]]
                 if status := machine.run(command, limit_seconds=900):
                     raise image.Unavailable(f"guest-kernel ended with status {status}")
             for name in ("vmlinuz", "initrd"):
                 (place / f"{name}.new").rename(place / name)
-            archive.unlink()
+            for archive in archives:
+                archive.unlink()
             place.rename(done)
         except (Failed, OSError, ValueError, sources.Unavailable) as error:
             raise image.Unavailable(str(error)) from None
