@@ -146,15 +146,15 @@ def set_up(root, key):
         file.unlink()
 
 
-def make_initramfs(root, release, file):
-    """An archive of busybox, a kernel's modules for the disk, and guest-init."""
+def make_initramfs(root, release, file, *more):
+    """An archive of busybox, guest-init, and a kernel's modules for disk and network; `more` names further modules."""
     with tempfile.TemporaryDirectory(dir=root / "tmp") as place:
         early = pathlib.Path(place)
         for name in ("bin", "dev", "proc", "sys", "newroot"):
             (early / name).mkdir()
         shutil.copy(root / "usr/bin/busybox", early / "bin")
         shutil.copy(HERE / "guest-init", early / "init")
-        show = ("modprobe", "-S", release, "-a", "--show-depends", *guest.EARLY_MODULES)
+        show = ("modprobe", "-S", release, "-a", "--show-depends", *more, *guest.EARLY_MODULES)
         lines = output_of("chroot", root, *show).splitlines()
         modules = dict.fromkeys(line.split()[1] for line in lines if line.startswith("insmod "))
         for number, module in enumerate(modules):
