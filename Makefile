@@ -6,7 +6,7 @@ SHELL := bash
 .ONESHELL:
 .DEFAULT_GOAL := build
 .PHONY: help build demo test unit lint portable code-runner code-runner-test install docs dist deb release-check
-.PHONY: soak campaign clean prerequisites
+.PHONY: startup-order soak campaign clean prerequisites
 
 PREFIX ?= /usr/local
 BINARY := .build/release/swrunc
@@ -27,7 +27,7 @@ RELEASE := -c release --product swrunc --static-swift-stdlib -Xswiftc -static-ex
 	-Xswiftc -use-ld=lld -Xlinker -s \
 	-Xswiftc -Xfrontend -Xswiftc -function-sections -Xlinker --no-warn-symbol-ordering \
 	-Xswiftc -Xfrontend -Xswiftc -disable-concrete-type-metadata-mangled-name-accessors \
-	-Xlinker --symbol-ordering-file=$(CURDIR)/Sources/swrunc/startup-order.txt \
+	-Xlinker --no-demangle -Xlinker --symbol-ordering-file=$(CURDIR)/Sources/swrunc/startup-order.txt \
 	-Xlinker -T -Xlinker $(CURDIR)/Sources/swrunc/layout.ld
 # g++ brings the C library and C++ runtime archives that the static link takes.
 PREREQUISITES := g++ binutils git ca-certificates libcap-dev libseccomp-dev pkg-config busybox-static
@@ -81,6 +81,11 @@ install: $(BINARY) ## binary, manual pages and completion, below PREFIX (/usr/lo
 	$(BINARY) completion bash | print "$$share/bash-completion/completions/swrunc"
 	$(BINARY) completion zsh | print "$$share/zsh/site-functions/_swrunc"
 	$(BINARY) completion fish | print "$$share/fish/vendor_completions.d/swrunc.fish"
+
+startup-order: build ## renews the order of functions in the binary, as root, after the code of launches has changed
+	@conformance/bench/startup-order >.build/startup-order.txt
+	cp .build/startup-order.txt Sources/swrunc/startup-order.txt
+	$(MAKE) build
 
 # A container in a busybox root file system: what it sees of itself, and the status it ends with.
 demo: $(if $(RUNTIME),prerequisites,build) ## a container, as root; RUNTIME=runc shows another runtime

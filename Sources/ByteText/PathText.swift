@@ -8,17 +8,17 @@ extension Substring {
     package func parts(between separator: Unicode.Scalar) -> [Substring] {
         let separator = UInt8(ascii: separator)
         var parts: [Substring] = []
-        let bytes = utf8
-        var start = bytes.startIndex
-        var index = start
-        while index != bytes.endIndex {
-            if bytes[index] == separator {
-                if start != index { parts.append(self[start..<index]) }
-                start = bytes.index(after: index)
+        var text = self
+        text.withUTF8 { bytes in
+            var start = 0
+            for index in 0...bytes.count where index == bytes.count || bytes[index] == separator {
+                if start < index {
+                    let first = utf8.index(utf8.startIndex, offsetBy: start)
+                    parts.append(self[first..<utf8.index(first, offsetBy: index - start)])
+                }
+                start = index + 1
             }
-            index = bytes.index(after: index)
         }
-        if start != index { parts.append(self[start..<index]) }
         return parts
     }
 }
@@ -66,7 +66,28 @@ extension String {
     }
 
     /// This path as an absolute one (a relative path counts from "/"), normalized for comparisons.
-    package var rootedPath: String { "/" + rootedComponents.relativePath }
+    package var rootedPath: String {
+        isPlainPath ? self : "/" + rootedComponents.relativePath
+    }
+
+    /// Whether this is an absolute path other than "/" with nothing to resolve: no empty component,
+    /// no `.`, no `..`, and no slash at the end.
+    package var isPlainPath: Bool {
+        var text = self
+        return text.withUTF8 { bytes in
+            guard bytes.first == UInt8(ascii: "/") else { return false }
+            var start = 1
+            for index in 1...bytes.count
+            where index == bytes.count || bytes[index] == UInt8(ascii: "/") {
+                let count = index - start
+                let isDotted = count > 0 && bytes[start] == UInt8(ascii: ".")
+                if count == 0 || (isDotted && count == 1) { return false }
+                if isDotted && count == 2 && bytes[start + 1] == UInt8(ascii: ".") { return false }
+                start = index + 1
+            }
+            return true
+        }
+    }
 
     /// The components of a path, with `.` and `..` resolved as if it began at the root directory.
     package var rootedComponents: [Substring] {

@@ -130,10 +130,12 @@ extension Assembler {
         guard !path.begins(with: "/proc/") else { return }
         let statistics = scratch()
         call(.fstatfs, [.cell(target), .address(statistics)])
-        let kinds: [FilesystemMagic] = path.begins(with: "/sys/") ? [.proc] : [.proc, .sysfs]
-        let refused = kinds.map { skip(when: .isFilesystem(statistics, $0)) }
+        let isProc = skip(when: .isFilesystem(statistics, .proc))
+        let isBelowSys = path.begins(with: "/sys/")
+        let isSysfs = isBelowSys ? nil : skip(when: .isFilesystem(statistics, .sysfs))
         let isOther = skip(when: .always)
-        for label in refused { place(label) }
+        place(isProc)
+        if let isSysfs { place(isSysfs) }
         refuse("the destination \(path) leads into procfs or sysfs through a link")
         place(isOther)
     }

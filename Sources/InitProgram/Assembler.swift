@@ -19,7 +19,7 @@ package struct Assembler {
 
     /// The later instruction that a skip leads to.
     struct Label {
-        fileprivate let skips: [Int]
+        fileprivate let skip: Int
     }
 
     /// The condition under which a skip is taken.
@@ -40,7 +40,8 @@ package struct Assembler {
     package init() {
         image.data.reserveCapacity(8192)
         // A typical container needs six or seven hundred instructions.
-        image.instructions.reserveCapacity(768)
+        image.packed.reserveCapacity(768)
+        image.operands.reserveCapacity(2560)
         image.stepOfInstruction.reserveCapacity(768)
     }
 
@@ -126,11 +127,11 @@ package struct Assembler {
     }
 
     mutating func text(_ text: String) -> Operand {
-        .text(textOffset(text), text)
+        .text(textOffset(text))
     }
 
     mutating func text(_ text: ByteText) -> Operand {
-        .text(textOffset(text), text.description)
+        .text(textOffset(text))
     }
 
     /// Adds `text` with a NUL behind it; returns its offset.
@@ -165,35 +166,44 @@ package struct Assembler {
 
     // MARK: Instructions
 
-    private mutating func emit(_ instruction: Instruction) {
-        image.instructions.append(instruction)
+    @inline(__always)
+    private mutating func emit<let count: Int>(
+        _ kind: PackedInstruction.Kind, _ operands: InlineArray<count, Operand>,
+        of call: SystemCall = .none, result: Cell? = nil, ignoring: [Errno] = [],
+        retries: Int = 0, distance: Int = 0
+    ) {
+        let first = image.operands.count
+        for place in operands.indices { image.operands.append(operands[place]) }
+        image.packed.append(
+            PackedInstruction(
+                kind, call, operands: first..<first + count, result: result, ignoring: ignoring,
+                retries: retries, distance: distance))
         image.stepOfInstruction.append(step)
     }
 
-    mutating func call(
-        _ call: SystemCall, _ operands: [Operand], into result: Cell? = nil,
+    mutating func call<let count: Int>(
+        _ call: SystemCall, _ operands: InlineArray<count, Operand>, into result: Cell? = nil,
         ignoring: [Errno] = [], retries: Int = 0, note: String? = nil
     ) {
         if let note {
-            image.notes.append(ProgramNote(instruction: image.instructions.count, text: note))
+            image.notes.append(ProgramNote(instruction: image.packed.count, text: note))
         }
         emit(
-            .call(call, operands, result: result, ignoring: ignoring, retries: retries))
+            .call, operands, of: call, result: result, ignoring: ignoring, retries: retries)
     }
 
     mutating func copyTree(order: Int) {
-        emit(.copyTree(order: .address(order)))
+        emit(.copyTree, [.address(order)])
     }
 
     mutating func copy(_ cell: Cell, to offset: Int, width: Int) {
-        emit(.copy(cell, to: .address(offset), width: width))
+        emit(.copy, [.address(offset), .literal(width)], result: cell)
     }
 
     /// Adds a jump that is taken under `condition`; `place` sets its target.
     ///
     /// The checker refuses a jump that was never placed.
     mutating func skip(when condition: Condition) -> Label {
-        let label = Label(skips: [image.instructions.count])
         let sign = Int.min
         let test: (Operand, Int, Int) =
             switch condition {
@@ -206,21 +216,12 @@ package struct Assembler {
             // The first eight bytes of the page hold the index and, in the upper half, the error.
             case .nothingFailed: (.progress(0), ~Int(UInt32.max), 0)
             }
-        emit(.skip(test: test.0, mask: test.1, value: test.2, distance: -1))
-        return label
+        emit(.skip, [test.0, .literal(test.1), .literal(test.2)], distance: -1)
+        return Label(skip: image.packed.count - 1)
     }
 
-    /// Makes the next instruction the target of every skip of `label`.
-    mutating func place(_ label: Label) {
-        for index in label.skips {
-            guard case .skip(let test, let mask, let value, _) = image.instructions[index] else {
-                continue
-            }
-            image.instructions[index] = .skip(
-                test: test, mask: mask, value: value,
-                distance: image.instructions.count - index - 1)
-        }
-    }
+    /// Makes the next instruction the target of a skip.
+    mutating func place(_ label: Label) { image.endSkip(label.skip) }
 
     /// Stops the program with a reason of ours, by a call that always fails.
     mutating func refuse(_ note: String) {
@@ -229,7 +230,7 @@ package struct Assembler {
 
     /// Marks the next instruction as the one where a created container waits.
     mutating func markStartWait() {
-        image.startWaitIndex = image.instructions.count
+        image.startWaitIndex = image.packed.count
     }
 }
 

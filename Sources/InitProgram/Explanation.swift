@@ -12,7 +12,7 @@ extension ProgramImage {
 
     /// One instruction as text, such as `openat2($rootfs, "proc", …) -> $target`.
     package func rendered(_ index: Int) -> String {
-        switch instructions[index] {
+        switch instruction(index) {
         case .call(let call, let operands, let result, let ignoring, _):
             let arguments = operands.indices.map { place in
                 if case .address(let offset) = operands[place],
@@ -55,13 +55,18 @@ extension ProgramImage {
         }
     }
 
+    /// A text of the memory, up to its NUL.
+    func text(at offset: Int) -> String {
+        String(decoding: data[offset...].prefix { $0 != 0 }, as: UTF8.self)
+    }
+
     fileprivate func rendered(_ operand: Operand) -> String {
         switch operand {
         case .literal(let value): String(value)
         case .named(let number): number.description
         case .cell(let cell): "$" + cellNames[cell.index].text
         case .address: "memory"
-        case .text(_, let text): "\"\(text)\""
+        case .text(let offset): "\"\(text(at: offset))\""
         case .cellAddress(let cell): "&$" + cellNames[cell.index].text
         case .progress: "progress"
         }
@@ -73,7 +78,7 @@ extension ProgramImage {
     package func renderedArguments(_ operands: [Operand]) -> String {
         let arguments: [String] = operands.compactMap { operand in
             switch operand {
-            case .text(_, ""): nil
+            case .text(let offset) where data[offset] == 0: nil
             case .text, .named, .cell: rendered(operand)
             case .literal(let value) where value != 0: value.decimalText
             default: nil

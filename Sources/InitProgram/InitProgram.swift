@@ -15,6 +15,7 @@
 //   Assembler+*             what several themes are lowered to: paths, mounts, messages
 //   KernelStructures        structures of the kernel as programs fill and read them
 //   Program                 the program, finished: instructions, cells, data
+//   PackedInstruction       an instruction as a program keeps it
 //   SystemCall              the calls that instructions make: number and name
 //   ProgramChecker          the rules that the machine relies on
 //   Prologue                what a child that is born empty does before its program

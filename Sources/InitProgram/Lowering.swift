@@ -31,7 +31,7 @@ package struct LoweringState {
     /// The mounts, with their descriptors, that later steps change or make files in.
     private var mounts: [(path: String, tree: Cell)] = []
     /// The destinations of those mounts.
-    private let keptPaths: Set<String>
+    private let keptPaths: [String]
     /// The host's procfs, between the step that opens it and the step that uses it.
     var hostProc: Cell?
     /// The connection of `start`, once it is accepted.
@@ -44,14 +44,14 @@ package struct LoweringState {
     var executableChecks: [Cell] = []
 
     init(of steps: [InitStep] = []) {
-        keptPaths = Set(steps.compactMap(\.usedMount))
+        keptPaths = steps.compactMap(\.usedMount)
     }
 
     /// Keeps the descriptor of an attached mount if a later step needs it, or closes it.
     ///
     /// There may be more mounts than the descriptors that a process may have.
     mutating func attached(_ tree: Cell, at path: String, in code: inout Assembler) {
-        if keptPaths.contains(path) {
+        if keptPaths.contains(where: { $0.isSame(path) }) {
             mounts.append((path, tree))
         } else {
             code.close(tree)

@@ -21,7 +21,7 @@ package enum Operand: Equatable, Sendable {
     /// The address of prepared memory, `offset` bytes into the program's data.
     case address(Int)
     /// The address of NUL-terminated text in the data; separate so that it can be printed.
-    case text(Int, String)
+    case text(Int)
     /// The address of a cell.
     case cellAddress(Cell)
     /// The address of the progress page, `offset` bytes in.
@@ -33,9 +33,9 @@ extension Operand {
     static func named(_ word: some KernelWord) -> Operand { .named(NamedNumber(word)) }
 }
 
-/// One instruction of the machine.
+/// One instruction of the machine, as errors, `explain` and tests read it.
 ///
-/// See CLinux.h for the meaning of each kind.
+/// See CLinux.h for the meaning of each kind, and `PackedInstruction` for how a program keeps it.
 package enum Instruction: Equatable, Sendable {
     /// A system call with up to six operands.
     case call(
@@ -51,7 +51,7 @@ package enum Instruction: Equatable, Sendable {
 
 /// A descriptor that the parent opens and the child inherits; the launcher puts its number into a
 /// cell.
-package enum InheritedDescriptor: Hashable, Sendable {
+@frozen public enum InheritedDescriptor: Hashable, Sendable {
     /// The child's end of the socket pair on which parent and child wait for each other.
     case rendezvous
     /// The listening socket on which `start` connects.
@@ -98,25 +98,28 @@ package enum CellName: Sendable {
 
 /// A map from a few descriptors to values, in the order of insertion.
 ///
-/// A lookup is a linear search over numbers: with some dozens of entries, setting up a dictionary
-/// would cost more.
-package struct DescriptorTable<Value: Sendable>: Sendable, ExpressibleByDictionaryLiteral {
+/// A lookup is a linear search over numbers: with some dozens of entries, as nearly always, setting
+/// up a dictionary would cost more.
+///
+/// Public, although no product has this module: otherwise the compiler does not specialize it in
+/// other modules, where each access would look up metadata of tuples (Decisions/0028).
+@frozen public struct DescriptorTable<Value: Sendable>: Sendable, ExpressibleByDictionaryLiteral {
     /// All descriptors with their values.
-    @inlinable package var entries: [(descriptor: InheritedDescriptor, value: Value)] { stored }
+    @inlinable public var entries: [(descriptor: InheritedDescriptor, value: Value)] { stored }
     @usableFromInline var stored: [(descriptor: InheritedDescriptor, value: Value)] = []
     /// `searchNumber` of each entry.
     @usableFromInline var numbers: [Int] = []
 
     /// An empty table.
-    @inlinable package init() {}
+    @inlinable public init() {}
 
     /// The given entries.
-    package init(dictionaryLiteral elements: (InheritedDescriptor, Value)...) {
+    @inlinable public init(dictionaryLiteral elements: (InheritedDescriptor, Value)...) {
         for (descriptor, value) in elements { self[descriptor] = value }
     }
 
     /// The value of a descriptor, if there is one.
-    @inlinable package subscript(descriptor: InheritedDescriptor) -> Value? {
+    @inlinable public subscript(descriptor: InheritedDescriptor) -> Value? {
         get { place(of: descriptor, descriptor.searchNumber).map { stored[$0].value } }
         set {
             let number = descriptor.searchNumber
@@ -179,7 +182,9 @@ package struct ProgramNote: Equatable, Sendable {
 /// A lowered program: instructions, the memory they refer to, and data for printing.
 package struct ProgramImage: Sendable {
     /// The instructions, in order.
-    package internal(set) var instructions: [Instruction] = []
+    package internal(set) var packed: [PackedInstruction] = []
+    /// The operands of all instructions.
+    package internal(set) var operands: [Operand] = []
     /// Prepared memory, addressed by offset.
     package internal(set) var data: [UInt8] = []
     /// Places in `data` that hold the address of another place in `data`.

@@ -19,13 +19,12 @@ extension ProgramImage {
     ///
     /// - Throws: `ProgramFault` for the first rule that is broken.
     package func check() throws(ProgramFault) {
-        guard stepOfInstruction.count == instructions.count else {
+        guard stepOfInstruction.count == packed.count else {
             throw ProgramFault(
-                instruction: instructions.count, rule: "every instruction has a step")
+                instruction: packed.count, rule: "every instruction has a step")
         }
-        for (index, instruction) in instructions.enumerated() {
-            try check(instruction, at: index)
-        }
+        let limits = Limits(cells: cellNames.count, bytes: data.count, instructions: packed.count)
+        for index in packed.indices { try check(packed[index], at: index, limits) }
         // Sixteen indices are left for the cells of the program that runs before this one.
         guard cellNames.count < Int(UInt16.max) - 16 else {
             throw ProgramFault(instruction: 0, rule: "a cell's index fits an instruction")
@@ -35,7 +34,7 @@ extension ProgramImage {
                 ProgressWords.offsets.contains(relocation.offset)
             else {
                 throw ProgramFault(
-                    instruction: instructions.count, rule: "an address stands inside the data")
+                    instruction: packed.count, rule: "an address stands inside the data")
             }
         }
         for relocation in cellRelocations {
@@ -43,7 +42,7 @@ extension ProgramImage {
                 cellNames.indices.contains(relocation.cell.index)
             else {
                 throw ProgramFault(
-                    instruction: instructions.count, rule: "an address is that of a cell")
+                    instruction: packed.count, rule: "an address is that of a cell")
             }
         }
         for relocation in relocations {
@@ -51,76 +50,126 @@ extension ProgramImage {
                 (0..<data.count).contains(relocation.target)
             else {
                 throw ProgramFault(
-                    instruction: instructions.count, rule: "an address stands inside the data")
+                    instruction: packed.count, rule: "an address stands inside the data")
             }
         }
-        guard case .call(let last, let operands, _, let ignoring, _) = instructions.last else {
-            throw ProgramFault(
-                instruction: instructions.count, rule: "the last one ends the process")
+        guard let last = packed.last, last.kind == .call else {
+            throw ProgramFault(instruction: packed.count, rule: "the last one ends the process")
         }
         let refuses =
-            last == .close && operands == [.literal(-1)] && !ignoring.contains(.badFileDescriptor)
-        guard last == .exitGroup || (last == .execve && ignoring.isEmpty) || refuses else {
+            last.call == .close && operands[last.operands].elementsEqual([.literal(-1)])
+            && !last.ignoredErrnos.contains(.badFileDescriptor)
+        let executes = last.call == .execve && last.ignoredCount == 0
+        guard last.call == .exitGroup || executes || refuses else {
             throw ProgramFault(
-                instruction: instructions.count - 1, rule: "the last one ends the process")
+                instruction: packed.count - 1, rule: "the last one ends the process")
         }
     }
 
-    private func check(_ instruction: Instruction, at index: Int) throws(ProgramFault) {
+    /// What a program has, taken once for all its instructions.
+    private struct Limits {
+        let cells: Int
+        let bytes: Int
+        let instructions: Int
+
+        func hasCell(_ cell: Cell) -> Bool { cell.index >= 0 && cell.index < cells }
+
+        func hasBytes(_ count: Int, at offset: Int) -> Bool {
+            offset >= 0 && offset <= bytes - count
+        }
+    }
+
+    private func check(
+        _ instruction: PackedInstruction, at index: Int, _ limits: Limits
+    ) throws(ProgramFault) {
         func fault(_ rule: String) -> ProgramFault { ProgramFault(instruction: index, rule: rule) }
-        switch instruction {
-        case .call(let call, let operands, let result, let ignoring, let retries):
-            guard operands.count <= 6 else { throw fault("a call has at most six operands") }
-            guard ignoring.count <= 4, ignoring.allSatisfy({ $0.rawValue > 0 }) else {
-                throw fault("at most four errnos are ignored")
-            }
-            guard (0...Int(UInt16.max)).contains(retries) else {
+        let places = instruction.operands
+        func literal(_ place: Int) -> Int? {
+            if case .literal(let value) = operands[places.lowerBound + place] { value } else { nil }
+        }
+        guard places.upperBound <= operands.count, instruction.kind.takes(places.count) else {
+            throw fault("an instruction has its operands")
+        }
+        switch instruction.kind {
+        case .call:
+            guard places.count <= 6 else { throw fault("a call has at most six operands") }
+            guard instruction.ignoresErrnos else { throw fault("at most four errnos are ignored") }
+            guard (0...Int32(UInt16.max)).contains(instruction.retries) else {
                 throw fault("retries are bounded")
             }
-            guard call.number >= 0 else { throw fault("a call has a number") }
-            if let result, !cellNames.indices.contains(result.index) {
+            guard instruction.call.number >= 0 else { throw fault("a call has a number") }
+            if let result = instruction.result, !limits.hasCell(result) {
                 throw fault("the result goes to a cell that exists")
             }
-            for operand in operands where !isInside(operand) {
+            for place in places where !isInside(operands[place], limits) {
                 throw fault("operands name cells and memory that exist")
             }
-        case .copy(let cell, let target, let width):
-            guard [1, 2, 4, 8].contains(width) else {
+        case .copy:
+            guard let width = literal(1), width == 1 || width == 2 || width == 4 || width == 8
+            else {
                 throw fault("a copy is 1, 2, 4 or 8 bytes wide")
             }
-            guard cellNames.indices.contains(cell.index) else {
+            guard let cell = instruction.result, limits.hasCell(cell) else {
                 throw fault("a copied cell exists")
             }
-            guard case .address(let offset) = target, offset >= 0,
-                offset + width <= data.count
+            guard case .address(let offset) = operands[places.lowerBound],
+                limits.hasBytes(width, at: offset)
             else {
                 throw fault("a copy goes into the data")
             }
-        case .skip(let test, _, _, let distance):
+        case .skip:
+            let distance = Int(instruction.distance)
             guard (0...Int(UInt16.max)).contains(distance),
-                index + distance + 1 < instructions.count
+                index + distance + 1 < limits.instructions
             else {
                 throw fault("a skip leads forward, to an instruction that exists")
             }
-            guard isInside(test, readingBytes: 8) else {
+            guard literal(1) != nil, literal(2) != nil else {
+                throw fault("a skip compares with numbers")
+            }
+            guard isInside(operands[places.lowerBound], readingBytes: 8, limits) else {
                 throw fault("a skip reads memory that exists")
             }
-        case .copyTree(let order):
-            guard case .address(let offset) = order, offset >= 0, offset + 40 <= data.count else {
+        case .copyTree:
+            guard case .address(let offset) = operands[places.lowerBound],
+                limits.hasBytes(40, at: offset)
+            else {
                 throw fault("an order is of five words of the data")
             }
         }
     }
 
-    private func isInside(_ operand: Operand, readingBytes count: Int = 0) -> Bool {
+    private func isInside(
+        _ operand: Operand, readingBytes count: Int = 0, _ limits: Limits
+    ) -> Bool {
         switch operand {
         case .literal, .named: true
-        case .cell(let cell), .cellAddress(let cell): cellNames.indices.contains(cell.index)
-        case .address(let offset), .text(let offset, _):
-            offset >= 0 && offset + max(count, 1) <= data.count
+        case .cell(let cell), .cellAddress(let cell): limits.hasCell(cell)
+        case .address(let offset), .text(let offset): limits.hasBytes(max(count, 1), at: offset)
         case .progress(let offset):
             ProgressWords.offsets.contains(offset) || (count == 0 && TimeMark.isPlace(offset))
         }
+    }
+}
+
+extension PackedInstruction.Kind {
+    /// Whether it has so many operands; a call may have any number here.
+    fileprivate func takes(_ count: Int) -> Bool {
+        switch self {
+        case .call: true
+        case .copy: count == 2
+        case .skip: count == 3
+        case .copyTree: count == 1
+        }
+    }
+}
+
+extension PackedInstruction {
+    /// Whether its ignored errnos, if any, are at most four, and errnos.
+    fileprivate var ignoresErrnos: Bool {
+        if ignoredCount == 0 { return true }
+        return ignoredCount <= 4
+            && ignoredErrnos.allSatisfy { (1...CInt(Int16.max)).contains($0.rawValue) }
     }
 }
 

@@ -92,11 +92,11 @@ extension ProgramImage {
     ///
     /// A test follows its call after a few instructions at most.
     private func filler(of offset: Int, before instruction: Int) -> (call: String, start: Int)? {
-        for earlier in instructions[max(0, instruction - 16)..<instruction].reversed() {
-            guard case .call(let call, let operands, _, _, _) = earlier else { continue }
-            for case .address(let start) in operands
+        for earlier in packed[max(0, instruction - 16)..<instruction].reversed()
+        where earlier.kind == .call {
+            for case .address(let start) in operands[earlier.operands]
             where (start..<(start + StatusLayout.sizeBytes)).contains(offset) {
-                return (call.name, start)
+                return (earlier.call.name, start)
             }
         }
         return nil
@@ -124,8 +124,9 @@ private struct PreparedMemory {
 
     /// The cell that the program copies to this offset before the instruction.
     func cell(_ offset: Int) -> String? {
-        for earlier in image.instructions[..<instruction].reversed() {
-            if case .copy(let cell, to: .address(offset), _) = earlier { return name(cell.index) }
+        for earlier in image.packed[..<instruction].reversed()
+        where earlier.kind == .copy && image.operands[earlier.operands].first == .address(offset) {
+            return earlier.result.map { name($0.index) }
         }
         return nil
     }
@@ -144,7 +145,7 @@ private struct PreparedMemory {
     func texts(_ offset: Int) -> [String] {
         var texts: [String] = []
         while let start = target(offset + 8 * texts.count) {
-            texts.append(String(decoding: image.data[start...].prefix { $0 != 0 }, as: UTF8.self))
+            texts.append(image.text(at: start))
         }
         return texts
     }

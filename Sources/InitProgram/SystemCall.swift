@@ -9,12 +9,22 @@ package struct SystemCall: Equatable, Sendable {
     ///
     /// Source: asm/unistd.h.
     package let number: Int32
-    /// The name of the manual page.
-    package let name: String
+    private let staticName: StaticString
 
-    init(_ name: String, _ number: Int32) {
-        self.name = name
+    /// The name of the manual page.
+    package var name: String { staticName.description }
+
+    init(_ name: StaticString, _ number: Int32) {
+        staticName = name
         self.number = number
+    }
+
+    /// No call.
+    static var none: SystemCall { SystemCall("", -1) }
+
+    // The number says which call it is.
+    package static func == (one: SystemCall, other: SystemCall) -> Bool {
+        one.number == other.number
     }
 
     static func == (one: SystemCall, other: Int32) -> Bool { one.number == other }

@@ -77,7 +77,7 @@ public enum IOPriorityClass: Int, KernelNumber {
 /// An I/O priority: class and level in one number.
 ///
 /// Source: linux/ioprio.h, IOPRIO_PRIO_VALUE.
-public struct IOPriorityWord: KernelWord {
+public struct IOPriorityWord: KernelWord, Hashable, CustomStringConvertible {
     public let number: Int
 
     /// A level within a class.
@@ -137,7 +137,7 @@ public enum MemoryPolicyMode: Int, KernelNumber {
 }
 
 /// The mode of a memory policy with its flags.
-public struct MemoryPolicyWord: KernelWord {
+public struct MemoryPolicyWord: KernelWord, Hashable, CustomStringConvertible {
     public let number: Int
 
     /// A mode and its flags.

@@ -7,7 +7,7 @@
 /// The number of a capability.
 ///
 /// Kernel: capabilities(7). Source: linux/capability.h.
-public struct CapabilityNumber: KernelWord {
+public struct CapabilityNumber: KernelWord, Hashable, CustomStringConvertible {
     public let number: Int
 
     /// The capability with this number, whether it has a name or not.
@@ -38,7 +38,7 @@ public struct CapabilityNumber: KernelWord {
 /// A set of capabilities, one bit each.
 ///
 /// Kernel: capset(2).
-public struct CapabilityWord: KernelWord {
+public struct CapabilityWord: KernelWord, Hashable, CustomStringConvertible {
     public let number: Int
 
     /// The set with these bits.

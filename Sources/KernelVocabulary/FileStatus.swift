@@ -40,7 +40,7 @@ extension FileKind {
 }
 
 /// The type and permissions of a file to make; mkdirat(2) takes permissions alone.
-public struct FileMode: KernelWord {
+public struct FileMode: KernelWord, Hashable, CustomStringConvertible {
     public let number: Int
 
     /// Permission bits.
@@ -182,7 +182,7 @@ public enum FilesystemMagic: Int, KernelNumber {
 /// Major and minor number of a device encoded as one, as mknod(2) takes them.
 ///
 /// Source: makedev(3).
-public struct DeviceNumber: KernelWord {
+public struct DeviceNumber: KernelWord, Hashable, CustomStringConvertible {
     public let number: Int
 
     /// The number of the device `major:minor`.

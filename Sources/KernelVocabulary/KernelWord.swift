@@ -24,8 +24,10 @@
 #if os(Linux)
 /// A number that the kernel's headers name.
 ///
-/// The text is made only when somebody reads it.
-public protocol KernelWord: Hashable, Sendable, CustomStringConvertible {
+/// The text is made only when somebody reads it. No protocol of the standard library with
+/// requirements stands above this one: a launch would have to build the witness tables of each kind
+/// (Decisions/0028). So each kind itself conforms to CustomStringConvertible.
+public protocol KernelWord: Sendable {
     /// The number, as a call takes it.
     var number: Int { get }
 
@@ -41,7 +43,7 @@ extension KernelWord {
 ///
 /// Not an `OptionSet`: its literals are arrays, and a launch would have to build the metadata of
 /// each array type (half a millisecond in total, a twentieth of `run`: Decisions/0028).
-public protocol KernelFlags: KernelWord {
+public protocol KernelFlags: KernelWord, Hashable, CustomStringConvertible {
     /// The bits.
     var rawValue: Int { get }
 
@@ -111,7 +113,8 @@ extension KernelFlags {
 }
 
 /// One number of a closed list, such as a command.
-public protocol KernelNumber: KernelWord, RawRepresentable, CaseIterable where RawValue == Int {
+public protocol KernelNumber: KernelWord, CustomStringConvertible, RawRepresentable, CaseIterable
+where RawValue == Int {
     /// Its name.
     var name: String { get }
 }

@@ -24,7 +24,7 @@ public enum AddressFamily: Int, KernelNumber {
 /// The type of a socket with its flags.
 ///
 /// Kernel: socket(2). Source: include/linux/net.h.
-public struct SocketType: KernelWord {
+public struct SocketType: KernelWord, Hashable, CustomStringConvertible {
     public let number: Int
 
     private init(_ type: Int, _ flags: OpenFlags) {

@@ -27,10 +27,14 @@ enum CallerSettings {
     /// - Returns: The former values of the raised limits: the container gets them, unless its
     ///   config sets them.
     static func raiseLimits() -> [Rlimit] {
-        [
-            Rlimit(type: "RLIMIT_FSIZE", hard: .max, soft: .max),
-            Rlimit(type: stack, hard: stackBytes, soft: stackBytes),
-        ].compactMap(raise)
+        var former: [Rlimit] = []
+        if let size = raise(Rlimit(type: "RLIMIT_FSIZE", hard: .max, soft: .max)) {
+            former.append(size)
+        }
+        if let stack = raise(Rlimit(type: stack, hard: stackBytes, soft: stackBytes)) {
+            former.append(stack)
+        }
+        return former
     }
 
     /// The error if the stack limit is too low for a command, which would otherwise end with

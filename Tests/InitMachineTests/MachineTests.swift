@@ -102,7 +102,7 @@ struct MachineTests {
         let done = try runInChild(inputs: inputs) { code, output in
             let cells = values.indices.map { code.number($0) }
             let address = code.cell("address")
-            let operands = values.indices.map { index -> Operand in
+            let operands = InlineArray<6, Operand> { index in
                 inCells & (1 << index) != 0 ? .cell(cells[index]) : .literal(Int(values[index]))
             }
             code.call(SystemCall("mmap", __NR_mmap), operands, into: address)

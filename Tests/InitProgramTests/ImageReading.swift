@@ -17,8 +17,34 @@ extension ProgramImage {
     static let end = InitStep.execution(
         .execute(candidates: ["/bin/true"], arguments: [], environment: []))
 
+    /// The instructions, in order.
+    var instructions: [Instruction] { packed.indices.map(instruction) }
+
+    /// Puts another instruction in the place of one.
+    mutating func replace(_ index: Int, by instruction: Instruction) {
+        let first = operands.count
+        func added(_ more: [Operand]) -> Range<Int> {
+            operands += more
+            return first..<operands.count
+        }
+        packed[index] =
+            switch instruction {
+            case .call(let call, let operands, let result, let ignoring, let retries):
+                PackedInstruction(
+                    .call, call, operands: added(operands), result: result, ignoring: ignoring,
+                    retries: retries)
+            case .copy(let cell, let target, let width):
+                PackedInstruction(.copy, operands: added([target, .literal(width)]), result: cell)
+            case .copyTree(let order): PackedInstruction(.copyTree, operands: added([order]))
+            case .skip(let test, let mask, let value, let distance):
+                PackedInstruction(
+                    .skip, operands: added([test, .literal(mask), .literal(value)]),
+                    distance: distance)
+            }
+    }
+
     /// The instructions of the second step, which was given to `init(of:)`.
-    var ofStep: [Instruction] { instructionsOfStep(1).map { instructions[$0] } }
+    var ofStep: [Instruction] { instructionsOfStep(1).map(instruction) }
 
     /// The operands of the step's calls with this name, in order.
     func operands(of name: String) -> [[Operand]] {
@@ -27,6 +53,11 @@ extension ProgramImage {
             else { return nil }
             return operands
         }
+    }
+
+    /// The text that an operand points to, if it does.
+    func text(_ operand: Operand) -> String? {
+        if case .text(let offset) = operand { text(at: offset) } else { nil }
     }
 
     /// The memory conditions of the step's skips: offset, mask, value.
@@ -59,7 +90,7 @@ extension Operand {
     /// The offset of the memory that the operand names.
     var offset: Int? {
         switch self {
-        case .address(let offset), .text(let offset, _): offset
+        case .address(let offset), .text(let offset): offset
         default: nil
         }
     }

@@ -28,7 +28,7 @@ struct BrokenProgram: Sendable, CustomTestStringConvertible {
         self.name = name
         fault = ProgramFault(instruction: 0, rule: rule)
         image = Self.sound
-        image.instructions[0] = first
+        image.replace(0, by: first)
     }
 
     /// The valid program with any change.
@@ -65,8 +65,10 @@ struct BrokenProgram: Sendable, CustomTestStringConvertible {
             "a copy before the data", "a copy goes into the data",
             .copy(cell, to: .address(-8), width: 8)),
         BrokenProgram("an execve at the end that may fail", at: 1, end) { image in
-            image.instructions[1] = .call(
-                .execve, [], result: nil, ignoring: [.noSuchFileOrDirectory], retries: 0)
+            image.replace(
+                1,
+                by: .call(
+                    .execve, [], result: nil, ignoring: [.noSuchFileOrDirectory], retries: 0))
         },
         BrokenProgram("a progress address outside the data", at: 2, inside) { image in
             image.progressRelocations = [(at: 4096, offset: 8)]
@@ -83,11 +85,17 @@ struct BrokenProgram: Sendable, CustomTestStringConvertible {
         BrokenProgram(
             "a result without a cell", "the result goes to a cell that exists",
             call(result: missing)),
+        BrokenProgram(
+            "a result before the cells", "the result goes to a cell that exists",
+            call(result: Cell(index: -1))),
+        BrokenProgram(
+            "an errno below zero is ignored", "at most four errnos are ignored",
+            call(ignoring: [Errno(rawValue: -65535)])),
         BrokenProgram("an operand without a cell", operands, call([.cell(missing)])),
         BrokenProgram("the address of no cell", operands, call([.cellAddress(missing)])),
         BrokenProgram("memory behind the data", operands, call([.literal(0), .address(16)])),
         BrokenProgram("memory before the data", operands, call([.address(-1)])),
-        BrokenProgram("text behind the data", operands, call([.text(99, "x")])),
+        BrokenProgram("text behind the data", operands, call([.text(99)])),
         BrokenProgram("behind the progress page", operands, call([.progress(16)])),
     ]
 
@@ -116,17 +124,30 @@ struct BrokenProgram: Sendable, CustomTestStringConvertible {
         BrokenProgram(
             "a skip on no cell", "a skip reads memory that exists",
             .skip(test: .cellAddress(missing), mask: 0, value: 0, distance: 0)),
+        BrokenProgram("operands that are gone", at: 1, "an instruction has its operands") {
+            $0.operands.removeLast()
+        },
+        BrokenProgram("a copy of one operand", at: 0, "an instruction has its operands") {
+            $0.packed[0] = PackedInstruction(.copy, operands: 0..<1, result: cell)
+        },
+        BrokenProgram("a skip that compares with memory", at: 0, "a skip compares with numbers") {
+            $0.operands += [.address(0), .address(0), .literal(0)]
+            $0.packed[0] = PackedInstruction(.skip, operands: 1..<4)
+        },
         BrokenProgram("no instruction", at: 0, end) {
-            $0.instructions = []
+            $0.packed = []
             $0.stepOfInstruction = []
         },
-        BrokenProgram("no end", at: 1, end) { $0.instructions[1] = call() },
+        BrokenProgram("no end", at: 1, end) { $0.replace(1, by: call()) },
         BrokenProgram("a copy at the end", at: 2, end) {
-            $0.instructions[1] = .copy(cell, to: .address(0), width: 8)
+            $0.replace(1, by: .copy(cell, to: .address(0), width: 8))
         },
         BrokenProgram("an end that is ignored", at: 1, end) {
-            $0.instructions[1] = .call(
-                .close, [.literal(-1)], result: nil, ignoring: [.badFileDescriptor], retries: 0)
+            $0.replace(
+                1,
+                by: .call(
+                    .close, [.literal(-1)], result: nil, ignoring: [.badFileDescriptor],
+                    retries: 0))
         },
         BrokenProgram("a lost step", at: 2, "every instruction has a step") {
             $0.stepOfInstruction.removeLast()

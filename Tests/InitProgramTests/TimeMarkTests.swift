@@ -13,8 +13,8 @@ struct TimeMarkTests {
         .execute(candidates: ["/true"], arguments: ["true"], environment: []))
 
     private func marks(_ image: ProgramImage) -> [Int] {
-        image.instructions.indices.filter {
-            if case .call(let call, _, _, _, _) = image.instructions[$0] {
+        image.packed.indices.filter {
+            if case .call(let call, _, _, _, _) = image.instruction($0) {
                 call.name == "clock_gettime"
             } else {
                 false

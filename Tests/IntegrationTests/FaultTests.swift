@@ -119,7 +119,7 @@ private struct FaultyLaunches {
             expectedChildren = 1
         }
         let launcher = try plannedLauncher()
-        instructionCount = launcher.image.instructions.count
+        instructionCount = launcher.image.packed.count
         try launcher.run()
         if launching == .create { try bundle.containerStore.container(bundle.id).start() }
         try end(launcher)
@@ -164,17 +164,18 @@ private struct FaultyLaunches {
         var image = planned.image
         if Self.isBetweenSiblings(index, in: image) { return }
         // The execve is what gives the container a program; without it, start has nothing to do.
-        if launching == .create, case .call(.execve, _, _, _, _) = image.instructions[index] {
+        if launching == .create, image.packed[index].isCall(of: .execve) {
             return
         }
         let origin = planned.plan.childSteps[image.stepOfInstruction[index]].origin
         let mayBePassedOver = Self.mayBePassedOver(index, in: image)
         // The checker treats this call as one that always fails; the second operand, which close(2)
         // does not have, distinguishes it from a failure of the program itself.
-        let isLast = index == image.instructions.count - 1
-        image.instructions[index] = .call(
-            .close, isLast ? [.literal(-1)] : [.literal(-1), .literal(0)], result: nil,
-            ignoring: [], retries: 0)
+        let isLast = index == image.packed.count - 1
+        let first = image.operands.count
+        image.operands += isLast ? [.literal(-1)] : [.literal(-1), .literal(0)]
+        image.packed[index] = PackedInstruction(
+            .call, .close, operands: first..<image.operands.count)
         let launcher = Launcher(
             planned.plan, options: planned.options, storePath: planned.storePath,
             record: planned.record, config: planned.config, joinedInit: planned.joinedInit,
@@ -214,20 +215,17 @@ private struct FaultyLaunches {
     /// A process that fails there leaves a zombie of this process, and both write their place to
     /// one page.
     private static func isBetweenSiblings(_ index: Int, in image: ProgramImage) -> Bool {
-        let before = image.instructions[..<index].lastIndex { $0.isCall(of: .clone3) }
+        let before = image.packed[..<index].lastIndex { $0.isCall(of: .clone3) }
         guard let before else { return false }
-        let end = image.instructions[before...].firstIndex { $0.isCall(of: .exitGroup) }
+        let end = image.packed[before...].firstIndex { $0.isCall(of: .exitGroup) }
         return end.map { index <= $0 } ?? false
     }
 
     /// Whether a skip may jump over the instruction, or an execve(2) may end the program before it.
     private static func mayBePassedOver(_ index: Int, in image: ProgramImage) -> Bool {
-        image.instructions[..<index].enumerated().contains { at, other in
-            switch other {
-            case .skip(_, _, _, let distance): at + distance >= index
-            case .call(.execve, _, _, _, _): true
-            default: false
-            }
+        image.packed[..<index].enumerated().contains { at, other in
+            other.isCall(of: .execve)
+                || (other.kind == .skip && at + Int(other.distance) >= index)
         }
     }
 
@@ -269,8 +267,6 @@ private struct FaultyLaunches {
     }
 }
 
-extension Instruction {
-    fileprivate func isCall(of wanted: SystemCall) -> Bool {
-        if case .call(wanted, _, _, _, _) = self { true } else { false }
-    }
+extension PackedInstruction {
+    fileprivate func isCall(of wanted: SystemCall) -> Bool { kind == .call && call == wanted }
 }

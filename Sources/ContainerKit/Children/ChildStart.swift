@@ -265,10 +265,10 @@ struct ChildStart {
         guard page.error != 0 else {
             throw SystemCallError("execveat", "init, whose start was killed", errno: .canceled)
         }
-        let instructions = prologue.image.instructions
-        let place = instructions.count + page.index
-        guard instructions.indices.contains(place),
-            case .call(let call, _, _, _, _) = instructions[place]
+        let image = prologue.image
+        let place = image.packed.count + page.index
+        guard image.packed.indices.contains(place),
+            case .call(let call, _, _, _, _) = image.instruction(place)
         else { throw SystemCallError("mmap", "init's image", errno: errno) }
         guard call.name == "clone3" else {
             let refusal = SystemCallError(call.name, "", errno: errno)

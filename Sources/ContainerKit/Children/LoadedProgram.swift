@@ -56,7 +56,7 @@ final class LoadedProgram {
     ) {
         let stride = MemoryLayout<machine_instruction>.stride
         let instructionsOffset = 64
-        let instructionsEnd = instructionsOffset + image.instructions.count * stride
+        let instructionsEnd = instructionsOffset + image.packed.count * stride
         cellsOffset = instructionsEnd + (file == nil ? 0 : stride)
         dataOffset = Self.aligned(cellsOffset + image.cellNames.count * 8)
         let pageBytes = Int(getauxval(UInt(AT_PAGESZ)))
@@ -131,9 +131,13 @@ final class LoadedProgram {
             store(progress + relocation.offset, at: relocation.at)
         }
         let first = (memory + offset).bindMemory(
-            to: machine_instruction.self, capacity: image.instructions.count)
-        for (index, instruction) in image.instructions.enumerated() {
-            (first + index).initialize(to: encoded(instruction))
+            to: machine_instruction.self, capacity: image.packed.count)
+        image.packed.withUnsafeBufferPointer { instructions in
+            image.operands.withUnsafeBufferPointer { operands in
+                for index in instructions.indices {
+                    encode(instructions[index], operands, at: first + index)
+                }
+            }
         }
     }
 
@@ -269,58 +273,50 @@ final class LoadedProgram {
 
     // MARK: Instructions
 
-    private func encoded(_ instruction: Instruction) -> machine_instruction {
-        var result = machine_instruction()
-        result.result = UInt16(MACHINE_NO_CELL)
-        switch instruction {
-        case .call(let call, let operands, let cell, let ignoring, let retries):
-            result.kind = UInt8(MACHINE_CALL)
-            result.number = Int64(call.number)
-            if let cell { result.result = UInt16(cell.index) }
-            result.retries = UInt16(retries)
-            withUnsafeMutableBytes(of: &result.ignored) { errnos in
-                for (index, errno) in ignoring.enumerated() {
-                    errnos.storeBytes(
-                        of: Int16(truncatingIfNeeded: errno.rawValue), toByteOffset: index * 2,
-                        as: Int16.self)
-                }
+    private func encode(
+        _ instruction: PackedInstruction, _ operands: UnsafeBufferPointer<Operand>,
+        at place: UnsafeMutablePointer<machine_instruction>
+    ) {
+        place.initialize(to: machine_instruction())
+        place.pointee.result = UInt16(instruction.result?.index ?? Int(MACHINE_NO_CELL))
+        switch instruction.kind {
+        case .call:
+            place.pointee.kind = UInt8(MACHINE_CALL)
+            place.pointee.number = Int64(instruction.call.number)
+            place.pointee.retries = UInt16(instruction.retries)
+            withUnsafeMutableBytes(of: &place.pointee.ignored) {
+                $0.storeBytes(of: instruction.ignored, as: UInt64.self)
             }
-            for (index, operand) in operands.enumerated() {
-                set(&result, index, to: operand)
-                if case .cell = operand { result.cell_operands |= 1 << UInt8(index) }
-            }
-        case .copy(let cell, let target, let width):
-            result.kind = UInt8(MACHINE_COPY)
-            result.result = UInt16(cell.index)
-            set(&result, 0, to: target)
-            set(&result, 1, to: .literal(width))
-        case .copyTree(let order):
-            result.kind = UInt8(MACHINE_COPY_TREE)
-            set(&result, 0, to: order)
-        case .skip(let test, let mask, let value, let distance):
-            result.kind = UInt8(MACHINE_SKIP)
-            result.distance = UInt16(distance)
-            set(&result, 0, to: test)
-            set(&result, 1, to: .literal(mask))
-            set(&result, 2, to: .literal(value))
+        case .copy: place.pointee.kind = UInt8(MACHINE_COPY)
+        case .copyTree: place.pointee.kind = UInt8(MACHINE_COPY_TREE)
+        case .skip:
+            place.pointee.kind = UInt8(MACHINE_SKIP)
+            place.pointee.distance = UInt16(instruction.distance)
         }
-        return result
+        var cellOperands: UInt8 = 0
+        withUnsafeMutableBytes(of: &place.pointee.operand) { words in
+            let words = words.assumingMemoryBound(to: Int64.self)
+            var index = 0
+            for number in instruction.operands {
+                let operand = operands[number]
+                words[index] = Int64(value(of: operand))
+                if case .cell = operand { cellOperands |= 1 << UInt8(index) }
+                index += 1
+            }
+        }
+        // Only a call takes the values of cells.
+        if instruction.kind == .call { place.pointee.cell_operands = cellOperands }
     }
 
-    private func set(
-        _ instruction: inout machine_instruction, _ index: Int, to operand: Operand
-    ) {
-        let value: Int =
-            switch operand {
-            case .literal(let value): value
-            case .named(let named): named.number
-            case .cell(let cell): cell.index
-            case .address(let offset), .text(let offset, _): base + dataOffset + offset
-            case .cellAddress(let cell): address(of: cell)
-            case .progress(let offset): progress + offset
-            }
-        withUnsafeMutableBytes(of: &instruction.operand) { operands in
-            operands.storeBytes(of: Int64(value), toByteOffset: index * 8, as: Int64.self)
+    /// An operand as the machine takes it: a number, an address, or the index of a cell.
+    private func value(of operand: Operand) -> Int {
+        switch operand {
+        case .literal(let value): value
+        case .named(let named): named.number
+        case .cell(let cell): cell.index
+        case .address(let offset), .text(let offset): base + dataOffset + offset
+        case .cellAddress(let cell): address(of: cell)
+        case .progress(let offset): progress + offset
         }
     }
 }

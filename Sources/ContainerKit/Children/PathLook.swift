@@ -97,8 +97,8 @@ struct PathLook {
         if helper.hasTold() { return .all }
         let (index, error) = (helper.page.index, helper.page.error)
         // It waits for its child only once that exists, so then the error is the child's.
-        if error != 0, image.instructions.indices.contains(index),
-            case .call(let call, _, _, _, _) = image.instructions[index], call.name == "waitid"
+        if error != 0, image.packed.indices.contains(index),
+            case .call(let call, _, _, _, _) = image.instruction(index), call.name == "waitid"
         {
             return .failure
         }

@@ -123,7 +123,7 @@ struct HostProgram {
     }
 
     static func failure(_ image: ProgramImage, _ page: ProgressPage) -> SystemCallError {
-        guard case .call(let call, let operands, _, _, _) = image.instructions[page.index] else {
+        guard case .call(let call, let operands, _, _, _) = image.instruction(page.index) else {
             return SystemCallError("clone3", "", errno: Errno(rawValue: page.error))
         }
         return SystemCallError(

@@ -34,15 +34,16 @@ enum SecurityModules {
                 field: "process.apparmorProfile",
                 hint: "AppArmor is not in this kernel, or turned off")
         }
-        let labels = [
-            ("process.selinuxLabel", process?.selinuxLabel), ("linux.mountLabel", mountLabel),
-        ]
-        for (field, label) in labels where !(label ?? "").isEmpty && !hasSELinux {
-            throw ContainerError(
-                .unsupported,
-                "selinux label is specified in config, but selinux is disabled or not supported",
-                field: field)
-        }
+        try check(process?.selinuxLabel, "process.selinuxLabel")
+        try check(mountLabel, "linux.mountLabel")
+    }
+
+    private static func check(_ label: String?, _ field: String) throws(ContainerError) {
+        guard !(label ?? "").isEmpty, !hasSELinux else { return }
+        throw ContainerError(
+            .unsupported,
+            "selinux label is specified in config, but selinux is disabled or not supported",
+            field: field)
     }
 }
 #endif

@@ -34,8 +34,7 @@ extension CallerFacts {
         switch status.kind {
         case .fifo: "pipe:[\(status.stx_ino)]"
         case .socket: ""
-        default:
-            "file[\(String(status.stx_mnt_id, radix: 16)):\(String(status.stx_ino, radix: 16))]"
+        default: "file[\(status.stx_mnt_id.hexadecimalText):\(status.stx_ino.hexadecimalText)]"
         }
     }
 }

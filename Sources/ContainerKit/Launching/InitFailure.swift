@@ -37,9 +37,9 @@ extension LaunchPlan {
 
     /// The instructions from `index` on, in the form in which an error names them.
     func recordedInstructions(_ image: ProgramImage, from index: Int) -> [RecordedInstruction] {
-        image.instructions.indices.dropFirst(max(index, 0)).compactMap { index in
+        image.packed.indices.dropFirst(max(index, 0)).compactMap { index in
             // exit_group cannot fail.
-            guard case .call(let call, let operands, _, _, _) = image.instructions[index],
+            guard case .call(let call, let operands, _, _, _) = image.instruction(index),
                 call.name != "exit_group"
             else { return nil }
             let refuses = operands == [.literal(-1)]

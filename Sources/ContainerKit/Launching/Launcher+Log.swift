@@ -16,7 +16,7 @@ extension Launcher {
         guard case .child(.start) = planned.step else { return }
         options.logger.debug(
             """
-            the child's program has \(image.instructions.count) instructions for \
+            the child's program has \(image.packed.count) instructions for \
             \(plan.childSteps.count) steps
             """)
     }

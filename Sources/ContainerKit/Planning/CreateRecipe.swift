@@ -356,7 +356,8 @@ struct CreateRecipe {
 
     /// The network devices to move, in the order of their names.
     var netDevices: [NetDeviceMove] {
-        (linux.netDevices ?? [:]).sorted { $0.key < $1.key }.map { name, device in
+        guard let devices = linux.netDevices, !devices.isEmpty else { return [] }
+        return devices.sorted { $0.key < $1.key }.map { name, device in
             let newName = device.name ?? ""
             return NetDeviceMove(
                 name: name, newName: newName.isEmpty ? name : newName,

@@ -16,14 +16,14 @@ struct MaskedPaths {
 
     init(_ linux: Linux) throws(SpecError) {
         for (index, path) in (linux.maskedPaths ?? []).enumerated()
-        where !path.isEmpty && path.rootedComponents.isEmpty {
+        where !path.isEmpty && path.isRoot {
             throw SpecError(
                 "linux.maskedPaths[\(index)]",
                 "\"\(path)\" is the container's root, which cannot be masked")
         }
         masked = Self.distinct(linux.maskedPaths ?? [])
         let paths = Self.distinct(linux.readonlyPaths ?? [])
-        readOnly = paths.filter { !$0.rootedComponents.isEmpty }
+        readOnly = paths.filter { !$0.isRoot }
         protectsRoot = readOnly.count < paths.count
     }
 
@@ -37,8 +37,10 @@ struct MaskedPaths {
         var places = HashedPlaces()
         var kept: [String] = []
         for path in paths where !path.isEmpty {
-            let spelled = path.parts(between: "/").filter { !$0.utf8.elementsEqual(".".utf8) }
-                .pathBelow
+            let spelled =
+                path.isPlainPath
+                ? path
+                : path.parts(between: "/").filter { !$0.utf8.elementsEqual(".".utf8) }.pathBelow
             let hash = HashedPlaces.hash(Array(spelled.utf8)[...])
             let known = places.place(hash) { kept[$0].utf8.elementsEqual(spelled.utf8) }
             guard known == nil else { continue }
@@ -47,5 +49,9 @@ struct MaskedPaths {
         }
         return kept
     }
+}
+
+extension String {
+    fileprivate var isRoot: Bool { !isPlainPath && rootedComponents.isEmpty }
 }
 #endif

@@ -14,18 +14,20 @@ extension MountPlan {
     /// Spec: config-linux.md, Default Devices; runtime-linux.md, Dev symbolic links.
     mutating func addDevices(_ configured: [DeviceNode]) throws(SpecError) {
         guard !sharesDev else { return }
-        let standard: [(String, UInt32, UInt32)] = [
+        let standard: InlineArray<6, (String, UInt32, UInt32)> = [
             ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9),
             ("tty", 5, 0),
         ]
         let named = configured.map { $0.path.rootedPath }
-        let devices = standard.filter {
-            let path = "/dev/" + $0.0
-            return !named.contains(path) && !isMounted(path)
-        }.map {
-            Device(
-                name: $0.0, mode: FileMode(.characterDevice, 0o666), major: $0.1, minor: $0.2,
-                keepsExisting: true)
+        var devices: [Device] = []
+        for index in standard.indices {
+            let (name, major, minor) = standard[index]
+            let path = "/dev/" + name
+            if named.contains(path) || isMounted(path) { continue }
+            devices.append(
+                Device(
+                    name: name, mode: FileMode(.characterDevice, 0o666), major: major,
+                    minor: minor, keepsExisting: true))
         }
         if !devices.isEmpty { addNodes(devices, in: "/dev", from: "linux.devices") }
         for (index, node) in configured.enumerated() {
@@ -43,9 +45,13 @@ extension MountPlan {
             }
         }
         let links = [
-            ("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"),
-            ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"), ("core", "/proc/kcore"),
-        ].map { SymbolicLink(name: $0.0, target: $0.1) }
+            SymbolicLink(name: "ptmx", target: "pts/ptmx"),
+            SymbolicLink(name: "fd", target: "/proc/self/fd"),
+            SymbolicLink(name: "stdin", target: "/proc/self/fd/0"),
+            SymbolicLink(name: "stdout", target: "/proc/self/fd/1"),
+            SymbolicLink(name: "stderr", target: "/proc/self/fd/2"),
+            SymbolicLink(name: "core", target: "/proc/kcore"),
+        ]
         childSteps.add(.file(.makeLinks(directory: "/dev", links)), from: "linux.devices")
     }
 

@@ -97,8 +97,8 @@ struct TreeSupply {
 
 /// Preparations that are done later.
 private struct LateTrees {
-    var parent: [InheritedDescriptor: PlannedParentStep] = [:]
-    var child: [InheritedDescriptor: PlannedStep] = [:]
+    var parent = DescriptorTable<PlannedParentStep>()
+    var child = DescriptorTable<PlannedStep>()
 }
 
 extension ParentStep {

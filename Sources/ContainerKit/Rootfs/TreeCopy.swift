@@ -75,7 +75,7 @@ struct TreeCopy {
         let text = "\"\(destination)\(report.path)\""
         if page.error != 0 {
             let errno = Errno(rawValue: page.error)
-            switch image.instructions[page.index] {
+            switch image.instruction(page.index) {
             case .copyTree: throw report.failure(at: text, errno)
             case .call(let call, _, _, _, _) where call.name == "openat":
                 throw SystemCallError("openat", text, errno: errno)

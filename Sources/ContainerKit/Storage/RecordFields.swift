@@ -84,8 +84,10 @@ struct RecordFields {
     mutating func texts(_ name: String, _ value: inout [String: String]) {
         if source == nil {
             var texts = JSONObject()
-            for (key, text) in value.sorted(by: { $0.key < $1.key }) {
-                texts.append(key, .string(text))
+            if !value.isEmpty {
+                for (key, text) in value.sorted(by: { $0.key < $1.key }) {
+                    texts.append(key, .string(text))
+                }
             }
             write(name, .object(texts))
         }

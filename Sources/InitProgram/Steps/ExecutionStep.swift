@@ -201,7 +201,7 @@ extension Assembler {
         let envp = textArray(environment)
         for (index, candidate) in candidates.enumerated() {
             let path = text(candidate)
-            let call = [path, Operand.address(argv), .address(envp)]
+            let call: InlineArray<3, Operand> = [path, .address(argv), .address(envp)]
             guard index < checks.count else {
                 self.call(.execve, call)
                 continue

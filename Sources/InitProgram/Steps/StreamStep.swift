@@ -123,11 +123,11 @@ extension Assembler {
                 .noSuchFileOrDirectory, .notDirectory, .permissionDenied,
                 .tooManySymbolicLinkLevels,
             ])
-        var unusable = [skip(when: .isNegative(found))]
+        let isNotFound = skip(when: .isNegative(found))
         let status = scratch()
         statx(.cell(found), into: status)
         call(.close, [.cell(found)])
-        unusable += skipUnless(status, is: device)
+        let isOther = skipUnless(status, is: device)
 
         let opened = cell("stream")
         // Non-blocking, and never as controlling terminal: whatever is there by now cannot stall
@@ -139,13 +139,15 @@ extension Assembler {
                 .notPermitted, .noSuchFileOrDirectory, .permissionDenied,
                 .tooManySymbolicLinkLevels,
             ])
-        unusable.append(skip(when: .isNegative(opened)))
+        let isRefused = skip(when: .isNegative(opened))
         statx(.cell(opened), into: status)
-        let others = skipUnless(status, is: device)
+        let isOtherNow = skipUnless(status, is: device)
         let isOpen = skip(when: .always)
-        for label in others { place(label) }
+        for index in isOtherNow.indices { place(isOtherNow[index]) }
         call(.close, [.cell(opened)])
-        for label in unusable { place(label) }
+        place(isNotFound)
+        for index in isOther.indices { place(isOther[index]) }
+        place(isRefused)
         openOwnNode(device, into: opened)
         let isMissing = skip(when: .isNegative(opened))
         place(isOpen)
@@ -160,12 +162,14 @@ extension Assembler {
     }
 
     /// Skips if the file of a statx(2) result is not this character device.
-    private mutating func skipUnless(_ status: Int, is device: DeviceStreams) -> [Label] {
-        let conditions: [Condition] = [
+    private mutating func skipUnless(_ status: Int, is device: DeviceStreams)
+        -> InlineArray<2, Label>
+    {
+        let conditions: InlineArray<2, Condition> = [
             .isFile(status, .characterDevice), .isDevice(status, 1, device.minor),
         ]
-        return conditions.map { condition in
-            let isSo = skip(when: condition)
+        return InlineArray { index in
+            let isSo = skip(when: conditions[index])
             let isNot = skip(when: .always)
             place(isSo)
             return isNot

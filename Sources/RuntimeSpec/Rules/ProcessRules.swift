@@ -213,13 +213,8 @@ func isNumberList(_ text: String) -> Bool {
 }
 
 extension Capabilities {
-    /// The sets and their names, in the order of the Go type.
-    fileprivate var namedSets: [(name: String, set: [String])] {
-        [
-            ("bounding", bounding ?? []), ("effective", effective ?? []),
-            ("inheritable", inheritable ?? []), ("permitted", permitted ?? []),
-            ("ambient", ambient ?? []),
-        ]
+    fileprivate var sets: InlineArray<5, [String]> {
+        [bounding ?? [], effective ?? [], inheritable ?? [], permitted ?? [], ambient ?? []]
     }
 }
 
@@ -245,9 +240,10 @@ func checkEffectiveCapabilities(_ process: Process, _ found: inout [SpecError]) 
 ///
 /// One warning for all of them, in runc's words. Spec: config.md, Linux Process.
 func warnOfUnknownCapabilities(_ process: Process, _ found: inout [SpecError]) {
+    guard let sets = process.capabilities?.sets else { return }
     var unknown: Set<String> = []
-    for (_, set) in process.capabilities?.namedSets ?? [] {
-        unknown.formUnion(set.lazy.filter { Capability(name: $0) == nil })
+    for index in sets.indices {
+        for name in sets[index] where Capability(name: name) == nil { unknown.insert(name) }
     }
     guard !unknown.isEmpty else { return }
     let names = unknown.sorted().joined(separator: " ")

@@ -22,11 +22,13 @@ func checkDeviceRules(_ resources: Resources, _ found: inout [SpecError]) {
             let message = "\(quoted(access)) is not made of r, w and m"
             found.append(SpecError(path.appending(key: "access"), message, section: section))
         }
-        for (key, number) in [("major", rule.major), ("minor", rule.minor)] {
-            guard let number, !(-1...Int64(UInt32.max)).contains(number) else { continue }
+        func check(_ key: String, _ number: Int64?) {
+            guard let number, !(-1...Int64(UInt32.max)).contains(number) else { return }
             let message = "\(number) is out of range (-1...4294967295)"
             found.append(SpecError(path.appending(key: key), message, section: section))
         }
+        check("major", rule.major)
+        check("minor", rule.minor)
     }
 }
 

@@ -144,7 +144,7 @@ extension ProgramImage {
     fileprivate var place: Int { max((stepOfInstruction.last ?? 0) - 1, 1) }
 
     /// The instructions of that step.
-    fileprivate var ofStep: [Instruction] { instructionsOfStep(place).map { instructions[$0] } }
+    fileprivate var ofStep: [Instruction] { instructionsOfStep(place).map(instruction) }
 }
 
 extension Instruction {

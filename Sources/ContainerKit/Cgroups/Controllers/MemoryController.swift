@@ -23,14 +23,16 @@ enum MemoryController {
     private static func check(_ memory: MemoryResources, _ writes: ControlWrites)
         throws(SpecError)
     {
-        let limits = [
-            ("limit", memory.limit), ("reservation", memory.reservation), ("swap", memory.swap),
-            ("kernel", memory.kernel), ("kernelTCP", memory.kernelTCP),
-        ]
-        for case (let name, let value?) in limits where value < -1 {
+        func check(_ name: String, _ limit: Int64?) throws(SpecError) {
+            guard let limit, limit < -1 else { return }
             throw writes.error(
-                "memory.\(name)", "\(value) is not a limit (bytes, or -1 for none)")
+                "memory.\(name)", "\(limit) is not a limit (bytes, or -1 for none)")
         }
+        try check("limit", memory.limit)
+        try check("reservation", memory.reservation)
+        try check("swap", memory.swap)
+        try check("kernel", memory.kernel)
+        try check("kernelTCP", memory.kernelTCP)
         if let limit = memory.limit, let swap = memory.swap, swap > 0, limit > 0, swap < limit {
             throw writes.error("memory.swap", "memory+swap limit should be >= memory limit")
         }
