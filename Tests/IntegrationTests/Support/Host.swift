@@ -148,6 +148,12 @@ enum Host {
         return numbers.count == 2 ? (numbers[0], numbers[1]) : (0, 0)
     }()
 
+    /// Whether mounts of the file system of /tmp can have mapped ids; a tmpfs's can since Linux 6.3.
+    static let mapsTemporaryFiles: Bool = {
+        let mounts = (try? readText("/proc/self/mounts")) ?? ""
+        return kernelRelease >= (6, 3) || !mounts.contains(" /tmp tmpfs ")
+    }()
+
     /// Whether the kernel has a namespace of this kind.
     static func hasNamespace(_ name: String) -> Bool {
         access("/proc/self/ns/\(name)", F_OK) == 0
