@@ -58,6 +58,10 @@ build: prerequisites ## the release binary, .build/release/swrunc: one static, s
 		echo '$(BINARY) is not one static, stripped file' >&2
 		exit 1
 	fi
+	if readelf -SW $(BINARY) | grep -E ' \.rodata .* WA'; then
+		echo '$(BINARY) has constants that can be written (Sources/swrunc/layout.ld)' >&2
+		exit 1
+	fi
 	# One call of it brings in 1.3 MB.
 	if grep -q 17_StringProcessing $(BINARY); then
 		echo '$(BINARY) uses the regular expressions of the standard library' >&2

@@ -9,7 +9,6 @@ internal import SystemPackage
 package struct Assembler {
     /// The program built so far.
     package private(set) var image = ProgramImage()
-    private var step = 0
     /// The cells of descriptors that the child opens itself instead of inheriting them.
     private var opened = DescriptorTable<Cell>()
     /// Whether mounts are made in the host's own mount namespace.
@@ -42,12 +41,11 @@ package struct Assembler {
         // A typical container needs six or seven hundred instructions.
         image.packed.reserveCapacity(768)
         image.operands.reserveCapacity(2560)
-        image.stepOfInstruction.reserveCapacity(768)
     }
 
     /// Assigns the instructions that follow to step `index` of the plan.
     mutating func beginStep(_ index: Int) {
-        step = index
+        while image.stepStarts.count <= index { image.stepStarts.append(image.packed.count) }
     }
 
     // MARK: Cells
@@ -166,19 +164,26 @@ package struct Assembler {
 
     // MARK: Instructions
 
-    @inline(__always)
-    private mutating func emit<let count: Int>(
-        _ kind: PackedInstruction.Kind, _ operands: InlineArray<count, Operand>,
+    private mutating func emit(
+        _ kind: PackedInstruction.Kind, _ operands: UnsafeBufferPointer<Operand>,
         of call: SystemCall = .none, result: Cell? = nil, ignoring: [Errno] = [],
         retries: Int = 0, distance: Int = 0
     ) {
         let first = image.operands.count
-        for place in operands.indices { image.operands.append(operands[place]) }
+        image.operands.append(contentsOf: operands)
         image.packed.append(
             PackedInstruction(
-                kind, call, operands: first..<first + count, result: result, ignoring: ignoring,
-                retries: retries, distance: distance))
-        image.stepOfInstruction.append(step)
+                kind, call, operands: first..<image.operands.count, result: result,
+                ignoring: ignoring, retries: retries, distance: distance))
+    }
+
+    private mutating func emit<let count: Int>(
+        _ kind: PackedInstruction.Kind, _ operands: InlineArray<count, Operand>,
+        result: Cell? = nil, distance: Int = 0
+    ) {
+        operands.span.withUnsafeBufferPointer {
+            emit(kind, $0, result: result, distance: distance)
+        }
     }
 
     mutating func call<let count: Int>(
@@ -188,8 +193,9 @@ package struct Assembler {
         if let note {
             image.notes.append(ProgramNote(instruction: image.packed.count, text: note))
         }
-        emit(
-            .call, operands, of: call, result: result, ignoring: ignoring, retries: retries)
+        operands.span.withUnsafeBufferPointer {
+            emit(.call, $0, of: call, result: result, ignoring: ignoring, retries: retries)
+        }
     }
 
     mutating func copyTree(order: Int) {

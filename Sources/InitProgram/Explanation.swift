@@ -5,11 +5,6 @@ internal import KernelVocabulary
 internal import SystemPackage
 
 extension ProgramImage {
-    /// The indices of the instructions of one child step.
-    package func instructionsOfStep(_ step: Int) -> [Int] {
-        stepOfInstruction.indices.filter { stepOfInstruction[$0] == step }
-    }
-
     /// One instruction as text, such as `openat2($rootfs, "proc", …) -> $target`.
     package func rendered(_ index: Int) -> String {
         switch instruction(index) {

@@ -64,6 +64,11 @@ extension Assembler.Condition {
         .memory(status + StatusLayout.device, mask: -1, value: major | minor << 32)
     }
 
+    /// Both conditions of a device of memory, such as /dev/null: character device 1:`minor`.
+    static func ofMemoryDevice(_ status: Int, _ minor: Int) -> InlineArray<2, Self> {
+        [.isFile(status, .characterDevice), .isDevice(status, 1, minor)]
+    }
+
     /// The file of a statx result is the root of a mount.
     static func isMountRoot(_ status: Int) -> Self {
         let bit = StatusAttributes.mountRoot.rawValue

@@ -58,6 +58,16 @@ package struct PackedInstruction: Sendable {
         operandCount = Int32(operands.count)
     }
 
+    /// Whether its ignored errnos, if any, are at most four, and errnos.
+    var ignoresErrnos: Bool {
+        guard ignoredCount <= 4 else { return false }
+        for place in 0..<Int(ignoredCount) {
+            let errno = ignored >> (16 * place) & UInt64(UInt16.max)
+            guard errno > 0, errno <= UInt64(Int16.max) else { return false }
+        }
+        return true
+    }
+
     /// The errnos that do not stop the program.
     var ignoredErrnos: [Errno] {
         (0..<min(Int(ignoredCount), 4)).map {
@@ -67,6 +77,22 @@ package struct PackedInstruction: Sendable {
 }
 
 extension ProgramImage {
+    /// The step of one instruction; nil if the index is none of an instruction.
+    package func step(of index: Int) -> Int? {
+        guard packed.indices.contains(index) else { return nil }
+        // The last step that begins here or before: those without instructions begin where the
+        // next one does.
+        return stepStarts.lastIndex { $0 <= index } ?? 0
+    }
+
+    /// The instructions of one step.
+    package func instructions(ofStep step: Int) -> Range<Int> {
+        guard stepStarts.indices.contains(step) else { return 0..<0 }
+        let next = step + 1
+        let end = next < stepStarts.count ? stepStarts[next] : packed.count
+        return stepStarts[step]..<end
+    }
+
     /// One instruction.
     package func instruction(_ index: Int) -> Instruction {
         let packed = packed[index]

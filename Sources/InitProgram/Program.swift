@@ -199,8 +199,9 @@ package struct ProgramImage: Sendable {
     package internal(set) var inputs = DescriptorTable<Cell>()
     /// The notes on instructions whose failure means more than its errno.
     package internal(set) var notes: [ProgramNote] = []
-    /// For each instruction, the index of its step among the plan's child steps.
-    package internal(set) var stepOfInstruction: [Int] = []
+    /// The first instruction of each of the plan's child steps; one without instructions has that
+    /// of the next.
+    package internal(set) var stepStarts: [Int] = []
     /// The step of each time mark; none if the launch is not timed.
     package internal(set) var timedSteps: [Int] = []
     /// The instruction at which a created container waits to be started.

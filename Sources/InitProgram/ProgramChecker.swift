@@ -19,35 +19,32 @@ extension ProgramImage {
     ///
     /// - Throws: `ProgramFault` for the first rule that is broken.
     package func check() throws(ProgramFault) {
-        guard stepOfInstruction.count == packed.count else {
-            throw ProgramFault(
-                instruction: packed.count, rule: "every instruction has a step")
-        }
         let limits = Limits(cells: cellNames.count, bytes: data.count, instructions: packed.count)
-        for index in packed.indices { try check(packed[index], at: index, limits) }
+        let instructions = packed.span
+        let operands = operands.span
+        for index in instructions.indices {
+            try check(instructions[index], at: index, operands, limits)
+        }
         // Sixteen indices are left for the cells of the program that runs before this one.
         guard cellNames.count < Int(UInt16.max) - 16 else {
             throw ProgramFault(instruction: 0, rule: "a cell's index fits an instruction")
         }
         for relocation in progressRelocations {
-            guard relocation.at % 8 == 0, relocation.at >= 0, relocation.at + 8 <= data.count,
-                ProgressWords.offsets.contains(relocation.offset)
+            guard limits.hasWord(at: relocation.at),
+                ProgressWords.isPlace(relocation.offset)
             else {
                 throw ProgramFault(
                     instruction: packed.count, rule: "an address stands inside the data")
             }
         }
         for relocation in cellRelocations {
-            guard relocation.at % 8 == 0, relocation.at >= 0, relocation.at + 8 <= data.count,
-                cellNames.indices.contains(relocation.cell.index)
-            else {
+            guard limits.hasWord(at: relocation.at), limits.hasCell(relocation.cell) else {
                 throw ProgramFault(
                     instruction: packed.count, rule: "an address is that of a cell")
             }
         }
         for relocation in relocations {
-            guard relocation.at % 8 == 0, relocation.at >= 0, relocation.at + 8 <= data.count,
-                (0..<data.count).contains(relocation.target)
+            guard limits.hasWord(at: relocation.at), limits.hasBytes(1, at: relocation.target)
             else {
                 throw ProgramFault(
                     instruction: packed.count, rule: "an address stands inside the data")
@@ -57,7 +54,8 @@ extension ProgramImage {
             throw ProgramFault(instruction: packed.count, rule: "the last one ends the process")
         }
         let refuses =
-            last.call == .close && operands[last.operands].elementsEqual([.literal(-1)])
+            last.call == .close && last.operands.count == 1
+            && operands[last.operands.lowerBound] == .literal(-1)
             && !last.ignoredErrnos.contains(.badFileDescriptor)
         let executes = last.call == .execve && last.ignoredCount == 0
         guard last.call == .exitGroup || executes || refuses else {
@@ -77,10 +75,15 @@ extension ProgramImage {
         func hasBytes(_ count: Int, at offset: Int) -> Bool {
             offset >= 0 && offset <= bytes - count
         }
+
+        func hasWord(at offset: Int) -> Bool { offset % 8 == 0 && hasBytes(8, at: offset) }
     }
 
+    // Inlined, so that only the fields that count are loaded.
+    @inline(__always)
     private func check(
-        _ instruction: PackedInstruction, at index: Int, _ limits: Limits
+        _ instruction: PackedInstruction, at index: Int, _ operands: Span<Operand>,
+        _ limits: Limits
     ) throws(ProgramFault) {
         func fault(_ rule: String) -> ProgramFault { ProgramFault(instruction: index, rule: rule) }
         let places = instruction.operands
@@ -147,7 +150,7 @@ extension ProgramImage {
         case .cell(let cell), .cellAddress(let cell): limits.hasCell(cell)
         case .address(let offset), .text(let offset): limits.hasBytes(max(count, 1), at: offset)
         case .progress(let offset):
-            ProgressWords.offsets.contains(offset) || (count == 0 && TimeMark.isPlace(offset))
+            ProgressWords.isPlace(offset) || (count == 0 && TimeMark.isPlace(offset))
         }
     }
 }
@@ -164,18 +167,11 @@ extension PackedInstruction.Kind {
     }
 }
 
-extension PackedInstruction {
-    /// Whether its ignored errnos, if any, are at most four, and errnos.
-    fileprivate var ignoresErrnos: Bool {
-        if ignoredCount == 0 { return true }
-        return ignoredCount <= 4
-            && ignoredErrnos.allSatisfy { (1...CInt(Int16.max)).contains($0.rawValue) }
-    }
-}
-
 /// The words of `struct machine_progress` (CLinux.h).
 enum ProgressWords {
-    /// Where they begin.
-    static let offsets = stride(from: 0, through: 12, by: 4)
+    /// Whether one begins at this offset.
+    static func isPlace(_ offset: Int) -> Bool {
+        offset >= 0 && offset <= 12 && offset % 4 == 0
+    }
 }
 #endif

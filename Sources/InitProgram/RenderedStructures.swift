@@ -296,8 +296,7 @@ private struct PreparedMemory {
             "{ws_row=\(quarter(offset)), ws_col=\(quarter(offset + 2))}"
         case .setInterfaceFlags:
             fields([
-                "ifr_name":
-                    "\"\(String(decoding: image.data[offset...].prefix { $0 != 0 }, as: UTF8.self))\"",
+                "ifr_name": "\"\(image.text(at: offset))\"",
                 "ifr_flags": InterfaceFlags.spelling(of: quarter(offset + 16)),
             ])
         default: nil

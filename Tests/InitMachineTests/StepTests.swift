@@ -74,7 +74,7 @@ struct StepTests {
             Issue.record("the program was not refused with errno \(errno)")
             return
         }
-        #expect(image.stepOfInstruction[instruction] == 0)
+        #expect(image.step(of: instruction) == 0)
         #expect(image.note(of: instruction)?.contains(note) == true)
     }
 
@@ -136,7 +136,7 @@ struct StepTests {
             Issue.record("the directory was entered")
             return
         }
-        #expect(image.stepOfInstruction[instruction] == 5 && errno == EACCES)
+        #expect(image.step(of: instruction) == 5 && errno == EACCES)
         #expect(image.note(of: instruction) == "chdir to cwd (\"\(path)\")")
     }
 
@@ -150,7 +150,7 @@ struct StepTests {
             Issue.record("the directory was entered")
             return
         }
-        #expect(image.stepOfInstruction[instruction] == 1)
+        #expect(image.step(of: instruction) == 1)
         #expect(errno == (path == "/no" ? ENOENT : ENOTDIR))
     }
 

@@ -48,7 +48,7 @@ struct ExplanationTests {
     /// The calls of a step with this name, as text.
     private func rendered(_ name: String, of step: InitStep) -> [String] {
         let image = ProgramImage(of: step)
-        return image.instructionsOfStep(1).map(image.rendered).filter {
+        return image.instructions(ofStep: 1).map(image.rendered).filter {
             $0.hasPrefix(name + "(")
         }
     }
@@ -153,7 +153,7 @@ struct ExplanationTests {
         let device = Device(
             name: "x", mode: FileMode(.characterDevice, 0o666), major: 1, minor: 300)
         let image = ProgramImage(of: .device(.makeDevices(directory: "/dev", [device])))
-        let lines = image.instructionsOfStep(1).map(image.rendered)
+        let lines = image.instructions(ofStep: 1).map(image.rendered)
         #expect(lines.contains { $0.contains(#""x", S_IFCHR|0666, makedev(1, 300)) -> $made"#) })
         #expect(lines.contains("skip 1 if stx_mode & S_IFMT is S_IFCHR"))
         #expect(lines.contains("skip 1 if stx_rdev is makedev(1, 300)"))
@@ -162,7 +162,7 @@ struct ExplanationTests {
     @Test("a clone shows its flags and where its descriptors come from and go to")
     func clone() {
         let image = ProgramImage(of: .namespace(.continueInChild(intoCgroup: true)))
-        let lines = image.instructionsOfStep(1).map(image.rendered)
+        let lines = image.instructions(ofStep: 1).map(image.rendered)
         #expect(
             lines.contains {
                 $0.contains("clone3({flags=CLONE_PIDFD|CLONE_PARENT|CLONE_INTO_CGROUP, pidfd=&$")
@@ -182,7 +182,7 @@ struct ExplanationTests {
     @Test("a waiting init shows its signals and what it polls")
     func waiting() {
         let image = ProgramImage(of: .exchange(.waitForStartOrSignal))
-        let lines = image.instructionsOfStep(1).map(image.rendered)
+        let lines = image.instructions(ofStep: 1).map(image.rendered)
         #expect(
             lines.contains {
                 $0.hasPrefix("signalfd4(-1, [SIGHUP, SIGINT, SIGQUIT, SIGABRT, SIGTERM], 8")

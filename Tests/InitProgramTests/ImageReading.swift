@@ -44,7 +44,7 @@ extension ProgramImage {
     }
 
     /// The instructions of the second step, which was given to `init(of:)`.
-    var ofStep: [Instruction] { instructionsOfStep(1).map(instruction) }
+    var ofStep: [Instruction] { instructions(ofStep: 1).map(instruction) }
 
     /// The operands of the step's calls with this name, in order.
     func operands(of name: String) -> [[Operand]] {

@@ -136,7 +136,6 @@ struct BrokenProgram: Sendable, CustomTestStringConvertible {
         },
         BrokenProgram("no instruction", at: 0, end) {
             $0.packed = []
-            $0.stepOfInstruction = []
         },
         BrokenProgram("no end", at: 1, end) { $0.replace(1, by: call()) },
         BrokenProgram("a copy at the end", at: 2, end) {
@@ -148,9 +147,6 @@ struct BrokenProgram: Sendable, CustomTestStringConvertible {
                 by: .call(
                     .close, [.literal(-1)], result: nil, ignoring: [.badFileDescriptor],
                     retries: 0))
-        },
-        BrokenProgram("a lost step", at: 2, "every instruction has a step") {
-            $0.stepOfInstruction.removeLast()
         },
         BrokenProgram("an odd relocation", at: 2, "an address stands inside the data") {
             $0.relocations = [(at: 4, target: 0)]

@@ -30,10 +30,10 @@ struct TimeMarkTests {
         let timed = ProgramImage(lowering: steps, isTimed: true)
         #expect(timed.timedSteps == [0, 1, 2])
         let places = marks(timed)
-        #expect(places.map { timed.stepOfInstruction[$0] } == [0, 1, 2])
+        #expect(places.map { timed.step(of: $0) } == [0, 1, 2])
         #expect(
             places.allSatisfy {
-                $0 == 0 || timed.stepOfInstruction[$0 - 1] < timed.stepOfInstruction[$0]
+                timed.stepStarts.contains($0)
             })
         try timed.check()
     }

@@ -167,7 +167,8 @@ private struct FaultyLaunches {
         if launching == .create, image.packed[index].isCall(of: .execve) {
             return
         }
-        let origin = planned.plan.childSteps[image.stepOfInstruction[index]].origin
+        let step = try #require(image.step(of: index))
+        let origin = planned.plan.childSteps[step].origin
         let mayBePassedOver = Self.mayBePassedOver(index, in: image)
         // The checker treats this call as one that always fails; the second operand, which close(2)
         // does not have, distinguishes it from a failure of the program itself.

@@ -254,7 +254,7 @@ extension LaunchPlan {
     /// The difference between this plan's init and the one that create started; nil if none is
     /// known.
     fileprivate func difference(from record: ContainerRecord, _ image: ProgramImage) -> String? {
-        let starts = stepStarts(in: image)
+        let starts = image.stepStarts
         let former = record.stepStarts
         guard starts.count == former.count else {
             return "the plan made anew has \(starts.count) steps for init, and create's had "

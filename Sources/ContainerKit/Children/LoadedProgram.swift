@@ -132,12 +132,10 @@ final class LoadedProgram {
         }
         let first = (memory + offset).bindMemory(
             to: machine_instruction.self, capacity: image.packed.count)
-        image.packed.withUnsafeBufferPointer { instructions in
-            image.operands.withUnsafeBufferPointer { operands in
-                for index in instructions.indices {
-                    encode(instructions[index], operands, at: first + index)
-                }
-            }
+        let instructions = image.packed.span
+        let operands = image.operands.span
+        for index in instructions.indices {
+            encode(instructions[index], operands, at: first + index)
         }
     }
 
@@ -273,8 +271,10 @@ final class LoadedProgram {
 
     // MARK: Instructions
 
+    // Inlined, so that only the fields that count are loaded.
+    @inline(__always)
     private func encode(
-        _ instruction: PackedInstruction, _ operands: UnsafeBufferPointer<Operand>,
+        _ instruction: PackedInstruction, _ operands: Span<Operand>,
         at place: UnsafeMutablePointer<machine_instruction>
     ) {
         place.initialize(to: machine_instruction())
@@ -294,30 +294,27 @@ final class LoadedProgram {
             place.pointee.distance = UInt16(instruction.distance)
         }
         var cellOperands: UInt8 = 0
-        withUnsafeMutableBytes(of: &place.pointee.operand) { words in
-            let words = words.assumingMemoryBound(to: Int64.self)
-            var index = 0
-            for number in instruction.operands {
-                let operand = operands[number]
-                words[index] = Int64(value(of: operand))
-                if case .cell = operand { cellOperands |= 1 << UInt8(index) }
-                index += 1
+        withUnsafeMutableBytes(of: &place.pointee.operand) { bytes in
+            let words = bytes.assumingMemoryBound(to: Int64.self)
+            // As the machine takes them: numbers, addresses, and the indices of cells.
+            let first = instruction.operands.lowerBound
+            for argument in 0..<instruction.operands.count {
+                let word: Int
+                switch operands[first + argument] {
+                case .literal(let value): word = value
+                case .named(let named): word = named.number
+                case .cell(let cell):
+                    word = cell.index
+                    cellOperands |= 1 << UInt8(argument)
+                case .address(let offset), .text(let offset): word = base + dataOffset + offset
+                case .cellAddress(let cell): word = address(of: cell)
+                case .progress(let offset): word = progress + offset
+                }
+                words[argument] = Int64(word)
             }
         }
         // Only a call takes the values of cells.
         if instruction.kind == .call { place.pointee.cell_operands = cellOperands }
-    }
-
-    /// An operand as the machine takes it: a number, an address, or the index of a cell.
-    private func value(of operand: Operand) -> Int {
-        switch operand {
-        case .literal(let value): value
-        case .named(let named): named.number
-        case .cell(let cell): cell.index
-        case .address(let offset), .text(let offset): base + dataOffset + offset
-        case .cellAddress(let cell): address(of: cell)
-        case .progress(let offset): progress + offset
-        }
     }
 }
 #endif

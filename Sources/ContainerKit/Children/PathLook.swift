@@ -87,10 +87,8 @@ struct PathLook {
         let process = OwnedDescriptor(taking: child.pidfd)
         let time = deadline.remainingMilliseconds
         guard try hasEnded(process.number, withinMilliseconds: time) else {
-            let index = helper.page.index
-            let steps = image.stepOfInstruction
             return .silence(
-                step: steps.indices.contains(index) ? steps[index] : 0,
+                step: image.step(of: helper.page.index) ?? 0,
                 stuck: end(child.pid, process.number))
         }
         _ = try? waitProcess(process.number)

@@ -11,8 +11,8 @@ extension LaunchPlan {
         let report = childSteps.lastIndex {
             if case .exchange(.reportToParent(.ready)) = $0.step { true } else { false }
         }
-        let first = image.stepOfInstruction.firstIndex { $0 > report ?? -1 }
-        return recordedInstructions(image, from: first ?? 0)
+        let next = (report ?? -1) + 1
+        return recordedInstructions(image, from: image.instructions(ofStep: next).lowerBound)
     }
 
     /// The instruction at which init waits for start: the marked one, or the wait for the parent's
@@ -20,19 +20,7 @@ extension LaunchPlan {
     func startWaitIndex(in image: ProgramImage) -> Int {
         if let index = image.startWaitIndex { return index }
         let step = childSteps.lastIndex { $0.step == .exchange(.waitForParent(.start)) } ?? 0
-        return image.instructionsOfStep(step).first ?? 0
-    }
-
-    /// The first instruction of each child step; a step without instructions has that of the next
-    /// step.
-    func stepStarts(in image: ProgramImage) -> [Int] {
-        var starts: [Int] = []
-        starts.reserveCapacity(childSteps.count)
-        for (index, step) in image.stepOfInstruction.enumerated() {
-            while starts.count <= step { starts.append(index) }
-        }
-        while starts.count < childSteps.count { starts.append(image.stepOfInstruction.count) }
-        return starts
+        return image.instructions(ofStep: step).lowerBound
     }
 
     /// The instructions from `index` on, in the form in which an error names them.
@@ -43,7 +31,7 @@ extension LaunchPlan {
                 call.name != "exit_group"
             else { return nil }
             let refuses = operands == [.literal(-1)]
-            let planned = childSteps[image.stepOfInstruction[index]]
+            let planned = childSteps[image.step(of: index) ?? 0]
             return RecordedInstruction(
                 index: index, origin: planned.origin, theme: StepTheme(planned.step),
                 call: refuses ? "" : call.name,

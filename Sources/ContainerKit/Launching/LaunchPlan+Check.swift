@@ -79,13 +79,14 @@ extension LaunchPlan {
             provided += planned.step.action.provides
             if case .child(.start) = planned.step { break }
         }
-        for planned in childSteps {
-            for input in planned.step.inputs where !input.isMadeByStart {
+        // By index: a loop over the elements would copy each step.
+        for index in childSteps.indices {
+            for input in childSteps[index].step.inputs where !input.isMadeByStart {
                 guard provided.contains(input) else {
                     throw PlanFault(.missingDescriptor, "nothing opens \(input) for the child")
                 }
             }
-            if let opened = planned.step.opened { provided.append(opened) }
+            if let opened = childSteps[index].step.opened { provided.append(opened) }
         }
     }
 
@@ -144,9 +145,12 @@ extension LaunchPlan {
 
     /// Each message has a sender and a receiver, in an order in which neither side waits for ever.
     private func checkExchanges() throws(PlanFault) {
-        var runtime = Side(
-            exchanges: (parentSteps + laterSteps).flatMap { $0.step.action.exchanges })
-        var child = Side(exchanges: childSteps.flatMap { $0.step.exchanges })
+        var runtime = Side()
+        for planned in parentSteps { runtime.exchanges += planned.step.action.exchanges }
+        for planned in laterSteps { runtime.exchanges += planned.step.action.exchanges }
+        var child = Side()
+        // By index: a loop over the elements would copy each step.
+        for index in childSteps.indices { child.exchanges += childSteps[index].step.exchanges }
         // Each side advances until it waits for a message that the other has not sent yet.
         while runtime.advance(to: &child) || child.advance(to: &runtime) {}
         if let message = runtime.awaited {
@@ -163,14 +167,10 @@ extension LaunchPlan {
 
 /// One side of the rendezvous.
 private struct Side {
-    let exchanges: [Exchange]
+    var exchanges: [Exchange] = []
     private var place = 0
     /// Messages that the other side has sent and this one has not received.
     private(set) var inbox: ArraySlice<Message> = []
-
-    init(exchanges: [Exchange]) {
-        self.exchanges = exchanges
-    }
 
     /// Sends and receives as far as possible; returns false if it cannot advance.
     mutating func advance(to other: inout Side) -> Bool {

@@ -18,7 +18,7 @@ extension LaunchPlan {
             var step = Self.json(planned.origin, planned.step.sentence)
             if index == mark?.step { step.append("here", .bool(true)) }
             if let image {
-                let calls = image.instructionsOfStep(index).map {
+                let calls = image.instructions(ofStep: index).map {
                     JSONValue.string(image.rendered($0))
                 }
                 step.append("calls", .array(calls))

@@ -29,7 +29,7 @@ extension LaunchPlan {
         for (index, line) in child.enumerated() {
             lines.append((index == mark?.step ? "=> " : blank) + line)
             guard let image else { continue }
-            for instruction in image.instructionsOfStep(index) {
+            for instruction in image.instructions(ofStep: index) {
                 lines.append(
                     (instruction == mark?.instruction ? "=> " : blank) + "         "
                         + Printable.text(image.rendered(instruction)))

@@ -53,10 +53,10 @@ extension Launcher {
     /// The error of a child that is not done in time, with the step that it is at.
     func overdue(_ limit: TimeLimit) -> ContainerError {
         let index = progress?.index ?? -1
-        guard image.stepOfInstruction.indices.contains(index) else {
+        guard let step = image.step(of: index) else {
             return limit.passed("init does not begin")
         }
-        let planned = plan.childSteps[image.stepOfInstruction[index]]
+        let planned = plan.childSteps[step]
         if case .hook(.runHook(let hook, _, _, _)) = planned.step { return hook.overdue(limit) }
         return limit.passed(
             "init is at the step: \(planned.step.sentence)", field: planned.origin.path)

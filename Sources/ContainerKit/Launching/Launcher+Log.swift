@@ -36,7 +36,7 @@ extension Launcher {
     func logChildSteps(untilEnd: Bool = false) {
         let steps = plan.childSteps
         guard let logged = loggedChildStepCount, let progress else { return }
-        let done = untilEnd ? steps.count : image.stepOfInstruction[safely: progress.index] ?? 0
+        let done = untilEnd ? steps.count : image.step(of: progress.index) ?? 0
         guard done > logged else { return }
         for planned in steps[logged..<done] { log(planned, "done") }
         loggedChildStepCount = done
@@ -47,7 +47,7 @@ extension Launcher {
         guard pid > 0, let progress else { return }
         logChildSteps()
         let steps = plan.childSteps
-        guard let current = image.stepOfInstruction[safely: progress.index],
+        guard let current = image.step(of: progress.index),
             steps.indices.contains(current)
         else { return }
         log(steps[current], progress.error == 0 ? "not done" : "failed")
@@ -57,13 +57,6 @@ extension Launcher {
         options.logger.debug(
             "init: \(planned.step.sentence)",
             metadata: ["field": "\(planned.origin)", "pid": "\(pid)", "outcome": "\(outcome)"])
-    }
-}
-
-extension [Int] {
-    /// The element at an index that may be out of range.
-    fileprivate subscript(safely index: Int) -> Int? {
-        indices.contains(index) ? self[index] : nil
     }
 }
 #endif

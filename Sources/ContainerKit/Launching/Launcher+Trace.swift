@@ -27,12 +27,11 @@ extension Launcher {
         let hasFailed = progress.error != 0
         var steps = plan.timedSteps(image).begun { progress.time(ofMark: $0) }
         var end = executionTime ?? LaunchTrace.now
-        if hasFailed, !steps.isEmpty, image.stepOfInstruction.indices.contains(progress.index) {
+        if hasFailed, !steps.isEmpty, let step = image.step(of: progress.index) {
             // Not each step has a mark.
-            let planned = plan.childSteps[image.stepOfInstruction[progress.index]]
+            let planned = plan.childSteps[step]
             steps[steps.count - 1].step.become(planned)
-        } else if let index = image.startWaitIndex {
-            let wait = image.stepOfInstruction[index]
+        } else if let index = image.startWaitIndex, let wait = image.step(of: index) {
             let before = steps.prefix { image.timedSteps[$0.step.mark] < wait }
             if before.count < steps.count { end = steps[before.count].start }
             steps = Array(before)
@@ -61,8 +60,9 @@ extension LaunchPlan {
 
     /// The steps that follow the wait for `start`, which the record keeps.
     func timedStepsAfterWait(_ image: ProgramImage) -> [TimedStep] {
-        guard let index = image.startWaitIndex else { return [] }
-        let wait = image.stepOfInstruction[index]
+        guard let index = image.startWaitIndex, let wait = image.step(of: index) else {
+            return []
+        }
         return timedSteps(image).filter { image.timedSteps[$0.mark] > wait }
     }
 }

@@ -146,10 +146,10 @@ struct ContainerRecord: Equatable, Sendable {
     private mutating func visitRest(_ fields: inout RecordFields) {
         fields.required(Self.firstBehindState, &cgroups, CgroupLayout.init(record:), \.record)
         fields.flag("ownsCgroup", &ownsCgroup, isWritten: ownsCgroup)
-        var kills = String(outOfMemoryKillsBefore)
+        var kills = "\(outOfMemoryKillsBefore)"
         fields.text(
             "outOfMemoryKillsBefore", &kills, isWritten: outOfMemoryKillsBefore > 0)
-        outOfMemoryKillsBefore = UInt64(kills) ?? 0
+        outOfMemoryKillsBefore = kills.isSame("0") ? 0 : UInt64(kills) ?? 0
         fields.number("startWaitIndex", &startWaitIndex, isOptional: true)
         fields.list(
             Self.firstOfRest, &lastInstructions, RecordedInstruction.init, \.json,

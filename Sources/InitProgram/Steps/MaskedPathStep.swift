@@ -78,9 +78,7 @@ extension Assembler {
         open(text("/dev/null"), .pathOnly | .noFollow, into: place)
         let status = scratch()
         statx(.cell(place), into: status)
-        let conditions: InlineArray<2, Condition> = [
-            .isFile(status, .characterDevice), .isDevice(status, 1, 3),
-        ]
+        let conditions = Condition.ofMemoryDevice(status, 3)
         for index in conditions.indices {
             let isNull = skip(when: conditions[index])
             refuse("/dev/null of the host is not the null device (character device 1:3)")

@@ -165,9 +165,7 @@ extension Assembler {
     private mutating func skipUnless(_ status: Int, is device: DeviceStreams)
         -> InlineArray<2, Label>
     {
-        let conditions: InlineArray<2, Condition> = [
-            .isFile(status, .characterDevice), .isDevice(status, 1, device.minor),
-        ]
+        let conditions = Condition.ofMemoryDevice(status, device.minor)
         return InlineArray { index in
             let isSo = skip(when: conditions[index])
             let isNot = skip(when: .always)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
+
 /// Gathers the text of JSON values.
 struct JSONWriter {
     private(set) var bytes: [UInt8] = []
@@ -16,8 +18,8 @@ struct JSONWriter {
         switch value {
         case .null: add("null")
         case .bool(let value): add(value ? "true" : "false")
-        case .integer(let value): add("\(Int(value))")
-        case .unsigned(let value): add(Int(exactly: value).map { "\($0)" } ?? String(value))
+        case .integer(let value): bytes.append(decimal: Int(value))
+        case .unsigned(let value): add("\(value)")
         case .double(let value): add(value.isFinite ? value.description : "null")
         case .string(let value): writeString(value)
         case .array(let elements): writeArray(elements)

@@ -18,7 +18,7 @@ struct LastInstructionsTests {
 
         let report = try #require(
             launch.plan.childSteps.lastIndex { $0.step == .exchange(.reportToParent(.ready)) })
-        let write = try #require(image.instructionsOfStep(report).last)
+        let write = try #require(image.instructions(ofStep: report).last)
         let calls = image.packed.indices.filter { index in
             guard index > write, case .call(let call, _, _, _, _) = image.instruction(index)
             else { return false }

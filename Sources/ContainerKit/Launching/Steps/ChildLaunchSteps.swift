@@ -259,7 +259,7 @@ extension Launcher {
         _ = receiveByte()
         guard let progress, progress.error == 0 else { throw childFailure() }
         // The first instruction of the last step.
-        let last = image.instructionsOfStep(plan.childSteps.count - 1).first ?? 0
+        let last = image.instructions(ofStep: plan.childSteps.count - 1).first ?? 0
         guard progress.index >= last else { throw childFailure() }
     }
 

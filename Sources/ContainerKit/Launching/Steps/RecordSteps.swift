@@ -118,7 +118,7 @@ extension Launcher {
 
     /// Adds to the record what is needed to find init's position in its plan later.
     private func keepPlan(in record: inout ContainerRecord) {
-        record.stepStarts = plan.stepStarts(in: image)
+        record.stepStarts = image.stepStarts
         record.isTimed = !image.timedSteps.isEmpty
         record.timedSteps = plan.timedStepsAfterWait(image)
         record.choices = choices
