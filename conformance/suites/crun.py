@@ -28,6 +28,8 @@ HERE = pathlib.Path(__file__).resolve().parent.parent / "crun"
 LIMIT_SECONDS = 40
 CGROUP_NAMES = r"test-tmp\w+|container-\d+|frozen"
 UNIFIED = scratch.CGROUPS / "unified"
+# What the test VM gets of the folder.
+NEEDED = ("*.py", "init")
 
 
 def built():
@@ -93,6 +95,10 @@ def judge(status, output, errors):
 
 def run(runtime, only, logs):
     tests, version = built()
+    return version, run_built(tests, runtime, only, logs)
+
+
+def run_built(tests, runtime, only, logs):
     chosen = [
         (path, name)
         for path in sorted(tests.glob("test_*.py"))
@@ -120,7 +126,7 @@ def run(runtime, only, logs):
 
         # Each has containers and a state directory of its own.
         found = dict(scratch.three_at_once(one, chosen))
-    return version, found
+    return found
 
 
 def title(path, name):

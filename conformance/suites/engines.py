@@ -11,10 +11,10 @@ import re
 import subprocess
 
 import image
+from in_vm import REPO
 from results import Result
 from sources import CACHE, NEWEST, Unavailable, checked, install, unpacked
 
-REPO = pathlib.Path(__file__).resolve().parent.parent.parent
 ENGINES = (
     "docker", "containerd", "containerd-2", "podman", "rootless-podman", "rootless-docker", "buildah", "systemd",
 )  # fmt: skip
@@ -23,8 +23,6 @@ NEWER = {"containerd-2": ("containerd", ("containerd", "containerd-shim-runc-v2"
 LIMIT_SECONDS = 3000
 # Packages on this machine: Docker itself, and what its image is made of.
 PACKAGES = ("docker.io", "containerd", "busybox-static")
-# These results depend on the VM, not on this machine.
-MACHINE = "test VM: cgroup v2, systemd"
 STATUS = {"ok": "pass", "FAILED": "fail", "not run": "skip"}
 LINE = re.compile(r"^(ok|FAILED|not run) +[\d.]+ s  (.+?)(?:: (.*))?$")
 HEADER = re.compile(r"^[\w-]+ with (\S+) (\S+)$", re.M)

@@ -11,7 +11,7 @@ import subprocess
 import runc
 import runc_vm
 import scratch
-from engines import REPO
+from in_vm import REPO
 
 WAYS = ("rootless", "plain", "delegated")
 # A user ID that is not in use here.

@@ -2,7 +2,8 @@
 """runc's integration suite in the test VM: with only cgroup v2, systemd, and an ordinary user.
 
 The suite is built here and copied to the VM; vm/runc-suite runs it. The VM is emulated and slow, so only
-files that can give other results there are run, with three ways of calling the runtime.
+files that can give other results there are run, with three ways of calling the runtime, and as root in a VM
+with SELinux instead of AppArmor.
 """
 
 import os
@@ -12,9 +13,9 @@ import subprocess
 import tempfile
 
 import image
+import in_vm
 import runc
 import sources
-from engines import MACHINE, REPO
 from results import Result
 from sources import Unavailable
 
@@ -32,8 +33,8 @@ WAYS = {
         "cgroups", "create", "cwd", "delete", "events", "exec", "kill", "mask", "pause", "ps", "run",
         "spec", "start_hello", "tty", "update",
     ),
+    "selinux": ("selinux", "userns"),
 }  # fmt: skip
-LIMIT_SECONDS = 3000
 
 
 def archive(folder, tree):
@@ -85,20 +86,15 @@ def run(runtime, only, logs):
 
 def run_way(runtime, way, names, words, packed, logs):
     print(f"runc-vm: {way}", flush=True)
-    # The VM's own runc is older than the suite.
-    command = [
-        REPO / "conformance/vm/run-in-vm", "--timeout", LIMIT_SECONDS, "--copy", packed,
-        "--copy", runtime.path, "--", REPO / "conformance/vm/runc-suite", "--archive", packed.name,
-        "--runtime", f"./{os.path.basename(runtime.path)}", "--way", way, *words,
-    ]  # fmt: skip
     log = logs / way
-    with open(log, "w") as output:
-        done = subprocess.run(
-            [str(word) for word in command], stdout=output, stderr=subprocess.STDOUT
-        )
-    if done.returncode not in (0, 124):
+    # The VM's own runc is older than the suite.
+    given, copies = f"./{os.path.basename(runtime.path)}", [packed, runtime.path]
+    words = ["--archive", packed.name, "--way", way, *words]
+    security = ["security=selinux"] if way == "selinux" else []
+    status = in_vm.start("conformance/vm/runc-suite", given, words, log, copies, security)
+    if status not in (0, 124):
         text = log.read_text(errors="replace")
-        raise Unavailable(f"runc-vm: {way}: status {done.returncode}\n{text[-2000:]}")
+        raise Unavailable(f"runc-vm: {way}: status {status}\n{text[-2000:]}")
     return results(way, log, names)
 
 

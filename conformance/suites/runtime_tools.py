@@ -28,6 +28,8 @@ TAP_LIBRARY = pathlib.Path(__file__).resolve().parent.parent / "runtime-tools/ta
 LIMIT_SECONDS = 60
 # The programs name containers by UUIDs, and their cgroups in this form.
 CGROUP_NAMES = r"testdir|cgrouptest|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+# What the test VM gets of the folder.
+NEEDED = ("conformance-bin", "runtimetest", "rootfs-*.tar.gz")
 
 
 def built():
@@ -74,6 +76,10 @@ def judge(status, output, errors):
 
 def run(runtime, only, logs):
     tree, version = built()
+    return version, run_built(tree, runtime, only, logs)
+
+
+def run_built(tree, runtime, only, logs):
     names = sorted(path.name for path in (tree / "conformance-bin").iterdir())
     names = [name for name in names if not only or only.search(name)]
     # The tests of cgroups use the same few paths; all others may run in parallel.
@@ -107,4 +113,4 @@ def run(runtime, only, logs):
         listed = subprocess.run([command, "list", "-q"], capture_output=True, text=True).stdout
         for left in listed.split():
             subprocess.run([command, "delete", "--force", left], stderr=subprocess.DEVNULL)
-    return version, found
+    return found
