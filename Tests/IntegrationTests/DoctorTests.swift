@@ -110,7 +110,9 @@ struct DoctorTests {
         }
     }
 
-    @Test("the tools for subordinate IDs are judged by their rights and by no_new_privs")
+    @Test(
+        "the tools for subordinate IDs are judged by their rights and by no_new_privs",
+        Host.reachable)
     func tools() throws {
         try TestBundle.use { bundle throws in
             try bundle.giveToUser(65534)
@@ -143,7 +145,9 @@ struct DoctorTests {
         }
     }
 
-    @Test("a store on a read-only mount or of another user is missing, and no container can run")
+    @Test(
+        "a store on a read-only mount or of another user is missing, and no container can run",
+        Host.reachable)
     func closedStore() throws {
         try TestBundle.use { bundle throws in
             let place = "\(bundle.directory)/place"

@@ -76,7 +76,16 @@ extension Host {
     /// Whether an ordinary user is available, can reach the binary, and may create user namespaces.
     static let rootless: ConditionTrait = .enabled(
         if: isRoot && canBeRootless,
-        "needs root to begin with, setpriv, and user namespaces for all")
+        "needs root, setpriv, user namespaces for all, and a binary that all users can reach")
+
+    /// Whether other users reach the binary, which a home directory may hide.
+    static let reachable: ConditionTrait = .enabled(
+        if: canBeReached, "needs setpriv, and a binary that all users can reach")
+
+    static let canBeReached: Bool = {
+        let words = TestBundle.setpriv() + [runtime, "--version"]
+        return (try? RunningCommand(words, token: "none").wait())?.status == 0
+    }()
 
     static let canBeRootless: Bool = {
         let words = TestBundle.setpriv() + ["/usr/bin/unshare", "--user", runtime, "--version"]

@@ -72,18 +72,20 @@ def write(path, text):
         pass  # A controller that is not there, or a file that is not writable here.
 
 
-def make_cgroups(megabytes):
-    """A cgroup in each hierarchy, with limits that protect the machine; the one of cgroup v2 is always at its top."""
+def make_cgroups(megabytes, prefix=NAME):
+    """A cgroup in each hierarchy; the one of cgroup v2 is always at its top. Limits protect the machine, unless 0."""
     made = []
     for target, kind, names in hierarchies():
         parent = target if kind == "cgroup2" else own_cgroup(target, kind, names)
-        folder = parent / f"{NAME}{os.getpid()}"
+        folder = parent / f"{prefix}{os.getpid()}"
         folder.mkdir()
         made.append(folder)
         for name in ("cpuset.cpus", "cpuset.mems"):
             if kind == "cgroup" and (folder / name).exists():
                 write(folder / name, (parent / name).read_text())
         write(folder / "cgroup.clone_children", "1")
+        if not megabytes:
+            continue
         write(folder / "memory.limit_in_bytes", f"{megabytes}M")
         write(folder / "memory.max", f"{megabytes}M")
         write(folder / "memory.swap.max", "0")
@@ -113,17 +115,20 @@ def remove_cgroups(folders):
     return folders
 
 
-def remove_abandoned():
+def alive(pid):
+    try:
+        # Empty for a zombie, which some machines keep for a while.
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except OSError:
+        return False
+
+
+def remove_abandoned(prefix=NAME):
     """Removes the cgroups of campaigns that were killed."""
     for target, kind, names in hierarchies():
         parent = target if kind == "cgroup2" else own_cgroup(target, kind, names)
-        for folder in parent.glob(f"{NAME}*"):
-            try:
-                # Empty for a zombie, which some machines keep for a while.
-                alive = pathlib.Path(f"/proc/{folder.name[len(NAME):]}/cmdline").read_bytes() != b""
-            except OSError:
-                alive = False
-            if not alive:
+        for folder in parent.glob(f"{prefix}*"):
+            if not alive(folder.name[len(prefix):]):
                 remove_cgroups([folder])
 
 

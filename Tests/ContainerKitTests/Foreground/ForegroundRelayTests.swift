@@ -196,7 +196,7 @@ struct ForegroundRelayTests {
             host.closeBoth()
             own.closeBoth()
         }
-        var size = winsize(ws_row: 33, ws_col: 77, ws_xpixel: 0, ws_ypixel: 0)
+        var size = clinux_winsize(ws_row: 33, ws_col: 77, ws_xpixel: 0, ws_ypixel: 0)
         _ = ioctl(host.master, UInt(TIOCSWINSZ), &size)
         let former = try host.modes()
         let pid = try spawn(["/bin/sleep", "60"], terminal: own.slave)

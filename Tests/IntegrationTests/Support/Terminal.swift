@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CLinux
 import Glibc
 import Testing
 
@@ -62,7 +63,7 @@ final class Terminal {
     }
 
     func resize(rows: UInt16, columns: UInt16) throws {
-        var size = winsize(ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
+        var size = clinux_winsize(ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
         try check(ioctl(master, UInt(TIOCSWINSZ), &size), "TIOCSWINSZ")
     }
 }
