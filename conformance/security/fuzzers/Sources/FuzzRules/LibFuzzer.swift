@@ -4,13 +4,13 @@
 @_silgen_name("LLVMFuzzerMutate")
 private func changeBytes(_ start: UnsafeMutablePointer<UInt8>, _ size: Int, _ room: Int) -> Int
 
-/// Half of the changes of documents are changes of the tree, the others of bytes.
+/// Changes the tree, or the bytes.
 package func mutate(
     _ mutator: Mutator, _ target: Target, _ start: UnsafeMutablePointer<UInt8>, _ size: Int,
     _ room: Int, _ seed: UInt32
 ) -> Int {
     let bytes = Array(UnsafeBufferPointer(start: start, count: size))
-    guard target.readsJSON, seed % 4 != 0,
+    guard seed % 4 < target.treeShare,
         let changed = mutator.changed(bytes, seed: seed, limitBytes: room)
     else { return changeBytes(start, size, room) }
     return store(changed, start)
@@ -26,7 +26,7 @@ package func cross(
         Array(UnsafeBufferPointer(start: one.0, count: one.1)),
         Array(UnsafeBufferPointer(start: other.0, count: other.1))
     )
-    guard target.readsJSON,
+    guard target.treeShare > 0,
         let crossed = mutator.crossed(bytes, others, seed: seed, limitBytes: room)
     else { return 0 }
     return store(crossed, output)

@@ -6,13 +6,15 @@ import Glibc
 /// Something that reads bytes.
 package struct Target: Sendable {
     package var name: String
-    /// Whether inputs are documents, which are also changed as trees.
-    package var readsJSON: Bool
+    /// How many of four changes are changes of a document's tree; the others are of its bytes.
+    package var treeShare: UInt32
     package var run: @Sendable ([UInt8]) -> Void
 
-    package init(_ name: String, readsJSON: Bool, _ run: @escaping @Sendable ([UInt8]) -> Void) {
+    package init(
+        _ name: String, treeShare: UInt32 = 0, _ run: @escaping @Sendable ([UInt8]) -> Void
+    ) {
         self.name = name
-        self.readsJSON = readsJSON
+        self.treeShare = treeShare
         self.run = run
     }
 

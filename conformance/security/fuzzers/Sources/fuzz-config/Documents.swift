@@ -6,7 +6,7 @@ import FuzzRules
 
 extension Target {
     /// config.json: decoding, rules, and encoding.
-    static let config = Target("config", readsJSON: true) { bytes in
+    static let config = Target("config", treeShare: 3) { bytes in
         let decoded: Spec?
         var violations: [SpecError] = []
         do throws(SpecDecodingError) {
@@ -24,7 +24,7 @@ extension Target {
     }
 
     /// The other documents, each from the same bytes.
-    static let documents = Target("documents", readsJSON: true) { bytes in
+    static let documents = Target("documents", treeShare: 3) { bytes in
         checkDocument(bytes, "Process", { try Process(json: $0) }, \.encoded) { process in
             checkViolations(of: "Process.check") { try process.check() }
             _ = process.warnings

@@ -6,7 +6,7 @@ import FuzzRules
 
 extension Target {
     /// Any bytes are a value or an error with a place; a value survives being written.
-    static let reader = Target("reader", readsJSON: true) { bytes in
+    static let reader = Target("reader", treeShare: 1) { bytes in
         // Of a cut text only the last bracket is looked at, whatever is in front of it.
         _ = try? JSONReader.read(bytes.span, upTo: "a")
         let value: JSONValue

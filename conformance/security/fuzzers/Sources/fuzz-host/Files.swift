@@ -6,7 +6,7 @@ import FuzzRules
 
 extension Target {
     /// A compiled filter from the cache, and the page with a child's progress: the first byte chooses.
-    static let files = Target("files", readsJSON: false) { bytes in
+    static let files = Target("files") { bytes in
         guard let choice = bytes.first else { return }
         let contents = Array(bytes.dropFirst())
         switch choice {

@@ -7,7 +7,7 @@ import Glibc
 
 extension Target {
     /// Texts of the kernel, of images and of the environment: the first byte chooses the reader.
-    static let kernel = Target("kernel", readsJSON: false) { bytes in
+    static let kernel = Target("kernel") { bytes in
         guard let choice = bytes.first else { return }
         let text = Array(bytes.dropFirst())
         let word = String(decoding: text, as: UTF8.self)
@@ -42,7 +42,7 @@ extension Target {
     }
 
     /// The statistics of a cgroup, all of whose files have the input as their text.
-    static let statistics = Target("statistics", readsJSON: false) { bytes in
+    static let statistics = Target("statistics") { bytes in
         directory.fill(bytes)
         for layout in [CgroupDirectoryOnDisk.v2, CgroupDirectoryOnDisk.v1] {
             let cgroup = Cgroup(layout)

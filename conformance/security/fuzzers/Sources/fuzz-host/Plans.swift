@@ -8,7 +8,7 @@ import FuzzRules
 
 extension Target {
     /// A config that keeps the rules of the specification has a sound plan, or is refused in words.
-    static let plan = Target("plan", readsJSON: true) { bytes in
+    static let plan = Target("plan", treeShare: 3) { bytes in
         guard let read = try? Spec(json: bytes), (try? read.check(requiringProcess: false)) != nil
         else { return }
         let spec: Spec

@@ -7,7 +7,7 @@ import FuzzRules
 
 extension Target {
     /// The record of a container, the notes of a checkpoint, statistics as JSON.
-    static let record = Target("record", readsJSON: true) { bytes in
+    static let record = Target("record", treeShare: 3) { bytes in
         _ = ContainerRecord(stateOf: bytes)
         guard let value = try? JSONValue(json: bytes) else { return }
         var salvaged = ContainerRecord(salvaged: "box")
