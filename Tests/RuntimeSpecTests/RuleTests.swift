@@ -79,9 +79,49 @@ struct RuleTests {
             ("net.ipv4.conf.eno2/100.rp_filter", "net/ipv4/conf/eno2.100/rp_filter"),
             ("net/../../x", nil), ("net.//.x", nil), ("net..x", nil), ("/net/x", nil), ("", nil),
             ("net/./x", nil), ("net.x.", nil),
+            // To Swift, a separator and a combining mark are one character.
+            ("net/../\u{301}x", nil), ("net.ipv4.\u{301}x", "net/ipv4/\u{301}x"),
         ] as [(String, String?)])
     func sysctlPaths(_ name: String, _ path: String?) {
         #expect(Linux.sysctlPath(name) == path)
+    }
+
+    @Test(
+        "a name or a line is checked byte by byte, whatever Swift takes for a character",
+        arguments: [
+            (Linux(cgroupsPath: "/a/../\u{301}b"), "linux.cgroupsPath"),
+            (Linux(intelRdt: IntelRdt(closID: "a/\u{301}b")), "linux.intelRdt.closID"),
+            (Linux(intelRdt: IntelRdt(closID: "a\u{600}/b")), "linux.intelRdt.closID"),
+            (
+                Linux(intelRdt: IntelRdt(schemata: ["MB:0=9\r\nL3:0=f"])),
+                "linux.intelRdt.schemata[0]"
+            ),
+            (
+                Linux(intelRdt: IntelRdt(memBwSchema: "MB:0=9\r\nL3:0=f")),
+                "linux.intelRdt.memBwSchema"
+            ),
+            (
+                Linux(resources: Resources(unified: ["a/\u{301}b": "1"])),
+                "linux.resources.unified[\"a/\u{301}b\"]"
+            ),
+        ])
+    func bytes(_ linux: Linux, _ path: String) {
+        let spec = Spec(
+            ociVersion: "1.3.0", process: Process(args: ["sh"], cwd: "/"), root: Root(path: "r"),
+            linux: linux)
+        let error = #expect(throws: SpecErrors.self) { try spec.check() }
+        #expect(error?.violations.map(\.path.description) == [path])
+    }
+
+    @Test("a warning of unknown capabilities is one line, whatever their names are")
+    func controlCharacters() {
+        let capabilities = Capabilities(bounding: ["CAP_\n\u{1B}[31m"])
+        let process = Process(args: ["sh"], cwd: "/", capabilities: capabilities)
+        #expect(
+            process.warnings.map(\.description) == [
+                "process.capabilities: ignoring unknown or unavailable capabilities: "
+                    + "[CAP_\\n\\x1b[31m]"
+            ])
     }
 
     @Test("capabilities have the kernel's numbers")

@@ -62,10 +62,11 @@ struct ControlFiles {
         }
     }
 
-    /// The lines of a file, split into words.
+    /// The lines of a file, split into words; those without a word are left out.
     func lines(_ controller: String, _ file: String) throws(CgroupError) -> [[String]] {
         guard let text = try text(controller, file) else { return [] }
         return text.split(separator: UInt8(ascii: "\n")).map { words(of: Array($0)) }
+            .filter { !$0.isEmpty }
     }
 
     /// A pressure file of v2: two lines such as `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`.

@@ -112,10 +112,10 @@ final class ProgressPage {
     }
 
     private static func time(ofMark mark: Int, _ bytes: UnsafeRawBufferPointer) -> Int? {
+        // The record that names the mark may be damaged.
+        guard (0..<TimeMark.limit).contains(mark) else { return nil }
         let offset = TimeMark.offset(mark)
-        guard (0..<TimeMark.limit).contains(mark), offset + TimeMark.sizeBytes <= bytes.count else {
-            return nil
-        }
+        guard offset + TimeMark.sizeBytes <= bytes.count else { return nil }
         let seconds = bytes.loadUnaligned(fromByteOffset: offset, as: Int.self)
         let rest = bytes.loadUnaligned(fromByteOffset: offset + 8, as: Int.self)
         // A process that may trace the child can write anything there.

@@ -118,9 +118,9 @@ struct SeccompCache: Sendable {
         guard let end = entry.firstIndex(of: UInt8(ascii: "\n")), end < 100 else { return nil }
         let numbers = String(decoding: entry[..<end], as: UTF8.self).split(separator: " ")
             .compactMap { UInt($0) }
-        guard numbers.count == 3, numbers[0] == UInt(key.count), numbers[1] < 1 << 24 else {
-            return nil
-        }
+        guard numbers.count == 3, numbers[0] == UInt(key.count), numbers[1] < 1 << 24,
+            let flags = Int(exactly: numbers[2])
+        else { return nil }
         let program = end + 1 + key.count
         let names = program + Int(numbers[1])
         guard entry.count >= names, entry[(end + 1)..<program].elementsEqual(key),
@@ -129,7 +129,7 @@ struct SeccompCache: Sendable {
         else { return nil }
         return SeccompFilter(
             program: Array(entry[program..<names]),
-            flags: SeccompFilterFlags(rawValue: Int(numbers[2])),
+            flags: SeccompFilterFlags(rawValue: flags),
             unknownSystemCalls: entry[names...].split(separator: UInt8(ascii: "\n")).map {
                 String(decoding: $0, as: UTF8.self)
             })

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
+
 /// The rules for the other fields of `linux`.
 let linuxRules: [Rule<Spec>] = [
     checkMaskedPaths, checkCgroupsPath, checkDeviceNodes, checkNetDevices, checkPersonality,
@@ -41,7 +43,7 @@ private func checkMaskedPaths(
 ///
 /// Spec: config-linux.md, Cgroups Path.
 func checkCgroupsPath(_ spec: Spec, _ found: inout [SpecError]) {
-    guard let path = spec.linux?.cgroupsPath, path.split(separator: "/").contains("..") else {
+    guard let path = spec.linux?.cgroupsPath, path.parts(between: "/").contains("..") else {
         return
     }
     found.append(
@@ -139,15 +141,15 @@ func checkPersonality(_ spec: Spec, _ found: inout [SpecError]) {
 func checkIntelRdt(_ spec: Spec, _ found: inout [SpecError]) {
     guard let rdt = spec.linux?.intelRdt else { return }
     let section = "config-linux.md, IntelRdt"
-    if let name = rdt.closID, name == "." || name == ".." || (name != "/" && name.contains("/")) {
+    if let name = rdt.closID, name == "." || name == ".." || (name != "/" && name.hasByte("/")) {
         let message = "\(quoted(name)) is not a name of a directory"
         found.append(SpecError("linux.intelRdt.closID", message, section: section))
     }
-    if let line = rdt.memBwSchema, !line.hasPrefix("MB:") || line.contains("\n") {
+    if let line = rdt.memBwSchema, !line.begins(with: "MB:") || line.hasByte("\n") {
         let message = "\(quoted(line)) is not one line that begins with MB:"
         found.append(SpecError("linux.intelRdt.memBwSchema", message, section: section))
     }
-    for (index, line) in (rdt.schemata ?? []).enumerated() where line.contains("\n") {
+    for (index, line) in (rdt.schemata ?? []).enumerated() where line.hasByte("\n") {
         let path: JSONPath = "linux.intelRdt.schemata[\(index)]"
         found.append(SpecError(path, "must not contain a line break", section: section))
     }

@@ -246,7 +246,7 @@ func warnOfUnknownCapabilities(_ process: Process, _ found: inout [SpecError]) {
         for name in sets[index] where Capability(name: name) == nil { unknown.insert(name) }
     }
     guard !unknown.isEmpty else { return }
-    let names = unknown.sorted().joined(separator: " ")
+    let names = unknown.sorted().map { Printable.text($0) }.joined(separator: " ")
     found.append(
         SpecError(
             "process.capabilities", "ignoring unknown or unavailable capabilities: [\(names)]",

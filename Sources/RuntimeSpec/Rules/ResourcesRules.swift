@@ -87,7 +87,7 @@ func checkRdmaLimits(_ resources: Resources, _ found: inout [SpecError]) {
 /// Spec: config-linux.md, Unified.
 func checkUnifiedFiles(_ resources: Resources, _ found: inout [SpecError]) {
     for name in (resources.unified ?? [:]).keys.sorted()
-    where name.isEmpty || name.contains("/") || name == "." || name == ".." {
+    where name.isEmpty || name.hasByte("/") || name == "." || name == ".." {
         found.append(
             SpecError(
                 JSONPath("linux.resources.unified").appending(key: name),

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ByteText
+
 /// The rules of kernel parameters.
 let sysctlRules: [Rule<Spec>] = [
     checkSysctl
@@ -13,10 +15,15 @@ extension Linux {
     /// are both `net/ipv4/conf/eno2.100/rp_filter`. Nil if a part is empty, `.` or `..`, so that a
     /// path never leaves `/proc/sys`. Source: sysctl(8).
     public static func sysctlPath(_ name: String) -> String? {
-        let usesSlashes = name.first { $0 == "." || $0 == "/" } == "/"
-        let path = usesSlashes ? name : String(name.map { $0 == "." ? "/" : $0 == "/" ? "." : $0 })
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        return parts.contains { $0.isEmpty || $0 == "." || $0 == ".." } ? nil : path
+        // Bytes, since Swift joins a combining mark with the separator before it.
+        let (dot, slash) = (UInt8(ascii: "."), UInt8(ascii: "/"))
+        let usesSlashes = name.utf8.first { $0 == dot || $0 == slash } == slash
+        let path = name.utf8.map { byte in
+            usesSlashes || byte != dot && byte != slash ? byte : byte == dot ? slash : dot
+        }
+        let parts = path.split(separator: slash, omittingEmptySubsequences: false)
+        let isInside = parts.allSatisfy { !$0.isEmpty && $0 != [dot] && $0 != [dot, dot] }
+        return isInside ? String(decoding: path, as: UTF8.self) : nil
     }
 }
 
@@ -43,15 +50,15 @@ private func sysctlViolation(_ name: String, _ linux: Linux) -> String? {
     guard let path = Linux.sysctlPath(name) else {
         return "\(quoted(name)) is not a name of a kernel parameter"
     }
-    if ipcSysctlPaths.contains(path) || path.hasPrefix("fs/mqueue/") {
+    if ipcSysctlPaths.contains(path) || path.begins(with: "fs/mqueue/") {
         guard linux.namespace(.ipc) == nil else { return nil }
         return "sysctl \(quoted(name)) is not allowed in the host's ipc namespace"
     }
-    if path.hasPrefix("net/") {
+    if path.begins(with: "net/") {
         guard linux.namespace(.network) == nil else { return nil }
         return "sysctl \(quoted(name)) is not allowed in the host's network namespace"
     }
-    if path.hasPrefix("user/") {
+    if path.begins(with: "user/") {
         guard linux.namespace(.user) == nil else { return nil }
         return "sysctl \(quoted(name)) is not allowed in the host's user namespace"
     }

@@ -40,6 +40,17 @@ struct ProgressPageTests {
         #expect(ProgressPage.read(other) == nil)
     }
 
+    @Test(
+        "a mark that no page has was never noted, whatever a damaged record says",
+        arguments: [-1, 192, 1 << 59, Int.min, Int.max])
+    func marks(_ mark: Int) throws {
+        var bytes = try bytes()
+        #expect(ProgressPage.time(ofMark: mark, bytes) == nil)
+        // The first one is at byte 1024: a second of 1970.
+        bytes[1024] = 1
+        #expect(ProgressPage.time(ofMark: 0, bytes) == 1_000_000_000)
+    }
+
     @Test("pages of earlier versions are read: one page without notes, and notes without the mark")
     func earlier() throws {
         let bytes = try bytes()

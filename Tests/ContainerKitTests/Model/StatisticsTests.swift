@@ -146,6 +146,22 @@ struct StatisticsTests {
                 + #"{"major":8,"minor":16,"op":"Total","value":4}]}"#)
     }
 
+    @Test("a line of a cgroup's file without a word tells nothing")
+    func blankLines() throws {
+        try FileManager.default.createDirectory(
+            atPath: "\(store.path)/c", withIntermediateDirectories: true)
+        let cgroup = try cgroup(
+            .unified,
+            [
+                "io.stat": " \n8:0 rbytes=7\n\t\n", "cpu.pressure": " \nsome total=3\n",
+                "memory.stat": " \nfile 9\n",
+            ])
+        let statistics = try cgroup.statistics()
+        #expect(statistics.blockIO.serviceBytes.map(\.value) == [7])
+        #expect(statistics.cpu.pressure?.some.totalMicroseconds == 3)
+        #expect(statistics.memory.cache == 9)
+    }
+
     @Test("BFQ's statistics are preferred to the throttle's, with all of BFQ's files")
     func fairQueueing() throws {
         try FileManager.default.createDirectory(

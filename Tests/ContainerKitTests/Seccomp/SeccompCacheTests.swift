@@ -70,7 +70,10 @@ struct SeccompCacheTests {
             // An entry without names, and one with only the first, is valid, too.
             #expect(part == nil || part?.program == filter.program, "\(count) bytes")
         }
-        for text in ["", "\n", "3 x 1\nkey", "3 16\nkey", "3 99999999999 0\nkey", "-3 16 0\n"] {
+        for text in [
+            "", "\n", "3 x 1\nkey", "3 16\nkey", "3 99999999999 0\nkey", "-3 16 0\n",
+            "3 8 18446744073709551615\nkey--------",
+        ] {
             #expect(SeccompCache.filter(in: Array(text.utf8), for: Array("key".utf8)) == nil)
         }
     }
