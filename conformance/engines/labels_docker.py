@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Docker's own profile and the runtime's: a container under docker-default is stopped by swrunc under its profile."""
+
+import contextlib
+import dataclasses
+import shutil
+
+import docker_daemon
+from docker_daemon import IMAGE, docker, state
+from harness import NotRun, call, case, eventually, expect
+from labels_host import INSTALLED, PROFILES, is_loaded, loaded
+from page import block
+
+TRAP = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done"
+
+
+@case("AppArmor: docker stop, with the profiles of both", group="docker")
+def stop():
+    expect(is_loaded("swrunc"), True, "the profile is loaded")
+    docker("run", "-d", "--name", "box", "--network", "none", IMAGE, "sh", "-c", TRAP)
+    eventually(lambda: "ready" in docker("logs", "box"), "it takes signals")
+    expect(docker("exec", "box", "cat", "/proc/self/attr/current"), "docker-default (enforce)", "its profile")
+    docker("stop", "-t", "60", "box")
+    expect(state()["ExitCode"], 7, "exit code, that of its trap")
+
+
+@case("AppArmor: docker run with apparmor=unconfined", group="docker")
+def unconfined():
+    said = docker("run", "--rm", "--network", "none", "--security-opt", "apparmor=unconfined", IMAGE,
+                  "cat", "/proc/self/attr/current")  # fmt: skip
+    expect(said, "unconfined")
+
+
+@contextlib.contextmanager
+def daemon(given, apparmor):
+    if not shutil.which("dockerd"):
+        raise NotRun("no dockerd")
+    with apparmor(given), loaded(PROFILES / "swrunc"):
+        call("sh", "-ec", block("hosts/apparmor.sh", ("/etc/apparmor.d/swrunc", PROFILES / "swrunc")))
+        # docker-default is made anew, as at a boot.
+        with docker_daemon.opened(dataclasses.replace(given, path=str(INSTALLED))) as after:
+            yield after
