@@ -16,7 +16,10 @@ from podman_client import podman
 GADGET = pathlib.Path(__file__).resolve().parent / "gadget"
 # In a container: the device can be opened, the library is there, and the linker knows it.
 CACHED = "grep -q libgad.so.1 /etc/ld.so.cache && echo cached"
-SHOW = f"test -c /dev/gadget && : >>/dev/gadget && echo device; test -s /usr/lib/libgad.so.1 && echo library; {CACHED}"
+SHOW = f"""
+test -c /dev/gadget && : >>/dev/gadget && echo device
+test -s /usr/lib/libgad.so.1 && echo library
+{CACHED}"""
 SEEN = "device\nlibrary\ncached"
 # What a CDI file adds to that.
 SHOW_CDI = f"{SHOW}; echo $GADGET; readlink /usr/lib/libgad.so; touch /usr/lib/libgad.so.1 2>/dev/null || echo read-only"
@@ -75,7 +78,8 @@ def docker_prestart():
     expect(docker(*command, "--runtime", "gadget", docker_daemon.IMAGE, "sh", "-c", SHOW), SEEN, "what it sees")
     said = docker(*command, docker_daemon.IMAGE, "sh", "-c", SHOW, status=None)
     expect("device" in said, False, f"the device without that runtime: {said}")
-    docker("run", "-d", "--name", "box", "--network", "none", "--runtime", "gadget", docker_daemon.IMAGE, "sleep", "1000")
+    command = ("run", "-d", "--name", "box", "--network", "none", "--runtime", "gadget")
+    docker(*command, docker_daemon.IMAGE, "sleep", "1000")
     expect(docker("exec", "box", "sh", "-c", SHOW), SEEN, "what a process of exec sees")
 
 

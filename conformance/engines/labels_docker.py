@@ -14,7 +14,7 @@ from page import block
 TRAP = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done"
 
 
-@case("AppArmor: docker stop, with the profiles of both", group="docker")
+@case("docker stop, under the profiles of Docker and the runtime", group="docker")
 def stop():
     expect(is_loaded("swrunc"), True, "the profile is loaded")
     docker("run", "-d", "--name", "box", "--network", "none", IMAGE, "sh", "-c", TRAP)
@@ -24,7 +24,7 @@ def stop():
     expect(state()["ExitCode"], 7, "exit code, that of its trap")
 
 
-@case("AppArmor: docker run with apparmor=unconfined", group="docker")
+@case("docker run with apparmor=unconfined, under the profile of the runtime", group="docker")
 def unconfined():
     said = docker("run", "--rm", "--network", "none", "--security-opt", "apparmor=unconfined", IMAGE,
                   "cat", "/proc/self/attr/current")  # fmt: skip

@@ -51,18 +51,19 @@ def start(*options, rootless=False):
         current["busybox"]: "/inner/rootfs",
     }
     words = [word for source, place in volumes.items() for word in ("-v", f"{source}:{place}:ro")]
-    docker("run", "-d", "--name", "box", "--tmpfs", "/run:mode=1777,exec", *words, *options, IMAGE, "/bin/sleep", "3000")
+    tmpfs = ("--tmpfs", "/run:mode=1777,exec")
+    docker("run", "-d", "--name", "box", *tmpfs, *words, *options, IMAGE, "/bin/sleep", "3000")
     return DockerOuter(rootless)
 
 
-@case("docker run: the default profile refuses an ordinary user's container, with the reason", group="docker")
+@case("docker run with the default profile refuses an ordinary user's container, with the reason", group="docker")
 def default_profile():
     said = start(rootless=True).create(status=9)
     expect_in("clone", said)
     expect_in("seccomp", said)
 
 
-@case("docker run, unconfined: an ordinary user's container", group="docker")
+@case("docker run, unconfined, with an ordinary user's container", group="docker")
 def unconfined():
     chosen = UNCONFINED[: 3 if os.path.isdir("/sys/kernel/security/apparmor/policy") else 2]
     options = [word for option in chosen for word in ("--security-opt", option)]
@@ -88,7 +89,8 @@ def docker_in_docker():
         return running.shell(f"docker --host unix://{SOCKET} {text}", **options)
 
     try:
-        eventually(lambda: "ready" in inner("version >/dev/null 2>&1 && echo ready; true"), "dockerd in it answers", 180)
+        command = "version >/dev/null 2>&1 && echo ready; true"
+        eventually(lambda: "ready" in inner(command), "dockerd in it answers", 180)
     except Exception as error:
         raise type(error)(f"{error}\n{running.shell('tail -n 30 /run/dockerd.log')}") from None
     running.shell(f"tar -C /inner/rootfs -c . | docker --host unix://{SOCKET} import - bb")
@@ -96,7 +98,8 @@ def docker_in_docker():
     inner(f"run -d --name {INNER} --network none --memory 64m bb sleep 1000")
     expect_in("sleep", inner(f"exec {INNER} cat /proc/1/comm"))
     number = inner(f"inspect --format '{{{{.Id}}}}' {INNER}").splitlines()[-1]
-    files = list(pathlib.Path("/sys/fs/cgroup").glob(f"**/{number}/{'memory.max' if UNIFIED else 'memory.limit_in_bytes'}"))
+    name = "memory.max" if UNIFIED else "memory.limit_in_bytes"
+    files = pathlib.Path("/sys/fs/cgroup").glob(f"**/{number}/{name}")
     expect([(file.read_text(), running.cgroup in str(file)) for file in files], [(f"{64 << 20}\n", True)], "limits")
     for word, status in (("pause", "paused"), ("unpause", "running"), ("kill", "exited")):
         inner(f"{word} {INNER}")

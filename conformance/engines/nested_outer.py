@@ -164,7 +164,8 @@ def outer(
     log = current["scratch"] / "log"
     try:
         # The container keeps these streams, so that they are no pipes.
-        words = [current["runtime"].path, "--root", current["scratch"] / "states", "run", "--detach", "--bundle", bundle, OUTER]
+        words = [current["runtime"].path, "--root", current["scratch"] / "states", "run", "--detach"]
+        words += ["--bundle", bundle, OUTER]
         with open(log, "w") as output:
             streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
             done = subprocess.run(words, timeout=CALL_SECONDS, **streams)
