@@ -22,7 +22,10 @@ test -s /usr/lib/libgad.so.1 && echo library
 {CACHED}"""
 SEEN = "device\nlibrary\ncached"
 # What a CDI file adds to that.
-SHOW_CDI = f"{SHOW}; echo $GADGET; readlink /usr/lib/libgad.so; touch /usr/lib/libgad.so.1 2>/dev/null || echo read-only"
+SHOW_CDI = f"""{SHOW}
+echo $GADGET
+readlink /usr/lib/libgad.so
+touch /usr/lib/libgad.so.1 2>/dev/null || echo read-only"""
 SEEN_CDI = f"{SEEN}\none\nlibgad.so.1\nread-only"
 DEVICE = "vendor.example/gadget=one"
 CDI_FILE = "engines-gadget.json"

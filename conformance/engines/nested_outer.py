@@ -90,7 +90,8 @@ def outer_config(made, privileged, cgroup_namespace, masked, user, mapped):
     process.update(terminal=False, args=["/usr/bin/sleep", "3000"], rlimits=[], noNewPrivileges=False)
     process["user"] = {"uid": user, "gid": user}
     process["env"].append("XDG_RUNTIME_DIR=/run")
-    process["capabilities"] = {} if user else {kind: granted(privileged) for kind in ("bounding", "effective", "permitted")}
+    kinds = () if user else ("bounding", "effective", "permitted")
+    process["capabilities"] = {kind: granted(privileged) for kind in kinds}
     config["root"] = {"path": str(made), "readonly": False}
     config["mounts"] += [
         bind("/usr", "/usr", "ro"),
