@@ -24,11 +24,15 @@ def stop():
     expect(state()["ExitCode"], 7, "exit code, that of its trap")
 
 
-@case("docker run with apparmor=unconfined, under the profile of the runtime", group="docker")
-def unconfined():
-    said = docker("run", "--rm", "--network", "none", "--security-opt", "apparmor=unconfined", IMAGE,
-                  "cat", "/proc/self/attr/current")  # fmt: skip
-    expect(said, "unconfined")
+@case("docker run with other profiles, under the profile of the runtime", group="docker")
+def others():
+    def profile(option):
+        words = ("--network", "none", "--security-opt", option, IMAGE, "cat", "/proc/self/attr/current")
+        return docker("run", "--rm", *words)
+
+    expect(profile("apparmor=unconfined"), "unconfined")
+    # The change of the profile is permitted to a program whose own restricts nothing.
+    expect(profile("no-new-privileges"), "docker-default (enforce)")
 
 
 @contextlib.contextmanager
