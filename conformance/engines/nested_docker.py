@@ -78,7 +78,7 @@ def privileged():
     lives(running)
 
 
-@case("dockerd in docker run --privileged", limit=400, group="docker")
+@case("dockerd in docker run --privileged", limit=900, group="docker")
 def docker_in_docker():
     running = start("--privileged", "--cgroupns", "private", "-v", "/data", "-e", "container=docker")
     if UNIFIED:
@@ -90,7 +90,7 @@ def docker_in_docker():
 
     try:
         command = "version >/dev/null 2>&1 && echo ready; true"
-        eventually(lambda: "ready" in inner(command), "dockerd in it answers", 180)
+        eventually(lambda: "ready" in inner(command), "dockerd in it answers", 400)
     except Exception as error:
         raise type(error)(f"{error}\n{running.shell('tail -n 30 /run/dockerd.log')}") from None
     running.shell(f"tar -C /inner/rootfs -c . | docker --host unix://{SOCKET} import - bb")
