@@ -194,7 +194,7 @@ def lives(running, *flags):
     running.create(*flags)
     expect(running.state(), "created", "status")
     expect(limit(), [MEMORY_LIMIT], "the memory limit, as the host sees it")
-    expect(all(f"/{running.cgroup}/" in folder for folder in of_inner()), True, f"all are in the outer's: {of_inner()}")
+    expect(all(running.cgroup in folder for folder in of_inner()), True, f"all are in the outer's: {of_inner()}")
     running.inner("start", INNER)
     expect(running.inner("exec", INNER, "cat", "/proc/1/comm"), "sleep", "the first process in the inner container")
     running.inner("exec", INNER, "sh", "-c", "exit 7", status=7)
