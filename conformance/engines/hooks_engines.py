@@ -75,10 +75,12 @@ def cdi_file():
     )
 
 
-@case("docker run --runtime with a runtime that adds a prestart hook", group="docker")
+@case("docker run --runtime with a runtime that adds a prestart hook", limit=600, group="docker")
 def docker_prestart():
     command = ("run", "--rm", "--network", "none")
-    expect(docker(*command, "--runtime", "gadget", docker_daemon.IMAGE, "sh", "-c", SHOW), SEEN, "what it sees")
+    # Each call of the wrapper starts an interpreter, which takes seconds on an emulated machine.
+    said = docker(*command, "--runtime", "gadget", docker_daemon.IMAGE, "sh", "-c", SHOW, limit=300)
+    expect(said, SEEN, "what it sees")
     said = docker(*command, docker_daemon.IMAGE, "sh", "-c", SHOW, status=None)
     expect("device" in said, False, f"the device without that runtime: {said}")
     command = ("run", "-d", "--name", "box", "--network", "none", "--runtime", "gadget")
