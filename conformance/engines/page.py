@@ -18,7 +18,7 @@ import re
 import sys
 
 CATALOG = pathlib.Path(__file__).resolve().parent.parent.parent / "Sources/ContainerKit/ContainerKit.docc"
-ARTICLES = ("Engines", "Docker", "Podman", "Containerd", "CRIO", "Kubernetes", "SystemdUnits")
+ARTICLES = ("Engines", "Docker", "Podman", "Containerd", "CRIO", "Kubernetes", "SystemdUnits", "Hosts")
 # The path of the binary in all articles.
 BINARY = "/usr/local/bin/swrunc"
 FENCE = re.compile(

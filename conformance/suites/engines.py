@@ -17,7 +17,10 @@ from sources import CACHE, NEWEST, Unavailable, checked, install, unpacked
 
 ENGINES = (
     "docker", "containerd", "containerd-2", "podman", "rootless-podman", "rootless-docker", "buildah", "systemd",
+    "nested", "hooks", "labels",
 )  # fmt: skip
+# Those that this machine can run without changing what it has.
+HERE = ("docker", "nested", "hooks")
 # The programs of a newer package than the VM's, which work there without its other files.
 NEWER = {"containerd-2": ("containerd", ("containerd", "containerd-shim-runc-v2", "ctr"))}
 LIMIT_SECONDS = 3000
@@ -102,13 +105,18 @@ def listed(script):
 
 
 def run_here(runtime, only, logs):
-    """Docker's cases on this machine, with a separate daemon."""
+    """Docker's cases on this machine, with a separate daemon, and those of nested containers and vendors' hooks."""
     articles()
     install(*PACKAGES)
-    script = [REPO / "conformance/engines/docker", "--runtime", runtime.path]
-    if only:
-        script += ["--only", only.pattern]
-    found = perform(runtime, "docker", script, logs, listed(script[0]))
+    found = {}
+    for engine in HERE:
+        script = [REPO / "conformance/engines" / engine, "--runtime", runtime.path]
+        cases = listed(script[0])
+        if only and not any(only.search(f"{engine}: {name}") for name in cases):
+            continue
+        if only:
+            script += ["--only", only.pattern]
+        found.update(perform(runtime, engine, script, logs, cases))
     versions = checked("dpkg-query", "-W", "-f", "${Package} ${Version}\n", *PACKAGES[:2])
     return ", ".join(versions.splitlines()), found
 
