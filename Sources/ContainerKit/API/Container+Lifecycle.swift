@@ -133,16 +133,25 @@ extension Container {
             // more.
             try ContainerProcesses(record).signal(.kill)
         }
+        var isRefused = false
         do throws(SystemCallError) {
             try sendSignal(process.number, Signal.kill.rawValue)
         } catch  where error.errno == .noSuchProcess {
             return
+        } catch  where error.errno == .permissionDenied && record.cgroups.unifiedIndex != nil {
+            // A security module refuses the signal; it is not asked when the cgroup is killed.
+            isRefused = true
         } catch {
             throw ContainerError(error, "unable to kill the container's process")
         }
         try reporting { () throws(CgroupError) in
             if try cgroup.isFrozen { try cgroup.thaw() }
-            if !record.hasPidNamespace { try cgroup.killAll() }
+            if isRefused {
+                // What it refuses one by one does not matter if all end by then.
+                try? cgroup.killAll()
+            } else if !record.hasPidNamespace {
+                try cgroup.killAll()
+            }
         }
         let number = process.number
         let hasEnded = try reporting { () throws(SystemCallError) in
