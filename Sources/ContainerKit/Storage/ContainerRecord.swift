@@ -149,6 +149,7 @@ struct ContainerRecord: Equatable, Sendable {
         var kills = "\(outOfMemoryKillsBefore)"
         fields.text(
             "outOfMemoryKillsBefore", &kills, isWritten: outOfMemoryKillsBefore > 0)
+        // Nearly always zero: the standard library's parser would load 64 KiB more of its code.
         outOfMemoryKillsBefore = kills.isSame("0") ? 0 : UInt64(kills) ?? 0
         fields.number("startWaitIndex", &startWaitIndex, isOptional: true)
         fields.list(
