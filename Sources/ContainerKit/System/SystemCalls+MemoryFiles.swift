@@ -42,8 +42,9 @@ func seal(_ file: CInt) throws(SystemCallError) {
 
 /// Checks whether a file may be executed, without executing it.
 ///
-/// Before Linux 6.14 this only shows whether a seccomp filter permits the call, since the kernel
-/// lacks the flag.
+/// Before Linux 6.14 the kernel lacks the flag. Then this shows whether a seccomp filter permits the
+/// call and whether the file is executable, as far as access(2) tells: SELinux is asked about that,
+/// AppArmor only by an execution.
 ///
 /// Kernel: execveat(2) with AT_EXECVE_CHECK.
 func checkExecution(of file: CInt) throws(SystemCallError) {
@@ -60,7 +61,21 @@ func checkExecution(of file: CInt) throws(SystemCallError) {
                 }
             }
         }
-    } catch  where error.errno == .invalidArgument {}
+    } catch  where error.errno == .invalidArgument {
+        try checkExecutePermission(of: file)
+    }
+}
+
+/// Checks the permission to execute a file.
+///
+/// Kernel: faccessat2(2) with AT_EMPTY_PATH.
+func checkExecutePermission(of file: CInt) throws(SystemCallError) {
+    try withPath("") { (empty) throws(SystemCallError) in
+        _ = try systemCall(
+            "faccessat2", __NR_faccessat2, Int(file), empty, AccessMode.execute.rawValue,
+            AccessFlag.effective.rawValue | PathFlags.emptyPath.rawValue,
+            describing: "\(file), \(AccessMode.execute)")
+    }
 }
 
 extension FileSeals {
