@@ -152,7 +152,7 @@ struct AdoptedLegacyCgroupTests {
             let cpuset = try #require(
                 Host.hierarchies.first { $0.controllers.contains("cpuset") }?.mountPoint)
             let path = "\(cpuset)/\(bundle.token)-bare"
-            try makeDirectory(path)
+            try makeBareCpuset(path)
             defer { #expect(rmdir(path) == 0) }
             #expect(try readText("\(path)/cpuset.cpus").trimmed.isEmpty)
             var options = try adopt(["devices"], of: group)
@@ -165,14 +165,28 @@ struct AdoptedLegacyCgroupTests {
             try bundle.containerStore.container(bundle.id).delete()
             // One below a cgroup without CPUs cannot get any.
             let above = "\(cpuset)/\(bundle.token)-above"
-            try makeDirectory(above)
+            try makeBareCpuset(above)
             try makeDirectory("\(above)/below")
             defer { #expect(rmdir("\(above)/below") == 0 && rmdir(above) == 0) }
             options.adoptedCgroup = try AdoptedCgroup(at: [FilePath("\(above)/below"), devices])
-            let error = #expect(throws: ContainerError.self) { try bundle.launch(options) }
+            let error = #expect(throws: ContainerError.self) {
+                // Exit tests of others would wait for ever beside a child that nobody waits for.
+                _ = try bundle.launch(options).wait()
+            }
             #expect(
                 "\(error as Any)".contains("cpuset.cpus is empty, also in the cgroup above"),
                 "\(error as Any)")
+        }
+    }
+
+    /// Makes a cgroup without CPUs and memory nodes, also where new ones get those of the cgroup
+    /// above.
+    private func makeBareCpuset(_ path: String) throws {
+        try makeDirectory(path)
+        for (file, text) in [
+            ("cgroup.clone_children", "0"), ("cpuset.cpus", "\n"), ("cpuset.mems", "\n"),
+        ] {
+            try writeText(text, to: "\(path)/\(file)")
         }
     }
 }
