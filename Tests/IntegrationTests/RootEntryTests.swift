@@ -37,8 +37,10 @@ struct RootEntryTests {
     }
 
     /// The kernel lets a user namespace mount a procfs if the mount namespace has one without
-    /// masks, even one that is hidden under the root. The runtime has a copy of the host's mounts to
-    /// itself: what other tests mount there after it has read the table would not be unmounted.
+    /// masks, even one that is hidden under the root.
+    ///
+    /// The runtime has a copy of the host's mounts to itself: what other tests mount there after it
+    /// has read the table would not be unmounted.
     @Test(
         "a user namespace with --no-pivot gets no procfs without masks", arguments: [true, false])
     func noBareProcfs(_ masksPaths: Bool) throws {
