@@ -44,7 +44,7 @@ def ready(suite=None):
     """The folder of the complete image, or of that with the kernel of another release of Debian."""
     image = folder()
     if suite:
-        # The name ends with that of the kernel's package.
+        # The name goes on with that of the kernel's package; the builder leaves one.
         made = sorted(CACHE.glob(f"{image.name}-{suite}-*"))
         if not made:
             raise Unavailable(f"no image in {CACHE} with a kernel of {suite}; as root: {HERE / 'build'} {suite}")
@@ -72,7 +72,11 @@ def checked(*command, stdout=sys.stderr, **options):
     except BaseException:
         # It may have something to clean up.
         process.terminate()
-        process.wait()
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         raise
     if status:
         raise Unavailable(f"{words[0]}: status {status}")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image of the test VM with the kernel of another release of Debian: a copy of the image, changed by its guest."""
 
+import hashlib
 import pathlib
 import shutil
 import sys
@@ -15,6 +16,8 @@ from machine import Failed, Machine  # noqa: E402
 
 # Where the guest finds the package, and leaves the kernel and the initramfs.
 SHARE = "/mnt/kernel"
+# What makes the image out of the first one: after a change of these, it is made anew.
+MAKERS = ("kernel.py", "guest-kernel")
 
 
 def newest(suite):
@@ -36,6 +39,12 @@ def fetch(suite, package, place):
     return sorted(place.glob("*.deb"))
 
 
+def name(base, suite, package):
+    """The name of the image's folder."""
+    makers = hashlib.sha256(b"".join((HERE / maker).read_bytes() for maker in MAKERS))
+    return f"{base.name}-{suite}-{package}-{makers.hexdigest()[:8]}"
+
+
 def build(suite):
     """Makes the image if there is none with the newest kernel of that release, and removes those with others."""
     image.build()
@@ -45,7 +54,7 @@ def build(suite):
             package = newest(suite)
         except (ValueError, sources.Unavailable) as error:
             raise image.Unavailable(str(error)) from None
-        done = base.with_name(f"{base.name}-{suite}-{package}")
+        done = base.with_name(name(base, suite, package))
         if done.is_dir():
             return
         for old in image.CACHE.glob(f"{base.name}-{suite}-*"):
