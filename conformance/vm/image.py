@@ -32,12 +32,14 @@ class Unavailable(Exception):
     """There is no image, or it cannot be made; the message says why."""
 
 
+def digest(names):
+    """The digest of files of this folder, in hexadecimal."""
+    return hashlib.sha256(b"".join((HERE / name).read_bytes() for name in names)).hexdigest()
+
+
 def folder():
     """The folder of the image with this description, which need not exist yet."""
-    digest = hashlib.sha256()
-    for name in DESCRIPTION:
-        digest.update((HERE / name).read_bytes())
-    return CACHE / digest.hexdigest()[:16]
+    return CACHE / digest(DESCRIPTION)[:16]
 
 
 def ready(suite=None):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image of the test VM with the kernel of another release of Debian: a copy of the image, changed by its guest."""
 
-import hashlib
 import pathlib
 import shutil
 import sys
@@ -41,8 +40,7 @@ def fetch(suite, package, place):
 
 def name(base, suite, package):
     """The name of the image's folder."""
-    makers = hashlib.sha256(b"".join((HERE / maker).read_bytes() for maker in MAKERS))
-    return f"{base.name}-{suite}-{package}-{makers.hexdigest()[:8]}"
+    return f"{base.name}-{suite}-{package}-{image.digest(MAKERS)[:8]}"
 
 
 def build(suite):
